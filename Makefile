@@ -1,0 +1,41 @@
+# `make demo` and `make test` do all the set-up on a machine with Python >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint bench-quick lock picture clean
+
+setup: .venv/ready
+
+.venv/ready: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Rivulet needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: setup
+	@$(BIN)/rivulet demo
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-quick: setup
+	$(BIN)/python -m tests.bench overhead --quick --json
+	$(BIN)/python -m tests.bench stop --quick --json
+
+# Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-dev.lock pyproject.toml --group dev -c requirements.lock
+
+picture: setup
+	$(BIN)/python -m tests.picture docs/demo.svg
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The streaming core and what runs it.  Knows no platform."""

@@ -1,0 +1,135 @@
+"""The words this program is written in: plain, frozen values.
+
+The model emits events, the core turns them into pages, adapters show pages.
+Nothing here does anything; every other module imports it and it imports none of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation, as the model reads it.
+
+    Attributes:
+        role: Who spoke: a person, or the bot.
+        text: What was said, as plain markdown.
+        name: The speaker's display name, for people only.  Never used for rights.
+    """
+
+    role: Literal["user", "assistant"]
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that one answer was billed for, as the API counted them."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The model wrote a little more of its answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The model thought a little more; `text` is empty where the API omits it."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The model asked for a tool and it is running."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool came back."""
+
+    id: str
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The model is done.
+
+    Attributes:
+        reason: Why, in the API's words: "end_turn", "max_tokens", "refusal".
+        usage: What it cost.
+    """
+
+    reason: str = "end_turn"
+    usage: Usage = Usage()
+
+
+Event = Text | Thinking | ToolStarted | ToolFinished | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that came with a question or goes out with a page.
+
+    Attributes:
+        name: As the sender named it; never trusted as a path.
+        type: The media type that the platform claims.
+        size: Bytes, as the platform claims.
+        key: How the surface that listed it fetches it; "" for a file of ours.
+        data: The content, for a file of ours.
+    """
+
+    name: str
+    type: str
+    size: int
+    key: str = ""
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A button under a page.
+
+    Attributes:
+        name: What a press reports back: "stop", "retry", "continue".
+        label: What people read on it.
+    """
+
+    name: str
+    label: str
+
+
+STOP = Control("stop", "Stop")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One chat message's worth of an answer, as it should look right now.
+
+    Attributes:
+        text: Markdown; empty until the model's first word.
+        note: A status line under the text: a running tool, who stopped it.
+        live: More is coming.
+        controls: The buttons below; `STOP` exactly while the page is live.
+        files: Attachments.
+    """
+
+    text: str
+    note: str = ""
+    live: bool = True
+    controls: tuple[Control, ...] = ()
+    files: tuple[File, ...] = ()
