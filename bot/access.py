@@ -1,0 +1,49 @@
+"""Who may do what: one question in front of every inbound event.
+
+Rights hang on ids only, never on names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+from typing import Literal
+
+from bot.platform import Actor, Place
+
+
+class Action(Enum):
+    """What somebody wants to do."""
+
+    ASK = "ask"
+    STOP = "stop"
+    PRESS = "press"
+    EDIT = "edit"
+
+
+class Access:
+    """The first policy: people of the home workspace, of named guilds, and the application's owner.
+
+    Args:
+        guilds: Guild ids whose members may use the bot; "*" means every guild and every direct message.
+            Where the platform has a home workspace, only that counts.
+        stop: Who may stop an answer: "anyone" who may use the bot there, or only its "asker" (and the owner).
+    """
+
+    def __init__(self, guilds: Collection[str] = (), stop: Literal["anyone", "asker"] = "anyone") -> None:
+        self._guilds = frozenset(guilds)
+        self._stop = stop
+
+    async def authorize(self, actor: Actor, place: Place, action: Action) -> bool:
+        """Return whether *actor* may do *action* in *place*."""
+        if actor.bot:
+            return False
+        if actor.owner:
+            return True
+        if place.home:
+            return actor.workspace == place.home == place.workspace and not actor.guest
+        return "*" in self._guilds or (place.workspace != "" and place.workspace in self._guilds)
+
+    def may_stop(self, actor: Actor, asker: Actor) -> bool:
+        """Return whether *actor*, who may use the bot, may stop the answer to *asker*'s question."""
+        return self._stop == "anyone" or actor.owner or actor.id == asker.id

@@ -1,0 +1,30 @@
+"""History and question become what the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.events import Turn
+from bot.platform import Mention
+
+#: Turns of history that the model reads.
+HISTORY = 40
+
+
+def turns(history: Sequence[Turn], mention: Mention) -> list[Turn]:
+    """Return the conversation for the model, oldest first, ending with the question.
+
+    What one speaker said in several messages (an answer's pages, a question in two parts) becomes one turn.
+    """
+    joined: list[Turn] = []
+    for turn in [*history[-HISTORY:], Turn("user", mention.text, mention.actor.name)]:
+        if not turn.text.strip():
+            continue
+        last = joined[-1] if joined else None
+        if last and (last.role, last.name) == (turn.role, turn.name):
+            joined[-1] = Turn(turn.role, f"{last.text}\n{turn.text}", turn.name)
+        else:
+            joined.append(turn)
+    while joined[0].role == "assistant":
+        joined.pop(0)  # the API wants a person to begin
+    return joined

@@ -1,0 +1,312 @@
+"""The seam.  Everything that the author of an adapter needs to know is in this file.
+
+An adapter subclasses `Platform` (listens) and `Surface` (writes one answer), translates its SDK's errors
+into `SlowDown` and `Gone`, and leaves all timing, rights and text to the core.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from bot.events import File, Page, Turn
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bot.core import Core
+
+
+class SlowDown(Exception):
+    """The platform said 429.  The core waits and sends a newer page instead.
+
+    Args:
+        retry_after: Seconds, parsed and capped by the adapter.
+        bucket: The key of the `Bucket` that is exhausted; "" for all that the write needed.
+    """
+
+    def __init__(self, retry_after: float, bucket: str = "") -> None:
+        super().__init__(f"retry after {retry_after:g} s")
+        self.retry_after = retry_after
+        self.bucket = bucket
+
+
+class Gone(Exception):
+    """The message is deleted, or there is no right to write there."""
+
+
+class Unavailable(Exception):
+    """A platform cannot be served as it is set up; the message says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One real rate limit.
+
+    Attributes:
+        key: "slack/T1/chat.update": answers whose buckets share a key share the limit.
+        rate: Calls per second that may be made for ever.
+        burst: Calls that may be made at once after a rest.
+    """
+
+    key: str
+    rate: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """What the platform said about a bucket in its last response.
+
+    Attributes:
+        key: The bucket's.
+        remaining: Calls left until the bucket resets.
+        reset_after: Seconds until it is full again.
+    """
+
+    key: str
+    remaining: int
+    reset_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A write got through.
+
+    Attributes:
+        message: The message's key, as reactions will name it.
+        states: What the platform said of its buckets; () where it says nothing.
+    """
+
+    message: str
+    states: tuple[BucketState, ...] = ()
+
+
+class Op(Enum):
+    """The kinds of write that a surface may count against different buckets."""
+
+    #: Make a message.
+    POST = 1
+    #: Change a message that will change again.
+    EDIT = 2
+    #: Change a message for the last time.
+    FINAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one message holds.
+
+    Attributes:
+        size: Units of text in one page, the room for its note already taken off.
+        measure: How many units a text takes, after all escaping of the surface's own.
+    """
+
+    size: int
+    measure: Callable[[str], int] = len
+
+
+class Surface(ABC):
+    """Where one answer is written: a Slack thread, a Discord channel.
+
+    Attributes:
+        limits: How much one page holds.
+    """
+
+    limits: Limits
+
+    @abstractmethod
+    def buckets(self, op: Op) -> Sequence[Bucket]:
+        """Return the buckets that a write of kind *op* spends one token of: at least one, narrowest first."""
+
+    @abstractmethod
+    async def post(self, page: Page, nonce: str) -> Receipt:
+        """Post a new message.
+
+        Args:
+            page: What it should show; an empty live page is drawn as "…".
+            nonce: At most 25 characters; a second post with the same nonce must not make a second message.
+
+        Raises:
+            SlowDown: On a 429.
+            Gone: When writing there is impossible.
+            OSError: When the platform was not reached or not able; the core tries again.
+        """
+
+    @abstractmethod
+    async def edit(self, message: str, page: Page) -> Receipt:
+        """Make *message* look like *page*, which is always the full page.  Raises as `post`."""
+
+    async def status(self, on: bool) -> None:
+        """Show "I am on it" at the question, without a message; or take that back.  Must not raise."""
+
+    async def branch(self) -> Surface:
+        """Return a roomier place for the same answer (a thread); by default this one."""
+        return self
+
+    async def history(self, limit: int) -> Sequence[Turn]:
+        """Return up to *limit* earlier turns of this conversation, oldest first, without the question."""
+        return ()
+
+    async def fetch(self, file: File) -> bytes:
+        """Return the content of *file*, which came with the question."""
+        raise NotImplementedError(f"{type(self).__name__} fetches no files")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something.
+
+    Attributes:
+        id: Stable and unique on the platform; rights hang on ids only.
+        name: For display.
+        workspace: The Slack workspace that the account belongs to; "" where accounts are global.
+        bot: Whether it is a bot, a webhook or a system user.
+        guest: Whether it has less than full membership.
+        owner: Whether it owns the application that the bot runs as.
+    """
+
+    id: str
+    name: str = ""
+    workspace: str = ""
+    bot: bool = False
+    guest: bool = False
+    owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was done.
+
+    Attributes:
+        channel: The platform's id of the channel.
+        workspace: The Slack workspace or the Discord guild; "" in a direct message outside any.
+        home: The one workspace that the bot is installed in, on platforms where there is just one.
+    """
+
+    channel: str
+    workspace: str = ""
+    home: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody asked the bot something.
+
+    Attributes:
+        key: The question's message key; two events about one post must have one key.
+        conversation: The unit of order and of history.
+        actor: Who asked.
+        place: Where.
+        text: The question as plain markdown, without the mention itself.
+        surface: Where the answer goes.
+        files: What came with it.
+    """
+
+    key: str
+    conversation: str
+    actor: Actor
+    place: Place
+    text: str
+    surface: Surface = field(compare=False)
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody wants the answer to end that *message* belongs to: an answer's page, or a question."""
+
+    message: str
+    actor: Actor
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Somebody pressed the button *control* (a `Control.name`) under *message*."""
+
+    message: str
+    control: str
+    actor: Actor
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Somebody changed the message *key* to *text*."""
+
+    key: str
+    text: str
+    actor: Actor
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The message *key* is gone; platforms do not say who did it."""
+
+    key: str
+
+
+class Outcome(Enum):
+    """What became of a stop or a press."""
+
+    #: An answer ended for it.
+    STOPPED = 1
+    #: No answer is running here that it could mean.
+    UNKNOWN = 2
+    #: They may not.
+    REFUSED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `rivulet doctor`.
+
+    Attributes:
+        ok: Whether this is as it should be.
+        text: What was looked at, and what to do if it is not.
+        fatal: Whether the platform cannot run like this.
+    """
+
+    ok: bool
+    text: str
+    fatal: bool = False
+
+
+Health = Literal["starting", "up", "down"]
+
+
+class Platform(ABC):
+    """A chat platform: connects, listens, and tells the core.
+
+    Attributes:
+        name: "slack"; the first part of its message keys.
+        health: What was last heard from the far side.
+        routes: HTTP routes that it wants served.
+    """
+
+    name: str
+    health: Health = "starting"
+    routes: Sequence[web.RouteDef] = ()
+
+    @abstractmethod
+    async def run(self, core: Core) -> None:
+        """Feed `core.mention`, `stop`, `press`, `edited` and `deleted` until cancelled.
+
+        Acknowledge an event to the platform only after the core's method has returned.
+
+        Raises:
+            Unavailable: When only the operator can help: a wrong token, a missing intent.
+        """
+
+    @abstractmethod
+    async def check(self) -> Sequence[Finding]:
+        """Look at credentials, scopes and rights, for `rivulet doctor`."""
+
+    def reopen(self, message: str) -> Surface | None:
+        """Return a surface that can edit *message*, which a crash left open; None if it is not ours."""
+        return None

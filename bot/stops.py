@@ -1,0 +1,48 @@
+"""Find the answer that a stop belongs to.  Pure: callers bring the time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from bot.platform import Stop
+
+#: A stop may overtake our own knowledge of a message by this much (FAULTS 1.5), and there may be so many.
+PATIENCE = 30.0
+EARLY = 256
+
+Run = TypeVar("Run")
+
+
+class Stops(Generic[Run]):
+    """Which message belongs to which running answer.
+
+    A reaction may overtake the reply to our own post, so a stop for a message that nobody watches yet is
+    kept for a while and handed to whoever comes to watch it.
+    """
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Run] = {}
+        self._early: OrderedDict[str, tuple[float, Stop]] = OrderedDict()
+
+    def watch(self, message: str, run: Run, now: float) -> Stop | None:
+        """Let stops of *message* find *run*; return one that came before."""
+        self._watched[message] = run
+        came, stop = self._early.pop(message, (0.0, None))
+        return stop if stop and now - came <= PATIENCE else None
+
+    def forget(self, *messages: str) -> None:
+        """Let *messages* belong to no answer any more."""
+        for message in messages:
+            self._watched.pop(message, None)
+
+    def find(self, message: str) -> Run | None:
+        """Return the answer that *message* belongs to."""
+        return self._watched.get(message)
+
+    def keep(self, stop: Stop, now: float) -> None:
+        """Keep *stop* for an answer that may still come."""
+        self._early[stop.message] = (now, stop)
+        self._early.move_to_end(stop.message)
+        if len(self._early) > EARLY:
+            self._early.popitem(last=False)

@@ -1,0 +1,41 @@
+"""A clock that jumps, so that sleeping is free, exact, and a deadlock is a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+
+import pytest
+
+
+class _JumpSelector(selectors.DefaultSelector):
+    """Adds the timeout to the loop's time where a real selector would sleep."""
+
+    loop: JumpLoop
+
+    def select(self, timeout=None):
+        ready = super().select(0)
+        if not ready and timeout:
+            self.loop.jumped += timeout
+        elif not ready and timeout is None:
+            raise RuntimeError("deadlock: every task waits and nothing is scheduled")
+        return ready
+
+
+class JumpLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time only moves when every task waits."""
+
+    def __init__(self) -> None:
+        selector = _JumpSelector()
+        self.jumped = 0.0
+        super().__init__(selector)
+        selector.loop = self
+
+    def time(self) -> float:
+        return self.jumped
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
+    if item.get_closest_marker("jump"):
+        return {"jump": JumpLoop}
+    return {"real": asyncio.new_event_loop}

@@ -1,0 +1,90 @@
+"""A platform that is a list, for tests of the core on the jumping clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bot.events import Page, Turn
+from bot.platform import Actor, Bucket, Limits, Mention, Op, Place, Receipt, Surface
+
+ANN = Actor("U1", "ann", workspace="T1")
+BOB = Actor("U2", "bob", workspace="T1")
+ROBOT = Actor("U3", "robot", workspace="T1", bot=True)
+HERE = Place("C1", workspace="T1", home="T1")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One write that got through."""
+
+    time: float
+    message: str
+    page: Page
+
+
+@dataclass
+class Sheet(Surface):
+    """A surface that keeps what was written, and fails on request.
+
+    Attributes:
+        errors: What the next writes raise; None lets one through.
+        lands: Whether a write that raises takes effect all the same.
+    """
+
+    name: str = "sheet"
+    bucket: str = "bucket"
+    limits: Limits = field(default_factory=lambda: Limits(2000))
+    rate: float = 1.0
+    burst: int = 5
+    latency: float = 0.05
+    errors: list[Exception | None] = field(default_factory=list)
+    lands: bool = False
+    turns: Sequence[Turn] = ()
+    log: list[Row] = field(default_factory=list)
+    nonces: dict[str, str] = field(default_factory=dict)
+    statuses: list[bool] = field(default_factory=list)
+
+    def buckets(self, op: Op) -> Sequence[Bucket]:
+        return [Bucket(f"{self.bucket}/{'post' if op is Op.POST else 'edit'}", self.rate, self.burst)]
+
+    async def post(self, page: Page, nonce: str) -> Receipt:
+        assert 0 < len(nonce) <= 25
+        message = self.nonces.setdefault(nonce, f"{self.name}/{len(self.nonces) + 1}")
+        return await self._put(message, page)
+
+    async def edit(self, message: str, page: Page) -> Receipt:
+        return await self._put(message, page)
+
+    async def status(self, on: bool) -> None:
+        self.statuses.append(on)
+
+    async def history(self, limit: int) -> Sequence[Turn]:
+        return self.turns
+
+    async def _put(self, message: str, page: Page) -> Receipt:
+        error = self.errors.pop(0) if self.errors else None
+        await asyncio.sleep(self.latency)
+        if not error or self.lands:
+            self.log.append(Row(asyncio.get_running_loop().time(), message, page))
+        if error:
+            raise error
+        return Receipt(message)
+
+    @property
+    def shown(self) -> dict[str, Page]:
+        """What every message shows now."""
+        return {row.message: row.page for row in self.log}
+
+    @property
+    def last(self) -> Page:
+        """What was written last."""
+        return self.log[-1].page
+
+
+def ask(
+    sheet: Sheet, key: str = "q1", text: str = "hello?", actor: Actor = ANN, conversation: str = ""
+) -> Mention:
+    """Return a mention that is answered on *sheet*."""
+    return Mention(key, conversation or key, actor, HERE, text, sheet)

@@ -1,0 +1,405 @@
+"""The core and its answers, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.access import Access
+from bot.answer import NOTES
+from bot.core import BUSY, HINT, NOTHING, RESTART, WAITING, Core
+from bot.events import STOP, Page, Turn
+from bot.live import BROKEN, RETRIES, Asking
+from bot.model import Model
+from bot.model.script import Script
+from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
+from bot.store.memory import Memory
+from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
+
+pytestmark = pytest.mark.jump
+
+WORDS = [step for i in range(50) for step in (f"w{i} ", 0.1)]
+TEXT = "".join(step for step in WORDS if isinstance(step, str)).strip()
+
+
+def core(model: Model, access: Access | None = None, ahead: int = 256 * 1024) -> Core:
+    return Core(model, Memory(), access or Access(), Asking(ahead=ahead))
+
+
+async def answered(script: Script, sheet: Sheet, seconds: float = 60, **mention: str) -> Core:
+    """Let one mention be answered."""
+    it = core(script)
+    await it.mention(ask(sheet, **mention))
+    await asyncio.sleep(seconds)
+    return it
+
+
+async def test_an_answer_grows_by_edits_of_one_message():
+    sheet = Sheet()
+    await answered(Script(*WORDS), sheet)
+    assert set(sheet.shown) == {"sheet/1"}
+    assert sheet.last == Page(TEXT, live=False)
+    lengths = [len(row.page.text) for row in sheet.log]
+    assert lengths == sorted(lengths)
+    assert lengths[0] == 0
+    assert 4 <= len(lengths) <= 9  # 5 s of deltas, ten a second, at about an edit a second
+
+
+async def test_live_pages_have_a_stop_button_and_the_last_has_none():
+    sheet = Sheet()
+    await answered(Script(*WORDS), sheet)
+    assert all(row.page.live and row.page.controls == (STOP,) for row in sheet.log[:-1])
+    assert sheet.last.controls == ()
+
+
+async def test_the_first_text_does_not_wait_behind_previews():
+    """Six answers share a bucket; a seventh shows its first words at once all the same."""
+    sheets = [Sheet(f"s{i}", burst=10) for i in range(7)]
+    it = core(Script(*WORDS))
+    for i, sheet in enumerate(sheets[:6]):
+        await it.mention(ask(sheet, f"q{i}"))
+    await asyncio.sleep(2)
+    before = asyncio.get_running_loop().time()
+    await it.mention(ask(sheets[6], "q6"))
+    await asyncio.sleep(3)
+    first = next(row for row in sheets[6].log if row.page.text)
+    assert first.time - before <= 2.5
+    assert any(row.time > first.time for sheet in sheets[:6] for row in sheet.log)
+
+
+@pytest.mark.parametrize("key", ["sheet/1", "q1"])
+async def test_a_stop_on_the_answer_or_the_question_ends_it_at_once(key):
+    sheet, script = Sheet(), Script(*WORDS)
+    it = core(script)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(2.5)
+    before = asyncio.get_running_loop().time()
+    assert await it.stop(Stop(key, BOB, HERE)) is Outcome.STOPPED
+    played = script.played
+    await asyncio.sleep(20)
+    assert sheet.last.note == "Stopped by bob."
+    assert not sheet.last.live
+    assert sheet.last.text
+    assert sheet.log[-1].time - before <= 2 * sheet.latency
+    assert script.played == played
+
+
+async def test_a_stop_before_the_first_token_ends_it():
+    sheet = Sheet()
+    it = core(Script({"stall": True}))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    await it.stop(Stop("sheet/1", ANN, HERE))
+    await asyncio.sleep(1)
+    assert sheet.last == Page("", "Stopped by ann.", live=False)
+
+
+async def test_a_stop_that_overtakes_the_reply_to_our_own_post_is_kept():
+    sheet, script = Sheet(latency=1.0), Script(*WORDS)
+    it = core(script)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(0.5)
+    assert await it.stop(Stop("sheet/1", ANN, HERE)) is Outcome.UNKNOWN
+    await asyncio.sleep(5)
+    assert sheet.last.note == "Stopped by ann."
+    assert script.played < 20
+
+
+async def test_a_stop_that_came_too_long_ago_is_not_kept():
+    sheet = Sheet()
+    it = core(Script("hi"))
+    await it.stop(Stop("sheet/1", ANN, HERE))
+    await asyncio.sleep(31)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(5)
+    assert sheet.last == Page("hi", live=False)
+
+
+async def test_two_stops_and_a_stop_that_races_the_end_make_one_final_edit():
+    for pause in (1.0, 5.0):
+        sheet = Sheet()
+        it = core(Script(*WORDS))
+        await it.mention(ask(sheet))
+        await asyncio.sleep(pause)
+        await asyncio.gather(*(it.stop(Stop("sheet/1", who, HERE)) for who in (ANN, BOB)))
+        await it.stop(Stop("q1", BOB, HERE))
+        await asyncio.sleep(10)
+        assert [row.page.live for row in sheet.log].count(False) == 1
+        assert sheet.last.note in {"Stopped by ann.", ""}
+
+
+async def test_a_stop_on_a_foreign_message_stops_nothing():
+    sheet = Sheet()
+    it = core(Script(*WORDS))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    assert await it.stop(Stop("other/1", ANN, HERE)) is Outcome.UNKNOWN
+    await asyncio.sleep(20)
+    assert sheet.last == Page(TEXT, live=False)
+
+
+async def test_a_bot_stops_nothing_and_asks_nothing():
+    sheet, script = Sheet(), Script(*WORDS)
+    it = core(script)
+    await it.mention(ask(sheet, actor=ROBOT))
+    await it.mention(ask(sheet, "q2"))
+    await asyncio.sleep(1)
+    assert await it.stop(Stop("sheet/1", ROBOT, HERE)) is Outcome.REFUSED
+    await asyncio.sleep(20)
+    assert len(script.requests) == 1
+    assert sheet.last == Page(TEXT, live=False)
+
+
+async def test_only_the_asker_stops_where_the_operator_wants_that():
+    sheet = Sheet()
+    it = core(Script(*WORDS), Access(stop="asker"))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    assert await it.stop(Stop("sheet/1", BOB, HERE)) is Outcome.REFUSED
+    assert await it.stop(Stop("sheet/1", ANN, HERE)) is Outcome.STOPPED
+
+
+async def test_the_stop_button_stops():
+    sheet = Sheet()
+    it = core(Script(*WORDS))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    assert await it.press(Press("sheet/1", "stop", ANN, HERE)) is Outcome.STOPPED
+    await asyncio.sleep(1)
+    assert sheet.last.note == "Stopped by ann."
+
+
+async def test_the_word_stop_ends_the_newest_answer_of_the_conversation():
+    first, word = Sheet("first"), Sheet("word")
+    it = core(Script(*WORDS))
+    await it.mention(ask(first, "q1", conversation="talk"))
+    await asyncio.sleep(1)
+    await it.mention(ask(word, "q2", " Stop ", conversation="talk"))
+    await asyncio.sleep(5)
+    assert first.last.note == "Stopped by ann."
+    assert not word.log
+
+
+async def test_the_word_stop_with_nothing_to_stop_says_so_and_asks_no_model():
+    sheet, script = Sheet(), Script(*WORDS)
+    await answered(script, sheet, text="stop")
+    assert sheet.last.text == NOTHING
+    assert not script.requests
+
+
+async def test_an_empty_mention_gets_a_hint_and_asks_no_model():
+    sheet, script = Sheet(), Script(*WORDS)
+    await answered(script, sheet, text="  ")
+    assert sheet.last == Page(HINT, live=False)
+    assert not script.requests
+
+
+async def test_a_redelivered_question_is_answered_once():
+    sheet, script = Sheet(), Script("hi")
+    it = core(script)
+    await asyncio.gather(*(it.mention(ask(sheet)) for _ in range(4)))
+    await asyncio.sleep(10)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    assert len(script.requests) == 1
+    assert len(sheet.shown) == 1
+
+
+async def test_a_429_collapses_what_was_to_be_written():
+    sheet = Sheet(errors=[None, SlowDown(3.0)])
+    await answered(Script(*WORDS), sheet)
+    gaps = [b.time - a.time for a, b in zip(sheet.log, sheet.log[1:], strict=False)]
+    assert max(gaps) >= 3.0
+    assert sheet.last == Page(TEXT, live=False)
+
+
+async def test_a_429_of_one_bucket_does_not_hold_up_another():
+    sheet = Sheet(errors=[None, SlowDown(30.0, "bucket/edit")])
+    other = Sheet("other")
+    it = core(Script("hi"))
+    await it.mention(ask(sheet, "q1"))
+    await asyncio.sleep(1)
+    before = asyncio.get_running_loop().time()
+    await it.mention(ask(other, "q2"))
+    await asyncio.sleep(5)
+    assert other.log[0].time - before <= 2 * other.latency  # posts, though edits are refused
+
+
+async def test_finals_go_before_previews():
+    """Many previews wait in one bucket; an answer that ends is written next."""
+    sheets = [Sheet(f"s{i}", rate=0.5, burst=4) for i in range(4)]
+    it = core(Script(*WORDS * 4))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"q{i}"))
+    await asyncio.sleep(10)
+    before = asyncio.get_running_loop().time()
+    await it.stop(Stop("q3", ANN, HERE))
+    await asyncio.sleep(30)
+    after = [row for sheet in sheets for row in sheet.log if row.time >= before + sheet.latency]
+    assert min(after, key=lambda row: row.time).page.note == "Stopped by ann."
+
+
+async def test_a_deleted_answer_stops_the_model():
+    sheet, script = Sheet(errors=[None, None, Gone("message_not_found")]), Script(*WORDS)
+    it = await answered(script, sheet, 10)
+    assert script.played < 30
+    await asyncio.wait_for(it.drain(), 1)
+
+
+@pytest.mark.parametrize("key", ["q1", "sheet/1"])
+async def test_a_deletion_that_the_platform_tells_of_stops_the_answer(key):
+    sheet, script = Sheet(), Script(*WORDS)
+    it = core(script)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    await it.deleted(Deleted(key))
+    played = script.played
+    await asyncio.sleep(10)
+    assert script.played == played
+    assert "deleted" in sheet.last.note
+    assert not sheet.last.live
+
+
+async def test_an_edited_question_is_asked_anew_until_the_answer_begins():
+    sheet, script = Sheet(), Script(1.0, *WORDS)
+    it = core(script)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(0.5)
+    await it.edited(Edited("q1", "goodbye?", BOB, HERE))
+    await it.edited(Edited("q1", "really?", ANN, HERE))
+    await asyncio.sleep(3)
+    await it.edited(Edited("q1", "too late", ANN, HERE))
+    await asyncio.sleep(20)
+    assert [request.turns[-1].text for request in script.requests] == ["hello?", "really?"]
+    assert sheet.last == Page(TEXT, live=False)
+
+
+async def test_questions_of_one_conversation_are_answered_in_order():
+    sheets = [Sheet(f"s{i}") for i in range(3)]
+    it = core(Script(*WORDS))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"q{i}", conversation="talk"))
+    await asyncio.sleep(60)
+    assert sheets[0].log[-1].time < sheets[1].log[0].time
+    assert sheets[1].log[-1].time < sheets[2].log[0].time
+    assert sheets[0].statuses == []
+    assert sheets[1].statuses == [True, False]
+
+
+async def test_a_waiting_question_can_be_stopped_before_its_turn():
+    first, second = Sheet("first"), Sheet("second")
+    script = Script(*WORDS)
+    it = core(script)
+    await it.mention(ask(first, "q1", conversation="talk"))
+    await it.mention(ask(second, "q2", conversation="talk"))
+    await asyncio.sleep(1)
+    await it.stop(Stop("q2", ANN, HERE))
+    await asyncio.sleep(1)
+    assert second.last == Page("", "Stopped by ann.", live=False)
+    await asyncio.sleep(20)
+    assert len(script.requests) == 1
+    assert first.last == Page(TEXT, live=False)
+
+
+async def test_too_many_questions_in_one_conversation_are_told_so():
+    sheets = [Sheet(f"s{i}") for i in range(WAITING + 2)]
+    it = core(Script({"stall": True}))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"q{i}", conversation="talk"))
+    await asyncio.sleep(5)
+    assert sheets[-1].last == Page(BUSY, live=False)
+
+
+async def test_history_goes_before_the_question():
+    sheet, script = Sheet(turns=[Turn("user", "a", "bob"), Turn("assistant", "b")]), Script("hi")
+    await answered(script, sheet)
+    assert [turn.text for turn in script.requests[0].turns] == ["a", "b", "hello?"]
+
+
+async def test_a_history_that_cannot_be_read_does_not_cost_the_answer():
+    class Forgetful(Sheet):
+        async def history(self, limit):
+            raise SlowDown(30.0)
+
+    sheet = Forgetful()
+    await answered(Script("hi"), sheet)
+    assert sheet.last == Page("hi", live=False)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in NOTES if NOTES[reason]])
+async def test_every_early_end_is_said(reason):
+    sheet = Sheet()
+    await answered(Script("partly", {"finish": reason}), sheet)
+    assert sheet.last == Page("partly", NOTES[reason], live=False)
+
+
+async def test_a_model_error_keeps_the_text_and_says_why():
+    sheet = Sheet()
+    await answered(Script("partly", 1.0, {"error": "overloaded_error"}), sheet)
+    assert sheet.last == Page("partly", "The script failed: overloaded_error.", live=False)
+
+
+async def test_a_bug_in_the_model_ends_the_answer_visibly():
+    sheet = Sheet()
+    await answered(Script("partly", {"bad": "step"}), sheet)
+    assert sheet.last == Page("partly", BROKEN, live=False)
+
+
+async def test_no_answer_text_is_said():
+    sheet = Sheet()
+    await answered(Script({"finish": "end_turn"}), sheet)
+    assert sheet.last.note == "Claude gave no answer text."
+
+
+async def test_long_answers_go_on_in_new_messages():
+    sheet = Sheet(limits=Limits(80))
+    await answered(Script(*WORDS), sheet)
+    assert len(sheet.shown) == 3
+    assert " ".join(page.text for page in sheet.shown.values()) == TEXT
+    assert not any(page.live for page in sheet.shown.values())
+
+
+async def test_a_write_that_was_lost_is_repeated_with_newer_text_and_no_second_message():
+    sheet = Sheet(errors=[ConnectionError("reset"), None, ConnectionError("reset")], lands=True)
+    await answered(Script(*WORDS), sheet)
+    assert set(sheet.shown) == {"sheet/1"}
+    assert sheet.last == Page(TEXT, live=False)
+
+
+async def test_after_an_edit_that_timed_out_the_last_page_is_sent_once_more():
+    sheet = Sheet(errors=[None, None, TimeoutError("10 s")])
+    await answered(Script(*WORDS), sheet)
+    assert [row.page.live for row in sheet.log].count(False) == 2
+    assert sheet.last == Page(TEXT, live=False)
+
+
+async def test_a_platform_that_stays_away_is_given_up():
+    sheet, script = Sheet(errors=[OSError("no route")] * (len(RETRIES) + 1)), Script(*WORDS)
+    it = await answered(script, sheet, sum(RETRIES) + 60)
+    assert not sheet.log
+    await asyncio.wait_for(it.drain(), 1)
+
+
+async def test_a_reader_far_ahead_of_the_screen_stops_reading():
+    """The page is stuck for a minute; of 100 texts of 100 characters the reader takes those that fit."""
+    sheet, script = Sheet(errors=[None, None, SlowDown(60.0)]), Script("x", 2.0, *["y" * 100, 0.001] * 100)
+    it = core(script, ahead=1000)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(30)
+    assert 10 <= script.played <= 15
+    await asyncio.sleep(200)
+    assert script.played == 101
+    assert "".join(page.text for page in sheet.shown.values()).count("y") == 10_000
+
+
+async def test_shutdown_ends_every_answer_with_a_last_edit_and_takes_no_more():
+    sheets = [Sheet(f"s{i}") for i in range(5)]
+    it = core(Script(*WORDS))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"q{i}", conversation="talk" if i > 3 else ""))
+    await asyncio.sleep(2)
+    await it.drain()
+    assert all(sheet.last.note == RESTART and not sheet.last.live for sheet in sheets)
+    with pytest.raises(Unavailable):
+        await it.mention(ask(sheets[0], "q9"))

@@ -1,0 +1,110 @@
+"""Cutting growing markdown into pages."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.pages import join, paginate
+from bot.pages import Pages as Growing
+from bot.platform import Limits
+
+
+def utf8(text: str) -> int:
+    return len(text.encode())
+
+
+def escaped(text: str) -> int:
+    return len(text) + 4 * text.count("&") + 3 * text.count("<") + 3 * text.count(">")
+
+
+BITS = st.sampled_from(
+    [
+        "a",
+        "word ",
+        "longer word ",
+        "\n",
+        "\n\n",
+        "   ",
+        "```\n",
+        "```python\n",
+        "~~~\n",
+        "````\n",
+        "x" * 50,
+        "| a | b |\n",
+    ]
+    + ["**bold** ", "<&>", "é", "日本語", "👩‍👩‍👧 ", "- item\n", "    code\n", "`tick` ", "# head\n"]
+)
+TEXTS = st.lists(BITS, max_size=150)
+LIMITS = st.builds(Limits, st.sampled_from([60, 100, 200]), st.sampled_from([len, utf8, escaped]))
+
+
+def open_fences(page: str) -> bool:
+    """Whether a reader sees the end of *page* as code; told without the code under test."""
+    fence = ""
+    for line in page.split("\n"):
+        body = line[:3].lstrip(" ") + line[3:]
+        if not fence and (body.startswith("~~~") or (body.startswith("```") and "`" not in body.lstrip("`"))):
+            fence = body[: len(body) - len(body.lstrip(body[0]))]
+        elif fence and body.startswith(fence) and not body.strip(fence[0] + " \t"):
+            fence = ""
+    return bool(fence)
+
+
+@given(TEXTS, LIMITS)
+@settings(max_examples=400, deadline=None)
+def test_joining_the_pages_gives_the_text(bits, limits):
+    text = "".join(bits)
+    assert join(paginate(text, limits)) == text
+
+
+@given(TEXTS, LIMITS)
+@settings(max_examples=400, deadline=None)
+def test_pages_fit_are_not_empty_and_balance_their_fences(bits, limits):
+    pages = paginate("".join(bits), limits)
+    assert all(limits.measure(piece.shown) <= limits.size for piece in pages)
+    assert all(piece.shown.strip() for piece in pages[:-1])
+    assert not any(open_fences(piece.shown) for piece in pages[:-1])
+
+
+@given(TEXTS, LIMITS)
+@settings(max_examples=400, deadline=None)
+def test_growing_gives_the_pages_of_the_whole_and_never_changes_one(bits, limits):
+    growing = Growing(limits)
+    for bit in bits:
+        before = list(growing.closed)
+        growing.feed(bit)
+        assert list(growing.closed[: len(before)]) == before
+    assert [*growing.closed, growing.last] == paginate("".join(bits), limits)
+
+
+def test_a_code_block_that_crosses_a_cut_is_closed_and_opened_again():
+    text = "Look:\n```python\n" + "print(1)\n" * 20 + "```\nDone."
+    pages = [piece.shown for piece in paginate(text, Limits(100))]
+    assert pages[0].startswith("Look:\n```python\n")
+    assert all(page.endswith("```") for page in pages[:-1])
+    assert all(page.startswith("```python\n") for page in pages[1:])
+    assert pages[-1].endswith("```\nDone.")
+
+
+def test_an_unfinished_code_block_is_closed_in_what_is_shown():
+    assert paginate("```\nx", Limits(100))[-1].shown == "```\nx\n```"
+
+
+def test_paragraphs_are_cut_before_lines_and_words():
+    text = "one two three four\n\nfive six seven\neight nine"
+    assert [piece.shown for piece in paginate(text, Limits(40))] == [
+        "one two three four",
+        "five six seven\neight nine",
+    ]
+
+
+def test_a_text_without_a_space_is_cut_all_the_same():
+    pages = paginate("x" * 100_000, Limits(2000))
+    assert join(pages) == "x" * 100_000
+    assert all(len(piece.shown) <= 2000 for piece in pages)
+
+
+def test_blank_space_makes_no_page_of_its_own():
+    pages = paginate("a" + "\n" * 5000 + "b", Limits(100))
+    assert [piece.shown for piece in pages] == ["a", "b"]
