@@ -22,16 +22,16 @@ class Action(Enum):
 
 
 class Access:
-    """The first policy: people of the home workspace, of named guilds, and the application's owner.
+    """The first policy: people of the home workspace, of named workspaces, and the application's owner.
 
     Args:
-        guilds: Guild ids whose members may use the bot; "*" means every guild and every direct message.
-            Where the platform has a home workspace, only that counts.
+        admits: Workspaces whose members may use the bot; "*" means all, and every direct message.  Where a
+            platform has a home workspace, only that counts.
         stop: Who may stop an answer: "anyone" who may use the bot there, or only its "asker" (and the owner).
     """
 
-    def __init__(self, guilds: Collection[str] = (), stop: Literal["anyone", "asker"] = "anyone") -> None:
-        self._guilds = frozenset(guilds)
+    def __init__(self, admits: Collection[str] = (), stop: Literal["anyone", "asker"] = "anyone") -> None:
+        self._admits = frozenset(admits)
         self._stop = stop
 
     async def authorize(self, actor: Actor, place: Place, action: Action) -> bool:
@@ -42,7 +42,7 @@ class Access:
             return True
         if place.home:
             return actor.workspace == place.home == place.workspace and not actor.guest
-        return "*" in self._guilds or (place.workspace != "" and place.workspace in self._guilds)
+        return "*" in self._admits or (place.workspace != "" and place.workspace in self._admits)
 
     def may_stop(self, actor: Actor, asker: Actor) -> bool:
         """Return whether *actor*, who may use the bot, may stop the answer to *asker*'s question."""

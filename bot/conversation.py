@@ -25,6 +25,4 @@ def turns(history: Sequence[Turn], mention: Mention) -> list[Turn]:
             joined[-1] = Turn(turn.role, f"{last.text}\n{turn.text}", turn.name)
         else:
             joined.append(turn)
-    while joined[0].role == "assistant":
-        joined.pop(0)  # the API wants a person to begin
     return joined

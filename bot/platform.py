@@ -7,7 +7,7 @@ into `SlowDown` and `Gone`, and leaves all timing, rights and text to the core.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -287,11 +287,15 @@ class Platform(ABC):
         name: "slack"; the first part of its message keys.
         health: What was last heard from the far side.
         routes: HTTP routes that it wants served.
+        secrets: Values that no log may show.
+        admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
     """
 
     name: str
     health: Health = "starting"
     routes: Sequence[web.RouteDef] = ()
+    secrets: Collection[str] = ()
+    admits: Collection[str] = ()
 
     @abstractmethod
     async def run(self, core: Core) -> None:

@@ -19,7 +19,7 @@ from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 
 pytestmark = pytest.mark.jump
 
-WORDS = [step for i in range(50) for step in (f"w{i} ", 0.1)]
+WORDS: list[str | float] = [step for i in range(50) for step in (f"w{i} ", 0.1)]
 TEXT = "".join(step for step in WORDS if isinstance(step, str)).strip()
 
 
@@ -27,10 +27,10 @@ def core(model: Model, access: Access | None = None, ahead: int = 256 * 1024) ->
     return Core(model, Memory(), access or Access(), Asking(ahead=ahead))
 
 
-async def answered(script: Script, sheet: Sheet, seconds: float = 60, **mention: str) -> Core:
+async def answered(script: Script, sheet: Sheet, seconds: float = 60, text: str = "hello?") -> Core:
     """Let one mention be answered."""
     it = core(script)
-    await it.mention(ask(sheet, **mention))
+    await it.mention(ask(sheet, text=text))
     await asyncio.sleep(seconds)
     return it
 
@@ -383,7 +383,7 @@ async def test_a_platform_that_stays_away_is_given_up():
 
 async def test_a_reader_far_ahead_of_the_screen_stops_reading():
     """The page is stuck for a minute; of 100 texts of 100 characters the reader takes those that fit."""
-    sheet, script = Sheet(errors=[None, None, SlowDown(60.0)]), Script("x", 2.0, *["y" * 100, 0.001] * 100)
+    sheet, script = Sheet(errors=[None, None, SlowDown(60.0)]), Script("x", 2.0, *("y" * 100, 0.001) * 100)
     it = core(script, ahead=1000)
     await it.mention(ask(sheet))
     await asyncio.sleep(30)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pages import join, paginate
 from bot.pages import Pages as Growing
+from bot.pages import join, paginate
 from bot.platform import Limits
 
 
@@ -20,20 +20,10 @@ def escaped(text: str) -> int:
 
 BITS = st.sampled_from(
     [
-        "a",
-        "word ",
-        "longer word ",
-        "\n",
-        "\n\n",
-        "   ",
-        "```\n",
-        "```python\n",
-        "~~~\n",
-        "````\n",
-        "x" * 50,
-        "| a | b |\n",
+        *("a", "word ", "longer word ", "\n", "\n\n", "   ", "x" * 50, "<&>", "é", "日本語", "👩‍👩‍👧 "),
+        *("```\n", "```python\n", "~~~\n", "````\n", "`tick` ", "    code\n"),
+        *("| a | b |\n", "**bold** ", "- item\n", "# head\n"),
     ]
-    + ["**bold** ", "<&>", "é", "日本語", "👩‍👩‍👧 ", "- item\n", "    code\n", "`tick` ", "# head\n"]
 )
 TEXTS = st.lists(BITS, max_size=150)
 LIMITS = st.builds(Limits, st.sampled_from([60, 100, 200]), st.sampled_from([len, utf8, escaped]))

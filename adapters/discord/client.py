@@ -1,0 +1,179 @@
+"""What the gateway tells, given to the core."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING
+
+import discord
+
+from adapters.discord.history import chain, recent, words
+from adapters.discord.rest import Rest
+from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
+from bot.platform import Actor, Deleted, Edited, Health, Mention, Outcome, Place, Press, Stop
+
+if TYPE_CHECKING:
+    from bot.core import Core
+
+#: Messages of which it is remembered in which conversation they stand.
+ROOTS = 10_000
+#: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
+LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
+NOT_YOURS = "You may not stop this answer."
+
+
+class Client(discord.AutoShardedClient):
+    """discord.py's client, with small caches and no pings.
+
+    Args:
+        intents: What to hear.
+        rest: What surfaces write with.
+        stop_emoji: Reactions that mean stop.
+        report: Told how the gateway is.
+    """
+
+    def __init__(
+        self,
+        intents: discord.Intents,
+        rest: Rest,
+        stop_emoji: Collection[str],
+        report: Callable[[Health], None],
+    ) -> None:
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_ratelimit_timeout=30,
+        )
+        self.core: Core | None = None
+        self._rest = rest
+        self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
+        self._report = report
+        self._owners: set[int] = set()
+        self._roots: OrderedDict[int, int] = OrderedDict()
+
+    @property
+    def _me(self) -> int:
+        assert self.user, "no event comes before READY"  # noqa: S101  for the type checker only
+        return self.user.id
+
+    async def setup_hook(self) -> None:
+        """Learn who owns the application, between log-in and the gateway."""
+        app = await self.application_info()
+        self._owners = {app.owner.id, *(member.id for member in (app.team.members if app.team else ()))}
+
+    async def on_connect(self) -> None:
+        """The gateway listens."""
+        self._report("up")
+
+    async def on_resumed(self) -> None:
+        """The gateway listens again."""
+        self._report("up")
+
+    async def on_disconnect(self) -> None:
+        """The gateway is gone; discord.py connects anew."""
+        self._report("down")
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
+        asks = message.type in {discord.MessageType.default, discord.MessageType.reply}
+        if self.core and asks and message.author.id != self._me and self._addressed(message):
+            await self.core.mention(self._mention(message))
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """Give a question's new text to the core."""
+        message = payload.message
+        if self.core and message.author.id != self._me and "content" in payload.data:
+            key = f"discord/{payload.channel_id}/{payload.message_id}"
+            who, where = self._actor(message.author), _place(payload.channel_id, payload.guild_id)
+            await self.core.edited(Edited(key, words(message, self._me), who, where))
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Tell the core of a message that is gone."""
+        if self.core:
+            await self.core.deleted(Deleted(f"discord/{payload.channel_id}/{payload.message_id}"))
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Tell the core of many."""
+        for id_ in payload.message_ids:
+            if self.core:
+                await self.core.deleted(Deleted(f"discord/{payload.channel_id}/{id_}"))
+
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        """Give a stop emoji to the core; the bot's own reactions come too."""
+        emoji = payload.emoji.name if payload.emoji.is_unicode_emoji() else ""
+        means_stop = emoji.translate(LOOKS) in self._stop_emoji
+        if self.core and means_stop and payload.user_id != self._me:
+            who = self._actor(payload.member) if payload.member else self._stranger(payload.user_id)
+            key = f"discord/{payload.channel_id}/{payload.message_id}"
+            await self.core.stop(Stop(key, who, _place(payload.channel_id, payload.guild_id)))
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Give a pressed button to the core; one of a message that a crash left open is taken away."""
+        name = str(dict(interaction.data or {}).get("custom_id", ""))
+        if not (self.core and interaction.message and name.startswith(BUTTON)):
+            return
+        channel = interaction.message.channel.id
+        key = f"discord/{channel}/{interaction.message.id}"
+        where = _place(channel, interaction.guild_id)
+        press = Press(key, name.removeprefix(BUTTON), self._actor(interaction.user), where)
+        match await self.core.press(press):
+            case Outcome.STOPPED:
+                await interaction.response.defer()
+            case Outcome.UNKNOWN:
+                await interaction.response.edit_message(view=None)
+            case Outcome.REFUSED:
+                await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+
+    def _addressed(self, message: discord.Message) -> bool:
+        if message.guild is None or any(user.id == self._me for user in message.mentions):
+            return True
+        role = message.guild.self_role
+        return role is not None and role.id in message.raw_role_mentions
+
+    def _mention(self, message: discord.Message) -> Mention:
+        channel, guild = message.channel.id, message.guild.id if message.guild else None
+        root, conversation, history = self._conversation(message)
+        posted = partial(self._remember, root)
+        return Mention(
+            key=f"discord/{channel}/{message.id}",
+            conversation=conversation,
+            actor=self._actor(message.author, hook=message.webhook_id is not None),
+            place=_place(channel, guild),
+            text=words(message, self._me),
+            surface=DiscordSurface(self._rest, channel, message.id, history, posted),
+        )
+
+    def _conversation(self, message: discord.Message) -> tuple[int, str, History]:
+        """Return the root, the name and the history of the conversation that *message* stands in."""
+        channel = message.channel
+        if message.guild is None or isinstance(channel, discord.Thread):
+            return message.id, f"discord/{channel.id}", partial(recent, channel, message.id, self._me)
+        replied = message.reference.message_id if message.reference else None
+        if not replied:
+            return message.id, f"discord/{channel.id}/{message.id}", nothing
+        root = self._roots.get(replied, replied)
+        somewhere = self.get_partial_messageable(channel.id)
+        history = partial(chain, somewhere, message.id, replied, self._me)
+        return root, f"discord/{channel.id}/{root}", history
+
+    def _remember(self, root: int, message: int) -> None:
+        self._roots[message] = root
+        if len(self._roots) > ROOTS:
+            self._roots.popitem(last=False)
+
+    def _actor(self, user: discord.abc.User, *, hook: bool = False) -> Actor:
+        return Actor(
+            id=str(user.id), name=user.display_name, bot=user.bot or hook, owner=user.id in self._owners
+        )
+
+    def _stranger(self, user: int) -> Actor:
+        return Actor(id=str(user), owner=user in self._owners)
+
+
+def _place(channel: int, guild: int | None) -> Place:
+    return Place(str(channel), workspace=str(guild) if guild else "")

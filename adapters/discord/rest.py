@@ -1,0 +1,105 @@
+"""A small REST client for what must not wait in discord.py's queue: posts, edits, the status reaction.
+
+discord.py freezes an edit's text when it is called, sleeps inside while its bucket is empty, and so shows
+text up to 15 s old.  This client sends at once, reads the rate-limit headers, and never retries: the core
+decides what is sent next.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from bot.platform import BucketState, Gone, SlowDown
+
+Json = dict[str, Any]
+
+#: What a 429 without a usable delay is taken for: Cloudflare's blocks come without one.
+RETRY_AFTER = 60.0
+LONGEST_RETRY = 300.0
+#: The bucket of all calls together.
+GLOBAL = "discord/global"
+
+
+class Rest:
+    """Discord's REST API.
+
+    Args:
+        session: With the time limit of a call.
+        url: "https://discord.com/api/v10".
+        token: The bot's.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._headers = {
+            "Authorization": f"Bot {token}",
+            "User-Agent": "DiscordBot (https://github.com/rivulet-bot/rivulet, 0.1)",
+        }
+
+    async def call(
+        self, method: str, path: str, bucket: str, body: Json | None = None
+    ) -> tuple[Json, tuple[BucketState, ...]]:
+        """Make one call that counts against *bucket*; return the answer and the bucket's state.
+
+        Raises:
+            SlowDown: On a 429.
+            Gone: On 401, 403 and 404.
+            OSError: When Discord was not reached or is not well.
+        """
+        try:
+            async with self._session.request(
+                method, f"{self._url}/{path}", json=body, headers=self._headers
+            ) as response:
+                status, headers, answer = response.status, response.headers, _parsed(await response.read())
+        except TimeoutError:
+            raise
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"Discord was not reached: {type(error).__name__}") from error
+        _judge(status, headers, answer, bucket)
+        return answer, _states(headers, bucket)
+
+
+def _judge(status: int, headers: Mapping[str, str], answer: Json, bucket: str) -> None:
+    if status < 300:
+        return
+    said = f"{status}, code {answer.get('code', '?')}: {answer.get('message', '')}"
+    if status == 429:
+        # Without the JSON it is not Discord but Cloudflare in front of it, which means every route.
+        everything = answer.get("global") or "retry_after" not in answer
+        raise SlowDown(retry_after(answer, headers), GLOBAL if everything else bucket)
+    if status in {401, 403, 404}:
+        raise Gone(f"Discord answered {said}")
+    if status >= 500:
+        raise ConnectionError(f"Discord answered {said}")
+    raise RuntimeError(f"Discord refused a call of ours: {said}")
+
+
+def retry_after(answer: Json, headers: Mapping[str, str]) -> float:
+    """Return the seconds that a 429 asks for, whatever it says."""
+    try:
+        seconds = float(answer.get("retry_after") or headers["Retry-After"])
+    except (KeyError, TypeError, ValueError):
+        return RETRY_AFTER
+    return min(max(seconds, 0.1), LONGEST_RETRY) if math.isfinite(seconds) else RETRY_AFTER
+
+
+def _states(headers: Mapping[str, str], bucket: str) -> tuple[BucketState, ...]:
+    try:
+        remaining = int(headers["X-RateLimit-Remaining"])
+        return (BucketState(bucket, remaining, float(headers["X-RateLimit-Reset-After"])),)
+    except (KeyError, ValueError):
+        return ()
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        answer = json.loads(body) if body else {}
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,125 @@
+"""Writing one answer to a Discord channel, and reading what was said there before."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import quote
+
+import structlog
+
+from adapters.discord.rest import GLOBAL, Json, Rest
+from bot.events import Page, Turn
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
+
+log = structlog.get_logger(__name__)
+
+#: 2,000 code points, create and edit, less the room for a note.
+CONTENT = 2000
+NOTE = 150
+#: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
+CHANNEL = (1.0, 5)
+#: 50 a second for the bot; 40 and 10 at once are at most 50 in any second.
+EVERYTHING = Bucket(GLOBAL, 40.0, 10)
+#: Message flag: no previews of links.
+SUPPRESS_EMBEDS = 1 << 2
+#: What our buttons' custom ids begin with.
+BUTTON = "rivulet:"
+#: A note is subtext below the text.
+SUBTEXT = "-# "
+EYES = quote("👀")
+
+
+#: Reads the history of the surface's conversation.
+History = Callable[[int], Awaitable[Sequence[Turn]]]
+
+
+async def nothing(_limit: int) -> Sequence[Turn]:
+    """Return the history of a fresh question."""
+    return ()
+
+
+def draw(page: Page) -> Json:
+    """Return *page* as the part of a message that posts and edits share; it pings nobody."""
+    parts = [page.text, SUBTEXT + " ".join(page.note.split())[: NOTE - 10] if page.note else ""]
+    buttons = [
+        {"type": 2, "style": 2, "label": control.label, "custom_id": BUTTON + control.name}
+        for control in page.controls
+    ]
+    return {
+        "content": "\n".join(filter(None, parts)) or "…",
+        "components": [{"type": 1, "components": buttons}] if buttons else [],
+        "allowed_mentions": {"parse": [], "replied_user": False},
+        "flags": SUPPRESS_EMBEDS,
+    }
+
+
+def said(content: str) -> str:
+    """Return what a message of ours says, without its note."""
+    lines = content.split("\n")
+    while lines and lines[-1].startswith(SUBTEXT):
+        lines.pop()
+    return "\n".join(lines).removesuffix("…" if lines == ["…"] else "")
+
+
+class DiscordSurface(Surface):
+    """A channel, a thread or a direct message.
+
+    Args:
+        rest: The client.
+        channel: Where.
+        question: The question's id; the first page replies to it, every other page to the one before.
+        history: Reads the conversation.
+        posted: Told the id of every message posted.
+    """
+
+    limits = Limits(CONTENT - NOTE)
+
+    def __init__(
+        self,
+        rest: Rest,
+        channel: int,
+        question: int,
+        history: History = nothing,
+        posted: Callable[[int], object] | None = None,
+    ) -> None:
+        self._rest = rest
+        self._channel = channel
+        self._question = question
+        self._replied = question
+        self._posted = posted
+        self._history = history
+
+    def buckets(self, op: Op) -> Sequence[Bucket]:
+        """See `Surface.buckets`: POST and PATCH are counted apart, whatever their bucket hash says."""
+        method = "POST" if op is Op.POST else "PATCH"
+        return [Bucket(f"discord/{method}/{self._channel}", *CHANNEL), EVERYTHING]
+
+    async def post(self, page: Page, nonce: str) -> Receipt:
+        """See `Surface.post`; Discord itself returns the first message for a repeated nonce."""
+        reply = {"message_id": str(self._replied), "fail_if_not_exists": False}
+        body = {**draw(page), "nonce": nonce, "enforce_nonce": True, "message_reference": reply}
+        bucket = self.buckets(Op.POST)[0].key
+        answer, states = await self._rest.call("POST", f"channels/{self._channel}/messages", bucket, body)
+        self._replied = int(answer["id"])
+        if self._posted:
+            self._posted(self._replied)
+        return Receipt(f"discord/{self._channel}/{self._replied}", states)
+
+    async def edit(self, message: str, page: Page) -> Receipt:
+        """See `Surface.edit`."""
+        _, channel, id_ = message.split("/")
+        bucket = self.buckets(Op.EDIT)[0].key
+        _, states = await self._rest.call("PATCH", f"channels/{channel}/messages/{id_}", bucket, draw(page))
+        return Receipt(message, states)
+
+    async def status(self, on: bool) -> None:
+        """See `Surface.status`: a pair of eyes on the question."""
+        path = f"channels/{self._channel}/messages/{self._question}/reactions/{EYES}/@me"
+        try:
+            await self._rest.call("PUT" if on else "DELETE", path, f"discord/reactions/{self._channel}")
+        except (SlowDown, Gone, OSError, RuntimeError) as error:
+            log.info("no status shown", error=str(error))
+
+    async def history(self, limit: int) -> Sequence[Turn]:
+        """See `Surface.history`: a thread, a direct message, or the chain of replies."""
+        return await self._history(limit)

@@ -1,0 +1,205 @@
+"""What is asked and what is answered: scripts in parts, requests, errors and the wire's JSON.
+
+No I/O: `stream.py` writes, the package itself listens.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+#: bot.model.script says what a step is; only the package itself imports it.
+Step = str | float | Mapping[str, Any]
+
+#: docs.claude.com, "Errors"; 402, 408, 409 and 504 as in anthropic 2.12, types/shared/error_type.py.
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+#: The keys of steps with which the model goes on after a tool came back.
+SAID = frozenset({"thinking", "text", "server_tool"})
+
+#: The keys of which a step that is a dict must have one.
+
+#: The keys of which a step that is a dict must have one.
+KEYS = (
+    SAID
+    | {"tool", "finish", "error", "event", "raw", "ping", "stall", "cut", "reset", "end"}
+    | {"status", "html", "hang"}
+)
+
+#: As recorded, with the space.
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+def encoded(value: Any) -> bytes:
+    """Serialise as the API does; lone surrogates only pass as escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def frame(event: Mapping[str, Any]) -> bytes:
+    """Return the server-sent event."""
+    return b"event: " + str(event["type"]).encode() + b"\ndata: " + encoded(event) + b"\n\n"
+
+
+def tokens(value: Any) -> int:
+    """Estimate the tokens of *value*."""
+    return 8 + len(encoded(value)) // 4  # about four characters a token: docs.claude.com, "Glossary"
+
+
+class Refusal(Exception):
+    """An HTTP error in the API's form."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str = "",
+        code: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind or ERROR_TYPES.get(status, "api_error")
+        self.code = code
+        self.headers = headers or {}
+
+    def response(self) -> web.Response:
+        """Return what the client gets."""
+        answer = request_id()
+        error: dict[str, Any] = {"type": self.kind, "message": str(self)}
+        if self.code:
+            error["details"] = {"error_code": self.code}
+        body = {"type": "error", "error": error, "request_id": answer}
+        return web.json_response(body, status=self.status, headers={"request-id": answer, **self.headers})
+
+
+def request_id() -> str:
+    """Return a new one."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+class Script:
+    """One script, cut into the parts that one request each plays."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Mapping) and not KEYS & step.keys():
+                raise ValueError(f"not a step of a script: {step!r}")
+        self._parts: list[list[Step]] = [[]]
+        for step in steps:
+            if self._complete(step):
+                self._parts.append([])
+            self._parts[-1].append(step)
+        self._played: Counter[tuple[int, int]] = Counter()
+
+    def _complete(self, following: Step) -> bool:
+        said = [step for step in self._parts[-1] if isinstance(step, Mapping)]
+        speaks = isinstance(following, str) or (
+            isinstance(following, Mapping) and bool(SAID & following.keys())
+        )
+        return any("finish" in step or ("tool" in step and speaks) for step in said)
+
+    def play(self, part: int) -> Iterator[Step]:
+        """Return the steps for the request number *part* of an answer; the last part repeats."""
+        part = min(part, len(self._parts) - 1)
+        for number, step in enumerate(self._parts[part]):
+            if isinstance(step, Mapping) and "times" in step:
+                self._played[part, number] += 1
+                if self._played[part, number] > step["times"]:
+                    continue
+            yield step
+
+
+class Play:
+    """One request, and how far its answer has come."""
+
+    def __init__(self, number: int, body: dict[str, Any], steps: Iterator[Step]) -> None:
+        self.id = f"msg_01{number:022d}"
+        self.body = body
+        self.question = question(body["messages"])
+        self.steps = steps
+        self.blocks: list[dict[str, Any]] = []
+        self.pieces: list[str] = []
+        self.characters = 0
+        self.state = "open"
+        self.start = time.monotonic()
+        self.first: float | None = None
+        self.end: float | None = None
+        self.reason: str | None = None
+        self.details: Any = None
+        self.input = tokens([body.get("system"), body.get("tools"), body["messages"]])
+
+    def view(self) -> dict[str, Any]:
+        """Return it in the form of `Claude.requests`."""
+        times = {"start": self.start, "first": self.first, "end": self.end}
+        text = "".join(self.pieces)
+        return {"id": self.id, "body": self.body, "text": text, "state": self.state, "times": times}
+
+    def usage(self) -> dict[str, Any]:
+        """Return the tokens so far."""
+        return {
+            "input_tokens": self.input,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": 1 + self.characters // 4,
+        }
+
+    def message(self) -> dict[str, Any]:
+        """Return the message as `message_start` announces it; without a stream, with its content."""
+        more = {"inference_geo": "not_available", "service_tier": "standard"}
+        cached = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}
+        message: dict[str, Any] = {
+            "model": self.body["model"],
+            "id": self.id,
+            "type": "message",
+            "role": "assistant",
+            "content": self.blocks,
+            "stop_reason": self.reason,
+            "stop_sequence": None,
+            "usage": {**self.usage(), "cache_creation": cached, **more},
+        }
+        return message if self.details is None else {**message, "stop_details": self.details}
+
+
+def words_of(message: Mapping[str, Any]) -> str:
+    """Return the text of a message."""
+    content = message.get("content", "")
+    if isinstance(content, str):
+        return content
+    return "\n".join(block["text"] for block in content if block.get("type") == "text")
+
+
+def question(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last text of a user; tool results are none."""
+    texts = (words_of(message) for message in reversed(messages) if message["role"] == "user")
+    return next(filter(None, texts), "")
+
+
+def part(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return how often the model has already answered the question."""
+    answers = itertools.takewhile(
+        lambda message: message["role"] != "user" or not words_of(message), reversed(messages)
+    )
+    return sum(message["role"] == "assistant" for message in answers)

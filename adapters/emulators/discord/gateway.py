@@ -1,0 +1,280 @@
+"""Discord's gateway: sessions that outlive their sockets, intents, shards and RESUME.
+
+Frames are plain JSON text.  What is published is numbered per session at once and sent in that
+order; a session without a socket keeps it for the RESUME.  It must never decide what happens,
+only who is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from adapters.emulators.discord import shapes
+from adapters.emulators.discord.shapes import BOT, Json
+from adapters.emulators.discord.world import World
+
+#: Intents (events/gateway.mdx): (in guilds, in direct messages) by the beginning of an event's name.
+GUILDS, CONTENT = 1 << 0, 1 << 15
+INTENTS = {
+    "GUILD_": (GUILDS, GUILDS),
+    "CHANNEL_": (GUILDS, GUILDS),
+    "THREAD_": (GUILDS, GUILDS),
+    "MESSAGE_REACTION_": (1 << 10, 1 << 13),
+    "MESSAGE_": (1 << 9, 1 << 12),
+}
+#: What a session without a socket keeps; Discord's own limit is not documented.
+BACKLOG = 10_000
+HEARTBEAT = 41250  # ms, as recorded in HELLO
+
+
+def without_content(message: Json) -> Json:
+    """Return *message* as an app without the message content intent sees it (gateway.mdx)."""
+    direct = "guild_id" not in message and message.get("channel_type", shapes.DM) == shapes.DM
+    named = any(each["id"] == BOT for each in message["mentions"])
+    seen = dict(message)
+    if not (direct or named or message["author"]["id"] == BOT):
+        seen |= {"content": "", "embeds": [], "attachments": [], "components": [], "mention_roles": []}
+    if seen.get("referenced_message"):
+        place: Json = {key: message[key] for key in ("guild_id", "channel_type") if key in message}
+        inner = without_content(seen["referenced_message"] | place)
+        seen["referenced_message"] = {key: inner[key] for key in seen["referenced_message"]}
+    return seen
+
+
+@dataclass(eq=False)
+class Link:
+    """One socket and the frames that wait to be sent on it."""
+
+    socket: web.WebSocketResponse
+    transport: asyncio.Transport
+    frames: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
+    session: Session | None = None
+
+
+@dataclass(eq=False)
+class Session:
+    """What a bot has identified for.
+
+    Attributes:
+        sent: The dispatches so far, newest last, for a RESUME.
+        link: Its socket, if it has one now.
+    """
+
+    intents: int
+    shard: int
+    shards: int
+    link: Link | None
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    seq: int = 0
+    sent: deque[Json] = field(default_factory=lambda: deque(maxlen=BACKLOG))
+
+    def dispatch(self, event: str, data: Json) -> None:
+        """Number an event and send it, now or after a RESUME."""
+        self.seq += 1
+        frame = {"op": 0, "t": event, "s": self.seq, "d": data}
+        self.sent.append(frame)
+        if self.link:
+            self.link.frames.put_nowait(frame)
+
+    def wants(self, event: str, guild: str) -> bool:
+        """Return whether the session's shard and intents let it have an event."""
+        if (int(guild or 0) >> 22) % self.shards != self.shard:
+            return False
+        needed = next((bits for name, bits in INTENTS.items() if event.startswith(name)), None)
+        return needed is None or bool(self.intents & needed[0 if guild else 1])
+
+
+class Gateway:
+    """All sockets and sessions.
+
+    Args:
+        record: The emulator's log.
+        valid: Whether a token is the bot's.
+
+    Attributes:
+        world: What READY and GUILD_CREATE speak of.
+        url: Its own address, set once it listens.
+        interval: The heartbeat interval of the next HELLO, in ms.
+        content: Whether the app may have message content.
+        answering: Whether heartbeats are acknowledged.
+    """
+
+    world: World
+
+    def __init__(self, record: Callable[..., None], valid: Callable[[str], bool]) -> None:
+        self._record = record
+        self._valid = valid
+        self._sessions: dict[str, Session] = {}
+        self.links: set[Link] = set()
+        self.url = ""
+        self.interval = HEARTBEAT
+        self.content = True
+        self.answering = True
+
+    def publish(self, event: str, data: Json, guild: str) -> None:
+        """Dispatch an event to every session that wants it."""
+        for session in self._sessions.values():
+            if session.wants(event, guild):
+                hide = event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not session.intents & CONTENT
+                session.dispatch(event, without_content(data) if hide else data)
+
+    def tell(self, op: int, data: Any = None) -> None:
+        """Send an operation to every bot that is connected."""
+        for link in self.links:
+            link.frames.put_nowait({"op": op, "d": data})
+
+    def abort(self) -> None:
+        """Cut every connection without a word."""
+        for link in list(self.links):
+            link.transport.abort()
+
+    def replay(self, count: int) -> None:
+        """Send every session's last *count* dispatches again."""
+        for session in self._sessions.values():
+            for frame in list(session.sent)[-count:] if count > 0 else []:
+                if session.link:
+                    session.link.frames.put_nowait(frame)
+
+    def invalidate(self, *, resumable: bool) -> None:
+        """Tell every bot that its session is invalid, and forget it unless it is *resumable*."""
+        self.tell(9, resumable)
+        if resumable:
+            return
+        self._sessions.clear()
+        for link in self.links:
+            link.session = None
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one connection."""
+        socket = web.WebSocketResponse(timeout=1.0)
+        await socket.prepare(request)
+        assert isinstance(request.transport, asyncio.Transport)  # noqa: S101 -- it has just been prepared
+        link = Link(socket, request.transport)
+        self.links.add(link)
+        self._record("connect", query=dict(request.query))
+        link.frames.put_nowait({"op": 10, "d": {"heartbeat_interval": self.interval}})
+        writer = asyncio.get_running_loop().create_task(self._write(link))
+        try:
+            async for frame in socket:
+                if frame.type is WSMsgType.TEXT:
+                    await self._receive(link, json.loads(frame.data))
+        finally:
+            writer.cancel()
+            self._left(link)
+        return socket
+
+    async def _write(self, link: Link) -> None:
+        while True:
+            frame = await link.frames.get()
+            try:
+                await link.socket.send_str(json.dumps(frame))
+            except ConnectionError:
+                return
+            if frame["op"] == 0:
+                data = frame["d"]
+                message = data.get("message_id") or (frame["t"].startswith("MESSAGE_") and data.get("id"))
+                self._record("dispatch", event=frame["t"], seq=frame["s"], message=message or "")
+
+    def _left(self, link: Link) -> None:
+        """Forget a socket; closing with 1000 or 1001 ends the session too (gateway.mdx)."""
+        self.links.discard(link)
+        if link.session and link.session.link is link:
+            link.session.link = None
+            if link.socket.close_code in (1000, 1001):
+                self._sessions.pop(link.session.id, None)
+
+    async def _receive(self, link: Link, frame: Json) -> None:
+        data: Any = frame.get("d")
+        match frame["op"]:
+            case 1:
+                self._record("heartbeat", seq=data)
+                if self.answering:
+                    link.frames.put_nowait({"op": 11})
+            case 2 if link.session is None:
+                await self._identify(link, data)
+            case 6 if link.session is None:
+                await self._resume(link, data)
+            case 2 | 6:
+                await link.socket.close(code=4005, message=b"Already authenticated.")
+            case _ if link.session is None:
+                await link.socket.close(code=4003, message=b"Not authenticated.")
+            case 3:
+                self._record("presence", data=data)
+            case 8:
+                self._members(link.session, data)
+
+    async def _identify(self, link: Link, data: Json) -> None:
+        shard, shards = data.get("shard") or (0, 1)
+        intents = int(data["intents"])
+        accepted = self._valid(data["token"])
+        self._record("identify", intents=intents, shard=[shard, shards], accepted=accepted)
+        if not accepted:
+            await link.socket.close(code=4004, message=b"Authentication failed.")
+        elif shard >= shards:
+            await link.socket.close(code=4010, message=b"Invalid shard.")
+        elif intents & CONTENT and not self.content:
+            await link.socket.close(code=4014, message=b"Disallowed intent(s).")
+        else:
+            link.session = Session(intents, shard, shards, link)
+            self._sessions[link.session.id] = link.session
+            self._greet(link.session)
+
+    def _greet(self, session: Session) -> None:
+        guilds = [each for each in self.world.guilds if session.wants("", each)]
+        ready = {
+            "v": 10,
+            "user": {**self.world.users[BOT], "verified": True, "mfa_enabled": False, "email": None},
+            "guilds": [{"id": each, "unavailable": True} for each in guilds],
+            "session_id": session.id,
+            "session_type": "normal",
+            "resume_gateway_url": self.url,
+            "shard": [session.shard, session.shards],
+            "application": {"id": BOT, "flags": shapes.CONTENT_FLAG if self.content else 0},
+            "private_channels": [],
+            "relationships": [],
+            "presences": [],
+            "guild_join_requests": [],
+            "geo_ordered_rtc_regions": [],
+            "user_settings": {},
+            "_trace": [],
+        }
+        session.dispatch("READY", ready)
+        for each in guilds:
+            if session.wants("GUILD_CREATE", each):
+                session.dispatch("GUILD_CREATE", self.world.guild_create(each))
+
+    async def _resume(self, link: Link, data: Json) -> None:
+        session = self._sessions.get(data["session_id"])
+        accepted = self._valid(data["token"])
+        known = session is not None and data["seq"] <= session.seq
+        self._record("resume", seq=data["seq"], accepted=accepted and known)
+        if not accepted:
+            await link.socket.close(code=4004, message=b"Authentication failed.")
+        elif session is None or not known:
+            link.frames.put_nowait({"op": 9, "d": False})
+        else:
+            link.session, session.link = session, link
+            for frame in session.sent:
+                if frame["s"] > data["seq"]:
+                    link.frames.put_nowait(frame)
+            session.dispatch("RESUMED", {"_trace": []})
+
+    def _members(self, session: Session, data: Json) -> None:
+        """Answer op 8 in one chunk."""
+        guild = str(data["guild_id"])
+        wanted = data.get("user_ids")
+        found = [
+            {**shapes.member(self.world.roles_of(id_, guild)), "user": user}
+            for id_, user in self.world.users.items()
+            if wanted is None or id_ in wanted
+        ]
+        chunk = {"guild_id": guild, "members": found, "chunk_index": 0, "chunk_count": 1, "not_found": []}
+        session.dispatch("GUILD_MEMBERS_CHUNK", {**chunk, "presences": [], "nonce": data.get("nonce")})

@@ -1,0 +1,196 @@
+"""How the service behaves: its parts put together, and the controls for limits, faults and sockets.
+
+Controls change how Discord answers, never what a bot does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from adapters.emulators.control import Emulator, control
+from adapters.emulators.discord import shapes
+from adapters.emulators.discord.gateway import Gateway
+from adapters.emulators.discord.interactions import Interactions
+from adapters.emulators.discord.limits import Limits
+from adapters.emulators.discord.messages import Messages
+from adapters.emulators.discord.rest import JSON_TYPE, PREFIX, Fault, Files, Rest
+from adapters.emulators.discord.routes import Routes
+from adapters.emulators.discord.world import World
+
+
+class Knobs(Emulator):
+    """Discord without its people; see `Discord`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tokens: Sequence[str] | None = None
+        self._shards = 1
+        self._gateway = gateway = Gateway(self.record, self._valid)
+        self._world = gateway.world = World(gateway.publish)
+        self._messages = Messages(self._world, self.record, gateway.publish)
+        self._interactions = Interactions(self._world, self._messages, self.record, gateway.publish)
+        self._limits = Limits()
+        self._files = Files()
+        routes = Routes(
+            self._world, self._messages, self._interactions, gateway, self._limits, lambda: self._shards
+        )
+        self._rest = Rest(routes, self._limits, self._files, self.record, self.spawn, self._valid)
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """See Emulator.routes."""
+        return [
+            web.route("*", PREFIX + "{path:.+}", self._rest.serve),
+            web.get("/gw/", self._gateway.serve),
+            web.get("/attachments/{id}/{name}", self._files.serve),
+        ]
+
+    async def start(self, port: int = 0) -> None:
+        """See Emulator.start."""
+        await super().start(port)
+        self._files.url = self.url
+        self._gateway.url = self.url.replace("http", "ws", 1) + "/gw/"
+
+    async def stop(self) -> None:
+        """See Emulator.stop."""
+        self._gateway.abort()
+        await super().stop()
+
+    def _valid(self, token: str) -> bool:
+        return not token.startswith("bad") if self._tokens is None else token in self._tokens
+
+    @control
+    async def tokens(self, valid: Sequence[str] | None = None) -> None:
+        """Accept only the *valid* tokens; None: any that does not start with "bad"."""
+        self._tokens = valid
+
+    @control
+    async def limit(self, route: str, calls: int, seconds: float) -> None:
+        """Let *route* ("PATCH messages", "POST threads", "global") have *calls* per *seconds*."""
+        self._limits.resize(route, calls, seconds)
+
+    @control
+    async def limits(self, on: bool) -> None:
+        """Switch all limits on or off; without limits there are no X-RateLimit headers either."""
+        self._limits.on = on
+
+    @control
+    async def shared(self, route: str, retry_after: float) -> None:
+        """Answer the next request of *route* with a 429 in scope "shared"."""
+        self._limits.shared[route].append(retry_after)
+
+    @control
+    async def latency(self, route: str, seconds: float) -> None:
+        """Let *route* ("*": all without a latency of their own) take *seconds*.
+
+        The first half passes before a request is applied, the second after.
+        """
+        self._rest.latencies[route] = seconds
+
+    @control
+    async def fault(
+        self,
+        route: str,
+        times: int = 1,
+        status: int = 500,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        drop: bool = False,
+        apply: bool = False,
+        delay: float = 0.0,
+        via: bool = True,
+        content_type: str = JSON_TYPE,
+    ) -> None:
+        """Answer the next *times* requests of *route* in another way.
+
+        Args:
+            route: A route name; * matches any part of it.
+            times: For how many requests.
+            status: The status; 0 keeps the real answer, so that only the delay remains.
+            body: JSON, or text sent as it is.
+            headers: More headers.
+            drop: Cut the connection instead of answering.
+            apply: Do what was asked for all the same, before the *delay*.
+            delay: Seconds before the answer.
+            via: Whether the Via header is there, which discord.py wants to see on a 429.
+            content_type: The media type.
+        """
+        self._rest.faults.append(
+            Fault(route, times, status, body, headers or {}, drop, apply, delay, via, content_type)
+        )
+
+    @control
+    async def clear_faults(self) -> None:
+        """Forget the faults still to come."""
+        self._rest.faults.clear()
+
+    @control
+    async def allow_content(self, on: bool) -> None:
+        """Allow or disallow the message content intent, as its switch in the developer portal."""
+        self._gateway.content = on
+
+    @control
+    async def heartbeats(self, interval: int) -> None:
+        """Ask for a heartbeat every *interval* ms on connections still to come."""
+        self._gateway.interval = interval
+
+    @control
+    async def acknowledge(self, on: bool) -> None:
+        """Answer heartbeats, or be a zombie connection."""
+        self._gateway.answering = on
+
+    @control
+    async def beat(self) -> None:
+        """Ask every bot for a heartbeat at once (op 1)."""
+        self._gateway.tell(1)
+
+    @control
+    async def shards(self, count: int) -> None:
+        """Recommend *count* shards from now on."""
+        self._shards = count
+
+    @control
+    async def reconnect(self) -> None:
+        """Ask every bot to reconnect and resume (op 7)."""
+        self._gateway.tell(7)
+
+    @control
+    async def drop(self) -> None:
+        """Cut every gateway connection; the sessions can be resumed."""
+        self._gateway.abort()
+
+    @control
+    async def invalidate(self, resumable: bool = False) -> None:
+        """Declare every session invalid (op 9)."""
+        self._gateway.invalidate(resumable=resumable)
+
+    @control
+    async def replay(self, n: int = 1) -> None:
+        """Send each session's last *n* dispatches again."""
+        self._gateway.replay(n)
+
+    @control
+    async def guild(self, id: str) -> str:  # noqa: A002 -- Discord's word
+        """Let the bot join the guild *id*; return the id of its one text channel."""
+        channel, role = self._world.new_id(), self._world.new_id()
+        self._world.add_guild(id, channel, role)
+        return channel
+
+    @control
+    async def channel(self, id: str, guild: str = shapes.GUILD) -> str:  # noqa: A002 -- Discord's word
+        """Make the text channel *id* in *guild*, if it is not there."""
+        return str(self._world.channel(id, guild)["id"])
+
+    @control
+    async def user(self, id: str, name: str, bot: bool = False) -> None:  # noqa: A002 -- Discord's word
+        """Let somebody join, or rename them."""
+        self._world.person(id, name, bot=bot)
+
+    @control
+    async def dm(self, user: str) -> str:
+        """Return the id of the bot's direct-message channel with *user*."""
+        self._world.person(user)
+        return str(self._world.open_dm(user)["id"])

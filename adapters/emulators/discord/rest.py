@@ -1,0 +1,220 @@
+"""The way of a request through Discord: latency, faults, the token, the limits, the endpoint.
+
+What has been asked for is done even if the client has hung up meanwhile, as on the real side;
+it must never be cancelled with the client's connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from aiohttp import web
+
+from adapters.emulators.discord import shapes
+from adapters.emulators.discord.limits import Limits, TooMany
+from adapters.emulators.discord.routes import Call, Endpoint, Routes
+from adapters.emulators.discord.rules import Refusal
+from adapters.emulators.discord.shapes import Json
+
+#: discord.py compares the media type exactly, and Discord sends it without a charset.
+JSON_TYPE = "application/json"
+VIA = {"Via": "1.1 google"}
+PREFIX = "/api/v10/"
+
+
+@dataclass
+class Fault:
+    """An answer that is not Discord's usual one; see `Discord.fault`."""
+
+    route: str
+    times: int = 1
+    status: int = 500
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    drop: bool = False
+    apply: bool = False
+    delay: float = 0.0
+    via: bool = True
+    content_type: str = JSON_TYPE
+
+    def response(self) -> web.Response | None:
+        """Return the answer, or None for a connection cut without one."""
+        if self.drop:
+            return None
+        body = {"message": f"{self.status}: Fault", "code": 0} if self.body is None else self.body
+        text = body if isinstance(body, str) else json.dumps(body)
+        headers = {**(VIA if self.via else {}), "Content-Type": self.content_type, **self.headers}
+        return web.Response(body=text.encode(), status=self.status, headers=headers)
+
+
+@dataclass
+class Files:
+    """Uploaded files, served under the emulator's own address."""
+
+    url: str = ""
+    _stored: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def keep(self, id_: str, name: str, data: bytes, kind: str) -> Json:
+        """Store a file; return it as a message's attachment."""
+        path = f"/attachments/{id_}/{name}"
+        self._stored[path] = (data, kind)
+        return shapes.attachment(id_, name, kind, len(data), self.url + path)
+
+    def given(self, new_id: Callable[[], str], files: Mapping[str, str]) -> list[Json]:
+        """Store files given as {name: base64}."""
+        kind = "application/octet-stream"
+        return [self.keep(new_id(), name, base64.b64decode(data), kind) for name, data in files.items()]
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """Answer a download, as Discord's CDN does: without a token."""
+        data, kind = self._stored.get(request.path, (b"", ""))
+        return web.Response(body=data, content_type=kind) if kind else web.Response(status=404)
+
+
+@dataclass
+class Rest:
+    """Discord's REST side.
+
+    Attributes:
+        valid: Whether a token is the bot's.
+        faults: Those still to come, oldest first.
+        latencies: Seconds by route name; "*" is for all others.
+    """
+
+    routes: Routes
+    limits: Limits
+    files: Files
+    record: Callable[..., None]
+    spawn: Callable[[Any], None]
+    valid: Callable[[str], bool]
+    faults: list[Fault] = field(default_factory=list)
+    latencies: dict[str, float] = field(default_factory=dict)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        path = request.path.removeprefix(PREFIX)
+        endpoint = self.routes.find(request.method, path)
+        self.record("call", method=request.method, path=path, route=endpoint.route)
+        raw = await self._read(request)
+        answered: asyncio.Future[web.Response | None] = asyncio.get_running_loop().create_future()
+        self.spawn(self._work(request, endpoint, raw, answered))
+        response = await answered
+        while response is None:
+            _abort(request.transport)
+            await asyncio.sleep(1)  # until the server notices the cut, and cancels this
+        return response
+
+    async def _read(self, request: web.Request) -> tuple[bytes, list[Json]]:
+        """Return the JSON text of a request, and the files that came beside it."""
+        if not request.content_type.startswith("multipart/"):
+            return await request.read(), []
+        raw, files = b"{}", []
+        for name, part in (await request.post()).items():
+            if isinstance(part, web.FileField):
+                id_ = self.routes.world.new_id()
+                files.append(self.files.keep(id_, part.filename, part.file.read(), part.content_type))
+            elif name == "payload_json":
+                raw = str(part).encode()
+        return raw, files
+
+    async def _work(
+        self,
+        request: web.Request,
+        endpoint: Endpoint,
+        raw: tuple[bytes, list[Json]],
+        answered: asyncio.Future[web.Response | None],
+    ) -> None:
+        try:
+            response = await self._pass(request, endpoint, raw)
+        except Exception as error:  # noqa: BLE001 -- a bug in here is the waiting request's to show
+            answered.set_exception(error)
+            return
+        if not answered.done():
+            answered.set_result(response)
+
+    async def _pass(
+        self, request: web.Request, endpoint: Endpoint, raw: tuple[bytes, list[Json]]
+    ) -> web.Response | None:
+        """Apply a request half-way through its latency, or whatever a fault makes of it."""
+        pause = self.latencies.get(endpoint.route, self.latencies.get("*", 0.0)) / 2
+        await asyncio.sleep(pause)
+        fault = self._take(endpoint.route)
+        if fault is None:
+            response = self._answer(request, endpoint, raw)
+            await asyncio.sleep(pause)
+            return response
+        if fault.apply:
+            response = self._answer(request, endpoint, raw)
+        await asyncio.sleep(fault.delay)
+        if fault.drop or fault.status:
+            return self._spoil(endpoint.route, fault)
+        return response if fault.apply else self._answer(request, endpoint, raw)
+
+    def _take(self, route: str) -> Fault | None:
+        for fault in self.faults:
+            if fnmatchcase(route, fault.route):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.faults.remove(fault)
+                return fault
+        return None
+
+    def _spoil(self, route: str, fault: Fault) -> web.Response | None:
+        code = fault.body.get("code", 0) if isinstance(fault.body, dict) else 0
+        if fault.drop:
+            self.record("error", route=route, status=0, code=0)
+        elif fault.status == 429:
+            self.record("429", route=route, scope=fault.headers.get("X-RateLimit-Scope", ""), code=code)
+        elif fault.status >= 400:
+            self.record("error", route=route, status=fault.status, code=code)
+        return fault.response()
+
+    def _answer(
+        self, request: web.Request, endpoint: Endpoint, raw: tuple[bytes, list[Json]]
+    ) -> web.Response:
+        headers = dict(VIA)
+        try:
+            self._admit(request, endpoint)
+            self.limits.spend(endpoint.route, endpoint.major, exempt=endpoint.open, headers=headers)
+            path = request.path.removeprefix(PREFIX)
+            call = Call(request.method, path, request.query, _parse(raw[0]), raw[1])
+            answer = endpoint.answer(call)
+        except TooMany as refusal:
+            code = refusal.body.get("code", 0)
+            self.record("429", route=endpoint.route, scope=refusal.scope, code=code, major=endpoint.major)
+            return _json(refusal.body, 429, headers | refusal.headers)
+        except Refusal as refusal:
+            self.record("error", route=endpoint.route, status=refusal.status, code=refusal.body["code"])
+            return _json(refusal.body, refusal.status, headers)
+        if answer is None:
+            return web.Response(status=204, headers=headers)
+        return _json(answer, 200, headers)
+
+    def _admit(self, request: web.Request, endpoint: Endpoint) -> None:
+        """Raise 401 without a good token."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not endpoint.open and not (kind == "Bot" and self.valid(token)):
+            raise Refusal(401, 0, "401: Unauthorized")
+
+
+def _abort(transport: asyncio.BaseTransport | None) -> None:
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        return json.loads(raw or b"{}")
+    except ValueError:
+        raise Refusal(400, 50109, "The request body contains invalid JSON.") from None
+
+
+def _json(body: Any, status: int, headers: Mapping[str, str]) -> web.Response:
+    typed = {**headers, "Content-Type": JSON_TYPE}
+    return web.Response(body=json.dumps(body).encode(), status=status, headers=typed)

@@ -1,0 +1,157 @@
+"""Who and what exists: users, guilds, channels and threads, and how they come into being.
+
+It answers for the bot's surroundings only; it must never know about messages, sockets or limits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+
+from adapters.emulators.discord import shapes
+from adapters.emulators.discord.rules import Refusal, check_name, unknown
+from adapters.emulators.discord.shapes import BOT, GUILD, OWNER, ROLE, Json
+
+#: Tells the gateway: event, data, and the guild's id ("" in direct messages).
+Publish = Callable[[str, Json, str], None]
+
+#: The first second of 2015, in ms since 1970, from which snowflakes count (reference.mdx).
+EPOCH = 1420070400000
+
+
+class World:
+    """Everything but messages.
+
+    Args:
+        publish: Told about what the bot would be told about.
+
+    Attributes:
+        users: By id.
+        guilds: By id, without their channels.
+        channels: Channels of every type by id, as GET channels/{id} returns them.
+    """
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._count = itertools.count()
+        self._dms: dict[str, str] = {}
+        self.users: dict[str, Json] = {}
+        self.guilds: dict[str, Json] = {}
+        self.channels: dict[str, Json] = {}
+        for id_, name in (OWNER, "operator"), ("300", "alice"), ("301", "bob"):
+            self.users[id_] = shapes.user(id_, name)
+        self.users[BOT] = shapes.user(BOT, "rivulet", bot=True)
+        self.add_guild(GUILD, shapes.CHANNEL, ROLE)
+
+    def new_id(self) -> str:
+        """Return a fresh snowflake; they grow."""
+        count = next(self._count)
+        return str((int(time.time() * 1000) - EPOCH + (count >> 12)) << 22 | count & 0xFFF)
+
+    def person(self, id_: str, name: str = "", *, bot: bool = False) -> Json:
+        """Return the user *id_*, who joins when first heard of."""
+        known = self.users.get(id_)
+        if known is None or name or bot > known.get("bot", False):
+            name = name or (known["username"] if known else f"user{id_}")
+            self.users[id_] = shapes.user(id_, name, bot=bot)
+        return self.users[id_]
+
+    def user(self, id_: str) -> Json:
+        """Return the user *id_*, or raise 10013."""
+        if id_ not in self.users:
+            raise unknown(10013, "User")
+        return self.users[id_]
+
+    def add_guild(self, id_: str, channel: str, role: str) -> None:
+        """Let the bot join another guild with one text channel."""
+        roles = [shapes.role(id_, "@everyone"), shapes.role(role, "rivulet", managed_by=BOT)]
+        self.guilds[id_] = shapes.guild(id_, f"guild {id_}", roles)
+        self.channels[channel] = shapes.text_channel(channel, id_, "general")
+        self._publish("GUILD_CREATE", self.guild_create(id_), id_)
+
+    def roles(self, guild: str) -> set[str]:
+        """Return the ids of a guild's roles that can be mentioned."""
+        return {role["id"] for role in self.guilds[guild]["roles"]} - {guild} if guild else set()
+
+    def roles_of(self, user: str, guild: str) -> list[str]:
+        """Return the ids of the roles that *user* holds: only the bot has one."""
+        roles = self.guilds[guild]["roles"] if guild else []
+        return [role["id"] for role in roles if role.get("tags", {}).get("bot_id") == user]
+
+    def guild(self, id_: str) -> Json:
+        """Return a guild, or raise 10004."""
+        if id_ not in self.guilds:
+            raise unknown(10004, "Guild")
+        return self.guilds[id_]
+
+    def guild_create(self, id_: str) -> Json:
+        """Return a guild as GUILD_CREATE brings it."""
+        here = [each for each in self.channels.values() if each.get("guild_id") == id_]
+        threads = [dict(each) for each in here if each["type"] == shapes.THREAD]
+        members = [{**shapes.member(self.roles_of(BOT, id_)), "user": self.users[BOT]}]
+        texts = [each for each in here if each["type"] == shapes.TEXT]
+        return shapes.guild_create(self.guilds[id_], texts, threads, members)
+
+    def channel(self, id_: str, guild: str = GUILD) -> Json:
+        """Return a channel; one never heard of is a new text channel of *guild*."""
+        if id_ not in self.channels:
+            if not id_.isdigit():
+                raise unknown(10003, "Channel")
+            self.channels[id_] = shapes.text_channel(id_, guild, f"channel-{id_}")
+            self._publish("CHANNEL_CREATE", dict(self.channels[id_]), guild)
+        return self.channels[id_]
+
+    def guild_of(self, channel: str) -> str:
+        """Return the id of a channel's guild, "" for direct messages."""
+        return str(self.channel(channel).get("guild_id", ""))
+
+    def open_dm(self, user: str) -> Json:
+        """Return the direct-message channel with *user*, or raise 50033."""
+        if user not in self.users or user == BOT:
+            raise Refusal(400, 50033, "Invalid Recipient(s)")
+        if user not in self._dms:
+            self._dms[user] = id_ = self.new_id()
+            self.channels[id_] = shapes.dm_channel(id_, self.users[user])
+        return self.channels[self._dms[user]]
+
+    def open_thread(self, parent: str, body: Json, message: str = "") -> Json:
+        """Start a thread below *parent*, from the message that gives it its id or from none."""
+        above = self.channel(parent)
+        if above["type"] != shapes.TEXT:
+            raise Refusal(400, 50024, "Cannot execute action on this channel type")
+        if message in self.channels:
+            raise Refusal(400, 160004, "A thread has already been created for this message")
+        thread = shapes.thread(message or self.new_id(), above, check_name(body), BOT)
+        minutes = body.get("auto_archive_duration")
+        thread["thread_metadata"]["auto_archive_duration"] = minutes or 1440
+        self.channels[thread["id"]] = thread
+        self._publish("THREAD_CREATE", {**thread, "newly_created": True}, thread["guild_id"])
+        return {**thread, "member": self.thread_member(thread["id"], BOT)}
+
+    def thread_member(self, thread: str, user: str) -> Json:
+        """Return what a thread knows about one who is in it."""
+        return {
+            "id": thread,
+            "user_id": user,
+            "join_timestamp": shapes.JOINED,
+            "flags": 0,
+            "muted": False,
+            "mute_config": None,
+        }
+
+    def interaction_channel(self, id_: str) -> Json:
+        """Return a channel as INTERACTION_CREATE shows it."""
+        channel = self.channel(id_)
+        match channel["type"]:
+            case shapes.DM:
+                return dict(channel)
+            case shapes.THREAD:
+                extra = {
+                    "member": self.thread_member(id_, BOT),
+                    "member_ids_preview": [BOT],
+                    "permissions": shapes.EVERYTHING,
+                }
+                return {**channel, **extra}
+            case _:
+                return {**channel, "permissions": shapes.EVERYTHING}

@@ -1,0 +1,318 @@
+"""The emulator: its routes, the controls that drive its people, and what a test can see and judge.
+
+It puts the other modules together and decides nothing that Slack decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from adapters.emulators.control import Emulator, control
+from adapters.emulators.slack import content, shapes
+from adapters.emulators.slack.shapes import Json, Message, Person
+from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Sockets
+from adapters.emulators.slack.traffic import Fault, Limit, Traffic
+from adapters.emulators.slack.web_api import WebApi, faulty, hang_up
+from adapters.emulators.slack.workspace import Workspace, view
+
+
+class Slack(Emulator):
+    """One workspace "T1" with one app "A1" in it, whose bot is "UBOT".
+
+    Point `AsyncWebClient(base_url=...)` at `url + "/api/"`.  People: U1 ann and U2 bob, UGUEST,
+    UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
+
+    Log kinds: call, say, post, edit, delete, react, unreact, press, ephemeral, 429, error,
+    envelope, ack, connect, disconnect.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sockets = Sockets(self.record, self.spawn)
+        self._workspace = Workspace(self.record, self._sockets.event)
+        self._traffic = Traffic()
+        self._api = WebApi(self._workspace, self._traffic, self.record, self._connect)
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """See Emulator.routes."""
+        return [
+            web.route("*", "/api/{method}", self._api.call),
+            web.get("/link", self._link),
+            web.post("/actions/{path:.+}", self._respond),
+        ]
+
+    async def stop(self) -> None:
+        """See Emulator.stop."""
+        self._sockets.close()
+        await self._api.close()
+        await super().stop()
+
+    def _connect(self) -> str:
+        return f"{self.url.replace('http', 'ws', 1)}/link?ticket={self._sockets.ticket()}"
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        if fault := self._traffic.fault("link"):
+            await asyncio.sleep(fault.delay)
+            return hang_up(request) if fault.drop else faulty(fault)
+        return await self._sockets.link(request)
+
+    async def _respond(self, _: web.Request) -> web.Response:
+        self.record("call", method="response_url")
+        return web.Response(text="ok")
+
+    # What the service does to the app.
+
+    @control
+    async def tokens(self, valid: Sequence[str] | None = None) -> None:
+        """Let only these bot tokens be valid; None for every `xoxb-...`."""
+        self._api.tokens = None if valid is None else set(valid)
+
+    @control
+    async def scopes(self, scopes: str) -> None:
+        """Set the header `x-oauth-scopes`: names with commas."""
+        self._api.scopes = scopes
+
+    @control
+    async def subscribe(self, events: Sequence[str]) -> None:
+        """Subscribe the app to exactly these *events*: app_mention, message.channels, ..."""
+        self._workspace.subscriptions = set(events)
+
+    @control
+    async def user(self, id: str, name: str, **flags: Any) -> None:  # noqa: A002 - Slack's own word for it
+        """Add or replace the person *id*; *flags* as in users.info (is_bot, is_restricted, team_id)."""
+        self._workspace.people[id] = Person(id, name, flags)
+
+    @control
+    async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:
+        """Allow *calls* of *method* in any *seconds*; past them refuse for *retry_after* seconds."""
+        self._traffic.limit(method, Limit(calls, seconds, retry_after))
+
+    @control
+    async def limits(self, *, on: bool) -> None:
+        """Switch all limits on or off."""
+        self._traffic.on = on
+
+    @control
+    async def latency(self, method: str, seconds: float) -> None:
+        """Let calls of *method* ('*': of all others) take *seconds*, half of it before they take effect."""
+        self._traffic.latency[method] = seconds
+
+    @control
+    async def fault(
+        self,
+        method: str,
+        times: int = 1,
+        status: int = 200,
+        error: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+        drop: bool = False,
+        apply: bool = False,
+        delay: float = 0.0,
+    ) -> None:
+        """Answer the next *times* calls of *method* otherwise.
+
+        Args:
+            method: The method; "link" for the websocket's handshake.
+            times: How many calls.
+            status: The HTTP status.
+            error: The `error` of the JSON body.
+            headers: More headers; a 429 carries no Retry-After unless it is here.
+            body: Another body: JSON, or a string for text that is no JSON.
+            drop: Close the connection without an answer.
+            apply: Let the call take effect first, so that only its answer is lost.
+            delay: Seconds before the answer.
+        """
+        self._traffic.add(method, Fault(times, status, error, headers or {}, body, drop, apply, delay))
+
+    @control
+    async def redelivery(
+        self, after: float = ACKNOWLEDGE_WITHIN, delays: Sequence[float] = RETRIES_AFTER
+    ) -> None:
+        """Set how long an envelope may stay unacknowledged, and the pause before each retry."""
+        self._sockets.within, self._sockets.retries = after, tuple(delays)
+
+    @control
+    async def redeliver(self, n: int = 1, event: str = "") -> None:
+        """Send the last event, or the last of type *event*, *n* times more: same event_id, new envelope."""
+        for _ in range(n):
+            await self._sockets.repeat(event)
+
+    @control
+    async def disconnect(self, reason: str = "refresh_requested", *, every: bool = False) -> None:
+        """Tell the newest socket (or *every* one) to go: warning, refresh_requested, link_disabled."""
+        await self._sockets.disconnect(reason, every=every)
+
+    @control
+    async def drop(self, *, every: bool = False) -> None:
+        """Abort the TCP connection of the newest socket (or of *every* one)."""
+        self._sockets.drop(every=every)
+
+    # What people do.
+
+    @control
+    async def say(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> str:
+        """Let *user* write *text* (mentions as `<@UBOT>`); return its ts."""
+        who, text = self._workspace.person(user), content.wire(text)
+        kept = Message(
+            channel=channel,
+            ts=self._workspace.ts(),
+            user=user,
+            text=text,
+            thread_ts=thread_ts or "",
+            blocks=shapes.rich_text(text),
+            team=who.team,
+            client_msg_id=shapes.client_message_id(),
+        )
+        self._workspace.post(kept)
+        return kept.ts
+
+    @control
+    async def post_as(
+        self,
+        channel: str,
+        user: str,
+        text: str,
+        bot_id: str = "BOTHER",
+        *,
+        thread_ts: str | None = None,
+        subtype: str = "bot_message",
+    ) -> str:
+        """Let another bot post; return its ts.
+
+        Args:
+            channel: Where.
+            user: The bot's user.
+            text: What, mentions as `<@UBOT>`.
+            bot_id: Its bot id.
+            thread_ts: The root to reply to.
+            subtype: 'bot_message' as classic integrations send it, '' for today's apps.
+        """
+        kept = Message(
+            channel=channel,
+            ts=self._workspace.ts(),
+            user=user,
+            text=text,
+            thread_ts=thread_ts or "",
+            bot_id=bot_id,
+            app_id="AOTHER",
+            subtype=subtype,
+        )
+        self._workspace.post(kept)
+        return kept.ts
+
+    @control
+    async def edit(self, channel: str, ts: str, text: str) -> None:
+        """Let the author of a message change its text."""
+        kept, text = self._present(channel, ts), content.wire(text)
+        edited = {"user": kept.user, "ts": self._workspace.ts()}
+        self._workspace.change(kept, text=text, blocks=shapes.rich_text(text), edited=edited)
+
+    @control
+    async def delete(self, channel: str, ts: str) -> None:
+        """Let somebody with the right to do so delete a message."""
+        self._workspace.remove(self._present(channel, ts))
+
+    @control
+    async def react(self, channel: str, ts: str, user: str, reaction: str) -> None:
+        """Let *user* (UBOT too) add a *reaction*, its name without colons."""
+        self._workspace.person(user)
+        self._workspace.react(self._present(channel, ts), user, reaction)
+
+    @control
+    async def unreact(self, channel: str, ts: str, user: str, reaction: str) -> None:
+        """Let *user* take a *reaction* away."""
+        self._workspace.unreact(self._present(channel, ts), user, reaction)
+
+    @control
+    async def press(self, channel: str, ts: str, user: str, label: str = "Stop") -> bool:
+        """Let *user* press the button that reads *label*, or else contains it.
+
+        Returns:
+            Whether a socket was open; if not, the press is lost, as Slack retries none.
+
+        Raises:
+            LookupError: There is no such message, person or button.
+        """
+        kept, who = self._present(channel, ts), self._workspace.person(user)
+        shown = [
+            (content.decoded(one["text"]["text"]), block, one) for block, one in content.buttons(kept.blocks)
+        ]
+        named = [one for one in shown if one[0] == label] or [one for one in shown if label in one[0]]
+        if not named:
+            raise LookupError(f"no button {label!r} on {kept.key}, only {content.labels(kept.blocks)}")
+        self.record("press", channel=channel, ts=ts, user=user, label=named[0][0])
+        shape = self._workspace.shape(kept)
+        pressed = shapes.block_actions(kept, who, *named[0][1:], ts=self._workspace.ts(), url=self.url)
+        return await self._sockets.interact(pressed | {"message": shape})
+
+    @control
+    async def stop_session(
+        self, channel: str, thread_ts: str, user: str, streaming_message_ts: Sequence[str] = ()
+    ) -> None:
+        """Let *user* press Slack's own stop button of an agent's session."""
+        self._workspace.tell(
+            {
+                "type": "agent_session_stopped",
+                "channel": channel,
+                "thread_ts": thread_ts,
+                "user": user,
+                "streaming_message_ts": list(streaming_message_ts),
+                "event_ts": self._workspace.ts(),
+            }
+        )
+
+    def _present(self, channel: str, ts: str) -> Message:
+        kept = self._workspace.find(channel, ts)
+        if kept is None:
+            raise LookupError(f"no message {ts} in {channel}")
+        return kept
+
+    # What people see, and what a judge says.
+
+    @control
+    async def message(self, channel: str, ts: str) -> Json:
+        """Return one message, deleted or not, as a reader sees it.
+
+        Returns:
+            {ts, thread_ts, user, text, note, live, edits, deleted, blocks, controls, reactions};
+            thread_ts is '' at top level, controls are the visible labels of its buttons.
+        """
+        return view(self._workspace.get(channel, ts))
+
+    @control
+    async def thread(self, channel: str, thread_ts: str) -> list[Json]:
+        """Return the root, if it is known, and its replies, oldest first; see `message`."""
+        root = [kept for kept in self._workspace.messages(channel) if kept.ts == thread_ts]
+        return [view(kept) for kept in [*root, *self._workspace.replies(channel, thread_ts)]]
+
+    @control
+    async def channel_messages(self, channel: str) -> list[Json]:
+        """Return all messages of a channel, replies too, oldest first; see `message`."""
+        return [view(kept) for kept in self._workspace.messages(channel)]
+
+    @control
+    async def verdict(self) -> Json:
+        """Judge everything that the bot wrote.
+
+        Returns:
+            pings and unfurls: of every version it wrote, {channel, ts, token or url};
+            live: "channel/ts" of messages with a Stop button; never_final: those of them that
+            the bot showed as live and never finished; refused: how many 429s; errors: how many of each.
+        """
+        own = [kept for kept in self._workspace.everything() if kept.own]
+        errors = Counter(entry["error"] for entry in self.log if entry["kind"] == "error")
+        return {
+            "pings": self._workspace.pings,
+            "unfurls": self._workspace.unfurls,
+            "live": [kept.key for kept in own if kept.live],
+            "never_final": [kept.key for kept in own if kept.was_live and kept.live],
+            "refused": sum(entry["kind"] == "429" for entry in self.log),
+            "errors": dict(errors),
+        }

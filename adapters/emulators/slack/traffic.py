@@ -1,0 +1,121 @@
+"""Limits, latency and faults: what happens to a call before the workspace sees it.
+
+No HTTP and no state of the workspace here; time is `time.monotonic()`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Limit:
+    """At most *calls* in any *seconds*, then refusals for *retry_after* seconds."""
+
+    calls: int
+    seconds: float
+    retry_after: float = 10.0  # a field report of chat.update past 50/min: node-slack-sdk#2010
+
+
+@dataclass
+class Fault:
+    """How the next *times* calls of a method are answered instead."""
+
+    times: int
+    status: int
+    error: str
+    headers: dict[str, str]
+    body: Any
+    drop: bool
+    apply: bool
+    delay: float
+
+
+@dataclass
+class Window:
+    """The calls of one method, or of one channel of it, that a limit counts."""
+
+    calls: deque[float] = field(default_factory=deque)
+    until: float = 0.0
+
+
+#: "You are granted at least" 20, 50, 100 a minute in Tiers 2, 3 and 4 [docs rate-limits].
+_TIER_2, _TIER_3, _TIER_4 = (20, 60.0), (50, 60.0), (100, 60.0)
+
+#: The tier is on each method's page [docs reference/methods].  auth.test allows "hundreds".
+LIMITS = {
+    "agents.sessions.setStatus": _TIER_3,
+    "chat.delete": _TIER_3,
+    "chat.postEphemeral": _TIER_4,
+    # "One message per second per channel", short bursts over it are allowed [docs rate-limits].
+    "chat.postMessage": (10, 10.0),
+    "chat.update": _TIER_3,
+    "conversations.history": _TIER_3,
+    "conversations.info": _TIER_3,
+    "conversations.open": _TIER_3,
+    "conversations.replies": _TIER_3,
+    "reactions.add": _TIER_3,
+    "reactions.remove": _TIER_2,
+    "users.info": _TIER_4,
+}
+
+#: Methods whose limit counts per channel instead of per workspace.
+PER_CHANNEL = frozenset({"chat.postMessage"})
+
+
+class Traffic:
+    """The rules that calls meet on their way.
+
+    Attributes:
+        limits: By method; a method that is not there is not limited.
+        on: Whether limits are applied at all.
+        latency: Seconds by method, '*' for all others.
+    """
+
+    def __init__(self) -> None:
+        self.limits = {method: Limit(*limit) for method, limit in LIMITS.items()}
+        self.on = True
+        self.latency: dict[str, float] = {}
+        self._windows: dict[tuple[str, str], Window] = {}
+        self._faults: dict[str, deque[Fault]] = {}
+
+    def limit(self, method: str, limit: Limit) -> None:
+        """Set the limit of *method* and start counting anew."""
+        self.limits[method] = limit
+        self._windows = {key: window for key, window in self._windows.items() if key[0] != method}
+
+    def refuse(self, method: str, channel: str) -> int:
+        """Count a call; return the seconds of its Retry-After if it is one too many, else 0."""
+        limit = self.limits.get(method)
+        if limit is None or not self.on:
+            return 0
+        key = (method, channel if method in PER_CHANNEL else "")
+        window, now = self._windows.setdefault(key, Window()), time.monotonic()
+        while window.calls and window.calls[0] <= now - limit.seconds:
+            window.calls.popleft()
+        if now >= window.until:
+            if len(window.calls) < limit.calls:
+                window.calls.append(now)
+                return 0
+            window.until = now + limit.retry_after
+        return max(1, math.ceil(window.until - now))  # Slack's Retry-After is in whole seconds
+
+    def delay(self, method: str) -> float:
+        """Return the seconds that a call of *method* takes."""
+        return self.latency.get(method, self.latency.get("*", 0.0))
+
+    def add(self, method: str, fault: Fault) -> None:
+        """Let the next calls of *method* meet *fault*."""
+        self._faults.setdefault(method, deque()).append(fault)
+
+    def fault(self, method: str) -> Fault | None:
+        """Return what the present call of *method* meets, if anything."""
+        waiting = self._faults.get(method)
+        if not waiting:
+            return None
+        waiting[0].times -= 1
+        return waiting[0] if waiting[0].times else waiting.popleft()

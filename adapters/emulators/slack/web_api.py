@@ -1,0 +1,333 @@
+"""The Web API: arguments in, `{"ok": ...}` out.
+
+Each method checks what Slack documents that it checks, in that order, and leaves the change to the
+workspace.  Errors of the API are HTTP 200 with `ok: false`; only 429 is a status of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from aiohttp import web
+
+from adapters.emulators.slack import content, shapes
+from adapters.emulators.slack.arguments import (
+    Arguments,
+    Refused,
+    channel_of,
+    cursor,
+    draft_of,
+    read,
+    uncursor,
+    within,
+    yes,
+)
+from adapters.emulators.slack.shapes import Json, Message
+from adapters.emulators.slack.traffic import Fault, Traffic
+from adapters.emulators.slack.workspace import Workspace
+
+SCOPES = (
+    "app_mentions:read,channels:history,chat:write,groups:history,im:history,reactions:read,"
+    "reactions:write,users:read"
+)
+#: Page sizes when no limit is given [docs conversations.history, conversations.replies].
+HISTORY_LIMIT, REPLIES_LIMIT, MOST = 100, 1_000, 1_000
+
+_EMOJI = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
+
+
+class WebApi:
+    """All methods.
+
+    Args:
+        workspace: The state they read and change.
+        traffic: What calls meet before that.
+        record: Adds an entry to the emulator's log.
+        connect: Returns the address of a new Socket Mode connection.
+
+    Attributes:
+        tokens: The bot tokens that are valid; None for every `xoxb-...`.
+        scopes: The value of the header `x-oauth-scopes`.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        traffic: Traffic,
+        record: Callable[..., None],
+        connect: Callable[[], str],
+    ) -> None:
+        self.tokens: set[str] | None = None
+        self.scopes = SCOPES
+        self._workspace = workspace
+        self._traffic = traffic
+        self._record = record
+        self._connect = connect
+        self._underway: set[asyncio.Task[web.StreamResponse]] = set()
+        self._methods: dict[str, Callable[[Arguments], Json]] = {
+            "agents.sessions.setStatus": self._set_status,
+            "auth.test": self._auth_test,
+            "chat.delete": self._delete,
+            "chat.postEphemeral": self._post_ephemeral,
+            "chat.postMessage": self._post_message,
+            "chat.update": self._update,
+            "conversations.history": self._history,
+            "conversations.info": self._conversation,
+            "conversations.open": self._open,
+            "conversations.replies": self._replies,
+            "reactions.add": self._react,
+            "reactions.remove": self._unreact,
+            "users.info": self._user,
+        }
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """Serve one call."""
+        try:
+            arguments = await read(request)
+        except ValueError:
+            return web.json_response({"ok": False, "error": "invalid_json"})
+        # Slack finishes what it has read, even if the caller hangs up meanwhile.
+        work = asyncio.get_running_loop().create_task(self._answer(request, arguments))
+        self._underway.add(work)
+        work.add_done_callback(self._underway.discard)
+        return await asyncio.shield(work)
+
+    async def close(self) -> None:
+        """Give up the calls under way."""
+        for work in self._underway:
+            work.cancel()
+        await asyncio.gather(*self._underway, return_exceptions=True)
+
+    async def _answer(self, request: web.Request, arguments: Arguments) -> web.StreamResponse:
+        method = request.match_info["method"]
+        names = ("channel", "ts", "timestamp", "thread_ts", "name", "status", "user")
+        seen = {name: arguments[name] for name in names if name in arguments}
+        if "timestamp" in seen:
+            seen["ts"] = seen.pop("timestamp")
+        self._record("call", method=method, **seen)
+        fault = self._traffic.fault(method)
+        if fault and not fault.apply:
+            return await self._fail(request, method, fault)
+        wait = self._traffic.refuse(method, str(arguments.get("channel", "")))
+        half = self._traffic.delay(method) / 2
+        await asyncio.sleep(half)
+        body = {"ok": False, "error": "ratelimited"} if wait else self._apply(method, arguments)
+        await asyncio.sleep(half)
+        if fault:
+            return await self._fail(request, method, fault)
+        if wait:
+            self._record("429", method=method)
+            return web.json_response(body, status=429, headers={"Retry-After": str(wait)})
+        if not body["ok"]:
+            self._record("error", method=method, error=body["error"])
+        return web.json_response(body, headers={"x-oauth-scopes": self.scopes})
+
+    def _apply(self, method: str, arguments: Arguments) -> Json:
+        try:
+            if method == "apps.connections.open":
+                return self._open_connection(arguments)
+            if method not in self._methods:
+                raise Refused("unknown_method", req_method=method)
+            self._authorize(arguments)
+            return {"ok": True, **self._methods[method](arguments)}
+        except Refused as refused:
+            return refused.body
+
+    async def _fail(self, request: web.Request, method: str, fault: Fault) -> web.StreamResponse:
+        await asyncio.sleep(fault.delay)
+        if fault.status == 429:
+            self._record("429", method=method)
+        else:
+            self._record("error", method=method, error=fault.error or f"http {fault.status}")
+        return hang_up(request) if fault.drop else faulty(fault)
+
+    def _authorize(self, arguments: Arguments) -> None:
+        token = arguments.get("token", "")
+        if not token:
+            raise Refused("not_authed")
+        if token not in self.tokens if self.tokens is not None else not token.startswith("xoxb-"):
+            raise Refused("invalid_auth")
+
+    def _open_connection(self, arguments: Arguments) -> Json:
+        token = arguments.get("token", "")
+        if not token.startswith("xapp-"):
+            raise Refused("not_allowed_token_type" if token else "not_authed")
+        return {"ok": True, "url": self._connect()}
+
+    def _auth_test(self, _: Arguments) -> Json:
+        return {
+            "url": "https://emulated.slack.com/",
+            "team": "Emulated",
+            "user": "rivulet",
+            "team_id": shapes.TEAM,
+            "user_id": shapes.BOT_USER,
+            "bot_id": shapes.BOT_ID,
+            "is_enterprise_install": False,
+        }
+
+    def _post_message(self, arguments: Arguments) -> Json:
+        channel = channel_of(arguments, people=True)
+        draft = draft_of(arguments)
+        kept = Message(
+            channel=channel,
+            ts=self._workspace.ts(),
+            user=shapes.BOT_USER,
+            text=draft.text[: content.POST_CHARACTERS],
+            thread_ts=str(arguments.get("thread_ts") or ""),
+            blocks=shapes.blocks_kept(draft.blocks),
+            metadata=arguments.get("metadata") or None,
+            bot_id=shapes.BOT_ID,
+            app_id=shapes.APP,
+        )
+        self._workspace.post(kept)
+        self._workspace.judge(kept, linked=draft.linked, unfurled=draft.unfurled)
+        body: Json = {"channel": channel, "ts": kept.ts, "message": self._workspace.shape(kept)}
+        if len(draft.text) > content.POST_CHARACTERS:
+            body |= {"warning": "message_truncated"}
+            body |= {"response_metadata": {"warnings": ["message_truncated"]}}
+        return body
+
+    def _update(self, arguments: Arguments) -> Json:
+        kept = self._own(arguments, "cant_update_message")
+        if len(str(arguments.get("text") or "").encode()) > content.UPDATE_BYTES:
+            raise Refused("msg_too_long")
+        draft = draft_of(arguments)
+        # Text without blocks removes the old blocks and is flagged as edited [docs chat.update].
+        edited = None if draft.blocks else {"user": shapes.BOT_USER, "ts": self._workspace.ts()}
+        self._workspace.change(
+            kept,
+            text=draft.text,
+            blocks=shapes.blocks_kept(draft.blocks),
+            edited=edited,
+            metadata=(arguments["metadata"] or None) if "metadata" in arguments else kept.metadata,
+        )
+        self._workspace.judge(kept, linked=draft.linked, unfurled=False)
+        shape = self._workspace.shape(kept)
+        return {"channel": kept.channel, "ts": kept.ts, "text": kept.text, "message": shape}
+
+    def _delete(self, arguments: Arguments) -> Json:
+        kept = self._own(arguments, "cant_delete_message")
+        self._workspace.remove(kept)
+        return {"channel": kept.channel, "ts": kept.ts}
+
+    def _post_ephemeral(self, arguments: Arguments) -> Json:
+        channel = channel_of(arguments)
+        draft = draft_of(arguments)
+        if arguments.get("user") not in self._workspace.people:
+            raise Refused("user_not_in_channel")
+        ts, text = self._workspace.ts(), content.visible(draft.text, draft.blocks)
+        self._record("ephemeral", channel=channel, ts=ts, user=arguments["user"], text=text)
+        return {"message_ts": ts}
+
+    def _react(self, arguments: Arguments) -> Json:
+        if not self._workspace.react(self._reacted(arguments), shapes.BOT_USER, arguments["name"]):
+            raise Refused("already_reacted")
+        return {}
+
+    def _unreact(self, arguments: Arguments) -> Json:
+        if not self._workspace.unreact(self._reacted(arguments), shapes.BOT_USER, arguments["name"]):
+            raise Refused("no_reaction")
+        return {}
+
+    def _reacted(self, arguments: Arguments) -> Message:
+        if not _EMOJI.fullmatch(str(arguments.get("name", ""))):
+            raise Refused("invalid_name")
+        return self._there(arguments, "timestamp")
+
+    def _history(self, arguments: Arguments) -> Json:
+        kept = [kept for kept in self._workspace.messages(channel_of(arguments)) if not kept.thread_ts]
+        page = [one for one in reversed(kept) if self._remains(one) and within(one.ts, arguments)]
+        return self._page(page, arguments, HISTORY_LIMIT)
+
+    def _replies(self, arguments: Arguments) -> Json:
+        channel, ts = channel_of(arguments), str(arguments.get("ts", ""))
+        known = {kept.ts: kept for kept in self._workspace.messages(channel)}
+        if ts not in known or not self._remains(known[ts]):
+            raise Refused("thread_not_found")
+        below = [kept for kept in self._workspace.replies(channel, ts) if not kept.deleted]
+        found = [known[ts], *(kept for kept in below if within(kept.ts, arguments))]
+        return self._page(found, arguments, REPLIES_LIMIT)
+
+    def _remains(self, kept: Message) -> bool:
+        """Tell whether a message is listed: it is there, or is a tombstone on top of its thread."""
+        below = self._workspace.replies(kept.channel, kept.ts) if kept.deleted else []
+        return not kept.deleted or any(not reply.deleted for reply in below)
+
+    def _page(self, found: list[Message], arguments: Arguments, limit: int) -> Json:
+        limit = min(int(arguments.get("limit") or limit), MOST)
+        start = 0
+        if given := arguments.get("cursor"):
+            after = uncursor(str(given))
+            start = next((n + 1 for n, kept in enumerate(found) if kept.ts == after), len(found))
+        page, more = found[start : start + limit], len(found) > start + limit
+        metadata = yes(arguments.get("include_all_metadata"))
+        body: Json = {
+            "messages": [self._workspace.shape(kept, metadata=metadata) for kept in page],
+            "has_more": more,
+        }
+        return body | ({"response_metadata": {"next_cursor": cursor(page[-1].ts)}} if more else {})
+
+    def _conversation(self, arguments: Arguments) -> Json:
+        channel = channel_of(arguments)
+        direct, private = channel.startswith("D"), channel.startswith("G")
+        shape: Json = {
+            "id": channel,
+            "created": 1_700_000_000,
+            "is_archived": False,
+            "is_im": direct,
+            "is_channel": not direct and not private,
+            "is_group": private,
+            "is_mpim": False,
+            "is_private": direct or private,
+            "is_ext_shared": False,
+            "context_team_id": shapes.TEAM,
+        }
+        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True}
+        return {"channel": shape | named}
+
+    def _open(self, arguments: Arguments) -> Json:
+        user = str(arguments.get("users", ""))
+        if user not in self._workspace.people:
+            raise Refused("user_not_found")
+        return {"channel": {"id": f"D{user}"}}
+
+    def _user(self, arguments: Arguments) -> Json:
+        who = self._workspace.people.get(str(arguments.get("user", "")))
+        if who is None:
+            raise Refused("user_not_found")
+        return {"user": shapes.account(who)}
+
+    def _set_status(self, _: Arguments) -> Json:
+        return {}
+
+    def _own(self, arguments: Arguments, error: str) -> Message:
+        kept = self._there(arguments, "ts")
+        if not kept.own:
+            raise Refused(error)
+        return kept
+
+    def _there(self, arguments: Arguments, name: str) -> Message:
+        kept = self._workspace.find(channel_of(arguments), str(arguments.get(name, "")))
+        if kept is None:
+            raise Refused("message_not_found")
+        return kept
+
+
+def faulty(fault: Fault) -> web.Response:
+    """Return the answer that *fault* prescribes."""
+    if isinstance(fault.body, str):
+        return web.Response(
+            status=fault.status, headers=fault.headers, text=fault.body, content_type="text/html"
+        )
+    error = fault.error or ("ratelimited" if fault.status == 429 else "internal_error")
+    body = {"ok": False, "error": error} if fault.body is None else fault.body
+    return web.json_response(body, status=fault.status, headers=fault.headers)
+
+
+def hang_up(request: web.Request) -> web.Response:
+    """Close the TCP connection without an answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

@@ -1,0 +1,59 @@
+"""What Slack says of people: events name only an id, rights need a workspace and a status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.surface import translated
+from adapters.slack.text import Json
+from bot.platform import Actor, Gone, SlowDown
+
+#: Seconds for which an answer is good, and how many people are remembered.
+FRESH = 600.0
+PEOPLE = 10_000
+
+
+class People:
+    """A cache over users.info."""
+
+    def __init__(self, web: AsyncWebClient) -> None:
+        self._web = web
+        self._known: OrderedDict[str, tuple[float, Actor]] = OrderedDict()
+
+    async def find(self, user: str) -> Actor:
+        """Return who *user* is; asked anew after ten minutes.
+
+        Raises:
+            SlowDown, Gone, OSError: When Slack could not be asked; the event must then not be acknowledged.
+        """
+        now = asyncio.get_running_loop().time()
+        asked, actor = self._known.get(user, (0.0, None))
+        if actor is None or now - asked > FRESH:
+            with translated():
+                actor = _actor((await self._web.users_info(user=user))["user"])
+            self._known[user] = (now, actor)
+            if len(self._known) > PEOPLE:
+                self._known.popitem(last=False)
+        return actor
+
+    async def name(self, user: str) -> str:
+        """Return what to call *user*, or the id if Slack does not say."""
+        with suppress(SlowDown, Gone, OSError, SlackApiError):
+            return (await self.find(user)).name
+        return user
+
+
+def _actor(user: Json) -> Actor:
+    profile = user.get("profile", {})
+    return Actor(
+        id=user["id"],
+        name=profile.get("display_name") or user.get("real_name") or user.get("name", ""),
+        workspace=user.get("team_id", ""),
+        bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
+        guest=any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger")),
+    )

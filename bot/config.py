@@ -1,0 +1,94 @@
+"""Settings from the environment and `.env`.
+
+Each adapter has a `Settings` of its own in its file; these are the ones that know no platform.  The
+README's table is checked against all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+#: What goes before every conversation unless the operator says otherwise.
+SYSTEM = (
+    "You are Rivulet, an assistant in a team's chat. Answer in the language of the question, "
+    "briefly where that will do, in GitHub-flavoured markdown without HTML."
+)
+
+#: Every Settings class reads the environment and `.env`; values in the environment win.
+SOURCES = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+#: Several names in one setting, with commas between; wants `split` as its validator.
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+def split(value: Any) -> Any:
+    """Turn "a, b" into ("a", "b"); other values stay as they are."""
+    return (
+        tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
+    )
+
+
+class Settings(BaseSettings):
+    """What the operator decides; see the README's table."""
+
+    model_config = SOURCES
+
+    anthropic_api_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias="ANTHROPIC_API_KEY", description="Key of the Claude API."
+    )
+    anthropic_base_url: str = Field(
+        default="https://api.anthropic.com",
+        validation_alias="ANTHROPIC_BASE_URL",
+        description="Where the Claude API is; for proxies and tests.",
+    )
+    model: str = Field(
+        default="claude-sonnet-5-5", validation_alias="RIVULET_MODEL", description="The model that answers."
+    )
+    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
+        default="",
+        validation_alias="RIVULET_EFFORT",
+        description="How hard it thinks; empty leaves it to the model.",
+    )
+    max_tokens: int = Field(
+        default=8192,
+        gt=0,
+        validation_alias="RIVULET_MAX_TOKENS",
+        description="The longest answer, in tokens.",
+    )
+    system: str = Field(
+        default=SYSTEM,
+        validation_alias="RIVULET_SYSTEM",
+        description="Instructions before every conversation.",
+    )
+    ahead: int = Field(
+        default=256 * 1024,
+        gt=0,
+        validation_alias="RIVULET_AHEAD",
+        description="Characters that the model may be ahead of the screen before it is slowed down.",
+    )
+    stop: Literal["anyone", "asker"] = Field(
+        default="anyone", validation_alias="RIVULET_STOP", description="Who may stop an answer."
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        validation_alias="RIVULET_HOST",
+        description="Address on which `/healthz` is served.",
+    )
+    port: int = Field(
+        default=8080,
+        ge=0,
+        le=65535,
+        validation_alias="RIVULET_PORT",
+        description="Port on which `/healthz` is served.",
+    )
+    log: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", validation_alias="RIVULET_LOG", description="How much is logged."
+    )
+
+
+def explain(error: ValidationError) -> str:
+    """Return one line that says which settings are wrong, without their values."""
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())

@@ -1,0 +1,231 @@
+"""Claude over the Anthropic API: one request in, events out.
+
+The only module that imports `anthropic` and its HTTP library.  It must never show anybody the
+words of an exception, never retry (the core knows who is waiting), and never judge the end of a
+stream by anything but `message_stop`: the SDK ends silently where the body just ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import anthropic
+import httpx2
+import structlog
+
+from bot.events import Event, Finished, Turn, Usage
+from bot.model import Ask, ModelError, Request
+from bot.model.reply import BROKEN_OFF, Reply, mended
+from bot.platform import Unavailable
+
+log = structlog.get_logger(__name__)
+
+#: Explicit, so that a stray ANTHROPIC_BASE_URL on the host can't redirect the bot.
+BASE_URL = "https://api.anthropic.com"
+
+#: How often one answer may pause: a pause is ten rounds of server tools (docs, "Handling stop reasons").
+PAUSES = 5
+
+#: The stop reasons that end an answer (anthropic 2.12, types/stop_reason.py); pause_turn doesn't.
+FINAL = frozenset(
+    {"end_turn", "stop_sequence", "max_tokens", "refusal", "model_context_window_exceeded", "tool_use"}
+)
+
+UNREACHABLE = "Claude can't be reached right now. Please try again in a minute."
+SILENT = "Claude went silent, so this answer is incomplete. Please ask again."
+GARBLED = "Claude's answer arrived garbled, so it is incomplete. Please ask again."
+BUSY = "Claude is overloaded right now. Please try again in a minute."
+FAILED = "Claude had an internal error. Please try again in a minute."
+NO_STREAM = "Something else than Claude answered. The bot's operator should check the network and its proxy."
+RESTLESS = "Claude kept pausing and didn't get to an end. Please ask for less at once."
+SPENT = "The bot has used up its budget at Anthropic. Its operator has to raise the limit."
+
+#: What people read, by the API's error code or type (anthropic 2.12, types/shared/error_type.py), or by
+#: exception class.  The type, not the HTTP status: an error in the middle of a stream has status 200.
+SENTENCES: Mapping[str | type[BaseException], str] = {
+    "enforced_spend_limit_reached": SPENT,
+    "contract_spend_limit_reached": SPENT,
+    "organization_on_hold": "Anthropic has put the bot's account on hold. Its operator has to contact them.",
+    "invalid_request_error": "Claude didn't accept this request. Please ask differently, or in a new thread.",
+    "request_too_large": "This conversation is too long for Claude. Please start a new thread.",
+    "authentication_error": "Claude didn't accept the bot's API key. Its operator has to set a valid one.",
+    "permission_error": "The bot's API key may not use this model. Its operator has to allow it.",
+    "billing_error": "The bot's account at Anthropic can't be billed. Its operator has to look after it.",
+    "not_found_error": "The configured model doesn't exist. The bot's operator has to choose another.",
+    "rate_limit_error": "The bot has reached its rate limit at Claude. Please try again in a minute.",
+    "timeout_error": "Claude took too long to answer. Please ask again, for less at once.",
+    "overloaded_error": BUSY,
+    "api_error": FAILED,
+    anthropic.APITimeoutError: UNREACHABLE,
+    anthropic.APIConnectionError: UNREACHABLE,
+    httpx2.TimeoutException: SILENT,
+    httpx2.HTTPError: BROKEN_OFF,
+    json.JSONDecodeError: GARBLED,
+    UnicodeDecodeError: GARBLED,
+}
+
+#: For error responses that are not the API's own, like a proxy's (docs, "Errors").
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+FAULTS = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
+
+#: What an operator reads, by error type.
+CHECKS = {
+    "authentication_error": "Anthropic refuses ANTHROPIC_API_KEY; make a new one in the Claude Console.",
+    "permission_error": "ANTHROPIC_API_KEY may not use model {model}; set another in RIVULET_MODEL.",
+    "not_found_error": "Anthropic knows no model {model}; set one of its list in RIVULET_MODEL.",
+}
+
+
+class Claude:
+    """Answers with Claude.
+
+    Args:
+        api_key: The key; the environment is not consulted.
+        base_url: Where the API is; None means Anthropic's own.
+        model: The model id for requests that name none.
+        silence: Seconds without a byte after which a stream counts as dead; the API pings in between.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str | None = None,
+        model: str = "claude-sonnet-5-5",
+        silence: float = 60.0,
+    ) -> None:
+        self.model = model
+        self._key_is_sound = bool(api_key) and api_key.isascii() and api_key.isprintable()
+        self._client = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url or BASE_URL,
+            http_client=anthropic.DefaultAioHttpClient(),  # half the CPU of the default backend
+            max_retries=0,
+            timeout=httpx2.Timeout(600, connect=5, read=silence),
+            open_telemetry={"traces": {"content_mode": "metadata_only"}},
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def check(self, model: str = "") -> str:
+        """Ask the API about *model*, or the default; return what is wrong for the moment, or "".
+
+        Raises:
+            Unavailable: When only the operator can help; the message says how.
+        """
+        model = model or self.model
+        if not self._key_is_sound:
+            raise Unavailable("ANTHROPIC_API_KEY is empty or has characters that no key has; copy it again.")
+        try:
+            found = await self._client.models.retrieve(model)
+        except FAULTS as error:
+            kind = next((key for key in _keys(error) if key in CHECKS), "")
+            if kind:
+                raise Unavailable(CHECKS[kind].format(model=model)) from None
+            return sentence(error)
+        if getattr(found, "type", "") != "model":
+            return NO_STREAM
+        if found.lifecycle == "retired":
+            raise Unavailable(f"Model {model} is retired; set a newer one in RIVULET_MODEL.")
+        return ""
+
+    async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+        """See `Model.stream`."""
+        wanted = _parameters(request, self.model)
+        spent = Usage()
+        try:
+            for _ in range(PAUSES + 1):
+                reply = Reply()
+                async with await self._client.messages.create(**wanted, stream=True) as raw:
+                    _expect_events(raw.response)
+                    async for seen in raw:
+                        event = reply.take(seen)
+                        if event is not None:
+                            yield event
+                spent = _sum(spent, reply.usage)
+                if reply.end() == "pause_turn":
+                    wanted["messages"].append({"role": "assistant", "content": reply.content()})
+                    continue
+                if reply.reason not in FINAL:
+                    log.warning("Claude stopped for an unknown reason", reason=reply.reason)
+                yield Finished(reply.reason or "end_turn", spent)
+                return
+        except FAULTS as error:
+            raise ModelError(sentence(error)) from error
+        raise ModelError(RESTLESS)
+
+
+def sentence(error: BaseException) -> str:
+    """Return what a person may read about *error*: what happened, and what to do."""
+    return next((SENTENCES[key] for key in _keys(error) if key in SENTENCES), FAILED)
+
+
+def _keys(error: BaseException) -> Iterable[Any]:
+    """Name *error* for the tables, the most exact name first."""
+    if isinstance(error, anthropic.APIStatusError):
+        return str(error.error_code), str(error.type), TYPES.get(error.status_code, "api_error")
+    return type(error).__mro__
+
+
+def _expect_events(response: httpx2.Response) -> None:
+    """Refuse a captive portal's web page, which the SDK would read as an empty answer."""
+    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        raise ModelError(NO_STREAM)
+
+
+def _parameters(request: Request, model: str) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "model": request.model or model,
+        "max_tokens": request.max_tokens,
+        "messages": _messages(request.turns),
+    }
+    if request.system:
+        wanted["system"] = mended(request.system)
+    if request.effort:
+        wanted["output_config"] = {"effort": request.effort}
+    if request.tools:
+        wanted["tools"] = list(request.tools)
+    return wanted
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Merge what one side said in a row; name people where several speak."""
+    said = [turn for turn in turns if turn.text.strip()]  # the API refuses empty text
+    crowd = len({turn.name for turn in said if turn.name}) > 1
+    messages: list[dict[str, Any]] = []
+    for role, run in groupby(said, key=lambda turn: turn.role):
+        text = "\n\n".join(_attributed(turn) if crowd else turn.text for turn in run)
+        messages.append({"role": role, "content": mended(text)})
+    if messages and messages[0]["role"] == "assistant":
+        messages.insert(0, {"role": "user", "content": "…"})  # the API wants a person to speak first
+    return messages
+
+
+def _attributed(turn: Turn) -> str:
+    name = " ".join(turn.name.split())
+    return f"{name}: {turn.text}" if name else turn.text
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.input + other.input,
+        one.output + other.output,
+        one.cache_read + other.cache_read,
+        one.cache_write + other.cache_write,
+    )

@@ -1,0 +1,177 @@
+"""One response of the API while it arrives: raw stream events in, what they mean for people out.
+
+No I/O and no SDK: it reads events by attribute, and branches on `type` only, because the SDK
+builds what it doesn't know as the first member of a union.  It must never parse a tool's input
+before the block is over, and never call a response complete without `message_stop`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bot.events import Event, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.model import ModelError
+
+BROKEN_OFF = "The connection to Claude broke off, so this answer is incomplete. Please ask again."
+BAD_INPUT = "Claude called a tool with input that nobody can read. Please ask again."
+
+#: What we call the API's counts (anthropic 2.12, types/usage.py).
+COUNTS = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_read": "cache_read_input_tokens",
+    "cache_write": "cache_creation_input_tokens",
+}
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def mended(text: str) -> str:
+    """Join surrogate pairs and replace lone ones, which nothing behind us could encode."""
+    if text.isascii() or not SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@dataclass(slots=True)
+class _Block:
+    """A content block as it started, and the text, thinking or JSON that came since."""
+
+    head: dict[str, Any]
+    pieces: list[str] = field(default_factory=list)
+
+
+class Reply:
+    """One response.
+
+    Attributes:
+        reason: Why the model stopped.
+        usage: The latest counts; what a delta leaves out stays.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.usage = Usage()
+        self._blocks: dict[int, _Block] = {}
+        self._carry = ""
+        self._complete = False
+        self._unreadable = False
+
+    def take(self, event: Any) -> Event | None:
+        """Take the raw *event* in; return what it means for people, if anything."""
+        match event.type:
+            case "content_block_delta":
+                return self._add(self._blocks.get(event.index), event.delta)
+            case "content_block_start":
+                return self._begin(event.index, event.content_block)
+            case "content_block_stop":
+                return self._end_block(self._blocks.get(event.index))
+            case "message_start":
+                self._count(getattr(event.message, "usage", None))
+            case "message_delta":
+                self.reason = event.delta.stop_reason or ""
+                self._count(getattr(event, "usage", None))
+            case "message_stop":
+                self._complete = True
+        return None
+
+    def end(self) -> str:
+        """Return the stop reason of a complete response; raise `ModelError` for any other."""
+        if not self._complete:
+            raise ModelError(BROKEN_OFF)
+        if self._unreadable and self.reason in {"tool_use", "pause_turn"}:  # else max_tokens cut it: no fault
+            raise ModelError(BAD_INPUT)
+        return self.reason
+
+    def content(self) -> list[dict[str, Any]]:
+        """Return the blocks as the API wants them back: unchanged."""
+        return [block.head for _, block in sorted(self._blocks.items())]
+
+    def _begin(self, index: int, block: Any) -> Event | None:
+        head = block.to_dict(warnings=False)
+        self._blocks[index] = _Block(head)
+        match head:
+            case {"type": "text", "text": str(text)} if text:
+                return self._text(self._blocks[index], text)
+            case {"type": "thinking" | "redacted_thinking"}:
+                return Thinking()
+            case {"type": "tool_use" | "server_tool_use" | "mcp_tool_use", "id": str(key), "name": str(name)}:
+                return ToolStarted(key, name)
+            case {"type": str(kind), "tool_use_id": str(key)} if kind.endswith("tool_result"):
+                return ToolFinished(key, _is_fine(head))
+        return None
+
+    def _add(self, block: _Block | None, delta: Any) -> Event | None:
+        if block is None:
+            return None
+        match delta.type:
+            case "text_delta":
+                return self._text(block, delta.text)
+            case "thinking_delta":
+                text = self._whole(delta.thinking)
+                block.pieces.append(text)
+                return Thinking(text) if text else None
+            case "input_json_delta":
+                block.pieces.append(delta.partial_json)
+            case "signature_delta":
+                block.head["signature"] = delta.signature
+            case "citations_delta":
+                before = block.head.get("citations") or []
+                block.head["citations"] = [*before, delta.citation.to_dict(warnings=False)]
+        return None
+
+    def _text(self, block: _Block, delta: str | None) -> Event | None:
+        text = self._whole(delta)
+        block.pieces.append(text)
+        return Text(text) if text else None
+
+    def _end_block(self, block: _Block | None) -> Event | None:
+        if block is None:
+            return None
+        rest = mended(self._carry)
+        self._carry = ""
+        whole = "".join(block.pieces) + rest
+        match block.head.get("type"):
+            case "text":
+                block.head["text"] = whole
+                return Text(rest) if rest else None
+            case "thinking":
+                block.head["thinking"] = whole
+            case "tool_use" | "server_tool_use" | "mcp_tool_use":
+                self._parse(block.head, whole)
+        return None
+
+    def _parse(self, head: dict[str, Any], whole: str) -> None:
+        """Parse a tool's input, once: again at each delta would take quadratic time."""
+        try:
+            given = json.loads(whole or "{}")
+            # Escapes hide surrogates from everybody but the parser.
+            head["input"] = json.loads(mended(json.dumps(given, ensure_ascii=False)))
+        except json.JSONDecodeError:
+            self._unreadable = True
+
+    def _whole(self, text: str | None) -> str:
+        """Return *text*, with a pair that two deltas share joined in the second."""
+        if not self._carry and (not text or text.isascii()):
+            return text or ""
+        text = self._carry + (text or "")
+        self._carry = ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            self._carry, text = text[-1], text[:-1]
+        return mended(text)
+
+    def _count(self, usage: Any) -> None:
+        for name, key in COUNTS.items():
+            count = getattr(usage, key, None)  # gateways that imitate the API leave counts out
+            if count is not None:
+                self.usage = replace(self.usage, **{name: count})
+
+
+def _is_fine(result: Mapping[str, Any]) -> bool:
+    content = result.get("content")
+    failed = isinstance(content, Mapping) and str(content.get("type")).endswith("_error")
+    return not failed and not result.get("is_error")

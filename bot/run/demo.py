@@ -1,0 +1,255 @@
+"""`rivulet demo`: the real adapters and core against emulators in a process of their own; needs no account.
+
+`--check` plays the same scenes without a terminal, the emulators being the judge.  Must never judge by
+what the bot believes, only by what the emulators saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import adapters
+from adapters.emulators.process import World, spawned
+from bot.config import Settings
+from bot.platform import Platform
+from bot.run import logs
+from bot.run.supervise import build, claude_of, keep
+
+#: Seconds that a claim of `--check` waits for what it claims.
+PATIENCE = 10.0
+
+QUESTION = "How does a rivulet become a river?"
+LONG_QUESTION = "Tell me about every river on Earth."
+
+#: What the Claude emulator plays in the scenes; words come about as fast as Claude's do.
+ANSWER = (
+    "A rivulet is where a river **begins**:\n\n"
+    "1. Rain gathers in the smallest fold of a hill.\n"
+    "2. Rivulets meet, again and again, and cut a bed.\n"
+    "3. The bed keeps the water, and the water keeps the bed.\n\n"
+    "```\nrain -> rivulet -> brook -> stream -> river -> sea\n```\n\n"
+    "So a river is what many small streams *agree on*."
+)
+RIVERS = "The Amazon carries more water than the next seven rivers together. The Nile rivals it. "
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One platform's emulator, as a person sits before it.
+
+    Attributes:
+        name: "slack" or "discord".
+        say: Posts a text for a person and returns the question's id.
+        answers: Returns the messages that answer a question, as a reader sees them.
+        stop: Reacts with a stop emoji to a message.
+        id: Returns a message's id.
+        log: The emulator's `events`.
+        verdict: Its `verdict`.
+    """
+
+    name: str
+    say: Callable[[str], Awaitable[str]]
+    answers: Callable[[str], Awaitable[list[dict[str, Any]]]]
+    stop: Callable[[str], Awaitable[None]]
+    id: str
+    log: Callable[..., Awaitable[list[dict[str, Any]]]]
+    verdict: Callable[[], Awaitable[dict[str, Any]]]
+
+
+def slack_stage(world: World, channel: str = "C1", user: str = "U1") -> Stage:
+    """Return the Slack emulator's stage."""
+
+    async def say(text: str) -> str:
+        return str(await world.slack.say(channel=channel, user=user, text=f"<@UBOT> {text}"))
+
+    async def answers(question: str) -> list[dict[str, Any]]:
+        thread = await world.slack.thread(channel=channel, thread_ts=question)
+        return [message for message in thread if message["user"] == "UBOT" and not message["deleted"]]
+
+    async def stop(message: str) -> None:
+        await world.slack.react(channel=channel, ts=message, user=user, reaction="octagonal_sign")
+
+    return Stage("slack", say, answers, stop, "ts", world.slack.events, world.slack.verdict)
+
+
+def discord_stage(world: World, channel: str = "200", user: str = "300") -> Stage:
+    """Return the Discord emulator's stage."""
+
+    async def say(text: str) -> str:
+        return str(await world.discord.say(channel=channel, user=user, text=f"<@999> {text}"))
+
+    async def answers(question: str) -> list[dict[str, Any]]:
+        pages, wanted = [], {question}
+        for message in await world.discord.messages(channel=channel):
+            if message["bot"] and message["reply_to"] in wanted and not message["deleted"]:
+                wanted.add(message["id"])
+                pages.append(message)
+        return pages
+
+    async def stop(message: str) -> None:
+        await world.discord.react(channel=channel, message=message, user=user, emoji="🛑")
+
+    return Stage("discord", say, answers, stop, "id", world.discord.events, world.discord.verdict)
+
+
+def stages(world: World) -> list[Stage]:
+    """Return both."""
+    return [slack_stage(world), discord_stage(world)]
+
+
+@asynccontextmanager
+async def playing(*, real: bool) -> AsyncIterator[World]:
+    """Run emulators, adapters and core while the block runs.
+
+    Args:
+        real: Whether Claude itself may answer, if there is a key.
+    """
+    key = Settings().anthropic_api_key.get_secret_value() if real else ""
+    logs.configure("error", [key])
+    async with spawned() as world:
+        emulator: dict[str, Any] = {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
+        settings = Settings(**({} if key else emulator))
+        platforms = [
+            platform for name in adapters.NAMES if (platform := adapters.load(name, **_redirected(world)))
+        ]
+        await world.claude.script(steps=[0.4, *_paced(ANSWER, 0.05)], when=QUESTION)
+        await world.claude.script(steps=[0.4, *_paced(RIVERS * 100, 0.05)], when=LONG_QUESTION)
+        async with claude_of(settings) as claude:
+            core = build(settings, platforms, claude)
+            tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
+            try:
+                await until(lambda: _all_up(platforms))
+                yield world
+            finally:
+                await core.drain(2.0)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+
+def _redirected(world: World) -> dict[str, Any]:
+    return {
+        "_env_file": None,
+        "SLACK_BOT_TOKEN": "xoxb-demo",
+        "SLACK_APP_TOKEN": "xapp-demo",
+        "SLACK_API_URL": f"{world.slack.url}/api/",
+        "DISCORD_BOT_TOKEN": "demo",
+        "DISCORD_API_URL": f"{world.discord.url}/api/v10",
+        "DISCORD_GATEWAY_URL": f"{world.discord.url.replace('http', 'ws', 1)}/gw/",
+        "RIVULET_DISCORD_GUILDS": "100",
+    }
+
+
+def _paced(text: str, pause: float) -> list[str | float]:
+    """Return *text* word by word, as a script."""
+    return [step for word in text.split(" ") for step in (f"{word} ", pause)]
+
+
+async def _all_up(platforms: Sequence[Platform]) -> bool:
+    return all(platform.health == "up" for platform in platforms)
+
+
+async def until(seen: Callable[[], Awaitable[Any]], patience: float = PATIENCE) -> Any:
+    """Return what *seen* returns once that is true; raise TimeoutError after *patience* seconds."""
+    async with asyncio.timeout(patience):
+        while not (found := await seen()):  # noqa: ASYNC110  what changes is in another process
+            await asyncio.sleep(0.02)
+        return found
+
+
+async def check() -> int:
+    """Play the scenes on both platforms; print a line per claim; 0 if all hold."""
+    async with playing(real=False) as world:
+        claims = [claim for stage in stages(world) for claim in await _claims(world, stage)]
+    for claim in claims:
+        sys.stdout.write(f"{'ok ' if claim.holds else 'BAD'}  {claim.text}: {claim.figure}\n")
+    failed = sum(not claim.holds for claim in claims)
+    sys.stdout.write(f"{len(claims) - failed} of {len(claims)} claims hold\n")
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What `--check` says, whether it is so, and the figure."""
+
+    text: str
+    holds: bool
+    figure: str
+
+
+async def _claims(world: World, stage: Stage) -> list[Claim]:
+    """Play both scenes on *stage* and return what came of them."""
+    claims: list[Claim] = []
+    for scene in (_answered, _stopped):
+        try:
+            claims += await scene(world, stage)
+        except TimeoutError:
+            claims.append(Claim(f"{stage.name} {scene.__name__[1:]}", False, f"not within {PATIENCE:g} s"))
+    verdict = await stage.verdict()
+    for bad in ("pings", "unfurls", "never_final", "refused", "errors"):
+        text = f"{stage.name} {bad.replace('_', ' ')}"
+        claims.append(Claim(text, not verdict[bad], str(verdict[bad] or "none")))
+    return claims
+
+
+async def _answered(world: World, stage: Stage) -> list[Claim]:
+    """Play an answer to its end: its text is what the model sent."""
+    asked = await stage.say(QUESTION)
+    pages = await until(lambda: _final(stage, asked))
+    sent = (await world.claude.find(question=QUESTION))["text"].strip()
+    shown = "\n".join(page["text"] for page in pages)
+    log = await stage.log()
+    said = _when(log, "say")
+    writes = sum(entry["kind"] in {"post", "edit"} for entry in log)
+    placeholder = f"placeholder after {_ms(_when(log, 'post') - said)}, {writes} writes in all"
+    return [
+        Claim(f"{stage.name} answered", True, placeholder),
+        Claim(
+            f"{stage.name} final text", shown == sent, f"{len(shown)} characters of the model's {len(sent)}"
+        ),
+    ]
+
+
+async def _stopped(world: World, stage: Stage) -> list[Claim]:
+    """Play an answer until a stop emoji: the message is final and the model's stream is closed."""
+    asked = await stage.say(LONG_QUESTION)
+    pages = await until(lambda: _begun(stage, asked))
+    before = len(await stage.log())
+    await stage.stop(pages[-1][stage.id])
+    pages = await until(lambda: _final(stage, asked))
+    log = (await stage.log())[before:]
+    reacted = _when(log, "react")
+    claims = [
+        Claim(
+            f"{stage.name} stopped",
+            "Stopped" in pages[-1]["note"],
+            f"final edit {_ms(_when(log, 'edit') - reacted)} after the emoji",
+        )
+    ]
+    closed = [entry["t"] for entry in await world.claude.events(kinds=["closed"]) if entry["t"] > reacted]
+    figure = f"{_ms(closed[0] - reacted)} after the emoji" if closed else "no"
+    return [*claims, Claim(f"{stage.name} upstream hung up", bool(closed), figure)]
+
+
+async def _begun(stage: Stage, asked: str) -> list[dict[str, Any]]:
+    pages = await stage.answers(asked)
+    return pages if pages and len(pages[-1]["text"]) > len("…") else []
+
+
+async def _final(stage: Stage, asked: str) -> list[dict[str, Any]]:
+    pages = await stage.answers(asked)
+    return [] if any(page["live"] for page in pages) else pages
+
+
+def _when(log: Sequence[dict[str, Any]], kind: str) -> float:
+    """Return when the first entry of *kind* was made."""
+    return float(next((entry["t"] for entry in log if entry["kind"] == kind), "nan"))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"

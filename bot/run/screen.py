@@ -1,0 +1,175 @@
+"""What `rivulet demo` shows on a terminal: both chats side by side, then a prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.text import Text
+
+from bot.run.demo import LONG_QUESTION, QUESTION, Stage, playing, stages, until
+
+COLOURS = {"slack": "magenta", "discord": "blue"}
+#: Seconds between two looks at what the chats show; edits come about once a second.
+FRAME = 0.1
+#: Seconds that people take to see that an answer is not what they want.
+READING = 2.5
+HELP = "Type a question for Slack, /discord QUESTION for Discord, /stop to react with 🛑, /quit to leave."
+
+
+async def show() -> int:
+    """Play the scene, then take questions until the input ends."""
+    console = Console()
+    console.print("[dim]Starting Slack, Discord and Claude on this machine …[/]")
+    async with playing(real=True) as world:
+        scene = Scene(stages(world))
+        with Live(console=console, auto_refresh=False) as live:
+            playing_ = asyncio.create_task(scene.play())
+            while not playing_.done():
+                live.update(await scene.draw(), refresh=True)
+                await asyncio.sleep(FRAME)
+            playing_.result()
+            live.update(await scene.draw(), refresh=True)
+        console.print(f"\n{HELP}")
+        await Prompt(console, stages(world)).run()
+    return 0
+
+
+class Scene:
+    """On both platforms: one answer to its end, and one that a stop emoji ends.
+
+    Args:
+        on: The platforms' stages.
+    """
+
+    def __init__(self, on: list[Stage]) -> None:
+        self._stages = on
+        self._said: dict[str, list[str]] = {stage.name: [] for stage in on}
+        self._reacted: set[str] = set()
+
+    async def play(self) -> None:
+        """Play it; takes about 15 s."""
+        await asyncio.gather(*(self._act(stage) for stage in self._stages))
+
+    async def draw(self) -> RenderableType:
+        """Return both chats as people see them now."""
+        chats = [await self._chat(stage) for stage in self._stages]
+        return Columns(chats, equal=True, expand=True)
+
+    async def _act(self, stage: Stage) -> None:
+        await self._ask(stage, QUESTION)
+        await until(lambda: self._ended(stage), patience=60)
+        await self._ask(stage, LONG_QUESTION)
+        await until(lambda: self._talks(stage), patience=60)
+        await asyncio.sleep(READING)
+        message = (await stage.answers(self._said[stage.name][-1]))[-1][stage.id]
+        self._reacted.add(message)
+        await stage.stop(message)
+        await until(lambda: self._ended(stage), patience=60)
+
+    async def _ask(self, stage: Stage, text: str) -> None:
+        self._said[stage.name].append(await stage.say(text))
+
+    async def _ended(self, stage: Stage) -> bool:
+        pages = await stage.answers(self._said[stage.name][-1])
+        return bool(pages) and not any(page["live"] for page in pages)
+
+    async def _talks(self, stage: Stage) -> bool:
+        pages = await stage.answers(self._said[stage.name][-1])
+        return bool(pages) and len(pages[-1]["text"]) > 1
+
+    async def _chat(self, stage: Stage) -> RenderableType:
+        rows: list[RenderableType] = []
+        for question, text in zip(self._said[stage.name], (QUESTION, LONG_QUESTION), strict=False):
+            rows.append(Text.assemble(("ann  ", "bold"), ("@rivulet ", "cyan"), text))
+            rows += [self._message(page, stage) for page in await stage.answers(question)]
+        return Panel(Group(*rows), title=stage.name.capitalize(), border_style=COLOURS[stage.name])
+
+    def _message(self, page: dict[str, Any], stage: Stage) -> RenderableType:
+        rows: list[RenderableType] = [Text("rivulet", style="bold green"), Markdown(page["text"])]
+        if page["note"]:
+            rows.append(Text(page["note"], style="italic dim"))
+        if page["controls"]:
+            rows.append(
+                Text.assemble(
+                    *(part for label in page["controls"] for part in ((f" {label} ", "reverse"), " "))
+                )
+            )
+        if page[stage.id] in self._reacted:
+            rows.append(Text("🛑 1"))
+        return Group(*rows, Text())
+
+
+class Prompt:
+    """Takes questions and prints the answers as they grow.
+
+    Args:
+        console: Where to.
+        on: The platforms' stages; the first is the default.
+    """
+
+    def __init__(self, console: Console, on: list[Stage]) -> None:
+        self._console = console
+        self._stages = {f"/{stage.name}": stage for stage in on}
+        self._stage = on[0]
+        self._follower: asyncio.Task[None] | None = None
+        self._asked = ""
+
+    async def run(self) -> None:
+        """Obey until the input ends or says /quit."""
+        while line := await self._line():
+            match line.strip().split(" ", 1):
+                case ["/quit" | "/exit"]:
+                    break
+                case ["/stop"]:
+                    await self._stop()
+                case [name, text] if name in self._stages:
+                    await self._ask(self._stages[name], text)
+                case [name] if name in self._stages or not name:
+                    self._console.print(HELP)
+                case _:
+                    await self._ask(self._stage, line.strip())
+        if self._follower:
+            self._follower.cancel()
+            await asyncio.wait([self._follower])
+
+    async def _line(self) -> str:
+        if sys.stdin.isatty():
+            self._console.print("[cyan]> [/]", end="")
+        return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+    async def _ask(self, stage: Stage, text: str) -> None:
+        if self._follower and not self._follower.done():
+            self._console.print("[dim]Another answer is running; /stop ends it.[/]")
+            return
+        self._stage = stage
+        self._asked = await stage.say(text.removeprefix("@rivulet").strip())
+        self._follower = asyncio.create_task(self._follow(stage, self._asked))
+
+    async def _follow(self, stage: Stage, asked: str) -> None:
+        """Print what becomes visible, as it does."""
+        shown = ""
+        while True:
+            pages = await stage.answers(asked)
+            text = "\n".join(page["text"] for page in pages).replace("…", "", 0 if len(pages) > 1 else 1)
+            if text.startswith(shown) and text != shown:
+                self._console.print(text[len(shown) :], end="", markup=False, highlight=False)
+                shown = text
+            if pages and not any(page["live"] for page in pages):
+                note = pages[-1]["note"]
+                self._console.print(f"\n[dim italic]{note}[/]" if note else "")
+                return
+            await asyncio.sleep(FRAME)
+
+    async def _stop(self) -> None:
+        pages = await self._stage.answers(self._asked) if self._asked else []
+        if pages and pages[-1]["live"]:
+            await self._stage.stop(pages[-1][self._stage.id])
+        else:
+            self._console.print("[dim]No answer is running.[/]")

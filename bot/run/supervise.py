@@ -1,0 +1,111 @@
+"""Runs all platforms on one core until told to end; a platform that fails is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+import structlog
+
+from bot.access import Access
+from bot.config import Settings
+from bot.core import Core
+from bot.live import Asking
+from bot.model import Model
+from bot.model.claude import Claude
+from bot.platform import Platform, Unavailable
+from bot.run.server import serving
+from bot.store.memory import Memory
+
+log = structlog.get_logger(__name__)
+
+#: Seconds before a platform that failed is started again; the last one repeats.
+RESTARTS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+#: A platform that ran this long had recovered.
+STEADY = 300.0
+
+
+def build(settings: Settings, platforms: Collection[Platform], model: Model) -> Core:
+    """Return the core for *platforms*."""
+    admits = {workspace for platform in platforms for workspace in platform.admits}
+    asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
+    return Core(model, Memory(), Access(admits, settings.stop), asking)
+
+
+@asynccontextmanager
+async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
+    """Yield the model that *settings* describe."""
+    claude = Claude(
+        settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url, settings.model
+    )
+    try:
+        yield claude
+    finally:
+        await claude.close()
+
+
+async def supervise(settings: Settings, platforms: Collection[Platform], model: Model) -> None:
+    """Serve until SIGTERM or SIGINT, then end every answer with a last edit.
+
+    Raises:
+        Unavailable: When no platform can be served as it is set up.
+    """
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    core = build(settings, platforms, model)
+    async with serving(settings.host, settings.port, platforms) as port:
+        log.info(
+            "serving",
+            platforms=[platform.name for platform in platforms],
+            health=f"http://{settings.host}:{port}/healthz",
+        )
+        tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
+        waiting = asyncio.create_task(ended.wait())
+        try:
+            await _until(waiting, tasks)
+        finally:
+            log.info("ending")
+            await core.drain()
+            for task in (waiting, *tasks):
+                task.cancel()
+            await asyncio.wait([waiting, *tasks])
+
+
+async def _until(ended: asyncio.Task[bool], tasks: Collection[asyncio.Task[None]]) -> None:
+    """Wait for the end, or for the last platform to prove hopeless."""
+    left = set(tasks)
+    reasons: list[str] = []
+    while left:
+        done, _ = await asyncio.wait({ended, *left}, return_when=asyncio.FIRST_COMPLETED)
+        if ended in done:
+            return
+        for task in done & left:
+            left.discard(task)
+            error = task.exception()
+            reasons.append(str(error))
+            if left:
+                log.error("a platform is switched off", reason=str(error))
+    raise Unavailable(" ".join(reasons))
+
+
+async def keep(platform: Platform, core: Core) -> None:
+    """Run *platform*, again and again; only `Unavailable` ends it."""
+    loop = asyncio.get_running_loop()
+    failures = 0
+    while True:
+        began = loop.time()
+        try:
+            await platform.run(core)
+            log.warning("a platform ended", platform=platform.name)
+        except Unavailable:
+            raise
+        except OSError as error:
+            log.warning("a platform was not reached", platform=platform.name, error=str(error))
+        except Exception:
+            log.exception("a platform failed", platform=platform.name)
+        failures = 0 if loop.time() - began > STEADY else failures + 1
+        await asyncio.sleep(RESTARTS[min(failures, len(RESTARTS)) - 1])

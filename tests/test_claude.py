@@ -1,0 +1,538 @@
+"""The Claude model client against the emulator: real SDK, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from adapters.emulators.claude import Claude as Emulated
+from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
+from bot.model import ModelError, Request
+from bot.model import claude as module
+from bot.model import reply as reply_module
+from bot.model.claude import FAILED, SENTENCES, Claude, sentence
+from bot.platform import Unavailable
+
+QUESTION = Request(turns=(Turn("user", "hi"),))
+
+Connect = Callable[..., Claude]
+URL = "https://api.anthropic.com/v1/messages"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulated]:
+    emulator = Emulated()
+    await emulator.start()
+    yield emulator
+    await emulator.stop()
+
+
+@pytest.fixture
+async def connect(emulator: Emulated) -> AsyncIterator[Connect]:
+    """Make clients of the emulator, which are closed at the end."""
+    made: list[Claude] = []
+
+    def connect(key: str = "sk-good", **more: Any) -> Claude:
+        made.append(Claude(key, **{"base_url": emulator.url, **more}))
+        return made[-1]
+
+    yield connect
+    for client in made:
+        await client.close()
+
+
+@pytest.fixture
+def model(connect: Connect) -> Claude:
+    return connect()
+
+
+async def checked(model: Claude, name: str = "") -> str:
+    """What `check` returns or raises."""
+    try:
+        return await model.check(name)
+    except Unavailable as error:
+        return str(error)
+
+
+async def yes(title: str) -> bool:
+    return True
+
+
+async def answer(model: Claude, request: Request = QUESTION) -> list[Event]:
+    async with aclosing(model.stream(request, yes)) as events:
+        return [event async for event in events]
+
+
+async def failure(model: Claude, request: Request = QUESTION) -> tuple[str, str]:
+    """The text before the error, and the error's words."""
+    got: list[str] = []
+
+    async def read() -> None:
+        async for event in model.stream(request, yes):
+            got.extend([event.text] if isinstance(event, Text) else [])
+
+    with pytest.raises(ModelError) as raised:
+        await read()
+    return "".join(got), str(raised.value)
+
+
+def text(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+async def test_text_comes_delta_by_delta_and_then_the_end(emulator: Emulated, model: Claude) -> None:
+    """Each delta is one event; the usage is the API's."""
+    await emulator.script(["Hello", " you"])
+    *said, end = await answer(model)
+    assert said == [Text("Hello"), Text(" you")]
+    assert isinstance(end, Finished)
+    assert end.reason == "end_turn"
+    assert end.usage.input > 0
+    assert end.usage.output == 1 + len("Hello you") // 4
+
+
+async def test_thinking_is_told_apart_from_text(emulator: Emulated, model: Claude) -> None:
+    """A thinking block announces itself even where the API omits its text."""
+    await emulator.script([{"thinking": ""}, {"thinking": "Hm."}, "Yes."])
+    assert (await answer(model))[:-1] == [Thinking(), Thinking("Hm."), Text("Yes.")]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["end_turn", "stop_sequence", "max_tokens", "refusal", "model_context_window_exceeded", "tool_use"],
+)
+async def test_every_final_stop_reason_is_passed_on(emulator: Emulated, model: Claude, reason: Any) -> None:
+    """Six of the seven reasons end the answer, in the API's words."""
+    await emulator.script(["a", {"finish": reason, "details": None}])
+    with capture_logs() as logs:
+        assert [getattr(event, "reason", "") for event in await answer(model)] == ["", reason]
+    assert not logs
+
+
+async def test_an_unknown_stop_reason_ends_the_answer_and_is_logged(
+    emulator: Emulated, model: Claude
+) -> None:
+    """A reason of the future is no error."""
+    await emulator.script(["a", {"finish": "future"}])
+    with capture_logs() as logs:
+        assert (await answer(model))[-1].reason == "future"  # type: ignore[union-attr]
+    assert [log["reason"] for log in logs] == ["future"]
+
+
+async def test_a_paused_turn_goes_on_in_the_same_stream(emulator: Emulated, model: Claude) -> None:
+    """The content goes back unchanged (the emulator refuses any other); usage adds up."""
+    cited = {"text": "Sun.", "citations": [{"type": "web_search_result_location", "url": "https://a.b"}]}
+    plain = {"server_tool": "web_search", "input": {"query": "weather"}}
+    await emulator.script([{"thinking": "Hm."}, "One. ", plain, cited, {"finish": "pause_turn"}, "Two."])
+    events = await answer(model)
+    first, second = await emulator.requests()
+    assert text(events) == "One. Sun.Two."
+    assert [event for event in events if isinstance(event, Finished)] == events[-1:]
+    assert [block["type"] for block in second["body"]["messages"][-1]["content"]] == [
+        *["thinking", "text", "server_tool_use", "web_search_tool_result", "text"]
+    ]
+    assert len(first["body"]["messages"]) == 1
+
+
+async def test_a_turn_that_never_stops_pausing_fails(emulator: Emulated, model: Claude) -> None:
+    """Pauses are bounded, because each costs money."""
+    await emulator.script(["a", {"finish": "pause_turn"}])
+    assert await failure(model) == ("a" * 6, module.RESTLESS)
+
+
+async def test_tools_start_and_server_tools_finish(emulator: Emulated, model: Claude) -> None:
+    """A tool's title is its name; a server tool's result says whether it went well."""
+    ok = {"server_tool": "web_search", "input": {"query": "a"}, "result": []}
+    bad = {**ok, "result": {"type": "web_search_tool_result_error", "error_code": "unavailable"}}
+    await emulator.script([ok, bad, {"tool": "add", "input": {"a": 1}}])
+    *events, end = await answer(model)
+    started = [event for event in events if isinstance(event, ToolStarted)]
+    finished = [event.ok for event in events if isinstance(event, ToolFinished)]
+    assert [event.title for event in started] == ["web_search", "web_search", "add"]
+    assert finished == [True, False]
+    assert isinstance(end, Finished)
+    assert end.reason == "tool_use"
+
+
+async def test_tool_input_is_parsed_once(
+    emulator: Emulated, model: Claude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsing at each delta would be quadratic."""
+    parsed: list[dict[str, Any]] = []
+    parse = reply_module.Reply._parse
+
+    def counted(self: Any, head: dict[str, Any], whole: str) -> None:
+        parse(self, head, whole)
+        parsed.append(head["input"])
+
+    monkeypatch.setattr(reply_module.Reply, "_parse", counted)
+    rows = {"rows": list(range(500))}
+    await emulator.script([{"tool": "write", "input": rows}, {"tool": "look"}])
+    await answer(model)
+    assert parsed == [rows, {}]
+
+
+def block(*pieces: str, reason: str) -> list[Any]:
+    """A script in which a tool's input is *pieces*, exactly."""
+    start = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return [
+        {"event": {"type": "content_block_start", "index": 0, "content_block": start}},
+        *({"event": {"type": "content_block_delta", "index": 0, "delta": delta}} for delta in deltas),
+        {"event": {"type": "content_block_stop", "index": 0}},
+        {"finish": reason},
+    ]
+
+
+async def test_malformed_tool_input_is_an_error_of_the_model(emulator: Emulated, model: Claude) -> None:
+    """Nobody can run a tool with it."""
+    await emulator.script(block('{"a": ', "oops", reason="tool_use"))
+    assert await failure(model) == ("", reply_module.BAD_INPUT)
+
+
+async def test_tool_input_that_the_length_limit_cut_is_no_fault(emulator: Emulated, model: Claude) -> None:
+    """The stop reason already says what happened."""
+    await emulator.script(block('{"a": ', reason="max_tokens"))
+    assert (await answer(model))[-1].reason == "max_tokens"  # type: ignore[union-attr]
+
+
+async def test_lone_surrogates_in_tool_input_are_replaced(
+    emulator: Emulated, model: Claude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON escapes in JSON hide them until the input is parsed."""
+    kept: list[Any] = []
+    end = reply_module.Reply.end
+
+    def kept_end(self: Any) -> str:
+        kept.append(self)
+        return end(self)
+
+    monkeypatch.setattr(reply_module.Reply, "end", kept_end)
+    await emulator.script(block('{"a": "\\ud83d', '\\ude00 \\ud83d"}', reason="tool_use"))
+    await answer(model)
+    assert kept[0].content()[0]["input"] == {"a": "😀 \ufffd"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted"),
+    [
+        (["a\ud83d", "\ude00b"], ["a", "😀b"]),
+        (["\ud83d", "\ude00"], ["😀"]),
+        (["a\ud83db"], ["a\ufffdb"]),
+        (["\ude00a"], ["\ufffda"]),
+        (["a\ud83d", "b"], ["a", "\ufffdb"]),
+        (["a\ud83d"], ["a", "\ufffd"]),
+        (["é", "😀", "\ud83d\ude00"], ["é", "😀", "😀"]),
+    ],
+)
+async def test_surrogates_are_joined_or_replaced(
+    emulator: Emulated, model: Claude, steps: Any, wanted: Any
+) -> None:
+    """What leaves the model can be encoded, and no pair is torn by a delta's border."""
+    await emulator.script(steps)
+    events = await answer(model)
+    assert [event.text for event in events if isinstance(event, Text)] == wanted
+    text(events).encode()
+
+
+async def test_unknown_events_blocks_and_deltas_are_ignored(emulator: Emulated, model: Claude) -> None:
+    """The API may add types at any time."""
+    unknown = [
+        {"type": "future_event", "x": 1},
+        {"type": "content_block_start", "index": 7, "content_block": {"type": "future_block", "zz": 1}},
+        {"type": "content_block_delta", "index": 7, "delta": {"type": "future_delta", "q": 1}},
+        {"type": "content_block_delta", "index": 9, "delta": {"type": "text_delta", "text": "stray"}},
+        {"type": "content_block_stop", "index": 7},
+    ]
+    await emulator.script(["a", *({"event": event} for event in unknown), {"ping": True}, "b"])
+    assert (await answer(model))[:-1] == [Text("a"), Text("b")]
+
+
+async def test_a_gateway_that_counts_nothing_is_read_all_the_same(emulator: Emulated, model: Claude) -> None:
+    """Servers that imitate the API leave usage out."""
+    delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    events = [{"type": "message_start", "message": {}}, delta, {"type": "message_stop"}]
+    await emulator.script([{"raw": "".join(f"event: x\ndata: {json.dumps(event)}\n\n" for event in events)}])
+    assert await answer(model) == [Finished("end_turn")]
+
+
+async def test_usage_keeps_what_a_later_event_leaves_out(emulator: Emulated, model: Claude) -> None:
+    """Input comes first, output last, and either may be corrected."""
+    start = {
+        "type": "message_start",
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [],
+            "usage": {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 1},
+        },
+    }
+    delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
+    await emulator.script(
+        [{"event": start}, {"event": delta}, {"event": {"type": "message_stop"}}, {"end": True}]
+    )
+    assert await answer(model) == [Finished("end_turn", Usage(input=5, output=9, cache_read=7))]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_request_error"),
+        (401, "authentication_error"),
+        (402, "billing_error"),
+        (403, "permission_error"),
+        (404, "not_found_error"),
+        (408, "timeout_error"),
+        (413, "request_too_large"),
+        (429, "rate_limit_error"),
+        (500, "api_error"),
+        (529, "overloaded_error"),
+        (418, "future_error"),
+    ],
+)
+@pytest.mark.parametrize("early", [True, False])
+async def test_every_api_error_has_its_sentence(
+    emulator: Emulated, model: Claude, status: Any, kind: Any, early: Any
+) -> None:
+    """By type, whether it comes as an HTTP status or inside a stream with status 200."""
+    await emulator.script([{"status": status, "type": kind}] if early else ["partial", 0.01, {"error": kind}])
+    assert await failure(model) == ("" if early else "partial", SENTENCES.get(kind, FAILED))
+
+
+@pytest.mark.parametrize("code", [key for key in SENTENCES if isinstance(key, str) and "_error" not in key])
+async def test_error_codes_that_need_an_operator_win_over_the_type(
+    emulator: Emulated, model: Claude, code: Any
+) -> None:
+    """A spend limit comes as a 400, which else blames the question."""
+    await emulator.script([{"status": 400, "code": code}])
+    assert await failure(model) == ("", SENTENCES[code])
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        ({"cut": True}, reply_module.BROKEN_OFF),
+        ({"reset": True}, reply_module.BROKEN_OFF),
+        ({"end": True}, reply_module.BROKEN_OFF),
+        ({"stall": True}, module.SILENT),
+        ({"raw": "event: content_block_delta\ndata: {oops\n\n"}, module.GARBLED),
+        ({"raw": "event: content_block_delta\ndata: \udcff\n\n"}, module.GARBLED),
+        ({"raw": "event: error\ndata: <html>\n\n"}, FAILED),
+    ],
+)
+async def test_faults_on_the_wire_come_after_the_text(
+    emulator: Emulated, connect: Connect, fault: Any, wanted: Any
+) -> None:
+    """What arrived before the fault is shown; then one sentence says that it is not all."""
+    await emulator.script(["partial", 0.05, fault])
+    assert await failure(connect(silence=1.0)) == ("partial", wanted)
+
+
+@pytest.mark.parametrize(
+    ("step", "wanted"),
+    [({"html": True}, module.NO_STREAM), ({"hang": True}, module.UNREACHABLE)],
+)
+async def test_answers_that_are_no_stream(
+    emulator: Emulated, connect: Connect, step: Any, wanted: Any
+) -> None:
+    """A captive portal's page, and no headers at all."""
+    await emulator.script([step])
+    assert await failure(connect(silence=1.0)) == ("", wanted)
+
+
+async def test_nobody_listens(connect: Connect) -> None:
+    """A refused connection is told from a broken one."""
+    assert await failure(connect(base_url="http://127.0.0.1:1")) == ("", module.UNREACHABLE)
+
+
+def response(status: int) -> httpx2.Response:
+    return httpx2.Response(status, request=httpx2.Request("POST", URL))
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (anthropic.APIStatusError("secret", response=response(502), body="<html>"), FAILED),
+        (anthropic.APIStatusError("secret", response=response(529), body=None), module.BUSY),
+        (anthropic.APIStatusError("secret", response=response(200), body={"error": {"type": []}}), FAILED),
+        (anthropic.APITimeoutError(httpx2.Request("POST", URL)), module.UNREACHABLE),
+        (httpx2.ReadTimeout("secret"), module.SILENT),
+        (httpx2.RemoteProtocolError("secret"), reply_module.BROKEN_OFF),
+        (anthropic.AnthropicError("secret"), FAILED),
+    ],
+)
+def test_every_error_of_the_sdk_has_a_sentence(error: Any, wanted: Any) -> None:
+    """Also those that no emulator can provoke."""
+    assert sentence(error) == wanted
+
+
+def test_sentences_are_fit_for_users() -> None:
+    """Plain sentences: no URL, no class, no code."""
+    for words in SENTENCES.values():
+        assert words.endswith(".")
+        assert words[0].isupper()
+        assert not [code for code in ("http", "Error", "_") if code in words]
+
+
+async def test_cancelling_the_reader_closes_the_socket(emulator: Emulated, model: Claude) -> None:
+    """A stop must end the purchase of tokens."""
+    await emulator.script(["a", {"stall": True}])
+    got: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def read() -> None:
+        async for event in model.stream(QUESTION, yes):
+            got.put_nowait(event)
+
+    task = asyncio.create_task(read())
+    await got.get()
+    task.cancel()
+    [closed] = await emulator.events(wait=5, kinds=["closed"])
+    assert closed["sent_characters"] == 1
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_closing_the_generator_closes_the_socket(emulator: Emulated, model: Claude) -> None:
+    """A reader that has enough needs no cancellation."""
+    await emulator.script(["a", {"stall": True}])
+    async with aclosing(model.stream(QUESTION, yes)) as events:
+        assert await anext(events) == Text("a")
+    assert await emulator.events(wait=5, kinds=["closed"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "wanted"),
+    [
+        (QUESTION, {}),
+        (Request(QUESTION.turns, system="Be kind."), {"system": "Be kind."}),
+        (Request(QUESTION.turns, effort="low"), {"output_config": {"effort": "low"}}),
+        (Request(QUESTION.turns, model="claude-haiku-5-5"), {"model": "claude-haiku-5-5"}),
+        (Request(QUESTION.turns, max_tokens=7), {"max_tokens": 7}),
+        (Request(QUESTION.turns, tools=[{"name": "add"}]), {"tools": [{"name": "add"}]}),
+    ],
+)
+async def test_nothing_is_sent_that_is_not_set(
+    emulator: Emulated, model: Claude, request_: Any, wanted: Any
+) -> None:
+    """The body has the model, the limit, the messages, and what the request names."""
+    await emulator.script(["a"])
+    await answer(model, request_)
+    messages = [{"role": "user", "content": "hi"}]
+    base = {"model": "claude-sonnet-5-5", "max_tokens": 8192, "messages": messages, "stream": True}
+    assert (await emulator.find("hi"))["body"] == {**base, **wanted}
+
+
+@pytest.mark.parametrize(
+    ("turns", "wanted"),
+    [
+        ([("user", "a", "Ann"), ("user", "b", "Ann")], [("user", "a\n\nb")]),
+        ([("user", "a", "Ann"), ("user", "b", "Bo\nb")], [("user", "Ann: a\n\nBo b: b")]),
+        (
+            [("user", "a", "Ann"), ("assistant", "b", ""), ("user", " ", "Bob"), ("user", "c", "Ann")],
+            [("user", "a"), ("assistant", "b"), ("user", "c")],
+        ),
+        ([("assistant", "a", ""), ("user", "b", "")], [("user", "…"), ("assistant", "a"), ("user", "b")]),
+        ([("user", "a\ud83d", "")], [("user", "a\ufffd")]),
+    ],
+)
+async def test_turns_become_messages_that_the_api_takes(
+    emulator: Emulated, model: Claude, turns: Any, wanted: Any
+) -> None:
+    """Roles alternate, nothing is empty, people are named only in a crowd."""
+    await emulator.script(["a"])
+    await answer(model, Request([Turn(role, words, name) for role, words, name in turns]))
+    [request] = await emulator.requests()
+    assert [(message["role"], message["content"]) for message in request["body"]["messages"]] == wanted
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "wanted"),
+    [
+        ("sk-good", "", ""),
+        ("sk-good", "claude-haiku-5-5", ""),
+        ("bad", "", "refuses ANTHROPIC_API_KEY"),
+        ("denied", "", "may not use model claude-sonnet-5-5"),
+        ("sk-good", "claude-1", "knows no model claude-1"),
+        ("", "", "is empty"),
+        ("sk\n", "", "characters that no key has"),
+    ],
+)
+async def test_check_says_what_is_wrong(connect: Connect, key: Any, name: Any, wanted: Any) -> None:
+    """One line that an operator can act on."""
+    line = await checked(connect(key), name)
+    assert wanted in line
+    assert bool(line) == bool(wanted)
+    assert "\n" not in line
+
+
+async def test_check_tells_an_unreachable_api(connect: Connect) -> None:
+    """Nobody listens there."""
+    assert await connect(base_url="http://127.0.0.1:1").check() == module.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        (web.Response(text="<html>", content_type="text/html"), module.NO_STREAM),
+        (web.json_response({"type": "model", "id": "x", "lifecycle": "retired"}), "retired"),
+        (web.Response(status=502, text="<html>", content_type="text/html"), FAILED),
+    ],
+)
+async def test_check_reads_other_answers(connect: Connect, reply: Any, wanted: Any) -> None:
+    """A captive portal, a retired model, a broken proxy."""
+
+    async def anything(request: web.BaseRequest) -> web.StreamResponse:
+        return reply  # type: ignore[no-any-return]
+
+    runner = web.ServerRunner(web.Server(anything))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    line = await checked(connect(base_url=f"http://{host}:{port}"))
+    await runner.cleanup()
+    assert wanted in line
+
+
+async def test_the_environment_redirects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stray variable on the host must not see keys or questions."""
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "stray")
+    model = Claude("sk-good")
+    assert str(model._client.base_url).rstrip("/") == module.BASE_URL
+    assert model._client.auth_token is None
+    await model.close()
+
+
+def bodies() -> list[Any]:
+    """Every recorded stream as an SSE body."""
+    folder = os.environ.get("RECORDED_PAYLOADS", "")
+    return sorted(Path(folder, "anthropic").glob("*.txt")) if folder else []
+
+
+@pytest.mark.skipif(not bodies(), reason="RECORDED_PAYLOADS names no folder")
+@pytest.mark.parametrize("path", bodies(), ids=lambda path: path.name)
+async def test_recorded_streams_are_read_to_the_end(emulator: Emulated, model: Claude, path: Any) -> None:
+    """Real traffic, replayed byte for byte, gives text and a stop reason."""
+    recorded = path.read_text()
+    if path.name.endswith(".chunks.txt"):
+        lines = [(json.loads(line)["type"], line) for line in recorded.splitlines()]
+        recorded = "".join(f"event: {kind}\ndata: {line}\n\n" for kind, line in lines)
+    await emulator.script([{"raw": recorded.rstrip() + "\n\n"}])
+    *events, end = await answer(model)
+    assert isinstance(end, Finished)
+    assert end.reason in {"end_turn", "tool_use", "max_tokens"}
+    assert end.usage.output > 1
+    assert text(events) or any(isinstance(event, ToolStarted) for event in events)
