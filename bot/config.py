@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
         default="",
         validation_alias="RIVULET_EFFORT",
-        description="How hard it thinks; empty leaves it to the model.",
+        description="How hard it thinks, `low` to `max`; empty leaves it to the model.",
     )
     max_tokens: int = Field(
         default=8192,
@@ -70,7 +70,9 @@ class Settings(BaseSettings):
         description="Characters that the model may be ahead of the screen before it is slowed down.",
     )
     stop: Literal["anyone", "asker"] = Field(
-        default="anyone", validation_alias="RIVULET_STOP", description="Who may stop an answer."
+        default="anyone",
+        validation_alias="RIVULET_STOP",
+        description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -82,10 +84,12 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         validation_alias="RIVULET_PORT",
-        description="Port on which `/healthz` is served.",
+        description="Its port; 0 takes a free one.",
     )
     log: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", validation_alias="RIVULET_LOG", description="How much is logged."
+        default="info",
+        validation_alias="RIVULET_LOG",
+        description="What is logged: `debug`, `info`, `warning` or `error`.",
     )
 
 

@@ -44,7 +44,7 @@ def demo(
         ),
     ] = False,
 ) -> None:
-    """See it work, without any account: emulators of Slack and Discord, real adapters, a scene on both."""
+    """Watch it work on emulated platforms; needs no account."""
     _finish(demonstration.check if check else screen.show)
 
 

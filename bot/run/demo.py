@@ -35,7 +35,13 @@ ANSWER = (
     "```\nrain -> rivulet -> brook -> stream -> river -> sea\n```\n\n"
     "So a river is what many small streams *agree on*."
 )
-RIVERS = "The Amazon carries more water than the next seven rivers together. The Nile rivals it. "
+RIVERS = (
+    "There are more than a hundred thousand of them, so let me begin in the east and go on from there. "
+    "The Lena rises west of Lake Baikal and runs north for 4,400 km until the Arctic stops it. "
+    "The Yangtze falls from the Tibetan plateau, through gorges that ships now climb by lift. "
+    "The Mekong changes its name in every country that it crosses, and in the rainy season one of its "
+    "tributaries turns round and flows uphill into a lake. "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Stage:
 
     Attributes:
         name: "slack" or "discord".
+        person: What the person is called there.
         say: Posts a text for a person and returns the question's id.
         answers: Returns the messages that answer a question, as a reader sees them.
         stop: Reacts with a stop emoji to a message.
@@ -53,6 +60,7 @@ class Stage:
     """
 
     name: str
+    person: str
     say: Callable[[str], Awaitable[str]]
     answers: Callable[[str], Awaitable[list[dict[str, Any]]]]
     stop: Callable[[str], Awaitable[None]]
@@ -74,7 +82,7 @@ def slack_stage(world: World, channel: str = "C1", user: str = "U1") -> Stage:
     async def stop(message: str) -> None:
         await world.slack.react(channel=channel, ts=message, user=user, reaction="octagonal_sign")
 
-    return Stage("slack", say, answers, stop, "ts", world.slack.events, world.slack.verdict)
+    return Stage("slack", "ann", say, answers, stop, "ts", world.slack.events, world.slack.verdict)
 
 
 def discord_stage(world: World, channel: str = "200", user: str = "300") -> Stage:
@@ -94,7 +102,7 @@ def discord_stage(world: World, channel: str = "200", user: str = "300") -> Stag
     async def stop(message: str) -> None:
         await world.discord.react(channel=channel, message=message, user=user, emoji="🛑")
 
-    return Stage("discord", say, answers, stop, "id", world.discord.events, world.discord.verdict)
+    return Stage("discord", "alice", say, answers, stop, "id", world.discord.events, world.discord.verdict)
 
 
 def stages(world: World) -> list[Stage]:

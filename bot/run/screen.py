@@ -6,11 +6,11 @@ import asyncio
 import sys
 from typing import Any
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from bot.run.demo import LONG_QUESTION, QUESTION, Stage, playing, stages, until
@@ -59,8 +59,11 @@ class Scene:
 
     async def draw(self) -> RenderableType:
         """Return both chats as people see them now."""
-        chats = [await self._chat(stage) for stage in self._stages]
-        return Columns(chats, equal=True, expand=True)
+        grid = Table.grid(expand=True)
+        for _ in self._stages:
+            grid.add_column(ratio=1)
+        grid.add_row(*[await self._chat(stage) for stage in self._stages])
+        return grid
 
     async def _act(self, stage: Stage) -> None:
         await self._ask(stage, QUESTION)
@@ -87,7 +90,7 @@ class Scene:
     async def _chat(self, stage: Stage) -> RenderableType:
         rows: list[RenderableType] = []
         for question, text in zip(self._said[stage.name], (QUESTION, LONG_QUESTION), strict=False):
-            rows.append(Text.assemble(("ann  ", "bold"), ("@rivulet ", "cyan"), text))
+            rows.append(Text.assemble((f"{stage.person}  ", "bold"), ("@rivulet ", "cyan"), text))
             rows += [self._message(page, stage) for page in await stage.answers(question)]
         return Panel(Group(*rows), title=stage.name.capitalize(), border_style=COLOURS[stage.name])
 
@@ -140,9 +143,13 @@ class Prompt:
             await asyncio.wait([self._follower])
 
     async def _line(self) -> str:
+        if not self._follower or self._follower.done():
+            self._invite()
+        return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+    def _invite(self) -> None:
         if sys.stdin.isatty():
             self._console.print("[cyan]> [/]", end="")
-        return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
     async def _ask(self, stage: Stage, text: str) -> None:
         if self._follower and not self._follower.done():
@@ -163,7 +170,8 @@ class Prompt:
                 shown = text
             if pages and not any(page["live"] for page in pages):
                 note = pages[-1]["note"]
-                self._console.print(f"\n[dim italic]{note}[/]" if note else "")
+                self._console.print(f"\n[dim italic]{note}[/]\n" if note else "\n")
+                self._invite()
                 return
             await asyncio.sleep(FRAME)
 

@@ -1,0 +1,149 @@
+"""The docs are true: settings, help, tree, commands and files that they name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+import adapters.discord
+import adapters.slack
+import bot.config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+SETTINGS = (bot.config.Settings, adapters.slack.Settings, adapters.discord.Settings)
+
+
+def rows() -> list[str]:
+    """The settings table, as the README must have it."""
+    found = []
+    for kind in SETTINGS:
+        for field in kind.model_fields.values():
+            default = field.default
+            if isinstance(default, SecretStr | str) and not default:
+                default = ""
+            elif isinstance(default, tuple):
+                default = ",".join(default)
+            shown = (
+                f"`{default}`"
+                if default != "" and len(str(default)) < 60
+                else "see `bot/config.py`"
+                if default
+                else ""
+            )
+            found.append(f"| `{field.validation_alias}` | {shown} | {field.description} |")
+    return found
+
+
+def test_the_settings_table_lists_every_setting_and_no_other():
+    table = re.search(r"\| setting \|.*?\n\n", README, re.DOTALL)
+    assert table
+    assert table[0].strip().splitlines()[2:] == rows()
+
+
+def test_the_example_env_file_names_every_setting():
+    example = (ROOT / ".env.example").read_text()
+    names = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+    assert names == {str(field.validation_alias) for kind in SETTINGS for field in kind.model_fields.values()}
+
+
+def test_the_help_in_the_readme_is_what_the_command_prints():
+    printed = subprocess.run(
+        [sys.executable, "-m", "bot", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": ""},
+    ).stdout
+    commands = re.findall(r"│ (run|demo|doctor) +(.*?) +│", printed)
+    assert len(commands) == 3
+    for name, text in commands:
+        assert f"| `rivulet {name}` | {text} |" in README
+
+
+def test_the_tree_in_the_readme_exists():
+    tree = re.search(r"```\n(bot/ .*?)```", README, re.DOTALL)
+    assert tree
+    folder = ""
+    for line in tree[1].splitlines():
+        name = line.split()[0]
+        folder = name if not line.startswith(" ") else folder
+        path = ROOT / (folder if folder == name else folder + name)
+        assert path.exists(), path
+
+
+def test_every_module_of_the_top_folders_is_in_the_tree():
+    tree = re.search(r"```\n(bot/ .*?)```", README, re.DOTALL)
+    assert tree
+    names = {
+        path.name + "/" * path.is_dir()
+        for folder in ("bot", "adapters")
+        for path in (ROOT / folder).iterdir()
+    }
+    for name in names - {"__init__.py", "__main__.py", "__pycache__/"}:
+        assert f" {name}" in tree[1], name
+
+
+def test_every_make_target_and_file_that_the_docs_name_exists():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for doc in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / doc).read_text()
+        assert set(re.findall(r"make ([a-z][\w-]+)", text)) - {"sure"} <= targets
+        for link in re.findall(r"\]\((?!http|#)([^)#]+)\)", text):
+            assert (ROOT / link).exists(), link
+
+
+def test_nothing_says_to_install_the_package_from_pypi():
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        assert "pip install rivulet" not in path.read_text()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    pins = re.findall(r"^([\w.\[\]-]+)==", text, re.MULTILINE)
+    assert len(pins) > 20
+    assert text.count("--hash=sha256:") >= len(pins)
+    assert "audioop-lts" in text  # wanted on 3.13 only
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    for requirement in wanted:
+        base = re.split(r"[\[<>=]", requirement)[0].lower().replace("_", "-").replace(".", "-")
+        assert base in pins
+
+
+def test_compose_runs_one_service_without_root_and_with_a_volume():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    (service,) = compose["services"].values()
+    assert service["restart"] == "unless-stopped"
+    assert service["user"].split(":")[0] != "0"
+    assert service["read_only"]
+    volume, path = service["volumes"][0].split(":")
+    assert volume in compose["volumes"]
+    assert path == "/data"
+
+
+def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check():
+    lines = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
+    words = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    for _, rest in (pair for pair in words if pair[0] == "COPY"):
+        assert all((ROOT / source).exists() for source in rest.split()[:-1])
+    assert ["USER", "10001:10001"] in words
+    assert "HEALTHCHECK" in {word for word, _ in words}
+    assert not any("@sha256" in rest for _, rest in words)
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"!bot", "!adapters", "!requirements.lock"} <= set(ignored)
+
+
+def test_the_slack_manifest_asks_for_the_scopes_that_the_doctor_looks_for():
+    manifest = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text())
+    assert set(manifest["oauth_config"]["scopes"]["bot"]) == set(adapters.slack.SCOPES)
+    assert manifest["settings"]["socket_mode_enabled"]
