@@ -162,9 +162,9 @@ async def _all_up(platforms: Sequence[Platform]) -> bool:
     return all(platform.health == "up" for platform in platforms)
 
 
-async def until(seen: Callable[[], Awaitable[Any]], patience: float = PATIENCE) -> Any:
+async def until(seen: Callable[[], Awaitable[Any]], patience: float | None = None) -> Any:
     """Return what *seen* returns once that is true; raise TimeoutError after *patience* seconds."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(PATIENCE if patience is None else patience):
         while not (found := await seen()):  # noqa: ASYNC110  what changes is in another process
             await asyncio.sleep(0.02)
         return found
@@ -173,7 +173,8 @@ async def until(seen: Callable[[], Awaitable[Any]], patience: float = PATIENCE) 
 async def check() -> int:
     """Play the scenes on both platforms; print a line per claim; 0 if all hold."""
     async with playing(real=False) as world:
-        claims = [claim for stage in stages(world) for claim in await _claims(world, stage)]
+        played = await asyncio.gather(*(_claims(world, stage) for stage in stages(world)))
+    claims = [claim for claims in played for claim in claims]
     for claim in claims:
         sys.stdout.write(f"{'ok ' if claim.holds else 'BAD'}  {claim.text}: {claim.figure}\n")
     failed = sum(not claim.holds for claim in claims)
@@ -207,9 +208,10 @@ async def _claims(world: World, stage: Stage) -> list[Claim]:
 
 async def _answered(world: World, stage: Stage) -> list[Claim]:
     """Play an answer to its end: its text is what the model sent."""
-    asked = await stage.say(QUESTION)
+    question = f"{QUESTION} Asked on {stage.name}."
+    asked = await stage.say(question)
     pages = await until(lambda: _final(stage, asked))
-    sent = (await world.claude.find(question=QUESTION))["text"].strip()
+    sent = (await world.claude.find(question=question))["text"].strip()
     shown = "\n".join(page["text"] for page in pages)
     log = await stage.log()
     said = _when(log, "say")
@@ -225,23 +227,26 @@ async def _answered(world: World, stage: Stage) -> list[Claim]:
 
 async def _stopped(world: World, stage: Stage) -> list[Claim]:
     """Play an answer until a stop emoji: the message is final and the model's stream is closed."""
-    asked = await stage.say(LONG_QUESTION)
+    question = f"{LONG_QUESTION} Asked on {stage.name}."
+    asked = await stage.say(question)
     pages = await until(lambda: _begun(stage, asked))
     before = len(await stage.log())
     await stage.stop(pages[-1][stage.id])
     pages = await until(lambda: _final(stage, asked))
     log = (await stage.log())[before:]
     reacted = _when(log, "react")
+    edited = _when([entry for entry in log if not entry.get("live")], "edit")
     claims = [
         Claim(
             f"{stage.name} stopped",
             "Stopped" in pages[-1]["note"],
-            f"final edit {_ms(_when(log, 'edit') - reacted)} after the emoji",
+            f"final edit {_ms(edited - reacted)} after the emoji",
         )
     ]
-    closed = [entry["t"] for entry in await world.claude.events(kinds=["closed"]) if entry["t"] > reacted]
-    figure = f"{_ms(closed[0] - reacted)} after the emoji" if closed else "no"
-    return [*claims, Claim(f"{stage.name} upstream hung up", bool(closed), figure)]
+    request = await world.claude.find(question=question)
+    closed = request["state"] == "closed"
+    figure = f"{_ms(request['times']['end'] - reacted)} after the emoji" if closed else "no"
+    return [*claims, Claim(f"{stage.name} upstream hung up", closed, figure)]
 
 
 async def _begun(stage: Stage, asked: str) -> list[dict[str, Any]]:

@@ -108,18 +108,15 @@ class Script:
             if isinstance(step, Mapping) and not KEYS & step.keys():
                 raise ValueError(f"not a step of a script: {step!r}")
         self._parts: list[list[Step]] = [[]]
+        ended = called = False
         for step in steps:
-            if self._complete(step):
+            if ended or (called and _speaks(step)):
                 self._parts.append([])
+                ended = called = False
             self._parts[-1].append(step)
+            if isinstance(step, Mapping):
+                ended, called = ended or "finish" in step, called or "tool" in step
         self._played: Counter[tuple[int, int]] = Counter()
-
-    def _complete(self, following: Step) -> bool:
-        said = [step for step in self._parts[-1] if isinstance(step, Mapping)]
-        speaks = isinstance(following, str) or (
-            isinstance(following, Mapping) and bool(SAID & following.keys())
-        )
-        return any("finish" in step or ("tool" in step and speaks) for step in said)
 
     def play(self, part: int) -> Iterator[Step]:
         """Return the steps for the request number *part* of an answer; the last part repeats."""
@@ -130,6 +127,10 @@ class Script:
                 if self._played[part, number] > step["times"]:
                     continue
             yield step
+
+
+def _speaks(step: Step) -> bool:
+    return isinstance(step, str) or (isinstance(step, Mapping) and bool(SAID & step.keys()))
 
 
 class Play:

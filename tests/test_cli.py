@@ -1,0 +1,225 @@
+"""The command line as an operator meets it: in a process of its own, against the emulators in another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from adapters.emulators.process import World, spawned
+from bot.core import RESTART
+from bot.run.demo import discord_stage, slack_stage, until
+
+TRACEBACK = "Traceback (most recent call last)"
+
+
+@asynccontextmanager
+async def started(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> AsyncIterator[Process]:
+    """Run the command; *code* is run in its process first."""
+    program = ["-c", f"{code}\nfrom bot.run.cli import main\nmain()"] if code else ["-m", "bot"]
+    clean = {"PATH": os.environ["PATH"], "NO_COLOR": "1", "COLUMNS": "200"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *program,
+        *arguments,
+        cwd=cwd,
+        env={**clean, **env},
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def ran(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> tuple[int, str, str]:
+    """Run the command to its end; return its exit code and what it wrote."""
+    async with started(*arguments, cwd=cwd, env=env, code=code) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()
+
+
+def good(world: World) -> dict[str, str]:
+    """An environment in which everything is right."""
+    return {
+        "ANTHROPIC_API_KEY": "sk-test",
+        "ANTHROPIC_BASE_URL": world.claude.url,
+        "SLACK_BOT_TOKEN": "xoxb-test",
+        "SLACK_APP_TOKEN": "xapp-test",
+        "SLACK_API_URL": f"{world.slack.url}/api/",
+        "DISCORD_BOT_TOKEN": "test",
+        "DISCORD_API_URL": f"{world.discord.url}/api/v10",
+        "DISCORD_GATEWAY_URL": f"{world.discord.url.replace('http', 'ws', 1)}/gw/",
+        "RIVULET_DISCORD_GUILDS": "100",
+        "RIVULET_PORT": "0",
+    }
+
+
+MISTAKES = {
+    "no key": ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
+    "wrong key": ({"ANTHROPIC_API_KEY": "bad"}, "refuses ANTHROPIC_API_KEY"),
+    "unknown model": ({"RIVULET_MODEL": "claude-1"}, "knows no model claude-1"),
+    "no platform": (
+        {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
+        "no platform is configured",
+    ),
+    "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN must be an app-level token"),
+    "not a port": ({"RIVULET_PORT": "http"}, "RIVULET_PORT: Input should be a valid integer"),
+    "not an effort": ({"RIVULET_EFFORT": "huge"}, "RIVULET_EFFORT: Input should be"),
+    "wrong Discord token": (
+        {"DISCORD_BOT_TOKEN": "bad", "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""},
+        "refuses DISCORD_BOT_TOKEN",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_a_mistake_in_the_settings_is_one_line_and_exit_78(mistake, tmp_path):
+    async with spawned() as world:
+        wrong, line = MISTAKES[mistake]
+        code, out, err = await ran("run", cwd=tmp_path, env={**good(world), **wrong})
+    own = [each for each in err.splitlines() if each.startswith("rivulet: ")]
+    assert code == 78
+    assert len(own) == 1
+    assert line in own[0]
+    assert TRACEBACK not in out + err
+
+
+async def test_a_wrong_slack_token_switches_slack_off_and_leaves_discord_up(tmp_path):
+    async with spawned() as world:
+        await world.slack.tokens(valid=["xoxb-other"])
+        async with started("run", cwd=tmp_path, env=good(world)) as process:
+            stage = discord_stage(world)
+            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            asked = await stage.say("hello?")
+            await until(lambda: stage.answers(asked), 20)
+            process.send_signal(signal.SIGTERM)
+            _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert b"refuses SLACK_BOT_TOKEN" in err
+    assert TRACEBACK.encode() not in err
+
+
+async def test_a_port_that_is_taken_is_said(tmp_path, unused_tcp_port_factory):
+    port = unused_tcp_port_factory()
+    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", port)
+    async with spawned() as world, server:
+        code, _, err = await ran("run", cwd=tmp_path, env={**good(world), "RIVULET_PORT": str(port)})
+    assert code == 78
+    assert f"127.0.0.1:{port} cannot be used" in err
+
+
+async def test_run_is_healthy_and_sigterm_ends_every_answer_with_a_last_edit(
+    tmp_path, unused_tcp_port_factory
+):
+    port = unused_tcp_port_factory()
+    async with spawned() as world, aiohttp.ClientSession() as session:
+        await world.claude.script(steps=["Well, ", {"stall": True, "pings": True}])
+
+        async def healthy() -> bool:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
+                    states = (await response.json())["platforms"]
+                    return response.status == 200 and set(states.values()) == {"up"}
+            except aiohttp.ClientError:
+                return False
+
+        async with started("run", cwd=tmp_path, env={**good(world), "RIVULET_PORT": str(port)}) as process:
+            await until(healthy, 30)
+            shown = []
+            for stage in (slack_stage(world), discord_stage(world)):
+                asked = await stage.say("how long is the Lena?")
+                await until(lambda: _text(stage, asked, "Well,"), 20)  # noqa: B023  awaited here
+                shown.append((stage, asked))
+            process.send_signal(signal.SIGTERM)
+            out, err = await asyncio.wait_for(process.communicate(), 30)
+            pages = [(await stage.answers(asked))[-1] for stage, asked in shown]
+        states = {request["state"] for request in await world.claude.requests()}
+    assert process.returncode == 0, err
+    assert [(page["text"], page["note"], page["live"]) for page in pages] == [("Well,", RESTART, False)] * 2
+    assert states == {"closed"}
+    assert b"how long is the Lena" not in out + err
+    assert b"xoxb-test" not in out + err
+
+
+async def _text(stage, asked, text):
+    pages = await stage.answers(asked)
+    return pages and pages[-1]["text"] == text
+
+
+async def test_the_doctor_says_what_is_right_and_what_to_do(tmp_path):
+    async with spawned() as world:
+        code, out, _ = await ran("doctor", cwd=tmp_path, env={**good(world), "RIVULET_DISCORD_GUILDS": ""})
+        assert code == 0
+        assert "Claude: claude-sonnet-5-5" in out
+        assert "bot UBOT in workspace T1" in out
+        assert "permissions=" in out
+        assert "RIVULET_DISCORD_GUILDS" in out
+        code, out, err = await ran("doctor", cwd=tmp_path, env={**good(world), "DISCORD_BOT_TOKEN": "bad"})
+        assert code == 78
+        assert "bad Discord refuses DISCORD_BOT_TOKEN" in out
+        assert TRACEBACK not in out + err
+
+
+async def test_the_demo_checks_itself(tmp_path):
+    code, out, err = await ran("demo", "--check", cwd=tmp_path, env={})
+    assert code == 0, out + err
+    assert "BAD" not in out
+    assert err == ""
+
+
+BREAKS = {
+    "the stop": """
+from bot.core import Core
+from bot.platform import Outcome
+async def deaf(self, stop): return Outcome.UNKNOWN
+Core.stop = deaf
+""",
+    "the final edit": """
+import adapters.slack.surface, adapters.discord.surface
+from bot.platform import Receipt
+for surface in (adapters.slack.surface.SlackSurface, adapters.discord.surface.DiscordSurface):
+    def forgetful(edit):
+        async def send(self, message, page):
+            return await edit(self, message, page) if page.live else Receipt(message)
+        return send
+    surface.edit = forgetful(surface.edit)
+""",
+    "the nonce": """
+import adapters.discord.surface
+post = adapters.discord.surface.DiscordSurface.post
+async def wordy(self, page, nonce): return await post(self, page, nonce + "and more")
+adapters.discord.surface.DiscordSurface.post = wordy
+""",
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
+    code = f"import bot.run.demo\nbot.run.demo.PATIENCE = 5.0\n{BREAKS[broken]}"
+    status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, code=code)
+    assert status == 1
+    assert "BAD" in out
+
+
+async def test_a_setting_in_dot_env_counts_and_the_environment_wins(tmp_path):
+    (tmp_path / ".env").write_text("RIVULET_MODEL=claude-from-file\nANTHROPIC_API_KEY=sk-file\n")
+    async with spawned() as world:
+        env = {key: value for key, value in good(world).items() if key != "ANTHROPIC_API_KEY"}
+        _, _, err = await ran("run", cwd=tmp_path, env=env)
+        assert "claude-from-file" in err
+        _, _, err = await ran("run", cwd=tmp_path, env={**env, "RIVULET_MODEL": "claude-from-env"})
+        assert "claude-from-env" in err
