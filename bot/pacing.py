@@ -26,6 +26,8 @@ SPREAD = 15.0
 BACKOFF = 0.7
 FLOOR = 0.25
 RECOVER = 0.002
+#: Budgets that are kept; past that, those at rest are forgotten, which is the same as new ones.
+KEPT = 1000
 #: Seconds past a Retry-After or a reset, for clocks and round trips that differ.
 MARGIN = 0.05
 
@@ -65,6 +67,11 @@ class Budget:
         missing = 1 + reserve - self._tokens
         opens = now if missing <= 0 else self._refilled(missing, now)
         return max(opens, self._blocked, self._preview if rank is Rank.PREVIEW else now)
+
+    def rests(self, now: float) -> bool:
+        """Whether this budget knows no more than a new one would."""
+        self._fill(now)
+        return self._tokens >= self.bucket.burst and self._blocked <= now and self._pace >= 1.0
 
     def spend(self, rank: Rank, now: float) -> None:
         """Take a token for a write of *rank* that goes out now."""
@@ -132,6 +139,7 @@ class Pacing:
         ticket.waiting = True
         for bucket in ticket.buckets:
             if bucket.key not in self._budgets:
+                self._forget(now)
                 self._budgets[bucket.key] = Budget(bucket, now)
         queue = self._queues.setdefault(ticket.buckets[0].key, [])
         heapq.heappush(queue, (ticket.rank.value, ticket.since, next(self._order), ticket))
@@ -160,20 +168,29 @@ class Pacing:
         """Record that a write got through."""
         said = {state.key: state for state in states}
         for bucket in buckets:
-            self._budgets[bucket.key].accepted(said.get(bucket.key), now)
+            if budget := self._budgets.get(bucket.key):
+                budget.accepted(said.get(bucket.key), now)
 
     def refused(self, buckets: Iterable[Bucket], key: str, retry_after: float, now: float) -> None:
         """Record a 429 of the bucket *key*, or of all *buckets* if the platform did not say which."""
         for bucket in buckets:
             if key in {"", bucket.key}:
-                self._budgets[bucket.key].refused(retry_after, now)
+                self._budgets.setdefault(bucket.key, Budget(bucket, now)).refused(retry_after, now)
+
+    def _forget(self, now: float) -> None:
+        if len(self._budgets) < KEPT:
+            return
+        resting = [key for key, budget in self._budgets.items() if budget.rests(now) and not self._head(key)]
+        for key in resting:
+            del self._budgets[key]
+            self._queues.pop(key, None)
 
     def _opens(self, ticket: Ticket, now: float) -> float:
         return max(self._budgets[bucket.key].opens(ticket.rank, now) for bucket in ticket.buckets)
 
     def _head(self, key: str) -> Ticket | None:
         """Return the most urgent ticket of a queue, dropping those that no longer wait."""
-        queue = self._queues[key]
+        queue = self._queues.get(key)
         while queue:
             if queue[0][-1].waiting:
                 return queue[0][-1]

@@ -1,0 +1,219 @@
+"""The answer as a state machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bot.answer import NOTES, Answer, Ending, Phase, Rank, Write
+from bot.events import STOP, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.pages import paginate
+from bot.platform import Limits, Op
+
+LIMITS = Limits(80)
+
+
+@dataclass
+class Screen:
+    """Takes writes as a platform would."""
+
+    answer: Answer
+    shown: list[Page] = field(default_factory=list)
+
+    def take(self, write: Write) -> None:
+        if write.message is None:
+            assert write.index == len(self.shown)
+            self.shown.append(write.page)
+        else:
+            assert write.message == str(write.index)
+            self.shown[write.index] = write.page
+        self.answer.wrote(write, str(write.index))
+
+    def catch_up(self) -> None:
+        while write := self.answer.next_write():
+            self.take(write)
+
+
+def fresh() -> tuple[Answer, Screen]:
+    answer = Answer(LIMITS)
+    return answer, Screen(answer)
+
+
+def test_an_empty_live_page_comes_first():
+    answer, _ = fresh()
+    write = answer.next_write()
+    assert write == Write(0, None, Page("", live=True, controls=(STOP,)), Rank.FIRST, 0)
+    assert write.op is Op.POST
+
+
+def test_deltas_collapse_into_the_next_write():
+    answer, screen = fresh()
+    screen.catch_up()
+    for word in ("a ", "b ", "c"):
+        answer.receive(Text(word))
+    write = answer.next_write()
+    assert write
+    assert write.page.text == "a b c"
+    screen.take(write)
+    assert answer.next_write() is None
+
+
+def test_the_first_text_is_urgent_and_later_text_is_not():
+    answer, screen = fresh()
+    screen.catch_up()
+    answer.receive(Text("a"))
+    first = answer.next_write()
+    assert first
+    assert first.rank is Rank.FIRST
+    assert first.op is Op.EDIT
+    screen.take(first)
+    answer.receive(Text("b"))
+    later = answer.next_write()
+    assert later
+    assert later.rank is Rank.PREVIEW
+
+
+def test_a_page_that_shows_all_of_it_is_written_once_more_as_final():
+    answer, screen = fresh()
+    answer.receive(Text("a"))
+    screen.catch_up()
+    answer.receive(Finished(usage=Usage(output=7)))
+    last = answer.next_write()
+    assert last
+    assert last.rank is Rank.FINAL
+    assert last.op is Op.FINAL
+    screen.take(last)
+    assert answer.phase is Phase.CLOSED
+    assert answer.usage.output == 7
+    assert screen.shown == [Page("a", live=False)]
+
+
+def test_the_first_ending_wins():
+    answer, screen = fresh()
+    answer.end(Ending.STOPPED, "Stopped by ann.")
+    answer.end(Ending.FAILED, "late")
+    answer.receive(Text("late"))
+    screen.catch_up()
+    assert answer.ending is Ending.STOPPED
+    assert screen.shown == [Page("", "Stopped by ann.", live=False)]
+
+
+def test_running_tools_and_thinking_are_noted_while_they_last():
+    answer, screen = fresh()
+    answer.receive(Thinking())
+    screen.catch_up()
+    assert screen.shown[0].note == "thinking …"
+    answer.receive(ToolStarted("1", "search"))
+    answer.receive(ToolStarted("2", "weather"))
+    screen.catch_up()
+    assert screen.shown[0].note == "search …, weather …"
+    answer.receive(ToolFinished("1"))
+    answer.receive(ToolFinished("2"))
+    answer.receive(Text("Sunny."))
+    screen.catch_up()
+    assert screen.shown[0].note == ""
+
+
+@pytest.mark.parametrize(
+    "reason", ["end_turn", "stop_sequence", "tool_use", "max_tokens", "pause_turn", "refusal"]
+)
+def test_every_stop_reason_has_its_words(reason):
+    answer, screen = fresh()
+    answer.receive(Text("a"))
+    answer.receive(Finished(reason))
+    screen.catch_up()
+    assert screen.shown[0].note == NOTES[reason]
+
+
+def test_a_stop_reason_of_the_future_is_named():
+    answer, screen = fresh()
+    answer.receive(Text("a"))
+    answer.receive(Finished("tired"))
+    screen.catch_up()
+    assert screen.shown[0].note == "Ended early: tired."
+
+
+def test_a_lost_answer_writes_nothing_more():
+    answer, screen = fresh()
+    screen.catch_up()
+    answer.receive(Text("a"))
+    answer.lost()
+    assert answer.next_write() is None
+    assert answer.ending is Ending.LOST
+
+
+def test_only_the_last_page_is_live():
+    answer, screen = fresh()
+    answer.receive(Text("word " * 60))
+    screen.catch_up()
+    assert [page.live for page in screen.shown] == [False] * (len(screen.shown) - 1) + [True]
+    assert len(screen.shown) > 2
+
+
+def test_what_is_behind_is_counted_in_characters():
+    answer, screen = fresh()
+    answer.receive(Text("word " * 60))
+    assert answer.unshown == 300
+    screen.take(answer.next_write())  # type: ignore[arg-type]
+    assert 200 < answer.unshown < 300
+    screen.catch_up()
+    assert answer.unshown == 0
+
+
+class Walk(RuleBasedStateMachine):
+    """Whatever happens in whatever order, nothing is lost and the screen ends right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer, self.screen = fresh()
+        self.said = ""
+        self.out: Write | None = None
+
+    @rule(text=st.sampled_from(["a", "word ", "\n\n", "```\n", "x" * 90, "  "]))
+    def speaks(self, text: str) -> None:
+        if self.answer.phase is Phase.OPEN:
+            self.said += text
+        self.answer.receive(Text(text))
+
+    @rule()
+    def thinks(self) -> None:
+        self.answer.receive(Thinking())
+
+    @precondition(lambda self: self.out is None)
+    @rule()
+    def sends(self) -> None:
+        self.out = self.answer.next_write()
+
+    @precondition(lambda self: self.out is not None)
+    @rule(through=st.booleans())
+    def comes_back(self, through: bool) -> None:
+        if through and self.out:
+            self.screen.take(self.out)
+        self.out = None
+
+    @rule(ending=st.sampled_from([Ending.FINISHED, Ending.STOPPED, Ending.INTERRUPTED]))
+    def ends(self, ending: Ending) -> None:
+        self.answer.end(ending, "note")
+
+    @invariant()
+    def pages_before_the_last_are_closed(self) -> None:
+        assert not any(page.live for page in self.screen.shown[:-1])
+
+    def teardown(self) -> None:
+        if self.out:
+            self.screen.take(self.out)
+        self.answer.end(Ending.FINISHED, "note")
+        self.screen.catch_up()
+        assert self.answer.phase is Phase.CLOSED
+        assert self.answer.text == self.said
+        assert self.answer.unshown == 0
+        assert [page.text for page in self.screen.shown] == [p.shown for p in paginate(self.said, LIMITS)]
+        assert not any(page.live or page.controls for page in self.screen.shown)
+
+
+TestWalk = Walk.TestCase
+TestWalk.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

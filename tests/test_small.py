@@ -1,0 +1,166 @@
+"""The small modules: stops, access, conversation, store, logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import structlog
+
+from bot import conversation
+from bot.access import Access, Action
+from bot.events import Turn
+from bot.platform import Actor, Mention, Place, Stop
+from bot.run import logs
+from bot.stops import EARLY, PATIENCE, Stops
+from bot.store.memory import KEPT, Memory
+from tests.fakes import ANN, HERE, Sheet, ask
+
+GUILD = Place("C1", workspace="G1")
+DM = Place("D1")
+OWNER = Actor("U9", owner=True)
+
+
+def test_a_stop_finds_whoever_watches_the_message():
+    stops: Stops[str] = Stops()
+    stops.watch("m1", "run", 0.0)
+    assert stops.find("m1") == "run"
+    stops.forget("m1")
+    assert stops.find("m1") is None
+
+
+def test_an_early_stop_is_handed_over_once_and_only_while_it_is_fresh():
+    stops: Stops[str] = Stops()
+    stop = Stop("m1", ANN, HERE)
+    stops.keep(stop, 0.0)
+    assert stops.watch("m1", "run", PATIENCE) == stop
+    assert stops.watch("m1", "run", PATIENCE) is None
+    stops.keep(stop, 0.0)
+    assert stops.watch("m1", "run", PATIENCE + 0.1) is None
+
+
+def test_early_stops_are_bounded_and_the_oldest_goes():
+    stops: Stops[str] = Stops()
+    for i in range(EARLY + 1):
+        stops.keep(Stop(f"m{i}", ANN, HERE), 0.0)
+    assert stops.watch("m0", "run", 0.0) is None
+    assert stops.watch("m1", "run", 0.0) is not None
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize(
+    ("actor", "place", "admits", "may"),
+    [
+        (ANN, HERE, (), True),
+        (Actor("U5", workspace="T2"), HERE, (), False),
+        (Actor("U5", workspace="T1", guest=True), HERE, (), False),
+        (Actor("U5", workspace="T1", bot=True), HERE, (), False),
+        (Actor("U5", workspace="T1"), Place("C1", workspace="T2", home="T1"), (), False),
+        (Actor("U5", workspace="T2"), HERE, ("*",), False),
+        (Actor("U5"), GUILD, (), False),
+        (Actor("U5"), GUILD, ("G1",), True),
+        (Actor("U5"), GUILD, ("G2",), False),
+        (Actor("U5"), GUILD, ("*",), True),
+        (Actor("U5", bot=True), GUILD, ("*",), False),
+        (Actor("U5"), DM, ("G1",), False),
+        (Actor("U5"), DM, ("",), False),
+        (Actor("U5"), DM, ("*",), True),
+        (OWNER, GUILD, (), True),
+        (OWNER, DM, (), True),
+    ],
+)
+async def test_who_may_use_the_bot(actor, place, admits, may, action):
+    assert await Access(admits).authorize(actor, place, action) is may
+
+
+def test_who_may_stop_an_answer():
+    asker, other = Actor("U1"), Actor("U2", name="U1")
+    assert Access(stop="anyone").may_stop(other, asker)
+    assert not Access(stop="asker").may_stop(other, asker)
+    assert Access(stop="asker").may_stop(asker, asker)
+    assert Access(stop="asker").may_stop(OWNER, asker)
+
+
+def question(text: str = "and now?") -> Mention:
+    return ask(Sheet(), text=text)
+
+
+def test_the_question_comes_last_and_pages_of_one_answer_are_joined():
+    history = [
+        Turn("user", "a", "ann"),
+        Turn("assistant", "b"),
+        Turn("assistant", "c"),
+        Turn("user", "d", "bob"),
+    ]
+    assert conversation.turns(history, question()) == [
+        Turn("user", "a", "ann"),
+        Turn("assistant", "b\nc"),
+        Turn("user", "d", "bob"),
+        Turn("user", "and now?", "ann"),
+    ]
+
+
+def test_history_is_bounded_and_empty_turns_are_dropped():
+    history = [Turn("user", str(i), f"u{i}") for i in range(100)] + [Turn("assistant", " ")]
+    turns = conversation.turns(history, question())
+    assert len(turns) == conversation.HISTORY
+    assert turns[-2].text == "99"
+
+
+async def test_a_claim_is_given_once_and_forgotten_after_an_hour(monkeypatch):
+    class Clock:
+        now = 0.0
+
+        def time(self) -> float:
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr("asyncio.get_running_loop", lambda: clock)
+    store = Memory()
+    assert [await store.claim("a"), await store.claim("a"), await store.claim("b")] == [True, False, True]
+    clock.now = KEPT - 1
+    assert not await store.claim("a")
+    clock.now = KEPT + 1
+    assert await store.claim("a")
+
+
+SECRETS = [
+    "xoxb-123-456-abc",
+    "xapp-1-A1-2-c0ffee",
+    "sk-ant-api03-abc_def",
+    "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+    "the-operators-own",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_reaches_the_log(secret, capsys):
+    logs.configure("debug", ["the-operators-own", ""])
+    try:
+        structlog.get_logger("bot.test").info(f"with {secret}", key=secret)
+        logging.getLogger("foreign").warning("with %s", secret)
+        try:
+            raise RuntimeError(secret)
+        except RuntimeError:
+            structlog.get_logger("bot.test").exception("failed")
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers.clear()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) == 3
+    assert secret not in json.dumps(lines)
+    assert "RuntimeError" in lines[2]["exception"]
+
+
+def test_libraries_are_heard_from_warnings_on_and_ours_from_the_level_set(capsys):
+    logs.configure("info")
+    try:
+        structlog.get_logger("bot.test").debug("not this")
+        structlog.get_logger("adapters.test").info("this")
+        logging.getLogger("foreign").info("nor this")
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers.clear()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "this"
