@@ -17,7 +17,7 @@ def turns(history: Sequence[Turn], mention: Mention) -> list[Turn]:
     What one speaker said in several messages (an answer's pages, a question in two parts) becomes one turn.
     """
     joined: list[Turn] = []
-    for turn in [*history[-HISTORY:], Turn("user", mention.text, mention.actor.name)]:
+    for turn in [*history[-HISTORY:], Turn("user", mention.text.strip(), mention.actor.name)]:
         if not turn.text.strip():
             continue
         last = joined[-1] if joined else None
