@@ -121,7 +121,8 @@ class Live:
     def reword(self, edited: Edited) -> None:
         """Ask anew with the text of *edited*, if it is the asker's and nothing was answered yet."""
         fresh = self._answer.phase is Phase.OPEN and not self._answer.received
-        if edited.actor.id != self.mention.actor.id or not fresh:
+        news = edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
+        if not (fresh and news):
             return
         self.mention = replace(self.mention, text=edited.text)
         if self._reader:

@@ -171,10 +171,11 @@ class Pacing:
             if budget := self._budgets.get(bucket.key):
                 budget.accepted(said.get(bucket.key), now)
 
-    def refused(self, buckets: Iterable[Bucket], key: str, retry_after: float, now: float) -> None:
-        """Record a 429 of the bucket *key*, or of all *buckets* if the platform did not say which."""
+    def refused(self, buckets: Sequence[Bucket], key: str, retry_after: float, now: float) -> None:
+        """Record a 429 of the bucket *key*, or of all *buckets* if it is none of them."""
+        known = {bucket.key for bucket in buckets}
         for bucket in buckets:
-            if key in {"", bucket.key}:
+            if key not in known or key == bucket.key:
                 self._budgets.setdefault(bucket.key, Budget(bucket, now)).refused(retry_after, now)
 
     def _forget(self, now: float) -> None:

@@ -128,7 +128,8 @@ class Surface(ABC):
 
         Args:
             page: What it should show; an empty live page is drawn as "…".
-            nonce: At most 25 characters; a second post with the same nonce must not make a second message.
+            nonce: At most 25 characters.  After a failed post the core posts again with the same nonce: that
+                must make no second message, and the one that there is must show *page* in the end.
 
         Raises:
             SlowDown: On a 429.

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     stop_emoji: Names = Field(
         default=("🛑", "⏹", "❌", "✋"),
         validation_alias="RIVULET_DISCORD_STOP_EMOJI",
-        description="Discord reactions that stop an answer, with commas between.",
+        description="Reactions that stop an answer, with commas between; any skin tone.",
     )
 
     _split = field_validator("guilds", "stop_emoji", mode="before")(split)
@@ -113,7 +113,7 @@ class Discord(Platform):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._token = settings.bot_token.get_secret_value()
-        self._rest: Rest | None = None
+        self._rest = Rest(settings.api_url, self._token)
         self.admits = settings.guilds
         self.secrets = [self._token]
 
@@ -156,7 +156,7 @@ class Discord(Platform):
     def reopen(self, message: str) -> Surface | None:
         """See `Platform.reopen`."""
         match message.split("/"):
-            case ["discord", channel, id_] if self._rest:
+            case ["discord", channel, id_]:
                 return DiscordSurface(self._rest, int(channel), int(id_))
         return None
 
@@ -169,10 +169,12 @@ class Discord(Platform):
         intents.guilds = intents.messages = intents.reactions = True
         intents.message_content = self._settings.content
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
-            self._rest = Rest(session, self._settings.api_url, self._token)
-            async with Client(intents, self._rest, self._settings.stop_emoji, self._report) as client:
-                yield client
-        self._report("down")
+            self._rest.session = session
+            try:
+                async with Client(intents, self._rest, self._settings.stop_emoji, self._report) as client:
+                    yield client
+            finally:
+                self._report("down")
 
     def _report(self, health: Health) -> None:
         self.health = health

@@ -85,9 +85,9 @@ class Client(discord.AutoShardedClient):
             await self.core.mention(self._mention(message))
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Give a question's new text to the core."""
+        """Give a question's new text to the core; Discord also tells of links that unfold."""
         message = payload.message
-        if self.core and message.author.id != self._me and "content" in payload.data:
+        if self.core and message.author.id != self._me and message.edited_at:
             key = f"discord/{payload.channel_id}/{payload.message_id}"
             who, where = self._actor(message.author), _place(payload.channel_id, payload.guild_id)
             await self.core.edited(Edited(key, words(message, self._me), who, where))
@@ -133,7 +133,7 @@ class Client(discord.AutoShardedClient):
         if message.guild is None or any(user.id == self._me for user in message.mentions):
             return True
         role = message.guild.self_role
-        return role is not None and role.id in message.raw_role_mentions
+        return role is not None and role in message.role_mentions
 
     def _mention(self, message: discord.Message) -> Mention:
         channel, guild = message.channel.id, message.guild.id if message.guild else None
@@ -157,7 +157,7 @@ class Client(discord.AutoShardedClient):
         if not replied:
             return message.id, f"discord/{channel.id}/{message.id}", nothing
         root = self._roots.get(replied, replied)
-        somewhere = self.get_partial_messageable(channel.id)
+        somewhere = self.get_partial_messageable(channel.id, guild_id=message.guild.id)
         history = partial(chain, somewhere, message.id, replied, self._me)
         return root, f"discord/{channel.id}/{root}", history
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+import aiohttp
 import discord
 
 from adapters.discord.surface import said
 from bot.events import Turn
+from bot.platform import Gone
 
 #: Messages among which a chain is looked for in one call, and calls for links that are further back.
 NEARBY = 100
 FETCHES = 5
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn discord.py's errors into those of the seam."""
+    try:
+        yield
+    except (discord.Forbidden, discord.NotFound) as error:
+        raise Gone(str(error)) from error
+    except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError) as error:
+        raise ConnectionError(f"Discord did not tell the history: {error}") from error
+
+
 async def recent(channel: discord.abc.Messageable, question: int, me: int, limit: int) -> list[Turn]:
     """Return the last turns of a thread or a direct message, oldest first."""
-    messages = [message async for message in channel.history(limit=limit, before=discord.Object(id=question))]
+    before = discord.Object(id=question)
+    with translated():
+        messages = [message async for message in channel.history(limit=limit, before=before)]
     return _turns(reversed(messages), me)
 
 
@@ -24,10 +40,9 @@ async def chain(
     channel: discord.PartialMessageable, question: int, first: int, me: int, limit: int
 ) -> list[Turn]:
     """Return the chain of replies that ends at the message *first*, oldest first."""
-    nearby = {
-        message.id: message
-        async for message in channel.history(limit=NEARBY, before=discord.Object(id=question))
-    }
+    before = discord.Object(id=question)
+    with translated():
+        nearby = {message.id: message async for message in channel.history(limit=NEARBY, before=before)}
     found: list[discord.Message] = []
     fetches = FETCHES
     next_id: int | None = first
@@ -38,8 +53,9 @@ async def chain(
                 break
             fetches -= 1
             try:
-                message = await channel.fetch_message(next_id)
-            except discord.NotFound:
+                with translated():
+                    message = await channel.fetch_message(next_id)
+            except (Gone, OSError):
                 break
         found.append(message)
         next_id = message.reference.message_id if message.reference else None

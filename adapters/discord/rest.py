@@ -29,13 +29,16 @@ class Rest:
     """Discord's REST API.
 
     Args:
-        session: With the time limit of a call.
         url: "https://discord.com/api/v10".
         token: The bot's.
+
+    Attributes:
+        session: With the time limit of a call; replaced when the platform is started again, so that answers
+            that are live then go on.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
-        self._session = session
+    def __init__(self, url: str, token: str) -> None:
+        self.session: aiohttp.ClientSession | None = None
         self._url = url.rstrip("/")
         self._headers = {
             "Authorization": f"Bot {token}",
@@ -52,8 +55,10 @@ class Rest:
             Gone: On 401, 403 and 404.
             OSError: When Discord was not reached or is not well.
         """
+        if self.session is None or self.session.closed:
+            raise ConnectionError("Discord is not connected")
         try:
-            async with self._session.request(
+            async with self.session.request(
                 method, f"{self._url}/{path}", json=body, headers=self._headers
             ) as response:
                 status, headers, answer = response.status, response.headers, _parsed(await response.read())
@@ -92,9 +97,10 @@ def retry_after(answer: Json, headers: Mapping[str, str]) -> float:
 def _states(headers: Mapping[str, str], bucket: str) -> tuple[BucketState, ...]:
     try:
         remaining = int(headers["X-RateLimit-Remaining"])
-        return (BucketState(bucket, remaining, float(headers["X-RateLimit-Reset-After"])),)
+        seconds = float(headers["X-RateLimit-Reset-After"])
     except (KeyError, ValueError):
         return ()
+    return (BucketState(bucket, remaining, seconds),) if math.isfinite(seconds) else ()
 
 
 def _parsed(body: bytes) -> Json:

@@ -88,6 +88,7 @@ class DiscordSurface(Surface):
         self._replied = question
         self._posted = posted
         self._history = history
+        self._doubtful = ""
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`: POST and PATCH are counted apart, whatever their bucket hash says."""
@@ -95,15 +96,21 @@ class DiscordSurface(Surface):
         return [Bucket(f"discord/{method}/{self._channel}", *CHANNEL), EVERYTHING]
 
     async def post(self, page: Page, nonce: str) -> Receipt:
-        """See `Surface.post`; Discord itself returns the first message for a repeated nonce."""
+        """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was."""
         reply = {"message_id": str(self._replied), "fail_if_not_exists": False}
         body = {**draw(page), "nonce": nonce, "enforce_nonce": True, "message_reference": reply}
         bucket = self.buckets(Op.POST)[0].key
-        answer, states = await self._rest.call("POST", f"channels/{self._channel}/messages", bucket, body)
+        again = nonce == self._doubtful
+        try:
+            answer, states = await self._rest.call("POST", f"channels/{self._channel}/messages", bucket, body)
+        except OSError:
+            self._doubtful = nonce
+            raise
         self._replied = int(answer["id"])
         if self._posted:
             self._posted(self._replied)
-        return Receipt(f"discord/{self._channel}/{self._replied}", states)
+        receipt = Receipt(f"discord/{self._channel}/{self._replied}", states)
+        return await self.edit(receipt.message, page) if again else receipt
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""

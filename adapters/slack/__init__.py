@@ -8,6 +8,7 @@ SDK's retries on a create (they post twice).
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -24,7 +25,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.people import People
 from adapters.slack.surface import SlackSurface, translated
-from adapters.slack.text import Json, plain
+from adapters.slack.text import Json, words
 from bot.config import SOURCES, Names, split
 from bot.platform import (
     Actor,
@@ -48,11 +49,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# Bolt reads SLACK_BOT_TOKEN unasked, and then warns that it does not need it.
+logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
+
 #: Seconds that one call may take in total.
 TIMEOUT = 10.0
 
-#: Answers to auth.test that only the operator can do something about.
-REFUSED = frozenset({"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"})
+#: Seconds without a socket after which everything is built anew: the SDK retries a failed handshake for ever
+#: with the same, used ticket.
+LOST = 30.0
 
 #: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
 SCOPES = {
@@ -93,7 +98,7 @@ class Settings(BaseSettings):
     stop_emoji: Names = Field(
         default=("octagonal_sign", "black_square_for_stop", "x", "hand", "raised_hand"),
         validation_alias="RIVULET_SLACK_STOP_EMOJI",
-        description="Names of the Slack reactions that stop an answer, with commas between.",
+        description="Names of the reactions that stop an answer, with commas between; any skin tone.",
     )
 
     _split = field_validator("stop_emoji", mode="before")(split)
@@ -141,9 +146,7 @@ class Slack(Platform):
             )
             try:
                 await self._connect(handler)
-                while True:
-                    self.health = "up" if await handler.client.is_connected() else "down"
-                    await asyncio.sleep(1)
+                await self._watch(handler)
             finally:
                 self.health = "down"
                 await handler.close_async()
@@ -153,12 +156,10 @@ class Slack(Platform):
         async with self._client() as self._web:
             try:
                 scopes = await self._identify()
-                await self._web.apps_connections_open(app_token=self._settings.app_token.get_secret_value())
+                await self._open()
             except Unavailable as error:
                 return [Finding(ok=False, text=str(error), fatal=True)]
-            except SlackApiError as error:
-                return [Finding(ok=False, text=_app_token(error), fatal=True)]
-            except (SlowDown, OSError, aiohttp.ClientError) as error:
+            except (SlowDown, OSError, SlackApiError) as error:
                 return [Finding(ok=False, text=f"Slack could not be asked ({error}); is the network up?")]
         good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}")
         lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
@@ -195,14 +196,41 @@ class Slack(Platform):
         return {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
 
     async def _connect(self, handler: AsyncSocketModeHandler) -> None:
+        # The SDK would try for ever to get an address with a wrong token, and to use it once it is spent.
+        handler.client.wss_uri = await self._open()
+        async with asyncio.timeout(LOST):
+            await handler.connect_async()
+
+    async def _watch(self, handler: AsyncSocketModeHandler) -> None:
+        """Report how the socket is, until it is lost for good."""
+        now = asyncio.get_running_loop().time
+        heard = now()
+        while now() - heard < LOST:
+            if await handler.client.is_connected():
+                self.health, heard = "up", now()
+            else:
+                self.health = "down"
+            await asyncio.sleep(1)
+        raise ConnectionError(f"Slack's socket did not come back within {LOST:g} s")
+
+    async def _open(self) -> str:
+        """Return the address of a new socket."""
         try:
             with translated():
-                await handler.connect_async()
-        except (Gone, SlackApiError) as error:
-            raise Unavailable(_app_token(error)) from None
+                answer = await self._web.apps_connections_open(
+                    app_token=self._settings.app_token.get_secret_value()
+                )
+        except Gone as gone:
+            raise Unavailable(_app_token(gone)) from None
+        except SlackApiError as error:
+            raise Unavailable(_app_token(str(error.response["error"]))) from None
+        return str(answer["url"])
 
     def _app(self, core: Core) -> AsyncApp:
-        app = AsyncApp(client=self._web, request_verification_enabled=False)
+        # Bolt takes it for an event of our own when somebody deletes an answer of ours.
+        app = AsyncApp(
+            client=self._web, request_verification_enabled=False, ignoring_self_events_enabled=False
+        )
 
         @app.middleware
         async def take(body: Json, context: Json, next_: Callable[[], Awaitable[None]]) -> None:
@@ -232,7 +260,8 @@ class Slack(Platform):
                 # What remains of a deleted question in whose thread somebody has written.
                 await core.deleted(Deleted(self._key(event["channel"], ts)))
             case {"type": "message", "subtype": "message_changed", "message": {"user": user} as message}:
-                if user != self._user and message.get("text") != event["previous_message"].get("text"):
+                before = event.get("previous_message", {})
+                if user != self._user and message.get("text") != before.get("text"):
                     actor, place = await self._who(user, event["channel"], body["team_id"])
                     await core.edited(
                         Edited(self._key(event["channel"], message["ts"]), self._words(message), actor, place)
@@ -281,20 +310,21 @@ class Slack(Platform):
         kept = [block for block in body["message"]["blocks"] if block["type"] != "actions"]
         message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
         with suppress(SlowDown, Gone, OSError, SlackApiError), translated():
-            await self._web.chat_update(channel=channel, ts=message, blocks=kept, text="…")
+            preview = body["message"].get("text") or "…"
+            await self._web.chat_update(channel=channel, ts=message, blocks=kept, text=preview)
 
     async def _who(self, user: str, channel: str, team: str) -> tuple[Actor, Place]:
         return await self._people.find(user), Place(channel, workspace=team, home=self._team)
 
     def _surface(self, channel: str, thread: str, question: str) -> SlackSurface:
-        return SlackSurface(self._web, self._team, channel, thread, question, self._people.name)
+        return SlackSurface(self._web, self._team, channel, thread, question, self._people.name, self._user)
 
     def _key(self, channel: str, ts: str) -> str:
         return f"slack/{self._team}/{channel}/{ts}"
 
     def _words(self, message: Json) -> str:
         """Return what was asked, without our own mention."""
-        return plain(message.get("text", "").replace(f"<@{self._user}>", "")).strip()
+        return words(message.get("text", ""), self._user)
 
 
 def _is_question(event: Json) -> bool:
@@ -303,10 +333,8 @@ def _is_question(event: Json) -> bool:
     return "bot_id" not in event and bool(event.get("user")) and event.get("subtype") in plain_kinds
 
 
-def _app_token(error: Exception) -> str:
-    return (
-        f"Slack refuses SLACK_APP_TOKEN ({error}): make one with connections:write, and enable Socket Mode."
-    )
+def _app_token(why: object) -> str:
+    return f"Slack refuses SLACK_APP_TOKEN ({why}): make one with connections:write, and enable Socket Mode."
 
 
 def _scope(scope: str) -> str:

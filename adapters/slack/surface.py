@@ -12,7 +12,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.text import Json, blocks, harmless, said, size
+from adapters.slack.text import Json, blocks, harmless, said, size, words
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
 
@@ -41,7 +41,8 @@ GONE = frozenset(
             "is_inactive",
         ),
         *("channel_not_found", "not_in_channel", "is_archived", "restricted_action", "no_permission"),
-        *("missing_scope", "account_inactive", "invalid_auth", "token_revoked", "not_authed"),
+        *("missing_scope", "account_inactive", "invalid_auth", "not_authed", "token_revoked"),
+        "token_expired",
     }
 )
 #: Answers that say that Slack is not well.
@@ -61,18 +62,26 @@ def translated(bucket: str = "") -> Iterator[None]:
     try:
         yield
     except SlackApiError as error:
-        status, code = error.response.status_code, str(error.response.get("error", ""))
+        status, code = _answer(error)
         if status == 429 or code == "ratelimited":
             raise SlowDown(retry_after(error.response.headers), bucket) from error
         if code in GONE:
             raise Gone(code) from error
-        if status >= 500 or code in ILL:
+        if status >= 500 or code in ILL or not code:
             raise ConnectionError(f"Slack answered {status} {code}") from error
         raise
     except TimeoutError:
         raise
     except aiohttp.ClientError as error:
         raise ConnectionError(f"Slack was not reached: {type(error).__name__}") from error
+
+
+def _answer(error: SlackApiError) -> tuple[int, str]:
+    """Return the status and Slack's own word for *error*, "" if the answer was none of Slack's."""
+    response: Any = error.response
+    if isinstance(response, aiohttp.ClientResponse):  # the SDK hands over what it could not parse
+        return response.status, ""
+    return response.status_code, str(response.get("error") or "")
 
 
 def retry_after(headers: Any) -> float:
@@ -94,12 +103,13 @@ class SlackSurface(Surface):
         thread: The `ts` of the thread's first message.
         question: The `ts` of the question.
         names: Finds people's names for the history.
+        me: The bot's user.
     """
 
     limits = Limits(PAGE, size)
 
     def __init__(
-        self, web: AsyncWebClient, team: str, channel: str, thread: str, question: str, names: Names
+        self, web: AsyncWebClient, team: str, channel: str, thread: str, question: str, names: Names, me: str
     ) -> None:
         self._web = web
         self._team = team
@@ -107,6 +117,8 @@ class SlackSurface(Surface):
         self._thread = thread
         self._question = question
         self._names = names
+        self._me = me
+        self._doubtful = ""
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
@@ -115,18 +127,40 @@ class SlackSurface(Surface):
         return [Bucket(f"slack/{self._team}/chat.update", *UPDATES)]
 
     async def post(self, page: Page, nonce: str) -> Receipt:
-        """See `Surface.post`."""
-        with translated(self.buckets(Op.POST)[0].key):
-            answer = await self._web.chat_postMessage(
-                channel=self._channel,
-                thread_ts=self._thread,
-                blocks=blocks(page),
-                text=self._preview(page),
-                unfurl_links=False,
-                unfurl_media=False,
-                metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
-            )
+        """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
+        if nonce == self._doubtful and (ts := await self._posted(nonce)):
+            return await self.edit(f"slack/{self._team}/{self._channel}/{ts}", page)
+        try:
+            with translated(self.buckets(Op.POST)[0].key):
+                answer = await self._web.chat_postMessage(
+                    channel=self._channel,
+                    thread_ts=self._thread,
+                    blocks=blocks(page),
+                    text=self._preview(page),
+                    unfurl_links=False,
+                    unfurl_media=False,
+                    metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
+                )
+        except OSError:
+            self._doubtful = nonce
+            raise
         return Receipt(f"slack/{self._team}/{self._channel}/{answer['ts']}")
+
+    async def _posted(self, nonce: str) -> str:
+        """Return the `ts` of the message that was posted with *nonce*, if any."""
+        with translated():
+            answer = await self._web.conversations_replies(
+                channel=self._channel,
+                ts=self._thread,
+                oldest=self._question,
+                limit=200,
+                include_all_metadata=True,
+            )
+        sent = {
+            message.get("metadata", {}).get("event_payload", {}).get("nonce"): message["ts"]
+            for message in answer["messages"]
+        }
+        return str(sent.get(nonce, ""))
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
@@ -153,7 +187,8 @@ class SlackSurface(Surface):
                 messages = [message async for message in self._direct(limit)]
             else:
                 messages = []
-        turns = [await self._turn(message) for message in messages[-limit:]]
+        there = [message for message in messages if message.get("subtype") != "tombstone"]
+        turns = [await self._turn(message) for message in there[-limit:]]
         return [turn for turn in turns if turn.text]
 
     async def _replies(self, thread: str) -> AsyncIterator[Json]:
@@ -184,9 +219,11 @@ class SlackSurface(Surface):
                 yield message
 
     async def _turn(self, message: Json) -> Turn:
-        if message.get("bot_id"):
+        user = message.get("user", "")
+        if user == self._me:
             return Turn("assistant", said(message))
-        return Turn("user", said(message), await self._names(message.get("user", "")))
+        name = await self._names(user) if user else ""
+        return Turn("user", words(message.get("text", ""), self._me), name)
 
     def _preview(self, page: Page) -> str:
         return harmless(page.text[:PREVIEW]) or page.note or "…"

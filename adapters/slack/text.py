@@ -46,9 +46,14 @@ def _button(name: str, label: str) -> Json:
     return {"type": "button", "action_id": name, "text": {"type": "plain_text", "text": label}}
 
 
+def words(text: str, me: str) -> str:
+    """Return what a person wrote in *text*, without mentions of the bot *me*."""
+    return plain(re.sub(rf"<@{me}(\|[^<>]*)?>", "", text)).strip()
+
+
 def said(message: Json) -> str:
-    """Return what *message* says as markdown, without the notes and buttons of our own messages."""
-    if "blocks" in message and "bot_id" in message:
-        parts = [block["text"] for block in message["blocks"] if block["type"] == "markdown"]
-        return plain("\n".join(parts)).removesuffix("…" if parts == ["…"] else "")
-    return plain(message.get("text", ""))
+    """Return what a message of ours says as markdown, without its note and buttons."""
+    if "blocks" not in message:
+        return plain(message.get("text", ""))
+    parts = [block["text"] for block in message["blocks"] if block["type"] == "markdown"]
+    return plain("\n".join(parts)).removesuffix("…" if parts == ["…"] else "")

@@ -9,6 +9,7 @@ from collections.abc import Collection, MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 #: What tokens look like, for those that no setting of ours holds (SECURITY 21).
 SECRET = re.compile(
@@ -26,19 +27,12 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
         level: What is logged of ours; of libraries, warnings and worse.
         secrets: Values that must never appear.
     """
-    hidden = [secret for secret in secrets if secret]
-
-    def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {
-            key: _clean(value, hidden) if isinstance(value, str) else value for key, value in event.items()
-        }
-
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        redact,
+        _redactor([secret for secret in secrets if secret]),
     ]
     tty = sys.stderr.isatty()
     renderer = (
@@ -63,6 +57,15 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for ours in ("bot", "adapters"):
         logging.getLogger(ours).setLevel(level.upper())
+
+
+def _redactor(hidden: Collection[str]) -> Processor:
+    def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {
+            key: _clean(value, hidden) if isinstance(value, str) else value for key, value in event.items()
+        }
+
+    return redact
 
 
 def _clean(text: str, hidden: Collection[str]) -> str:

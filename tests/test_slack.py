@@ -1,0 +1,381 @@
+"""Slack's own: texts, delays, errors, settings, health, and events of which only Slack has the like."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncIterator
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.errors import SlackApiError
+
+import adapters.slack
+from adapters.slack.surface import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
+from adapters.slack.text import blocks, harmless, plain, said, size, words
+from bot.events import STOP, Page
+from bot.platform import Gone, SlowDown, Unavailable
+from tests.contract import HOLD, World, at, until
+from tests.worlds import SlackWorld
+
+TOKENS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+NOISY = st.lists(
+    st.sampled_from(["<", ">", "&", "@", "here", "@channel", "&amp;", "|", "a ", "\n", "é"])
+).map("".join)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[SlackWorld]:
+    world = await SlackWorld.open()
+    assert isinstance(world, SlackWorld)
+    yield world
+    await world.close()
+
+
+# Texts.
+
+
+@given(st.text() | NOISY)
+def test_size_is_never_less_than_what_is_sent(text):
+    assert size(text) >= len(harmless(text))
+
+
+@given(st.text() | NOISY)
+def test_harmless_text_has_no_markup_of_slacks(text):
+    drawn = harmless(text)
+    assert not set("<>") & set(drawn)
+    assert "&" not in drawn.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
+
+
+@given(st.text() | NOISY)
+def test_harmless_text_is_read_back_as_it_was(text):
+    if not any(unicodedata.category(character) in {"Cc", "Cf", "Cs"} for character in text):
+        assert plain(harmless(text)) == text
+
+
+@pytest.mark.parametrize("name", ["channel", "HERE", "Everyone"])
+def test_bare_group_mentions_are_broken_invisibly(name):
+    assert harmless(f"@{name}") == f"@\u2060{name}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("a &lt; b &amp;&amp; c", "a < b && c"),
+        ("&amp;lt;", "&lt;"),
+        ("see <https://example.com|the page>", "see the page (https://example.com)"),
+        ("see <https://example.com>", "see https://example.com"),
+        ("<#C1|general> <!here>", "general (#C1) !here"),
+    ],
+)
+def test_slacks_markup_is_read_as_people_wrote_it(sent, read):
+    assert plain(sent) == read
+
+
+@pytest.mark.parametrize("mention", ["<@UBOT>", "<@UBOT|rivulet>"])
+def test_our_own_mention_is_no_part_of_a_question(mention):
+    assert words(f"{mention} why <@U1>?", "UBOT") == "why @U1?"
+
+
+@pytest.mark.parametrize(
+    ("page", "kinds"),
+    [
+        (Page(""), ["markdown"]),
+        (Page("", "Stopped."), ["context"]),
+        (Page("a", controls=(STOP,)), ["markdown", "actions"]),
+        (Page("a", "b", controls=(STOP,)), ["markdown", "context", "actions"]),
+    ],
+)
+def test_a_page_becomes_blocks_and_its_text_is_read_back(page, kinds):
+    drawn = blocks(page)
+    assert [block["type"] for block in drawn] == kinds
+    assert said({"blocks": drawn, "text": "preview"}) == page.text
+
+
+# Delays and errors.
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ({"Retry-After": "30"}, 30.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"Retry-After": "3600"}, LONGEST_RETRY),
+        ({"Retry-After": "-5"}, 1.0),
+        ({"Retry-After": "0"}, 1.0),
+        ({"Retry-After": "nan"}, RETRY_AFTER),
+        ({"Retry-After": "inf"}, RETRY_AFTER),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, RETRY_AFTER),
+        ({"Retry-After": ""}, RETRY_AFTER),
+        ({}, RETRY_AFTER),
+    ],
+)
+def test_a_429s_delay_is_read_and_capped(header, seconds):
+    assert retry_after(header) == seconds
+
+
+class Answer(dict[str, Any]):
+    """An answer of Slack's as the SDK hands it over."""
+
+    def __init__(self, status: int, error: str = "", **headers: str) -> None:
+        super().__init__({"ok": False, **({"error": error} if error else {})})
+        self.status_code = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def raised(error: Exception, bucket: str = "") -> Exception:
+    """What `translated` makes of *error*."""
+    with pytest.raises(Exception) as caught, translated(bucket):  # noqa: PT011  any is what is asked for
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize("error", sorted(GONE))
+def test_what_no_second_try_changes_is_gone(error):
+    assert isinstance(raised(SlackApiError("", Answer(200, error))), Gone)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [*((200, error) for error in sorted(ILL)), (500, ""), (503, "x"), (200, ""), (404, "")],
+)
+def test_a_slack_that_is_not_well_or_not_slack_is_tried_again(status, error):
+    assert isinstance(raised(SlackApiError("", Answer(status, error))), ConnectionError)
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, ""), (429, "ratelimited"), (200, "ratelimited")])
+def test_a_429_says_how_long_and_for_what(status, error):
+    slow = raised(SlackApiError("", Answer(status, error, Retry_After="7")), "slack/T1/chat.update")
+    assert isinstance(slow, SlowDown)
+    assert (slow.retry_after, slow.bucket) == (7.0, "slack/T1/chat.update")
+
+
+def test_an_answer_that_is_no_json_is_tried_again():
+    response = Mock(spec=aiohttp.ClientResponse, status=502, headers={})
+    assert isinstance(raised(SlackApiError("", response)), ConnectionError)
+
+
+def test_a_call_that_slack_refuses_is_a_bug_of_ours():
+    assert isinstance(raised(SlackApiError("", Answer(200, "invalid_blocks"))), SlackApiError)
+
+
+def test_a_connection_that_fails_is_a_connection_error_and_a_timeout_stays_one():
+    assert isinstance(raised(aiohttp.ServerDisconnectedError()), ConnectionError)
+    assert isinstance(raised(aiohttp.ClientPayloadError()), ConnectionError)
+    assert isinstance(raised(TimeoutError()), TimeoutError)
+    assert isinstance(raised(aiohttp.ServerTimeoutError()), TimeoutError)
+
+
+# Settings.
+
+
+def load(**settings: str) -> adapters.slack.Slack | None:
+    return adapters.slack.load(adapters.slack.Settings(**{**TOKENS, **settings}))  # type: ignore[arg-type]
+
+
+def test_slack_without_tokens_is_left_out(monkeypatch):
+    monkeypatch.delenv("SLACK_BOT_TOKEN", raising=False)
+    monkeypatch.delenv("SLACK_APP_TOKEN", raising=False)
+    assert load(SLACK_BOT_TOKEN="", SLACK_APP_TOKEN="") is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN"),
+        ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN"),
+        ({"SLACK_APP_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN"),
+        ({"SLACK_BOT_TOKEN": "xapp-1"}, "SLACK_BOT_TOKEN"),
+        ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN"),
+    ],
+)
+def test_a_token_that_is_missing_or_of_another_kind_is_named_in_one_line(settings, named):
+    with pytest.raises(Unavailable, match=named) as caught:
+        load(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_stop_emoji_are_names_with_commas_between():
+    settings = adapters.slack.Settings(RIVULET_SLACK_STOP_EMOJI="x, hand")  # type: ignore[call-arg]
+    assert settings.stop_emoji == ("x", "hand")
+
+
+# Looking at what is set up.
+
+
+async def findings(world: SlackWorld) -> list[tuple[bool, bool, str]]:
+    platform = world.load()
+    return [(each.ok, each.fatal, each.text) for each in await platform.check()]
+
+
+async def test_check_is_content_with_a_good_set_up(world):
+    [(ok, fatal, text)] = await findings(world)
+    assert (ok, fatal) == (True, False)
+    assert "UBOT" in text
+    assert "T1" in text
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "token_expired", "account_inactive"])
+async def test_check_names_a_bot_token_that_slack_refuses(world, error):
+    await world.emulator.fault("auth.test", error=error)
+    [(ok, fatal, text)] = await findings(world)
+    assert (ok, fatal) == (False, True)
+    assert "SLACK_BOT_TOKEN" in text
+    assert error in text
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "not_allowed_token_type", "missing_scope"])
+async def test_check_names_an_app_token_that_slack_refuses(world, error):
+    await world.emulator.fault("apps.connections.open", error=error)
+    [(ok, fatal, text)] = await findings(world)
+    assert (ok, fatal) == (False, True)
+    assert "SLACK_APP_TOKEN" in text
+    assert error in text
+
+
+async def test_check_names_scopes_that_are_missing_and_what_for(world):
+    await world.emulator.scopes("app_mentions:read,channels:history,chat:write,groups:history,im:history")
+    good, *lacking = await findings(world)
+    assert good[0]
+    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 3
+    assert [word for *_, text in lacking for word in text.split() if ":" in word[1:-1]] == [
+        "reactions:read",
+        "reactions:write",
+        "users:read",
+    ]
+
+
+@pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
+async def test_check_blames_no_token_for_a_slack_that_is_not_well(world, method):
+    for fault in ({"status": 500, "body": "<html>"}, {"drop": True}, {"status": 429}):
+        await world.emulator.fault(method, **fault)
+        [(ok, fatal, text)] = await findings(world)
+        assert (ok, fatal) == (False, False)
+        assert "network" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "named"), [("auth.test", "SLACK_BOT_TOKEN"), ("apps.connections.open", "SLACK_APP_TOKEN")]
+)
+async def test_a_wrong_token_ends_the_run_with_what_to_do(world, method, named):
+    await world.emulator.fault(method, times=9, error="invalid_auth")
+    with pytest.raises(Unavailable, match=named):
+        await asyncio.wait_for(world.load().run(world.core), 5)
+
+
+async def test_a_slack_that_cannot_be_reached_is_no_wrong_token(world):
+    await world.emulator.fault("apps.connections.open", times=9, status=503)
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(world.load().run(world.core), 5)
+
+
+# Health.
+
+
+async def health(world: World, wanted: str) -> None:
+    async def reached() -> bool:
+        return world.platform.health == wanted
+
+    await until(reached)
+
+
+async def test_health_follows_the_socket(world):
+    platform = world.load()
+    assert platform.health == "starting"
+    await world.emulator.fault("link", times=1, status=500)
+    await world.emulator.drop()
+    await health(world, "down")
+    await health(world, "up")
+    await world.vanish()
+    assert world.platform.health == "down"
+
+
+async def test_a_socket_that_does_not_come_back_ends_the_run(world, monkeypatch):
+    monkeypatch.setattr(adapters.slack, "LOST", 0.5)
+    await world.vanish()
+    await world.connect()
+    await world.emulator.fault("link", times=99, status=500)
+    await world.emulator.drop()
+    assert world.running
+    await asyncio.wait({world.running}, timeout=10)
+    with pytest.raises(ConnectionError, match="did not come back"):
+        world.running.result()
+
+
+# Events that only Slack has.
+
+
+async def test_what_was_not_taken_is_sent_again_and_answered_once(world, monkeypatch):
+    await world.emulator.redelivery(after=0.1, delays=(0.0, 0.1, 0.1))
+    mention, tries = world.core.mention, []
+
+    async def fails_once(asked: Any) -> None:
+        tries.append(asked.key)
+        if len(tries) == 1:
+            raise ConnectionError("the ledger is away")
+        await mention(asked)
+
+    monkeypatch.setattr(world.core, "mention", fails_once)
+    question = await world.ask("why?")
+    assert len(await world.final(question)) == 1
+    await world.settled()
+    assert len(tries) == 2
+    assert len(world.model.requests) == 1
+
+
+async def test_a_question_by_somebody_whom_slack_cannot_name_now_is_answered_later(world):
+    await world.emulator.redelivery(after=0.1, delays=(0.0, 0.1, 0.1))
+    await world.emulator.fault("users.info", times=1, status=500)
+    question = await world.ask("why?")
+    assert (await world.final(question))[0].text == "Yes."
+
+
+async def test_slacks_own_stop_button_stops(world):
+    question = await world.ask("why?", "Because", HOLD)
+    answer = await world.first(question, "Because")
+    await world.emulator.stop_session(*at(question), "U2", [at(answer.id)[1]])
+    await world.stopped(question)
+
+
+async def test_other_bots_in_a_thread_are_not_taken_for_us(world):
+    question = await world.ask("what is a?")
+    await world.final(question)
+    await world.emulator.post_as(*at(question)[:1], "UROBOT", "beep", thread_ts=at(question)[1])
+    await world.final(await world.reply(question, "and b?"))
+    turns = [(turn.role, turn.text, turn.name) for turn in world.model.requests[1].turns]
+    assert turns == [
+        ("user", "what is a?", "ann"),
+        ("assistant", "Yes.", ""),
+        ("user", "beep", "robot"),
+        ("user", "and b?", "ann"),
+    ]
+
+
+async def test_a_deleted_question_leaves_no_tombstone_in_the_history(world):
+    question = await world.ask("what is a?")
+    await world.final(question)
+    await world.delete(question)
+    await world.final(await world.reply(question, "and b?"))
+    assert [turn.text for turn in world.model.requests[1].turns] == ["Yes.", "and b?"]
+
+
+async def test_a_thread_in_a_direct_message_is_read_with_its_answers(world):
+    first = await world.dm("what is a?")
+    await world.final(first)
+    await world.final(await world.reply(first, "and b?"))
+    await world.final(await world.dm("and c?"))
+    assert [turn.text for turn in world.model.requests[2].turns] == [
+        *("what is a?", "Yes.", "and b?", "Yes.", "and c?"),
+    ]
+
+
+async def test_our_own_answers_carry_a_preview_that_fits_and_pings_nobody(world):
+    text = "<!channel> & " * 40
+    [seen] = await world.final(await world.ask("why?", text))
+    sent = world.emulator._workspace.get(*at(seen.id)).text
+    assert 0 < len(sent.encode()) < 4000
+    assert "<" not in sent

@@ -1,0 +1,282 @@
+"""The platforms that pass the contract: Slack and Discord as people use them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import adapters
+from adapters.emulators.discord import Discord as DiscordEmulator
+from adapters.emulators.slack import Slack as SlackEmulator
+from bot.platform import Platform
+from tests.contract import Call, Seen, Trouble, World, at, until
+
+
+class SlackWorld(World):
+    """Slack: threads in channel C1; people are found by users.info."""
+
+    name = "slack"
+    ann, bob = "U1", "U2"
+    bots = ("UROBOT", "UBOT")
+    page = 11_000
+    pause, looks = 1.0, True
+    stops = (
+        *("octagonal_sign", "black_square_for_stop", "x", "hand", "raised_hand"),
+        *(f"{name}::skin-tone-{tone}" for name in ("hand", "raised_hand") for tone in range(2, 7)),
+    )
+    others = ("thumbsup", "octagonal_sign_2", "eyes", "stop")
+    emulator: SlackEmulator
+
+    @classmethod
+    def new_emulator(cls) -> SlackEmulator:
+        return SlackEmulator()
+
+    def load(self) -> Platform:
+        found = adapters.load(
+            "slack",
+            SLACK_BOT_TOKEN="xoxb-1",
+            SLACK_APP_TOKEN="xapp-1",
+            SLACK_API_URL=f"{self.emulator.url}/api/",
+        )
+        assert found
+        return found
+
+    async def say(self, text: str, who: str = "") -> str:
+        return f"C1/{await self.emulator.say('C1', who or self.ann, f'<@UBOT> {text}')}"
+
+    async def talk(self, question: str, texts: Sequence[str]) -> str:
+        channel, ts = at(question)
+        for number, text in enumerate(texts):
+            last = await self.emulator.say(channel, (self.ann, self.bob)[number % 2], text, ts)
+        return f"{channel}/{last}"
+
+    async def reply(self, question: str, text: str, after: str = "") -> str:
+        channel, ts = at(question)
+        thread = (await self.emulator.message(channel, ts))["thread_ts"] or ts
+        mention = "" if channel[0] == "D" else "<@UBOT> "
+        return f"{channel}/{await self.emulator.say(channel, self.ann, mention + text, thread)}"
+
+    async def dm(self, text: str, who: str = "") -> str:
+        return f"DU1/{await self.emulator.say('DU1', who or self.ann, text)}"
+
+    async def chat(self, text: str) -> str:
+        return f"C1/{await self.emulator.say('C1', self.ann, text)}"
+
+    async def others_say(self, text: str) -> None:
+        for channel in ("C1", "DU1"):
+            await self.emulator.post_as(channel, "UROBOT", f"<@UBOT> {text}", "BOTHER")
+            await self.emulator.post_as(channel, "UROBOT", f"<@UBOT> {text}", "BOTHER", subtype="")
+            await self.emulator.post_as(channel, "UBOT", f"<@UBOT> {text}", "BBOT", subtype="")
+            await self.emulator.say(channel, "UROBOT", f"<@UBOT> {text}")
+
+    async def strangers_say(self, text: str) -> None:
+        for stranger in ("UGUEST", "UEXT"):
+            await self.emulator.say("C1", stranger, f"<@UBOT> {text}")
+            await self.emulator.say(f"D{stranger}", stranger, text)
+
+    async def answers(self, question: str) -> list[Seen]:
+        channel, ts = at(question)
+        root = (await self.emulator.message(channel, ts))["thread_ts"] or ts
+        told = await self.emulator.thread(channel, root)
+        later = [each for each in told if float(each["ts"]) > float(ts) and not each["deleted"]]
+        ours = [each for each in later if each["user"] == "UBOT"]
+        return [Seen.of(each, f"{channel}/{each['ts']}", f"{channel}/{each['thread_ts']}") for each in ours]
+
+    async def react(self, message: str, emoji: str = "", who: str = "") -> None:
+        await self.emulator.react(*at(message), who or self.ann, emoji or self.stops[0])
+
+    async def unreact(self, message: str, emoji: str = "", who: str = "") -> None:
+        await self.emulator.unreact(*at(message), who or self.ann, emoji or self.stops[0])
+
+    async def press(self, message: str, who: str = "") -> None:
+        assert await self.emulator.press(*at(message), who or self.ann)
+
+    async def edit(self, question: str, text: str) -> None:
+        await self.emulator.edit(*at(question), f"<@UBOT> {text}")
+
+    async def delete(self, message: str) -> None:
+        await self.emulator.delete(*at(message))
+
+    async def redeliver(self) -> None:
+        for event in ("app_mention", "message"):
+            await self.emulator.redeliver(2, event)
+
+    async def drop(self) -> None:
+        await self.emulator.drop()
+
+    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
+        method = {"post": "chat.postMessage", "edit": "chat.update"}[call]
+        match how:
+            case "slow":
+                await self.emulator.fault(method, status=429, headers={"Retry-After": "1"})
+            case "gone":
+                error = {"post": "channel_not_found", "edit": "message_not_found"}[call]
+                await self.emulator.fault(method, error=error)
+            case "ill":
+                await self.emulator.fault(method, status=500, body="<html>oh", apply=lands)
+            case "cut":
+                await self.emulator.fault(method, drop=True, apply=lands)
+
+    async def slow(self, call: Call, seconds: float) -> None:
+        await self.emulator.latency({"post": "chat.postMessage", "edit": "chat.update"}[call], seconds)
+
+    async def hide_history(self) -> None:
+        await self.emulator.fault("conversations.replies", error="missing_scope")
+
+    async def calls(self, call: Call) -> list[float]:
+        method = {"post": "chat.postMessage", "edit": "chat.update"}[call]
+        return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["method"] == method]
+
+    async def settled(self) -> None:
+        async def acknowledged() -> bool:
+            await asyncio.sleep(0.03)
+            sent = await self.emulator.events(kinds=["envelope"])
+            latest = {each["event_id"] or each["envelope_id"]: each["envelope_id"] for each in sent}
+            taken = {each["envelope_id"] for each in await self.emulator.events(kinds=["ack"])}
+            return set(latest.values()) <= taken
+
+        await until(acknowledged)
+
+
+class DiscordWorld(World):
+    """Discord: replies in channel 200 of guild 100; direct messages are the owner's."""
+
+    name = "discord"
+    ann, bob, owner = "300", "301", "1"
+    bots = ("777", "999")
+    page = 1_850
+    pause, looks = 0.5, False
+    stops = (*"🛑⏹❌✋", "⏹\ufe0f", *(f"✋{chr(tone)}" for tone in range(0x1F3FB, 0x1F400)))
+    others = ("👍", "👀", "🟥")
+    emulator: DiscordEmulator
+
+    @classmethod
+    def new_emulator(cls) -> DiscordEmulator:
+        return DiscordEmulator()
+
+    def load(self, **settings: str) -> Platform:
+        usual = {
+            "DISCORD_BOT_TOKEN": "token",
+            "DISCORD_API_URL": f"{self.emulator.url}/api/v10",
+            "DISCORD_GATEWAY_URL": self.emulator.url.replace("http", "ws") + "/gw/",
+            "RIVULET_DISCORD_GUILDS": "100",
+        }
+        found = adapters.load("discord", **{**usual, **settings})
+        assert found
+        return found
+
+    async def connect(self) -> None:
+        await self.emulator.user(self.bots[0], "robot", bot=True)
+        await super().connect()
+        await asyncio.sleep(0.1)  # closing it sooner than this after READY makes discord.py complain
+
+    async def say(self, text: str, who: str = "") -> str:
+        return f"200/{await self.emulator.say('200', who or self.ann, f'<@999> {text}')}"
+
+    async def talk(self, question: str, texts: Sequence[str]) -> str:
+        channel, last = at(question)
+        for number, text in enumerate(texts):
+            last = await self.emulator.say(channel, (self.ann, self.bob)[number % 2], text, reply_to=last)
+        return f"{channel}/{last}"
+
+    async def reply(self, question: str, text: str, after: str = "") -> str:
+        channel, asked = at(question)
+        asker = (await self.emulator.message(channel, asked))["user"]
+        last = after or (await self.answers(question))[-1].id
+        sent = await self.emulator.say(channel, asker, f"<@999> {text}", reply_to=last.split("/")[1])
+        return f"{channel}/{sent}"
+
+    async def dm(self, text: str, who: str = "") -> str:
+        channel = await self.emulator.dm(who or self.owner)
+        return f"{channel}/{await self.emulator.say(channel, who or self.owner, text)}"
+
+    async def chat(self, text: str) -> str:
+        return f"200/{await self.emulator.say('200', self.ann, text)}"
+
+    async def others_say(self, text: str) -> None:
+        await self.emulator.say("200", self.bots[0], f"<@999> {text}", bot=True)
+        hook = await self.emulator.say("200", "888", "hook")
+        raw = self.emulator._messages.find("200", hook)
+        told = {**self.emulator._messages.shape(raw), "id": str(int(hook) + 1), "webhook_id": "888"}
+        told |= {"content": f"<@999> {text}", "mentions": [self.emulator._world.users["999"]]}
+        self.emulator._gateway.publish("MESSAGE_CREATE", {**told, "guild_id": "100"}, "100")
+        direct = await self.emulator.dm(self.owner)
+        await self.emulator.say(direct, "999", text)
+
+    async def strangers_say(self, text: str) -> None:
+        foreign = await self.emulator.guild("555")
+        await self.emulator.say(foreign, self.ann, f"<@999> {text}")
+        await self.emulator.say(await self.emulator.dm(self.ann), self.ann, text)
+
+    async def answers(self, question: str) -> list[Seen]:
+        channel, last = at(question)
+        found = []
+        for each in await self.emulator.messages(channel):
+            if each["user"] == "999" and each["reply_to"] == last:
+                last = each["id"]
+                if not each["deleted"]:
+                    found.append(Seen.of(each, f"{channel}/{each['id']}", f"{channel}/{each['reply_to']}"))
+        return found
+
+    async def react(self, message: str, emoji: str = "", who: str = "") -> None:
+        await self.emulator.react(*at(message), who or self.ann, emoji or self.stops[0])
+
+    async def unreact(self, message: str, emoji: str = "", who: str = "") -> None:
+        post = self.emulator._messages.find(*at(message))
+        self.emulator._messages.react(post, who or self.ann, emoji or self.stops[0], on=False)
+
+    async def press(self, message: str, who: str = "") -> None:
+        await self.emulator.press(*at(message), who or self.ann)
+
+    async def edit(self, question: str, text: str) -> None:
+        await self.emulator.edit(*at(question), f"<@999> {text}")
+
+    async def delete(self, message: str) -> None:
+        await self.emulator.delete(*at(message))
+
+    async def redeliver(self) -> None:
+        sent = await self.emulator.events(kinds=["dispatch"])
+        await self.emulator.replay(sum(each["event"].startswith("MESSAGE_") for each in sent))
+
+    async def drop(self) -> None:
+        await self.emulator.drop()
+
+    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
+        route = {"post": "POST messages", "edit": "PATCH messages"}[call]
+        match how:
+            case "slow":
+                body = {"message": "slow down", "retry_after": 0.5, "global": False}
+                await self.emulator.fault(route, status=429, body=body)
+            case "gone":
+                code = {"post": 50013, "edit": 10008}[call]
+                status = {"post": 403, "edit": 404}[call]
+                await self.emulator.fault(route, status=status, body={"message": "gone", "code": code})
+            case "ill":
+                await self.emulator.fault(route, status=500, body="<html>oh", apply=lands)
+            case "cut":
+                await self.emulator.fault(route, drop=True, apply=lands)
+
+    async def slow(self, call: Call, seconds: float) -> None:
+        await self.emulator.latency({"post": "POST messages", "edit": "PATCH messages"}[call], seconds)
+
+    async def hide_history(self) -> None:
+        body = {"message": "Missing Access", "code": 50001}
+        await self.emulator.fault("GET message*", times=9, status=403, body=body)
+
+    async def calls(self, call: Call) -> list[float]:
+        route = {"post": "POST messages", "edit": "PATCH messages"}[call]
+        return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["route"] == route]
+
+    async def settled(self) -> None:
+        """Ask for a heartbeat: frames are taken in order, so what came before it has been taken."""
+        before = len(await self.emulator.events(kinds=["heartbeat"]))
+        await self.emulator.beat()
+
+        async def beaten() -> bool:
+            return len(await self.emulator.events(kinds=["heartbeat"])) > before
+
+        await until(beaten)
+        await asyncio.sleep(0.03)
+
+
+WORLDS: Sequence[type[World]] = (SlackWorld, DiscordWorld)
