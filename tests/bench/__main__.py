@@ -1,0 +1,71 @@
+"""Run a bench: `python -m tests.bench stop|overhead [--quick] [--json] [--assert] [--slack F] [--seed N]`.
+
+Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+from tests.bench import overhead, stop
+from tests.bench.figures import Figure, judged, machine, table
+
+BENCHES = {"stop": stop, "overhead": overhead}
+
+
+def main() -> int:
+    """Run the bench that the command line names; 1 if a figure is missed and that was to be asserted."""
+    options = _options()
+    bench = BENCHES[options.bench]
+    began, on = time.monotonic(), machine()
+    measured = asyncio.run(bench.bench(quick=options.quick, seed=options.seed))
+    measured = {"bench": options.bench, "quick": options.quick, "seed": options.seed, **measured}
+    measured |= {"took_s": round(time.monotonic() - began, 1), "machine": on}
+    figures = judged(options.bench, measured)
+    print(f"{options.bench}{' (quick: fewer and shorter)' if options.quick else ''}, {measured['took_s']} s")
+    print("on:", ", ".join(f"{key} {value}" for key, value in on.items()))
+    print(f"limits: {measured['limits']}\n")
+    print(f"{table(bench.rows(measured))}\n")
+    print(table([("figure", "asked", "measured", "verdict"), *(figure.row() for figure in figures)]))
+    missed = [figure.name for figure in figures if not figure.met(options.slack)]
+    if options.asserting and missed:
+        print(f"\nmissed{f' by more than {options.slack:g}x' * (options.slack != 1)}: {', '.join(missed)}")
+    if options.json:
+        print(json.dumps({**measured, "figures": [_plain(figure) for figure in figures]}))
+    return 1 if options.asserting and missed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("bench", choices=BENCHES)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter, under a minute for both")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument(
+        "--assert", dest="asserting", action="store_true", help="exit with 1 if a figure is missed"
+    )
+    parser.add_argument(
+        "--slack", type=float, default=1.0, help="with --assert: so many times the limit is still no failure"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of texts and of the times of questions and stops"
+    )
+    return parser.parse_args()
+
+
+def _plain(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "asked": f"{figure.relation} {figure.asked}",
+        "unit": figure.unit,
+        "measured": figure.measured,
+        "met": figure.met(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

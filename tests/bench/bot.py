@@ -1,0 +1,81 @@
+"""The bot as `rivulet run` starts it, watched from inside; never started but by `rig.py`.
+
+Prints one JSON line on SIGUSR1 and one at the end: how late its event loop was since the line before, and
+the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, which a bench must say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+
+import adapters.discord.surface
+import adapters.slack.surface
+import bot.pacing
+from bot.run import cli
+from tests.bench.figures import spread
+
+#: Seconds between two looks at the loop.
+TICK = 0.01
+
+#: Calls a second and at once that replace the platforms' own limits: each answer is then edited about five
+#: times a second.
+SLACK_UPDATES = (20.0, 20)
+SLACK_POSTS = (20.0, 20)
+DISCORD_CHANNEL = (5.0, 10)
+#: Calls that previews leave over, so that no first text and no last edit ever waits for one: at Slack's real
+#: rate of 45 a minute for a whole workspace they do wait where several answers begin or end within a second.
+RESERVE = 8
+
+
+class Watch:
+    """Measures the lag of the event loop: how much longer than asked a sleep takes."""
+
+    def __init__(self) -> None:
+        self._lags: list[float] = []
+        self._cpu = time.process_time()
+        self._since = time.monotonic()
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            due = clock() + TICK
+            await asyncio.sleep(TICK)
+            self._lags.append((clock() - due) * 1000)
+
+    def report(self) -> None:
+        """Print what was measured since the last report."""
+        cpu, now = time.process_time(), time.monotonic()
+        seen = {"lag_ms": spread(self._lags), "cpu_s": cpu - self._cpu, "seconds": now - self._since}
+        print(json.dumps(seen), flush=True)
+        self._lags, self._cpu, self._since = [], cpu, now
+
+
+async def watched() -> int:
+    """Do what `rivulet run` does, with a watch beside it."""
+    watch = Watch()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.report)
+    ticking = asyncio.create_task(watch.run())
+    try:
+        return await cli._run()
+    finally:
+        ticking.cancel()
+        watch.report()
+
+
+def widen() -> None:
+    """Replace the bot's own budgets by wider ones."""
+    adapters.slack.surface.UPDATES = SLACK_UPDATES
+    adapters.slack.surface.POSTS = SLACK_POSTS
+    adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
+    bot.pacing.RESERVE = RESERVE
+
+
+if __name__ == "__main__":
+    if os.environ.get("RIVULET_BENCH_BUDGETS") == "wide":
+        widen()
+    cli._finish(watched)
