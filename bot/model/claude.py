@@ -152,10 +152,11 @@ class Claude:
         try:
             for _ in range(PAUSES + 1):
                 reply = Reply()
-                async with await self._client.messages.create(**wanted, stream=True) as raw:
-                    _expect_events(raw.response)
-                    async for seen in raw:
-                        event = reply.take(seen)
+                async with await self._client.messages.create(**wanted, stream=True) as stream:
+                    _expect_events(stream.response)
+                    # Plain JSON: the SDK's typed events take more than the rest of the bot does.
+                    async for raw in anthropic.AsyncStream.raw_events(stream.response):
+                        event = reply.take(_parsed(raw)) if raw.data else None
                         if event is not None:
                             yield event
                 spent = _sum(spent, reply.usage)
@@ -181,6 +182,22 @@ def _keys(error: BaseException) -> Iterable[Any]:
     if isinstance(error, anthropic.APIStatusError):
         return str(error.error_code), str(error.type), TYPES.get(error.status_code, "api_error")
     return type(error).__mro__
+
+
+def _parsed(raw: Any) -> dict[str, Any]:
+    """Return the event that *raw* carries; raise `ModelError` if it is an error, or no event at all."""
+    try:
+        event: dict[str, Any] = json.loads(raw.data)
+    except json.JSONDecodeError:
+        raise ModelError(FAILED if raw.event == "error" else GARBLED) from None
+    match event:
+        case {"type": "error"}:
+            error = event.get("error")
+            kind = error.get("type") if isinstance(error, dict) else None
+            raise ModelError(SENTENCES.get(str(kind), FAILED))
+        case {"type": str()}:
+            return event
+    raise ModelError(GARBLED)
 
 
 def _expect_events(response: httpx2.Response) -> None:

@@ -1,8 +1,7 @@
 """One response of the API while it arrives: raw stream events in, what they mean for people out.
 
-No I/O and no SDK: it reads events by attribute, and branches on `type` only, because the SDK
-builds what it doesn't know as the first member of a union.  It must never parse a tool's input
-before the block is over, and never call a response complete without `message_stop`.
+No I/O and no SDK: events are plain JSON, and unknown types are ignored.  It must never parse a tool's
+input before the block is over, and never call a response complete without `message_stop`.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ COUNTS = {
     "cache_read": "cache_read_input_tokens",
     "cache_write": "cache_creation_input_tokens",
 }
+
+Json = dict[str, Any]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -61,20 +62,20 @@ class Reply:
         self._complete = False
         self._unreadable = False
 
-    def take(self, event: Any) -> Event | None:
+    def take(self, event: Json) -> Event | None:
         """Take the raw *event* in; return what it means for people, if anything."""
-        match event.type:
+        match event["type"]:
             case "content_block_delta":
-                return self._add(self._blocks.get(event.index), event.delta)
+                return self._add(self._blocks.get(event["index"]), event["delta"])
             case "content_block_start":
-                return self._begin(event.index, event.content_block)
+                return self._begin(event["index"], event["content_block"])
             case "content_block_stop":
-                return self._end_block(self._blocks.get(event.index))
+                return self._end_block(self._blocks.get(event["index"]))
             case "message_start":
-                self._count(getattr(event.message, "usage", None))
+                self._count(event["message"].get("usage"))
             case "message_delta":
-                self.reason = event.delta.stop_reason or ""
-                self._count(getattr(event, "usage", None))
+                self.reason = event["delta"].get("stop_reason") or ""
+                self._count(event.get("usage"))
             case "message_stop":
                 self._complete = True
         return None
@@ -91,8 +92,7 @@ class Reply:
         """Return the blocks as the API wants them back: unchanged."""
         return [block.head for _, block in sorted(self._blocks.items())]
 
-    def _begin(self, index: int, block: Any) -> Event | None:
-        head = block.to_dict(warnings=False)
+    def _begin(self, index: int, head: Json) -> Event | None:
         self._blocks[index] = _Block(head)
         match head:
             case {"type": "text", "text": str(text)} if text:
@@ -105,23 +105,23 @@ class Reply:
                 return ToolFinished(key, _is_fine(head))
         return None
 
-    def _add(self, block: _Block | None, delta: Any) -> Event | None:
+    def _add(self, block: _Block | None, delta: Json) -> Event | None:
         if block is None:
             return None
-        match delta.type:
+        match delta["type"]:
             case "text_delta":
-                return self._text(block, delta.text)
+                return self._text(block, delta["text"])
             case "thinking_delta":
-                text = self._whole(delta.thinking)
+                text = self._whole(delta["thinking"])
                 block.pieces.append(text)
                 return Thinking(text) if text else None
             case "input_json_delta":
-                block.pieces.append(delta.partial_json)
+                block.pieces.append(delta["partial_json"])
             case "signature_delta":
-                block.head["signature"] = delta.signature
+                block.head["signature"] = delta["signature"]
             case "citations_delta":
                 before = block.head.get("citations") or []
-                block.head["citations"] = [*before, delta.citation.to_dict(warnings=False)]
+                block.head["citations"] = [*before, delta["citation"]]
         return None
 
     def _text(self, block: _Block, delta: str | None) -> Event | None:
@@ -164,9 +164,9 @@ class Reply:
             self._carry, text = text[-1], text[:-1]
         return mended(text)
 
-    def _count(self, usage: Any) -> None:
+    def _count(self, usage: Json | None) -> None:
         for name, key in COUNTS.items():
-            count = getattr(usage, key, None)  # gateways that imitate the API leave counts out
+            count = (usage or {}).get(key)  # gateways that imitate the API leave counts out
             if count is not None:
                 self.usage = replace(self.usage, **{name: count})
 
