@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Bolt reads SLACK_BOT_TOKEN unasked, and then warns that it does not need it.
-logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
+#: Bolt reads SLACK_BOT_TOKEN unasked, and then warns that it does not need it.
+bolt_log = logging.getLogger("slack_bolt")
+bolt_log.setLevel(logging.ERROR)
 
 #: Seconds that one call may take in total.
 TIMEOUT = 10.0
@@ -229,7 +230,10 @@ class Slack(Platform):
     def _app(self, core: Core) -> AsyncApp:
         # Bolt takes it for an event of our own when somebody deletes an answer of ours.
         app = AsyncApp(
-            client=self._web, request_verification_enabled=False, ignoring_self_events_enabled=False
+            client=self._web,
+            logger=bolt_log,
+            request_verification_enabled=False,
+            ignoring_self_events_enabled=False,
         )
 
         @app.middleware
