@@ -46,10 +46,12 @@ class Rank(Enum):
 
     #: The last word on a page of an answer that has ended.
     FINAL = 1
-    #: What shows that the bot has heard, and the first text.
-    FIRST = 2
+    #: What shows that the bot has heard.
+    PLACEHOLDER = 2
+    #: The first text.
+    FIRST = 3
     #: Everything between.
-    PREVIEW = 3
+    PREVIEW = 4
 
 
 #: What people read under an answer that ended for an API stop reason; "" says nothing.
@@ -203,8 +205,9 @@ class Answer:
     def _rank(self) -> Rank:
         if self.phase is Phase.CLOSING:
             return Rank.FINAL
-        first = not self._shown or not any(page.text for _, page in self._shown)
-        return Rank.FIRST if first else Rank.PREVIEW
+        if not self._shown:
+            return Rank.PLACEHOLDER
+        return Rank.PREVIEW if any(page.text for _, page in self._shown) else Rank.FIRST
 
     def _page(self, piece: Piece) -> Page:
         return Page(piece.shown, live=False)

@@ -14,8 +14,8 @@ import structlog
 from bot.access import Access, Action
 from bot.answer import Ending
 from bot.events import STOP
-from bot.live import Asking, Live, Means
-from bot.model import Model
+from bot.live import Live, Means
+from bot.model import Asking, Model
 from bot.pace import Pace
 from bot.platform import Deleted, Edited, Mention, Outcome, Press, Stop, Unavailable
 from bot.stops import Stops

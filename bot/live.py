@@ -20,12 +20,12 @@ import structlog
 
 from bot import conversation
 from bot.access import Access
-from bot.answer import Answer, Ending, Phase, Write
+from bot.answer import Answer, Ending, Phase, Rank, Write
 from bot.events import Event, Text, Turn
-from bot.model import Model, ModelError, Request
+from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
-from bot.platform import Edited, Gone, Mention, Outcome, Receipt, SlowDown, Stop
+from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Receipt, SlowDown, Stop
 from bot.stops import Stops
 
 log = structlog.get_logger(__name__)
@@ -35,22 +35,10 @@ RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land (FAULTS R2).
 SETTLE = 2.0
 
+#: Seconds of a 429 that people are told of.
+LONG = 10.0
+
 BROKEN = "Something broke on our side; the operator's log says what."
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What every request to the model has in common; see `Request`.
-
-    Attributes:
-        ahead: How many characters a reader may be ahead of the screen before it stops reading.
-    """
-
-    system: str = ""
-    model: str = ""
-    effort: str = ""
-    max_tokens: int = 8192
-    ahead: int = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +67,11 @@ class Live:
         self._shown = asyncio.Event()
         self._ended = asyncio.Event()
         self._turn: WriteTurn | None = None
+        self._since: float | None = None  # when the oldest unshown character came
         self._reader: asyncio.Task[None] | None = None
         self._failures = 0
+        self._silenced = False
+        self._counted: Sequence[Bucket] = ()
         self._doubtful: str | None = None
 
     async def go(self) -> None:
@@ -93,12 +84,28 @@ class Live:
                 await self._surface.status(on=False)
             if self._answer.phase is Phase.OPEN:
                 self._read()
+            await self._settle_in()
             await self._write()
         finally:
+            self._count_in(())
             self._means.stops.forget(self.mention.key, *self._answer.messages)
             if self._reader:
                 self._reader.cancel()
                 await asyncio.wait({self._reader})
+
+    async def _settle_in(self) -> None:
+        """Choose the place of the answer, and be counted there."""
+        crowded = self._means.pace.crowded(self._surface.buckets(Op.EDIT))
+        self._count_in(self._surface.buckets(Op.EDIT))
+        if self._answer.phase is Phase.OPEN and not self._saying:
+            self._surface = await self._surface.branch(crowded)
+
+    def _count_in(self, buckets: Sequence[Bucket]) -> None:
+        """Be counted as live in *buckets* and in no others."""
+        if buckets != self._counted:
+            self._means.pace.leave(self, self._counted)
+            self._counted = buckets
+            self._means.pace.enter(self, buckets)
 
     def begin(self) -> None:
         """Stop waiting for other answers of the conversation."""
@@ -131,6 +138,7 @@ class Live:
 
     def _end(self, ending: Ending, note: str = "") -> None:
         self._answer.end(ending, note)
+        self._since = _now()
         self._changed.set()
         self._shown.set()
         self._ended.set()
@@ -173,62 +181,96 @@ class Live:
 
     async def _history(self) -> Sequence[Turn]:
         try:
-            return await self._surface.history(conversation.HISTORY)
+            return await self.mention.surface.history(conversation.HISTORY)
         except (SlowDown, Gone, OSError) as error:
             log.warning("answering without history", question=self.mention.key, error=repr(error))
             return ()
 
     def _take(self, event: Event) -> None:
         self._answer.receive(event)
+        if self._since is None:
+            self._since = _now()
         self._changed.set()
 
     # The writer.
 
     async def _write(self) -> None:
-        while (write := await self._next_write()) is not None:
-            buckets = self._surface.buckets(write.op)
+        pace = self._means.pace
+        while (planned := await self._next_write()) is not None:
+            write, turn, since = planned
             try:
-                receipt = await self._put(write)
+                receipt = await self._put(write, escaped=turn.escaped)
             except SlowDown as slow:
-                self._means.pace.refused(buckets, slow)
+                pace.refused(turn.buckets, slow)
+                self._since = since
+                if slow.retry_after >= LONG:
+                    await self._say_waiting(on=True)
             except Gone as gone:
+                pace.failed(turn.buckets)
                 log.info("nothing can be written any more", question=self.mention.key, reason=str(gone))
                 self._answer.lost()
-            except OSError as error:
-                log.warning("a write failed", question=self.mention.key, error=str(error))
+            except Exception as error:  # noqa: BLE001  told in full by _tell
+                pace.failed(turn.buckets)
+                self._since = since
+                self._tell(error)
                 await self._failed(write, timed_out=isinstance(error, TimeoutError))
-            except Exception:
-                log.exception("a write failed", question=self.mention.key)
-                await self._failed(write)
             else:
                 self._failures = 0
-                self._means.pace.accepted(buckets, receipt)
+                pace.accepted(turn.buckets, receipt)
                 self._answer.wrote(write, receipt.message)
+                if write.message and write.message != receipt.message:
+                    self._means.stops.forget(write.message)
                 self._watch(receipt.message)
                 self._shown.set()
+                await self._say_waiting(on=False)
         await self._settle()
 
-    async def _next_write(self) -> Write | None:
+    async def _say_waiting(self, *, on: bool) -> None:
+        """Show at the question that the platform lets nothing through, which the answer itself can't show."""
+        if on is not self._silenced:
+            self._silenced = on
+            await self._surface.status(on)
+
+    async def _next_write(self) -> tuple[Write, WriteTurn, float] | None:
         """Wait until there is something to write and it may be written; None after the last."""
-        since = _now()
         while self._answer.phase is not Phase.CLOSED:
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
                 await self._changed.wait()
-                since = _now()
                 continue
-            self._turn = self._means.pace.join(self._surface.buckets(write.op), write.rank, since)
-            granted = await self._turn.come()
-            self._turn = None
+            self._count_in(self._surface.buckets(Op.EDIT))
+            since = _now() if self._since is None else self._since
+            turn = await self._granted(write, since)
+            if turn is None:
+                continue
             # Render late: this write carries all that arrived while we waited.
-            if granted and (write := self._answer.next_write()):
-                return write
+            write = self._answer.next_write()
+            if write and (turn.escaped or turn.buckets == self._surface.buckets(write.op)):
+                self._since = None
+                return write, turn, since
+            self._means.pace.failed(turn.buckets)  # it ended in this very moment
         return None
 
-    async def _put(self, write: Write) -> Receipt:
+    async def _granted(self, write: Write, since: float) -> WriteTurn | None:
+        """Wait for the turn of *write*; None if the answer ended meanwhile."""
+        escape = self._surface.escape() if write.op is Op.FINAL else ()
+        turn = self._turn = self._means.pace.join(self._surface.buckets(write.op), write.rank, since, escape)
+        granted = await turn.come()
+        self._turn = None
+        return turn if granted else None
+
+    async def _put(self, write: Write, *, escaped: bool) -> Receipt:
         if write.message is None:
             return await self._surface.post(write.page, f"{self._id}{write.index:x}")
+        if escaped:
+            return await self._surface.replace(write.message, write.page, f"{self._id}r")
         return await self._surface.edit(write.message, write.page)
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            log.warning("a write failed", question=self.mention.key, error=str(error))
+        else:
+            log.error("a write failed", question=self.mention.key, exc_info=error)
 
     async def _failed(self, write: Write, *, timed_out: bool = False) -> None:
         """Wait before the next try, at most until the answer ends; give up after the last."""
@@ -249,10 +291,17 @@ class Live:
     async def _settle(self) -> None:
         """Send a page once more if an edit of it timed out: that edit may land after the last one."""
         page = self._answer.page_of(self._doubtful) if self._doubtful else None
-        if self._doubtful and page and self._answer.ending is not Ending.LOST:
-            await asyncio.sleep(SETTLE)
-            with suppress(SlowDown, Gone, OSError):
-                await self._surface.edit(self._doubtful, page)
+        if not self._doubtful or not page or self._answer.ending is Ending.LOST:
+            return
+        await asyncio.sleep(SETTLE)
+        turn = self._means.pace.join(self._surface.buckets(Op.FINAL), Rank.FINAL, _now())
+        await turn.come()
+        try:
+            receipt = await self._surface.edit(self._doubtful, page)
+        except (SlowDown, Gone, OSError):
+            self._means.pace.failed(turn.buckets)
+        else:
+            self._means.pace.accepted(turn.buckets, receipt)
 
 
 async def _no(_title: str) -> bool:

@@ -49,12 +49,17 @@ class Bucket:
     Attributes:
         key: "slack/T1/chat.update": answers whose buckets share a key share the limit.
         rate: Calls per second that may be made for ever.
-        burst: Calls that may be made at once after a rest.
+        burst: Calls that may be made at once after a rest; so many in any burst / rate seconds.
+        spacing: Seconds between two previews, at least.
+        told: Whether the platform says with every answer how many calls are left (`BucketState`); its window
+            then opens with the first call in it.
     """
 
     key: str
     rate: float
     burst: int
+    spacing: float = 0.0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Surface(ABC):
 
     @abstractmethod
     def buckets(self, op: Op) -> Sequence[Bucket]:
-        """Return the buckets that a write of kind *op* spends one token of: at least one, narrowest first."""
+        """Return the buckets that a write of kind *op* spends one call of: at least one, narrowest first."""
 
     @abstractmethod
     async def post(self, page: Page, nonce: str) -> Receipt:
@@ -141,11 +146,24 @@ class Surface(ABC):
     async def edit(self, message: str, page: Page) -> Receipt:
         """Make *message* look like *page*, which is always the full page.  Raises as `post`."""
 
+    def escape(self) -> Sequence[Bucket]:
+        """Return the buckets that `replace` spends, none of them for edits; () where it is not possible."""
+        return ()
+
+    async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
+        """Post *page*, which is final, in place of *message*; return the new one's key.  Raises as `post`."""
+        raise NotImplementedError(f"{type(self).__name__} replaces no messages")
+
     async def status(self, on: bool) -> None:
         """Show "I am on it" at the question, without a message; or take that back.  Must not raise."""
 
-    async def branch(self) -> Surface:
-        """Return a roomier place for the same answer (a thread); by default this one."""
+    async def branch(self, crowded: bool) -> Surface:
+        """Return where the answer is to go, before anything is posted; by default here.  Must not raise.
+
+        Args:
+            crowded: Whether other answers are live in the same buckets, so that a place with buckets of its
+                own (a thread) would show more.
+        """
         return self
 
     async def history(self, limit: int) -> Sequence[Turn]:

@@ -31,13 +31,16 @@ class Sheet(Surface):
     Attributes:
         errors: What the next writes raise; None lets one through.
         lands: Whether a write that raises takes effect all the same.
+        escapes: Whether it can replace a message; `replaced` are those it has.
+        room: Where it branches to when others are live; `crowded` is what it was told.
     """
 
     name: str = "sheet"
     bucket: str = "bucket"
     limits: Limits = field(default_factory=lambda: Limits(2000))
-    rate: float = 1.0
-    burst: int = 5
+    rate: float = 50 / 60
+    burst: int = 50
+    spacing: float = 1.0
     latency: float = 0.05
     errors: list[Exception | None] = field(default_factory=list)
     lands: bool = False
@@ -45,9 +48,26 @@ class Sheet(Surface):
     log: list[Row] = field(default_factory=list)
     nonces: dict[str, str] = field(default_factory=dict)
     statuses: list[bool] = field(default_factory=list)
+    escapes: bool = False
+    replaced: list[str] = field(default_factory=list)
+    crowded: list[bool] = field(default_factory=list)
+    room: Surface | None = None
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
-        return [Bucket(f"{self.bucket}/{'post' if op is Op.POST else 'edit'}", self.rate, self.burst)]
+        kind = "post" if op is Op.POST else "edit"
+        return [Bucket(f"{self.bucket}/{kind}", self.rate, self.burst, self.spacing)]
+
+    def escape(self) -> Sequence[Bucket]:
+        return [Bucket(f"{self.bucket}/post", self.rate, self.burst, self.spacing)] if self.escapes else ()
+
+    async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
+        receipt = await self.post(page, nonce)
+        self.replaced.append(message)
+        return receipt
+
+    async def branch(self, crowded: bool) -> Surface:
+        self.crowded.append(crowded)
+        return self.room if crowded and self.room else self
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         assert 0 < len(nonce) <= 25

@@ -46,7 +46,7 @@ def fresh() -> tuple[Answer, Screen]:
 def test_an_empty_live_page_comes_first():
     answer, _ = fresh()
     write = answer.next_write()
-    assert write == Write(0, None, Page("", live=True, controls=(STOP,)), Rank.FIRST, 0)
+    assert write == Write(0, None, Page("", live=True, controls=(STOP,)), Rank.PLACEHOLDER, 0)
     assert write.op is Op.POST
 
 

@@ -30,6 +30,21 @@ class Request:
     tools: Sequence[Mapping[str, Any]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What every request to the model has in common; see `Request`.
+
+    Attributes:
+        ahead: How many characters a reader may be ahead of the screen before it stops reading.
+    """
+
+    system: str = ""
+    model: str = ""
+    effort: str = ""
+    max_tokens: int = 8192
+    ahead: int = 256 * 1024
+
+
 #: Asks a person whether a tool call may run; takes its title, returns their answer.
 Ask = Callable[[str], Awaitable[bool]]
 

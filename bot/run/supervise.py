@@ -13,8 +13,7 @@ import structlog
 from bot.access import Access
 from bot.config import Settings
 from bot.core import Core
-from bot.live import Asking
-from bot.model import Model
+from bot.model import Asking, Model
 from bot.model.claude import Claude
 from bot.platform import Platform, Unavailable
 from bot.run.server import serving
