@@ -305,15 +305,14 @@ async def test_people_whom_a_question_names_have_their_names_in_it(world):
 
 async def test_a_thread_is_one_conversation(world):
     root = await world.emulator.say("200", "300", "a topic")
-    thread = world.emulator._messages.start_thread(world.emulator._there("200", root), {"name": "topic"})[
-        "id"
-    ]
+    thread = await world.emulator.open_thread("200", root, world.ann, "topic")
     await world.emulator.say(thread, "301", "what is a?")
     question = await world.emulator.say(thread, "300", "<@999> well?")
     [seen] = await world.final(f"{thread}/{question}")
     assert seen.text == "Yes."
     await world.final(f"{thread}/{await world.emulator.say(thread, '301', '<@999> and b?')}")
     assert [(turn.name, turn.text) for turn in world.model.requests[1].turns] == [
+        ("Alice", "a topic"),
         ("Bob", "what is a?"),
         ("Alice", "well?"),
         ("", "Yes."),

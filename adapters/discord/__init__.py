@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings
 from adapters.discord.client import Client
 from adapters.discord.rest import Rest
 from adapters.discord.surface import DiscordSurface
+from adapters.discord.threads import Reply, Threads
 from bot.config import SOURCES, Names, split
 from bot.platform import Finding, Health, Platform, Surface, Unavailable
 
@@ -91,6 +92,12 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_DISCORD_CONTENT",
         description="Ask for the message content intent; without it the bot hears direct mentions only.",
     )
+    reply: Reply = Field(
+        default="auto",
+        validation_alias="RIVULET_DISCORD_REPLY",
+        description="Where answers go: `channel`, a `thread` each, or `auto`: a thread while another answer "
+        "is live in the channel.",
+    )
     stop_emoji: Names = Field(
         default=("🛑", "⏹", "❌", "✋"),
         validation_alias="RIVULET_DISCORD_STOP_EMOJI",
@@ -114,6 +121,7 @@ class Discord(Platform):
         self._settings = settings
         self._token = settings.bot_token.get_secret_value()
         self._rest = Rest(settings.api_url, self._token)
+        self._threads = Threads(self._rest, settings.reply)
         self.admits = settings.guilds
         self.secrets = [self._token]
 
@@ -171,7 +179,8 @@ class Discord(Platform):
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
             self._rest.session = session
             try:
-                async with Client(intents, self._rest, self._settings.stop_emoji, self._report) as client:
+                emoji = self._settings.stop_emoji
+                async with Client(intents, self._rest, self._threads, emoji, self._report) as client:
                     yield client
             finally:
                 self._report("down")

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from adapters.discord.history import chain, recent, words
+from adapters.discord.history import SPOKEN, chain, recent, thread, words
 from adapters.discord.rest import Rest
 from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
+from adapters.discord.threads import Fork, Question, Threads, nowhere, title
 from bot.platform import Actor, Deleted, Edited, Health, Mention, Outcome, Place, Press, Stop
 
 if TYPE_CHECKING:
     from bot.core import Core
 
-#: Messages of which it is remembered in which conversation they stand.
+#: Messages and threads of which it is remembered in which conversation they stand.
 ROOTS = 10_000
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
@@ -30,6 +31,7 @@ class Client(discord.AutoShardedClient):
     Args:
         intents: What to hear.
         rest: What surfaces write with.
+        threads: What opens threads for them.
         stop_emoji: Reactions that mean stop.
         report: Told how the gateway is.
     """
@@ -38,6 +40,7 @@ class Client(discord.AutoShardedClient):
         self,
         intents: discord.Intents,
         rest: Rest,
+        threads: Threads,
         stop_emoji: Collection[str],
         report: Callable[[Health], None],
     ) -> None:
@@ -51,6 +54,7 @@ class Client(discord.AutoShardedClient):
         )
         self.core: Core | None = None
         self._rest = rest
+        self._threads = threads
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
         self._report = report
         self._owners: set[int] = set()
@@ -80,7 +84,7 @@ class Client(discord.AutoShardedClient):
 
     async def on_message(self, message: discord.Message) -> None:
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
-        asks = message.type in {discord.MessageType.default, discord.MessageType.reply}
+        asks = message.type in SPOKEN
         if self.core and asks and message.author.id != self._me and self._addressed(message):
             await self.core.mention(self._mention(message))
 
@@ -102,6 +106,11 @@ class Client(discord.AutoShardedClient):
         for id_ in payload.message_ids:
             if self.core:
                 await self.core.deleted(Deleted(f"discord/{payload.channel_id}/{id_}"))
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Tell the core that a thread of ours is gone: it has the id of the question it was opened from."""
+        if self.core and payload.thread and payload.thread.owner_id == self._me:
+            await self.core.deleted(Deleted(f"discord/{payload.parent_id}/{payload.thread_id}"))
 
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
         """Give a stop emoji to the core; the bot's own reactions come too."""
@@ -137,29 +146,58 @@ class Client(discord.AutoShardedClient):
 
     def _mention(self, message: discord.Message) -> Mention:
         channel, guild = message.channel.id, message.guild.id if message.guild else None
-        root, conversation, history = self._conversation(message)
+        root, history = self._conversation(message)
         posted = partial(self._remember, root)
         return Mention(
             key=f"discord/{channel}/{message.id}",
-            conversation=conversation,
+            conversation=f"discord/{root}",
             actor=self._actor(message.author, hook=message.webhook_id is not None),
             place=_place(channel, guild),
             text=words(message, self._me),
-            surface=DiscordSurface(self._rest, channel, message.id, history, posted),
+            surface=DiscordSurface(
+                self._rest, channel, message.id, history, posted, self._fork(message, posted)
+            ),
         )
 
-    def _conversation(self, message: discord.Message) -> tuple[int, str, History]:
-        """Return the root, the name and the history of the conversation that *message* stands in."""
+    def _conversation(self, message: discord.Message) -> tuple[int, History]:
+        """Return the root and the history of the conversation that *message* stands in.
+
+        The root names the conversation, and is the id of its first message, or of the thread or the direct
+        channel.  A thread has the id of the message that it was opened from, so both are one conversation.
+        """
         channel = message.channel
-        if message.guild is None or isinstance(channel, discord.Thread):
-            return message.id, f"discord/{channel.id}", partial(recent, channel, message.id, self._me)
+        if message.guild is None:
+            return channel.id, partial(recent, channel, message.id, self._me)
+        if isinstance(channel, discord.Thread):
+            if isinstance(channel.parent, discord.ForumChannel):
+                return channel.id, partial(recent, channel, message.id, self._me)
+            parent = self.get_partial_messageable(channel.parent_id, guild_id=message.guild.id)
+            history = partial(thread, channel, parent, message.id, self._me)
+            return self._roots.get(channel.id, channel.id), history
         replied = message.reference.message_id if message.reference else None
         if not replied:
-            return message.id, f"discord/{channel.id}/{message.id}", nothing
-        root = self._roots.get(replied, replied)
+            return message.id, nothing
         somewhere = self.get_partial_messageable(channel.id, guild_id=message.guild.id)
         history = partial(chain, somewhere, message.id, replied, self._me)
-        return root, f"discord/{channel.id}/{root}", history
+        return self._roots.get(replied, replied), history
+
+    def _fork(self, message: discord.Message, opened: Callable[[int], object]) -> Fork:
+        """Return what opens a thread for the question *message*, and tells *opened* its id."""
+        channel, guild = message.channel, message.guild
+        if guild is None or not isinstance(channel, discord.TextChannel):
+            return nowhere  # no threads in direct messages, threads, and channels of other types
+        if (me := guild.get_member(self._me)) is not None:
+            rights = channel.permissions_for(me)
+            if not (rights.create_public_threads and rights.send_messages_in_threads):
+                return nowhere
+        question = Question(guild.id, channel.id, message.id, title(message.content))
+
+        async def fork(crowded: bool) -> int | None:
+            if (found := await self._threads.open(question, crowded)) is not None:
+                opened(found)
+            return found
+
+        return fork
 
     def _remember(self, root: int, message: int) -> None:
         self._roots[message] = root

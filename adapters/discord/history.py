@@ -1,4 +1,4 @@
-"""What was said before a question: the last messages, or a chain of replies."""
+"""What was said before a question: the last messages, a thread from its opening on, or a chain of replies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from bot.platform import Gone
 #: Messages among which a chain is looked for in one call, and calls for links that are further back.
 NEARBY = 100
 FETCHES = 5
+#: What people and bots say; everything else Discord says itself, such as "a thread was started".
+SPOKEN = {discord.MessageType.default, discord.MessageType.reply}
 
 
 @contextmanager
@@ -29,17 +31,52 @@ def translated() -> Iterator[None]:
 
 
 async def recent(channel: discord.abc.Messageable, question: int, me: int, limit: int) -> list[Turn]:
-    """Return the last turns of a thread or a direct message, oldest first."""
+    """Return the last turns of a direct message or a forum's post, oldest first."""
     before = discord.Object(id=question)
     with translated():
         messages = [message async for message in channel.history(limit=limit, before=before)]
     return _turns(reversed(messages), me)
 
 
+async def thread(
+    channel: discord.Thread, parent: discord.PartialMessageable, question: int, me: int, limit: int
+) -> list[Turn]:
+    """Return the turns of a thread, oldest first, after those that led to it.
+
+    A thread has the id of the message in *parent* that it was opened from, if from any; that message is
+    always there, and the messages that it replies to are if there is room.
+    """
+    before = discord.Object(id=question)
+    with translated():
+        messages = channel.history(limit=limit, before=before)
+        inside = [message async for message in messages if message.type in SPOKEN]
+    opening = await _opening(parent, channel.id, max(1, limit - len(inside)))
+    return _turns(reversed([*inside[: limit - len(opening)], *opening]), me)
+
+
 async def chain(
     channel: discord.PartialMessageable, question: int, first: int, me: int, limit: int
 ) -> list[Turn]:
     """Return the chain of replies that ends at the message *first*, oldest first."""
+    return _turns(reversed(await _links(channel, question, first, limit)), me)
+
+
+async def _opening(parent: discord.PartialMessageable, first: int, limit: int) -> list[discord.Message]:
+    """Return the message *first* and those that it replies to, newest first; nothing if it is not there."""
+    try:
+        with translated():
+            opening = await parent.fetch_message(first)
+        if limit == 1 or not opening.reference or not opening.reference.message_id:
+            return [opening]
+        return [opening, *await _links(parent, first, opening.reference.message_id, limit - 1)]
+    except (Gone, OSError):
+        return []
+
+
+async def _links(
+    channel: discord.PartialMessageable, question: int, first: int, limit: int
+) -> list[discord.Message]:
+    """Return the chain of replies that ends at the message *first*, newest first."""
     before = discord.Object(id=question)
     with translated():
         nearby = {message.id: message async for message in channel.history(limit=NEARBY, before=before)}
@@ -59,11 +96,12 @@ async def chain(
                 break
         found.append(message)
         next_id = message.reference.message_id if message.reference else None
-    return _turns(reversed(found), me)
+    return found
 
 
 def _turns(messages: Iterable[discord.Message], me: int) -> list[Turn]:
-    return [turn for message in messages if (turn := _turn(message, me)).text]
+    spoken = (message for message in messages if message.type in SPOKEN)
+    return [turn for message in spoken if (turn := _turn(message, me)).text]
 
 
 def _turn(message: discord.Message, me: int) -> Turn:

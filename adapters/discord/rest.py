@@ -25,6 +25,14 @@ LONGEST_RETRY = 300.0
 GLOBAL = "discord/global"
 
 
+class Refused(RuntimeError):
+    """Discord found fault with a call of ours; `code` is its JSON error code, or 0."""
+
+    def __init__(self, said: str, code: int) -> None:
+        super().__init__(f"Discord refused a call of ours: {said}")
+        self.code = code
+
+
 class Rest:
     """Discord's REST API.
 
@@ -54,6 +62,7 @@ class Rest:
             SlowDown: On a 429.
             Gone: On 401, 403 and 404.
             OSError: When Discord was not reached or is not well.
+            Refused: On any other error.
         """
         if self.session is None or self.session.closed:
             raise ConnectionError("Discord is not connected")
@@ -82,7 +91,8 @@ def _judge(status: int, headers: Mapping[str, str], answer: Json, bucket: str) -
         raise Gone(f"Discord answered {said}")
     if status >= 500:
         raise ConnectionError(f"Discord answered {said}")
-    raise RuntimeError(f"Discord refused a call of ours: {said}")
+    code = answer.get("code")
+    raise Refused(said, code if isinstance(code, int) else 0)
 
 
 def retry_after(answer: Json, headers: Mapping[str, str]) -> float:

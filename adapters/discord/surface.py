@@ -8,6 +8,7 @@ from urllib.parse import quote
 import structlog
 
 from adapters.discord.rest import GLOBAL, Json, Rest
+from adapters.discord.threads import Fork, nowhere
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
 
@@ -18,8 +19,8 @@ CONTENT = 2000
 NOTE = 150
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
-#: 50 a second for the bot; 40 and 10 at once are at most 50 in any second.
-EVERYTHING = Bucket(GLOBAL, 40.0, 10)
+#: 50 a second for the bot; the other 5 are for discord.py's own calls.
+EVERYTHING = Bucket(GLOBAL, 45.0, 45)
 #: Message flag: no previews of links.
 SUPPRESS_EMBEDS = 1 << 2
 #: What our buttons' custom ids begin with.
@@ -67,9 +68,11 @@ class DiscordSurface(Surface):
     Args:
         rest: The client.
         channel: Where.
-        question: The question's id; the first page replies to it, every other page to the one before.
+        question: The question's id; the first page replies to it, every other page to the one before.  None
+            for a thread that was opened from the question, which stands in another channel.
         history: Reads the conversation.
         posted: Told the id of every message posted.
+        fork: Opens a thread for the answer.
     """
 
     limits = Limits(CONTENT - NOTE)
@@ -78,9 +81,10 @@ class DiscordSurface(Surface):
         self,
         rest: Rest,
         channel: int,
-        question: int,
+        question: int | None,
         history: History = nothing,
         posted: Callable[[int], object] | None = None,
+        fork: Fork = nowhere,
     ) -> None:
         self._rest = rest
         self._channel = channel
@@ -88,17 +92,19 @@ class DiscordSurface(Surface):
         self._replied = question
         self._posted = posted
         self._history = history
+        self._fork = fork
         self._doubtful = ""
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`: POST and PATCH are counted apart, whatever their bucket hash says."""
         method = "POST" if op is Op.POST else "PATCH"
-        return [Bucket(f"discord/{method}/{self._channel}", *CHANNEL), EVERYTHING]
+        return [Bucket(f"discord/{method}/{self._channel}", *CHANNEL, told=True), EVERYTHING]
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was."""
-        reply = {"message_id": str(self._replied), "fail_if_not_exists": False}
-        body = {**draw(page), "nonce": nonce, "enforce_nonce": True, "message_reference": reply}
+        body = {**draw(page), "nonce": nonce, "enforce_nonce": True}
+        if self._replied:
+            body["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
         bucket = self.buckets(Op.POST)[0].key
         again = nonce == self._doubtful
         try:
@@ -126,6 +132,13 @@ class DiscordSurface(Surface):
             await self._rest.call("PUT" if on else "DELETE", path, f"discord/reactions/{self._channel}")
         except (SlowDown, Gone, OSError, RuntimeError) as error:
             log.info("no status shown", error=str(error))
+
+    async def branch(self, crowded: bool) -> Surface:
+        """See `Surface.branch`: a thread opened from the question, where there can be one."""
+        thread = await self._fork(crowded)
+        if thread is None:
+            return self
+        return DiscordSurface(self._rest, thread, None, self._history, self._posted)
 
     async def history(self, limit: int) -> Sequence[Turn]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""

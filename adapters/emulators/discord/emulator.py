@@ -87,6 +87,12 @@ class Discord(Knobs):
         return self._interactions.press(self._there(channel, message), user, label)
 
     @control
+    async def open_thread(self, channel: str, message: str, user: str, name: str) -> str:
+        """Open a thread from a message as a person; return its id, which is the message's."""
+        self._world.person(user)
+        return str(self._messages.start_thread(self._there(channel, message), {"name": name}, user)["id"])
+
+    @control
     async def age(self, channel: str, message: str, seconds: float) -> None:
         """Make a message *seconds* older, for the limit on edits of old messages."""
         self._there(channel, message).born -= seconds

@@ -180,9 +180,20 @@ class Knobs(Emulator):
         return channel
 
     @control
-    async def channel(self, id: str, guild: str = shapes.GUILD) -> str:  # noqa: A002 -- Discord's word
-        """Make the text channel *id* in *guild*, if it is not there."""
-        return str(self._world.channel(id, guild)["id"])
+    async def channel(
+        self,
+        id: str,  # noqa: A002 -- Discord's word
+        guild: str = shapes.GUILD,
+        kind: int = shapes.TEXT,
+    ) -> str:
+        """Make the channel *id* in *guild*, if it is not there: a text channel, or one of type *kind*."""
+        return str(self._world.channel(id, guild, kind)["id"])
+
+    @control
+    async def remove_channel(self, id: str) -> None:  # noqa: A002 -- Discord's word
+        """Delete a guild's channel or a thread; there is no message in it any more."""
+        self._messages.forget(id)
+        self._world.remove(id)
 
     @control
     async def user(self, id: str, name: str, bot: bool = False) -> None:  # noqa: A002 -- Discord's word

@@ -123,7 +123,7 @@ class Messages:
             "components": [],
         }
         place = self._world.channel(channel)
-        if place["type"] == shapes.THREAD:
+        if place["type"] in shapes.THREADS:
             shape["position"] = place["total_message_sent"]
         return shape
 
@@ -168,7 +168,7 @@ class Messages:
         place = self._world.channel(post.channel)
         if not post.hidden:
             place["last_message_id"] = post.id
-            if place["type"] == shapes.THREAD:
+            if place["type"] in shapes.THREADS:
                 place["message_count"] += 1
                 place["total_message_sent"] += 1
         self._note(post, "post")
@@ -205,6 +205,11 @@ class Messages:
         data = {"id": post.id, "channel_id": post.channel, **self._place(post)}
         self._publish("MESSAGE_DELETE", data, self._world.guild_of(post.channel))
 
+    def forget(self, channel: str) -> None:
+        """Delete all messages of a channel, without a word about each."""
+        for post in self._posts.get(channel, {}).values():
+            post.deleted = True
+
     def react(self, post: Post, user: str, emoji: str, *, on: bool = True) -> None:
         """Add or remove somebody's reaction; a repeated one changes nothing."""
         users = post.reactions.setdefault(emoji, [])
@@ -222,12 +227,12 @@ class Messages:
             data["member"] = shapes.reacting_member(person, roles)
         self._publish(f"MESSAGE_REACTION_{'ADD' if on else 'REMOVE'}", data, guild)
 
-    def start_thread(self, post: Post, body: Json) -> Json:
+    def start_thread(self, post: Post, body: Json, owner: str = BOT) -> Json:
         """Start a thread from a message; its first entry, a system message, points back to it."""
-        thread = self._world.open_thread(post.channel, body, post.id)
+        thread = self._world.open_thread(post.channel, body, post.id, owner)
         post.shape["flags"] |= HAS_THREAD
         self._tell("MESSAGE_UPDATE", post)
-        starter = self._blank(post.id, self._world.users[BOT], shapes.THREAD_STARTER)
+        starter = self._blank(post.id, self._world.users[owner], shapes.THREAD_STARTER)
         starter["message_reference"] = {"type": 0, "channel_id": post.channel, "message_id": post.id}
         del starter["position"]
         first = Post(starter, time.monotonic(), (post.channel, post.id))
@@ -243,7 +248,7 @@ class Messages:
             shape["referenced_message"] = None if target.deleted else dict(target.shape)
             guild = self._world.guild_of(target.channel)
             shape["message_reference"] |= {"guild_id": guild} if guild else {}
-        if post.shape["flags"] & HAS_THREAD:
+        if post.shape["flags"] & HAS_THREAD and post.id in self._world.channels:
             shape["thread"] = dict(self._world.channel(post.id))
         reactions = [
             shapes.reaction(emoji, len(users), me=BOT in users)

@@ -18,7 +18,10 @@ GUILD = "100"
 ROLE = "101"
 CHANNEL = "200"
 
-TEXT, DM, THREAD = 0, 1, 11
+TEXT, DM, NEWS, NEWS_THREAD, THREAD = 0, 1, 5, 10, 11
+#: Where threads can be opened, and what they then are (resources/channel.mdx, Start Thread from Message).
+THREAD_BELOW = {TEXT: THREAD, NEWS: NEWS_THREAD}
+THREADS = frozenset(THREAD_BELOW.values())
 DEFAULT, THREAD_CREATED, REPLY, THREAD_STARTER = 0, 18, 19, 21
 
 #: GATEWAY_MESSAGE_CONTENT_LIMITED: what a bot in fewer than 100 guilds has (resources/application.mdx).
@@ -105,11 +108,11 @@ def role(id_: str, name: str, *, managed_by: str = "") -> Json:
     return {**shape, "tags": {"bot_id": managed_by}} if managed_by else shape
 
 
-def text_channel(id_: str, guild: str, name: str) -> Json:
-    """Return a guild's text channel."""
+def text_channel(id_: str, guild: str, name: str, kind: int = TEXT) -> Json:
+    """Return a guild's channel: a text channel, or one of another *kind* with text in it."""
     return {
         "id": id_,
-        "type": TEXT,
+        "type": kind,
         "guild_id": guild,
         "name": name,
         "position": 0,
@@ -133,7 +136,7 @@ def thread(id_: str, parent: Json, name: str, owner: str) -> Json:
     created = now()
     return {
         "id": id_,
-        "type": THREAD,
+        "type": THREAD_BELOW[parent["type"]],
         "guild_id": parent["guild_id"],
         "parent_id": parent["id"],
         "owner_id": owner,

@@ -36,6 +36,7 @@ class World:
         self._publish = publish
         self._count = itertools.count()
         self._dms: dict[str, str] = {}
+        self._removed: set[str] = set()
         self.users: dict[str, Json] = {}
         self.guilds: dict[str, Json] = {}
         self.channels: dict[str, Json] = {}
@@ -88,19 +89,29 @@ class World:
     def guild_create(self, id_: str) -> Json:
         """Return a guild as GUILD_CREATE brings it."""
         here = [each for each in self.channels.values() if each.get("guild_id") == id_]
-        threads = [dict(each) for each in here if each["type"] == shapes.THREAD]
+        threads = [dict(each) for each in here if each["type"] in shapes.THREADS]
         members = [{**shapes.member(self.roles_of(BOT, id_)), "user": self.users[BOT]}]
-        texts = [each for each in here if each["type"] == shapes.TEXT]
+        texts = [each for each in here if each["type"] not in shapes.THREADS]
         return shapes.guild_create(self.guilds[id_], texts, threads, members)
 
-    def channel(self, id_: str, guild: str = GUILD) -> Json:
-        """Return a channel; one never heard of is a new text channel of *guild*."""
+    def channel(self, id_: str, guild: str = GUILD, kind: int = shapes.TEXT) -> Json:
+        """Return a channel; one never heard of is a new channel of *guild*, of type *kind*."""
         if id_ not in self.channels:
-            if not id_.isdigit():
+            if not id_.isdigit() or id_ in self._removed:
                 raise unknown(10003, "Channel")
-            self.channels[id_] = shapes.text_channel(id_, guild, f"channel-{id_}")
+            self.channels[id_] = shapes.text_channel(id_, guild, f"channel-{id_}", kind)
             self._publish("CHANNEL_CREATE", dict(self.channels[id_]), guild)
         return self.channels[id_]
+
+    def remove(self, id_: str) -> None:
+        """Delete a channel of a guild, or a thread."""
+        self._removed.add(id_)
+        channel = self.channels.pop(id_)
+        if channel["type"] in shapes.THREADS:
+            data = {key: channel[key] for key in ("id", "guild_id", "parent_id", "type")}
+            self._publish("THREAD_DELETE", data, channel["guild_id"])
+        else:
+            self._publish("CHANNEL_DELETE", channel, channel["guild_id"])
 
     def guild_of(self, channel: str) -> str:
         """Return the id of a channel's guild, "" for direct messages."""
@@ -115,19 +126,19 @@ class World:
             self.channels[id_] = shapes.dm_channel(id_, self.users[user])
         return self.channels[self._dms[user]]
 
-    def open_thread(self, parent: str, body: Json, message: str = "") -> Json:
+    def open_thread(self, parent: str, body: Json, message: str = "", owner: str = BOT) -> Json:
         """Start a thread below *parent*, from the message that gives it its id or from none."""
         above = self.channel(parent)
-        if above["type"] != shapes.TEXT:
+        if above["type"] not in shapes.THREAD_BELOW:
             raise Refusal(400, 50024, "Cannot execute action on this channel type")
         if message in self.channels:
             raise Refusal(400, 160004, "A thread has already been created for this message")
-        thread = shapes.thread(message or self.new_id(), above, check_name(body), BOT)
+        thread = shapes.thread(message or self.new_id(), above, check_name(body), owner)
         minutes = body.get("auto_archive_duration")
         thread["thread_metadata"]["auto_archive_duration"] = minutes or 1440
         self.channels[thread["id"]] = thread
         self._publish("THREAD_CREATE", {**thread, "newly_created": True}, thread["guild_id"])
-        return {**thread, "member": self.thread_member(thread["id"], BOT)}
+        return {**thread, "member": self.thread_member(thread["id"], owner)}
 
     def thread_member(self, thread: str, user: str) -> Json:
         """Return what a thread knows about one who is in it."""
@@ -146,7 +157,7 @@ class World:
         match channel["type"]:
             case shapes.DM:
                 return dict(channel)
-            case shapes.THREAD:
+            case shapes.THREAD | shapes.NEWS_THREAD:
                 extra = {
                     "member": self.thread_member(id_, BOT),
                     "member_ids_preview": [BOT],
