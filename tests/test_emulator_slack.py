@@ -611,3 +611,140 @@ async def test_shapes_match_recorded_traffic(slack: Slack, bot: Bot) -> None:
         (recorded["actions_reactions"]["action"], press),
     ]
     assert [found for theirs, ours in pairs for found in missing(theirs, ours)] == []
+
+
+# Native streams.
+
+
+async def streaming(slack: Slack, web: AsyncWebClient, **more: Any) -> tuple[str, str]:
+    """Return a direct question and the stream that was started below it."""
+    question = await slack.say("DU1", "U1", "why?")
+    return question, (await web.chat_startStream(channel="DU1", thread_ts=question, **more))["ts"]
+
+
+async def test_a_stream_is_a_message_that_grows_and_then_is_one_like_others(
+    slack: Slack, web: AsyncWebClient
+) -> None:
+    """Appends add up, a stop puts blocks below, and an edit replaces it all."""
+    _, ts = await streaming(slack, web, markdown_text="a &amp; ")
+    await web.chat_appendStream(channel="DU1", ts=ts, markdown_text="b\n")
+    await web.chat_appendStream(channel="DU1", ts=ts, chunks=[{"type": "markdown_text", "text": "c"}])
+    seen = await slack.message("DU1", ts)
+    assert (seen["text"], seen["live"]) == ("a & b\nc", True)
+    assert (await slack.verdict())["never_final"] == [f"DU1/{ts}"]
+    note = {"type": "context", "elements": [{"type": "plain_text", "text": "note"}]}
+    await web.chat_stopStream(channel="DU1", ts=ts, markdown_text="!", blocks=[note])
+    seen = await slack.message("DU1", ts)
+    assert (seen["text"], seen["note"], seen["live"]) == ("a & b\nc!", "note", False)
+    await web.chat_update(channel="DU1", ts=ts, text="x", blocks=[markdown("x")])
+    log = await slack.events(kinds=["start", "append", "stop", "edit"])
+    assert [(each["kind"], each["live"], each["length"]) for each in log] == [
+        ("start", True, 4),
+        ("append", True, 6),
+        ("append", True, 7),
+        ("stop", False, 8),
+        ("edit", False, 1),
+    ]
+
+
+async def test_a_stream_needs_a_thread_and_in_channels_a_reader(slack: Slack, web: AsyncWebClient) -> None:
+    """What Slack wants to know is asked for in its own words."""
+    question = await slack.say("C1", "U1", "why?")
+    start = web.chat_startStream
+    assert await error_of(start(channel="DU1", thread_ts="")) == "invalid_thread_ts"
+    assert await error_of(start(channel="C1", thread_ts=question)) == "missing_recipient_user_id"
+    assert (
+        await error_of(start(channel="C1", thread_ts=question, recipient_user_id="U1"))
+        == "missing_recipient_team_id"
+    )
+    assert (await start(channel="C1", thread_ts=question, recipient_user_id="U1", recipient_team_id="T1"))[
+        "ok"
+    ]
+
+
+async def test_an_open_stream_can_be_neither_edited_nor_deleted(slack: Slack, web: AsyncWebClient) -> None:
+    """Both work once it is stopped; appends do not."""
+    _, ts = await streaming(slack, web)
+    assert await error_of(web.chat_update(channel="DU1", ts=ts, text="x")) == "streaming_state_conflict"
+    assert await error_of(web.chat_delete(channel="DU1", ts=ts)) == "cant_delete_message"
+    await web.chat_stopStream(channel="DU1", ts=ts)
+    over = "message_not_in_streaming_state"
+    assert await error_of(web.chat_appendStream(channel="DU1", ts=ts, markdown_text="x")) == over
+    assert await error_of(web.chat_stopStream(channel="DU1", ts=ts)) == over
+    await web.chat_update(channel="DU1", ts=ts, text="x")
+    await web.chat_delete(channel="DU1", ts=ts)
+    assert (await slack.message("DU1", ts))["deleted"]
+
+
+async def test_a_stream_expires_whatever_is_appended(slack: Slack, web: AsyncWebClient) -> None:
+    """Then it is broken until somebody writes it anew."""
+    await slack.streams(life=0.2)
+    _, ts = await streaming(slack, web)
+    await web.chat_appendStream(channel="DU1", ts=ts, markdown_text="x")
+    await asyncio.sleep(0.25)
+    over = "message_not_in_streaming_state"
+    assert await error_of(web.chat_appendStream(channel="DU1", ts=ts, markdown_text="x")) == over
+    verdict = await slack.verdict()
+    assert (verdict["live"], verdict["broken"]) == ([], [f"DU1/{ts}"])
+    assert verdict["never_final"] == verdict["broken"]
+    await web.chat_update(channel="DU1", ts=ts, text="x")
+    assert (await slack.verdict())["never_final"] == []
+
+
+async def test_a_stream_holds_so_many_bytes_and_a_call_so_many_characters(
+    slack: Slack, web: AsyncWebClient
+) -> None:
+    """Past that an append is refused, and nothing of it is kept."""
+    _, ts = await streaming(slack, web)
+    append = web.chat_appendStream
+    assert await error_of(append(channel="DU1", ts=ts, markdown_text="x" * 12_001)) == "msg_too_long"
+    await append(channel="DU1", ts=ts, markdown_text="é" * 5_750)
+    assert await error_of(append(channel="DU1", ts=ts, markdown_text="x")) == "msg_too_long"
+    assert len((await slack.message("DU1", ts))["text"]) == 5_750
+
+
+async def test_white_space_vanishes_at_joins_if_it_is_told_to(slack: Slack, web: AsyncWebClient) -> None:
+    """As one report has it."""
+    await slack.streams(trims=True)
+    _, ts = await streaming(slack, web, markdown_text=" a")
+    await web.chat_appendStream(channel="DU1", ts=ts, markdown_text=" b")
+    assert (await slack.message("DU1", ts))["text"] == " ab"
+
+
+async def test_a_readers_stop_ends_the_stream_and_is_told(slack: Slack, bot: Bot) -> None:
+    """The button is there while the session is processing."""
+    question, ts = await streaming(slack, bot.web)
+    with pytest.raises(LookupError):
+        await slack.press_native_stop("DU1", question, "U1")
+    set_status = bot.web.agents_sessions_setStatus
+    assert await error_of(set_status(channel_id="DU1", thread_ts=question, status="busy")) == "invalid_status"
+    await set_status(channel_id="DU1", thread_ts=question, status="processing")
+    await slack.press_native_stop("DU1", question, "U1")
+    call = bot.web.chat_appendStream(channel="DU1", ts=ts, markdown_text="x")
+    assert await error_of(call) == "stopped_by_user"
+    [stopped] = [
+        body["event"] for body in await bot.hears(4) if body["event"]["type"] == "agent_session_stopped"
+    ]
+    assert (stopped["thread_ts"], stopped["streaming_message_ts"]) == (question, [ts])
+    assert (await slack.verdict())["live"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "calls"),
+    [
+        *(("chat.startStream", 20), ("chat.stopStream", 20), ("chat.appendStream", 100)),
+        *(("chat.update", 50), ("chat.delete", 50)),
+    ],
+)
+async def test_every_method_has_a_budget_of_its_own(
+    slack: Slack, web: AsyncWebClient, method: str, calls: int
+) -> None:
+    """The call past it is refused, whatever the others did."""
+    for _ in range(calls):
+        with contextlib.suppress(SlackApiError):
+            await web.api_call(method, json={"channel": "DU1"})
+    assert (await slack.verdict())["refused"] == 0
+    assert await error_of(web.api_call(method, json={"channel": "DU1"})) == "ratelimited"
+    assert await error_of(web.chat_update(channel="DU2", ts="1", text="x")) == (
+        "ratelimited" if method == "chat.update" else "message_not_found"
+    )

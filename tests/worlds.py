@@ -31,13 +31,13 @@ class SlackWorld(World):
     def new_emulator(cls) -> SlackEmulator:
         return SlackEmulator()
 
-    def load(self) -> Platform:
-        found = adapters.load(
-            "slack",
-            SLACK_BOT_TOKEN="xoxb-1",
-            SLACK_APP_TOKEN="xapp-1",
-            SLACK_API_URL=f"{self.emulator.url}/api/",
-        )
+    def load(self, **settings: str) -> Platform:
+        usual = {
+            "SLACK_BOT_TOKEN": "xoxb-1",
+            "SLACK_APP_TOKEN": "xapp-1",
+            "SLACK_API_URL": f"{self.emulator.url}/api/",
+        }
+        found = adapters.load("slack", **{**usual, **settings})
         assert found
         return found
 
@@ -209,7 +209,11 @@ class DiscordWorld(World):
         await self.emulator.say(await self.emulator.dm(self.ann), self.ann, text)
 
     async def answers(self, question: str) -> list[Seen]:
-        channel, last = at(question)
+        channel, asked = at(question)
+        return [*await self._chain(channel, asked), *await self._chain(asked, "")]
+
+    async def _chain(self, channel: str, last: str) -> list[Seen]:
+        """Return the answers in *channel* that reply to the message *last*, and to each other."""
         found = []
         for each in await self.emulator.messages(channel):
             if each["user"] == "999" and each["reply_to"] == last:

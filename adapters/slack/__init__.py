@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 import structlog
@@ -23,7 +23,10 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.errands import Errands
+from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.people import People
+from adapters.slack.streams import Streams
 from adapters.slack.surface import SlackSurface, translated
 from adapters.slack.text import Json, words
 from bot.config import SOURCES, Names, split
@@ -102,6 +105,15 @@ class Settings(BaseSettings):
         description="Names of the reactions that stop an answer, with commas between; any skin tone.",
     )
 
+    streaming: Literal["auto", "edit", "native"] = Field(
+        default="auto",
+        validation_alias="RIVULET_SLACK_STREAMING",
+        description=(
+            "How answers stream: `edit` (all readers see it live), `native` (one reader does), "
+            "`auto` (native in direct messages)."
+        ),
+    )
+
     _split = field_validator("stop_emoji", mode="before")(split)
 
 
@@ -133,11 +145,14 @@ class Slack(Platform):
         self._team = ""
         self._user = ""
         self._people = People(self._web)
+        self._errands = Errands()
+        self._streams = Streams(self._web, self._errands)
 
     async def run(self, core: Core) -> None:
         """See `Platform.run`."""
         async with self._client() as self._web:
             self._people = People(self._web)
+            self._streams = Streams(self._web, self._errands)
             await self._identify()
             handler = AsyncSocketModeHandler(
                 self._app(core),
@@ -150,6 +165,7 @@ class Slack(Platform):
                 await self._watch(handler)
             finally:
                 self.health = "down"
+                await self._streams.close()
                 await handler.close_async()
 
     async def check(self) -> Sequence[Finding]:
@@ -284,6 +300,11 @@ class Slack(Platform):
         channel, ts = event["channel"], event["ts"]
         thread = event.get("thread_ts") or ts
         actor, place = await self._who(event["user"], channel, team)
+
+        async def stopped(message: str) -> None:
+            if channel.startswith("D"):  # else it may have been anybody: Slack's event says who
+                await core.stop(Stop(message, actor, place))
+
         await core.mention(
             Mention(
                 key=self._key(channel, ts),
@@ -291,7 +312,9 @@ class Slack(Platform):
                 actor=actor,
                 place=place,
                 text=self._words(event),
-                surface=self._surface(channel, thread, ts),
+                surface=self._surface(
+                    channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)
+                ),
             )
         )
 
@@ -320,8 +343,12 @@ class Slack(Platform):
     async def _who(self, user: str, channel: str, team: str) -> tuple[Actor, Place]:
         return await self._people.find(user), Place(channel, workspace=team, home=self._team)
 
-    def _surface(self, channel: str, thread: str, question: str) -> SlackSurface:
-        return SlackSurface(self._web, self._team, channel, thread, question, self._people.name, self._user)
+    def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
+        where = (self._web, self._team, channel, thread, question, self._people.name, self._user)
+        kind = self._settings.streaming
+        if kind == "native" or (kind == "auto" and channel.startswith("D")):
+            return NativeSurface(*where, self._errands, streams=self._streams, reader=reader)
+        return SlackSurface(*where, self._errands)
 
     def _key(self, channel: str, ts: str) -> str:
         return f"slack/{self._team}/{channel}/{ts}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,16 +13,20 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.errands import Errands
 from adapters.slack.text import Json, blocks, harmless, said, size, words
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
 
 log = structlog.get_logger(__name__)
 
-#: Slack Tier 3: 50+ calls a minute per method and workspace.  45/min and 5 at once: at most 50 in any minute.
-UPDATES = (45 / 60, 5)
+#: Slack Tier 3: 50+ calls a minute per method and workspace; all 50 used, no two previews within a second
+#: ("design your apps with a limit of 1 request per second").
+UPDATES = (50 / 60, 50, 1.0)
 #: "One message per second per channel", with short bursts.
-POSTS = (0.8, 2)
+POSTS = (0.8, 8)
+#: Seconds before each new try to delete a message that another has replaced.
+DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
 #: The notification text, which Slack refuses over 4,000 bytes, and people see cut far earlier.
@@ -104,12 +109,21 @@ class SlackSurface(Surface):
         question: The `ts` of the question.
         names: Finds people's names for the history.
         me: The bot's user.
+        errands: Does what may lag behind.
     """
 
     limits = Limits(PAGE, size)
 
     def __init__(
-        self, web: AsyncWebClient, team: str, channel: str, thread: str, question: str, names: Names, me: str
+        self,
+        web: AsyncWebClient,
+        team: str,
+        channel: str,
+        thread: str,
+        question: str,
+        names: Names,
+        me: str,
+        errands: Errands,
     ) -> None:
         self._web = web
         self._team = team
@@ -118,20 +132,22 @@ class SlackSurface(Surface):
         self._question = question
         self._names = names
         self._me = me
+        self._errands = errands
         self._doubtful = ""
+        self._replacing = ""
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
         if op is Op.POST:
-            return [Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)]
+            return [self._posts()]
         return [Bucket(f"slack/{self._team}/chat.update", *UPDATES)]
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
         if nonce == self._doubtful and (ts := await self._posted(nonce)):
-            return await self.edit(f"slack/{self._team}/{self._channel}/{ts}", page)
+            return await self._update(self._key(ts), page)
         try:
-            with translated(self.buckets(Op.POST)[0].key):
+            with translated(self._posts().key):
                 answer = await self._web.chat_postMessage(
                     channel=self._channel,
                     thread_ts=self._thread,
@@ -144,7 +160,7 @@ class SlackSurface(Surface):
         except OSError:
             self._doubtful = nonce
             raise
-        return Receipt(f"slack/{self._team}/{self._channel}/{answer['ts']}")
+        return Receipt(self._key(answer["ts"]))
 
     async def _posted(self, nonce: str) -> str:
         """Return the `ts` of the message that was posted with *nonce*, if any."""
@@ -164,10 +180,48 @@ class SlackSurface(Surface):
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
+        if self._replacing and (ts := await self._posted(self._replacing)):
+            self._errands.start(self._delete(message))  # its replacement was posted after all
+            message = self._key(ts)
+        self._replacing = ""
+        return await self._update(message, page)
+
+    async def _update(self, message: str, page: Page) -> Receipt:
         _, _, channel, ts = message.split("/")
-        with translated(self.buckets(Op.EDIT)[0].key):
+        with translated(f"slack/{self._team}/chat.update"):
             await self._web.chat_update(channel=channel, ts=ts, blocks=blocks(page), text=self._preview(page))
         return Receipt(message)
+
+    def escape(self) -> Sequence[Bucket]:
+        """See `Surface.escape`: the lane of new posts; deletions have a budget of their own, and may lag."""
+        return [self._posts()]
+
+    async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
+        """See `Surface.replace`: the new message first, so that there is always one."""
+        self._replacing = nonce  # should this fail, `edit` must know that there may be two
+        receipt = await SlackSurface.post(self, page, nonce)
+        self._replacing = ""
+        await self._errands.begin(self._delete(message))
+        return receipt
+
+    async def _delete(self, message: str) -> None:
+        """Delete *message*, again and again if Slack is not able; that it is gone is as good."""
+        _, _, channel, ts = message.split("/")
+        for delay in (*DELETE_AGAIN, 0.0):
+            await self._errands.deletes.turn()
+            try:
+                with translated():
+                    await self._web.chat_delete(channel=channel, ts=ts)
+            except SlowDown as slow:
+                await asyncio.sleep(max(delay, slow.retry_after))
+            except OSError:
+                await asyncio.sleep(delay)
+            except (Gone, SlackApiError) as error:
+                log.info("a replaced message was not deleted", message=message, error=str(error))
+                return
+            else:
+                return
+        log.warning("a replaced message stays", message=message)
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a pair of eyes on the question."""
@@ -224,6 +278,12 @@ class SlackSurface(Surface):
             return Turn("assistant", said(message))
         name = await self._names(user) if user else ""
         return Turn("user", words(message.get("text", ""), self._me), name)
+
+    def _posts(self) -> Bucket:
+        return Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)
+
+    def _key(self, ts: str) -> str:
+        return f"slack/{self._team}/{self._channel}/{ts}"
 
     def _preview(self, page: Page) -> str:
         return harmless(page.text[:PREVIEW]) or page.note or "…"

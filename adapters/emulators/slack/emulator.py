@@ -16,6 +16,7 @@ from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.shapes import Json, Message, Person
 from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Sockets
+from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Limit, Traffic
 from adapters.emulators.slack.web_api import WebApi, faulty, hang_up
 from adapters.emulators.slack.workspace import Workspace, view
@@ -27,16 +28,17 @@ class Slack(Emulator):
     Point `AsyncWebClient(base_url=...)` at `url + "/api/"`.  People: U1 ann and U2 bob, UGUEST,
     UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
 
-    Log kinds: call, say, post, edit, delete, react, unreact, press, ephemeral, 429, error,
-    envelope, ack, connect, disconnect.
+    Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, ephemeral,
+    429, error, envelope, ack, connect, disconnect.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._sockets = Sockets(self.record, self.spawn)
         self._workspace = Workspace(self.record, self._sockets.event)
+        self._streams = Streams(self._workspace, self.record)
         self._traffic = Traffic()
-        self._api = WebApi(self._workspace, self._traffic, self.record, self._connect)
+        self._api = WebApi(self._workspace, self._streams, self._traffic, self.record, self._connect)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See Emulator.routes."""
@@ -130,6 +132,21 @@ class Slack(Emulator):
             delay: Seconds before the answer.
         """
         self._traffic.add(method, Fault(times, status, error, headers or {}, body, drop, apply, delay))
+
+    @control
+    async def streams(
+        self, life: float | None = None, size: int | None = None, *, trims: bool | None = None
+    ) -> None:
+        """Set what native streams allow.
+
+        Args:
+            life: Seconds that a stream lives from its start, whatever is appended.
+            size: UTF-8 bytes that it holds.
+            trims: Whether white space at the start of an appended text vanishes.
+        """
+        self._streams.life = self._streams.life if life is None else life
+        self._streams.size = self._streams.size if size is None else size
+        self._streams.trims = self._streams.trims if trims is None else trims
 
     @control
     async def redelivery(
@@ -256,7 +273,7 @@ class Slack(Emulator):
     async def stop_session(
         self, channel: str, thread_ts: str, user: str, streaming_message_ts: Sequence[str] = ()
     ) -> None:
-        """Let *user* press Slack's own stop button of an agent's session."""
+        """Tell the app that *user* stopped a session, whether there is one or not."""
         self._workspace.tell(
             {
                 "type": "agent_session_stopped",
@@ -267,6 +284,18 @@ class Slack(Emulator):
                 "event_ts": self._workspace.ts(),
             }
         )
+
+    @control
+    async def press_native_stop(self, channel: str, thread_ts: str, user: str) -> None:
+        """Let *user* press Slack's own stop button, which shows while a session is processing.
+
+        Raises:
+            LookupError: There is no such button now.
+        """
+        self._workspace.person(user)
+        stopped = self._streams.interrupt(channel, thread_ts)
+        self.record("press", channel=channel, ts=thread_ts, user=user, label="Slack's own")
+        await self.stop_session(channel, thread_ts, user, stopped)
 
     def _present(self, channel: str, ts: str) -> Message:
         kept = self._workspace.find(channel, ts)
@@ -303,8 +332,9 @@ class Slack(Emulator):
 
         Returns:
             pings and unfurls: of every version it wrote, {channel, ts, token or url};
-            live: "channel/ts" of messages with a Stop button; never_final: those of them that
-            the bot showed as live and never finished; refused: how many 429s; errors: how many of each.
+            live: "channel/ts" of messages with a Stop button or streaming; broken: streams that expired
+            and were not written anew; never_final: messages that the bot showed as live and never finished,
+            the broken among them; refused: how many 429s; errors: how many of each.
         """
         own = [kept for kept in self._workspace.everything() if kept.own]
         errors = Counter(entry["error"] for entry in self.log if entry["kind"] == "error")
@@ -312,7 +342,8 @@ class Slack(Emulator):
             "pings": self._workspace.pings,
             "unfurls": self._workspace.unfurls,
             "live": [kept.key for kept in own if kept.live],
-            "never_final": [kept.key for kept in own if kept.was_live and kept.live],
+            "broken": [kept.key for kept in own if kept.broken],
+            "never_final": [kept.key for kept in own if kept.was_live and (kept.live or kept.broken)],
             "refused": sum(entry["kind"] == "429" for entry in self.log),
             "errors": dict(errors),
         }

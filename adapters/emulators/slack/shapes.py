@@ -33,7 +33,9 @@ class Message:
         thread_ts: The root's ts in a reply, '' at top level.
         bot_id: The bot that posted it, '' for people.
         edits: How often its visible state was replaced.
-        was_live: Whether it ever had a Stop button.
+        was_live: Whether it ever had a Stop button, or was streaming.
+        streams_until: When it expires as a native stream, by `time.monotonic()`; 0.0 if it is none, or ended.
+        stopped_by_user: Whether a reader stopped it.
     """
 
     channel: str
@@ -53,6 +55,8 @@ class Message:
     edits: int = 0
     deleted: bool = False
     was_live: bool = False
+    streams_until: float = 0.0
+    stopped_by_user: bool = False
 
     @property
     def key(self) -> str:
@@ -65,9 +69,19 @@ class Message:
         return self.bot_id == BOT_ID
 
     @property
+    def streaming(self) -> bool:
+        """Tell whether it is a native stream that takes text."""
+        return not self.deleted and time.monotonic() < self.streams_until
+
+    @property
+    def broken(self) -> bool:
+        """Tell whether it expired as a stream and nobody wrote it anew: Slack shows a broken pill."""
+        return not self.deleted and 0.0 < self.streams_until <= time.monotonic()
+
+    @property
     def live(self) -> bool:
-        """Tell whether a reader sees it with a Stop button."""
-        return not self.deleted and content.is_live(self.blocks)
+        """Tell whether a reader sees it with a Stop button, or streaming."""
+        return not self.deleted and (self.streaming or content.is_live(self.blocks))
 
 
 @dataclass

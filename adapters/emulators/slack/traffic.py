@@ -49,10 +49,13 @@ _TIER_2, _TIER_3, _TIER_4 = (20, 60.0), (50, 60.0), (100, 60.0)
 #: The tier is on each method's page [docs reference/methods].  auth.test allows "hundreds".
 LIMITS = {
     "agents.sessions.setStatus": _TIER_3,
+    "chat.appendStream": _TIER_4,
     "chat.delete": _TIER_3,
     "chat.postEphemeral": _TIER_4,
     # "One message per second per channel", short bursts over it are allowed [docs rate-limits].
     "chat.postMessage": (10, 10.0),
+    "chat.startStream": _TIER_2,
+    "chat.stopStream": _TIER_2,
     "chat.update": _TIER_3,
     "conversations.history": _TIER_3,
     "conversations.info": _TIER_3,

@@ -25,6 +25,7 @@ from adapters.emulators.slack.arguments import (
     yes,
 )
 from adapters.emulators.slack.shapes import Json, Message
+from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Traffic
 from adapters.emulators.slack.workspace import Workspace
 
@@ -43,6 +44,7 @@ class WebApi:
 
     Args:
         workspace: The state they read and change.
+        streams: The native streams, and the sessions of agents.
         traffic: What calls meet before that.
         record: Adds an entry to the emulator's log.
         connect: Returns the address of a new Socket Mode connection.
@@ -55,6 +57,7 @@ class WebApi:
     def __init__(
         self,
         workspace: Workspace,
+        streams: Streams,
         traffic: Traffic,
         record: Callable[..., None],
         connect: Callable[[], str],
@@ -67,11 +70,14 @@ class WebApi:
         self._connect = connect
         self._underway: set[asyncio.Task[web.StreamResponse]] = set()
         self._methods: dict[str, Callable[[Arguments], Json]] = {
-            "agents.sessions.setStatus": self._set_status,
+            "agents.sessions.setStatus": streams.set_status,
             "auth.test": self._auth_test,
+            "chat.appendStream": streams.append,
             "chat.delete": self._delete,
             "chat.postEphemeral": self._post_ephemeral,
             "chat.postMessage": self._post_message,
+            "chat.startStream": streams.start,
+            "chat.stopStream": streams.stop,
             "chat.update": self._update,
             "conversations.history": self._history,
             "conversations.info": self._conversation,
@@ -102,10 +108,12 @@ class WebApi:
 
     async def _answer(self, request: web.Request, arguments: Arguments) -> web.StreamResponse:
         method = request.match_info["method"]
-        names = ("channel", "ts", "timestamp", "thread_ts", "name", "status", "user")
+        names = ("channel", "channel_id", "ts", "timestamp", "thread_ts", "name", "status", "user")
         seen = {name: arguments[name] for name in names if name in arguments}
         if "timestamp" in seen:
             seen["ts"] = seen.pop("timestamp")
+        if "channel_id" in seen:
+            seen["channel"] = seen.pop("channel_id")
         self._record("call", method=method, **seen)
         fault = self._traffic.fault(method)
         if fault and not fault.apply:
@@ -191,6 +199,8 @@ class WebApi:
 
     def _update(self, arguments: Arguments) -> Json:
         kept = self._own(arguments, "cant_update_message")
+        if kept.streaming:
+            raise Refused("streaming_state_conflict")
         if len(str(arguments.get("text") or "").encode()) > content.UPDATE_BYTES:
             raise Refused("msg_too_long")
         draft = draft_of(arguments)
@@ -201,6 +211,7 @@ class WebApi:
             text=draft.text,
             blocks=shapes.blocks_kept(draft.blocks),
             edited=edited,
+            streams_until=0.0,
             metadata=(arguments["metadata"] or None) if "metadata" in arguments else kept.metadata,
         )
         self._workspace.judge(kept, linked=draft.linked, unfurled=False)
@@ -209,6 +220,8 @@ class WebApi:
 
     def _delete(self, arguments: Arguments) -> Json:
         kept = self._own(arguments, "cant_delete_message")
+        if kept.streaming:
+            raise Refused("cant_delete_message")
         self._workspace.remove(kept)
         return {"channel": kept.channel, "ts": kept.ts}
 
@@ -298,9 +311,6 @@ class WebApi:
         if who is None:
             raise Refused("user_not_found")
         return {"user": shapes.account(who)}
-
-    def _set_status(self, _: Arguments) -> Json:
-        return {}
 
     def _own(self, arguments: Arguments, error: str) -> Message:
         kept = self._there(arguments, "ts")

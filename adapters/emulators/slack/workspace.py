@@ -101,24 +101,24 @@ class Workspace:
             shape |= {"reply_users": users, "reply_users_count": len(users)}
         return shape
 
-    def post(self, kept: Message) -> None:
-        """Keep a new message and tell of it."""
+    def post(self, kept: Message, kind: str = "") -> None:
+        """Keep a new message and tell of it; *kind* is the log's word for it."""
         self._channels[kept.channel][kept.ts] = kept
         if kept.thread_ts:
             self._threads[kept.channel, kept.thread_ts].append(kept)
         if kept.team != shapes.TEAM:
             self._shared.add(kept.channel)
-        self._log("post" if kept.own else "say", kept)
+        self._log(kind or ("post" if kept.own else "say"), kept)
         parent = self._channels[kept.channel].get(kept.thread_ts)
         for event in shapes.posted(kept, parent):
             self.tell(event)
 
-    def change(self, kept: Message, **new: Any) -> None:
-        """Replace the fields *new* of a message and tell of it."""
+    def change(self, kept: Message, kind: str = "edit", **new: Any) -> None:
+        """Replace the fields *new* of a message and tell of it; *kind* is the log's word for it."""
         before = self.shape(kept)
         vars(kept).update(new)
-        kept.edits += 1
-        self._log("edit", kept)
+        kept.edits += kind == "edit"
+        self._log(kind, kept)
         self.tell(shapes.changed(self.shape(kept), before, kept.channel, self.ts()))
 
     def remove(self, kept: Message) -> None:

@@ -1,0 +1,241 @@
+"""Writing one answer as native streams: a page grows by appends, for the one person that it is for.
+
+Only the kind of write differs: what the core asks for is still a page, and this sends the part of it that is
+not shown yet.  Rule 1: only what Slack has acknowledged counts as shown; after any doubt nothing is appended,
+the stream is stopped and its message edited.  Rule 2: `buckets` names what the next write really spends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from adapters.slack.streams import OFF, Stream, Streams
+from adapters.slack.surface import GONE, SlackSurface, translated
+from adapters.slack.text import harmless, settled, weight
+from bot.events import Page
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown
+
+log = structlog.get_logger(__name__)
+
+#: Slack Tier 2 and Tier 4: 20+ and 100+ calls a minute and workspace.
+STARTING = (20 / 60, 20)
+APPENDS = (100 / 60, 100, 0.5)
+#: UTF-8 bytes in a page; a stream holds 10.6 to 12 thousand (PACING 2).
+PAGE = 9_000
+#: Answers to an append that say that the stream is no more.
+OVER = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
+
+
+class Left(ConnectionError):
+    """A stream is not appended to any more; the page is still to be written, by an edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who sees a stream live.
+
+    Attributes:
+        user: The person.
+        team: Their workspace.
+        stopped: Called when Slack says that a reader has stopped the stream in this message.
+    """
+
+    user: str
+    team: str
+    stopped: Callable[[str], Awaitable[None]]
+
+
+async def _nothing(_message: str) -> None:
+    """Let nobody know."""
+
+
+#: For messages of an earlier run, which are only edited.
+NOBODY = Reader("", "", _nothing)
+
+
+class NativeSurface(SlackSurface):
+    """A thread in which answers stream natively where Slack lets them, and by edits where not.
+
+    Args:
+        where: See `SlackSurface`.
+        streams: What it shares with others.
+        reader: For whom.
+    """
+
+    limits = Limits(PAGE, weight)
+
+    def __init__(self, *where: Any, streams: Streams, reader: Reader) -> None:
+        super().__init__(*where)
+        self._streams = streams
+        self._reader = reader
+        self._mine: dict[str, Stream] = {}
+        self._newest = ""
+        self._native: bool | None = None  # how the next message is to be made, once that is decided
+        self._unsure = ""
+
+    def buckets(self, op: Op) -> Sequence[Bucket]:
+        """See `Surface.buckets`."""
+        if op is Op.POST:
+            # Slack may refuse the stream, and a page that is not live is none: then it is a post.
+            start = Bucket(f"slack/{self._team}/chat.startStream", *STARTING)
+            return [start, self._posts()] if self._decided() else super().buckets(op)
+        if stream := self._mine.get(self._newest):
+            native = not stream.left
+        else:
+            native = not self._newest and self._decided()
+        return [self._appends()] if native else super().buckets(op)
+
+    def _decided(self) -> bool:
+        """Decide once for every message whether it is to be a stream."""
+        if self._native is None:
+            self._native = bool(self._reader.user) and not self._streams.starts.take()
+        return self._native
+
+    def _appends(self) -> Bucket:
+        return Bucket(f"slack/{self._team}/chat.appendStream", *APPENDS)
+
+    async def post(self, page: Page, nonce: str) -> Receipt:
+        """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
+        if nonce == self._unsure:
+            receipt = await self._again(page, nonce)
+        elif page.live and self._decided():
+            receipt = await self._start(page, nonce)
+        else:
+            receipt = await super().post(page, nonce)
+        self._newest, self._native, self._unsure = receipt.message, None, ""
+        return receipt
+
+    async def _start(self, page: Page, nonce: str) -> Receipt:
+        text = harmless(settled(page.text))
+        try:
+            with translated():
+                answer = await self._web.chat_startStream(
+                    channel=self._channel,
+                    thread_ts=self._thread,
+                    markdown_text=text or None,
+                    recipient_user_id=self._reader.user,
+                    recipient_team_id=self._reader.team,
+                )
+        except SlowDown as slow:
+            self._streams.starts.block(slow.retry_after)
+        except (Gone, SlackApiError) as error:
+            code = str(error.response.get("error")) if isinstance(error, SlackApiError) else str(error)
+            if code not in GONE or code == "missing_scope":  # the others are about this channel
+                log.warning("Slack refuses native streams; answers are edited", error=code)
+                self._streams.starts.block(OFF)
+        except OSError:
+            self._unsure = nonce
+            raise
+        else:
+            return Receipt(self._adopt(self._key(answer["ts"]), self._thread, text))
+        return await super().post(page, nonce)
+
+    def _adopt(self, message: str, thread: str = "", sent: str = "") -> str:
+        """Keep the stream that *message* is; return *message*."""
+        _, _, channel, ts = message.split("/")
+
+        stream = self._mine[message] = Stream(
+            self._streams, channel, thread, ts, sent, partial(super()._update, message)
+        )
+        self._streams.keep(stream)
+        return message
+
+    async def _again(self, page: Page, nonce: str) -> Receipt:
+        """Post after a start of which nobody knows whether it got through."""
+        if ts := await self._unknown():
+            message = self._adopt(self._key(ts))
+            self._mine[message].ask()
+            return await self.edit(message, page)
+        return await super().post(page, nonce)
+
+    async def _unknown(self) -> str:
+        """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any."""
+        with translated():
+            answer = await self._web.conversations_replies(
+                channel=self._channel,
+                ts=self._thread,
+                oldest=self._question,
+                limit=200,
+                include_all_metadata=True,
+            )
+        later = (each for each in answer["messages"] if float(each["ts"]) > float(self._question))
+        mine = (each for each in later if each.get("user") == self._me)
+        new = (each["ts"] for each in mine if not each.get("metadata"))
+        return next((str(ts) for ts in new if ts not in self._streams.known), "")
+
+    async def edit(self, message: str, page: Page) -> Receipt:
+        """See `Surface.edit`."""
+        stream = self._mine.get(message)
+        if stream is None:
+            return await super().edit(message, page)
+        if stream.left:
+            await stream.close()
+            return await super().edit(message, page)
+        await self._grow(stream, message, page)
+        return Receipt(message)
+
+    async def _grow(self, stream: Stream, message: str, page: Page) -> None:
+        """Append what *page* shows and the stream does not."""
+        whole = harmless(page.text)
+        wanted = harmless(settled(page.text)) if page.live else whole
+        # While nothing is said yet, Slack's own mark of a session at work stands for the note.
+        noted = page.live and page.note and page.text
+        if noted or not whole.startswith(stream.sent):
+            stream.ask()
+            raise Left("a page is not what its stream shows with more below: it is edited from here on")
+        if rest := wanted[len(stream.sent) :]:
+            await self._append(stream, message, rest)
+        if page.live:
+            return
+        if stream.left:
+            raise Left("a stream came of age: its message is edited from here on")
+        await stream.finish(page)
+
+    async def _append(self, stream: Stream, message: str, text: str) -> None:
+        try:
+            with translated(self._appends().key):
+                await self._web.chat_appendStream(channel=self._channel, ts=stream.ts, markdown_text=text)
+        except SlowDown:
+            raise
+        except SlackApiError as error:
+            code = str(error.response.get("error"))
+            stream.over = code in OVER
+            stream.ask()
+            if code == "stopped_by_user":
+                await self._reader.stopped(message)
+            raise Left(f"Slack takes no more of a stream ({code}): its message is edited") from error
+        except (Gone, OSError):
+            stream.ask()  # it may have got through, so it is never sent again
+            raise
+        stream.sent += text
+
+    async def _update(self, message: str, page: Page) -> Receipt:
+        try:
+            return await super()._update(message, page)
+        except SlackApiError as error:
+            if error.response.get("error") != "streaming_state_conflict":
+                raise
+            self._mine[self._adopt(message)].ask()  # a crash left it streaming, or its stop was not heard
+            raise Left("a message is still a stream") from error
+
+    async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
+        """See `Surface.replace`; a stream can be deleted once it is stopped."""
+        if stream := self._mine.get(message):
+            stream.ask()
+        receipt = await super().replace(message, page, nonce)
+        self._newest = receipt.message
+        return receipt
+
+    async def _delete(self, message: str) -> None:
+        if stream := self._mine.get(message):
+            await stream.close()
+        await super()._delete(message)
+
+
+__all__ = ["NOBODY", "Left", "NativeSurface", "Reader"]

@@ -1,0 +1,144 @@
+"""Slack's post lane: under overload a final is posted anew and the old message deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.slack import surface as slack
+from bot.events import STOP, Page
+from bot.platform import Op, SlowDown, Surface
+from tests.contract import HOLD, until
+from tests.worlds import SlackWorld
+
+#: Live answers from which on the core asks for the lane.
+MANY = 14
+FINAL = Page("Because of the rain & <wind>.", "", live=False)
+NONCE = "r" * 19
+
+
+@pytest.fixture
+async def world(monkeypatch) -> AsyncIterator[SlackWorld]:
+    monkeypatch.setattr(slack, "DELETE_AGAIN", (0.05, 0.05, 0.05))
+    world = await SlackWorld.open()
+    assert isinstance(world, SlackWorld)
+    yield world
+    await world.close()
+
+
+async def begun(world: SlackWorld, *, direct: bool = False) -> tuple[str, str, Surface]:
+    """Return a question, its answer that is live, and the surface that it is written with."""
+    world.model.steps = ("Because ", HOLD)
+    question = await (world.dm("why?") if direct else world.say("why?"))
+    answer = await world.first(question, "Beca")
+    [live] = world.core._lives.values()
+    return question, f"slack/T1/{answer.id}", live._surface
+
+
+async def shown(world: SlackWorld, question: str) -> list[str]:
+    return [each.text for each in await world.answers(question)]
+
+
+async def test_a_replacement_is_one_message_with_the_whole_text(world):
+    question, old, surface = await begun(world)
+    receipt = await surface.replace(old, FINAL, NONCE)
+    assert receipt.message != old
+    assert await shown(world, question) == [FINAL.text]
+    assert [bucket.key for bucket in surface.escape()] == ["slack/T1/chat.postMessage/C1"]
+    assert not {bucket.key for bucket in surface.escape()} & {
+        bucket.key for bucket in surface.buckets(Op.EDIT)
+    }
+    world.model.go.set()
+
+
+async def test_a_native_stream_is_stopped_and_replaced(world):
+    question, old, surface = await begun(world, direct=True)
+    receipt = await surface.replace(old, FINAL, NONCE)
+    assert await shown(world, question) == [FINAL.text]
+    await surface.edit(receipt.message, Page(FINAL.text, "Stopped.", live=False))
+    assert [bucket.key for bucket in surface.buckets(Op.FINAL)] == ["slack/T1/chat.update"]
+    assert (await world.emulator.verdict())["live"] == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 429, "headers": {"Retry-After": "1"}},
+        {"status": 500, "body": "<html>oh"},
+        {"drop": True, "apply": True},
+        {"drop": True},
+        {"error": "internal_error"},
+    ],
+)
+async def test_a_deletion_that_fails_is_made_up_for(world, fault):
+    question, old, surface = await begun(world)
+    await world.emulator.fault("chat.delete", **fault)
+    await surface.replace(old, FINAL, NONCE)
+
+    async def one() -> bool:
+        return await shown(world, question) == [FINAL.text]
+
+    await until(one)
+
+
+async def test_a_message_that_is_gone_already_is_as_good_as_deleted(world):
+    question, old, surface = await begun(world)
+    await world.emulator.fault("chat.delete", error="message_not_found", apply=True)
+    await surface.replace(old, FINAL, NONCE)
+    assert await shown(world, question) == [FINAL.text]
+
+
+@pytest.mark.parametrize("apply", [True, False])
+@pytest.mark.parametrize("then", ["replace", "edit"])
+async def test_a_replacement_in_doubt_is_looked_for_before_anything_else(world, apply, then):
+    question, old, surface = await begun(world)
+    await world.emulator.fault("chat.postMessage", drop=True, apply=apply)
+    with pytest.raises(OSError, match="not reached"):
+        await surface.replace(old, FINAL, NONCE)
+    if then == "replace":
+        receipt = await surface.replace(old, FINAL, NONCE)
+    else:
+        receipt = await surface.edit(old, FINAL)
+
+    async def one() -> bool:
+        return await shown(world, question) == [FINAL.text]
+
+    await until(one)
+    [answer] = await world.answers(question)
+    assert receipt.message == f"slack/T1/{answer.id}"
+
+
+async def test_a_replacement_that_slack_slows_down_leaves_the_old_one(world):
+    question, old, surface = await begun(world)
+    await world.emulator.fault("chat.postMessage", status=429, headers={"Retry-After": "1"})
+    with pytest.raises(SlowDown) as caught:
+        await surface.replace(old, FINAL, NONCE)
+    assert caught.value.bucket == "slack/T1/chat.postMessage/C1"
+    await surface.edit(old, Page("Because", live=True, controls=(STOP,)))
+    assert await shown(world, question) == ["Because"]
+
+
+async def test_under_overload_every_answer_ends_in_one_message(world):
+    world.model.steps = ("Because ", HOLD, "of the rain.")
+    channels = [f"C{number}" for number in range(1, MANY + 1)]
+    questions = [f"{each}/{await world.emulator.say(each, 'U1', '<@UBOT> why?')}" for each in channels]
+    for question in questions:
+        await world.first(question, "Because")
+    await world.emulator.limit("chat.update", 2, 3.0, retry_after=3.0)
+    await world.emulator.limits(on=True)
+    world.model.go.set()
+
+    async def ended() -> bool:
+        return not world.core._lives
+
+    await until(ended)
+
+    async def alone() -> bool:
+        return all([await shown(world, question) == ["Because of the rain."] for question in questions])
+
+    await until(alone)
+    deleted = await world.emulator.events(kinds=["delete"])
+    assert {each["user"] for each in deleted} == {"UBOT"}
+    assert len(deleted) >= MANY // 2
+    assert (await world.emulator.verdict())["live"] == []
