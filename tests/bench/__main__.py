@@ -1,4 +1,4 @@
-"""Run a bench: `python -m tests.bench stop|overhead [--quick] [--json] [--assert] [--slack F] [--seed N]`.
+"""Run a bench: `python -m tests.bench stop|overhead|pacing|live [--quick] [--json] [--assert] ...`.
 
 Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
 """
@@ -10,12 +10,15 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from tests.bench import overhead, stop
+from tests.bench import live, overhead, pacing, stop
 from tests.bench.figures import Figure, judged, machine, table
+from tests.bench.plot import draw
+from tests.bench.scenario import DELTA
 
-BENCHES = {"stop": stop, "overhead": overhead}
+BENCHES = {"stop": stop, "overhead": overhead, "pacing": pacing, "live": live}
 
 
 def main() -> int:
@@ -23,7 +26,7 @@ def main() -> int:
     options = _options()
     bench = BENCHES[options.bench]
     began, on = time.monotonic(), machine()
-    measured = asyncio.run(bench.bench(quick=options.quick, seed=options.seed))
+    measured = asyncio.run(bench.bench(quick=options.quick, seed=options.seed, **_live(options)))
     measured = {"bench": options.bench, "quick": options.quick, "seed": options.seed, **measured}
     measured |= {"took_s": round(time.monotonic() - began, 1), "machine": on}
     figures = judged(options.bench, measured)
@@ -35,6 +38,8 @@ def main() -> int:
     missed = [figure.name for figure in figures if not figure.met(options.slack)]
     if options.asserting and missed:
         print(f"\nmissed{f' by more than {options.slack:g}x' * (options.slack != 1)}: {', '.join(missed)}")
+    if options.plot:
+        draw(measured, options.plot)
     if options.json:
         print(json.dumps({**measured, "figures": [_plain(figure) for figure in figures]}))
     return 1 if options.asserting and missed else 0
@@ -54,7 +59,28 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=1, help="of texts and of the times of questions and stops"
     )
+    parser.add_argument("--plot", type=Path, help="pacing: draw staleness over N to this PNG file")
+    scenario = parser.add_argument_group("live")
+    scenario.add_argument("--n", type=_numbers, default=(), help="answers of a wave, with commas: 1,4,16")
+    scenario.add_argument("--seeds", type=_numbers, default=(), help="of the loads, with commas: 0")
+    scenario.add_argument("--only", type=_words, default=(), help=f"of {', '.join(live.SETTINGS)}")
+    scenario.add_argument("--delta", type=int, default=DELTA, help="characters of a delta on the wire")
     return parser.parse_args()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _live(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that only `live` takes."""
+    if options.bench != "live":
+        return {}
+    return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
 
 
 def _plain(figure: Figure) -> dict[str, Any]:

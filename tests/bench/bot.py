@@ -14,21 +14,19 @@ import time
 
 import adapters.discord.surface
 import adapters.slack.surface
-import bot.pacing
 from bot.run import cli
 from tests.bench.figures import spread
 
 #: Seconds between two looks at the loop.
 TICK = 0.01
 
-#: Calls a second and at once that replace the platforms' own limits: each answer is then edited about five
-#: times a second.
-SLACK_UPDATES = (20.0, 20)
+#: Calls a second and at once (and seconds between two previews) that replace the platforms' own limits: each
+#: answer is then edited about five times a second, and no first text and no last edit ever waits for a call.
+#: The window of Slack's edits stays a minute: one that is shorter than the time for whose last edits calls
+#: are kept would be kept whole.
+SLACK_UPDATES = (40.0, 2400, 0.05)
 SLACK_POSTS = (20.0, 20)
 DISCORD_CHANNEL = (5.0, 10)
-#: Calls that previews leave over, so that no first text and no last edit ever waits for one: at Slack's real
-#: rate of 45 a minute for a whole workspace they do wait where several answers begin or end within a second.
-RESERVE = 8
 
 
 class Watch:
@@ -72,7 +70,6 @@ def widen() -> None:
     adapters.slack.surface.UPDATES = SLACK_UPDATES
     adapters.slack.surface.POSTS = SLACK_POSTS
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
-    bot.pacing.RESERVE = RESERVE
 
 
 if __name__ == "__main__":

@@ -16,6 +16,23 @@ SDKS = ("anthropic", "slack_bolt", "slack_sdk", "discord.py", "aiohttp")
 
 RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, "<": operator.lt, "=": operator.eq}
 
+#: Mean staleness in seconds by kind and number of answers, and first text and time to final.
+STALENESS: Mapping[str, Mapping[int, float]] = {
+    "slack_update": {1: 0.70, 4: 2.0, 16: 8.2},
+    "slack_lanes": {1: 0.70, 4: 2.0, 16: 6.2, 64: 11.8},
+    "slack_native": {1: 0.44, 4: 1.1, 16: 5.2},
+    "discord_channel": {1: 0.69, 4: 1.97, 16: 7.5},
+    "discord_auto": {1: 0.69, 4: 0.75, 16: 0.75, 64: 0.9},
+}
+LATENESS = (
+    ("first", 1, 0.5),
+    ("first", 4, 1.3),
+    ("final", 1, 0.3),
+    ("final", 4, 0.3),
+    ("final", 16, 0.4),
+    ("final", 64, 0.5),
+)
+
 #: Every figure that the issue asks for: by bench, where it stands in the bench's JSON ("*": each platform),
 #: the relation, the limit, and the unit.
 ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
@@ -33,6 +50,34 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("live.lag_ms.p99", "<=", 25.0, "ms"),
         ("long.*.equal", "=", True, ""),
         ("long.*.n429", "=", 0, ""),
+    ),
+    "pacing": (
+        *(
+            (f"{kind}.{n}.mean", "<=", limit, "s")
+            for kind, limits in STALENESS.items()
+            for n, limit in limits.items()
+        ),
+        *(
+            (f"{kind}.{n}.{key}", "<=", limit, "s")
+            for kind, limits in STALENESS.items()
+            for key, n, limit in LATENESS
+            if n in limits
+        ),
+        *(
+            (f"{kind}.{n}.{key}", "<=", 3 if (key, n) == ("n429", 64) else 0, "")
+            for key in ("n429", "unshown")
+            for kind, limits in STALENESS.items()
+            for n in limits
+        ),
+        ("slack_lanes.1.posted", "=", 0, ""),
+        ("slack_lanes.4.posted", "<=", 0.1, ""),
+        ("decision_us", "<=", 20.0, "us"),
+    ),
+    "live": (
+        ("*.*.ratio", "<=", 1.15, "x the virtual bench's"),
+        ("*.*.n429", "=", 0, ""),
+        ("*.*.unshown", "=", 0, ""),
+        ("*.*.torn", "=", 0, ""),
     ),
 }
 
@@ -78,7 +123,7 @@ def judged(bench: str, measured: Mapping[str, Any]) -> list[Figure]:
     """Return the figures that *bench* was asked for, with what it *measured*."""
     figures = []
     for path, relation, asked, unit in ASKED[bench]:
-        paths = [path.replace("*", each) for each in ("slack", "discord")] if "*" in path else [path]
+        paths = _matching(measured, path) if "*" in path else [path]
         figures += [Figure(name, relation, asked, unit, _at(measured, name)) for name in paths]
     return figures
 
@@ -103,6 +148,17 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
+def _matching(measured: Any, path: str) -> list[str]:
+    """Return the paths that *path* stands for: with every key for "*" below which there is such a figure."""
+    key, _, rest = path.partition(".")
+    if not isinstance(measured, Mapping):
+        return []
+    keys = [each for each in (measured if key == "*" else [key]) if measured.get(each) is not None]
+    if not rest:
+        return keys
+    return [f"{each}.{below}" for each in keys for below in _matching(measured[each], rest)]
+
+
 def _at(measured: Any, path: str) -> float:
     for key in path.split("."):
         measured = measured[key]
@@ -112,4 +168,4 @@ def _at(measured: Any, path: str) -> float:
 def _number(value: float) -> str:
     if isinstance(value, bool | int):
         return str(value).lower()
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,12 +163,16 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged(*, limits: bool) -> AsyncIterator[Rig]:
-    """Run emulators and bot while the block runs; both platforms have answered once then.
+async def rigged(
+    *, limits: bool, warm: bool = True, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Rig]:
+    """Run emulators and bot while the block runs.
 
     Args:
         limits: Whether the emulators have the platforms' limits and the bot its own pacing; without them the
             bot's budgets are wide, so that they do not show in a figure about something else.
+        warm: Whether both platforms answer once before, which takes calls of their budgets.
+        settings: More of the bot's environment.
     """
     async with spawned() as world:
         if not limits:
@@ -177,11 +181,11 @@ async def rigged(*, limits: bool) -> AsyncIterator[Rig]:
         with tempfile.TemporaryDirectory() as empty:  # where no .env of the operator's is
             command = (sys.executable, "-m", "tests.bench.bot")
             wide = {} if limits else {"RIVULET_BENCH_BUDGETS": "wide"}
-            environment = {**_environment(world), **wide}
+            environment = {**_environment(world), **wide, **(settings or {})}
             bot = Bot(await asyncio.create_subprocess_exec(*command, cwd=empty, env=environment, stdout=PIPE))
             try:
                 rig = Rig(world, bot, (slack_side(world), discord_side(world)))
-                await _up(rig)
+                await _up(rig, warm=warm)
                 yield rig
             finally:
                 await bot.end()
@@ -217,13 +221,15 @@ def _environment(world: World) -> dict[str, str]:
     }
 
 
-async def _up(rig: Rig) -> None:
-    """Wait until the bot is connected, and let it answer once on each platform, so that caches are warm."""
+async def _up(rig: Rig, *, warm: bool) -> None:
+    """Wait until the bot is connected; if *warm*, let it answer once on each platform, so that caches are."""
     await rig.world.claude.script(steps=["Warm."], when="warm up")
     async with asyncio.timeout(PATIENCE):
         for side, kind in zip(rig.sides, ("connect", "identify"), strict=True):
             while not await side.remote.events(wait=1.0, kinds=[kind]):
                 _alive(rig.bot)
+            if not warm:
+                continue
             channel = side.channel(-1)
             async with following(side.remote, "post", "edit") as log:
                 await side.ask(channel, "warm up")

@@ -17,8 +17,8 @@ from tests.bench.rig import Entry, Log, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose
 
 LIMITS = (
-    "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py: Slack 20 edits/s, "
-    "Discord 5 edits/s a channel, 8 calls kept for first and last edits): this measures stopping, not pacing"
+    "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py: Slack 40 edits/s, "
+    "Discord 5 edits/s a channel): this measures stopping, not pacing"
 )
 
 #: What is timed, by its name in the JSON: entries of the emulators' logs, all in one process.
