@@ -71,7 +71,7 @@ class Live:
         self._reader: asyncio.Task[None] | None = None
         self._failures = 0
         self._silenced = False
-        self._counted: Sequence[Bucket] = ()
+        self._counted: tuple[Bucket, ...] = ()
         self._doubtful: str | None = None
 
     async def go(self) -> None:
@@ -102,9 +102,9 @@ class Live:
 
     def _count_in(self, buckets: Sequence[Bucket]) -> None:
         """Be counted as live in *buckets* and in no others."""
-        if buckets != self._counted:
+        if tuple(buckets) != self._counted:
             self._means.pace.leave(self, self._counted)
-            self._counted = buckets
+            self._counted = tuple(buckets)
             self._means.pace.enter(self, buckets)
 
     def begin(self) -> None:
@@ -245,7 +245,7 @@ class Live:
                 continue
             # Render late: this write carries all that arrived while we waited.
             write = self._answer.next_write()
-            if write and (turn.escaped or turn.buckets == self._surface.buckets(write.op)):
+            if write and (turn.escaped or tuple(turn.buckets) == tuple(self._surface.buckets(write.op))):
                 self._since = None
                 return write, turn, since
             self._means.pace.failed(turn.buckets)  # it ended in this very moment
