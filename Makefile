@@ -28,7 +28,7 @@ lint: setup
 bench-quick: setup
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
-	$(BIN)/python -m tests.bench pacing --quick --json
+	$(BIN)/python -m tests.bench pacing --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:
