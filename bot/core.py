@@ -78,7 +78,7 @@ class Core:
         """Do what a button says."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
-        return Outcome.UNKNOWN
+        return Outcome.UNKNOWN if await self._allowed(press, Action.PRESS) else Outcome.REFUSED
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
@@ -102,7 +102,7 @@ class Core:
         if self._lives:
             await asyncio.wait(self._lives, timeout=grace)
 
-    async def _allowed(self, event: Mention | Stop | Edited, action: Action) -> bool:
+    async def _allowed(self, event: Mention | Stop | Press | Edited, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
         if not event.actor.bot:

@@ -8,7 +8,7 @@ number, the *price*: how old an answer's oldest unshown character must be before
 
 for the h for which that is highest.  The same price for all is optimal, since staleness is convex in it (mean
 staleness is about half the price); it is low while few answers are live and the window is empty, and rises
-before the window runs dry.  PACING.md has the theory, `python -m tests.bench pacing` the figures.
+before the window runs dry.  docs/pacing.md has the figures.
 """
 
 from __future__ import annotations

@@ -173,6 +173,18 @@ async def test_the_stop_button_stops():
     assert sheet.last.note == "Stopped by ann."
 
 
+@pytest.mark.parametrize("control", ["stop", "retry"])
+async def test_a_button_pressed_by_somebody_who_may_not_use_the_bot_does_nothing(control):
+    sheet = Sheet()
+    it = core(Script(*WORDS))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    assert await it.press(Press("sheet/1", control, ROBOT, HERE)) is Outcome.REFUSED
+    assert await it.press(Press("sheet/9", control, ANN, HERE)) is Outcome.UNKNOWN
+    await asyncio.sleep(20)
+    assert sheet.last == Page(TEXT, live=False)
+
+
 async def test_the_word_stop_ends_the_newest_answer_of_the_conversation():
     first, word = Sheet("first"), Sheet("word")
     it = core(Script(*WORDS))
