@@ -98,7 +98,18 @@ class Live:
         crowded = self._means.pace.crowded(self._surface.buckets(Op.EDIT))
         self._count_in(self._surface.buckets(Op.EDIT))
         if self._answer.phase is Phase.OPEN and not self._saying:
-            self._surface = await self._surface.branch(crowded)
+            await self._branch(crowded)
+
+    async def _branch(self, crowded: bool) -> None:
+        """Let the surface choose its place; that may take a call, which the wider buckets must allow."""
+        if wider := self._surface.buckets(Op.POST)[1:]:
+            turn = self._turn = self._means.pace.join(wider, Rank.PLACEHOLDER, _now())
+            granted = await turn.come()
+            self._turn = None
+            if not granted:
+                return  # it ended meanwhile
+        self._surface = await self._surface.branch(crowded)
+        self._means.pace.failed(wider)  # whether it took the call is the surface's secret
 
     def _count_in(self, buckets: Sequence[Bucket]) -> None:
         """Be counted as live in *buckets* and in no others."""
