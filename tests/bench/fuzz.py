@@ -33,7 +33,7 @@ BATCH = 250
 #: Failures that are shrunk and shown; the others are counted.
 SHOWN = 10
 #: Seconds that a case may take, and that shrinking one may.
-PATIENCE, SHRINKING = 20, 10.0
+PATIENCE, SHRINKING = 10, 10.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _shown(pieces: Sequence[Piece]) -> Shown:
 
 
 def failing(case: Case) -> str:
-    """Return the first thing that does not hold for *case*, "" if all does; a crash and a hang are such too."""
+    """Return the first thing that does not hold for *case*, also a crash or a hang; ""."""
     signal.alarm(PATIENCE)
     try:
         return next(complaints(case), "")

@@ -1,7 +1,7 @@
 """What must hold for the pages of any text, told without the code that makes them.
 
-Pure.  Written from CommonMark, Unicode and what the platforms' clients do; whom a page would ping and where it
-would lead is asked of the emulators, which know nothing of the bot.
+Pure.  Written from CommonMark, Unicode and what the platforms' clients do; whom a page would ping and where
+it would lead is asked of the emulators, which know nothing of the bot.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ SIDES: Mapping[str, Side] = {
         open_discord,
         reading.tokens,
         reading.links,
-        lambda shown: (),  # there is no image markdown; previews are of links
+        lambda _: (),  # there is no image markdown; previews are of links
     ),
 }
 
