@@ -83,7 +83,7 @@ READERS: Mapping[str, Callable[[str], str]] = {"slack": slack, "discord": discor
 
 
 def missing(expected: str, read: str) -> str:
-    """Return *expected* from the first character on that *read* lacks, white space aside; "" if it has all."""
+    """Return *expected* from where *read* lacks it, white space aside; "" if it has all."""
     rest = iter("".join(read.split()))
     wanted = "".join(expected.split())
     for at, character in enumerate(wanted):

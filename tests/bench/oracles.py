@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import regex
+from adapters.emulators.masks import masked
 from bot.safe import Links
 from markdown_it import MarkdownIt
 
 from adapters.discord.surface import DiscordSurface
-from adapters.emulators.discord import reading
-from adapters.emulators.slack import content
+from adapters.emulators.discord import markup
+from adapters.emulators.slack import judge
+from adapters.emulators.slack.content import Block
 from adapters.slack.surface import SlackSurface
 from bot.pages import Piece
 from bot.platform import Limits
@@ -59,7 +61,7 @@ class Side:
     images: Callable[[str], Sequence[object]]
 
 
-def _block(shown: str) -> list[content.Block]:
+def _block(shown: str) -> list[Block]:
     return [{"type": "markdown", "text": shown}]
 
 
@@ -87,16 +89,16 @@ SIDES: Mapping[str, Side] = {
         "slack",
         SlackSurface.limits,
         open_commonmark,
-        lambda shown: content.pings("", _block(shown), linked=False),
-        lambda shown: content.links("", _block(shown)),
-        lambda shown: content.images(_block(shown)),
+        lambda shown: judge.pings("", _block(shown), linked=False),
+        lambda shown: judge.links("", _block(shown)),
+        lambda shown: judge.images(_block(shown)),
     ),
     "discord": Side(
         "discord",
         DiscordSurface.limits,
         open_discord,
-        reading.tokens,
-        reading.links,
+        markup.tokens,
+        markup.links,
         lambda _: (),  # there is no image markdown; previews are of links
     ),
 }
@@ -115,11 +117,6 @@ def allowed(url: str) -> bool:
     return parts.scheme in {"http", "https"} and known and not re.search(r"[\\\s@]", url)
 
 
-def deceitful(label: str, url: str) -> bool:
-    """Return whether *label* names one of the hosts that nasty texts name, and not that of *url*."""
-    return any(host in label.lower() and host not in url.lower() for host in ("evil.example", *HOSTS))
-
-
 def unfit(shown: str, side: Side, limits: Limits, *, linked: bool) -> Iterator[str]:
     """Yield what is wrong with the page *shown*, "property: detail" each."""
     if (size := max(len(shown), limits.measure(shown))) > limits.size:
@@ -131,7 +128,7 @@ def unfit(shown: str, side: Side, limits: Limits, *, linked: bool) -> Iterator[s
     links = side.links(shown)
     if wrong := [link for link in links if not (linked and allowed(link[1]))]:
         yield f"link: {wrong[:3]!a}"
-    if wrong := [link for link in links if deceitful(*link)]:
+    if wrong := [link for link in links if masked(*link)]:
         yield f"deceit: {wrong[:3]!a}"
     if images := side.images(shown):
         yield f"image: {images[:3]!a}"
