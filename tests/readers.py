@@ -64,9 +64,15 @@ def discord(page: str) -> str:
     """Return what people read of a message on Discord."""
     parts, end = [], 0
     for found in INLINE.finditer(page):
-        parts += [STARTS.sub("", page[end : found.start()]), _inner(found)]
+        parts += [_lines(page[end : found.start()], fresh=not end), _inner(found)]
         end = found.end()
-    return "".join([*parts, STARTS.sub("", page[end:])])
+    return "".join([*parts, _lines(page[end:], fresh=not end)])
+
+
+def _lines(text: str, *, fresh: bool) -> str:
+    """Return *text* as it is read, which begins a line where *fresh*."""
+    head, feed, rest = text.partition("\n")
+    return STARTS.sub("", text) if fresh else f"{head}{feed}{STARTS.sub('', rest)}"
 
 
 def _inner(found: re.Match[str]) -> str:
