@@ -232,6 +232,7 @@ async def bench(*, quick: bool, seed: int, cases: int = 0, again: str = "") -> d
     cases = cases or (CASES // 10 if quick else CASES)
     began = time.monotonic()
     failures, size = _one(again) if again else _all(seed, cases)
+    took = time.monotonic() - began
     lines = [line(failure) for failure in _different(failures)] if not again else []
     print("\n".join(lines))
     return {
@@ -240,7 +241,7 @@ async def bench(*, quick: bool, seed: int, cases: int = 0, again: str = "") -> d
         "failures": len(failures),
         "seed": seed,
         "mean_characters": round(size / cases),
-        "cases_per_s": round(cases / (time.monotonic() - began)),
+        "cases_per_s": round(cases / took),
         "by": Counter(failure.name for failure in failures),
         "failed": lines,
     }
