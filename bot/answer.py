@@ -12,12 +12,14 @@ while a write is out or a rate limit is in force therefore batch themselves: the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-from bot.events import STOP, Event, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.events import STOP, Event, File, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
 from bot.pages import Pages, Piece, join
 from bot.platform import Limits, Op
+from bot.safe import Links, clean, line
 
 
 class Phase(Enum):
@@ -66,6 +68,25 @@ NOTES = {
 }
 
 
+#: What people read under the last page of an answer that is longer than its pages.
+GOES_ON = "This goes on; all of it comes as a file when it is done."
+ATTACHED = "The whole answer is in the file."
+FILE = "answer.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What all answers have in common for those who read them.
+
+    Attributes:
+        hosts: Hosts that may be linked; "*" for all.
+        pages: Messages that an answer may take before the rest comes as a file; 0 for any number.
+    """
+
+    hosts: Collection[str] = ()
+    pages: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """Make the message *message* show *page*; post it if it has no message yet.
@@ -95,6 +116,11 @@ class Write:
 class Answer:
     """What should be visible, what is, and the difference.
 
+    Args:
+        limits: How much a page holds.
+        links: Which URLs may be links.
+        most: How many pages it may take, where the rest can be attached as a file; 0 for any.
+
     Attributes:
         phase: How far along it is.
         ending: Why it ended, once it has.
@@ -102,13 +128,15 @@ class Answer:
         received: How many characters the model has said.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, links: Links | None = None, most: int = 0) -> None:
         self.phase = Phase.OPEN
         self.ending: Ending | None = None
         self.usage = Usage()
         self.received = 0
         self._fresh: list[str] = []
-        self._pages = Pages(limits)
+        self._pages = Pages(limits, links, most if limits.attach else 0)
+        self._room = limits.attach
+        self._lengths = [0]  # of the text before each page
         self._tools: dict[str, str] = {}
         self._thinking = False
         self._note = ""
@@ -157,6 +185,8 @@ class Answer:
         """End the answer for *ending*; the first ending wins."""
         if self.phase is not Phase.OPEN:
             return
+        self._feed()
+        self._pages.end()
         self.phase = Phase.CLOSING
         self.ending = ending
         self._note = note
@@ -169,13 +199,10 @@ class Answer:
         """Return the write that brings the screen up to date, or None if it is."""
         if self.phase is Phase.CLOSED:
             return None
-        if self._fresh:
-            self._pages.feed("".join(self._fresh))
-            self._fresh.clear()
-        cut = self._pages.closed
+        pieces = self._visible_pieces()
         # A closed page changes once, when it closes; all but the newest shown page were shown closed.
-        for index in range(max(0, len(self._shown) - 1), len(cut) + 1):
-            page = self._page(cut[index]) if index < len(cut) else self._last_page()
+        for index in range(max(0, len(self._shown) - 1), len(pieces)):
+            page = self._page(pieces[index]) if index < len(pieces) - 1 else self._last_page(pieces[index])
             if index >= len(self._shown):
                 return self._write(index, None, page)
             message, shown = self._shown[index]
@@ -198,9 +225,25 @@ class Answer:
         if self.phase is Phase.CLOSING and self.next_write() is None:
             self.phase = Phase.CLOSED
 
+    def _feed(self) -> None:
+        if self._fresh:
+            self._pages.feed("".join(self._fresh))
+            self._fresh.clear()
+
+    def _visible_pieces(self) -> list[Piece]:
+        """Return the pages that there should be; the last one is there once it has something to show."""
+        self._feed()
+        closed, last = self._pages.closed, self._pages.last
+        for piece in closed[len(self._lengths) - 1 :]:
+            self._lengths.append(self._lengths[-1] + len(piece.text))
+        hidden = closed and (self._pages.overflowing or not last.shown.strip())
+        return [*closed] if hidden else [*closed, last]
+
     def _write(self, index: int, message: str | None, page: Page) -> Write:
-        pieces = [*self._pages.closed, self._pages.last][: index + 1]
-        return Write(index, message, page, self._rank(), sum(len(piece.text) for piece in pieces))
+        closed = index + 1 < len(self._lengths)
+        return Write(
+            index, message, page, self._rank(), self._lengths[index + 1] if closed else self.received
+        )
 
     def _rank(self) -> Rank:
         if self.phase is Phase.CLOSING:
@@ -210,14 +253,24 @@ class Answer:
         return Rank.PREVIEW if any(page.text for _, page in self._shown) else Rank.FIRST
 
     def _page(self, piece: Piece) -> Page:
-        return Page(piece.shown, live=False)
+        return Page(piece.shown, live=False, settled=piece.settled)
 
-    def _last_page(self) -> Page:
-        if self.phase is not Phase.OPEN:
-            return Page(self._pages.last.shown, self._note, live=False)
-        return Page(self._pages.last.shown, self._progress(), live=True, controls=(STOP,))
+    def _last_page(self, piece: Piece) -> Page:
+        if self.phase is Phase.OPEN:
+            return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
+        note, files = self._note, tuple[File, ...]()
+        if self._pages.overflowing:
+            note, files = " ".join(filter(None, [note, ATTACHED])), (self._whole(),)
+        return Page(piece.shown, line(note), live=False, files=files, settled=piece.settled)
+
+    def _whole(self) -> File:
+        """Return the whole answer as a file."""
+        data = clean(self.text).encode()[: self._room]
+        return File(FILE, "text/markdown", len(data), data=data)
 
     def _progress(self) -> str:
         if self._tools:
             return ", ".join(f"{title} …" for title in self._tools.values())
+        if self._pages.overflowing:
+            return GOES_ON
         return "thinking …" if self._thinking and not self.received else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 #: What goes before every conversation unless the operator says otherwise.
@@ -74,6 +74,18 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_STOP",
         description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
     )
+    links: Names = Field(
+        default=(),
+        validation_alias="RIVULET_LINKS",
+        description="Hosts that answers may link to, with commas between, and all below them; `*` for all. "
+        "Other URLs are shown, not linked; those of the question are.",
+    )
+    pages: int = Field(
+        default=8,
+        ge=0,
+        validation_alias="RIVULET_PAGES",
+        description="Messages that one answer may take; a longer one comes as a file. 0 for any number.",
+    )
     host: str = Field(
         default="127.0.0.1",
         validation_alias="RIVULET_HOST",
@@ -91,6 +103,8 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_LOG",
         description="What is logged: `debug`, `info`, `warning` or `error`.",
     )
+
+    _split = field_validator("links", mode="before")(split)
 
 
 def explain(error: ValidationError) -> str:

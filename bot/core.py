@@ -12,7 +12,7 @@ from collections import deque
 import structlog
 
 from bot.access import Access, Action
-from bot.answer import Ending
+from bot.answer import Ending, Showing
 from bot.events import STOP
 from bot.live import Live, Means
 from bot.model import Asking, Model
@@ -35,11 +35,18 @@ RESTART = "Interrupted by a restart. Ask again for the rest."
 class Core:
     """Turns mentions into streamed answers, and stops them."""
 
-    def __init__(self, model: Model, store: Store, access: Access, asking: Asking | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        store: Store,
+        access: Access,
+        asking: Asking | None = None,
+        showing: Showing | None = None,
+    ) -> None:
         self._access = access
         self._store = store
         self._stops: Stops[Live] = Stops()
-        self._means = Means(model, access, self._stops, Pace(), asking or Asking())
+        self._means = Means(model, access, self._stops, Pace(), asking or Asking(), showing or Showing())
         self._lives: dict[asyncio.Task[None], Live] = {}
         self._talks: dict[str, deque[Live]] = {}
         self._draining = False

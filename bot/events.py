@@ -6,7 +6,7 @@ Nothing here does anything; every other module imports it and it imports none of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -121,11 +121,12 @@ class Page:
     """One chat message's worth of an answer, as it should look right now.
 
     Attributes:
-        text: Markdown; empty until the model's first word.
+        text: What it says, as its surface's dialect writes it; empty until the model's first word.
         note: A status line under the text: a running tool, who stopped it.
         live: More is coming.
         controls: The buttons below; `STOP` exactly while the page is live.
-        files: Attachments.
+        files: Attachments; a page that has some will not change again.
+        settled: How many characters of the text will stay, whatever follows.
     """
 
     text: str
@@ -133,3 +134,4 @@ class Page:
     live: bool = True
     controls: tuple[Control, ...] = ()
     files: tuple[File, ...] = ()
+    settled: int = field(default=0, compare=False)

@@ -20,12 +20,13 @@ import structlog
 
 from bot import conversation
 from bot.access import Access
-from bot.answer import Answer, Ending, Phase, Rank, Write
+from bot.answer import Answer, Ending, Phase, Rank, Showing, Write
 from bot.events import Event, Text, Turn
 from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
 from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Receipt, SlowDown, Stop
+from bot.safe import Links
 from bot.stops import Stops
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class Means:
     stops: Stops[Live]
     pace: Pace
     asking: Asking
+    showing: Showing
 
 
 class Live:
@@ -60,7 +62,8 @@ class Live:
         self._means = means
         self._saying = saying
         self._surface = mention.surface
-        self._answer = Answer(mention.surface.limits)
+        showing = means.showing
+        self._answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing.pages)
         self._id = secrets.token_hex(9)  # with a page's number a nonce of at most 25 characters
         self._begun = asyncio.Event()
         self._changed = asyncio.Event()

@@ -1,24 +1,27 @@
 """Cut growing markdown into pages.  Pure.
 
 Rule 1: a page that is cut never changes, whatever follows, so no old message is edited twice.
-Rule 2: `join(paginate(text)) == text`, to the character: what a page adds (a fence that it re-opens or
-closes) or leaves away (blank space at its ends) is dressing, kept apart from the text itself.
+Rule 2: `join(paginate(text)) == text`, to the character: how a page looks (its dialect, a fence that it opens
+again or closes) is dressing, kept apart from the text itself.
+Rule 3: where a page ends depends on what stands before, and never on the parts in which that came.
+Rule 4: what a page shows has been through a `Dialect`, and nothing else leaves.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from bot.block import Block
+from bot.blocks import Kind, Scanner
+from bot.markdown import Known
 from bot.platform import Limits
+from bot.references import References
+from bot.safe import Links
 
-#: CommonMark 4.5: up to three spaces, at least three backticks or tildes, the info string.
-FENCE = re.compile(r" {0,3}(?P<marker>`{3,}|~{3,})(?P<info>.*)")
-
-#: Where to cut, best first, if it can be done in the second half of the page.
-BREAKS = ("\n\n", "\n", " ")
+#: Characters of a line after which it is looked at although it goes on; of a table's row, many more.
+STEP = 128
+ROW = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +30,38 @@ class Piece:
 
     Attributes:
         text: The slice of the source, exactly.
-        opened: The fence line that was open where the slice begins, to be repeated; "" if none.
-        closed: What closes the fence that the slice leaves open; "" if none.
+        shown: What the page shows, as the platform is to be sent it.
+        settled: How many characters of that will stay, whatever follows.
     """
 
     text: str
-    opened: str = ""
-    closed: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The page as people see it: blank ends trimmed, fences complete."""
-        body = _trim_start(self.text.rstrip(), self.opened)
-        return "\n".join([*filter(None, [self.opened]), body, *filter(None, [self.closed])])
+    shown: str = ""
+    settled: int = 0
 
 
 class Pages:
     """Text that grows, as pages.
 
-    Feeding a text in parts gives the same pages as feeding it whole: where a page ends depends on what
-    stands before that point only.
+    Args:
+        limits: How much a page holds, and how it is written.
+        links: Which URLs may be links.
+        most: How many pages there may be; what is left then is not shown, and `overflowing` says so.  0 for any.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, links: Links | None = None, most: int = 0) -> None:
+        self._limits = limits
         self._measure = limits.measure
-        # A page may have to close a fence of its own; the usual closer is kept free for that.
-        self._size = limits.size - limits.measure("\n```")
-        self._limit = limits.size
+        self._most = most
+        self._references = References(limits.dialect)
+        self._known = Known(links or Links())
+        self._scanner = Scanner()
         self._cut: list[Piece] = []
-        self._tail = ""
-        self._opened = ""
-
-    def feed(self, text: str) -> None:
-        """Append *text*."""
-        self._tail += text
-        while self._measure(Piece(self._tail, self._opened).shown) > self._size:
-            piece = self._next_cut()
-            self._cut.append(piece)
-            self._tail = self._tail[len(piece.text) :]
-            self._opened = _open_fence(piece.text, self._opened)
+        self._blocks: list[Block] = []  # of the page that grows; the last one may be open
+        self._open = False
+        self._rest = ""  # of a line: what is not looked at yet
+        self._fresh = True  # whether `_rest` begins a line
+        self._beyond: list[str] = []
+        self._ended = False
 
     @property
     def closed(self) -> Sequence[Piece]:
@@ -73,76 +69,225 @@ class Pages:
         return self._cut
 
     @property
+    def overflowing(self) -> bool:
+        """Whether there is more text than pages to show it."""
+        return bool(self._beyond)
+
+    @property
     def last(self) -> Piece:
         """The page that still grows."""
-        piece = self._dressed(self._tail)
-        fits = self._measure(piece.shown) <= self._limit
-        return piece if fits else Piece(self._tail, self._opened)
+        text = "".join(block.raw for block in self._blocks) + self._rest
+        if self.overflowing:
+            full = self._cut[-1]
+            return replace(full, text="".join(self._beyond))
+        if self._ended:
+            return Piece(text, self._joined(self._blocks))
+        shown, settled = self._live(self._rest)
+        if self._measure(shown) > self._limits.size:
+            shown, settled = self._live("")
+        return Piece(text, shown, settled)
 
-    def _dressed(self, text: str) -> Piece:
-        return Piece(text, self._opened, _marker(_open_fence(text, self._opened)))
+    def feed(self, text: str) -> None:
+        """Append *text*."""
+        if self.overflowing:
+            self._beyond.append(text)
+            return
+        text = self._rest + text
+        at = 0
+        while at < len(text) and not self.overflowing:
+            end = self._step(text, at)
+            if not end:
+                break
+            self._take(text[at:end])
+            at = end
+        self._rest = text[at:]
+        if self.overflowing and self._rest:
+            self._beyond.append(self._rest)
+            self._rest = ""
 
-    def _next_cut(self) -> Piece:
-        """Return the page to cut off a tail that is too long."""
-        lead = len(self._tail) - len(_trim_start(self._tail, self._opened))  # not shown, so it takes no room
-        head = self._tail[lead : lead + self._limit]
-        room = self._size - (self._measure(f"{self._opened}\n") if self._opened else 0)
-        while True:
-            end = _fitting(head, self._measure, room)
-            piece = self._dressed(self._tail[: lead + _break(head, end)])
-            over = self._measure(piece.shown) - self._limit
-            if over <= 0 or end == 1:
-                return piece
-            room = self._measure(head[:end]) - over  # a fence longer than usual opened here
+    def end(self) -> None:
+        """Close the last page: nothing more comes."""
+        if self._ended:
+            return
+        if self._rest and not self.overflowing:
+            rest, self._rest = self._rest, ""
+            self._take(rest)
+        self._close()
+        self._ended = True
+
+    def _step(self, text: str, at: int) -> int:
+        """Return up to where *text* is looked at next, from *at* on; 0 if more must come first."""
+        line = text.find("\n", at, at + ROW)
+        row = self._fresh and text[at : at + 8].lstrip()[:1] == "|" and not self._in_code
+        step = ROW if row else STEP
+        if 0 <= line < at + step:
+            return line + 1
+        return at + step if len(text) > at + step else 0
+
+    @property
+    def _in_code(self) -> bool:
+        return self._scanner.open and self._scanner.leaf.kind is Kind.FENCE
+
+    def _take(self, part: str) -> None:
+        """Take the next line, or the next part of a long one."""
+        fresh, self._fresh = self._fresh, part.endswith("\n")
+        if fresh:
+            path, was_open = self._scanner.path, self._scanner.open
+            if self._scanner.feed(part.removesuffix("\n")):
+                self._close()
+                self._begin()
+            elif was_open and not self._scanner.open and not part.strip():
+                self._close()  # a blank line has ended it
+            leaf = self._scanner.path != path
+        else:
+            leaf = False
+        if not self._blocks:
+            self._blocks.append(Block(self._limits.dialect, self._known, Kind.NOTHING))
+        block = self._blocks[-1]
+        block.add(part, self._scanner.kind if self._open else block.kind, leaf=leaf)
+        if self._open and self._fresh and not self._scanner.open:
+            self._close()
+        elif self._open:
+            block.seal()
+            self._fit()
+
+    def _begin(self) -> None:
+        """Begin a block."""
+        scanner = self._scanner
+        gap, number = "", None
+        if self._blocks:
+            before = self._blocks[-1]
+            gap = (
+                "\n\n"
+                if before.raw.endswith("\n")
+                and not before.raw.rpartition("\n")[0].rpartition("\n")[2].strip("> \t")
+                else "\n"
+            )
+        if scanner.kind is Kind.ITEM and scanner.number is not None:
+            number = self._references.counted(scanner)
+        else:
+            self._references.uncount()
+        known = replace(self._references.known(self._known), number=number)
+        self._blocks.append(Block(self._limits.dialect, known, scanner.kind, gap))
+        self._open = True
+
+    def _close(self) -> None:
+        """Close the block that is open."""
+        if not self._open:
+            return
+        self._open = False
+        block = self._blocks[-1]
+        block.close()
+        if block.kind is Kind.DEFINITION:
+            self._references.define(block.raw)
+        self._fit()
+
+    # Cutting.
+
+    def _fit(self) -> None:
+        """Cut until the page that grows is not too long."""
+        while not self.overflowing and self._size() > self._limits.size:
+            if not self._divide():
+                break
+
+    def _size(self) -> int:
+        """Return how long the page that grows is, all of it shown."""
+        return self._measure(self._live("", hold=False)[0])
+
+    def _live(self, rest: str, *, hold: bool = True) -> tuple[str, int]:
+        """Return what the page that grows shows with *rest* behind it, and how much of that will stay."""
+        blocks = self._blocks
+        if not self._open and not rest.strip():
+            shown = self._joined(blocks)
+            return shown, len(shown)
+        ended, begun = blocks[:-1] if self._open else blocks, blocks[-1] if self._open else None
+        if self._fresh and rest.strip():
+            ended, begun, rest = self._provisional(ended, begun, rest)
+        before = self._joined(ended)
+        if begun is None:
+            return before, len(before)
+        shown, settled = begun.live(rest, hold=hold)
+        if not shown:
+            return before, len(before)
+        head = before + (begun.gap if before else "")
+        return head + shown, (len(head) + settled) if settled else len(before)
+
+    def _provisional(
+        self, ended: list[Block], begun: Block | None, rest: str
+    ) -> tuple[list[Block], Block | None, str]:
+        """Return the blocks as they would be if *rest* were a line."""
+        probe = self._scanner.copy()
+        if not probe.feed(rest):
+            return ended, begun, rest
+        if begun is not None:
+            shown = Block(self._limits.dialect, self._known, begun.kind, begun.gap)
+            shown.shown = begun.live(hold=False)[0]
+            shown.raw = begun.raw
+            ended = [*ended, shown]
+        known = self._references.known(self._known)
+        gap = "\n" if not ended or ended[-1].raw.rstrip(" \t")[-2:] != "\n\n" else "\n\n"
+        fresh = Block(self._limits.dialect, replace(known, number=None), probe.kind, gap)
+        fresh.add(rest, probe.kind, leaf=True)
+        return ended, fresh, ""
+
+    def _joined(self, blocks: Sequence[Block]) -> str:
+        shown = ""
+        for block in blocks:
+            if block.shown:
+                shown += (block.gap if shown else "") + block.shown
+        return shown
+
+    def _divide(self) -> bool:
+        """Cut one page off; False if that cannot be."""
+        *before, last = self._blocks
+        head = self._joined(before)
+        taken = self._measure(head)
+        shown = last.until(len(last.raw))
+        alone = self._measure(shown)
+        if head.strip() and (taken >= self._limits.size // 3 or alone <= self._limits.size // 4):
+            return self._cut_before(before, last)
+        room = self._limits.size - (taken + self._measure(last.gap) if head else 0)
+        parts = last.split(room, self._limits.size, self._measure)
+        if parts is None and head.strip():
+            return self._cut_before(before, last)
+        if parts is None:
+            last.literally()
+            parts = last.split(room, self._limits.size, self._measure)
+        if parts is None:
+            return False
+        first, tail = parts
+        text = "".join(block.raw for block in before) + last.raw[: len(last.raw) - len(tail.raw)]
+        if not self._open:
+            tail.close()
+        self._blocks = [tail]
+        self._page(text, (head + last.gap if head else "") + first)
+        return True
+
+    def _cut_before(self, before: list[Block], last: Block) -> bool:
+        """End the page before *last*; a heading goes with what it is the heading of."""
+        kept = len(before)
+        while kept > 1 and before[kept - 1].kind is Kind.HEADING and self._joined(before[: kept - 1]).strip():
+            kept -= 1
+        self._blocks = [*before[kept:], last]
+        self._page("".join(block.raw for block in before[:kept]), self._joined(before[:kept]))
+        return True
+
+    def _page(self, text: str, shown: str) -> None:
+        self._cut.append(Piece(text, shown, len(shown)))
+        if len(self._cut) == self._most:
+            self._beyond = ["".join(block.raw for block in self._blocks)]
+            self._blocks = []
+            self._open = False
 
 
-def paginate(text: str, limits: Limits) -> list[Piece]:
-    """Cut *text* into pages within *limits*."""
-    pages = Pages(limits)
+def paginate(text: str, limits: Limits, links: Links | None = None) -> list[Piece]:
+    """Cut *text*, which is complete, into pages within *limits*."""
+    pages = Pages(limits, links)
     pages.feed(text)
+    pages.end()
     return [*pages.closed, pages.last]
 
 
 def join(pieces: Iterable[Piece]) -> str:
     """Undo `paginate`."""
     return "".join(piece.text for piece in pieces)
-
-
-def _fitting(text: str, measure: Callable[[str], int], room: int) -> int:
-    """Return how many characters of *text* fit in *room* units; at least one."""
-    return max(1, bisect_right(range(len(text) + 1), room, key=lambda end: measure(text[:end])) - 1)
-
-
-def _break(text: str, end: int) -> int:
-    """Return where to end a page that may hold *text* up to *end*."""
-    for mark in BREAKS:
-        at = text.rfind(mark, end // 2, end)
-        if at != -1:
-            return at + len(mark)
-    return end
-
-
-def _open_fence(text: str, opened: str) -> str:
-    """Return the fence line that is open at the end of *text*, which begins inside *opened*."""
-    for line in text.split("\n"):
-        if not (fence := FENCE.fullmatch(line)):
-            continue
-        if not opened:
-            # CommonMark 4.5: the info string of a backtick fence holds no backtick.
-            opened = "" if "`" in fence["info"] and fence["marker"][0] == "`" else line
-        elif fence["marker"].startswith(_marker(opened)) and not fence["info"].strip():
-            opened = ""
-    return opened
-
-
-def _marker(fence: str) -> str:
-    """Return the backticks or tildes of the fence line *fence*."""
-    found = FENCE.fullmatch(fence)
-    return found["marker"] if found else ""
-
-
-def _trim_start(text: str, opened: str) -> str:
-    """Drop blank lines at the start; keep the indentation of the first line that is not blank."""
-    if opened:
-        return text.lstrip("\n")
-    return text[text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1 :]

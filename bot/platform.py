@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from bot.events import File, Page, Turn
+from bot.markdown import Dialect
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -107,11 +108,15 @@ class Limits:
 
     Attributes:
         size: Units of text in one page, the room for its note already taken off.
-        measure: How many units a text takes, after all escaping of the surface's own.
+        measure: How many units a text takes as it is sent; adds up over its parts.
+        dialect: How the platform's markdown is written.
+        attach: Bytes of one file that may be attached to a page; 0 where none can be.
     """
 
     size: int
     measure: Callable[[str], int] = len
+    dialect: Dialect = field(default_factory=Dialect)
+    attach: int = 0
 
 
 class Surface(ABC):

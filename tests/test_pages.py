@@ -5,6 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.discord.dialect import DiscordDialect
+from adapters.slack.dialect import SlackDialect
+from bot.markdown import Dialect
 from bot.pages import Pages as Growing
 from bot.pages import join, paginate
 from bot.platform import Limits
@@ -12,10 +15,6 @@ from bot.platform import Limits
 
 def utf8(text: str) -> int:
     return len(text.encode())
-
-
-def escaped(text: str) -> int:
-    return len(text) + 4 * text.count("&") + 3 * text.count("<") + 3 * text.count(">")
 
 
 BITS = st.sampled_from(
@@ -26,7 +25,8 @@ BITS = st.sampled_from(
     ]
 )
 TEXTS = st.lists(BITS, max_size=150)
-LIMITS = st.builds(Limits, st.sampled_from([60, 100, 200]), st.sampled_from([len, utf8, escaped]))
+DIALECTS = st.sampled_from([Dialect(), SlackDialect(), DiscordDialect()])
+LIMITS = st.builds(Limits, st.sampled_from([60, 100, 200]), st.sampled_from([len, utf8]), DIALECTS)
 
 
 def open_fences(page: str) -> bool:
@@ -65,6 +65,8 @@ def test_growing_gives_the_pages_of_the_whole_and_never_changes_one(bits, limits
         before = list(growing.closed)
         growing.feed(bit)
         assert list(growing.closed[: len(before)]) == before
+        assert limits.measure(growing.last.shown) <= limits.size
+    growing.end()
     assert [*growing.closed, growing.last] == paginate("".join(bits), limits)
 
 
@@ -97,4 +99,4 @@ def test_a_text_without_a_space_is_cut_all_the_same():
 
 def test_blank_space_makes_no_page_of_its_own():
     pages = paginate("a" + "\n" * 5000 + "b", Limits(100))
-    assert [piece.shown for piece in pages] == ["a", "b"]
+    assert [piece.shown for piece in pages] == ["a\n\nb"]

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import structlog
 
+from adapters.discord.dialect import DiscordDialect
 from adapters.discord.rest import GLOBAL, Json, Rest
 from adapters.discord.threads import Fork, nowhere
 from bot.events import Page, Turn
@@ -28,6 +29,7 @@ BUTTON = "rivulet:"
 #: A note is subtext below the text.
 SUBTEXT = "-# "
 EYES = quote("👀")
+DIALECT = DiscordDialect()
 
 
 #: Reads the history of the surface's conversation.
@@ -41,7 +43,11 @@ async def nothing(_limit: int) -> Sequence[Turn]:
 
 def draw(page: Page) -> Json:
     """Return *page* as the part of a message that posts and edits share; it pings nobody."""
-    parts = [page.text, SUBTEXT + " ".join(page.note.split())[: NOTE - 10] if page.note else ""]
+    note = DIALECT.line(page.note)
+    parts = [
+        page.text,
+        SUBTEXT + (note if len(note) <= NOTE - 10 else DIALECT.line(page.note[: NOTE // 3])) if note else "",
+    ]
     buttons = [
         {"type": 2, "style": 2, "label": control.label, "custom_id": BUTTON + control.name}
         for control in page.controls
@@ -75,7 +81,7 @@ class DiscordSurface(Surface):
         fork: Opens a thread for the answer.
     """
 
-    limits = Limits(CONTENT - NOTE)
+    limits = Limits(CONTENT - NOTE, len, DIALECT)
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.slack.streams import OFF, Stream, Streams
 from adapters.slack.surface import GONE, SlackSurface, translated
-from adapters.slack.text import harmless, settled, weight
+from adapters.slack.text import DIALECT, joint, weight
 from bot.events import Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown
 
@@ -68,7 +68,7 @@ class NativeSurface(SlackSurface):
         reader: For whom.
     """
 
-    limits = Limits(PAGE, weight)
+    limits = Limits(PAGE, weight, DIALECT)
 
     def __init__(self, *where: Any, streams: Streams, reader: Reader) -> None:
         super().__init__(*where)
@@ -112,7 +112,7 @@ class NativeSurface(SlackSurface):
         return receipt
 
     async def _start(self, page: Page, nonce: str) -> Receipt:
-        text = harmless(settled(page.text))
+        text = page.text[: joint(page.text, page.settled)]
         try:
             with translated():
                 answer = await self._web.chat_startStream(
@@ -182,8 +182,8 @@ class NativeSurface(SlackSurface):
 
     async def _grow(self, stream: Stream, message: str, page: Page) -> None:
         """Append what *page* shows and the stream does not."""
-        whole = harmless(page.text)
-        wanted = harmless(settled(page.text)) if page.live else whole
+        whole = page.text
+        wanted = whole[: joint(whole, page.settled)] if page.live else whole
         # While nothing is said yet, Slack's own mark of a session at work stands for the note.
         noted = page.live and page.note and page.text
         if noted or not whole.startswith(stream.sent):

@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands
-from adapters.slack.text import Json, blocks, harmless, said, size, words
+from adapters.slack.text import DIALECT, Json, blocks, preview, said, words
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
 
@@ -29,8 +29,6 @@ POSTS = (0.8, 8)
 DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
-#: The notification text, which Slack refuses over 4,000 bytes, and people see cut far earlier.
-PREVIEW = 200
 #: What a 429 without a usable Retry-After is taken for (Slack's own example), and the longest that is obeyed.
 RETRY_AFTER = 30.0
 LONGEST_RETRY = 300.0
@@ -112,7 +110,7 @@ class SlackSurface(Surface):
         errands: Does what may lag behind.
     """
 
-    limits = Limits(PAGE, size)
+    limits = Limits(PAGE, len, DIALECT)
 
     def __init__(
         self,
@@ -152,7 +150,7 @@ class SlackSurface(Surface):
                     channel=self._channel,
                     thread_ts=self._thread,
                     blocks=blocks(page),
-                    text=self._preview(page),
+                    text=preview(page),
                     unfurl_links=False,
                     unfurl_media=False,
                     metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
@@ -189,7 +187,7 @@ class SlackSurface(Surface):
     async def _update(self, message: str, page: Page) -> Receipt:
         _, _, channel, ts = message.split("/")
         with translated(f"slack/{self._team}/chat.update"):
-            await self._web.chat_update(channel=channel, ts=ts, blocks=blocks(page), text=self._preview(page))
+            await self._web.chat_update(channel=channel, ts=ts, blocks=blocks(page), text=preview(page))
         return Receipt(message)
 
     def escape(self) -> Sequence[Bucket]:
@@ -284,6 +282,3 @@ class SlackSurface(Surface):
 
     def _key(self, ts: str) -> str:
         return f"slack/{self._team}/{self._channel}/{ts}"
-
-    def _preview(self, page: Page) -> str:
-        return harmless(page.text[:PREVIEW]) or page.note or "…"

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from bot.access import Access
+from bot.answer import Showing
 from bot.config import Settings
 from bot.core import Core
 from bot.model import Asking, Model
@@ -31,7 +32,8 @@ def build(settings: Settings, platforms: Collection[Platform], model: Model) -> 
     """Return the core for *platforms*."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
     asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
-    return Core(model, Memory(), Access(admits, settings.stop), asking)
+    showing = Showing(settings.links, settings.pages)
+    return Core(model, Memory(), Access(admits, settings.stop), asking, showing)
 
 
 @asynccontextmanager

@@ -1,0 +1,123 @@
+"""What Discord's clients show: a markdown of their own, without tables, images, rules, or headings past ###.  Pure.
+
+Every difference that is written around here is one of simple-markdown with Discord's rules: one kind of
+fence without an end inside, no quote in a quote, bold and underline apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from unicodedata import bidirectional
+
+from wcwidth import wcswidth
+
+from bot.markdown import Dialect, Writing
+from bot.safe import JOINER
+
+#: The widest table that is drawn as one, in columns of a fixed font: what a desktop window holds.  A wider
+#: one is told row by row.
+WIDEST = 76
+#: What Discord takes for a language behind the opening of a block of code.
+_LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]+(?=\s|$)")
+#: Discord makes a link of an invitation without a scheme too.
+_INVITE = re.compile(
+    r"(?:[a-z0-9+.\-_]{1,32}://|\bmailto:|www\.)[^\s<>`]+"
+    r"|(?:discord(?:app)?\.(?:gg|com/invite)|dsc\.gg)[/\\][^\s<>`]+",
+    re.IGNORECASE,
+)
+_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class DiscordDialect(Dialect):
+    """Discord's markdown."""
+
+    marks = re.compile(
+        r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||\\(?![A-Za-z0-9\s])|\\\Z"
+    )
+
+    def code(self, text: str) -> str:
+        """See `Dialect.code`; Discord knows one and two backticks around it."""
+        if "``" in text:
+            text = re.sub("`(?=`)", f"`{JOINER}", text)
+        return super().code(text)
+
+    def fence(self, text: str, marker: str, info: str) -> str:
+        """See `Dialect.fence`; the first ``` ends it, and it must not be empty."""
+        language = _LANGUAGE.match(info)
+        body = re.sub("`(?=``)", f"`{JOINER}", text) if text.strip() else " \n"
+        end = "" if body.endswith("\n") else "\n"
+        return f"```{language[0] if language else ''}\n{body}{end}```"
+
+    def heading(self, text: str, level: int) -> str:
+        """See `Dialect.heading`."""
+        if not text.strip():
+            return ""
+        return super().heading(text, level) if level <= 3 else f"**{text}**"
+
+    def emphasis(self, markup: str) -> str:
+        """See `Dialect.emphasis`; two underscores underline, one is no mark within a word."""
+        return markup.replace("_", "*")
+
+    def rule(self) -> str:
+        """See `Dialect.rule`."""
+        return "─" * 24
+
+    def quote(self, text: str, depth: int) -> str:
+        """See `Dialect.quote`; a quote within one is shown by a bar."""
+        mark = "┃ " if depth else "> "
+        return "\n".join(f"{mark}{line}" for line in text.split("\n"))
+
+    def marker(self, markup: str, number: int | None) -> str:
+        """See `Dialect.marker`."""
+        return "- " if number is None else f"{number}. "
+
+    def task(self, *, done: bool) -> str:
+        """See `Dialect.task`."""
+        return "☑" if done else "☐"
+
+    def note(self, label: str) -> str:
+        """See `Dialect.note`."""
+        return label.translate(_DIGITS) if label.isdecimal() and label.isascii() else super().note(label)
+
+    def urls(self, text: str) -> Iterator[re.Match[str]]:
+        """See `Dialect.urls`."""
+        return _INVITE.finditer(text)
+
+    def table(self, rows: Sequence[Sequence[str]], aligned: Sequence[str], source: Writing) -> str:
+        """See `Dialect.table`: columns in a block of code, aligned by what the characters are wide."""
+        cells = [[_isolated(source.words(cell)) for cell in row] for row in rows]
+        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        if sum(widths) + 3 * (len(widths) - 1) > WIDEST:
+            return _told([[source.cell(cell) for cell in row] for row in rows])
+        lines = [
+            " │ ".join(_padded(*each) for each in zip(row, widths, aligned, strict=True)).rstrip()
+            for row in cells
+        ]
+        ruler = "─┼─".join("─" * width for width in widths)
+        return self.fence("\n".join([lines[0], ruler, *lines[1:], ""]), "```", "")
+
+
+def _told(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table that is too wide row by row: each cell behind its column's name."""
+    head, *body = rows
+    if not body:
+        return " · ".join(filter(None, head))
+    pairs = ([(name, cell) for name, cell in zip(head, row, strict=True) if name or cell] for row in body)
+    return "\n\n".join("\n".join(f"{name}: {cell}" if name else cell for name, cell in row) for row in pairs)
+
+
+def _padded(text: str, width: int, aligned: str) -> str:
+    blank = width - _width(text)
+    left = {"right": blank, "center": blank // 2}.get(aligned, 0)
+    return " " * left + text + " " * (blank - left)
+
+
+def _width(text: str) -> int:
+    """Return how many columns *text* takes."""
+    return max(0, wcswidth(text))
+
+
+def _isolated(text: str) -> str:
+    """Return *text* so that its direction does not carry over to the next column."""
+    return f"{text}\u200e" if any(bidirectional(each) in {"R", "AL", "AN"} for each in text) else text
