@@ -146,7 +146,7 @@ def test_discord_reads_no_mentions_in_code_and_others_also_behind_a_backslash():
         ("bank\u2060.com", "https://evil.com"),
         ("https://bank.com", "https://bank.com@evil.com"),
         ("https://bank.com", "https://evil.com\\@bank.com"),
-        ("bank．com", "https://evil.com"),
+        ("bank\uff0ecom", "https://evil.com"),
     ],
 )
 def test_a_label_that_names_another_host_is_a_mask(label, target):

@@ -188,10 +188,7 @@ class Messages:
         empty = not any(each.isalnum() for each in text)
         self._record(kind, **place, live=post.live, length=len(content), empty=empty)
         self.unfurls += [{**place, "url": url} for url in reading.unfurled(content, post.shape["flags"])]
-        links = markup.links(content)
-        self.masks += [
-            {**place, "text": label, "target": to} for label, to in links if masks.masked(label, to)
-        ]
+        self.masks += [{**place, **mask} for mask in masks.found(markup.links(content))]
 
     def edit(self, post: Post, body: Json, files: Sequence[Json] = ()) -> None:
         """Change a message, or raise `Refusal`; of the flags only SUPPRESS_EMBEDS can change."""

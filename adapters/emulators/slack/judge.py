@@ -18,7 +18,7 @@ from adapters.emulators.slack.content import Block, entities, texts
 #: Raw HTML is no part of a markdown block: it is shown as it is written [docs markdown-block].
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 # What a browser does with an address is not our guess: none is refused, none rewritten.
-_MARKDOWN.validateLink = lambda url: bool(url)  # type: ignore[method-assign]
+_MARKDOWN.validateLink = bool  # type: ignore[method-assign]
 _MARKDOWN.normalizeLink = str  # type: ignore[assignment,method-assign]
 
 _TOKEN = re.compile(r"<(?:![^<>\n]+|@[UWB][A-Z0-9]+[^<>\n]*|#[CGD][A-Z0-9]+[^<>\n]*)>")
@@ -57,7 +57,7 @@ def links(text: str, blocks: Sequence[Block]) -> list[tuple[str, str]]:
 
 
 def images(blocks: Sequence[Block]) -> list[str]:
-    """Return the addresses of images: in markdown, which shows them as links and may fetch them, and blocks."""
+    """Return the addresses of images: in blocks, and in markdown, which shows links and may fetch them."""
     found = [
         str(token.attrs["src"])
         for part in _markdown(blocks)

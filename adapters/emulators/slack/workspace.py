@@ -181,10 +181,7 @@ class Workspace:
         where = {"channel": kept.channel, "ts": kept.ts}
         found = judge.pings(kept.text, kept.blocks, linked=linked)
         self.pings += [where | {"token": token} for token in found]
-        links = judge.links(kept.text, kept.blocks)
-        self.masks += [
-            where | {"text": label, "target": to} for label, to in links if masks.masked(label, to)
-        ]
+        self.masks += [where | mask for mask in masks.found(judge.links(kept.text, kept.blocks))]
         if unfurled:
             self.unfurls += [where | {"url": url} for url in judge.urls(kept.text, kept.blocks)]
 
