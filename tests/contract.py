@@ -167,12 +167,13 @@ class World(ABC):
         await self.connect()
 
     async def close(self) -> None:
-        """End everything; nobody may have been pinged, nothing unfurled, nothing left open."""
+        """End everything; nobody may have been pinged or misled, nothing unfurled, nothing left open."""
         await self.disconnect()
         verdict = await self.emulator.verdict()
         await self.emulator.stop()
         assert verdict["pings"] == []
         assert verdict["unfurls"] == []
+        assert verdict["masks"] == []
         assert self.leaves_open or verdict["never_final"] == []
 
     def fresh_core(self) -> Core:

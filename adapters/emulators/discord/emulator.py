@@ -127,6 +127,7 @@ class Discord(Knobs):
             pings: Every write of the bot that pinged: channel, message, edit (0 for the post),
                 everyone, roles, users, replied_user.
             unfurls: Every link that unfolded: channel, message, url.
+            masks: Every link whose words name another host: channel, message, text, target.
             live: Keys "channel/message" of messages that ever had a Stop button.
             never_final: Those that still have it.
             refused: How many requests were answered with 429.
@@ -137,6 +138,7 @@ class Discord(Knobs):
         return {
             "pings": self._messages.pings,
             "unfurls": self._messages.unfurls,
+            "masks": self._messages.masks,
             "live": [f"{post.channel}/{post.id}" for post in live],
             "never_final": [f"{post.channel}/{post.id}" for post in live if post.live and not post.deleted],
             "refused": sum(each["kind"] == "429" for each in self.log),

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from adapters.emulators.discord import reading, shapes
+from adapters.emulators import masks
+from adapters.emulators.discord import markup, reading, shapes
 from adapters.emulators.discord.post import HAS_THREAD, LOADING, Post
 from adapters.emulators.discord.rules import Refusal, check_filled, check_message, invalid, unknown
 from adapters.emulators.discord.shapes import BOT, Json
@@ -31,6 +32,7 @@ class Messages:
     Attributes:
         pings: Every write of the bot that pinged somebody.
         unfurls: Every link in a write of the bot that Discord would unfold.
+        masks: Every link in a write of the bot whose words name another host than it leads to.
     """
 
     def __init__(self, world: World, record: Callable[..., None], publish: Publish) -> None:
@@ -41,6 +43,7 @@ class Messages:
         self._nonces: dict[tuple[str, str], tuple[float, Post]] = {}
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
+        self.masks: list[Json] = []
 
     def __iter__(self) -> Iterator[Post]:
         return (post for posts in self._posts.values() for post in posts.values())
@@ -185,6 +188,7 @@ class Messages:
         empty = not any(each.isalnum() for each in text)
         self._record(kind, **place, live=post.live, length=len(content), empty=empty)
         self.unfurls += [{**place, "url": url} for url in reading.unfurled(content, post.shape["flags"])]
+        self.masks += [{**place, **mask} for mask in masks.found(markup.links(content))]
 
     def edit(self, post: Post, body: Json, files: Sequence[Json] = ()) -> None:
         """Change a message, or raise `Refusal`; of the flags only SUPPRESS_EMBEDS can change."""

@@ -331,7 +331,8 @@ class Slack(Emulator):
         """Judge everything that the bot wrote.
 
         Returns:
-            pings and unfurls: of every version it wrote, {channel, ts, token or url};
+            pings, unfurls and masks: of every version it wrote, {channel, ts} and token, url, or the text and
+            target of a link that reads as the address of another host;
             live: "channel/ts" of messages with a Stop button or streaming; broken: streams that expired
             and were not written anew; never_final: messages that the bot showed as live and never finished,
             the broken among them; refused: how many 429s; errors: how many of each.
@@ -341,6 +342,7 @@ class Slack(Emulator):
         return {
             "pings": self._workspace.pings,
             "unfurls": self._workspace.unfurls,
+            "masks": self._workspace.masks,
             "live": [kept.key for kept in own if kept.live],
             "broken": [kept.key for kept in own if kept.broken],
             "never_final": [kept.key for kept in own if kept.was_live and (kept.live or kept.broken)],
