@@ -206,7 +206,7 @@ GIANTS: Sequence[str] = (
 RARE = 1_000
 
 #: The longest chunk of a text, each as often as it stands here.
-CHUNKS = (3, 20, 60, 60, 200, 200, 200, 200, 200, 200)
+CHUNKS = (3, 20, 20, 60, 60, 60, *(200,) * 14)
 
 KINDS = tuple(BITS)
 WEIGHTS = tuple(often for _, often in KINDS)

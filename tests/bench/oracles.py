@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import regex
-from adapters.emulators.masks import masked
-from bot.safe import Links
 from markdown_it import MarkdownIt
 
 from adapters.discord.surface import DiscordSurface
 from adapters.emulators.discord import markup
+from adapters.emulators.masks import masked
 from adapters.emulators.slack import judge
 from adapters.emulators.slack.content import Block
 from adapters.slack.surface import SlackSurface
 from bot.pages import Piece
 from bot.platform import Limits
+from bot.safe import Links
 
 #: The only links that a page may hold, where any.
 HOSTS, URLS = ("ok.example",), ("https://one.example/only",)
@@ -37,6 +37,10 @@ CONTROL = re.compile(
 )
 #: Discord's code: an escaped backtick begins none, a block without an end is none.
 CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
+PING = re.compile("[@<&]")
+LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
+#: A text of this and nothing else may come to nothing.
+MARKUP = re.compile(r"(?:[\s#>*+`~|=_:.-]|\d+[.)]|&\w+;|&#\w+;)*")
 CLUSTER = regex.compile(r"\X")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -89,9 +93,10 @@ SIDES: Mapping[str, Side] = {
         "slack",
         SlackSurface.limits,
         open_commonmark,
-        lambda shown: judge.pings("", _block(shown), linked=False),
-        lambda shown: judge.links("", _block(shown)),
-        lambda shown: judge.images(_block(shown)),
+        # What has none of these characters can be nothing of the kind, and needs no parser to say so.
+        lambda shown: judge.pings("", _block(shown), linked=False) if PING.search(shown) else [],
+        lambda shown: judge.links("", _block(shown)) if LINK.search(shown) else [],
+        lambda shown: judge.images(_block(shown)) if "![" in shown else [],
     ),
     "discord": Side(
         "discord",
@@ -139,6 +144,19 @@ def unfit(shown: str, side: Side, limits: Limits, *, linked: bool) -> Iterator[s
 def blank(text: str) -> bool:
     """Return whether nothing of *text* can be seen."""
     return not text.strip() or all(unicodedata.category(each)[0] in "ZC" for each in text)
+
+
+def empty(pieces: Sequence[Piece]) -> Iterator[str]:
+    """Yield the pages of *pieces*, which are whole, that show nothing though there is something to show.
+
+    White space alone, which Slack refuses, is worse than no text, for which a surface has its "…".
+    """
+    for piece in pieces:
+        shown, text = piece.shown, "" if MARKUP.fullmatch(piece.text) else piece.text
+        if blank(shown) and not (piece is pieces[-1] and blank(text if len(pieces) == 1 else piece.text)):
+            yield f"empty: {shown[:60]!a} of {piece.text[:60]!a}"
+        elif shown and not shown.strip():
+            yield f"empty: {shown[:60]!a} is but white space"
 
 
 def torn(pieces: Sequence[Piece], text: str, limits: Limits) -> Iterator[str]:
