@@ -236,6 +236,7 @@ def _part(rng: random.Random, depth: int) -> str:
 def chunked(rng: random.Random, text: str) -> tuple[str, ...]:
     """Return *text* as it may arrive: in chunks of 1 to 200 characters, a giant in bigger ones."""
     most = rng.choice(CHUNKS) if len(text) < 1_000 else 200 + len(text) // 5
+    most = max(most, len(text) // 40)  # a long text in few of the shortest chunks would take most of the time
     chunks, start = [], 0
     while start < len(text):
         size = rng.randint(1, most)
