@@ -55,6 +55,7 @@ class Block:
         self._sealed = ""
         self._seal = 0
         self._rows: tuple[int, str] = (0, "")
+        self._lines = ""  # what its complete lines are shown as
 
     def add(self, text: str, kind: Kind, *, leaf: bool) -> None:
         """Append *text*; *leaf* if an innermost block begins with it."""
@@ -91,11 +92,16 @@ class Block:
             raw = self._decided(raw, rest)
         if (begin := self._plain()) is not None:
             return self._inline(raw, begin, hold=hold)
-        return self._render(self._finished(raw, mended if hold else closed)), 0
+        shown = self._render(self._finished(raw, mended if hold else closed))
+        if self.kind is Kind.FENCE and not self._literal:
+            return shown, shown.rfind("\n")
+        return shown, len(self._lines) if shown.startswith(self._lines) else 0
 
     def seal(self) -> None:
         """Render once what is complete in itself."""
         if (begin := self._plain()) is None:
+            if self.kind in {Kind.ITEM, Kind.QUOTE} and self.raw.endswith("\n"):
+                self._lines = self.until(len(self.raw))
             return
         source = self._lead + self.raw
         at = max(self._seal, begin)

@@ -33,7 +33,7 @@ class DiscordDialect(Dialect):
     """Discord's markdown."""
 
     marks = re.compile(
-        r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||\\(?![A-Za-z0-9\s])|\\\Z"
+        r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
     )
 
     def code(self, text: str) -> str:
