@@ -53,10 +53,11 @@ class Files:
         raw, files = b"{}", []
         for name, part in (await request.post()).items():
             if isinstance(part, web.FileField):
-                kept = self.keep(new_id(), part.filename, part.file.read(), part.content_type)
+                with part.file:
+                    kept = self.keep(new_id(), part.filename, part.file.read(), part.content_type)
                 files.append(Upload(name.removeprefix("files[").removesuffix("]"), kept))
             elif name == "payload_json":
-                raw = str(part).encode()
+                raw = part.encode() if isinstance(part, str) else bytes(part)
         return raw, files
 
     def seen(self, attachments: Sequence[Json]) -> list[Json]:

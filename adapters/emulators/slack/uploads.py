@@ -144,5 +144,8 @@ async def _body(request: web.Request) -> bytes:
     if not request.content_type.startswith("multipart/"):
         return await request.read()
     parts: list[Any] = [part for _, part in (await request.post()).items()]
-    files = [part.file.read() for part in parts if isinstance(part, web.FileField)]
-    return files[0] if files else b""
+    for part in parts:
+        if isinstance(part, web.FileField):
+            with part.file:
+                return part.file.read()
+    return b""
