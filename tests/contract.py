@@ -31,7 +31,8 @@ PATIENCE = 20.0
 
 #: How a platform may fail a call: a 429, a message that is gone, a 500, a connection that is cut.
 Trouble = Literal["slow", "gone", "ill", "cut"]
-Call = Literal["post", "edit"]
+#: "attach" is the call that makes files visible to readers.
+Call = Literal["post", "edit", "attach"]
 
 Found = TypeVar("Found")
 
@@ -167,12 +168,13 @@ class World(ABC):
         await self.connect()
 
     async def close(self) -> None:
-        """End everything; nobody may have been pinged, nothing unfurled, nothing left open."""
+        """End everything; nobody may have been pinged or misled, nothing unfurled, nothing left open."""
         await self.disconnect()
         verdict = await self.emulator.verdict()
         await self.emulator.stop()
         assert verdict["pings"] == []
         assert verdict["unfurls"] == []
+        assert verdict["masks"] == []
         assert self.leaves_open or verdict["never_final"] == []
 
     def fresh_core(self) -> Core:
@@ -270,6 +272,10 @@ class World(ABC):
     @abstractmethod
     async def answers(self, question: str) -> list[Seen]:
         """Return the answers of *question* that are not deleted, oldest first."""
+
+    @abstractmethod
+    async def attached(self, question: str) -> list[dict[str, Any]]:
+        """Return the {name, size, text} of every file attached to the answers of *question*."""
 
     @abstractmethod
     async def react(self, message: str, emoji: str = "", who: str = "") -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from slack_sdk.errors import SlackApiError
 
 import adapters.slack
-from adapters.emulators.slack.content import links, pings
+from adapters.emulators.slack.judge import links, pings
 from adapters.slack.dialect import SlackDialect
-from adapters.slack.surface import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
+from adapters.slack.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from adapters.slack.text import blocks, preview, said, typed, words
 from bot.events import STOP, Page
 from bot.platform import Gone, SlowDown, Unavailable
@@ -240,7 +240,7 @@ async def test_check_names_scopes_that_are_missing_and_what_for(world):
     await world.emulator.scopes("app_mentions:read,channels:history,chat:write,groups:history,im:history")
     good, *lacking = await findings(world)
     assert good[0]
-    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 3
+    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 4
     assert [word for *_, text in lacking for word in text.split() if ":" in word[1:-1]] == [
         "reactions:read",
         "reactions:write",

@@ -200,7 +200,7 @@ async def _claims(world: World, stage: Stage) -> list[Claim]:
         except TimeoutError:
             claims.append(Claim(f"{stage.name} {scene.__name__[1:]}", False, f"not within {PATIENCE:g} s"))
     verdict = await stage.verdict()
-    for bad in ("pings", "unfurls", "never_final", "refused", "errors"):
+    for bad in ("pings", "unfurls", "masks", "never_final", "refused", "errors"):
         text = f"{stage.name} {bad.replace('_', ' ')}"
         claims.append(Claim(text, not verdict[bad], str(verdict[bad] or "none")))
     return claims

@@ -110,14 +110,17 @@ class Discord(Knobs):
         Returns:
             id, channel, user, bot; text without the subtext lines at its end, which are the
             note; content as it was sent; live (a Stop button is there), controls (labels),
-            edits, deleted, reply_to, flags.
+            edits, deleted, reply_to, flags; files as {name, size, text}.
         """
-        return self._messages.ever(channel, message).seen()
+        return self._seen(self._messages.ever(channel, message))
 
     @control
     async def messages(self, channel: str) -> list[dict[str, Any]]:
         """Return a channel's messages as `message` does, oldest first, deleted ones too."""
-        return [post.seen() for post in self._messages.within(channel) if not post.system]
+        return [self._seen(post) for post in self._messages.within(channel) if not post.system]
+
+    def _seen(self, post: Post) -> Json:
+        return {**post.seen(), "files": self._files.seen(post.shape["attachments"])}
 
     @control
     async def verdict(self) -> dict[str, Any]:
@@ -127,6 +130,7 @@ class Discord(Knobs):
             pings: Every write of the bot that pinged: channel, message, edit (0 for the post),
                 everyone, roles, users, replied_user.
             unfurls: Every link that unfolded: channel, message, url.
+            masks: Every link whose words name another host: channel, message, text, target.
             live: Keys "channel/message" of messages that ever had a Stop button.
             never_final: Those that still have it.
             refused: How many requests were answered with 429.
@@ -137,6 +141,7 @@ class Discord(Knobs):
         return {
             "pings": self._messages.pings,
             "unfurls": self._messages.unfurls,
+            "masks": self._messages.masks,
             "live": [f"{post.channel}/{post.id}" for post in live],
             "never_final": [f"{post.channel}/{post.id}" for post in live if post.live and not post.deleted],
             "refused": sum(each["kind"] == "429" for each in self.log),

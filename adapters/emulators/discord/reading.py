@@ -11,8 +11,15 @@ from dataclasses import dataclass, replace
 
 from adapters.emulators.discord.shapes import Json
 
-#: An escaped backtick opens no code; a fence without an end is no code either.
-CODE = re.compile(r"(\\[`\\])|```[\s\S]+?```|(`+)[\s\S]*?[^`]\2(?!`)")
+#: Discord's code: between three backticks and the next three, or in one line of as many as opened it; a
+#: fence without an end is none, tildes and indentation are none.  A backslash makes a sign a plain one.
+#: After its client's rules, as LyricLy/parse-discord found them.
+ESCAPE = r"\\[^0-9A-Za-z\s]"
+CODE = re.compile(
+    rf"(?P<escaped>{ESCAPE})"
+    r"|```(?:[a-zA-Z0-9_+\-.#]+?\n)?\n*[^\n][\s\S]*?```"
+    r"|(?P<ticks>`+)[\s\S]*?[^`](?P=ticks)(?!`)"
+)
 USER = re.compile(r"<@!?(\d+)>")
 ROLE = re.compile(r"<@&(\d+)>")
 EVERYONE = re.compile(r"@(?:everyone|here)")
@@ -61,7 +68,7 @@ class Mentions:
 
 def plain(content: str) -> str:
     """Return *content* without its code, which mentions and links in it do not survive."""
-    return CODE.sub(lambda found: found[1] or " ", content)
+    return CODE.sub(lambda found: found["escaped"] or " ", content)
 
 
 def mentions(content: str, allowed: Json | None, replied: str = "") -> Mentions:

@@ -1,6 +1,6 @@
-"""What a message may hold, what a reader sees of it, and whom it would ping.
+"""What a message may hold, and what a reader sees of it.
 
-Pure: no clock, no state, no network.
+Pure: no clock, no state, no network.  What it does to the reader is `judge.py`'s.
 """
 
 from __future__ import annotations
@@ -48,9 +48,6 @@ OTHER_BLOCKS = frozenset(
     }
 )
 
-_TOKEN = re.compile(r"<(?:![^<>\n]+|@[UWB][A-Z0-9]+[^<>\n]*|#[CGD][A-Z0-9]+[^<>\n]*)>")
-_BARE = re.compile(r"(?<![\w.])@(?:channel|here|everyone)\b")
-_URL = re.compile(r"https?://[^\s<>|)\"']+")
 _WIRE = re.compile(r"<(?:[@#!][^<>\s]+|(?:https?://|mailto:)[^<>\s][^<>]*)>|&(?:amp|lt|gt);")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -132,22 +129,26 @@ def _escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
+def entities(text: str) -> str:
+    """Return *text* with the three entities decoded that Slack knows."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
 def decoded(text: str) -> str:
     """Return *text* as it is drawn: without entities and invisible word joiners."""
-    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return text.replace("\u2060", "")
+    return entities(text).replace("\u2060", "")
 
 
 def visible(text: str, blocks: Sequence[Block]) -> str:
     """Return what a reader sees as the message's body."""
     markdown = [block["text"] for block in blocks if block["type"] == "markdown"]
-    sections = [part["text"] for block in blocks if block["type"] == "section" for part in _texts(block)]
+    sections = [part["text"] for block in blocks if block["type"] == "section" for part in texts(block)]
     return decoded("\n".join(markdown or sections) or text)
 
 
 def note(blocks: Sequence[Block]) -> str:
     """Return the text of the context blocks: small print below the body."""
-    parts = [part["text"] for block in blocks if block["type"] == "context" for part in _texts(block)]
+    parts = [part["text"] for block in blocks if block["type"] == "context" for part in texts(block)]
     return decoded("\n".join(parts))
 
 
@@ -169,41 +170,7 @@ def is_live(blocks: Sequence[Block]) -> bool:
     return any("Stop" in label for label in labels(blocks))
 
 
-def pings(text: str, blocks: Sequence[Block], *, linked: bool) -> list[str]:
-    """Return what would notify or link somebody, as it is written.
-
-    Args:
-        text: The `text` argument: mrkdwn.
-        blocks: The blocks; `plain_text` never pings, escaped text neither.
-        linked: Whether link_names or parse=full also turns bare names into mentions.
-    """
-    markdown = [block["text"] for block in blocks if block["type"] == "markdown"]
-    mrkdwn = [text, *(part["text"] for block in blocks for part in _texts(block) if part["type"] == "mrkdwn")]
-    tokens = [token for part in [*mrkdwn, *markdown] for token in _TOKEN.findall(part)]
-    # Nobody documents whether a bare @here in a markdown block pings, so it counts.
-    bare = [token for part in [*markdown, *(mrkdwn if linked else [])] for token in _BARE.findall(part)]
-    return [*tokens, *bare, *_rich_pings(blocks)]
-
-
-def _rich_pings(value: Any) -> Iterator[str]:
-    match value:
-        case {"type": "user" | "usergroup" | "broadcast" as kind}:
-            yield f"rich_text {kind}"
-        case dict():
-            yield from _rich_pings([item for item in value.values() if isinstance(item, list)])
-        case list():
-            for item in value:
-                yield from _rich_pings(item)
-
-
-def urls(text: str, blocks: Sequence[Block]) -> list[str]:
-    """Return the addresses that Slack could unfurl."""
-    parts = [text, *(block["text"] for block in blocks if block["type"] == "markdown")]
-    parts += [part["text"] for block in blocks for part in _texts(block)]
-    return list(dict.fromkeys(url for part in parts for url in _URL.findall(part)))
-
-
-def _texts(block: Block) -> Iterable[Block]:
+def texts(block: Block) -> Iterable[Block]:
     """Return the text objects of a section or context *block*."""
     match block:
         case {"type": "section"}:

@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from adapters.emulators.slack import content, shapes
+from adapters.emulators import masks
+from adapters.emulators.slack import content, judge, shapes
 from adapters.emulators.slack.shapes import Json, Message, Person
 
 PEOPLE = (
@@ -47,6 +48,7 @@ class Workspace:
         self.subscriptions = set(SUBSCRIPTIONS)
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
+        self.masks: list[Json] = []
         self._channels: dict[str, dict[str, Message]] = defaultdict(dict)
         self._threads: dict[tuple[str, str], list[Message]] = defaultdict(list)
         self._shared: set[str] = set()
@@ -169,7 +171,7 @@ class Workspace:
             self._send(shapes.callback(event, shared=channel in self._shared))
 
     def judge(self, kept: Message, *, linked: bool, unfurled: bool) -> None:
-        """Remember whom the bot's message would ping, and which links it would unfurl.
+        """Remember whom the bot's message would ping, and which links it would unfurl or has disguised.
 
         Args:
             kept: The message as it is now.
@@ -177,10 +179,11 @@ class Workspace:
             unfurled: Whether its links may unfurl.
         """
         where = {"channel": kept.channel, "ts": kept.ts}
-        found = content.pings(kept.text, kept.blocks, linked=linked)
+        found = judge.pings(kept.text, kept.blocks, linked=linked)
         self.pings += [where | {"token": token} for token in found]
+        self.masks += [where | mask for mask in masks.found(judge.links(kept.text, kept.blocks))]
         if unfurled:
-            self.unfurls += [where | {"url": url} for url in content.urls(kept.text, kept.blocks)]
+            self.unfurls += [where | {"url": url} for url in judge.urls(kept.text, kept.blocks)]
 
     def _log(self, kind: str, kept: Message) -> None:
         kept.was_live |= kept.live
@@ -211,4 +214,8 @@ def view(kept: Message) -> Json:
         "blocks": kept.blocks,
         "controls": content.labels(kept.blocks),
         "reactions": kept.reactions,
+        "files": [
+            {"name": each.name, "size": len(each.data), "text": each.data.decode(errors="replace")}
+            for each in kept.files
+        ],
     }
