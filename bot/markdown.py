@@ -270,7 +270,7 @@ class Writing:
 
     def _fence(self, node: Node) -> str:
         token = node.token
-        return self._dialect.fence(token.content, token.markup, token.info.strip())
+        return self._dialect.fence(token.content, token.markup, clean(token.info).strip())
 
     def _code_block(self, node: Node) -> str:
         return self._dialect.fence(node.token.content, "```", "")
@@ -393,7 +393,7 @@ class Line:
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
-        run, self._run = self._run, ""
+        run, self._run = clean(self._run), ""  # once more: entities are decoded now
         end = 0
         for found in self._dialect.urls(run):
             url = trimmed(found[0])
@@ -415,7 +415,10 @@ class Line:
 
     def _link(self, tokens: Sequence[Token], at: int) -> int:
         """Write the link that begins at *at*; return where it is over."""
-        end = next(i for i in range(at, len(tokens)) if tokens[i].type == "link_close")
+        depth, end = 1, at
+        while depth:
+            end += 1
+            depth += (tokens[end].type == "link_open") - (tokens[end].type == "link_close")
         inner = tokens[at + 1 : end]
         self._point(_said(inner), str(tokens[at].attrs["href"]), inner)
         return end + 1

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.emulators.slack.content import decoded
 from adapters.slack import errands, native, streams
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.native import NativeSurface
