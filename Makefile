@@ -6,11 +6,14 @@ BIN := .venv/bin
 
 setup: .venv/ready
 
-.venv/ready: requirements-dev.lock pyproject.toml
+.venv/ready: requirements-dev.lock pyproject.toml tests/spec.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Rivulet needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@rm -rf .venv/spec
+	$(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --no-deps --no-binary :all: --no-build-isolation -d .venv/spec -r tests/spec.lock
+	$(BIN)/python -m tarfile -e .venv/spec/*.tar.gz .venv/spec
 	@touch $@
 
 demo: setup
@@ -29,6 +32,8 @@ bench-quick: setup
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
 	$(BIN)/python -m tests.bench pacing --json
+	$(BIN)/python -m tests.bench fuzz --cases 50000 --json --assert
+	$(BIN)/python -m tests.bench render --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:

@@ -1,4 +1,4 @@
-"""Run a bench: `python -m tests.bench stop|overhead|pacing|live [--quick] [--json] [--assert] ...`.
+"""Run a bench: `python -m tests.bench stop|overhead|pacing|live|fuzz|render [--quick] [--json] ...`.
 
 Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
 """
@@ -13,12 +13,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import live, overhead, pacing, stop
+from tests.bench import fuzz, live, overhead, pacing, render, stop
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
 
-BENCHES = {"stop": stop, "overhead": overhead, "pacing": pacing, "live": live}
+BENCHES = {
+    "stop": stop,
+    "overhead": overhead,
+    "pacing": pacing,
+    "live": live,
+    "fuzz": fuzz,
+    "render": render,
+}
 
 
 def main() -> int:
@@ -26,7 +33,7 @@ def main() -> int:
     options = _options()
     bench = BENCHES[options.bench]
     began, on = time.monotonic(), machine()
-    measured = asyncio.run(bench.bench(quick=options.quick, seed=options.seed, **_live(options)))
+    measured = asyncio.run(bench.bench(quick=options.quick, seed=options.seed, **_own(options)))
     measured = {"bench": options.bench, "quick": options.quick, "seed": options.seed, **measured}
     measured |= {"took_s": round(time.monotonic() - began, 1), "machine": on}
     figures = judged(options.bench, measured)
@@ -65,6 +72,9 @@ def _options() -> argparse.Namespace:
     scenario.add_argument("--seeds", type=_numbers, default=(), help="of the loads, with commas: 0")
     scenario.add_argument("--only", type=_words, default=(), help=f"of {', '.join(live.SETTINGS)}")
     scenario.add_argument("--delta", type=int, default=DELTA, help="characters of a delta on the wire")
+    texts = parser.add_argument_group("fuzz")
+    texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
+    texts.add_argument("--replay", default="", metavar="SEED.CASE", help="only that case, with all about it")
     return parser.parse_args()
 
 
@@ -76,11 +86,15 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def _live(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments that only `live` takes."""
-    if options.bench != "live":
-        return {}
-    return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
+def _own(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that only one bench takes."""
+    match options.bench:
+        case "live":
+            return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
+        case "fuzz":
+            return {"cases": options.cases, "again": options.replay}
+        case _:
+            return {}
 
 
 def _plain(figure: Figure) -> dict[str, Any]:

@@ -79,6 +79,12 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.*.unshown", "=", 0, ""),
         ("*.*.torn", "=", 0, ""),
     ),
+    "fuzz": (("failures", "=", 0, ""),),
+    "render": (
+        ("*.frame_ms.mean", "<=", 0.5, "ms"),
+        ("*.frame_ms.p99", "<=", 5.0, "ms"),
+        ("*.growth", "<=", 4.0, "x a character of the 40 KB text"),
+    ),
 }
 
 

@@ -1,0 +1,278 @@
+"""Nasty markdown that grows, as pages of both platforms: what must hold for any text holds for these.
+
+A case is one text that grows in chunks as pages of one platform; every other case is of the other one.
+Every case is made of its seed alone ("1.17": case 17 of seed 1), so a failure is one command to see again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+from bot.safe import Links
+
+from bot.pages import Pages, Piece, paginate
+from bot.platform import Limits
+from tests.bench.nasty import chunked, nasty
+from tests.bench.oracles import ALLOWED, SIDES, blank, torn, unfit
+
+LIMITS = "none; pages of 60 to 300 units, one case in ten the platform's own"
+#: Cases without --cases.
+CASES = 50_000
+#: Cases that a process takes at a time.
+BATCH = 250
+#: Failures that are shrunk and shown; the others are counted.
+SHOWN = 10
+#: Seconds that a case may take, and that shrinking one may.
+PATIENCE, SHRINKING = 10, 10.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One text that grows.
+
+    Attributes:
+        side: The platform.
+        size: Units of a page; 0 for the platform's own.
+        linked: Whether some links are allowed.
+        chunks: The text, as it comes.
+    """
+
+    side: str
+    size: int
+    linked: bool
+    chunks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, seed: str) -> Case:
+        """Make the case of *seed*."""
+        rng = random.Random(seed)
+        size = 0 if rng.random() < 0.1 else rng.randint(60, 300)
+        side = sorted(SIDES)[int(seed.rpartition(".")[2] or 0) % len(SIDES)]
+        return cls(side, size, rng.random() < 0.3, chunked(rng, nasty(rng)))
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.chunks)
+
+    @property
+    def limits(self) -> Limits:
+        """The platform's, with pages of this case's size."""
+        limits = SIDES[self.side].limits
+        return replace(limits, size=self.size) if self.size else limits
+
+    @property
+    def links(self) -> Links:
+        """The links that are allowed."""
+        return ALLOWED if self.linked else Links()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that failed, and how: "property: detail"."""
+
+    seed: str
+    wrong: str
+
+    @property
+    def name(self) -> str:
+        """The property that does not hold."""
+        return self.wrong.partition(":")[0]
+
+
+Shown = Sequence[tuple[str, str]]
+
+
+def complaints(case: Case) -> Iterator[str]:
+    """Yield what does not hold for *case*, "property: detail" each."""
+    pages, side, limits = Pages(case.limits, case.links), SIDES[case.side], case.limits
+    text, kept, judged = "", 0, ""
+    for chunk in case.chunks:
+        pages.feed(chunk)
+        text += chunk
+        yield from _kept(pages, text)
+        for piece in [*pages.closed[kept:], pages.last]:
+            if piece.shown != judged:  # a page that grows out of sight was judged a chunk ago
+                yield from unfit(judged := piece.shown, side, limits, linked=case.linked)
+        kept = len(pages.closed)
+    yield from _ended(case, pages, text)
+
+
+def _kept(pages: Pages, text: str) -> Iterator[str]:
+    """Yield a complaint if the slices are not *text*."""
+    if "".join(piece.text for piece in [*pages.closed, pages.last]) != text:
+        yield "join: the pages are not the text"
+
+
+def _ended(case: Case, pages: Pages, text: str) -> Iterator[str]:
+    """Yield what does not hold once *text* is whole."""
+    before = _shown(pages.closed)
+    pages.end()
+    yield from _kept(pages, text)
+    pieces = [*pages.closed, pages.last]
+    if _shown(pieces[: len(before)]) != before:
+        yield "changed: end() changed a closed page"
+    if _shown(pieces) != _shown(paginate(text, case.limits, case.links)):
+        yield "grown: not the pages of the whole text"
+    for piece in pieces:
+        yield from unfit(piece.shown, SIDES[case.side], case.limits, linked=case.linked)
+        if blank(piece.shown) and (piece is not pieces[-1] or not blank(piece.text)):
+            yield f"empty: {piece.shown[:60]!a} of {piece.text[:60]!a}"
+    yield from torn(pieces, text, case.limits)
+
+
+def _shown(pieces: Sequence[Piece]) -> Shown:
+    return [(piece.text, piece.shown) for piece in pieces]
+
+
+def failing(case: Case) -> str:
+    """Return the first thing that does not hold for *case*, also a crash or a hang; ""."""
+    signal.alarm(PATIENCE)
+    try:
+        return next(complaints(case), "")
+    except Exception as error:  # noqa: BLE001  whatever it is, it is what we look for
+        return f"{type(error).__name__}: {error!a}"[:200]
+    finally:
+        signal.alarm(0)
+
+
+def _hangs(_signal: int, _frame: FrameType | None) -> None:
+    raise TimeoutError(f"more than {PATIENCE} s")
+
+
+def _batch(seed: int, start: int, end: int) -> tuple[list[Failure], int]:
+    """Run cases *start* to *end* in this process; return the failures and how many characters there were."""
+    signal.signal(signal.SIGALRM, _hangs)
+    failures, size = [], 0
+    for number in range(start, end):
+        case = Case.of(name := f"{seed}.{number}")
+        size += len(case.text)
+        if wrong := failing(case):
+            failures.append(Failure(name, wrong))
+    return failures, size
+
+
+# Shrinking.
+
+
+def shrunk(case: Case, name: str, patience: float = SHRINKING) -> Case:
+    """Return a case that is as small as is quickly found and fails in the property *name* too."""
+    end = time.monotonic() + patience
+
+    def fails(chunks: Sequence[str]) -> bool:
+        return failing(replace(case, chunks=tuple(chunks))).partition(":")[0] == name
+
+    for chunks in ((case.text,), tuple(case.text)):
+        if fails(chunks):
+            case = replace(case, chunks=chunks)
+            break
+    one = len(case.chunks) == 1
+    parts = list(case.text if one else case.chunks)
+    step = max(1, len(parts) // 2)
+    while step and time.monotonic() < end:
+        parts, smaller = _without(parts, step, lambda kept: fails(["".join(kept)] if one else kept), end)
+        step = min(step, len(parts) // 2) if smaller and step > 1 else step // 2
+    return replace(case, chunks=("".join(parts),) if one else tuple(parts))
+
+
+def _without(parts: list[str], step: int, fails: Any, end: float) -> tuple[list[str], bool]:
+    """Return *parts* without all that *step* of them at a time can be left away, and whether any was."""
+    start, smaller = 0, False
+    while start < len(parts) and time.monotonic() < end:
+        kept = parts[:start] + parts[start + step :]
+        if fails(kept):
+            parts, smaller = kept, True
+        else:
+            start += step
+    return parts, smaller
+
+
+def line(failure: Failure) -> str:
+    """Return the one line that says how to see *failure* again, with a shrunk text."""
+    case = shrunk(Case.of(failure.seed), failure.name)
+    what = f"{case.side}, size {case.limits.size}{', some links allowed' * case.linked}"
+    text = ascii(list(case.chunks) if len(case.chunks) > 1 else case.text)
+    return f"python -m tests.bench fuzz --replay {failure.seed}  # {what}: {failing(case)} <- {text[:400]}"
+
+
+def replay(seed: str) -> str:
+    """Return all about the case of *seed*, for people."""
+    signal.signal(signal.SIGALRM, _hangs)
+    case = Case.of(seed)
+    if not (wrong := failing(case)):
+        return f"case {seed} holds: {case.side}, size {case.limits.size}, {len(case.text)} characters"
+    small = shrunk(case, wrong.partition(":")[0])
+    told = [line(Failure(seed, wrong)), f"text: {case.text!a}", f"whole: {wrong}", f"shrunk: {small.text!a}"]
+    try:
+        pieces = paginate(small.text, small.limits, small.links)
+    except Exception as error:  # noqa: BLE001  that may be the failure
+        return "\n".join([*told, repr(error)])
+    pages = [f"page {number}: {piece.text!a}\n  -> {piece.shown!a}" for number, piece in enumerate(pieces)]
+    return "\n".join([*told, *pages])
+
+
+# The bench.
+
+
+async def bench(*, quick: bool, seed: int, cases: int = 0, again: str = "") -> dict[str, Any]:
+    """Run so many *cases* of *seed* on all cores; *again*: only that one, and say all about it."""
+    if again:
+        print(replay(again))
+        seed, cases = int(again.partition(".")[0]), 1
+    cases = cases or (CASES // 10 if quick else CASES)
+    began = time.monotonic()
+    failures, size = _one(again) if again else _all(seed, cases)
+    took = time.monotonic() - began
+    lines = [line(failure) for failure in _different(failures)] if not again else []
+    print("\n".join(lines))
+    return {
+        "limits": LIMITS,
+        "cases": cases,
+        "failures": len(failures),
+        "seed": seed,
+        "mean_characters": round(size / cases),
+        "cases_per_s": round(cases / took),
+        "by": Counter(failure.name for failure in failures),
+        "failed": lines,
+    }
+
+
+def _one(name: str) -> tuple[list[Failure], int]:
+    seed, _, number = name.partition(".")
+    return _batch(int(seed), int(number), int(number) + 1)
+
+
+def _all(seed: int, cases: int) -> tuple[list[Failure], int]:
+    signal.signal(signal.SIGALRM, _hangs)  # for shrinking, in this process
+    starts = range(0, cases, BATCH)
+    ends = [min(start + BATCH, cases) for start in starts]
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        done = list(pool.map(_batch, [seed] * len(ends), starts, ends))
+    return [failure for failures, _ in done for failure in failures], sum(size for _, size in done)
+
+
+def _different(failures: Sequence[Failure]) -> list[Failure]:
+    """Return the failures to show: every property first, then others."""
+    first = {failure.name: failure for failure in reversed(failures)}.values()
+    return [*first, *(failure for failure in failures if failure not in first)][:SHOWN]
+
+
+def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
+    """Return the table for people."""
+    return [
+        ("what", "figure"),
+        ("cases", str(measured["cases"])),
+        ("characters of a text, on average", str(measured["mean_characters"])),
+        ("cases a second", str(measured["cases_per_s"])),
+        *((f"failures: {name}", str(count)) for name, count in measured["by"].items()),
+    ]

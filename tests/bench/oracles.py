@@ -1,0 +1,154 @@
+"""What must hold for the pages of any text, told without the code that makes them.
+
+Pure.  Written from CommonMark, Unicode and what the platforms' clients do; whom a page would ping and where
+it would lead is asked of the emulators, which know nothing of the bot.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import regex
+from adapters.emulators.masks import masked
+from bot.safe import Links
+from markdown_it import MarkdownIt
+
+from adapters.discord.surface import DiscordSurface
+from adapters.emulators.discord import markup
+from adapters.emulators.slack import judge
+from adapters.emulators.slack.content import Block
+from adapters.slack.surface import SlackSurface
+from bot.pages import Piece
+from bot.platform import Limits
+
+#: The only links that a page may hold, where any.
+HOSTS, URLS = ("ok.example",), ("https://one.example/only",)
+ALLOWED = Links(hosts=HOSTS, urls=URLS)
+
+#: U+1F3F4, up to six tags (a country's and a part's code), the cancel tag (UTS #51).
+FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f")
+#: C0 but tab and newline, DEL, C1; embeddings, overrides and isolates; surrogates; tags.
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+)
+#: Discord's code: an escaped backtick begins none, a block without an end is none.
+CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
+CLUSTER = regex.compile(r"\X")
+COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+@dataclass(frozen=True)
+class Side:
+    """A platform, as its readers see a page.
+
+    Attributes:
+        limits: The adapter's.
+        open: Whether the page ends inside a code block.
+        pings: Whom it would call.
+        links: (label, address) of all that can be followed.
+        images: What would be loaded.
+    """
+
+    name: str
+    limits: Limits
+    open: Callable[[str], bool]
+    pings: Callable[[str], Sequence[str]]
+    links: Callable[[str], Sequence[tuple[str, str]]]
+    images: Callable[[str], Sequence[object]]
+
+
+def _block(shown: str) -> list[Block]:
+    return [{"type": "markdown", "text": shown}]
+
+
+def open_commonmark(shown: str) -> bool:
+    """Return whether a fence of *shown* is closed by nothing but the end of the page."""
+    if "```" not in shown and "~~~" not in shown:
+        return False
+    lines = shown.rstrip().split("\n")
+    fences = [token for token in COMMONMARK.parse(shown) if token.type == "fence"]
+    if not fences or not fences[-1].map:
+        return False
+    begin, end = fences[-1].map
+    mark = fences[-1].markup
+    closer = re.compile(rf"[\s>]*{re.escape(mark)}{re.escape(mark[0])}*\s*")
+    return end >= len(lines) and (begin == len(lines) - 1 or not closer.fullmatch(lines[-1]))
+
+
+def open_discord(shown: str) -> bool:
+    """Return whether a code block of *shown* has no end."""
+    return "```" in CODE.sub("", shown)
+
+
+SIDES: Mapping[str, Side] = {
+    "slack": Side(
+        "slack",
+        SlackSurface.limits,
+        open_commonmark,
+        lambda shown: judge.pings("", _block(shown), linked=False),
+        lambda shown: judge.links("", _block(shown)),
+        lambda shown: judge.images(_block(shown)),
+    ),
+    "discord": Side(
+        "discord",
+        DiscordSurface.limits,
+        open_discord,
+        markup.tokens,
+        markup.links,
+        lambda _: (),  # there is no image markdown; previews are of links
+    ),
+}
+
+
+def allowed(url: str) -> bool:
+    """Return whether *url* may be a link where `ALLOWED` says what may: those hosts and all below them."""
+    if url in URLS:
+        return True
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    host = parts.netloc.lower()
+    known = any(host == each or host.endswith(f".{each}") for each in HOSTS)
+    return parts.scheme in {"http", "https"} and known and not re.search(r"[\\\s@]", url)
+
+
+def unfit(shown: str, side: Side, limits: Limits, *, linked: bool) -> Iterator[str]:
+    """Yield what is wrong with the page *shown*, "property: detail" each."""
+    if (size := max(len(shown), limits.measure(shown))) > limits.size:
+        yield f"size: {size} of {limits.size}"
+    if side.open(shown):
+        yield f"fence: {shown[-60:]!a}"
+    if pings := side.pings(shown):
+        yield f"ping: {pings[:3]!a}"
+    links = side.links(shown)
+    if wrong := [link for link in links if not (linked and allowed(link[1]))]:
+        yield f"link: {wrong[:3]!a}"
+    if wrong := [link for link in links if masked(*link)]:
+        yield f"deceit: {wrong[:3]!a}"
+    if images := side.images(shown):
+        yield f"image: {images[:3]!a}"
+    if found := CONTROL.search(FLAG.sub("", shown) if "\U000e007f" in shown else shown):
+        yield f"control: {found[0]!a}"
+
+
+def blank(text: str) -> bool:
+    """Return whether nothing of *text* can be seen."""
+    return not text.strip() or all(unicodedata.category(each)[0] in "ZC" for each in text)
+
+
+def torn(pieces: Sequence[Piece], text: str, limits: Limits) -> Iterator[str]:
+    """Yield the cuts between *pieces* that go through what people take for one character."""
+    cuts, end = set(), 0
+    for piece in pieces[:-1]:
+        end += len(piece.text)
+        cuts.add(end)
+    cuts -= {0, len(text)}
+    for cluster in CLUSTER.finditer(text) if cuts else ():
+        within = [cut for cut in cuts if cluster.start() < cut < cluster.end()]
+        if within and len(cluster[0]) <= limits.size // 2:
+            yield f"grapheme: {cluster[0]!a} cut at {within[0] - cluster.start()}"
