@@ -54,7 +54,8 @@ class Block:
         self._leaf = 0  # where its innermost block begins
         self._sealed = ""
         self._seal = 0
-        self._rows: tuple[int, str] = (0, "")
+        self._rows = self._whole = (0, "")  # for so many characters
+        self._lines = ""  # what its complete lines are shown as
 
     def add(self, text: str, kind: Kind, *, leaf: bool) -> None:
         """Append *text*; *leaf* if an innermost block begins with it."""
@@ -71,7 +72,13 @@ class Block:
 
     def close(self) -> None:
         """Render it in full: nothing more comes."""
-        self.shown = self._render(self.source(self.raw))
+        self.shown = self.whole()
+
+    def whole(self) -> str:
+        """Return what it is shown as if nothing more comes."""
+        if self._whole[0] != len(self.raw):
+            self._whole = (len(self.raw), self._render(self.source(self.raw)))
+        return self._whole[1]
 
     def until(self, end: int) -> str:
         """Return what its first *end* characters are shown as, with everything closed."""
@@ -86,16 +93,21 @@ class Block:
         """
         raw = self.raw + rest
         if self.kind is Kind.TABLE and not self._literal:
-            return self._table(raw[: raw.rfind("\n") + 1] if hold else raw), 0
+            return self._table(raw[: raw.rfind("\n") + 1]) if hold else self.until(len(raw)), 0
         if hold:
             raw = self._decided(raw, rest)
         if (begin := self._plain()) is not None:
             return self._inline(raw, begin, hold=hold)
-        return self._render(self._finished(raw, mended if hold else closed)), 0
+        shown = self._render(self._finished(raw, mended if hold else closed))
+        if self.kind is Kind.FENCE and not self._literal:
+            return shown, shown.rfind("\n")
+        return shown, len(self._lines) if shown.startswith(self._lines) else 0
 
     def seal(self) -> None:
         """Render once what is complete in itself."""
         if (begin := self._plain()) is None:
+            if self.kind in {Kind.ITEM, Kind.QUOTE} and self.raw.endswith("\n"):
+                self._lines = self.until(len(self.raw))
             return
         source = self._lead + self.raw
         at = max(self._seal, begin)
@@ -106,6 +118,7 @@ class Block:
     def literally(self) -> None:
         """Show it as the characters that it is of: so it can be divided anywhere."""
         self._lead, self._columns, self._literal = "", 0, True
+        self._whole = (0, "")
 
     def split(self, room: int, size: int, measure: Callable[[str], int]) -> tuple[str, Block] | None:
         """Divide it so that the first part takes at most *room* of a page's *size*; None if that cannot be."""
@@ -177,7 +190,8 @@ class Block:
     def _render(self, source: str) -> str:
         if self._literal:
             return self._dialect.plain(source)
-        if self._goes_on and self.kind is Kind.FENCE and not source[len(self._lead) :].strip(" \t\n`~>"):
+        lead = self._lead.strip("> ")
+        if lead[:3] in {"```", "~~~"} and not source[len(self._lead) :].strip(" \t\n`~>"):
             return ""  # nothing but the end of a block of code that was shown
         return self._dialect.render(source, self._known)
 
@@ -201,6 +215,8 @@ class Block:
 
     def _decided(self, raw: str, rest: str) -> str:
         """Return *raw* without what may still become something else."""
+        if self.kind is Kind.FENCE and "\n" not in raw:
+            return ""
         if self.kind is Kind.FENCE:
             return raw[: len(raw) - len(rest)] if rest and not rest.strip(" \t`~") else raw
         begin = raw.rfind("\n") + 1

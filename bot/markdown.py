@@ -29,17 +29,21 @@ _MATH = re.compile(
 )
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 #: Marks between spaces, which mark nothing.
-_IDLE = re.compile(r"(?<!\S)(?:\\[*_])+(?!\S)")
+_IDLE = re.compile(r"(?<=\S )\\([*_])(?= )")
+_ORDINAL = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 #: What makes a line a heading, a quote, a list or small print.
-_START = re.compile(r"^(?:#{1,6}(?=\s|$)|-#(?=\s)|>|[-+*](?=\s|$)|[=-](?=[=\-\s]*$)|~(?=~~))", re.MULTILINE)
+_START = re.compile(r"^(?:#{1,6}(?=\s|$)|-#(?=\s)|>|[-+*](?=\s|$)|=(?==*\s*$)|[-:|](?=[-:| \t]*$)|~(?=~~))")
 _TASK = re.compile(r"\[([ xX])\](?=\s)")
 
 
 def _math(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  markdown-it's form
     if state.src[state.pos] not in "$\\" or not (found := _MATH.match(state.src, state.pos)):
         return False
+    content = next(group for group in found.groups() if group)
+    if not re.search(r"\w", content):
+        return False
     if not silent:
-        state.push("math", "", 0).content = next(group for group in found.groups() if group)
+        state.push("math", "", 0).content = content
     state.pos = found.end()
     return True
 
@@ -114,7 +118,7 @@ class Dialect:
     """CommonMark with tables and strikethrough, written so that nothing pings and no stranger is linked."""
 
     #: Characters that could be taken for emphasis or code; an underscore within a word is none.
-    marks = re.compile(r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\\(?![A-Za-z0-9\s])")
+    marks = re.compile(r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\](?=[(\[:])|\\(?![A-Za-z0-9\s])|\\\Z")
 
     def render(self, source: str, known: Known | None = None) -> str:
         """Return *source*, which is one block or several, as the platform is to be sent it."""
@@ -139,10 +143,10 @@ class Dialect:
     def literal(self, text: str, *, fresh: bool = True) -> str:
         """Return *text* so that all its characters are shown; *fresh* where it begins a line."""
         text = self.marks.sub(r"\\\g<0>", text)
-        text = _IDLE.sub(lambda found: found[0].replace("\\", ""), text)
+        text = _IDLE.sub(r"\1", text)
         lines = text.split("\n")
         first = 0 if fresh else 1
-        lines[first:] = [_START.sub(r"\\\g<0>", line) for line in lines[first:]]
+        lines[first:] = [_ORDINAL.sub(r"\1\\\2", _START.sub(r"\\\g<0>", line)) for line in lines[first:]]
         return self.entities(disarm("\n".join(lines)))
 
     def entities(self, text: str) -> str:
@@ -169,6 +173,7 @@ class Dialect:
 
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
+        text = re.sub(r"(?:(?<= )|^)#+$", r"\\\g<0>", text)  # else it would count as the heading's end
         return f"{'#' * level} {text}".rstrip()
 
     def emphasis(self, markup: str) -> str:
@@ -265,7 +270,7 @@ class Writing:
 
     def _fence(self, node: Node) -> str:
         token = node.token
-        return self._dialect.fence(token.content, token.markup, token.info.strip())
+        return self._dialect.fence(token.content, token.markup, clean(token.info).strip())
 
     def _code_block(self, node: Node) -> str:
         return self._dialect.fence(node.token.content, "```", "")
@@ -388,7 +393,7 @@ class Line:
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
-        run, self._run = self._run, ""
+        run, self._run = clean(self._run), ""  # once more: entities are decoded now
         end = 0
         for found in self._dialect.urls(run):
             url = trimmed(found[0])
@@ -410,7 +415,10 @@ class Line:
 
     def _link(self, tokens: Sequence[Token], at: int) -> int:
         """Write the link that begins at *at*; return where it is over."""
-        end = next(i for i in range(at, len(tokens)) if tokens[i].type == "link_close")
+        depth, end = 1, at
+        while depth:
+            end += 1
+            depth += (tokens[end].type == "link_open") - (tokens[end].type == "link_close")
         inner = tokens[at + 1 : end]
         self._point(_said(inner), str(tokens[at].attrs["href"]), inner)
         return end + 1

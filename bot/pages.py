@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import regex
+
 from bot.block import Block
 from bot.blocks import Kind, Scanner
 from bot.markdown import Known
@@ -22,6 +24,8 @@ from bot.safe import Links
 #: Characters of a line after which it is looked at although it goes on; of a table's row, many more.
 STEP = 128
 ROW = 8192
+#: A character that can be seen.
+_SEEN = regex.compile(r"[^\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,11 @@ class Pages:
             full = self._cut[-1]
             return replace(full, text="".join(self._beyond))
         if self._ended:
-            return Piece(text, self._joined(self._blocks))
+            return Piece(text, _seen(self._joined(self._blocks)))
         shown, settled = self._live(self._rest)
         if self._measure(shown) > self._limits.size:
             shown, settled = self._live("")
-        return Piece(text, shown, settled)
+        return Piece(text, _seen(shown), settled)
 
     def feed(self, text: str) -> None:
         """Append *text*."""
@@ -221,7 +225,7 @@ class Pages:
             return ended, begun, rest
         if begun is not None:
             shown = Block(self._limits.dialect, self._known, begun.kind, begun.gap)
-            shown.shown = begun.live(hold=False)[0]
+            shown.shown = begun.whole()
             shown.raw = begun.raw
             ended = [*ended, shown]
         known = self._references.known(self._known)
@@ -231,6 +235,7 @@ class Pages:
         return ended, fresh, ""
 
     def _joined(self, blocks: Sequence[Block]) -> str:
+        """Return what *blocks* show together."""
         shown = ""
         for block in blocks:
             if block.shown:
@@ -244,11 +249,11 @@ class Pages:
         taken = self._measure(head)
         shown = last.until(len(last.raw))
         alone = self._measure(shown)
-        if head.strip() and (taken >= self._limits.size // 3 or alone <= self._limits.size // 4):
+        if _seen(head) and (taken >= self._limits.size // 3 or alone <= self._limits.size // 4):
             return self._cut_before(before, last)
         room = self._limits.size - (taken + self._measure(last.gap) if head else 0)
         parts = last.split(room, self._limits.size, self._measure)
-        if parts is None and head.strip():
+        if parts is None and _seen(head):
             return self._cut_before(before, last)
         if parts is None:
             last.literally()
@@ -278,6 +283,11 @@ class Pages:
             self._beyond = ["".join(block.raw for block in self._blocks)]
             self._blocks = []
             self._open = False
+
+
+def _seen(shown: str) -> str:
+    """Return *shown*, or "" if it has nothing that anybody sees."""
+    return shown if _SEEN.search(shown) else ""
 
 
 def paginate(text: str, limits: Limits, links: Links | None = None) -> list[Piece]:

@@ -149,7 +149,11 @@ class Surface(ABC):
 
     @abstractmethod
     async def edit(self, message: str, page: Page) -> Receipt:
-        """Make *message* look like *page*, which is always the full page.  Raises as `post`."""
+        """Make *message* look like *page*, which is always the full page.  Raises as `post`.
+
+        A page with files is the last of its message.  However often it is posted or edited, each of its files
+        is there once in the end; where `limits.attach` is 0, no page has any.
+        """
 
     def escape(self) -> Sequence[Bucket]:
         """Return the buckets that `replace` spends, none of them for edits; () where it is not possible."""

@@ -31,7 +31,8 @@ PATIENCE = 20.0
 
 #: How a platform may fail a call: a 429, a message that is gone, a 500, a connection that is cut.
 Trouble = Literal["slow", "gone", "ill", "cut"]
-Call = Literal["post", "edit"]
+#: "attach" is the call that makes files visible to readers.
+Call = Literal["post", "edit", "attach"]
 
 Found = TypeVar("Found")
 
@@ -271,6 +272,10 @@ class World(ABC):
     @abstractmethod
     async def answers(self, question: str) -> list[Seen]:
         """Return the answers of *question* that are not deleted, oldest first."""
+
+    @abstractmethod
+    async def attached(self, question: str) -> list[dict[str, Any]]:
+        """Return the {name, size, text} of every file attached to the answers of *question*."""
 
     @abstractmethod
     async def react(self, message: str, emoji: str = "", who: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import pathlib
@@ -380,6 +381,50 @@ async def test_files_can_be_sent_both_ways(world: Discord, connect: Connect) -> 
     assert (await sent.attachments[0].read()).startswith(b'"""')
     await world.say(CHANNEL, ALICE, "<@999> read", files={"note.txt": "aGVsbG8="})
     assert [each.attachments[0].filename async for each in text_channel(bot).history(limit=1)] == ["note.txt"]
+
+
+async def test_an_edit_names_the_files_that_stay(world: Discord, connect: Connect) -> None:
+    """discord.py's own edit: old attachments by their ids, new ones by number; without the array all stay."""
+    bot = await connect()
+    sent = await text_channel(bot).send(files=[note("a.txt", b"one"), note("b.txt", b"two")])
+    sent = await sent.edit(content="text")
+    assert [each["name"] for each in await files_of(world, sent)] == ["a.txt", "b.txt"]
+    sent = await sent.edit(attachments=[sent.attachments[1], note("c.txt", b"three")])
+    assert await files_of(world, sent) == [
+        {"name": "b.txt", "size": 3, "text": "two"},
+        {"name": "c.txt", "size": 5, "text": "three"},
+    ]
+    sent = await sent.edit(attachments=[])
+    assert await files_of(world, sent) == []
+
+
+async def test_files_are_refused_as_documented(world: Discord, connect: Connect) -> None:
+    """10 MiB a file, ten files, no number without its file, and no message without anything."""
+    bot = await connect()
+    await text_channel(bot).send(file=note("full.bin", bytes(10 * 2**20)))
+    with pytest.raises(discord.HTTPException) as refused:
+        await text_channel(bot).send(file=note("over.bin", bytes(10 * 2**20 + 1)))
+    assert (refused.value.status, refused.value.code) == (413, 40005)
+    sent = await text_channel(bot).send("text", files=[note(f"{n}.txt", b"") for n in range(10)])
+    with pytest.raises(discord.HTTPException) as refused:
+        await sent.add_files(note("more.txt", b""))
+    assert refused.value.code == 30015
+    path = f"channels/{CHANNEL}/messages"
+    status, body, _ = await bot_rest(bot)("POST", path, {"content": "x", "attachments": [{"id": 0}]})
+    assert (status, body["code"]) == (400, 50035)
+    alone = await text_channel(bot).send(file=note("a.txt", b"one"))
+    with pytest.raises(discord.HTTPException) as refused:
+        await alone.edit(attachments=[])
+    assert refused.value.code == 50006
+
+
+def note(name: str, data: bytes) -> discord.File:
+    return discord.File(io.BytesIO(data), name)
+
+
+async def files_of(world: Discord, message: discord.Message) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await world.message(CHANNEL, str(message.id)))["files"]
+    return found
 
 
 def bot_rest(bot: Bot) -> Rest:

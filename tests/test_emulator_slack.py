@@ -748,3 +748,77 @@ async def test_every_method_has_a_budget_of_its_own(
     assert await error_of(web.chat_update(channel="DU2", ts="1", text="x")) == (
         "ratelimited" if method == "chat.update" else "message_not_found"
     )
+
+
+# Files.
+
+
+async def test_the_sdk_uploads_files_into_a_thread(slack: Slack, web: AsyncWebClient) -> None:
+    """files_upload_v2: a ticket each, the bytes, one share, which is a message of the bot in the thread."""
+    root = await slack.say("C1", "U1", "files?")
+    uploads: list[Json] = [
+        {"filename": "a.txt", "content": "one", "title": "A"},
+        {"filename": "b.bin", "file": b"\x00two"},
+    ]
+    answer = await web.files_upload_v2(
+        file_uploads=uploads, channel="C1", thread_ts=root, initial_comment="here <!here>"
+    )
+    assert [set(each) for each in answer["files"]] == [{"id", "title"}] * 2
+    _, shared = await slack.thread("C1", root)
+    assert (shared["user"], shared["text"], shared["thread_ts"]) == ("UBOT", "here <!here>", root)
+    assert shared["files"] == [
+        {"name": "a.txt", "size": 3, "text": "one"},
+        {"name": "b.bin", "size": 4, "text": "\x00two"},
+    ]
+    [_, told] = (await web.conversations_replies(channel="C1", ts=root))["messages"]
+    assert (told["subtype"], [each["id"] for each in told["files"]]) == (
+        "file_share",
+        [each["id"] for each in answer["files"]],
+    )
+    assert [ping["token"] for ping in (await slack.verdict())["pings"]] == ["<!here>"]
+
+
+async def test_an_upload_is_a_form_as_well(slack: Slack, web: AsyncWebClient, session) -> None:
+    """Bytes come raw or as multipart; what is not as long as announced is refused."""
+    ticket = await web.files_getUploadURLExternal(filename="a.txt", length=3)
+    for data, status in ((b"four", 400), ({"filename": b"one"}, 200), (b"one", 400)):
+        form = aiohttp.FormData(default_to_multipart=True)
+        if isinstance(data, dict):
+            form.add_field("filename", data["filename"], filename="a.txt")
+        async with session.post(
+            ticket["upload_url"], data=form if isinstance(data, dict) else data
+        ) as answer:
+            assert answer.status == status
+    await web.files_completeUploadExternal(files=[{"id": ticket["file_id"]}], channel_id="C1")
+    [shared] = await slack.channel_messages("C1")
+    assert shared["files"] == [{"name": "a.txt", "size": 3, "text": "one"}]
+
+
+async def test_uploads_are_refused_as_documented(slack: Slack, web: AsyncWebClient, session) -> None:
+    """A share needs an upload, is made once, and both methods need their scope."""
+    assert (
+        await error_of(web.api_call("files.getUploadURLExternal", params={"length": 1})) == "missing_argument"
+    )
+    assert await error_of(web.files_getUploadURLExternal(filename="a", length=0)) == "invalid_arguments"
+    assert await error_of(web.api_call("files.completeUploadExternal")) == "missing_argument"
+    ticket = await web.files_getUploadURLExternal(filename="a", length=1)
+    files = [{"id": ticket["file_id"], "title": "a"}]
+    assert await error_of(web.files_completeUploadExternal(files=files, channel_id="C1")) == "file_not_found"
+    async with session.post(ticket["upload_url"], data=b"a") as answer:
+        assert answer.status == 200
+    assert (
+        await error_of(web.files_completeUploadExternal(files=files, channel_id="x")) == "channel_not_found"
+    )
+    await web.files_completeUploadExternal(files=files, channel_id="C1")
+    assert await error_of(web.files_completeUploadExternal(files=files, channel_id="C1")) == "file_not_found"
+    assert len(await slack.channel_messages("C1")) == 1
+    await slack.scopes("chat:write")
+    assert await error_of(web.files_getUploadURLExternal(filename="a", length=1)) == "missing_scope"
+    assert await error_of(web.files_completeUploadExternal(files=files)) == "missing_scope"
+
+
+async def test_uploads_are_limited_as_tier_4(slack: Slack, web: AsyncWebClient) -> None:
+    """100 a minute; the next gets a 429."""
+    for _ in range(100):
+        await web.files_getUploadURLExternal(filename="a", length=1)
+    assert await error_of(web.files_getUploadURLExternal(filename="a", length=1)) == "ratelimited"

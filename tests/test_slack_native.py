@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.emulators.slack.content import decoded
 from adapters.slack import errands, native, streams
-from adapters.slack.text import harmless, settled, weight
+from adapters.slack.dialect import SlackDialect
+from adapters.slack.native import NativeSurface
+from adapters.slack.text import joint, weight
 from bot.events import Event, Page, Text
-from bot.pages import Piece, _marker, _open_fence
+from bot.pages import Pages, paginate
+from bot.platform import Limits
 from bot.platform import Op, Platform
 from tests.contract import HOLD, Seen, at, until
 from tests.worlds import SlackWorld
@@ -96,26 +100,21 @@ async def begun(world: SlackWorld, *steps: str | int, show: str = "Because") -> 
 @given(NOISY)
 def test_what_is_settled_stays_whatever_follows(tokens):
     """A growing page, with the fence it closes while live, is never taken back."""
-    text = sent = ""
+    pages, sent = Pages(Limits(100_000, weight, SlackDialect())), ""
     for token in tokens:
-        text += token
-        live = Piece(text, "", _marker(_open_fence(text, ""))).shown
-        assert harmless(live).startswith(sent)
-        sent = max(sent, harmless(settled(live)), key=len)
-    assert harmless(Piece(text, "", _marker(_open_fence(text, ""))).shown).startswith(sent)
+        pages.feed(token)
+        assert pages.last.shown.startswith(sent)
+        sent = max(sent, pages.last.shown[: joint(pages.last.shown, pages.last.settled)], key=len)
+    pages.end()
+    assert pages.last.shown.startswith(sent)
 
 
-@given(NOISY)
-def test_a_settled_text_is_cut_within_a_word(tokens):
+@given(NOISY, st.integers(0, 500))
+def test_a_stream_is_cut_within_a_word(tokens, end):
     text = "".join(tokens).rstrip()
-    kept = settled(text)
-    assert text.startswith(kept)
-    assert not kept or not (kept[-1].isspace() or text[len(kept)].isspace())
-
-
-@given(st.text() | NOISY.map("".join))
-def test_a_weight_is_never_less_than_what_is_sent(text):
-    assert weight(text) >= len(harmless(text).encode(errors="surrogatepass"))
+    at = joint(text, end)
+    assert at <= end
+    assert not at or not (text[at - 1].isspace() or text[at].isspace())
 
 
 # As it goes well.
@@ -125,8 +124,8 @@ def test_a_weight_is_never_less_than_what_is_sent(text):
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_a_direct_message_streams_and_shows_the_text(world, text, size):
     question = await dm(world, *parts(text, size))
-    shown = Piece(text, "", _marker(_open_fence(text, ""))).shown
-    await whole(world, question, shown)
+    [piece] = paginate(text, NativeSurface.limits)
+    await whole(world, question, decoded(piece.shown))
 
 
 async def test_a_stream_is_started_fed_and_stopped_without_an_edit_or_a_post(world):
@@ -158,7 +157,7 @@ async def test_long_answers_fill_pages_and_lose_nothing(world):
     pages = await world.answers(question)
     assert len(pages) > 2
     assert "\n\n".join(each.text for each in pages) == LONG
-    assert all(len(harmless(each.text).encode()) <= native.PAGE for each in pages)
+    assert all(len(each.text.encode()) <= native.PAGE for each in pages)
 
 
 async def test_channels_are_edited_so_that_all_readers_see_it_live(world):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import adapters
 from adapters.emulators.discord import Discord as DiscordEmulator
 from adapters.emulators.slack import Slack as SlackEmulator
 from bot.platform import Platform
 from tests.contract import Call, Seen, Trouble, World, at, until
+
+METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
+ROUTES = {"post": "POST messages", "edit": "PATCH messages", "attach": "P* messages"}
 
 
 class SlackWorld(World):
@@ -75,12 +79,20 @@ class SlackWorld(World):
             await self.emulator.say(f"D{stranger}", stranger, text)
 
     async def answers(self, question: str) -> list[Seen]:
+        ours = [each for each in await self._ours(question) if each["text"] or not each["files"]]
+        channel, _ = at(question)
+        return [Seen.of(each, f"{channel}/{each['ts']}", f"{channel}/{each['thread_ts']}") for each in ours]
+
+    async def attached(self, question: str) -> list[dict[str, Any]]:
+        return [file for each in await self._ours(question) for file in each["files"]]
+
+    async def _ours(self, question: str) -> list[dict[str, Any]]:
+        """Return all messages of the bot in the thread of *question*, after it."""
         channel, ts = at(question)
         root = (await self.emulator.message(channel, ts))["thread_ts"] or ts
         told = await self.emulator.thread(channel, root)
         later = [each for each in told if float(each["ts"]) > float(ts) and not each["deleted"]]
-        ours = [each for each in later if each["user"] == "UBOT"]
-        return [Seen.of(each, f"{channel}/{each['ts']}", f"{channel}/{each['thread_ts']}") for each in ours]
+        return [each for each in later if each["user"] == "UBOT"]
 
     async def react(self, message: str, emoji: str = "", who: str = "") -> None:
         await self.emulator.react(*at(message), who or self.ann, emoji or self.stops[0])
@@ -105,12 +117,12 @@ class SlackWorld(World):
         await self.emulator.drop()
 
     async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
-        method = {"post": "chat.postMessage", "edit": "chat.update"}[call]
+        method = METHODS[call]
         match how:
             case "slow":
                 await self.emulator.fault(method, status=429, headers={"Retry-After": "1"})
             case "gone":
-                error = {"post": "channel_not_found", "edit": "message_not_found"}[call]
+                error = "message_not_found" if call == "edit" else "channel_not_found"
                 await self.emulator.fault(method, error=error)
             case "ill":
                 await self.emulator.fault(method, status=500, body="<html>oh", apply=lands)
@@ -118,13 +130,13 @@ class SlackWorld(World):
                 await self.emulator.fault(method, drop=True, apply=lands)
 
     async def slow(self, call: Call, seconds: float) -> None:
-        await self.emulator.latency({"post": "chat.postMessage", "edit": "chat.update"}[call], seconds)
+        await self.emulator.latency(METHODS[call], seconds)
 
     async def hide_history(self) -> None:
         await self.emulator.fault("conversations.replies", error="missing_scope")
 
     async def calls(self, call: Call) -> list[float]:
-        method = {"post": "chat.postMessage", "edit": "chat.update"}[call]
+        method = METHODS[call]
         return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["method"] == method]
 
     async def settled(self) -> None:
@@ -212,6 +224,10 @@ class DiscordWorld(World):
         channel, asked = at(question)
         return [*await self._chain(channel, asked), *await self._chain(asked, "")]
 
+    async def attached(self, question: str) -> list[dict[str, Any]]:
+        shown = [await self.emulator.message(*at(each.id)) for each in await self.answers(question)]
+        return [file for each in shown for file in each["files"]]
+
     async def _chain(self, channel: str, last: str) -> list[Seen]:
         """Return the answers in *channel* that reply to the message *last*, and to each other."""
         found = []
@@ -246,14 +262,13 @@ class DiscordWorld(World):
         await self.emulator.drop()
 
     async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
-        route = {"post": "POST messages", "edit": "PATCH messages"}[call]
+        route = ROUTES[call]
         match how:
             case "slow":
                 body = {"message": "slow down", "retry_after": 0.5, "global": False}
                 await self.emulator.fault(route, status=429, body=body)
             case "gone":
-                code = {"post": 50013, "edit": 10008}[call]
-                status = {"post": 403, "edit": 404}[call]
+                status, code = (403, 50013) if call == "post" else (404, 10008)
                 await self.emulator.fault(route, status=status, body={"message": "gone", "code": code})
             case "ill":
                 await self.emulator.fault(route, status=500, body="<html>oh", apply=lands)
@@ -261,14 +276,14 @@ class DiscordWorld(World):
                 await self.emulator.fault(route, drop=True, apply=lands)
 
     async def slow(self, call: Call, seconds: float) -> None:
-        await self.emulator.latency({"post": "POST messages", "edit": "PATCH messages"}[call], seconds)
+        await self.emulator.latency(ROUTES[call], seconds)
 
     async def hide_history(self) -> None:
         body = {"message": "Missing Access", "code": 50001}
         await self.emulator.fault("GET message*", times=9, status=403, body=body)
 
     async def calls(self, call: Call) -> list[float]:
-        route = {"post": "POST messages", "edit": "PATCH messages"}[call]
+        route = ROUTES[call]
         return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["route"] == route]
 
     async def settled(self) -> None:

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 #: 2,000 code points, create and edit, less the room for a note.
 CONTENT = 2000
+#: Bytes of a file: 10 MiB for everybody (reference.mdx, uploading files); boosted servers allow more.
+ATTACH = 10 * 2**20
 NOTE = 150
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
@@ -81,7 +83,7 @@ class DiscordSurface(Surface):
         fork: Opens a thread for the answer.
     """
 
-    limits = Limits(CONTENT - NOTE, len, DIALECT)
+    limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
 
     def __init__(
         self,
@@ -114,7 +116,8 @@ class DiscordSurface(Surface):
         bucket = self.buckets(Op.POST)[0].key
         again = nonce == self._doubtful
         try:
-            answer, states = await self._rest.call("POST", f"channels/{self._channel}/messages", bucket, body)
+            path = f"channels/{self._channel}/messages"
+            answer, states = await self._rest.call("POST", path, bucket, body, page.files)
         except OSError:
             self._doubtful = nonce
             raise
@@ -125,10 +128,10 @@ class DiscordSurface(Surface):
         return await self.edit(receipt.message, page) if again else receipt
 
     async def edit(self, message: str, page: Page) -> Receipt:
-        """See `Surface.edit`."""
+        """See `Surface.edit`; without files the call does not speak of any, so those that are there stay."""
         _, channel, id_ = message.split("/")
-        bucket = self.buckets(Op.EDIT)[0].key
-        _, states = await self._rest.call("PATCH", f"channels/{channel}/messages/{id_}", bucket, draw(page))
+        bucket, path = self.buckets(Op.EDIT)[0].key, f"channels/{channel}/messages/{id_}"
+        _, states = await self._rest.call("PATCH", path, bucket, draw(page), page.files)
         return Receipt(message, states)
 
     async def status(self, on: bool) -> None:

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import aiohttp
@@ -24,11 +25,13 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands
+from adapters.slack.errors import translated
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.people import People
 from adapters.slack.streams import Streams
-from adapters.slack.surface import SlackSurface, translated
+from adapters.slack.surface import SlackSurface
 from adapters.slack.text import Json, words
+from adapters.slack.uploads import ATTACH, SCOPE
 from bot.config import SOURCES, Names, split
 from bot.platform import (
     Actor,
@@ -73,6 +76,7 @@ SCOPES = {
     "reactions:read": "to be stopped with an emoji",
     "reactions:write": "to mark a question that waits",
     "users:read": "to tell members from guests and strangers",
+    SCOPE: "to attach what is too long for a message",
 }
 
 
@@ -144,6 +148,7 @@ class Slack(Platform):
         self._web = AsyncWebClient()
         self._team = ""
         self._user = ""
+        self._attach = 0
         self._people = People(self._web)
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
@@ -210,7 +215,9 @@ class Slack(Platform):
                 f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
             ) from None
         self._team, self._user = answer["team_id"], answer["user_id"]
-        return {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
+        scopes = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
+        self._attach = ATTACH if SCOPE in scopes else 0
+        return scopes
 
     async def _connect(self, handler: AsyncSocketModeHandler) -> None:
         # The SDK would try for ever to get an address with a wrong token, and to use it once it is spent.
@@ -274,7 +281,7 @@ class Slack(Platform):
             return await self._press(core, body)
         event = body.get("event", {})
         match event:
-            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if _is_question(event):
+            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self._asks(event):
                 await self._ask(core, event, body["team_id"])
             case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
                 # What remains of a deleted question in whose thread somebody has written.
@@ -346,22 +353,24 @@ class Slack(Platform):
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
         where = (self._web, self._team, channel, thread, question, self._people.name, self._user)
         kind = self._settings.streaming
+        surface = SlackSurface(*where, self._errands)
         if kind == "native" or (kind == "auto" and channel.startswith("D")):
-            return NativeSurface(*where, self._errands, streams=self._streams, reader=reader)
-        return SlackSurface(*where, self._errands)
+            surface = NativeSurface(*where, self._errands, streams=self._streams, reader=reader)
+        surface.limits = replace(surface.limits, attach=self._attach)
+        return surface
 
     def _key(self, channel: str, ts: str) -> str:
         return f"slack/{self._team}/{channel}/{ts}"
 
+    def _asks(self, event: Json) -> bool:
+        """Whether a person wrote *event*: no bot, no edit, no joining of a channel, and no file of ours."""
+        plain_kinds = {None, "file_share", "thread_broadcast"}
+        person = "bot_id" not in event and event.get("user") not in {None, "", self._user}
+        return person and event.get("subtype") in plain_kinds
+
     def _words(self, message: Json) -> str:
         """Return what was asked, without our own mention."""
         return words(message.get("text", ""), self._user)
-
-
-def _is_question(event: Json) -> bool:
-    """Whether a person wrote *event*: no bot, no edit, no joining of a channel."""
-    plain_kinds = {None, "file_share", "thread_broadcast"}
-    return "bot_id" not in event and bool(event.get("user")) and event.get("subtype") in plain_kinds
 
 
 def _app_token(why: object) -> str:

@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 MINUTE = 62.0
 #: Slack Tier 3, chat.delete: 50+ a minute; two are kept back.
 DELETES = 48
+#: Slack Tier 4, the two methods of an upload: 100+ a minute each; counted together.
+UPLOADS = 90
 #: Seconds that a write waits for an errand that is usually done at once, before that goes on alone.
 WITH = 2.0
 #: Seconds that errands have left when the bot goes down.
@@ -56,10 +58,12 @@ class Errands:
 
     Attributes:
         deletes: What chat.delete allows.
+        uploads: What the methods that upload files allow.
     """
 
     def __init__(self) -> None:
         self.deletes = Tally(DELETES)
+        self.uploads = Tally(UPLOADS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from adapters.slack.errors import GONE, translated
 from adapters.slack.streams import OFF, Stream, Streams
-from adapters.slack.surface import GONE, SlackSurface, translated
+from adapters.slack.surface import SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
 from bot.events import Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown
@@ -166,7 +167,7 @@ class NativeSurface(SlackSurface):
             )
         later = (each for each in answer["messages"] if float(each["ts"]) > float(self._question))
         mine = (each for each in later if each.get("user") == self._me)
-        new = (each["ts"] for each in mine if not each.get("metadata"))
+        new = (each["ts"] for each in mine if not (each.get("metadata") or each.get("files")))
         return next((str(ts) for ts in new if ts not in self._streams.known), "")
 
     async def edit(self, message: str, page: Page) -> Receipt:
@@ -178,7 +179,7 @@ class NativeSurface(SlackSurface):
             await stream.close()
             return await super().edit(message, page)
         await self._grow(stream, message, page)
-        return Receipt(message)
+        return await self._filed(Receipt(message), page)
 
     async def _grow(self, stream: Stream, message: str, page: Page) -> None:
         """Append what *page* shows and the stream does not."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.surface import translated
+from adapters.slack.errors import translated
 from adapters.slack.text import Json
 from bot.platform import Actor, Gone, SlowDown
 

@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands, Tally
-from adapters.slack.surface import translated
+from adapters.slack.errors import translated
 from adapters.slack.text import small_print
 from bot.events import Page
 from bot.platform import Gone, SlowDown

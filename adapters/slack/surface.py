@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands
+from adapters.slack.errors import translated
 from adapters.slack.text import DIALECT, Json, blocks, preview, said, words
+from adapters.slack.uploads import Uploads
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
 
@@ -29,71 +27,12 @@ POSTS = (0.8, 8)
 DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
-#: What a 429 without a usable Retry-After is taken for (Slack's own example), and the longest that is obeyed.
-RETRY_AFTER = 30.0
-LONGEST_RETRY = 300.0
-
-#: Answers to a call that no second try will change.
-GONE = frozenset(
-    {
-        *(
-            "message_not_found",
-            "cant_update_message",
-            "edit_window_closed",
-            "thread_not_found",
-            "is_inactive",
-        ),
-        *("channel_not_found", "not_in_channel", "is_archived", "restricted_action", "no_permission"),
-        *("missing_scope", "account_inactive", "invalid_auth", "not_authed", "token_revoked"),
-        "token_expired",
-    }
-)
-#: Answers that say that Slack is not well.
-ILL = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
-
 #: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
 LONGEST_THREAD = 5
 DM_THREADS = 3
 
 #: Returns a person's display name.
 Names = Callable[[str], Awaitable[str]]
-
-
-@contextmanager
-def translated(bucket: str = "") -> Iterator[None]:
-    """Turn the SDK's errors into those of the seam; *bucket* is the key that a 429 is about."""
-    try:
-        yield
-    except SlackApiError as error:
-        status, code = _answer(error)
-        if status == 429 or code == "ratelimited":
-            raise SlowDown(retry_after(error.response.headers), bucket) from error
-        if code in GONE:
-            raise Gone(code) from error
-        if status >= 500 or code in ILL or not code:
-            raise ConnectionError(f"Slack answered {status} {code}") from error
-        raise
-    except TimeoutError:
-        raise
-    except aiohttp.ClientError as error:
-        raise ConnectionError(f"Slack was not reached: {type(error).__name__}") from error
-
-
-def _answer(error: SlackApiError) -> tuple[int, str]:
-    """Return the status and Slack's own word for *error*, "" if the answer was none of Slack's."""
-    response: Any = error.response
-    if isinstance(response, aiohttp.ClientResponse):  # the SDK hands over what it could not parse
-        return response.status, ""
-    return response.status_code, str(response.get("error") or "")
-
-
-def retry_after(headers: Any) -> float:
-    """Return the seconds that a 429 asks for, whatever it says."""
-    try:
-        seconds = float({key.lower(): value for key, value in headers.items()}["retry-after"])
-    except (KeyError, ValueError):
-        return RETRY_AFTER
-    return min(max(seconds, 1.0), LONGEST_RETRY) if math.isfinite(seconds) else RETRY_AFTER
 
 
 class SlackSurface(Surface):
@@ -132,7 +71,9 @@ class SlackSurface(Surface):
         self._me = me
         self._errands = errands
         self._doubtful = ""
+        self._posted_as: dict[str, str] = {}
         self._replacing = ""
+        self._uploads = Uploads(web, errands.uploads)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
@@ -142,8 +83,10 @@ class SlackSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
+        if message := self._posted_as.get(nonce):  # the page is there, its files are not
+            return await self.edit(message, page)
         if nonce == self._doubtful and (ts := await self._posted(nonce)):
-            return await self._update(self._key(ts), page)
+            return await self._filed(await self._update(self._key(ts), page), page)
         try:
             with translated(self._posts().key):
                 answer = await self._web.chat_postMessage(
@@ -158,7 +101,16 @@ class SlackSurface(Surface):
         except OSError:
             self._doubtful = nonce
             raise
-        return Receipt(self._key(answer["ts"]))
+        if page.files:
+            self._posted_as[nonce] = self._key(answer["ts"])
+        return await self._filed(Receipt(self._key(answer["ts"])), page)
+
+    async def _filed(self, receipt: Receipt, page: Page) -> Receipt:
+        """Return *receipt* once the files of *page* are below the message."""
+        if page.files:
+            _, _, channel, ts = receipt.message.split("/")
+            await self._uploads.attach(channel, ts, self._thread, page.files)
+        return receipt
 
     async def _posted(self, nonce: str) -> str:
         """Return the `ts` of the message that was posted with *nonce*, if any."""
@@ -182,7 +134,7 @@ class SlackSurface(Surface):
             self._errands.start(self._delete(message))  # its replacement was posted after all
             message = self._key(ts)
         self._replacing = ""
-        return await self._update(message, page)
+        return await self._filed(await self._update(message, page), page)
 
     async def _update(self, message: str, page: Page) -> Receipt:
         _, _, channel, ts = message.split("/")
@@ -239,7 +191,7 @@ class SlackSurface(Surface):
                 messages = [message async for message in self._direct(limit)]
             else:
                 messages = []
-        there = [message for message in messages if message.get("subtype") != "tombstone"]
+        there = [message for message in messages if not self._is_silent(message)]
         turns = [await self._turn(message) for message in there[-limit:]]
         return [turn for turn in turns if turn.text]
 
@@ -269,6 +221,11 @@ class SlackSurface(Surface):
                     yield reply
             else:
                 yield message
+
+    def _is_silent(self, message: Json) -> bool:
+        """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
+        ours = message.get("user") == self._me and not message.get("text")
+        return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
 
     async def _turn(self, message: Json) -> Turn:
         user = message.get("user", "")

@@ -110,14 +110,17 @@ class Discord(Knobs):
         Returns:
             id, channel, user, bot; text without the subtext lines at its end, which are the
             note; content as it was sent; live (a Stop button is there), controls (labels),
-            edits, deleted, reply_to, flags.
+            edits, deleted, reply_to, flags; files as {name, size, text}.
         """
-        return self._messages.ever(channel, message).seen()
+        return self._seen(self._messages.ever(channel, message))
 
     @control
     async def messages(self, channel: str) -> list[dict[str, Any]]:
         """Return a channel's messages as `message` does, oldest first, deleted ones too."""
-        return [post.seen() for post in self._messages.within(channel) if not post.system]
+        return [self._seen(post) for post in self._messages.within(channel) if not post.system]
+
+    def _seen(self, post: Post) -> Json:
+        return {**post.seen(), "files": self._files.seen(post.shape["attachments"])}
 
     @control
     async def verdict(self) -> dict[str, Any]:

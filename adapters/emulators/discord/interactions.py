@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.emulators.discord import reading, shapes
+from adapters.emulators.discord.attachments import Upload
 from adapters.emulators.discord.messages import Messages
 from adapters.emulators.discord.post import EPHEMERAL, LOADING, Post
 from adapters.emulators.discord.rules import Refusal, unknown
@@ -101,7 +102,7 @@ class Interactions:
             "member": shapes.acting_member(person, self._world.roles_of(user, guild)),
         }
 
-    def respond(self, id_: str, token: str, body: Json, files: Sequence[Json]) -> Json:
+    def respond(self, id_: str, token: str, body: Json, files: Sequence[Upload]) -> Json:
         """Take the bot's first answer; return what `with_response` shows."""
         made = self._by_token.get(token)
         took = time.monotonic() - made.at if made else 0.0
@@ -115,7 +116,7 @@ class Interactions:
         self._record("callback", id=id_, type=kind, took=took, message=made.post.id)
         return self._outcome(made)
 
-    def _apply(self, made: _Interaction, kind: int, data: Json, files: Sequence[Json]) -> None:
+    def _apply(self, made: _Interaction, kind: int, data: Json, files: Sequence[Upload]) -> None:
         bot = self._world.users[BOT]
         match kind:
             case 4:
@@ -148,7 +149,7 @@ class Interactions:
             raise Refusal(401, 50027, "Invalid Webhook Token")
         return made
 
-    def follow_up(self, token: str, body: Json, files: Sequence[Json]) -> Json:
+    def follow_up(self, token: str, body: Json, files: Sequence[Upload]) -> Json:
         """Write another message with the interaction's webhook."""
         made = self._known(token)
         if not made.answer:

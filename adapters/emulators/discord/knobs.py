@@ -12,11 +12,12 @@ from aiohttp import web
 
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import shapes
+from adapters.emulators.discord.attachments import Files
 from adapters.emulators.discord.gateway import Gateway
 from adapters.emulators.discord.interactions import Interactions
 from adapters.emulators.discord.limits import Limits
 from adapters.emulators.discord.messages import Messages
-from adapters.emulators.discord.rest import JSON_TYPE, PREFIX, Fault, Files, Rest
+from adapters.emulators.discord.rest import JSON_TYPE, PREFIX, Fault, Rest
 from adapters.emulators.discord.routes import Routes
 from adapters.emulators.discord.world import World
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters.emulators import masks
 from adapters.emulators.discord import markup, reading, shapes
+from adapters.emulators.discord.attachments import Upload, attached
 from adapters.emulators.discord.post import HAS_THREAD, LOADING, Post
 from adapters.emulators.discord.rules import Refusal, check_filled, check_message, invalid, unknown
 from adapters.emulators.discord.shapes import BOT, Json
@@ -74,7 +75,7 @@ class Messages:
         at, post = self._nonces.get((channel, str(body["nonce"])), (0.0, None))
         return post if post and time.monotonic() - at < NONCE_MEMORY else None
 
-    def write(self, channel: str, author: Json, body: Json, files: Sequence[Json] = ()) -> Post:
+    def write(self, channel: str, author: Json, body: Json, files: Sequence[Upload] = ()) -> Post:
         """Write a message, or raise `Refusal`."""
         check_message(body)
         replied = self._replied(channel, body.get("message_reference"))
@@ -130,7 +131,7 @@ class Messages:
             shape["position"] = place["total_message_sent"]
         return shape
 
-    def _fill(self, post: Post, body: Json, files: Sequence[Json], edits: int) -> None:
+    def _fill(self, post: Post, body: Json, files: Sequence[Upload], edits: int) -> None:
         """Change what *body* speaks of, and check that something is left."""
         shape = dict(post.shape)
         if "content" in body:
@@ -139,11 +140,7 @@ class Messages:
             shape["embeds"] = [shapes.embed(each, self._world.new_id()) for each in body["embeds"] or []]
         if "components" in body:
             shape["components"] = shapes.numbered(body["components"] or [])
-        if "attachments" in body:
-            kept = {str(each.get("id")) for each in body["attachments"] or []}
-            shape["attachments"] = [each for each in shape["attachments"] if each["id"] in kept]
-        if files:
-            shape["attachments"] = [*shape["attachments"], *files]
+        shape["attachments"] = attached(shape["attachments"], body, files)
         check_filled(shape)
         post.shape.update(shape)
         post.edits = edits
@@ -190,7 +187,7 @@ class Messages:
         self.unfurls += [{**place, "url": url} for url in reading.unfurled(content, post.shape["flags"])]
         self.masks += [{**place, **mask} for mask in masks.found(markup.links(content))]
 
-    def edit(self, post: Post, body: Json, files: Sequence[Json] = ()) -> None:
+    def edit(self, post: Post, body: Json, files: Sequence[Upload] = ()) -> None:
         """Change a message, or raise `Refusal`; of the flags only SUPPRESS_EMBEDS can change."""
         check_message(body)
         self._fill(post, body, files, post.edits + 1)

@@ -7,7 +7,6 @@ it must never be cancelled with the client's connection.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +15,10 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.emulators.discord import shapes
+from adapters.emulators.discord.attachments import Files, Upload
 from adapters.emulators.discord.limits import Limits, TooMany
 from adapters.emulators.discord.routes import Call, Endpoint, Routes
 from adapters.emulators.discord.rules import Refusal
-from adapters.emulators.discord.shapes import Json
 
 #: discord.py compares the media type exactly, and Discord sends it without a charset.
 JSON_TYPE = "application/json"
@@ -54,30 +52,6 @@ class Fault:
 
 
 @dataclass
-class Files:
-    """Uploaded files, served under the emulator's own address."""
-
-    url: str = ""
-    _stored: dict[str, tuple[bytes, str]] = field(default_factory=dict)
-
-    def keep(self, id_: str, name: str, data: bytes, kind: str) -> Json:
-        """Store a file; return it as a message's attachment."""
-        path = f"/attachments/{id_}/{name}"
-        self._stored[path] = (data, kind)
-        return shapes.attachment(id_, name, kind, len(data), self.url + path)
-
-    def given(self, new_id: Callable[[], str], files: Mapping[str, str]) -> list[Json]:
-        """Store files given as {name: base64}."""
-        kind = "application/octet-stream"
-        return [self.keep(new_id(), name, base64.b64decode(data), kind) for name, data in files.items()]
-
-    async def serve(self, request: web.Request) -> web.Response:
-        """Answer a download, as Discord's CDN does: without a token."""
-        data, kind = self._stored.get(request.path, (b"", ""))
-        return web.Response(body=data, content_type=kind) if kind else web.Response(status=404)
-
-
-@dataclass
 class Rest:
     """Discord's REST side.
 
@@ -101,7 +75,7 @@ class Rest:
         path = request.path.removeprefix(PREFIX)
         endpoint = self.routes.find(request.method, path)
         self.record("call", method=request.method, path=path, route=endpoint.route)
-        raw = await self._read(request)
+        raw = await self.files.read(request, self.routes.world.new_id)
         answered: asyncio.Future[web.Response | None] = asyncio.get_running_loop().create_future()
         self.spawn(self._work(request, endpoint, raw, answered))
         response = await answered
@@ -110,24 +84,11 @@ class Rest:
             await asyncio.sleep(1)  # until the server notices the cut, and cancels this
         return response
 
-    async def _read(self, request: web.Request) -> tuple[bytes, list[Json]]:
-        """Return the JSON text of a request, and the files that came beside it."""
-        if not request.content_type.startswith("multipart/"):
-            return await request.read(), []
-        raw, files = b"{}", []
-        for name, part in (await request.post()).items():
-            if isinstance(part, web.FileField):
-                id_ = self.routes.world.new_id()
-                files.append(self.files.keep(id_, part.filename, part.file.read(), part.content_type))
-            elif name == "payload_json":
-                raw = str(part).encode()
-        return raw, files
-
     async def _work(
         self,
         request: web.Request,
         endpoint: Endpoint,
-        raw: tuple[bytes, list[Json]],
+        raw: tuple[bytes, list[Upload]],
         answered: asyncio.Future[web.Response | None],
     ) -> None:
         try:
@@ -139,7 +100,7 @@ class Rest:
             answered.set_result(response)
 
     async def _pass(
-        self, request: web.Request, endpoint: Endpoint, raw: tuple[bytes, list[Json]]
+        self, request: web.Request, endpoint: Endpoint, raw: tuple[bytes, list[Upload]]
     ) -> web.Response | None:
         """Apply a request half-way through its latency, or whatever a fault makes of it."""
         pause = self.latencies.get(endpoint.route, self.latencies.get("*", 0.0)) / 2
@@ -176,7 +137,7 @@ class Rest:
         return fault.response()
 
     def _answer(
-        self, request: web.Request, endpoint: Endpoint, raw: tuple[bytes, list[Json]]
+        self, request: web.Request, endpoint: Endpoint, raw: tuple[bytes, list[Upload]]
     ) -> web.Response:
         headers = dict(VIA)
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.emulators.discord import shapes
+from adapters.emulators.discord.attachments import Upload
 from adapters.emulators.discord.gateway import Gateway, without_content
 from adapters.emulators.discord.interactions import Interactions
 from adapters.emulators.discord.limits import OLD, Limits
@@ -38,7 +39,7 @@ class Call:
     path: str
     query: Mapping[str, str]
     body: Any
-    files: Sequence[Json] = ()
+    files: Sequence[Upload] = ()
 
 
 #: What an endpoint answers: a JSON value, or None for 204.

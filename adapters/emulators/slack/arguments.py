@@ -19,7 +19,7 @@ from aiohttp import web
 from adapters.emulators.slack import content
 from adapters.emulators.slack.shapes import Json
 
-_JSON_ARGUMENTS = ("blocks", "metadata", "attachments")
+_JSON_ARGUMENTS = ("blocks", "metadata", "attachments", "files")
 _CHANNEL = re.compile(r"[CDG][A-Z0-9]+")
 
 Arguments = dict[str, Any]

@@ -29,7 +29,7 @@ class Slack(Emulator):
     UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
 
     Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, ephemeral,
-    429, error, envelope, ack, connect, disconnect.
+    upload, 429, error, envelope, ack, connect, disconnect.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,16 @@ class Slack(Emulator):
         self._workspace = Workspace(self.record, self._sockets.event)
         self._streams = Streams(self._workspace, self.record)
         self._traffic = Traffic()
-        self._api = WebApi(self._workspace, self._streams, self._traffic, self.record, self._connect)
+        self._api = WebApi(
+            self._workspace, self._streams, self._traffic, self.record, self._connect, lambda: self.url
+        )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See Emulator.routes."""
         return [
             web.route("*", "/api/{method}", self._api.call),
             web.get("/link", self._link),
+            web.post("/upload/v1/{ticket}", self._upload),
             web.post("/actions/{path:.+}", self._respond),
         ]
 
@@ -62,6 +65,14 @@ class Slack(Emulator):
             await asyncio.sleep(fault.delay)
             return hang_up(request) if fault.drop else faulty(fault)
         return await self._sockets.link(request)
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        if fault := self._traffic.fault("upload"):
+            if fault.apply:
+                await self._api.uploads.receive(request)
+            await asyncio.sleep(fault.delay)
+            return hang_up(request) if fault.drop else faulty(fault)
+        return await self._api.uploads.receive(request)
 
     async def _respond(self, _: web.Request) -> web.Response:
         self.record("call", method="response_url")
@@ -121,7 +132,7 @@ class Slack(Emulator):
         """Answer the next *times* calls of *method* otherwise.
 
         Args:
-            method: The method; "link" for the websocket's handshake.
+            method: The method; "link" for the websocket's handshake, "upload" for a file's bytes.
             times: How many calls.
             status: The HTTP status.
             error: The `error` of the JSON body.
@@ -310,8 +321,9 @@ class Slack(Emulator):
         """Return one message, deleted or not, as a reader sees it.
 
         Returns:
-            {ts, thread_ts, user, text, note, live, edits, deleted, blocks, controls, reactions};
-            thread_ts is '' at top level, controls are the visible labels of its buttons.
+            {ts, thread_ts, user, text, note, live, edits, deleted, blocks, controls, reactions, files};
+            thread_ts is '' at top level, controls are the visible labels of its buttons, files are
+            {name, size, text}.
         """
         return view(self._workspace.get(channel, ts))
 

@@ -18,7 +18,7 @@ from adapters.emulators.slack.content import Block, entities, texts
 #: Raw HTML is no part of a markdown block: it is shown as it is written [docs markdown-block].
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 # What a browser does with an address is not our guess: none is refused, none rewritten.
-_MARKDOWN.validateLink = bool  # type: ignore[method-assign]
+_MARKDOWN.validateLink = bool  # type: ignore[assignment,method-assign]
 _MARKDOWN.normalizeLink = str  # type: ignore[assignment,method-assign]
 
 _TOKEN = re.compile(r"<(?:![^<>\n]+|@[UWB][A-Z0-9]+[^<>\n]*|#[CGD][A-Z0-9]+[^<>\n]*)>")

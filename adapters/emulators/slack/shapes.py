@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.emulators.slack import content
+from adapters.emulators.slack import content, files
 
 TEAM, APP, BOT_USER, BOT_ID = "T1", "A1", "UBOT", "BBOT"
 #: The recorded field; real apps get theirs from the app's settings page.
@@ -36,6 +36,7 @@ class Message:
         was_live: Whether it ever had a Stop button, or was streaming.
         streams_until: When it expires as a native stream, by `time.monotonic()`; 0.0 if it is none, or ended.
         stopped_by_user: Whether a reader stopped it.
+        files: What is attached to it.
     """
 
     channel: str
@@ -57,6 +58,7 @@ class Message:
     was_live: bool = False
     streams_until: float = 0.0
     stopped_by_user: bool = False
+    files: list[files.Stored] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -148,7 +150,7 @@ def message(kept: Message, parent: Message | None = None, *, metadata: bool = Fa
         metadata: Whether the caller asked for the metadata.
     """
     shape: Json = {"type": "message", "user": kept.user, "ts": kept.ts, "text": kept.text, "team": kept.team}
-    optional = {
+    optional: Json = {
         "subtype": kept.subtype,
         "client_msg_id": kept.client_msg_id,
         "bot_id": kept.bot_id,
@@ -163,6 +165,14 @@ def message(kept: Message, parent: Message | None = None, *, metadata: bool = Fa
             {"name": name, "users": users, "count": len(users)} for name, users in kept.reactions.items()
         ],
     }
+    if kept.files:
+        # A share is said to be its user's, also a bot's: no bot_id, and no rich_text block without a comment.
+        optional |= {
+            "files": [files.shape(each, TEAM) for each in kept.files],
+            "upload": True,
+            "display_as_bot": False,
+        }
+        optional |= {"bot_id": "", "app_id": "", "bot_profile": None}
     if kept.team != TEAM:
         optional |= {"user_team": kept.team, "source_team": kept.team}
     return shape | {key: value for key, value in optional.items() if value}

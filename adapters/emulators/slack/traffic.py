@@ -61,6 +61,8 @@ LIMITS = {
     "conversations.info": _TIER_3,
     "conversations.open": _TIER_3,
     "conversations.replies": _TIER_3,
+    "files.completeUploadExternal": _TIER_4,
+    "files.getUploadURLExternal": _TIER_4,
     "reactions.add": _TIER_3,
     "reactions.remove": _TIER_2,
     "users.info": _TIER_4,

@@ -27,10 +27,11 @@ from adapters.emulators.slack.arguments import (
 from adapters.emulators.slack.shapes import Json, Message
 from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Traffic
+from adapters.emulators.slack.uploads import Uploads
 from adapters.emulators.slack.workspace import Workspace
 
 SCOPES = (
-    "app_mentions:read,channels:history,chat:write,groups:history,im:history,reactions:read,"
+    "app_mentions:read,channels:history,chat:write,files:write,groups:history,im:history,reactions:read,"
     "reactions:write,users:read"
 )
 #: Page sizes when no limit is given [docs conversations.history, conversations.replies].
@@ -48,10 +49,12 @@ class WebApi:
         traffic: What calls meet before that.
         record: Adds an entry to the emulator's log.
         connect: Returns the address of a new Socket Mode connection.
+        url: Returns where the emulator listens.
 
     Attributes:
         tokens: The bot tokens that are valid; None for every `xoxb-...`.
         scopes: The value of the header `x-oauth-scopes`.
+        uploads: The methods that upload files.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class WebApi:
         traffic: Traffic,
         record: Callable[..., None],
         connect: Callable[[], str],
+        url: Callable[[], str],
     ) -> None:
         self.tokens: set[str] | None = None
         self.scopes = SCOPES
@@ -68,6 +72,7 @@ class WebApi:
         self._traffic = traffic
         self._record = record
         self._connect = connect
+        self.uploads = Uploads(workspace, record, lambda: self.scopes, url)
         self._underway: set[asyncio.Task[web.StreamResponse]] = set()
         self._methods: dict[str, Callable[[Arguments], Json]] = {
             "agents.sessions.setStatus": streams.set_status,
@@ -83,6 +88,8 @@ class WebApi:
             "conversations.info": self._conversation,
             "conversations.open": self._open,
             "conversations.replies": self._replies,
+            "files.completeUploadExternal": self.uploads.complete,
+            "files.getUploadURLExternal": self.uploads.ask,
             "reactions.add": self._react,
             "reactions.remove": self._unreact,
             "users.info": self._user,

@@ -214,4 +214,8 @@ def view(kept: Message) -> Json:
         "blocks": kept.blocks,
         "controls": content.labels(kept.blocks),
         "reactions": kept.reactions,
+        "files": [
+            {"name": each.name, "size": len(each.data), "text": each.data.decode(errors="replace")}
+            for each in kept.files
+        ],
     }

@@ -1,0 +1,72 @@
+"""Slack's errors in the words of the seam, once, by table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+
+from bot.platform import Gone, SlowDown
+
+#: What a 429 without a usable Retry-After is taken for (Slack's own example), and the longest that is obeyed.
+RETRY_AFTER = 30.0
+LONGEST_RETRY = 300.0
+
+#: Answers to a call that no second try will change.
+GONE = frozenset(
+    {
+        *(
+            "message_not_found",
+            "cant_update_message",
+            "edit_window_closed",
+            "thread_not_found",
+            "is_inactive",
+        ),
+        *("channel_not_found", "not_in_channel", "is_archived", "restricted_action", "no_permission"),
+        *("missing_scope", "account_inactive", "invalid_auth", "not_authed", "token_revoked"),
+        "token_expired",
+    }
+)
+#: Answers that say that Slack is not well.
+ILL = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+
+
+@contextmanager
+def translated(bucket: str = "") -> Iterator[None]:
+    """Turn the SDK's errors into those of the seam; *bucket* is the key that a 429 is about."""
+    try:
+        yield
+    except SlackApiError as error:
+        status, code = _answer(error)
+        if status == 429 or code == "ratelimited":
+            raise SlowDown(retry_after(error.response.headers), bucket) from error
+        if code in GONE:
+            raise Gone(code) from error
+        if status >= 500 or code in ILL or not code:
+            raise ConnectionError(f"Slack answered {status} {code}") from error
+        raise
+    except TimeoutError:
+        raise
+    except aiohttp.ClientError as error:
+        raise ConnectionError(f"Slack was not reached: {type(error).__name__}") from error
+
+
+def _answer(error: SlackApiError) -> tuple[int, str]:
+    """Return the status and Slack's own word for *error*, "" if the answer was none of Slack's."""
+    response: Any = error.response
+    if isinstance(response, aiohttp.ClientResponse):  # the SDK hands over what it could not parse
+        return response.status, ""
+    return response.status_code, str(response.get("error") or "")
+
+
+def retry_after(headers: Any) -> float:
+    """Return the seconds that a 429 asks for, whatever it says."""
+    try:
+        seconds = float({key.lower(): value for key, value in headers.items()}["retry-after"])
+    except (KeyError, ValueError):
+        return RETRY_AFTER
+    return min(max(seconds, 1.0), LONGEST_RETRY) if math.isfinite(seconds) else RETRY_AFTER
