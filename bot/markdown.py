@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from bot.safe import URL, Links, clean, deceives, disarm, inert, trimmed
+from bot.safe import JOINER, URL, Links, clean, deceives, disarm, inert, trimmed
 
 #: Formulas with something in them that markdown would take for its own.
 _MATH = re.compile(
@@ -334,7 +334,7 @@ class Writing:
     def words(self, source: str) -> str:
         """Return a table's cell as plain text."""
         tokens = PARSER.parseInline(source, {"references": self._known.references})
-        return " ".join(_said(tokens[0].children or [], addresses=True).split())
+        return " ".join(clean(_said(tokens[0].children or [], addresses=True)).split())
 
     def inline(self, tokens: Sequence[Token], *, fresh: bool = True) -> str:
         """Return what *tokens* say; *fresh* where they begin a line."""
@@ -353,6 +353,7 @@ class Line:
         self._known = known
         self._strong = strong
         self._written: list[str] = []
+        self._depths: dict[str, int] = {}
         self._run = ""
         self._fresh = True
 
@@ -379,17 +380,28 @@ class Line:
                 )
             case "note":
                 self._footnote(token.content)
-            case "strong_open" | "strong_close" if not self._strong:
-                pass
             case _:
-                self._mark(self._dialect.emphasis(token.markup))
+                self._emphasize(token)
         return at + 1
+
+    def _emphasize(self, token: Token) -> None:
+        """Begin or end emphasis; within its own kind, and bold within a heading, it is no more than that."""
+        kind = token.type.partition("_")[0]
+        self._depths[kind] = self._depths.get(kind, 0) + token.nesting
+        outermost = self._depths[kind] == (token.nesting == 1)
+        if outermost and (self._strong or kind != "strong"):
+            self._mark(self._dialect.emphasis(token.markup))
 
     def _mark(self, markup: str) -> None:
         if markup:
             self._flush()
-            self._written.append(markup)
-            self._fresh = False
+            self._put(markup)
+
+    def _put(self, markup: str) -> None:
+        """Write something of ours; two pieces of code must not touch."""
+        touches = markup[0] == "`" and self._written and self._written[-1].endswith("`")
+        self._written.append(f"{JOINER}{markup}" if touches else markup)
+        self._fresh = False
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
@@ -400,8 +412,7 @@ class Line:
             if found.start() < end or not url:
                 continue
             self._text(run[end : found.start()])
-            self._written.append(self._address(url))
-            self._fresh = False
+            self._put(self._address(url))
             end = found.start() + len(url)
         self._text(run[end:])
 
