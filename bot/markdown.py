@@ -245,13 +245,14 @@ class Writing:
     def blocks(self, nodes: Sequence[Node]) -> str:
         """Return *nodes*, with blank lines where the source has them."""
         written = ""
-        end = 0
+        end, apart = 0, False
         for node in nodes:
             text = str(getattr(self, f"_{node.kind}")(node))
             begin, after = node.token.map or (end, end)
-            gap = "\n\n" if node.kind == "hr" or self._blank(begin - 1) else "\n"
+            # What was HTML is a paragraph now, and less than a blank line could make the next block its part.
+            gap = "\n\n" if apart or node.kind == "hr" or self._blank(begin - 1) else "\n"
             written += f"{gap if written else ''}{text}" if text else ""
-            end = after
+            end, apart = after, node.kind == "html_block"
         return written
 
     def _blank(self, line: int) -> bool:
@@ -345,6 +346,12 @@ class Writing:
         return Line(self._dialect, self._known).write([Token("text", "", 0, content=text)], fresh=True)
 
 
+class _Address(str):
+    """A URL that the platform makes a link of."""
+
+    __slots__ = ()
+
+
 class Line:
     """What stands in a line, being written: runs of text between marks."""
 
@@ -364,6 +371,10 @@ class Line:
         while at < len(tokens):
             at = self._link(tokens, at) if tokens[at].type == "link_open" else self._one(tokens[at], at)
         self._flush()
+        for number in range(len(self._written) - 1):
+            piece, after = self._written[number], self._written[number + 1]
+            if isinstance(piece, _Address) and not after[0].isspace():
+                self._written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
         return "".join(self._written)
 
     def _one(self, token: Token, at: int) -> int:
@@ -422,7 +433,8 @@ class Line:
             self._fresh = text.endswith("\n")
 
     def _address(self, url: str) -> str:
-        return self._dialect.address(url) if self._known.links.allows(url) else self._dialect.code(inert(url))
+        allowed = self._known.links.allows(url)
+        return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
 
     def _link(self, tokens: Sequence[Token], at: int) -> int:
         """Write the link that begins at *at*; return where it is over."""

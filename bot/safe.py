@@ -36,7 +36,7 @@ _LOOKS = str.maketrans("еоусһлрνпгѕıіѐё", "eoychlpvnrsiiee")
 _TOKEN = re.compile(r"<(?=[@#!:]|/[^<>\n]*:|(?:a|t|id):)")
 
 #: What people or platforms take for a URL: a scheme, or "www.".
-URL = re.compile(r"(?:[a-z0-9+.\-_]{1,32}://|\bmailto:|www\.)[^\s<>`]*", re.IGNORECASE)
+URL = re.compile(r"(?:[a-z0-9+.\-_]{1,32}://|[\w.+\-]{0,32}mailto:|www\.)[^\s<>`]*", re.IGNORECASE)
 #: A host name in what is said of a link; a file name is one too, where it ends in a country's letters.
 _HOST = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}\b")
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
