@@ -19,6 +19,8 @@ from bot.mend import closed, mended, scan
 _UNDECIDED = re.compile(
     r"[ \t]*(?:[-=*_+#>`~|:.)\d \t]*|`{3,}[^\n]*|~{3,}[^\n]*|\|[^\n]*|\[[^\]\n]*\]?:?[^\n]{0,4})\Z"
 )
+#: Nothing but the end of a block of code.
+_ENDS = re.compile(r"(?:[> \t\r]*(?:`{3,}|~{3,})?[ \t\r]*(?:\n|\Z))*")
 _MARKER = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)]) {1,4}(?=[^\s\[#>|`~<-])")
 
 
@@ -63,6 +65,14 @@ class Block:
             self._leaf = len(self.raw)
         self.raw += text
         self.kind = kind
+
+    @property
+    def gap_behind(self) -> str:
+        """What is between it and the next block: a blank line where the source has one, or needs one."""
+        if self.kind in {Kind.HTML, Kind.DEFINITION}:
+            return "\n\n"  # they are shown as paragraphs, which the next block could become a part of
+        _, _, line = self.raw.removesuffix("\n").rpartition("\n")
+        return "\n" if line.strip("> \t\r") else "\n\n"
 
     def source(self, raw: str) -> str:
         """Return *raw*, a part of it from its beginning, as markdown that stands for itself."""
@@ -191,7 +201,7 @@ class Block:
         if self._literal:
             return self._dialect.plain(source)
         lead = self._lead.strip("> ")
-        if lead[:3] in {"```", "~~~"} and not source[len(self._lead) :].strip(" \t\n`~>"):
+        if lead[:3] in {"```", "~~~"} and _ENDS.fullmatch(source, len(self._lead)):
             return ""  # nothing but the end of a block of code that was shown
         return self._dialect.render(source, self._known)
 

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from bot.safe import URL, Links, clean, deceives, disarm, inert, trimmed
+from bot.safe import JOINER, URL, Links, clean, deceives, disarm, inert, trimmed
 
 #: Formulas with something in them that markdown would take for its own.
 _MATH = re.compile(
@@ -245,13 +245,14 @@ class Writing:
     def blocks(self, nodes: Sequence[Node]) -> str:
         """Return *nodes*, with blank lines where the source has them."""
         written = ""
-        end = 0
+        end, apart = 0, False
         for node in nodes:
             text = str(getattr(self, f"_{node.kind}")(node))
             begin, after = node.token.map or (end, end)
-            gap = "\n\n" if node.kind == "hr" or self._blank(begin - 1) else "\n"
+            # What was HTML is a paragraph now, and less than a blank line could make the next block its part.
+            gap = "\n\n" if apart or node.kind == "hr" or self._blank(begin - 1) else "\n"
             written += f"{gap if written else ''}{text}" if text else ""
-            end = after
+            end, apart = after, node.kind == "html_block"
         return written
 
     def _blank(self, line: int) -> bool:
@@ -334,7 +335,7 @@ class Writing:
     def words(self, source: str) -> str:
         """Return a table's cell as plain text."""
         tokens = PARSER.parseInline(source, {"references": self._known.references})
-        return " ".join(_said(tokens[0].children or [], addresses=True).split())
+        return " ".join(clean(_said(tokens[0].children or [], addresses=True)).split())
 
     def inline(self, tokens: Sequence[Token], *, fresh: bool = True) -> str:
         """Return what *tokens* say; *fresh* where they begin a line."""
@@ -345,6 +346,12 @@ class Writing:
         return Line(self._dialect, self._known).write([Token("text", "", 0, content=text)], fresh=True)
 
 
+class _Address(str):
+    """A URL that the platform makes a link of."""
+
+    __slots__ = ()
+
+
 class Line:
     """What stands in a line, being written: runs of text between marks."""
 
@@ -353,6 +360,7 @@ class Line:
         self._known = known
         self._strong = strong
         self._written: list[str] = []
+        self._depths: dict[str, int] = {}
         self._run = ""
         self._fresh = True
 
@@ -363,6 +371,10 @@ class Line:
         while at < len(tokens):
             at = self._link(tokens, at) if tokens[at].type == "link_open" else self._one(tokens[at], at)
         self._flush()
+        for number in range(len(self._written) - 1):
+            piece, after = self._written[number], self._written[number + 1]
+            if isinstance(piece, _Address) and not after[0].isspace():
+                self._written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
         return "".join(self._written)
 
     def _one(self, token: Token, at: int) -> int:
@@ -379,17 +391,28 @@ class Line:
                 )
             case "note":
                 self._footnote(token.content)
-            case "strong_open" | "strong_close" if not self._strong:
-                pass
             case _:
-                self._mark(self._dialect.emphasis(token.markup))
+                self._emphasize(token)
         return at + 1
+
+    def _emphasize(self, token: Token) -> None:
+        """Begin or end emphasis; within its own kind, and bold within a heading, it is no more than that."""
+        kind = token.type.partition("_")[0]
+        self._depths[kind] = self._depths.get(kind, 0) + token.nesting
+        outermost = self._depths[kind] == (token.nesting == 1)
+        if outermost and (self._strong or kind != "strong"):
+            self._mark(self._dialect.emphasis(token.markup))
 
     def _mark(self, markup: str) -> None:
         if markup:
             self._flush()
-            self._written.append(markup)
-            self._fresh = False
+            self._put(markup)
+
+    def _put(self, markup: str) -> None:
+        """Write something of ours; two pieces of code must not touch."""
+        touches = markup[0] == "`" and self._written and self._written[-1].endswith("`")
+        self._written.append(f"{JOINER}{markup}" if touches else markup)
+        self._fresh = False
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
@@ -400,8 +423,7 @@ class Line:
             if found.start() < end or not url:
                 continue
             self._text(run[end : found.start()])
-            self._written.append(self._address(url))
-            self._fresh = False
+            self._put(self._address(url))
             end = found.start() + len(url)
         self._text(run[end:])
 
@@ -411,7 +433,8 @@ class Line:
             self._fresh = text.endswith("\n")
 
     def _address(self, url: str) -> str:
-        return self._dialect.address(url) if self._known.links.allows(url) else self._dialect.code(inert(url))
+        allowed = self._known.links.allows(url)
+        return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
 
     def _link(self, tokens: Sequence[Token], at: int) -> int:
         """Write the link that begins at *at*; return where it is over."""

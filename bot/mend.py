@@ -104,6 +104,8 @@ def _emphasize(text: str, found: re.Match[str], marks: list[tuple[str, int]]) ->
     if found[0][0] == "_":
         left, right = left and not before.isalnum(), right and not after.isalnum()
     run, at = found[0], found.start()
+    if run[0] == "~" and len(run) != 2:
+        return
     while run:
         size = 2 if len(run) >= 2 else 1
         same = [

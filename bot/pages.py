@@ -158,15 +158,8 @@ class Pages:
     def _begin(self) -> None:
         """Begin a block."""
         scanner = self._scanner
-        gap, number = "", None
-        if self._blocks:
-            before = self._blocks[-1]
-            gap = (
-                "\n\n"
-                if before.raw.endswith("\n")
-                and not before.raw.rpartition("\n")[0].rpartition("\n")[2].strip("> \t")
-                else "\n"
-            )
+        number = None
+        gap = self._blocks[-1].gap_behind if self._blocks else ""
         if scanner.kind is Kind.ITEM and scanner.number is not None:
             number = self._references.counted(scanner)
         else:
@@ -229,7 +222,7 @@ class Pages:
             shown.raw = begun.raw
             ended = [*ended, shown]
         known = self._references.known(self._known)
-        gap = "\n" if not ended or ended[-1].raw.rstrip(" \t")[-2:] != "\n\n" else "\n\n"
+        gap = ended[-1].gap_behind if ended else ""
         fresh = Block(self._limits.dialect, replace(known, number=None), probe.kind, gap)
         fresh.add(rest, probe.kind, leaf=True)
         return ended, fresh, ""

@@ -20,10 +20,11 @@ _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
 #: C0 and C1 but for tab and newline, bidi embeddings, overrides and isolates, tag characters outside of flags.
 _UNSEEN = re.compile(
     f"({_FLAG})"
-    "|[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
+    "|[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
 _BROKEN = re.compile("[\x00\ud800-\udfff\ufffe\uffff]")
-_BREAK = re.compile("\r\n|[\r\x85\u2028\u2029]")
+#: What breaks a line somewhere; markdown knows "\n" and "\r\n" only.
+_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 #: What chat platforms take for an at sign, or people do.
 _AT = "@\uff20\ufe6b"
@@ -35,7 +36,7 @@ _LOOKS = str.maketrans("еоусһлрνпгѕıіѐё", "eoychlpvnrsiiee")
 _TOKEN = re.compile(r"<(?=[@#!:]|/[^<>\n]*:|(?:a|t|id):)")
 
 #: What people or platforms take for a URL: a scheme, or "www.".
-URL = re.compile(r"(?:[a-z0-9+.\-_]{1,32}://|\bmailto:|www\.)[^\s<>`]*", re.IGNORECASE)
+URL = re.compile(r"(?:[a-z0-9+.\-_]{1,32}://|[\w.+\-]{0,32}mailto:|www\.)[^\s<>`]*", re.IGNORECASE)
 #: A host name in what is said of a link; a file name is one too, where it ends in a country's letters.
 _HOST = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}\b")
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
@@ -43,7 +44,7 @@ _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 def clean(text: str) -> str:
     """Return *text* with line ends as "\\n" and without what hides or reorders; broken characters as U+FFFD."""
-    text = _BREAK.sub("\n", text)
+    text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
     return _UNSEEN.sub(lambda found: found[1] or "", _BROKEN.sub("\ufffd", text))
 
 

@@ -223,6 +223,19 @@ async def test_without_the_rights_nobody_tries(always, right):
     assert await tries(always) == []
 
 
+@pytest.mark.parametrize(("right", "size"), [("attach_files", 10 * 2**20), ("add_reactions", 0)])
+async def test_without_the_right_no_files_are_attached(never, right, size):
+    rights = RIGHTS | discord.Permissions(**{right: True})
+    for role in never.emulator._world.guilds["100"]["roles"]:
+        role["permissions"] = str(rights.value)
+    await reconnect(never)
+    question = await never.ask("why?", "One ", HOLD, "two.")
+    await never.first(question, "One")
+    [live] = never.core._lives.values()
+    assert live._surface.limits.attach == size
+    await finish(never, question)
+
+
 def said(code: int) -> dict[str, Any]:
     return {"message": "no", "code": code}
 

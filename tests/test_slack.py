@@ -245,6 +245,7 @@ async def test_check_names_scopes_that_are_missing_and_what_for(world):
         "reactions:read",
         "reactions:write",
         "users:read",
+        "files:write",
     ]
 
 

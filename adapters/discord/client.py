@@ -11,6 +11,7 @@ import discord
 
 from adapters.discord.history import SPOKEN, chain, recent, thread, words
 from adapters.discord.rest import Rest
+from adapters.discord.rights import limits
 from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
 from adapters.discord.threads import Fork, Question, Threads, nowhere, title
 from bot.platform import Actor, Deleted, Edited, Health, Mention, Outcome, Place, Press, Stop
@@ -148,15 +149,17 @@ class Client(discord.AutoShardedClient):
         channel, guild = message.channel.id, message.guild.id if message.guild else None
         root, history = self._conversation(message)
         posted = partial(self._remember, root)
+        surface = DiscordSurface(
+            self._rest, channel, message.id, history, posted, self._fork(message, posted)
+        )
+        surface.limits = limits(message, self._me)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
             actor=self._actor(message.author, hook=message.webhook_id is not None),
             place=_place(channel, guild),
             text=words(message, self._me),
-            surface=DiscordSurface(
-                self._rest, channel, message.id, history, posted, self._fork(message, posted)
-            ),
+            surface=surface,
         )
 
     def _conversation(self, message: discord.Message) -> tuple[int, History]:

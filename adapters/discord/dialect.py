@@ -22,7 +22,7 @@ WIDEST = 76
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]+(?=\s|$)")
 #: Discord makes a link of an invitation without a scheme too.
 _INVITE = re.compile(
-    r"(?:[a-z0-9+.\-_]{1,32}://|\bmailto:|www\.)[^\s<>`]*"
+    r"(?:[a-z0-9+.\-_]{1,32}://|[\w.+\-]{0,32}mailto:|www\.)[^\s<>`]*"
     r"|(?:discord(?:app)?\.(?:gg|com/invite)|dsc\.gg)[/\\][^\s<>`]+",
     re.IGNORECASE,
 )

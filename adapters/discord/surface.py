@@ -147,7 +147,9 @@ class DiscordSurface(Surface):
         thread = await self._fork(crowded)
         if thread is None:
             return self
-        return DiscordSurface(self._rest, thread, None, self._history, self._posted)
+        surface = DiscordSurface(self._rest, thread, None, self._history, self._posted)
+        surface.limits = self.limits
+        return surface
 
     async def history(self, limit: int) -> Sequence[Turn]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""

@@ -84,7 +84,7 @@ class SlackSurface(Surface):
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
         if message := self._posted_as.get(nonce):  # the page is there, its files are not
-            return await self.edit(message, page)
+            return await self._filed(await self._update(message, page), page)
         if nonce == self._doubtful and (ts := await self._posted(nonce)):
             return await self._filed(await self._update(self._key(ts), page), page)
         try:
