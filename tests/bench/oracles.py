@@ -39,8 +39,11 @@ CONTROL = re.compile(
 CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
 PING = re.compile("[@<&]")
 LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
-#: A text of this and nothing else may come to nothing.
-MARKUP = re.compile(r"(?:[\s#>*+`~|=_:.-]|\d+[.)]|&\w+;|&#\w+;)*")
+#: A text of this and nothing else may come to nothing: markup, white space, what needs a letter before it, and
+#: letters that are drawn as nothing.
+NOTHING = regex.compile(
+    r"(?:[\s#>*+`~|=_:.\-\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
+)
 CLUSTER = regex.compile(r"\X")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -149,14 +152,14 @@ def blank(text: str) -> bool:
 def empty(pieces: Sequence[Piece]) -> Iterator[str]:
     """Yield the pages of *pieces*, which are whole, that show nothing though there is something to show.
 
-    White space alone, which Slack refuses, is worse than no text, for which a surface has its "…".
+    A last page without a text of its own may be empty: it is not posted, or drawn as "…".  White space alone
+    never may: Slack refuses it.
     """
     for piece in pieces:
-        shown, text = piece.shown, "" if MARKUP.fullmatch(piece.text) else piece.text
-        if blank(shown) and not (piece is pieces[-1] and blank(text if len(pieces) == 1 else piece.text)):
-            yield f"empty: {shown[:60]!a} of {piece.text[:60]!a}"
-        elif shown and not shown.strip():
-            yield f"empty: {shown[:60]!a} is but white space"
+        if blank(piece.shown) and not (piece is pieces[-1] and NOTHING.fullmatch(piece.text)):
+            yield f"empty: {piece.shown[:60]!a} of {piece.text[:60]!a}"
+        elif piece.shown and not piece.shown.strip():
+            yield f"empty: {piece.shown[:60]!a} is but white space"
 
 
 def torn(pieces: Sequence[Piece], text: str, limits: Limits) -> Iterator[str]:
