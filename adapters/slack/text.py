@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.slack.dialect import SlackDialect
 from bot.events import Page
-from bot.markdown import plain
-from bot.safe import disarm
+from bot.text.markdown import plain
+from bot.text.safe import disarm
 
 Json = dict[str, Any]
 

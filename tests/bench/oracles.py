@@ -23,7 +23,7 @@ from adapters.emulators.slack.content import Block
 from adapters.slack.surface import SlackSurface
 from bot.pages import Piece
 from bot.platform import Limits
-from bot.safe import Links
+from bot.text.safe import Links
 
 #: The only links that a page may hold, where any.
 HOSTS, URLS = ("ok.example",), ("https://one.example/only",)
