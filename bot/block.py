@@ -7,12 +7,13 @@ rest is mended.  Once it is closed it is parsed in full.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 
 from bot.blocks import Kind, Scanner
 from bot.cuts import places
-from bot.markdown import Dialect, Known
+from bot.markdown import Dialect, Known, tamed
 from bot.mend import closed, mended, scan
 
 #: What a line may still become anything with: it is shown when there is more of it.
@@ -132,7 +133,9 @@ class Block:
 
     def split(self, room: int, size: int, measure: Callable[[str], int]) -> tuple[str, Block] | None:
         """Divide it so that the first part takes at most *room* of a page's *size*; None if that cannot be."""
-        lines_only = self.kind in {Kind.FENCE, Kind.CODE, Kind.TABLE} and not self._literal
+        if self._literal:
+            return self._split_anywhere(room, size, measure)
+        lines_only = self.kind in {Kind.FENCE, Kind.CODE, Kind.TABLE}
         low = self._least()
         end = max(
             1, min(len(self.raw) - 1, int(len(self.raw) * room / max(1, measure(self.until(len(self.raw))))))
@@ -150,6 +153,17 @@ class Block:
                 break
             end = max(1, min(at - 1, int(at * room / max(1, taken))))
         return None
+
+    def _split_anywhere(
+        self, room: int, size: int, measure: Callable[[str], int]
+    ) -> tuple[str, Block] | None:
+        """Divide what is shown literally: between two characters, where all others are too long."""
+        places_ = range(1, len(self.raw))
+        end = bisect_right(places_, room, key=lambda at: measure(self.until(at)))
+        at = places(self.raw, end) if end else 0
+        if end and measure(self.until(at)) > room:
+            at = end
+        return (self.until(at), self._tail(at, size)) if at else None
 
     def _least(self) -> int:
         """Return before where it is not to be divided: a table's head and first row stay together."""
@@ -203,7 +217,8 @@ class Block:
         lead = self._lead.strip("> ")
         if lead[:3] in {"```", "~~~"} and _ENDS.fullmatch(source, len(self._lead)):
             return ""  # nothing but the end of a block of code that was shown
-        return self._dialect.render(source, self._known)
+        code = {Kind.FENCE, Kind.CODE, Kind.HTML}
+        return self._dialect.render(source if self.kind in code else tamed(source), self._known)
 
     def _finished(self, raw: str, finish: Callable[[str], str]) -> str:
         """Return the source of *raw* with what is open in its last paragraph closed by *finish*."""

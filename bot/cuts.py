@@ -28,6 +28,8 @@ _SPACE = re.compile(r"(?<=\S)[ \t]+(?=\S)")
 #: What must not come to stand at the beginning of a line.
 _BEGINS = re.compile(r"[#>|=~+\-*`]|\d{1,9}[.)]\s|\[[^\]]*\]:|<|\s")
 _JOINS = regex.compile(r"[\p{Grapheme_Extend}\p{Mc}\u200d\p{Emoji_Modifier}]")
+#: How many places are looked at, backwards, for one that is not within anything.
+_LOOKS = 64
 _GRAPHEME = regex.compile(r"\X")
 
 
@@ -83,21 +85,30 @@ def grapheme(text: str, at: int) -> bool:
         return before + after != "\r\n"
     if before.isascii() and not _JOINS.match(after):
         return True
-    begin = at - 1
+    return begins(text, at) < begins(text, at + 1)
+
+
+def begins(text: str, at: int) -> int:
+    """Return where the grapheme begins that the character before *at* is part of."""
+    begin = max(0, at - 1)
     while begin > 0 and not (text[begin].isascii() and text[begin - 1].isascii()):
         begin -= 1
+    last = begin
     for found in _GRAPHEME.finditer(text, begin):
         if found.end() >= at:
-            return bool(found.end() == at)
-    return True
+            return found.start()
+        last = found.start()
+    return last
 
 
 def _character(text: str, end: int, wholes: list[tuple[int, int]]) -> int:
     """Return the last place up to *end* between two characters, outside of what belongs together if possible."""
-    for at in range(min(end, len(text)), max(0, end - 600), -1):
-        if _may(text, at, wholes):
-            return at
-    for at in range(min(end, len(text)), 0, -1):
-        if grapheme(text, at) and (at < len(text) or text[at - 1] == "\n"):
-            return at
-    return max(1, end)
+    at = min(end, len(text))
+    for _ in range(_LOOKS):
+        if at <= 0 or _may(text, at, wholes):
+            break
+        inside = next((begin for begin, after in wholes if begin < at < after), 0)
+        at = inside or begins(text, at)
+    if at > 0 and _may(text, at, wholes):
+        return at
+    return begins(text, min(end, len(text) - 1) + 1) or max(1, end)

@@ -27,6 +27,10 @@ _MATH = re.compile(
     r"|\$(?P<d>(?=[^\s$])[^$\n]*?[\\_^{*][^$\n]*?(?<=[^\s\\]))\$(?!\d)",
     re.DOTALL,
 )
+#: A fence that is longer than this is written no longer than it need be.
+LONGEST_MARKER = 8
+#: Brackets that are never closed, of which markdown-it looks for the end again and again, are taken as text.
+UNCLOSED = 64
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 #: Marks between spaces, which mark nothing.
 _IDLE = re.compile(r"(?<=\S )\\([*_])(?= )")
@@ -36,7 +40,7 @@ _START = re.compile(r"^(?:#{1,6}(?=\s|$)|-#(?=\s)|>|[-+*](?=\s|$)|=(?==*\s*$)|[-
 _TASK = re.compile(r"\[([ xX])\](?=\s)")
 
 
-def _math(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  markdown-it's form
+def _math(state: StateInline, silent: bool) -> bool:
     if state.src[state.pos] not in "$\\" or not (found := _MATH.match(state.src, state.pos)):
         return False
     content = next(group for group in found.groups() if group)
@@ -48,7 +52,7 @@ def _math(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  markdown-i
     return True
 
 
-def _note(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  markdown-it's form
+def _note(state: StateInline, silent: bool) -> bool:
     if state.src[state.pos] != "[" or not (found := _NOTE.match(state.src, state.pos)):
         return False
     if not silent:
@@ -99,6 +103,12 @@ class Known:
     number: int | None = None
 
 
+def tamed(source: str) -> str:
+    """Return *source* with its brackets as text, if there are very many that nothing closes."""
+    many = source.count("[") - source.count("]") > UNCLOSED
+    return re.sub(r"(?<!\\)\[", r"\\[", source) if many else source
+
+
 def tree(source: str, known: Known) -> list[Node]:
     """Return the blocks of *source*."""
     roots: list[Node] = []
@@ -127,7 +137,7 @@ class Dialect:
 
     def inline(self, source: str, known: Known, *, fresh: bool) -> str:
         """Return *source*, a part of a paragraph; *fresh* where it begins a line."""
-        tokens = PARSER.parseInline(clean(source), {"references": known.references})
+        tokens = PARSER.parseInline(tamed(clean(source)), {"references": known.references})
         return Writing(self, [], known).inline(tokens[0].children or [], fresh=fresh)
 
     def line(self, text: str) -> str:
@@ -167,7 +177,8 @@ class Dialect:
     def fence(self, text: str, marker: str, info: str) -> str:
         """Return *text*, whole lines, as a block of code that was begun with *marker* and *info*."""
         longest = max((len(run) for run in re.findall(f"{re.escape(marker[0])}+", text)), default=0)
-        marker = marker[0] * max(len(marker), longest + 1 if longest >= len(marker) else 3)
+        usual = len(marker) if len(marker) <= LONGEST_MARKER else 3
+        marker = marker[0] * max(usual, longest + 1 if longest >= usual else 3)
         end = "" if not text or text.endswith("\n") else "\n"
         return f"{marker}{self.entities(info)}\n{self.entities(text)}{end}{marker}"
 

@@ -24,8 +24,16 @@ _MAKING = re.compile(
     r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!"
     r"|\$(?=[^\s$])[^$\n]{0,80}[\\_^{][^$\n]{0,80}|\$\$[^$]{0,80}|\\[(\[][^\n]{0,80})\Z"
 )
+#: Within a word that is nothing but a word: between ideographs, or far behind any address or at sign.
+_WITHIN = re.compile(
+    r"(?<=[\u3040-\u9fff\uac00-\ud7af]{2})(?=[\u3040-\u9fff\uac00-\ud7af])|(?<=[A-Za-z]{40})(?=[A-Za-z])"
+)
 #: Characters after which nobody expects the rest of a link any more.
 _LONGEST = 2_000
+#: Characters without a space after which a text is divided within a word to be rendered.
+_LONG = 200
+#: Marks that may be open at once; what is opened within so many is text.
+DEEPEST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +70,15 @@ def scan(text: str) -> Scan:
             at = close.end()
         elif found["run"]:
             _emphasize(text, found, marks)
-        elif found["open"]:
+        elif found["open"] and len(marks) < DEEPEST:
             marks.append((found[0], found.start()))
         elif found["close"]:
             at = _close(text, at, marks)
         elif found["space"] and not marks and "\n" not in found[0] and text[at - 1] == " ":
             sealed = at
+    if not marks and len(text) - sealed > _LONG:
+        within = [found.start() for found in _WITHIN.finditer(text, max(sealed, len(text) - _LONG))]
+        sealed = max([sealed, *within[-1:]])
     sealed = min(sealed, marks[0][1]) if marks else sealed
     return Scan(sealed, tuple(marks), _held(text, marks))
 
@@ -114,7 +125,7 @@ def _emphasize(text: str, found: re.Match[str], marks: list[tuple[str, int]]) ->
         if right and same:
             taken = len(marks[same[-1]][0])
             del marks[same[-1] :]
-        elif left and run[:size] != "~":
+        elif left and len(marks) < DEEPEST:
             marks.append((run[:size], at))
             taken = size
         else:
