@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from adapters.discord.dialect import DiscordDialect
-from adapters.slack.dialect import SlackDialect
 from markdown_it import MarkdownIt
 from markdown_it.utils import read_fixture_file
 
+from adapters.discord.dialect import DiscordDialect
+from adapters.slack.dialect import SlackDialect
 from bot.pages import paginate
 from bot.platform import Limits
 from tests.bench.oracles import SIDES, unfit
