@@ -102,8 +102,8 @@ def test_a_failure_is_shrunk_to_no_more_than_what_fails(monkeypatch):
 PLANTED: Mapping[str, tuple[str, Any]] = {
     "ping": ("bot.markdown.disarm", lambda text: text),
     "control": ("bot.markdown.clean", lambda text: text.replace("\r", "")),
-    "link": ("bot.safe.Links.allows", lambda links, url: True),
-    "size": ("bot.pages.Pages._size", lambda pages, *_: 1),
+    "link": ("bot.safe.Links.allows", lambda *_: True),
+    "size": ("bot.pages.Pages._size", lambda _: 1),
 }
 
 

@@ -50,7 +50,8 @@ WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
 #: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but a row's
 #: first (GFM drops what is beyond the head's).
 UNTOLD = re.compile(
-    r"(?:```|~~~)[^\n]*|https?:[^\s|]*|\]\([^)|\n]*\)?|\]:.*|[?&][^\s|]*|(?<=\|)[^\n]+", re.IGNORECASE
+    r"(?:```|~~~)[^\n]*|https?:[^\s|]*|\]\([^)|\n]*\)?|\]:.*|[?&][^\s|]*|(?<=\|)[^\n]+",
+    re.IGNORECASE,
 )
 CLUSTER = regex.compile(r"\X")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
