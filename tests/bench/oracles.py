@@ -47,10 +47,10 @@ NOTHING = regex.compile(
     r"(?:[\s#>*+`~|=_:.\-\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
 )
 WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
-#: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but a row's
-#: first (GFM drops what is beyond the head's).
+#: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the
+#: first of a row (GFM drops what is beyond the head's).
 UNTOLD = re.compile(
-    r"(?:```|~~~)[^\n]*|https?:[^\s|]*|\]\([^)|\n]*\)?|\]:.*|[?&][^\s|]*|(?<=\|)[^\n]+",
+    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\([^)|\n]*\)?|\]:.*|\?[^\s|()]*|&#?\w+;?|(?<=\|)[^\n]+",
     re.IGNORECASE,
 )
 CLUSTER = regex.compile(r"\X")
