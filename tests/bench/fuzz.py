@@ -22,7 +22,7 @@ from bot.pages import Pages, Piece, paginate
 from bot.platform import Limits
 from bot.text.safe import Links
 from tests.bench.nasty import chunked, nasty
-from tests.bench.oracles import ALLOWED, SIDES, empty, torn, unfit
+from tests.bench.oracles import ALLOWED, SIDES, empty, lost, torn, unfit
 
 LIMITS = "none; pages of 60 to 300 units, one case in ten the platform's own"
 #: Cases without --cases.
@@ -108,6 +108,7 @@ def complaints(case: Case) -> Iterator[str]:
     if _shown(pieces) != _shown(paginate(text, case.limits, case.links)):
         yield "grown: not the pages of the whole text"
     yield from empty(pieces)
+    yield from lost(pieces, text)
     yield from torn(pieces, text, case.limits)
 
 

@@ -220,10 +220,10 @@ def chosen(rng: random.Random) -> str:
 
 
 def nasty(rng: random.Random) -> str:
-    """Return a text, of some 200 characters mostly."""
+    """Return a text, of some 160 characters mostly."""
     if rng.random() < 1 / RARE:
         return rng.choice(GIANTS) if rng.random() < 0.9 else "".join(chosen(rng) for _ in range(600))
-    return "".join(_part(rng, 2) for _ in range(min(60, int(rng.expovariate(1 / 12)) + 1)))
+    return "".join(_part(rng, 2) for _ in range(min(60, int(rng.expovariate(1 / 9)) + 1)))
 
 
 def _part(rng: random.Random, depth: int) -> str:

@@ -6,8 +6,10 @@ it would lead is asked of the emulators, which know nothing of the bot.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -39,10 +41,17 @@ CONTROL = re.compile(
 CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
 PING = re.compile("[@<&]")
 LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
-#: A text of this and nothing else may come to nothing: markup, white space, what needs a letter before it, and
+#: A text of this and nothing else may come to nothing: markup, white space, marks without a letter, and
 #: letters that are drawn as nothing.
 NOTHING = regex.compile(
     r"(?:[\s#>*+`~|=_:.\-\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
+)
+WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
+#: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the
+#: first of a row (GFM drops what is beyond the head's).
+UNTOLD = re.compile(
+    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\([^)|\n]*\)?|\]:.*|\?[^\s|()]*|&#?\w+;?|(?<=\|)[^\n]+",
+    re.IGNORECASE,
 )
 CLUSTER = regex.compile(r"\X")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -160,6 +169,18 @@ def empty(pieces: Sequence[Piece]) -> Iterator[str]:
             yield f"empty: {piece.shown[:60]!a} of {piece.text[:60]!a}"
         elif piece.shown and not piece.shown.strip():
             yield f"empty: {piece.shown[:60]!a} is but white space"
+
+
+def lost(pieces: Sequence[Piece], text: str) -> Iterator[str]:
+    """Yield the words of *text* that the pages do not show; but for those that a cut goes through."""
+    read = UNREAD.sub("", "".join(piece.shown for piece in pieces))
+    cuts = set(itertools.accumulate(len(piece.text) for piece in pieces))
+    plain = UNTOLD.sub(lambda found: " " * len(found[0]), text)
+    words = Counter(
+        word[0] for word in WORD.finditer(plain) if cuts.isdisjoint(range(word.start() + 1, word.end()))
+    )
+    if missing := [word for word, count in words.items() if read.count(word) < count]:
+        yield f"lost: {missing[:5]!a}"
 
 
 def torn(pieces: Sequence[Piece], text: str, limits: Limits) -> Iterator[str]:
