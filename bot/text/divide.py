@@ -104,6 +104,8 @@ def _context(head: str, rest: str, size: int) -> tuple[str, int]:
         lead += "| "
     if within or marks:
         lead += scanner.prefix + marks
+    if within and scanner.leaf.kind is Kind.CODE:
+        lead += " " * CODE_INDENT
     if scanner.lazy and not marks and (within or _continues(scanner, rest)) and _begins(rest):
         lead += JOINER  # nobody sees it, and the paragraph goes on as one
     if not within and not in_fence:

@@ -64,6 +64,8 @@ def scan(text: str) -> Scan:
         at = found.end()
         if found["ticks"]:
             close = re.compile(f"(?<!`){found[0]}(?!`)").search(text, at)
+            if close is None and len(found[0]) >= len("```"):
+                continue  # closed on a line of its own it would be a fence
             if close is None:
                 marks.append((found[0], found.start()))
                 break

@@ -236,7 +236,7 @@ def _starts(bare: str) -> bool:
 
 
 def widened(table: str) -> str:
-    """Return *table* with as many columns in its head as its longest row has, so that none of it is left out."""
+    """Return *table* with as many columns in its head as in its longest row, so that no cell is left out."""
     lines = table.split("\n")
     head = next((at for at in range(len(lines) - 1) if _DELIMITER.match(lines[at + 1].strip())), None)
     if head is None:
