@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -100,10 +101,10 @@ def test_a_failure_is_shrunk_to_no_more_than_what_fails(monkeypatch):
 
 #: Mistakes that somebody could make, and what the fuzz calls them.
 PLANTED: Mapping[str, tuple[str, Any]] = {
-    "ping": ("bot.markdown.disarm", lambda text: text),
-    "control": ("bot.markdown.clean", lambda text: text.replace("\r", "")),
-    "link": ("bot.safe.Links.allows", lambda *_: True),
-    "size": ("bot.pages.Pages._size", lambda _: 1),
+    "ping": ("bot.text.dialect.disarm", lambda text: text),
+    "control": ("bot.text.safe._UNSEEN", re.compile("(x)(?!x|)")),
+    "link": ("bot.text.safe.Links.allows", lambda *_: True),
+    "size": ("bot.pages.Pages._fit", lambda _: None),
 }
 
 
