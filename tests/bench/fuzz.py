@@ -20,7 +20,7 @@ from typing import Any
 
 from bot.pages import Pages, Piece, paginate
 from bot.platform import Limits
-from bot.safe import Links
+from bot.text.safe import Links
 from tests.bench.nasty import chunked, nasty
 from tests.bench.oracles import ALLOWED, SIDES, empty, lost, torn, unfit
 

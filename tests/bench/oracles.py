@@ -25,7 +25,7 @@ from adapters.emulators.slack.content import Block
 from adapters.slack.surface import SlackSurface
 from bot.pages import Piece
 from bot.platform import Limits
-from bot.safe import Links
+from bot.text.safe import Links
 
 #: The only links that a page may hold, where any.
 HOSTS, URLS = ("ok.example",), ("https://one.example/only",)
@@ -42,7 +42,7 @@ CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
 PING = re.compile("[@<&]")
 LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
 #: A text of this and nothing else may come to nothing: markup, white space, marks without a letter, and
-#: letters that are drawn as nothing.
+#: and letters that are drawn as nothing.
 NOTHING = regex.compile(
     r"(?:[\s#>*+`~|=_:.\-\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
 )

@@ -1,7 +1,7 @@
-"""What is open at the end of a paragraph that still grows: closed or held back, so that it looks finished.  Pure.
+"""What is open at the end of a paragraph that still grows: closed or held back, to look finished.  Pure.
 
-A scanner, not a parser: it guesses what markdown-it will make of the paragraph once that is complete.  A wrong
-guess shows for a moment and costs nothing: what is kept is never touched.
+A scanner, not a parser: it guesses what markdown-it will make of the paragraph once that is complete.  A
+wrong guess shows for a moment and costs nothing: what is kept is never touched.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bot.safe import URL
+from bot.text.safe import URL
 
 _TOKEN = re.compile(
     r"\\[(\[].+?\\[)\]]|\\.|(?P<ticks>`+)|(?P<run>\*+|_+|~{2,})|(?P<open>!?\[)|(?P<close>\])|(?P<space>\s+)",
@@ -53,7 +53,7 @@ class Scan:
     @property
     def openers(self) -> str:
         """What opens again, elsewhere, what is open here; links don't."""
-        return "".join(mark for mark, _ in self.marks if mark[-1] not in "[")
+        return "".join(mark for mark, _ in self.marks if mark[-1] != "[")
 
 
 def scan(text: str) -> Scan:
@@ -64,6 +64,8 @@ def scan(text: str) -> Scan:
         at = found.end()
         if found["ticks"]:
             close = re.compile(f"(?<!`){found[0]}(?!`)").search(text, at)
+            if close is None and len(found[0]) >= len("```"):
+                continue  # closed on a line of its own it would be a fence
             if close is None:
                 marks.append((found[0], found.start()))
                 break
@@ -115,10 +117,10 @@ def _emphasize(text: str, found: re.Match[str], marks: list[tuple[str, int]]) ->
     if found[0][0] == "_":
         left, right = left and not before.isalnum(), right and not after.isalnum()
     run, at = found[0], found.start()
-    if run[0] == "~" and len(run) != 2:
+    if run[0] == "~" and run != "~~":
         return
     while run:
-        size = 2 if len(run) >= 2 else 1
+        size = min(len(run), len("**"))
         same = [
             number for number, (mark, _) in enumerate(marks) if mark[0] == run[0] and len(mark) <= len(run)
         ]
