@@ -90,7 +90,7 @@ def _side(limits: Limits, text: str, long: str) -> dict[str, Any]:
 
 
 def _frames(limits: Limits, text: str, step: int) -> list[float]:
-    """Return how many milliseconds of CPU each step of *text* takes: fed, and what is new of the pages read."""
+    """Return the milliseconds of CPU that each step of *text* takes: fed, and what is new read."""
     pages, times, read = Pages(limits), [], 0
     gc.collect()
     for start in range(0, len(text), step):
