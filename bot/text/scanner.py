@@ -238,6 +238,11 @@ def _starts(bare: str) -> bool:
     )
 
 
+def is_ruler(line: str) -> bool:
+    """Tell whether *line* is what stands below a table's head."""
+    return "-" in line and bool(_DELIMITER.match(line.strip()))
+
+
 def widened(table: str) -> str:
     """Return *table* with as many columns in its head as in its longest row, so that no cell is left out."""
     lines = table.split("\n")
