@@ -22,12 +22,14 @@ SIDES: Sequence[tuple[Any, Callable[[dict[str, Any]], str], str]] = (
     (SlackWorld, slack.draw, slack.CSS),
     (DiscordWorld, discord.draw, discord.CSS),
 )
+#: Debian's packages of fonts that have all of it.
+FONTS = "fonts-lato fonts-noto-core fonts-dejavu-core fonts-noto-cjk fonts-noto-color-emoji"
 CSS = """
 * { box-sizing: border-box } body { margin: 0; padding: 12px 18px }
 .message { display: flex; gap: 10px; margin: 8px 0 } .message > div:last-child { flex: 1; min-width: 0 }
 .avatar { width: 36px; height: 36px; flex: none; color: #fff; font: 700 18px/36px "Noto Sans", sans-serif;
   text-align: center }
-.moment { font: 12px "Noto Sans", sans-serif; border-bottom: 1px dashed; margin: 14px 0 0; padding-bottom: 2px }
+.moment { font: 12px "Noto Sans", sans-serif; border-bottom: 1px dashed; margin-top: 14px }
 """
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -53,7 +55,7 @@ def _row(name: str, colour: str, badge: str, body: str) -> str:
 
 
 def shoot(chromium: str, html: str, path: Path) -> None:
-    """Write a picture of *html*, as high as it is."""
+    """Write a picture of *html*, as high as it is, to *path*."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "page.html")
         source.write_text(html, encoding="utf-8")
@@ -61,7 +63,9 @@ def shoot(chromium: str, html: str, path: Path) -> None:
         dom = _said([*run, f"--window-size={WIDTH},600", "--dump-dom", source.as_uri()])
         height = re.search(r'data-height="(\d+)"', dom)
         assert height, "the browser has not laid the page out"
-        _said([*run, f"--window-size={WIDTH},{height[1]}", f"--screenshot={path.absolute()}", source.as_uri()])
+        _said(
+            [*run, f"--window-size={WIDTH},{height[1]}", f"--screenshot={path.absolute()}", source.as_uri()]
+        )
 
 
 def _said(command: Sequence[str]) -> str:
@@ -73,7 +77,7 @@ def main(folder: Path) -> None:
     """Draw both."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
-        sys.exit("No chromium here; on Debian: apt-get install chromium fonts-noto fonts-noto-cjk fonts-noto-color-emoji")
+        sys.exit("There is no chromium here; on Debian: apt-get install chromium " + FONTS)
     for kind, draw, css in SIDES:
         taken = asyncio.run(frames(kind))
         path = folder / f"looks-{kind.name}.png"

@@ -13,21 +13,22 @@ CSS = """
 body { background: #313338; color: #dbdee1;
   font: 15px/1.4 "Noto Sans", "Noto Sans CJK JP", "Noto Color Emoji", sans-serif }
 .name { font-weight: 600; color: #f2f3f5 } .time { color: #949ba4; font-size: 12px }
-.app { background: #5865f2; color: #fff; border-radius: 3px; padding: 0 4px; font-size: 10px; font-weight: 600 }
+.app { background: #5865f2; color: #fff; border-radius: 3px; padding: 0 4px; font: 600 10px "Noto Sans" }
 .avatar { border-radius: 50% } .moment { color: #949ba4; border-color: #4e5058 }
 .text { white-space: pre-wrap; overflow-wrap: anywhere }
 h1, h2, h3 { margin: 12px 0 6px; line-height: 1.35; color: #f2f3f5 }
 h1 { font-size: 23px } h2 { font-size: 19px } h3 { font-size: 16px }
 small { display: block; color: #949ba4; font-size: 12px }
-ul, ol { margin: 3px 0 0; padding-left: 22px; white-space: normal } li { margin-bottom: 3px; white-space: pre-wrap }
+ul, ol { margin: 3px 0 0; padding-left: 22px; white-space: normal }
+li { margin-bottom: 3px; white-space: pre-wrap }
 ul { list-style: disc } ul ul, ol ul { list-style: circle }
 a { color: #00a8fc; text-decoration: none }
 code { background: #2b2d31; border-radius: 4px; padding: 1px 4px }
 code, pre { font: 13px/1.4 "DejaVu Sans Mono", "Noto Sans Mono CJK JP", monospace }
 pre { background: #2b2d31; border: 1px solid #232428; border-radius: 4px; padding: 8px; margin: 6px 0 }
 blockquote { border-left: 4px solid #4e5058; border-radius: 2px; padding-left: 12px; margin: 0 }
-button { border: 0; border-radius: 4px; background: #4e5058; color: #fff; font: 500 14px "Noto Sans", sans-serif;
-  padding: 7px 16px; margin: 6px 0 }
+button { border: 0; border-radius: 4px; background: #4e5058; color: #fff; padding: 7px 16px;
+  margin: 6px 0; font: 500 14px "Noto Sans", sans-serif }
 """
 
 _TAGS = {"strong": "strong", "under": "u", "low": "em", "em": "em", "gone": "s", "spoiler": "span"}
@@ -43,7 +44,10 @@ def draw(message: dict[str, Any]) -> str:
 
 
 def blocks(text: str) -> str:
-    """Return *text* as HTML: blocks of code wherever they are, and between them lines."""
+    """Return *text* as HTML: blocks of code wherever they are, and lines between them.
+
+    A line feed right behind a block is the block's; a blank line is shown as one.
+    """
     written, end = "", 0
     for found in _FENCE.finditer(text):
         written += _lines(text[end : found.start()].split("\n")) + f"<pre>{escape(found[1])}</pre>"
@@ -53,7 +57,7 @@ def blocks(text: str) -> str:
 
 def _lines(lines: Sequence[str]) -> str:
     """Return *lines*; a heading, a list, a quote or small print ends its own line."""
-    written, plain, at = "", [], 0
+    written, plain, at = "", "", 0
     while at < len(lines):
         line, end = lines[at], at + 1
         if found := _HEADING.fullmatch(line):
@@ -66,14 +70,12 @@ def _lines(lines: Sequence[str]) -> str:
         elif _ITEM.fullmatch(line):
             end = _while(lines, at, lambda line: bool(_ITEM.fullmatch(line) or line.startswith("  ")))
             block = _list(lines[at:end])
-            end = _while(lines, end, lambda line: not line)  # the rule for lists takes the blank lines behind
         else:
-            plain.append(line)
-            at = end
+            plain, at = f"{plain}{line}\n", end
             continue
-        written += inline("\n".join(plain)) + block
-        plain, at = [], end
-    return written + inline("\n".join(plain))
+        written += inline(plain) + block
+        plain, at = "", end
+    return written + inline(plain.removesuffix("\n"))
 
 
 def _while(lines: Sequence[str], at: int, holds: Any) -> int:
