@@ -22,6 +22,8 @@ _UNDECIDED = re.compile(
 )
 #: Nothing but the end of a block of code.
 _ENDS = re.compile(r"(?:[> \t\r]*(?:`{3,}|~{3,})?[ \t\r]*(?:\n|\Z))*")
+#: A line that is longer is no table's head.
+_WIDEST = 1_000
 #: Lines that a table begins with: its head, and what is below that.
 HEAD = 2
 _MARKER = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)]) {1,4}(?=[^\s\[#>|`~<-])")
@@ -140,11 +142,13 @@ class Block:
         """Render once what is complete in itself."""
         if (begin := self._plain()) is None:
             if self.kind in {Kind.ITEM, Kind.QUOTE} and self.raw.endswith("\n"):
-                self._lines = self.until(len(self.raw))
+                shown = self.until(len(self.raw))
+                inside = self._in_code(self.source(self.raw))  # then the last line is an end that comes later
+                self._lines = shown[: shown.rfind("\n")] if inside else shown
             return
         source = self.lead + self.raw
         at = max(self._seal, begin)
-        if end := scan(source[at:]).sealed:
+        if end := scan(source[at : _sure(source)]).sealed:
             self._sealed += self.dialect.inline(source[at : at + end], self.known, fresh=not self._sealed)
             self._seal = at + end
 
@@ -160,7 +164,8 @@ class Block:
         if lead[:3] in {"```", "~~~"} and _ENDS.fullmatch(source, len(self.lead)):
             return ""  # nothing but the end of a block of code that was shown
         if self._attached:
-            lines = source.rstrip().count("\n")
+            [node] = tree(clean(source), self.known)[:1]
+            lines = node.token.content.count("\n")
             return f"{self.dialect.code(self._name)} ({lines} lines, in the file)"
         if self.kind is Kind.TABLE:
             source = widened(source)
@@ -181,7 +186,7 @@ class Block:
         if self.kind not in {Kind.ITEM, Kind.QUOTE} or ("```" not in source and "~~~" not in source):
             return False
         scanner = Scanner()
-        for line in source.split("\n"):
+        for line in source.removesuffix("\n").split("\n"):
             scanner.feed(line)
         return scanner.open and scanner.leaf.kind is Kind.FENCE
 
@@ -212,7 +217,7 @@ class Block:
         source = self.lead + raw
         at = max(self._seal, begin)
         rest = source[at:]
-        fixed = scan(rest).sealed if hold else 0
+        fixed = scan(source[at : _sure(source)]).sealed if hold else 0
         head = ""
         if self.kind is Kind.ITEM:
             head = self._mark(raw[:begin].strip())
@@ -237,3 +242,9 @@ class Block:
             done = rows.count("\n") >= HEAD or self.goes_on
             self._rows = (count, self._render(self.source(rows)) if done else "")
         return self._rows[1]
+
+
+def _sure(source: str) -> int:
+    """Return up to where *source*, a paragraph, is no table: its last line may be the head of one."""
+    begin = source.rfind("\n", 0, len(source) - 1) + 1
+    return begin if len(source) - begin < _WIDEST and "|" in source[begin:] else len(source)
