@@ -6,6 +6,7 @@ README's table is checked against all of them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -85,6 +86,11 @@ class Settings(BaseSettings):
         ge=0,
         validation_alias="RIVULET_PAGES",
         description="Messages that one answer may take; a longer one comes as a file. 0 for any number.",
+    )
+    data: Path = Field(
+        default=Path("data"),
+        validation_alias="RIVULET_DATA",
+        description="Folder for what must survive a restart; one for each bot.",
     )
     host: str = Field(
         default="127.0.0.1",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
@@ -28,6 +28,7 @@ from bot.pace import Turn as WriteTurn
 from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Receipt, SlowDown, Stop
 from bot.safe import Links
 from bot.stops import Stops
+from bot.store import Entry, Part, Store
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,9 @@ log = structlog.get_logger(__name__)
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land (FAULTS R2).
 SETTLE = 2.0
+
+#: Characters of a nonce that all of an answer's posts share; with a page's number at most 25.
+SHARED = 18
 
 #: Seconds of a 429 that people are told of.
 LONG = 10.0
@@ -44,7 +48,11 @@ BROKEN = "Something broke on our side; the operator's log says what."
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all answers of a core share."""
+    """What all answers of a core share.
+
+    Attributes:
+        clock: Seconds of the wall clock.
+    """
 
     model: Model
     access: Access
@@ -52,19 +60,43 @@ class Means:
     pace: Pace
     asking: Asking
     showing: Showing
+    store: Store
+    clock: Callable[[], float]
 
 
 class Live:
-    """One answer being read from the model and written to its surface."""
+    """One answer being read from the model and written to its surface.
 
-    def __init__(self, means: Means, mention: Mention, saying: str = "") -> None:
+    Args:
+        means: What it shares with others.
+        mention: The question.
+        saying: What to answer without asking the model.
+        left: What an earlier run has left of it.
+        after: Seconds before anything of it is written.
+
+    Attributes:
+        given_up: Whether the platform was not reached for so long that the rest is left to a later repair.
+    """
+
+    def __init__(
+        self, means: Means, mention: Mention, saying: str = "", left: Entry | None = None, after: float = 0.0
+    ) -> None:
         self.mention = mention
         self._means = means
         self._saying = saying
         self._surface = mention.surface
         showing = means.showing
         self._answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing.pages)
-        self._id = secrets.token_hex(9)  # with a page's number a nonce of at most 25 characters
+        self._id = secrets.token_hex(SHARED // 2)
+        self._replaced: dict[str, str] = {}
+        self._left = left
+        self._after = after
+        if left:
+            self._answer.resume(left.text, left.messages)
+            self._replaced = left.replaced
+            self._id = left.parts[0].nonce[:SHARED] if left.parts else self._id
+        self.given_up = False
+        self._end_kept = False
         self._begun = asyncio.Event()
         self._changed = asyncio.Event()
         self._shown = asyncio.Event()
@@ -79,8 +111,10 @@ class Live:
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
-        self._watch(self.mention.key)
+        for message in (self.mention.key, *self._answer.messages):
+            self._watch(message)
         try:
+            await asyncio.sleep(self._after)
             if not self._begun.is_set():
                 await self._surface.status(on=True)
                 await self._begun.wait()
@@ -100,7 +134,7 @@ class Live:
         """Choose the place of the answer, and be counted there."""
         crowded = self._means.pace.crowded(self._surface.buckets(Op.EDIT))
         self._count_in(self._surface.buckets(Op.EDIT))
-        if self._answer.phase is Phase.OPEN and not self._saying:
+        if self._answer.phase is Phase.OPEN and not self._saying and not self._left:
             await self._branch(crowded)
 
     async def _branch(self, crowded: bool) -> None:
@@ -120,6 +154,16 @@ class Live:
             self._means.pace.leave(self, self._counted)
             self._counted = tuple(buckets)
             self._means.pace.enter(self, buckets)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the model has said anything."""
+        return self._answer.received > 0
+
+    async def keep_done(self) -> None:
+        """Tell the ledger that the answer is done, as soon as nothing lags behind it."""
+        await self._surface.settle()
+        await self._means.store.done(self.mention.key, self._means.clock())
 
     def begin(self) -> None:
         """Stop waiting for other answers of the conversation."""
@@ -213,7 +257,7 @@ class Live:
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
             try:
-                receipt = await self._put(write, escaped=turn.escaped)
+                receipt = await self._kept(write, escaped=turn.escaped)
             except SlowDown as slow:
                 pace.refused(turn.buckets, slow)
                 self._since = since
@@ -248,6 +292,7 @@ class Live:
     async def _next_write(self) -> tuple[Write, WriteTurn, float] | None:
         """Wait until there is something to write and it may be written; None after the last."""
         while self._answer.phase is not Phase.CLOSED:
+            await self._keep_end()
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
                 await self._changed.wait()
@@ -273,12 +318,27 @@ class Live:
         self._turn = None
         return turn if granted else None
 
-    async def _put(self, write: Write, *, escaped: bool) -> Receipt:
-        if write.message is None:
-            return await self._surface.post(write.page, f"{self._id}{write.index:x}")
-        if escaped:
-            return await self._surface.replace(write.message, write.page, f"{self._id}r")
-        return await self._surface.edit(write.message, write.page)
+    async def _keep_end(self) -> None:
+        """Tell the ledger once how the answer ends, so that a repair does not make another end of it."""
+        if self._answer.phase is Phase.CLOSING and not self._end_kept:
+            self._end_kept = True
+            await self._means.store.end(self.mention.key, self._answer.text, self._answer.note)
+
+    async def _kept(self, write: Write, *, escaped: bool) -> Receipt:
+        """Write to the platform, and to the ledger what a repair must know before and after."""
+        store, key, text = self._means.store, self.mention.key, self._answer.text
+        before = write.message or ""
+        nonce = self._replaced.get(before) or f"{self._id}{'r' if before else ''}{write.index:x}"
+        if before and not escaped and before not in self._replaced:
+            await store.save(key, text)
+            return await self._surface.edit(before, write.page)
+        await store.intend(key, Part(nonce, write.index, self._surface.address, replaces=before), text)
+        if before:
+            receipt = await self._surface.replace(before, write.page, nonce)
+        else:
+            receipt = await self._surface.post(write.page, nonce)
+        await store.posted(key, nonce, receipt.message)
+        return receipt
 
     def _tell(self, error: Exception) -> None:
         if isinstance(error, OSError):
@@ -292,6 +352,7 @@ class Live:
             self._doubtful = write.message
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self.mention.key)
+            self.given_up = True
             self._answer.lost()
             return
         delay = RETRIES[self._failures]
