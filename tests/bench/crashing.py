@@ -1,0 +1,211 @@
+"""A bot that is killed again and again, people who never cease to ask, and a judge.
+
+The bot is a process that does what `rivulet run` does and nothing else; what became of every question is read
+from the emulators once all is quiet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.emulators.process import World
+from tests.bench.rig import Entry, Side, _environment, discord_side, slack_side
+
+#: Seconds that the bot may take to connect, and that all may take to come to rest after the last start.
+STARTING = 30.0
+QUIET = 90.0
+#: Channels that people ask in; fewer than the bot looks through for what it missed.
+CHANNELS = 16
+#: Calls that a bench slows down, so that kills fall into them: half of the time before they take effect.
+SLOW: Mapping[str, Mapping[str, float]] = {
+    "slack": {"chat.postMessage": 0.2, "chat.update": 0.06},
+    "discord": {"POST messages": 0.2, "PATCH messages": 0.06},
+}
+#: What lets the bot go on without intent rows: it then knows only of messages whose post it has heard of.
+NO_INTENTS = """
+from bot.store.memory import Memory
+from bot.store.sqlite import Sqlite
+intend, posted = Sqlite.intend, Sqlite.posted
+meant = {}
+async def forget(self, key, part, text):
+    meant[part.nonce] = part, text
+async def late(self, key, nonce, message):
+    await intend(self, key, *meant.pop(nonce))
+    await posted(self, key, nonce, message)
+Sqlite.intend, Sqlite.posted = forget, late
+"""
+
+
+@dataclass
+class Crashing:
+    """The bot's process, again and again, with one data folder.
+
+    Attributes:
+        world: The emulators.
+        folder: Where it runs; no .env of the operator's is there.
+        settings: More of its environment.
+        broken: Python that is run in its process first.
+        starts: When each process was started, in `time.monotonic()`.
+    """
+
+    world: World
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ""
+    starts: list[float] = field(default_factory=list)
+    process: Process | None = None
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both platforms."""
+        return slack_side(self.world), discord_side(self.world)
+
+    async def start(self, *, wide: bool = False) -> None:
+        """Start it, and wait until both platforms are connected."""
+        counts = [len(await side.remote.events(kinds=[kind])) for side, kind in self._connections()]
+        program = ["-m", "tests.bench.bot"] if wide else ["-m", "bot", "run"]
+        if self.broken:
+            program = ["-c", f"{self.broken}\nimport sys\nsys.argv = ['rivulet', 'run']\nfrom bot.run.cli import main\nmain()"]
+        wider = {"RIVULET_BENCH_BUDGETS": "wide"} if wide else {}
+        environment = {**_environment(self.world), "RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
+        self.starts.append(time.monotonic())
+        with (self.folder / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, *program, cwd=self.folder, env=environment, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(STARTING):
+            for (side, kind), count in zip(self._connections(), counts, strict=True):
+                while len(await side.remote.events(kinds=[kind])) <= count:
+                    if self.process.returncode is not None:
+                        raise RuntimeError(f"the bot ended: {self.log[-2000:]}")
+                    await asyncio.sleep(0.02)
+
+    def _connections(self) -> list[tuple[Side, str]]:
+        return [*zip(self.sides, ("connect", "identify"), strict=True)]
+
+    async def kill(self) -> None:
+        """Let it end as loss of power does."""
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    async def end(self) -> tuple[int, float]:
+        """Send SIGTERM; return the exit code and the seconds that it took."""
+        assert self.process
+        began = time.monotonic()
+        self.process.terminate()
+        async with asyncio.timeout(STARTING):
+            code = await self.process.wait()
+        return code, time.monotonic() - began
+
+    @property
+    def log(self) -> str:
+        """What all its processes have logged."""
+        return (self.folder / "log").read_text(errors="replace")
+
+
+@asynccontextmanager
+async def crashing(bot: Crashing) -> AsyncIterator[Crashing]:
+    """Leave no process behind."""
+    try:
+        yield bot
+    finally:
+        await bot.kill()
+
+
+@dataclass
+class People:
+    """They ask all the time, whether anybody listens or not."""
+
+    side: Side
+    rng: random.Random
+    rate: float
+    asked: dict[str, str] = field(default_factory=dict)
+
+    async def ask(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            channel = self.side.channel(self.rng.randrange(CHANNELS))
+            length = self.rng.choice(LENGTHS)
+            question = await self.side.ask(channel, f"{length} words, please")
+            self.asked[question] = channel
+            await asyncio.sleep(self.rng.expovariate(self.rate))
+
+    async def judge(self) -> Entry:
+        """Return what became of all questions."""
+        verdict = await self.side.remote.verdict()
+        pages = {channel: await self.side.pages(channel) for channel in {*self.asked.values()}}
+        answers = [_answers(self.side, question, pages[channel]) for question, channel in self.asked.items()]
+        return {
+            "questions": len(self.asked),
+            "stuck": len(verdict["never_final"]),
+            "duplicates": sum(map(_duplicates, answers)),
+            "unended": sum(not found or any(page["live"] for page in found) for found in answers),
+            "torn": sum(map(_torn, answers)),
+            "whole": sum(bool(found) and not found[-1]["note"] for found in answers),
+            "noted": sum(bool(found) and bool(found[-1]["note"]) for found in answers),
+        }
+
+    async def quiet(self) -> None:
+        """Wait until every question has an answer that has ended, or for as long as that may take."""
+        until = time.monotonic() + QUIET
+        while time.monotonic() < until:
+            seen = await self.judge()
+            if not (seen["stuck"] or seen["unended"]):
+                return
+            await asyncio.sleep(0.5)
+
+
+#: Words of an answer; the last is more than a page of Discord's.
+LENGTHS = (1, 8, 20, 40, 600)
+
+
+async def scripted(world: World) -> None:
+    """Let Claude say numbered words, so that a word that is there twice is seen."""
+    for length in LENGTHS:
+        words = [f"w{number} " for number in range(length)]
+        size = max(1, length // 20)
+        steps = [step for at in range(0, length, size) for step in ("".join(words[at : at + size]), 0.05)]
+        await world.claude.script(steps=[0.1, *steps, f"end{length}"], when=f"{length} words, please")
+
+
+def _answers(side: Side, question: str, pages: list[Entry]) -> list[Entry]:
+    """Return the messages that answer *question*, as readers see them."""
+    there = [page for page in pages if not page["deleted"]]
+    if side.name == "slack":
+        return [page for page in there if page["thread_ts"] == question]
+    wanted, found = {question}, []
+    for page in there:
+        if page["reply_to"] in wanted:
+            wanted.add(page["id"])
+            found.append(page)
+    return found
+
+
+def _duplicates(pages: list[Entry]) -> int:
+    """Return how many messages say what another one says, or nothing at all beside others."""
+    seen: set[str] = set()
+    count = 0
+    for page in pages:
+        words = set(re.findall(r"\bw\d+\b", page["text"]))
+        count += bool(words & seen) or (len(pages) > 1 and not words and "end" not in page["text"])
+        seen |= words
+    return count
+
+
+def _torn(pages: list[Entry]) -> bool:
+    """Tell whether an answer is not whole and does not say so."""
+    text = " ".join(page["text"] for page in pages)
+    numbers = [*map(int, re.findall(r"\bw(\d+)\b", text))]
+    if numbers != [*range(len(numbers))]:
+        return True
+    return bool(pages) and not pages[-1]["note"] and f"end{len(numbers)}" not in text
