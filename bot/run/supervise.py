@@ -21,6 +21,7 @@ from bot.core import Core
 from bot.model import Asking, Model
 from bot.model.claude import Claude
 from bot.platform import Platform, Unavailable
+from bot.run.orders import obeying
 from bot.run.server import serving
 from bot.store import Store
 from bot.store.folder import Folder
@@ -115,7 +116,7 @@ def _signalled() -> asyncio.Event:
 
 @asynccontextmanager
 async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
-    """Yield the data folder and the store in it, pruned now and then.
+    """Yield the data folder and the store in it, which is pruned now and then and takes orders.
 
     Raises:
         Unavailable: When another process has the folder.
@@ -126,7 +127,8 @@ async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
     await store.open()
     pruning = asyncio.create_task(_prune(store))
     try:
-        yield folder, store
+        async with obeying(path, store):
+            yield folder, store
     finally:
         pruning.cancel()
         await asyncio.wait({pruning})

@@ -131,13 +131,19 @@ class People:
     rate: float
     asked: dict[str, str] = field(default_factory=dict)
 
+    async def visit(self) -> None:
+        """Ask once in every channel, while the bot listens: in others it does not look for what it missed."""
+        for number in range(CHANNELS):
+            await self._ask(self.side.channel(number))
+
+    async def _ask(self, channel: str) -> None:
+        question = await self.side.ask(channel, f"{self.rng.choice(LENGTHS)} words, please")
+        self.asked[question] = channel
+
     async def ask(self) -> None:
         """Ask until cancelled."""
         while True:
-            channel = self.side.channel(self.rng.randrange(CHANNELS))
-            length = self.rng.choice(LENGTHS)
-            question = await self.side.ask(channel, f"{length} words, please")
-            self.asked[question] = channel
+            await self._ask(self.side.channel(self.rng.randrange(CHANNELS)))
             await asyncio.sleep(self.rng.expovariate(self.rate))
 
     async def judge(self) -> Entry:
@@ -155,14 +161,14 @@ class People:
             "noted": sum(bool(found) and bool(found[-1]["note"]) for found in answers),
         }
 
-    async def quiet(self) -> None:
-        """Wait until every question has an answer that has ended, or for as long as that may take."""
-        until = time.monotonic() + QUIET
+    async def quiet(self, patience: float) -> None:
+        """Wait until every question has an answer that has ended, for *patience* seconds at most."""
+        until = time.monotonic() + patience
         while time.monotonic() < until:
             seen = await self.judge()
             if not (seen["stuck"] or seen["unended"]):
                 return
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
 
 
 #: Words of an answer; the last is more than a page of Discord's.

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from adapters.emulators.process import World, spawned
-from tests.bench.crashing import NO_INTENTS, SLOW, Crashing, People, crashing, scripted
+from tests.bench.crashing import NO_INTENTS, QUIET, SLOW, Crashing, People, crashing, scripted
 from tests.bench.rig import Side
 
 LIMITS = (
@@ -25,7 +24,7 @@ LIMITS = (
 )
 
 #: Questions a second on each platform.
-RATE = 4.0
+RATE = 3.0
 #: Seconds from both platforms connected to the kill: a repair begins 2 s after the start, so many kills fall
 #: before it or into it.
 ALIVE = (0.0, 5.0)
@@ -38,11 +37,13 @@ HOLD = "hold on, please"
 
 
 async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
-    """Kill 200 times (4 if *quick*); repair 100 orphans (10), without limits and with them."""
-    runs, control, orphans = (4, 4, 10) if quick else (200, 40, 100)
-    killed = await _killed(runs, seed)
+    """Kill 200 times (3 if *quick*); repair 100 orphans (10), without limits and with them."""
+    runs, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
+    alive = (0.0, 2.5) if quick else ALIVE
     measured: dict[str, Any] = {"limits": LIMITS, "runs": runs, "orphans": orphans}
-    without = await _killed(control, seed + 1, NO_INTENTS)
+    killed, without = await asyncio.gather(
+        _killed(runs, seed, alive), _killed(control, seed + 1, alive, NO_INTENTS, patience=6.0)
+    )
     free = await _repaired(orphans, limits=False)
     bound = {} if quick else await _repaired(orphans, limits=True)
     for name in ("slack", "discord"):
@@ -66,24 +67,30 @@ async def _played(limits: bool, **settings: str) -> AsyncIterator[Crashing]:
                 yield bot
 
 
-async def _killed(runs: int, seed: int, broken: str = "") -> dict[str, Any]:
-    """Kill the bot so often while people ask; judge when all is quiet."""
+async def _killed(
+    runs: int, seed: int, alive: tuple[float, float], broken: str = "", patience: float = QUIET
+) -> dict[str, Any]:
+    """Kill the bot so often while people ask; judge when all is quiet, or after *patience* seconds."""
     rng = random.Random(seed)
     async with _played(limits=False) as bot:
         bot.broken = broken
         await scripted(bot.world)
         await _slow(bot.world)
         people = [People(side, random.Random(rng.random()), RATE) for side in bot.sides]
+        await bot.start()
+        for each in people:
+            await each.visit()
         asking = [asyncio.create_task(each.ask()) for each in people]
-        for _ in range(runs):
-            await bot.start()
-            await asyncio.sleep(rng.uniform(*ALIVE))
+        for number in range(runs):
+            if number:
+                await bot.start()
+            await asyncio.sleep(rng.uniform(*alive))
             await bot.kill()
         for task in asking:
             task.cancel()
         await asyncio.wait(asking)
         await bot.start()
-        await asyncio.gather(*(each.quiet() for each in people))
+        await asyncio.gather(*(each.quiet(patience) for each in people))
         code, _ = await bot.end()
         seen = {each.side.name: await each.judge() for each in people}
         return {**seen, "exit": code, "tracebacks": bot.log.count("Traceback (most recent")}
