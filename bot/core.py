@@ -155,7 +155,11 @@ class Core:
         if self._writes_from is None:
             self._writes_from = loop.time() + LATE
         after = max(0.0, self._writes_from - loop.time())
-        left = [entry for entry in await self._store.unfinished(platform.name) if entry.asked.key not in self._taken]
+        left = [
+            entry
+            for entry in await self._store.unfinished(platform.name)
+            if entry.asked.key not in self._taken
+        ]
         for entry in left:
             await self._resume(platform, entry, now, after)
         if left:
@@ -173,7 +177,9 @@ class Core:
         mention = Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
         anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
         anew = anew and await self._allowed(mention, Action.ASK)
-        saying = "" if not anew else NOTHING if _means_stop(asked.text) else "" if asked.text.strip() else HINT
+        saying = (
+            "" if not anew else NOTHING if _means_stop(asked.text) else "" if asked.text.strip() else HINT
+        )
         live = Live(self._means, mention, saying, entry, after)
         self._taken.add(asked.key)
         if entry.note is not None:
@@ -248,7 +254,6 @@ class Core:
                 del self._talks[live.mention.conversation]
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer crashed", exc_info=error)
-
 
     async def _done(self, live: Live) -> None:
         try:

@@ -10,7 +10,6 @@ import pytest
 
 import bot.core
 from bot.core import RESTART, UNBEGUN, YOUNG
-from bot.store import Store
 from bot.store.memory import Memory
 from tests.contract import HOLD, World, until
 from tests.worlds import WORLDS
@@ -73,7 +72,7 @@ class Deaf(Memory):
         pass
 
 
-async def forgetful(world: World, store: Store) -> None:
+async def forgetful(world: World, store: Memory) -> None:
     world.store = store
     world.core._store = store
     world.core._means = replace(world.core._means, store=store)

@@ -230,6 +230,11 @@ def impatient(monkeypatch):
     monkeypatch.setattr(module, "BUSY", 0.05)
 
 
+def pragma(store: Sqlite, setting: str) -> None:
+    assert store._file._db
+    store._file._db.execute(f"PRAGMA {setting}")
+
+
 async def healthy(store: Sqlite) -> None:
     async with asyncio.timeout(10):
         while store.health != OK:
@@ -242,7 +247,9 @@ async def accepts_from_memory(store: Sqlite, tmp_path: Path) -> None:
     await store.intend("chat/2", FIRST, "Because " * 1000)
     assert store.health.startswith("degraded: ")
     assert not await store.accept(asked("chat/1"))
-    assert (await store.find("chat/2")).parts == (FIRST,)
+    entry = await store.find("chat/2")
+    assert entry
+    assert entry.parts == (FIRST,)
 
 
 async def written_down(store: Sqlite, tmp_path: Path) -> None:
@@ -257,7 +264,7 @@ async def written_down(store: Sqlite, tmp_path: Path) -> None:
 async def test_a_full_disk_costs_no_answer(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    store._file._db.execute("PRAGMA max_page_count = 1")
+    pragma(store, "max_page_count = 1")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
 
@@ -287,7 +294,7 @@ asyncio.run(main())
 async def test_a_read_only_file_costs_no_answer(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    store._file._db.execute("PRAGMA query_only = ON")
+    pragma(store, "query_only = ON")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
 
@@ -348,11 +355,10 @@ async def test_a_folder_that_cannot_be_made_costs_no_answer(tmp_path, impatient)
 def test_a_second_process_is_refused_in_one_line_and_let_in_afterwards(tmp_path):
     folder = Folder(tmp_path)
     folder.hold()
-    again = [
-        sys.executable,
-        "-c",
-        f"from pathlib import Path; from bot.store.folder import Folder; Folder(Path({str(tmp_path)!r})).hold()",
-    ]
+    program = (
+        "import pathlib, sys; from bot.store.folder import Folder; Folder(pathlib.Path(sys.argv[1])).hold()"
+    )
+    again = [sys.executable, "-c", program, str(tmp_path)]
     refused = subprocess.run(again, capture_output=True, text=True, check=False)
     assert f"another Rivulet (process {os.getpid()}) runs on {tmp_path}" in refused.stderr
     with pytest.raises(Unavailable):

@@ -193,7 +193,9 @@ class Client(discord.AutoShardedClient):
                 history = (await self._channel(int(channel))).history(limit=NEWEST, after=after)
                 found += [message async for message in history]
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
-        return [self._mention(each) for each in sorted(asked, key=lambda each: each.id) if self._addressed(each)]
+        return [
+            self._mention(each) for each in sorted(asked, key=lambda each: each.id) if self._addressed(each)
+        ]
 
     async def _channel(self, id_: int) -> discord.abc.Messageable:
         """Return a channel as the gateway knows it, or as REST does."""

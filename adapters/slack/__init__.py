@@ -326,7 +326,9 @@ class Slack(Platform):
         actor, place = await self._who(event["user"], channel, team)
 
         async def stopped(message: str) -> None:
-            if self._core and channel.startswith("D"):  # else it may have been anybody: Slack's event says who
+            if self._core and channel.startswith(
+                "D"
+            ):  # else it may have been anybody: Slack's event says who
                 await self._core.stop(Stop(message, actor, place))
 
         return Mention(

@@ -143,7 +143,9 @@ class SlackSurface(Surface):
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
         if self._replacing and (ts := await self._posted(self._replacing)):
-            self._lagging.append(self._errands.start(self._delete(message)))  # its replacement was posted after all
+            self._lagging.append(
+                self._errands.start(self._delete(message))
+            )  # its replacement was posted after all
             message = self._key(ts)
         self._replacing = ""
         return await self._filed(await self._update(message, page), page)

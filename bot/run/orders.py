@@ -71,7 +71,7 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                answer = {"count": await obeyed(store, json.loads(await reader.readline()))}
+                answer: dict[str, Any] = {"count": await obeyed(store, json.loads(await reader.readline()))}
                 if store.health != "ok":
                     answer = {"error": store.health}
                 writer.write(json.dumps(answer).encode() + b"\n")

@@ -44,6 +44,13 @@ async def late(self, key, nonce, message):
 Sqlite.intend, Sqlite.posted = forget, late
 """
 
+RUN = """
+import sys
+sys.argv = ["rivulet", "run"]
+from bot.run.cli import main
+main()
+"""
+
 
 @dataclass
 class Crashing:
@@ -74,9 +81,10 @@ class Crashing:
         counts = [len(await side.remote.events(kinds=[kind])) for side, kind in self._connections()]
         program = ["-m", "tests.bench.bot"] if wide else ["-m", "bot", "run"]
         if self.broken:
-            program = ["-c", f"{self.broken}\nimport sys\nsys.argv = ['rivulet', 'run']\nfrom bot.run.cli import main\nmain()"]
+            program = ["-c", f"{self.broken}{RUN}"]
         wider = {"RIVULET_BENCH_BUDGETS": "wide"} if wide else {}
-        environment = {**_environment(self.world), "RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
+        own = {"RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
+        environment = {**_environment(self.world), **own}
         self.starts.append(time.monotonic())
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -175,12 +183,20 @@ class People:
 LENGTHS = (1, 8, 20, 40, 600)
 
 
-async def scripted(world: World) -> None:
-    """Let Claude say numbered words, so that a word that is there twice is seen."""
+async def slowed(world: World) -> None:
+    """Make the calls of `SLOW` as slow as it says."""
+    for method, seconds in SLOW["slack"].items():
+        await world.slack.latency(method=method, seconds=seconds)
+    for route, seconds in SLOW["discord"].items():
+        await world.discord.latency(route=route, seconds=seconds)
+
+
+async def scripted(world: World, pause: float = 0.05) -> None:
+    """Let Claude say numbered words, so that a word that is there twice is seen, *pause* seconds apart."""
     for length in LENGTHS:
         words = [f"w{number} " for number in range(length)]
         size = max(1, length // 20)
-        steps = [step for at in range(0, length, size) for step in ("".join(words[at : at + size]), 0.05)]
+        steps = [step for at in range(0, length, size) for step in ("".join(words[at : at + size]), pause)]
         await world.claude.script(steps=[0.1, *steps, f"end{length}"], when=f"{length} words, please")
 
 

@@ -89,6 +89,14 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.repair_limits_ratio", "<=", 1.1, "x orphans/rate"),
         ("control.failed", "=", True, ""),
     ),
+    "term": (
+        ("exit_s.max", "<=", 8.0, "s"),
+        ("not_0", "=", 0, ""),
+        ("*.stuck", "=", 0, ""),
+        ("*.duplicates", "=", 0, ""),
+        ("*.unended", "=", 0, ""),
+        ("*.torn", "=", 0, ""),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),

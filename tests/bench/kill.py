@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from adapters.emulators.process import World, spawned
-from tests.bench.crashing import NO_INTENTS, QUIET, SLOW, Crashing, People, crashing, scripted
+from adapters.emulators.process import spawned
+from tests.bench.crashing import NO_INTENTS, QUIET, Crashing, People, crashing, scripted, slowed
 from tests.bench.rig import Side
 
 LIMITS = (
@@ -50,13 +50,16 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
         measured[name] = {"runs": runs, **killed[name], "repair_s": free[name]}
         if bound:
             asked = orphans / ALLOWED[name]
-            measured[name] |= {"repair_limits_s": bound[name], "repair_limits_ratio": round(bound[name] / asked, 3)}
-    failed = sum(without[name][key] for name in ("slack", "discord") for key in ("stuck", "duplicates", "unended"))
+            ratio = round(bound[name] / asked, 3)
+            measured[name] |= {"repair_limits_s": bound[name], "repair_limits_ratio": ratio}
+    bad = ("stuck", "duplicates", "unended")
+    failed = sum(without[name][key] for name in ("slack", "discord") for key in bad)
     return {**measured, "control": {"runs": control, **without, "failed": failed > 0}}
 
 
 @asynccontextmanager
-async def _played(limits: bool, **settings: str) -> AsyncIterator[Crashing]:
+async def played(*, limits: bool, **settings: str) -> AsyncIterator[Crashing]:
+    """Yield a bot that is yet to be started, and its emulators, with the platforms' limits or without."""
     async with spawned() as world:
         if not limits:
             await world.slack.limits(on=False)
@@ -72,10 +75,10 @@ async def _killed(
 ) -> dict[str, Any]:
     """Kill the bot so often while people ask; judge when all is quiet, or after *patience* seconds."""
     rng = random.Random(seed)
-    async with _played(limits=False) as bot:
+    async with played(limits=False) as bot:
         bot.broken = broken
         await scripted(bot.world)
-        await _slow(bot.world)
+        await slowed(bot.world)
         people = [People(side, random.Random(rng.random()), RATE) for side in bot.sides]
         await bot.start()
         for each in people:
@@ -96,16 +99,9 @@ async def _killed(
         return {**seen, "exit": code, "tracebacks": bot.log.count("Traceback (most recent")}
 
 
-async def _slow(world: World) -> None:
-    for method, seconds in SLOW["slack"].items():
-        await world.slack.latency(method=method, seconds=seconds)
-    for route, seconds in SLOW["discord"].items():
-        await world.discord.latency(route=route, seconds=seconds)
-
-
 async def _repaired(orphans: int, *, limits: bool) -> dict[str, float]:
     """Let so many answers be live on each platform, kill, and time the repair."""
-    async with _played(limits=limits) as bot:
+    async with played(limits=limits) as bot:
         await bot.world.claude.script(steps=["Well, ", {"stall": True, "pings": True}], when=HOLD)
         if limits:  # making the orphans is not what is timed
             await bot.world.slack.limits(on=False)
@@ -146,7 +142,7 @@ async def _time(side: Side, since: int, orphans: int) -> float:
     log = await side.remote.events(since=since)
     first = next(entry["t"] for entry in log if entry["kind"] == "call")
     last = [entry["t"] for entry in log if entry["kind"] in {"edit", "post", "delete"}][-1]
-    return round(last - first - WAIT, 2)
+    return round(float(last - first) - WAIT, 2)
 
 
 def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
@@ -154,8 +150,9 @@ def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     keys = ("questions", "whole", "noted", "stuck", "duplicates", "unended", "torn")
     table: list[Sequence[str]] = [("platform", "kills", *keys, "repair s", "under limits s")]
     for name in ("slack", "discord"):
-        seen, without = measured[name], measured["control"][name]
+        seen, control = measured[name], measured["control"]
         repair = (str(seen["repair_s"]), str(seen.get("repair_limits_s", "-")))
         table.append((name, str(seen["runs"]), *(str(seen[key]) for key in keys), *repair))
-        table.append((f"{name}, no intents", str(measured["control"]["runs"]), *(str(without[key]) for key in keys), "-", "-"))
+        without = (str(control[name][key]) for key in keys)
+        table.append((f"{name}, no intents", str(control["runs"]), *without, "-", "-"))
     return table
