@@ -125,7 +125,7 @@ class Surface(ABC):
 
     Attributes:
         limits: How much one page holds.
-        address: What `Platform.reopen` needs to find this place again, beside the question; kept with each post.
+        address: What `Platform.reopen` needs beside the question to find this place; kept with each post.
     """
 
     limits: Limits

@@ -20,7 +20,6 @@ from pydantic_settings import BaseSettings
 
 from adapters.discord.client import Client
 from adapters.discord.rest import Rest
-from adapters.discord.surface import DiscordSurface
 from adapters.discord.threads import Reply, Threads
 from bot.config import SOURCES, Names, split
 from bot.platform import Asked, Finding, Health, Mention, Platform, Remains, Surface, Unavailable

@@ -129,7 +129,7 @@ class DiscordSurface(Surface):
         return await self.edit(receipt.message, page) if again else receipt
 
     def resume(self, remains: Remains, me: str) -> None:
-        """Go on where an earlier run of the user *me* left off: posts with its nonces may have got through."""
+        """Go on where an earlier run of the user *me* ended: posts with its nonces may have got through."""
         self._me = me
         self._doubtful.update(remains.nonces)
         for message in remains.messages:
@@ -145,8 +145,8 @@ class DiscordSurface(Surface):
     async def _earlier(self) -> int | None:
         """Return the message of an earlier run that follows the last known one, if there is one.
 
-        Discord remembers a nonce for a few minutes only, and tells it to nobody; but a page replies to the one
-        before, and a thread that was opened for an answer has no other messages of ours at its beginning.
+        Discord remembers a nonce for a few minutes only, and tells it to nobody; but a page replies to the
+        one before, and a thread that was opened for an answer begins with it.
         """
         after = self._replied or self._channel
         path = f"channels/{self._channel}/messages?after={after}&limit=100"

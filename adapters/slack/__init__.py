@@ -203,7 +203,7 @@ class Slack(Platform):
         return None
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
-        """See `Platform.missed`: of those that Slack did not send again, what stands in channels and threads."""
+        """See `Platform.missed`: Slack sends again what it can, but not for ever."""
         return [
             await self._mention(message, self._team)
             for message in await missed(self._web, recent, since)

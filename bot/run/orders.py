@@ -1,4 +1,4 @@
-"""`rivulet forget` and `rivulet purge`: done by the process that has the data, through a socket in its folder.
+"""`rivulet forget` and `rivulet purge`: done by the process that has the data, told through a socket.
 
 A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
 itself.
@@ -35,7 +35,7 @@ async def order(folder: Path, what: dict[str, Any]) -> int:
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
     """
-    if not folder.is_dir():
+    if not folder.is_dir():  # noqa: ASYNC240  nothing else runs in this process
         raise Unavailable(f"RIVULET_DATA: there is no folder {folder}.")
     own = Folder(folder)
     try:

@@ -3,9 +3,9 @@
 What survives and what is shared goes through one protocol; there is a file for each kind of store.
 
 Order of the writes, on which all repair rests: `accept` before an event is acknowledged; `intend` with the
-nonce before a post, `posted` after it; `save` before an edit; `end` when the last word is in; `done` after the
-last edit.  So whatever a crash interrupts, the ledger knows of everything that may be visible, or knows the
-nonce by which to find it.
+nonce before a post, `posted` after it; `save` before an edit; `end` when the last word is in; `done` after
+the last edit.  So whatever a crash interrupts, the ledger knows of everything that may be visible, or knows
+the nonce by which to find it.
 
 A store must never keep an answer from being written: where it can't write, it says so in `health`, and goes
 on from memory.
@@ -129,11 +129,11 @@ class Store(Protocol):
         ...
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:
-        """Return what is not done of the questions whose keys begin with *platform* and a slash, oldest first."""
+        """Return the questions of *platform* (keys begin with it) that are not done, oldest first."""
         ...
 
     async def recent(self, platform: str, since: float) -> Sequence[Asked]:
-        """Return the newest question since *since* of each conversation, newest first, at most `MOST_RECENT`."""
+        """Return each conversation's newest question since *since*, newest first; at most `MOST_RECENT`."""
         ...
 
     async def prune(self, now: float) -> None:

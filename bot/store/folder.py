@@ -42,7 +42,7 @@ class Folder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            log.error(
+            log.error(  # noqa: TRY400  said in one line
                 "RIVULET_DATA cannot be written to: nothing will survive a restart",
                 folder=str(self.path),
                 error=error.strerror,

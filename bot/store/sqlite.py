@@ -59,7 +59,13 @@ CREATE INDEX IF NOT EXISTS turns_of ON turns(actor);
 """
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-PART = "INSERT OR IGNORE INTO parts (nonce, key, page, address, message, replaces, number) VALUES (?, ?, ?, ?, ?, ?, ?)"
+PART = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)"
+FADE = "UPDATE turns SET question = '', text = '', note = '' WHERE done < ? AND (question || text) <> ''"
+FORGET_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)"
+FORGET = """
+UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', done = at
+WHERE actor = ?
+"""
 
 Statement = tuple[str, Sequence[Any]]
 Result = TypeVar("Result")
@@ -151,26 +157,12 @@ class Sqlite(Memory):
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)
-        await self._write(
-            ("DELETE FROM turns WHERE at < ?", (now - ROWS_KEPT,)),
-            (
-                "UPDATE turns SET question = '', text = '', note = '' WHERE done < ? AND (question || text) <> ''",
-                (now - TEXT_KEPT,),
-            ),
-        )
+        await self._write(("DELETE FROM turns WHERE at < ?", (now - ROWS_KEPT,)), (FADE, (now - TEXT_KEPT,)))
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
         count = await super().forget(actor)
-        await self._write(
-            ("DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)", (actor,)),
-            (
-                "UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '',"
-                " done = at WHERE actor = ?",
-                (actor,),
-            ),
-            full=True,
-        )
+        await self._write((FORGET_PARTS, (actor,)), (FORGET, (actor,)), full=True)
         await self._checkpoint()
         return count
 
@@ -312,9 +304,9 @@ class File:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, full, read-only: not its content's fault
             aside = self._path.with_name(f"{NAME}.broken-{int(time.time())}")
-            log.error(
-                "the ledger is broken: starting a new one; answers that a crash interrupted stay as they are, "
-                "and questions of before may be answered again",
+            log.error(  # noqa: TRY400  said in one line
+                "the ledger is broken: starting a new one; answers that a crash interrupted stay as they "
+                "are, and questions of before may be answered again",
                 moved_to=str(aside),
                 error=str(error),
             )

@@ -16,7 +16,7 @@ LIMITS = (
     "(RIVULET_DISCORD_REPLY=channel); the bot's own budgets"
 )
 
-#: Questions a second on each platform, and seconds between the twenty parts of an answer, so that some are live.
+#: Questions a second on each platform, and seconds between the parts of an answer, so that some are live.
 RATE = 3.0
 PAUSE = 0.25
 #: Seconds from both platforms connected to the signal.
