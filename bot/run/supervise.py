@@ -49,7 +49,7 @@ def build(
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
     asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
-    showing = Showing(settings.links, settings.pages)
+    showing = Showing(settings.links, settings.pages, settings.code_file)
     return Core(model, store or Memory(), Access(admits, settings.stop), asking, showing)
 
 
