@@ -21,7 +21,7 @@ from adapters.emulators.process import World
 from tests.bench.rig import Entry, Side, _environment, discord_side, slack_side
 
 #: Seconds that the bot may take to connect, and that all may take to come to rest after the last start.
-STARTING = 30.0
+STARTING = 60.0
 QUIET = 90.0
 #: Channels that people ask in; fewer than the bot looks through for what it missed.
 CHANNELS = 16
@@ -61,15 +61,15 @@ class Crashing:
         folder: Where it runs; no .env of the operator's is there.
         settings: More of its environment.
         broken: Python that is run in its process first.
-        starts: When each process was started, in `time.monotonic()`.
     """
 
     world: World
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
-    starts: list[float] = field(default_factory=list)
+
     process: Process | None = None
+    _seen: dict[str, int] = field(default_factory=dict)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -78,24 +78,30 @@ class Crashing:
 
     async def start(self, *, wide: bool = False) -> None:
         """Start it, and wait until both platforms are connected."""
-        counts = [len(await side.remote.events(kinds=[kind])) for side, kind in self._connections()]
+        for side, kind in self._connections():
+            await self._connected(side, kind, wait=0.0)  # those of processes before
         program = ["-m", "tests.bench.bot"] if wide else ["-m", "bot", "run"]
         if self.broken:
             program = ["-c", f"{self.broken}{RUN}"]
         wider = {"RIVULET_BENCH_BUDGETS": "wide"} if wide else {}
         own = {"RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
         environment = {**_environment(self.world), **own}
-        self.starts.append(time.monotonic())
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, *program, cwd=self.folder, env=environment, stdout=log, stderr=log
             )
         async with asyncio.timeout(STARTING):
-            for (side, kind), count in zip(self._connections(), counts, strict=True):
-                while len(await side.remote.events(kinds=[kind])) <= count:
+            for side, kind in self._connections():
+                while not await self._connected(side, kind, wait=1.0):
                     if self.process.returncode is not None:
                         raise RuntimeError(f"the bot ended: {self.log[-2000:]}")
-                    await asyncio.sleep(0.02)
+
+    async def _connected(self, side: Side, kind: str, wait: float) -> bool:
+        """Tell whether there are connections in the log that were not seen before."""
+        found = await side.remote.events(since=self._seen.get(side.name, 0), wait=wait, kinds=[kind])
+        if found:
+            self._seen[side.name] = found[-1]["n"] + 1
+        return bool(found)
 
     def _connections(self) -> list[tuple[Side, str]]:
         return [*zip(self.sides, ("connect", "identify"), strict=True)]
