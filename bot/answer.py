@@ -215,7 +215,7 @@ class Answer:
             return None
         pieces = self._visible_pieces()
         # A closed page changes once, when it closes; all but the newest shown page were shown closed.
-        for index in range(max(0, min(len(self._shown), len(pieces)) - 1), len(pieces)):
+        for index in range(max(0, len(self._shown) - 1), len(pieces)):
             page = self._page(pieces[index]) if index < len(pieces) - 1 else self._last_page(pieces[index])
             if index >= len(self._shown):
                 return self._write(index, None, page)

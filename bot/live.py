@@ -11,7 +11,6 @@ Rule 3: nothing that is rendered waits; what waits is rendered when its turn com
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -22,12 +21,13 @@ from bot import conversation
 from bot.access import Access
 from bot.answer import Answer, Ending, Phase, Rank, Showing, Write
 from bot.events import Event, Text, Turn
+from bot.kept import Kept
 from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
-from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Receipt, SlowDown, Stop
+from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, SlowDown, Stop
 from bot.stops import Stops
-from bot.store import Entry, Part, Store
+from bot.store import Entry, Store
 from bot.text.safe import Links
 
 log = structlog.get_logger(__name__)
@@ -36,9 +36,6 @@ log = structlog.get_logger(__name__)
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land (FAULTS R2).
 SETTLE = 2.0
-
-#: Characters of a nonce that all of an answer's posts share; with a page's number at most 25.
-SHARED = 18
 
 #: Seconds of a 429 that people are told of.
 LONG = 10.0
@@ -87,16 +84,12 @@ class Live:
         self._surface = mention.surface
         showing = means.showing
         self._answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing)
-        self._id = secrets.token_hex(SHARED // 2)
-        self._replaced: dict[str, str] = {}
+        self._kept = Kept(means.store, mention.key, means.clock, left)
         self._left = left
         self._after = after
         if left:
             self._answer.resume(left.text, left.messages)
-            self._replaced = left.replaced
-            self._id = left.parts[0].nonce[:SHARED] if left.parts else self._id
         self.given_up = False
-        self._end_kept = False
         self._begun = asyncio.Event()
         self._changed = asyncio.Event()
         self._shown = asyncio.Event()
@@ -104,6 +97,7 @@ class Live:
         self._turn: WriteTurn | None = None
         self._since: float | None = None  # when the oldest unshown character came
         self._reader: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
         self._failures = 0
         self._silenced = False
         self._counted: tuple[Bucket, ...] = ()
@@ -162,8 +156,7 @@ class Live:
 
     async def keep_done(self) -> None:
         """Tell the ledger that the answer is done, as soon as nothing lags behind it."""
-        await self._surface.settle()
-        await self._means.store.done(self.mention.key, self._means.clock())
+        await self._kept.done(self._surface)
 
     def begin(self) -> None:
         """Stop waiting for other answers of the conversation."""
@@ -196,6 +189,8 @@ class Live:
 
     def _end(self, ending: Ending, note: str = "") -> None:
         self._answer.end(ending, note)
+        if self._answer.phase is Phase.CLOSING and not self._noting:
+            self._noting = asyncio.get_running_loop().create_task(self._kept.end(self._answer))
         self._since = _now()
         self._changed.set()
         self._shown.set()
@@ -257,7 +252,8 @@ class Live:
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
             try:
-                receipt = await self._kept(write, escaped=turn.escaped)
+                text, escaped = self._answer.text, turn.escaped
+                receipt = await self._kept.put(self._surface, write, text, escaped=escaped)
             except SlowDown as slow:
                 pace.refused(turn.buckets, slow)
                 self._since = since
@@ -292,7 +288,8 @@ class Live:
     async def _next_write(self) -> tuple[Write, WriteTurn, float] | None:
         """Wait until there is something to write and it may be written; None after the last."""
         while self._answer.phase is not Phase.CLOSED:
-            await self._keep_end()
+            if self._noting:
+                await asyncio.wait({self._noting})
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
                 await self._changed.wait()
@@ -317,28 +314,6 @@ class Live:
         granted = await turn.come()
         self._turn = None
         return turn if granted else None
-
-    async def _keep_end(self) -> None:
-        """Tell the ledger once how the answer ends, so that a repair does not make another end of it."""
-        if self._answer.phase is Phase.CLOSING and not self._end_kept:
-            self._end_kept = True
-            await self._means.store.end(self.mention.key, self._answer.text, self._answer.note)
-
-    async def _kept(self, write: Write, *, escaped: bool) -> Receipt:
-        """Write to the platform, and to the ledger what a repair must know before and after."""
-        store, key, text = self._means.store, self.mention.key, self._answer.text
-        before = write.message or ""
-        nonce = self._replaced.get(before) or f"{self._id}{'r' if before else ''}{write.index:x}"
-        if before and not escaped and before not in self._replaced:
-            await store.save(key, text)
-            return await self._surface.edit(before, write.page)
-        await store.intend(key, Part(nonce, write.index, self._surface.address, replaces=before), text)
-        if before:
-            receipt = await self._surface.replace(before, write.page, nonce)
-        else:
-            receipt = await self._surface.post(write.page, nonce)
-        await store.posted(key, nonce, receipt.message)
-        return receipt
 
     def _tell(self, error: Exception) -> None:
         if isinstance(error, OSError):
