@@ -284,4 +284,4 @@ async def test_what_a_shutdown_had_no_time_for_is_there_for_a_repair():
     await asyncio.sleep(1)
     await it.drain(5.0)
     [entry] = await store.unfinished("sheet")
-    assert entry.note == UNBEGUN
+    assert entry.note == RESTART
