@@ -185,12 +185,15 @@ class Client(discord.AutoShardedClient):
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
-        channels = [*dict.fromkeys(asked.place.channel for asked in recent)][:PLACES]
+        await self.wait_until_ready()
+        questions = [int(asked.key.split("/")[-1]) for asked in recent]
+        threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
+        channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
         after = datetime.fromtimestamp(since, UTC)
         found: list[discord.Message] = []
         for channel in channels:
             with suppress(Gone), translated():
-                history = (await self._channel(int(channel))).history(limit=NEWEST, after=after)
+                history = (await self._channel(channel)).history(limit=NEWEST, after=after)
                 found += [message async for message in history]
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
         return [
