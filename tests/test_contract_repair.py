@@ -38,10 +38,14 @@ class StreamWorld(SlackWorld):
 
 #: A native stream holds the last word back, so this has one to spare.
 SAID = "Because of the "
-KINDS = {**{kind.name: kind for kind in WORLDS}, "threads": ThreadWorld, "streams": StreamWorld}
+KINDS: dict[str, type[World]] = {
+    **{kind.name: kind for kind in WORLDS},
+    "threads": ThreadWorld,
+    "streams": StreamWorld,
+}
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS)
+@pytest.fixture(params=[*KINDS.values()], ids=[*KINDS])
 async def world(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[World]:
     monkeypatch.setattr(bot.core, "LATE", 0.05)
     world = await request.param.open()
