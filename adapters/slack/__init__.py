@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -277,9 +278,16 @@ class Slack(Platform):
         )
 
         @app.middleware
-        async def take(body: Json, context: Json, next_: Callable[[], Awaitable[None]]) -> None:
-            context["outcome"] = await self._take(core, body)
+        async def take(
+            body: Json, context: Json, next_: Callable[[], Awaitable[None]]
+        ) -> BoltResponse | None:
+            try:
+                context["outcome"] = await self._take(core, body)
+            except Unavailable as why:
+                log.info("an event is left to Slack, which sends it again", why=str(why))
+                return BoltResponse(status=503)
             await next_()
+            return None
 
         async def done() -> None:
             """Let Bolt acknowledge: the middleware has done the work."""

@@ -1,7 +1,7 @@
 """Every event delivered one to four times, shuffled, with restarts between: exactly one answer each.
 
-Restarts alternate between SIGTERM and kill -9.  Nothing is delivered while the bot is down: what it misses then
-is for the benches `kill` and `term`.
+Restarts alternate between SIGTERM and kill -9.  Nothing is delivered while the bot is down: what it
+misses then is for the benches `kill` and `term`.
 """
 
 from __future__ import annotations
