@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from unicodedata import bidirectional
 
 from wcwidth import wcswidth
@@ -27,7 +28,6 @@ _INVITE = re.compile(
     r"|(?:discord(?:app)?\.(?:gg|com/invite)|dsc\.gg)[/\\][^\s<>`]+",
     re.IGNORECASE,
 )
-_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class DiscordDialect(Dialect):
@@ -77,10 +77,6 @@ class DiscordDialect(Dialect):
         """See `Dialect.task`."""
         return "☑" if done else "☐"
 
-    def note(self, label: str) -> str:
-        """See `Dialect.note`."""
-        return label.translate(_DIGITS) if label.isdecimal() and label.isascii() else super().note(label)
-
     def urls(self, text: str) -> Iterator[re.Match[str]]:
         """See `Dialect.urls`."""
         return _INVITE.finditer(text)
@@ -114,6 +110,7 @@ def _padded(text: str, width: int, aligned: str) -> str:
     return " " * left + text + " " * (blank - left)
 
 
+@lru_cache(maxsize=4096)
 def _width(text: str) -> int:
     """Return how many columns *text* takes."""
     return max(0, wcswidth(text))

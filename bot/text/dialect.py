@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bot.text.markdown import PARSER, Known, tamed, tree
+from bot.text.markdown import Known, inlines, tamed, tree
 from bot.text.safe import URL, clean, disarm
 from bot.text.writing import Writing
 
@@ -21,6 +21,7 @@ _START = re.compile(
 #: Marks between spaces, which mark nothing.
 _IDLE = re.compile(r"(?<=\S )\\(\*)(?= )")
 _ORDINAL = re.compile(r"^([ \t]*\d{1,9})([.)])(?=\s|$)")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: A fence that is longer than this is written no longer than it need be.
 LONGEST_MARKER = 8
 
@@ -40,8 +41,7 @@ class Dialect:
 
     def inline(self, source: str, known: Known, *, fresh: bool) -> str:
         """Return *source*, a part of a paragraph; *fresh* where it begins a line."""
-        tokens = PARSER.parseInline(tamed(clean(source)), {"references": known.references})
-        return Writing(self, [], known).inline(tokens[0].children or [], fresh=fresh)
+        return Writing(self, [], known).inline(inlines(tamed(clean(source)), known), fresh=fresh)
 
     def line(self, text: str) -> str:
         """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""
@@ -112,7 +112,9 @@ class Dialect:
         return "[x]" if done else "[ ]"
 
     def note(self, label: str) -> str:
-        """Return the mark of the footnote *label*."""
+        """Return the mark of the footnote *label*: numbers are raised."""
+        if label.isdecimal() and label.isascii():
+            return label.translate(_RAISED)
         return self.literal(f"[^{label}]", fresh=False)
 
     def link(self, label: str, url: str) -> str:
