@@ -15,8 +15,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
-from bot.events import STOP, Event, File, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.events import (
+    CONTINUE,
+    STOP,
+    Again,
+    Control,
+    Event,
+    File,
+    Finished,
+    Page,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolStarted,
+    Usage,
+    Waiting,
+)
 from bot.pages import Pages, Piece, join
 from bot.platform import Limits, Op
 from bot.safe import Links, clean, line
@@ -67,6 +83,11 @@ NOTES = {
     "tool_use": "Claude wanted to use a tool that this bot does not have.",
 }
 
+#: The stop reasons after which there is more to say.
+MORE = frozenset({"max_tokens", "pause_turn"})
+
+#: What people read where an answer would have to begin anew, but its first pages can't change any more.
+TORN = "Cut short here: the connection to Claude broke off."
 
 #: What people read under the last page of an answer that is longer than its pages.
 GOES_ON = "This goes on; all of it comes as a file when it is done."
@@ -134,12 +155,15 @@ class Answer:
         self.usage = Usage()
         self.received = 0
         self._fresh: list[str] = []
-        self._pages = Pages(limits, links, most if limits.attach else 0)
+        self._blank = partial(Pages, limits, links, most if limits.attach else 0)
+        self._pages = self._blank()
         self._room = limits.attach
         self._lengths = [0]  # of the text before each page
         self._tools: dict[str, str] = {}
         self._thinking = False
+        self._waiting = ""
         self._note = ""
+        self._controls: tuple[Control, ...] = ()
         self._shown: list[tuple[str, Page]] = []
         self._visible = 0
 
@@ -147,6 +171,11 @@ class Answer:
     def text(self) -> str:
         """Everything the model has said so far."""
         return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The buttons under an answer that has ended."""
+        return self._controls
 
     @property
     def messages(self) -> list[str]:
@@ -166,6 +195,7 @@ class Answer:
         """Take the next event from the model; ignored once the answer has ended."""
         if self.phase is not Phase.OPEN:
             return
+        self._waiting = ""
         match event:
             case Text(text):
                 self._fresh.append(text)
@@ -177,12 +207,28 @@ class Answer:
                 self._tools[id] = title
             case ToolFinished(id):
                 self._tools.pop(id, None)
-            case Finished(reason, usage):
+            case Waiting(note):
+                self._waiting = note
+                self._tools.clear()
+            case Again():
+                self._restart()
+            case Finished(reason, usage, note):
                 self.usage = usage
-                self.end(Ending.FINISHED, NOTES.get(reason, f"Ended early: {reason}."))
+                said = NOTES.get(reason, f"Ended early: {reason}.")
+                more = (CONTINUE,) if reason in MORE else ()
+                self.end(Ending.FINISHED, " ".join(filter(None, [said, note])), more)
 
-    def end(self, ending: Ending, note: str = "") -> None:
-        """End the answer for *ending*; the first ending wins."""
+    def _restart(self) -> None:
+        """Forget what was said; a page that is cut can't follow, so then the answer ends here."""
+        self._feed()
+        if self._pages.closed:
+            self.end(Ending.FAILED, TORN, (CONTINUE,))
+            return
+        self._pages = self._blank()
+        self.received = self._visible = 0
+
+    def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
+        """End the answer for *ending*, with *controls* below; the first ending wins."""
         if self.phase is not Phase.OPEN:
             return
         self._feed()
@@ -190,6 +236,7 @@ class Answer:
         self.phase = Phase.CLOSING
         self.ending = ending
         self._note = note
+        self._controls = controls
         self._tools.clear()
         if not self.received and not note:
             self._note = "Claude gave no answer text."
@@ -261,7 +308,9 @@ class Answer:
         note, files = self._note, tuple[File, ...]()
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (self._whole(),)
-        return Page(piece.shown, line(note), live=False, files=files, settled=piece.settled)
+        return Page(
+            piece.shown, line(note), live=False, controls=self._controls, files=files, settled=piece.settled
+        )
 
     def _whole(self) -> File:
         """Return the whole answer as a file."""
@@ -269,6 +318,8 @@ class Answer:
         return File(FILE, "text/markdown", len(data), data=data)
 
     def _progress(self) -> str:
+        if self._waiting:
+            return self._waiting
         if self._tools:
             return ", ".join(f"{title} …" for title in self._tools.values())
         if self._pages.overflowing:

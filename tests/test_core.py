@@ -8,9 +8,9 @@ import itertools
 import pytest
 
 from bot.access import Access
-from bot.answer import NOTES
+from bot.answer import MORE, NOTES
 from bot.core import BUSY, HINT, NOTHING, RESTART, WAITING, Core
-from bot.events import STOP, Page, Turn
+from bot.events import CONTINUE, STOP, Page, Turn
 from bot.live import BROKEN, RETRIES
 from bot.model import Asking, Model
 from bot.model.script import Script
@@ -392,7 +392,8 @@ async def test_a_history_that_cannot_be_read_does_not_cost_the_answer():
 async def test_every_early_end_is_said(reason):
     sheet = Sheet()
     await answered(Script("partly", {"finish": reason}), sheet)
-    assert sheet.last == Page("partly", NOTES[reason], live=False)
+    controls = (CONTINUE,) if reason in MORE else ()
+    assert sheet.last == Page("partly", NOTES[reason], live=False, controls=controls)
 
 
 async def test_a_model_error_keeps_the_text_and_says_why():
