@@ -86,6 +86,9 @@ NOTES = {
 #: The stop reasons after which there is more to say.
 MORE = frozenset({"max_tokens", "pause_turn"})
 
+#: What people read instead of an answer without text.
+EMPTY = "Claude gave no answer text."
+
 #: What people read where an answer would have to begin anew, but its first pages can't change any more.
 TORN = "Cut short here: the connection to Claude broke off."
 
@@ -214,7 +217,7 @@ class Answer:
                 self._restart()
             case Finished(reason, usage, note):
                 self.usage = usage
-                said = NOTES.get(reason, f"Ended early: {reason}.")
+                said = NOTES.get(reason, f"Ended early: {reason}.") or ("" if self.text.strip() else EMPTY)
                 more = (CONTINUE,) if reason in MORE else ()
                 self.end(Ending.FINISHED, " ".join(filter(None, [said, note])), more)
 
@@ -238,8 +241,8 @@ class Answer:
         self._note = note
         self._controls = controls
         self._tools.clear()
-        if not self.received and not note:
-            self._note = "Claude gave no answer text."
+        if not self.text.strip() and ending is Ending.FINISHED and not note:
+            self._note = EMPTY
         self._settle()
 
     def next_write(self) -> Write | None:

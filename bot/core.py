@@ -7,7 +7,7 @@ adapter can neither forget the check nor acknowledge what was not taken.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 
 import structlog
 
@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 #: Questions that may wait behind a running answer in one conversation.
 WAITING = 5
+#: Answers that have ended and can still be continued or tried again.
+OFFERS = 256
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
@@ -49,6 +51,7 @@ class Core:
         self._means = Means(model, access, self._stops, Pace(), asking or Asking(), showing or Showing())
         self._lives: dict[asyncio.Task[None], Live] = {}
         self._talks: dict[str, deque[Live]] = {}
+        self._offers: OrderedDict[str, Live] = OrderedDict()
         self._draining = False
 
     async def mention(self, mention: Mention) -> None:
@@ -67,8 +70,6 @@ class Core:
                 self._start(Live(self._means, mention, saying=NOTHING))
         elif not text and not mention.files:
             self._start(Live(self._means, mention, saying=HINT))
-        elif len(self._talks.get(mention.conversation, ())) > WAITING:
-            self._start(Live(self._means, mention, saying=BUSY))
         else:
             self._queue(Live(self._means, mention))
 
@@ -85,7 +86,13 @@ class Core:
         """Do what a button says."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
-        return Outcome.UNKNOWN if await self._allowed(press, Action.PRESS) else Outcome.REFUSED
+        if not await self._allowed(press, Action.PRESS):
+            return Outcome.REFUSED
+        offer = None if self._draining else self._offers.pop(press.message, None)
+        if not offer or press.control not in {control.name for control in offer.offers[1]}:
+            return Outcome.UNKNOWN
+        self._queue(offer.followed(press))
+        return Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
@@ -123,7 +130,10 @@ class Core:
         return talk[-1].stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED
 
     def _queue(self, live: Live) -> None:
-        """Let *live* wait for the answers before it in its conversation."""
+        """Let *live* wait for the answers before it in its conversation, unless too many do."""
+        if len(self._talks.get(live.mention.conversation, ())) > WAITING:
+            self._start(Live(self._means, live.mention, saying=BUSY))
+            return
         talk = self._talks.setdefault(live.mention.conversation, deque())
         talk.append(live)
         self._start(live, waits=len(talk) > 1)
@@ -137,6 +147,7 @@ class Core:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self._lives.pop(task)
+        self._offer(live)
         talk = self._talks.get(live.mention.conversation)
         if talk and live in talk:
             talk.remove(live)
@@ -146,6 +157,14 @@ class Core:
                 del self._talks[live.mention.conversation]
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer crashed", exc_info=error)
+
+    def _offer(self, live: Live) -> None:
+        """Keep *live*, which has ended, if there are buttons under it."""
+        message, controls = live.offers
+        if message and controls:
+            self._offers[message] = live
+            if len(self._offers) > OFFERS:
+                self._offers.popitem(last=False)
 
 
 def _now() -> float:

@@ -128,7 +128,9 @@ class Control:
 
 
 STOP = Control("stop", "Stop")
+#: Under answers that have ended: for the rest of it, and for the same again.
 CONTINUE = Control("continue", "Continue")
+RETRY = Control("retry", "Try again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ class Page:
         text: What it says, as its surface's dialect writes it; empty until the model's first word.
         note: A status line under the text: a running tool, who stopped it.
         live: More is coming.
-        controls: The buttons below; `STOP` exactly while the page is live, then perhaps `CONTINUE`.
+        controls: The buttons below; `STOP` exactly while the page is live, then perhaps `CONTINUE` or
+            `RETRY`.
         files: Attachments; a page that has some will not change again.
         settled: How many characters of the text will stay, whatever follows.
     """

@@ -264,7 +264,7 @@ def _parsed(raw: Any) -> dict[str, Any]:
     """Return the event that *raw* carries; raise `ModelError` if it is an error, or no event at all."""
     try:
         event: dict[str, Any] = json.loads(raw.data)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         if raw.event == "error":
             raise ModelError(FAILED, Kind.ILL) from None
         raise ModelError(GARBLED, Kind.CUT) from None

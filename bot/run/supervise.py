@@ -16,6 +16,8 @@ from bot.config import Settings
 from bot.core import Core
 from bot.model import Asking, Model
 from bot.model.claude import Claude
+from bot.model.course import Patience
+from bot.model.patient import Patient
 from bot.platform import Platform, Unavailable
 from bot.run.server import serving
 from bot.store.memory import Memory
@@ -39,13 +41,23 @@ def build(settings: Settings, platforms: Collection[Platform], model: Model) -> 
 @asynccontextmanager
 async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
     """Yield the model that *settings* describe."""
+    patience = Patience()
     claude = Claude(
-        settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url, settings.model
+        settings.anthropic_api_key.get_secret_value(),
+        settings.anthropic_base_url,
+        settings.model,
+        silence=patience.byte_idle,
+        event=patience.event,
     )
     try:
         yield claude
     finally:
         await claude.close()
+
+
+def patient_of(settings: Settings, model: Model) -> Patient:
+    """Return *model* with the patience that *settings* describe."""
+    return Patient(model, Patience(streams=settings.streams), settings.fallback_model)
 
 
 async def supervise(settings: Settings, platforms: Collection[Platform], model: Model) -> None:
