@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -99,13 +100,13 @@ async def heard(model: Patient, request: Request = ASKED) -> Heard:
     return got
 
 
-def patient(*scripts: list[object], fallback: str = "", **limits: float) -> tuple[Patient, Scripted]:
+def patient(*scripts: list[object], fallback: str = "", **limits: Any) -> tuple[Patient, Scripted]:
     """A patient whose every jittered wait is as long as it may be."""
     model = Scripted(*scripts)
     return Patient(model, replace(Patience(), **limits), fallback, chance=lambda most: most), model
 
 
-async def asked(*scripts: list[object], fallback: str = "", **limits: float) -> tuple[Heard, Scripted]:
+async def asked(*scripts: list[object], fallback: str = "", **limits: Any) -> tuple[Heard, Scripted]:
     it, model = patient(*scripts, fallback=fallback, **limits)
     return await heard(it), model
 

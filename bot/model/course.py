@@ -78,6 +78,7 @@ NOTES: Mapping[Kind, str] = {
 TRIMMED = "Older messages were left out: the conversation is too long."
 RESUMED = "The connection broke off in between; Claude went on from there."
 REPLACED = "Answered by {model}."
+TOO_LONG = "This conversation is too long for Claude. Please start a new thread."
 NOTHING = "Claude had nothing to say when asked again."
 LIMITED = "The bot has reached its rate limit at Claude. Please try again in {span}."
 #: Before the reason, where there is text that may look like all.
@@ -146,7 +147,7 @@ class Course:
                 yield from self._text(self._seam.feed(text) if self._seam else text)
             case Finished(reason, usage):
                 if reason == "model_context_window_exceeded" and not self._heard and not self._trimmed:
-                    raise ModelError(TRIMMED, Kind.LONG)
+                    raise ModelError(TOO_LONG, Kind.LONG)
                 yield from self._end(reason, usage)
             case _:
                 yield event
