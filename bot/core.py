@@ -88,9 +88,10 @@ class Core:
             return await self.stop(Stop(press.message, press.actor, press.place))
         if not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
-        offer = None if self._draining else self._offers.pop(press.message, None)
+        offer = None if self._draining else self._offers.get(press.message)
         if not offer or press.control not in {control.name for control in offer.offers[1]}:
             return Outcome.UNKNOWN
+        del self._offers[press.message]
         self._queue(offer.followed(press))
         return Outcome.TAKEN
 

@@ -9,6 +9,7 @@ Rule 2: nothing ends without a word that could be mistaken for a whole answer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -127,6 +128,7 @@ class Course:
         self._stale = False  # whether the next text replaces all before
         self._seam: Seam | None = None
         self._tries = 1
+        self._failed: Counter[Kind] = Counter()
         self._waited = self._backed_off = 0.0
         self._trimmed = self._restarted = self._resumed = False
 
@@ -205,7 +207,8 @@ class Course:
         if not error.retryable:
             return None
         self._tries += 1
-        if self._tries > self._most(error):
+        self._failed[error.kind] += 1
+        if self._tries > self._patience.tries or self._failed[error.kind] >= self._most(error):
             return self._replace() if error.kind is Kind.ILL else None
         if error.retry_after is not None:
             return Retry(min(error.retry_after, self._patience.header), NOTES[error.kind])
@@ -214,6 +217,7 @@ class Course:
         return Retry(wait, NOTES[error.kind]) if self._backed_off <= self._patience.backing_off else None
 
     def _most(self, error: ModelError) -> int:
+        """Return how often what happened in *error* may happen."""
         if error.kind is Kind.SILENT:
             return self._patience.mute_tries
         if error.kind is Kind.LIMITED and error.retry_after is None:
@@ -225,13 +229,13 @@ class Course:
 
     def _trim(self) -> Retry | None:
         """Leave out the oldest half of the conversation, once."""
-        turns = trimmed(self.request.turns)
-        if self._trimmed or len(turns) == len(self.request.turns):
+        turns = trimmed(self._asked.turns)
+        if self._trimmed or len(turns) == len(self._asked.turns):
             return None
         self._trimmed = True
         self._notes.append(TRIMMED)
-        self._asked = replace(self._asked, turns=trimmed(self._asked.turns))
-        self.request = replace(self.request, turns=turns)
+        self._asked = replace(self._asked, turns=turns)
+        self.request = self._to_go_on() if self._seam else self._asked
         return Retry(0.0, NOTES[Kind.LONG])
 
     def _replace(self) -> Retry | None:
@@ -240,27 +244,32 @@ class Course:
         if not model:
             return None
         self._notes.append(REPLACED.format(model=model))
-        self.request = replace(self.request, model=model)
         self._asked = replace(self._asked, model=model)
+        self.request = self._to_go_on() if self._seam else self._asked
         return Retry(0.0, NOTES[Kind.MISSING])
 
     def _resume(self, error: ModelError) -> Retry | None:
         """Begin anew, or go on where the text ends: this request broke off in the middle."""
         if not error.retryable:
             return None
-        if self._size < self._patience.restart and not self._restarted:
+        if self._size < self._patience.restart:
+            if self._restarted:
+                return None
             self._restarted = self._stale = True
-            self._seam = None
             self.request = self._asked
-        elif not self._resumed and not self._stale:
+        elif not self._resumed:
             self._resumed = True
             self._notes.append(RESUMED)
             self._seam = Seam(self.said)
-            self.request = replace(self._asked, turns=continued(self._asked.turns, self.said))
+            self.request = self._to_go_on()
         else:
             return None
         self._tries = 1
+        self._failed.clear()
         return Retry(self._chance(1.0), NOTES[error.kind])
+
+    def _to_go_on(self) -> Request:
+        return replace(self._asked, turns=continued(self._asked.turns, self.said))
 
     def _failure(self, error: ModelError) -> ModelError:
         """Return what people are told about *error*."""

@@ -1,10 +1,10 @@
 """Every fault on every hop's wire, at every moment, a hundred times: does the answer end as it should?
 
-A case is a hop, a fault, a moment and a seed, and is one line to see again.  Real SDKs talk to the emulators on
-loopback, on a clock that jumps: SDK, bot and emulator share one event loop.
+A case is a hop, a fault, a moment and a seed, and is one line to see again.  Real SDKs talk to the emulators
+on loopback, on a clock that jumps: SDK, bot and emulator share one event loop.
 
-A hop is a module of its own, named in `HOPS`.  It has `FAULTS` and `MOMENTS` (names), and `opened()`, an async
-context manager that yields what plays a `Case` and returns what was wrong with it, or "".
+A hop is a module of its own, named in `HOPS`.  It has `FAULTS` and `MOMENTS` (names), and `opened()`, an
+async context manager that yields what plays a `Case` and returns what was wrong with it, or "".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ class Watch:
         name = "never retrieved" if "never retrieved" in context["message"] else "loop"
         self._seen.append(f"{name}: {context['message']}: {error!r}")
 
-    def _log_says(self, _logger: Any, _method: str, event: dict[str, Any]) -> str:
+    def _log_says(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
         if error := event.get("exc_info"):
             self._seen.append(f"log: {event['event']}: {error!r}")
         raise structlog.DropEvent
@@ -133,11 +133,14 @@ def cases(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Case]:
 def played(batch: Sequence[Case]) -> list[Failure]:
     """Play cases of one hop one after the other; return those that fail."""
     failures: list[Failure] = []
-    with asyncio.Runner(loop_factory=SocketJumpLoop) as runner:
-        try:
+    logs = structlog.get_config()
+    try:
+        with asyncio.Runner(loop_factory=SocketJumpLoop) as runner:
             runner.run(_play(batch, failures))
-        except RuntimeError as error:  # a deadlock; whom it hit, only a replay can tell
-            failures.append(Failure(batch[0], f"stuck: {error} (in this case or the {len(batch) - 1} after it)"))
+    except RuntimeError as error:  # a deadlock; whom it hit, only a replay can tell
+        failures.append(Failure(batch[0], f"stuck: {error} (in this case or the {len(batch) - 1} after it)"))
+    finally:
+        structlog.configure(**logs)
     return failures
 
 

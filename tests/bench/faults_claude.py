@@ -24,7 +24,8 @@ __all__ = ["FAULTS", "MOMENTS", "opened"]
 
 #: Faults after which there can be no whole answer, however short they are.
 FINAL = frozenset(
-    {"400", "400 spend limit", "401", "402", "403", "404", "drip", "refusal", "max_tokens", "context window"}
+    {"400", "400 spend limit", "401", "402", "403", "404", "drip"}
+    | {"refusal", "max_tokens", "context window", "unknown reason", "no text"}
 )
 #: Faults that add text of their own.
 CHATTY = frozenset({"drip", "huge event"})
@@ -56,7 +57,9 @@ async def _played(emulator: Emulated, claude: Claude, case: Case) -> str:
     await emulator.clear()
     await emulator.chaos(case.fault, case.moment, case.seed, text)
     fallback = rng.choice(["", OTHER])
-    core = Core(Patient(claude, fallback=fallback, chance=lambda most: rng.uniform(0, most)), Memory(), Access())
+    core = Core(
+        Patient(claude, fallback=fallback, chance=lambda most: rng.uniform(0, most)), Memory(), Access()
+    )
     sheet = Sheet(turns=HISTORY[: rng.choice([0, 3])])
     await core.mention(ask(sheet, text=f"Go on with {case}"))
     if core._lives:
@@ -78,13 +81,13 @@ def judged(sheet: Sheet, case: Case, script: Sequence[Any], fallback: str, histo
     shown, note = _plain("".join(page.text for page in pages)), pages[-1].note
     wanted = _plain("".join(step for step in script if isinstance(step, str)))
     whole = shown == wanted and INCOMPLETE not in note
-    if not whole and not note:
+    if not note and not (whole and shown):
         return f"text: {len(shown)} of {len(wanted)} characters, and no word about it"
     if not wanted.startswith(shown) and case.fault not in CHATTY:
         return f"text: not the model's, from {_differ(shown, wanted)} of {len(wanted)} on; note {note!r}"
     times = max((step.get("times", 0) for step in script if isinstance(step, Mapping)), default=0)
     recovers = case.fault not in FINAL or (case.fault == "404" and fallback)
-    if case.fault in {"413", "400 too long"} and not history and case.moment == "before headers":
+    if case.fault in {"413", "400 too long"} and not history:
         recovers = False  # there is nothing to leave out
     if times <= 1 and recovers and not whole:
         return f"gave up: {len(shown)} of {len(wanted)} characters, {note!r}"

@@ -29,11 +29,11 @@ and anywhere:
     {"text": "...", "citations": [...]}      a text block with its sources
     {"server_tool": "web_search", "input": {}, "result": [...]}    a tool that the API itself runs
 
-"times": n plays any of these steps only the first n times that it is reached, "after": m only after it was
-reached m times; "bare": true, in the first step, leaves out the message_start before it.
+"times": n plays any of these steps only the first n times that it is reached, "after": m only after it
+was reached m times; "bare": true, in the first step, leaves out the message_start before it.
 
-A script that begins with {"resumes": n} is played as a model that can be asked to go on: where a question ends
-with words of the script's text, the answer begins after them, with the last n characters once more.
+A script that begins with {"resumes": n} is played as a model that can be asked to go on: where a question
+ends with words of the script's text, the answer begins after them, with the last n characters once more.
 
 A script is a whole answer, which can take several requests: after {"finish": "pause_turn"}, or
 where text follows a {"tool": ...}, the request that sends the model's content (and the tool's
@@ -285,14 +285,6 @@ class Claude(Emulator):
             del self._plays[next(iter(self._plays))]
         return play
 
-    async def _hang_up(self, transport: asyncio.Transport, how: str) -> None:
-        """Hang up before the headers."""
-        if how == "reset":
-            await reset(transport)
-        else:
-            transport.close()
-        raise ConnectionResetError("scripted")
-
     async def _refused(self, play: Play, transport: asyncio.Transport) -> web.Response | None:
         """Play a first step that is no stream, or put it back."""
         first: Any = next(play.steps, None)
@@ -311,7 +303,8 @@ class Claude(Emulator):
                 return web.Response()
             case {"hangup": str(how)}:
                 self.over(play, "broken")
-                await self._hang_up(transport, how)
+                await reset(transport) if how == "reset" else transport.close()
+                return web.Response()  # there is nobody to send it to
             case {"hang": True}:
                 await asyncio.Event().wait()
         if first is not None:

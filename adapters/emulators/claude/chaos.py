@@ -1,7 +1,7 @@
-"""Everything that can go wrong on the wire, as scripts: a fault, a moment and a seed make one, always the same.
+"""What can go wrong on the wire, as scripts: a fault, a moment and a seed make one, always the same.
 
-A fault that is a response of its own (a status, a web page, no headers) hits the request after one that broke off
-at the moment in question; all others happen in the stream itself.
+A fault that is a response of its own (a status, a web page, no headers) hits the request after one that broke
+off at the moment in question; all others happen in the stream itself.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ BARE = frozenset({"error", "end", "cut", "reset", "stall", "raw"})
 TIMES = (1, 1, 1, 1, 1, 2, 3, 1_000)
 
 
+def _always(*steps: Step) -> Made:
+    return lambda _rng: steps
+
+
 def _status(status: int, **more: Any) -> Made:
-    return lambda rng: [{"status": status, **more}]
+    return _always({"status": status, **more})
 
 
 def _limited(rng: random.Random) -> Sequence[Step]:
@@ -84,33 +88,40 @@ ANSWERS: Mapping[str, Made] = {
     "503": _status(503),
     "504": _status(504),
     "529": _status(529),
-    "html": lambda rng: [{"html": True}],
-    "empty": lambda rng: [{"empty": True}],
-    "no headers": lambda rng: [{"hang": True}],
-    "closed before headers": lambda rng: [{"hangup": "cut"}],
-    "reset before headers": lambda rng: [{"hangup": "reset"}],
+    "html": _always({"html": True}),
+    "empty": _always({"empty": True}),
+    "no headers": _always({"hang": True}),
+    "closed before headers": _always({"hangup": "cut"}),
+    "reset before headers": _always({"hangup": "reset"}),
 }
 
 #: What happens in a stream.
 STREAMS: Mapping[str, Made] = {
     "error event": _error,
-    "no message_stop": lambda rng: [{"end": True}],
-    "closed": lambda rng: [{"cut": True}],
-    "reset": lambda rng: [{"reset": True}],
-    "stall": lambda rng: [{"stall": True}],
-    "pings only": lambda rng: [{"stall": True, "pings": True}],
+    "no message_stop": _always({"end": True}),
+    "closed": _always({"cut": True}),
+    "reset": _always({"reset": True}),
+    "stall": _always({"stall": True}),
+    "pings only": _always({"stall": True, "pings": True}),
     "garbage json": _raw("event: content_block_delta\ndata: {oops\n\n", "event: error\ndata: <html>\n\n"),
     "wrong shape": _raw(
-        _event([]), _event({"type": "content_block_delta"}), _event({"type": 7}), _event(None), "data: [[[\n\n"
+        _event([]),
+        _event({"type": "content_block_delta"}),
+        _event({"type": 7}),
+        _event(None),
+        "data: [[[\n\n",
     ),
     "bad utf-8": _raw("event: content_block_delta\ndata: \udcff\udcfe\n\n", "\udcc3\n\n"),
     "huge event": lambda rng: [{"huge": rng.choice([1_100_000, 3_000_000])}, {"end": True}],
     "drip": lambda rng: [{"drip": "drip ", "every": rng.choice([0.01, 0.5, 5.0])}],
     "unknown events": _unknown,
     "split surrogates": _split,
-    "refusal": lambda rng: [{"finish": "refusal", "details": {"type": "refusal", "category": "cyber"}}],
-    "max_tokens": lambda rng: [{"finish": "max_tokens"}],
-    "context window": lambda rng: [{"finish": "model_context_window_exceeded"}],
+    "refusal": _always({"finish": "refusal", "details": {"type": "refusal", "category": "cyber"}}),
+    "max_tokens": _always({"finish": "max_tokens"}),
+    "context window": _always({"finish": "model_context_window_exceeded"}),
+    "pause_turn": _always("Let me see. ", {"finish": "pause_turn"}),
+    "unknown reason": _always({"finish": "future_reason"}),
+    "no text": lambda rng: [{"thinking": "Hm."}, {"finish": rng.choice(["end_turn", "max_tokens"])}],
 }
 
 FAULTS: Sequence[str] = (*ANSWERS, *STREAMS)
@@ -118,7 +129,7 @@ FAULTS: Sequence[str] = (*ANSWERS, *STREAMS)
 
 def chaotic(fault: str, moment: str, seed: int, text: str) -> Sequence[Step]:
     """Return the script that says *text*, with *fault* at *moment*; *seed* decides what these leave open."""
-    rng = random.Random(f"{fault}/{moment}/{seed}")
+    rng = random.Random(f"{fault}/{moment}/{seed}")  # noqa: S311 - no secret
     pieces = chopped(rng, text)
     resumes = {"resumes": rng.choice([0, 0, 20, 60])}
     at = {"middle": rng.randint(1, max(len(pieces) - 1, 1)), "last event": len(pieces)}.get(moment, 0)
@@ -130,10 +141,17 @@ def chaotic(fault: str, moment: str, seed: int, text: str) -> Sequence[Step]:
         first = {**made, "after": 1, "times": times}
         return [resumes, first, *pieces[:at], {"cut": True, "times": 1}, *pieces[at:]]
     made = STREAMS[fault](rng)
-    steps = [{**step, "times": times} if isinstance(step, Mapping) else step for step in made]
+    if fault == "no text":
+        return [resumes, *made]
+    steps = [_so_often(step, times) for step in made]
     if isinstance(steps[0], Mapping) and BARE & steps[0].keys():
         steps[0] = {**steps[0], "bare": moment == "before headers"}
-    return [resumes, *pieces[:at], *steps, *pieces[at:]]
+    return [resumes, *pieces[:at], *steps, *(pieces[at:] or [""])]  # "": what follows a pause
+
+
+def _so_often(step: Step, times: int) -> Step:
+    """Return *step* so that it happens that often, if it is a fault: an end always is one."""
+    return {**step, "times": times} if isinstance(step, Mapping) and "finish" not in step else step
 
 
 def chopped(rng: random.Random, text: str) -> list[Step]:

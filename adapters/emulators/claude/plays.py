@@ -109,7 +109,7 @@ class Script:
             if isinstance(step, Mapping) and not KEYS & step.keys():
                 raise ValueError(f"not a step of a script: {step!r}")
         first = steps[0] if steps else ""
-        self._resumes = first.get("resumes") if isinstance(first, Mapping) else None
+        self._resumes: int | None = first.get("resumes") if isinstance(first, Mapping) else None
         if self._resumes is not None:
             steps = steps[1:]
         self._parts: list[list[Step]] = [[]]

@@ -113,10 +113,6 @@ class Stream:
                 await self._write(PING)
             case {"huge": int(size)}:
                 await self._text("x" * size)
-            case {"drip": str(text)}:
-                while True:
-                    await self._text(text)
-                    await self._pause(step.get("every", 0.5))
             case _:
                 await self._last(step)
                 return False
@@ -131,6 +127,10 @@ class Stream:
                 self.failure = Refusal(500, step.get("message", "Scripted."), kind)
                 error = {"type": kind, "message": str(self.failure)}
                 await self._write(frame({"type": "error", "error": error, "request_id": request_id()}))
+            case {"drip": str(text)}:
+                while True:
+                    await self._text(text)
+                    await self._pause(step.get("every", 0.5))
             case {"stall": True}:
                 await self._stall(pings=step.get("pings", False))
             case {"cut": True}:
