@@ -263,7 +263,7 @@ class Answer:
     def wrote(self, write: Write, message: str) -> None:
         """Record that *write* is visible, as *message*."""
         self._shown[write.index : write.index + 1] = [(message, write.page)]
-        self._visible = max(self._visible, write.upto)
+        self._visible = min(max(self._visible, write.upto), self.received)  # it may have begun anew meanwhile
         self._settle()
 
     def lost(self) -> None:

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 #: Questions that may wait behind a running answer in one conversation.
 WAITING = 5
 #: Answers that have ended and can still be continued or tried again.
-OFFERS = 256
+OFFERS = 128
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."

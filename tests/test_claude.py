@@ -580,6 +580,19 @@ async def test_check_reads_other_answers(connect: Connect, reply: Any, wanted: A
     assert wanted in line
 
 
+async def test_a_new_key_is_used_at_once_and_the_old_one_never_again(
+    emulator: Emulated, model: Claude
+) -> None:
+    """A key that was rotated is known to somebody else."""
+    await emulator.script(["a"])
+    await answer(model)
+    model.rekey("sk-newer")
+    await answer(model)
+    assert [seen["key"] for seen in await emulator.events(kinds=["request"])] == ["good", "ewer"]
+    model.rekey("")
+    assert "is empty" in await checked(model)
+
+
 async def test_the_environment_redirects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stray variable on the host must not see keys or questions."""
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")

@@ -182,6 +182,13 @@ async def test_what_only_the_operator_can_help_is_told_once_and_not_asked_for_te
     assert it.trouble == ""
 
 
+async def test_an_operator_who_has_helped_is_believed():
+    it, model = patient([ModelError("Key.", Kind.BARRED)], ["fine"])
+    await heard(it)
+    it.forgive()
+    assert (await heard(it)).text == "fine"
+
+
 @pytest.mark.parametrize("kind", [Kind.OTHER, Kind.BARRED, Kind.ENDLESS])
 async def test_what_would_fail_again_is_not_tried_again(kind):
     got, model = await asked([ModelError("No.", kind)])

@@ -142,7 +142,7 @@ class Claude:
     ) -> None:
         self.model = model
         self._longest = event
-        self._key_is_sound = bool(api_key) and api_key.isascii() and api_key.isprintable()
+        self._key_is_sound = _is_sound(api_key)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or BASE_URL,
@@ -151,6 +151,11 @@ class Claude:
             timeout=httpx2.Timeout(connect=5, read=silence, write=30, pool=5),
             open_telemetry={"traces": {"content_mode": "metadata_only"}},
         )
+
+    def rekey(self, api_key: str) -> None:
+        """Use *api_key* from now on; the old one is in no later request."""
+        self._key_is_sound = _is_sound(api_key)
+        self._client.api_key = api_key
 
     async def close(self) -> None:
         """Close all connections."""
@@ -204,6 +209,10 @@ class Claude:
         except FAULTS as error:
             raise _translated(error) from error
         raise ModelError(RESTLESS, Kind.ENDLESS)
+
+
+def _is_sound(api_key: str) -> bool:
+    return bool(api_key) and api_key.isascii() and api_key.isprintable()
 
 
 class _Bounded:

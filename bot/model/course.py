@@ -10,7 +10,7 @@ Rule 2: nothing ends without a word that could be mistaken for a whole answer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import Again, Event, Finished, Text, Turn, Usage
@@ -137,7 +137,7 @@ class Course:
         """The text that people have."""
         return "".join(self._said)
 
-    def take(self, event: Event) -> Iterator[Event]:
+    def take(self, event: Event) -> Iterable[Event]:
         """Take what the model sent; return what people get.
 
         Raises:
@@ -146,13 +146,12 @@ class Course:
         match event:
             case Text(text):
                 self._heard = True
-                yield from self._text(self._seam.feed(text) if self._seam else text)
+                return self._text(self._seam.feed(text) if self._seam else text)
             case Finished(reason, usage):
                 if reason == "model_context_window_exceeded" and not self._heard and not self._trimmed:
                     raise ModelError(TOO_LONG, Kind.LONG)
-                yield from self._end(reason, usage)
-            case _:
-                yield event
+                return self._end(reason, usage)
+        return (event,)
 
     def after(self, error: ModelError) -> Retry:
         """Return how to go on after *error*; raise what people are told if there is no way."""
@@ -169,32 +168,32 @@ class Course:
 
     # What people get.
 
-    def _text(self, text: str) -> Iterator[Event]:
+    def _text(self, text: str) -> Sequence[Event]:
         if not text:
-            return
+            return ()
+        passed: list[Event] = []
         if self._stale:
             self._stale = False
             self._said.clear()
             self._size = 0
-            yield Again()
+            passed.append(Again())
         room = self._patience.characters - self._size
         self._said.append(text[:room])
         self._size += len(text[:room])
-        yield Text(text[:room])
+        passed.append(Text(text[:room]))
         if len(text) > room:
-            yield from self._last("max_tokens", Usage())
+            passed.append(self._last("max_tokens", Usage()))
+        return passed
 
-    def _end(self, reason: str, usage: Usage) -> Iterator[Event]:
-        if self._seam:
-            yield from self._text(self._seam.end())
-        if not self.ended:
-            yield from self._last(reason, usage)
+    def _end(self, reason: str, usage: Usage) -> Sequence[Event]:
+        rest = self._text(self._seam.end()) if self._seam else ()
+        return rest if self.ended else (*rest, self._last(reason, usage))
 
-    def _last(self, reason: str, usage: Usage) -> Iterator[Event]:
+    def _last(self, reason: str, usage: Usage) -> Event:
         if self._stale:  # there was text, and the fresh try has none
             raise ModelError(NOTHING, Kind.CUT)
         self.ended = True
-        yield Finished(reason, usage, " ".join(self._notes))
+        return Finished(reason, usage, " ".join(self._notes))
 
     # What to do.
 

@@ -57,6 +57,10 @@ class Patient:
         """What keeps the model from answering anybody, as users are told it; "" if nothing is known."""
         return self._barred[1] if self._barred and _now() < self._barred[0] else ""
 
+    def forgive(self) -> None:
+        """Ask again at once, whatever only the operator could help: they have."""
+        self._barred = None
+
     async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         if queued := self._slots.locked():

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import structlog
+from pydantic import ValidationError
 
 from bot.access import Access
 from bot.answer import Showing
-from bot.config import Settings
+from bot.config import Settings, explain
 from bot.core import Core
 from bot.model import Asking, Model
 from bot.model.claude import Claude
@@ -58,6 +59,21 @@ async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
 def patient_of(settings: Settings, model: Model) -> Patient:
     """Return *model* with the patience that *settings* describe."""
     return Patient(model, Patience(streams=settings.streams), settings.fallback_model)
+
+
+def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
+    """Take a new API key from `.env` on SIGHUP, so that a rotation needs no restart."""
+
+    def rekey() -> None:
+        try:
+            claude.rekey(Settings().anthropic_api_key.get_secret_value())
+        except ValidationError as error:
+            log.error("the settings can't be read again", reason=explain(error))  # noqa: TRY400 - hides values
+        else:
+            patient.forgive()
+            log.info("took the API key anew")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, rekey)
 
 
 async def supervise(settings: Settings, platforms: Collection[Platform], model: Model) -> None:
