@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -94,6 +97,21 @@ def test_a_failure_is_shrunk_to_no_more_than_what_fails(monkeypatch):
     monkeypatch.setattr("tests.bench.fuzz.complaints", lambda case: iter(["ping: x"] * ("<!" in case.text)))
     found = next(case for number in range(500) if failing(case := Case.of(f"1.{number}")))
     assert shrunk(found, "ping").text == "<!"
+
+
+#: Mistakes that somebody could make, and what the fuzz calls them.
+PLANTED: Mapping[str, tuple[str, Any]] = {
+    "ping": ("bot.text.dialect.disarm", lambda text: text),
+    "control": ("bot.text.safe._UNSEEN", re.compile("(x)(?!x|)")),
+    "link": ("bot.text.safe.Links.allows", lambda *_: True),
+    "size": ("bot.pages.Pages._fit", lambda _: None),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_mistake_that_is_planted_is_found(name, monkeypatch):
+    monkeypatch.setattr(*PLANTED[name])
+    assert any(failing(Case.of(f"1.{number}")).startswith(name) for number in range(500))
 
 
 def test_pages_of_nothing_are_one_empty_page():
