@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -113,7 +114,7 @@ async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
                 process.send_signal(signal.SIGHUP)
                 await asyncio.sleep(0.5)
                 asked = await stage.say("hello?")
-                await until(lambda asked=asked: ended(stage, asked), 20)
+                await until(partial(ended, stage, asked), 20)
                 [last] = await stage.answers(asked)
                 assert wanted in last["note"]
                 assert bool(last["note"]) == bool(wanted)

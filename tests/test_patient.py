@@ -201,7 +201,7 @@ async def test_a_missing_model_is_replaced_and_that_is_said():
     got, model = await asked([ModelError("None.", Kind.MISSING)], ["fine"], fallback="other")
     assert [request.model for request in model.requests] == ["", "other"]
     assert "other" in got.end.note
-    got, model = await asked([ModelError("None.", Kind.MISSING)])
+    _, model = await asked([ModelError("None.", Kind.MISSING)])
     assert len(model.requests) == 1
 
 
