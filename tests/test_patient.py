@@ -183,7 +183,7 @@ async def test_what_only_the_operator_can_help_is_told_once_and_not_asked_for_te
 
 
 async def test_an_operator_who_has_helped_is_believed():
-    it, model = patient([ModelError("Key.", Kind.BARRED)], ["fine"])
+    it, _ = patient([ModelError("Key.", Kind.BARRED)], ["fine"])
     await heard(it)
     it.forgive()
     assert (await heard(it)).text == "fine"

@@ -31,7 +31,7 @@ HOPS = {"claude": "tests.bench.faults_claude"}
 
 LIMITS = "none of a platform's; the bot's own: the defaults"
 #: Seeds of each fault at each moment.
-SEEDS, QUICK_SEEDS = 100, 4
+SEEDS, QUICK_SEEDS = 100, 2
 #: Cases that a loop runs one after the other.
 BATCH = 40
 #: Virtual seconds after which an answer is stuck; its wall limit is ten minutes.
