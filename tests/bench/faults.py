@@ -20,21 +20,26 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import structlog
 
 from tests.bench.jump import SocketJumpLoop
 
-#: By name, the module of each hop.
-HOPS = {"claude": "tests.bench.faults_claude"}
+#: By name, the module of each hop that there is.
+HOPS = {
+    hop: module
+    for hop in ("claude", "slack", "discord")
+    if find_spec(module := f"tests.bench.faults_{hop}") is not None
+}
 
 LIMITS = "none of a platform's; the bot's own: the defaults"
 #: Seeds of each fault at each moment.
 SEEDS, QUICK_SEEDS = 100, 2
 #: Cases that a loop runs one after the other.
 BATCH = 40
-#: Virtual seconds after which an answer is stuck; its wall limit is ten minutes.
+#: Virtual seconds after which an answer is stuck, if the hop has no `PATIENCE` of its own.
 PATIENCE = 3_600.0
 #: Failures that are shown; the others are counted.
 SHOWN = 20
@@ -147,13 +152,15 @@ def played(batch: Sequence[Case]) -> list[Failure]:
 async def _play(batch: Sequence[Case], failures: list[Failure]) -> None:
     watch = Watch()
     watch.attach(asyncio.get_running_loop())
-    async with hop_of(batch[0].hop).opened() as player:
+    hop = hop_of(batch[0].hop)
+    patience = getattr(hop, "PATIENCE", PATIENCE)
+    async with hop.opened() as player:
         for case in batch:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(patience):
                     wrong = await player(case)
             except TimeoutError:
-                wrong = f"stuck: for {PATIENCE:.0f} s"
+                wrong = f"stuck: for {patience:.0f} s"
             except Exception as error:  # noqa: BLE001  whatever it is, it is what we look for
                 wrong = f"unhandled: {error!r}"
             if wrong := wrong or watch.take():
