@@ -238,6 +238,11 @@ def _starts(bare: str) -> bool:
     )
 
 
+def is_ruler(line: str, head: str) -> bool:
+    """Tell whether *line* is what stands below a table's *head*."""
+    return "-" in line and bool(_DELIMITER.match(line.strip())) and _columns(line) == _columns(head)
+
+
 def widened(table: str) -> str:
     """Return *table* with as many columns in its head as in its longest row, so that no cell is left out."""
     lines = table.split("\n")
@@ -253,4 +258,5 @@ def widened(table: str) -> str:
 
 def _columns(row: str) -> int:
     """Return how many cells *row* has."""
-    return len(re.findall(r"(?<!\\)\|", row.strip().strip("|"))) + 1
+    cells = re.split(r"(?<!\\)\|", row.strip())
+    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])
