@@ -361,8 +361,8 @@ class Slack(Platform):
         )
 
     async def _pressed(self, body: Json, outcome: Outcome) -> None:
-        """Take the buttons off a message that no running answer owns: a crash left them."""
-        if outcome is not Outcome.UNKNOWN or not body.get("message", {}).get("blocks"):
+        """Take the buttons off a message where they have served, or where a crash left them."""
+        if outcome not in {Outcome.UNKNOWN, Outcome.TAKEN} or not body.get("message", {}).get("blocks"):
             return
         kept = [block for block in body["message"]["blocks"] if block["type"] != "actions"]
         message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
