@@ -295,7 +295,7 @@ async def test_health_follows_the_socket(world):
 
 
 async def test_a_socket_that_does_not_come_back_ends_the_run(world, monkeypatch):
-    monkeypatch.setattr(adapters.slack, "LOST", 0.5)
+    monkeypatch.setattr(adapters.slack.connection, "LOST", 0.5)
     await world.vanish()
     await world.connect()
     await world.emulator.fault("link", times=99, status=500)

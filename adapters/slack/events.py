@@ -1,0 +1,150 @@
+"""What Slack tells, given to the core in the words of the seam.
+
+It returns once the core has taken an event, so that nobody acknowledges what was not taken.  Must never drop
+one because it is a retry: what happened while nobody listened comes as a retry only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.errors import translated
+from adapters.slack.native import Reader
+from adapters.slack.people import People
+from adapters.slack.text import Json, words
+from bot.core import Core
+from bot.platform import (
+    Actor,
+    Deleted,
+    Edited,
+    Gone,
+    Mention,
+    Outcome,
+    Place,
+    Press,
+    SlowDown,
+    Stop,
+    Surface,
+)
+
+#: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
+Open = Callable[[str, str, str, Reader], Surface]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Takes the events of one workspace.
+
+    Attributes:
+        core: Who is told.
+        web: The client.
+        team: The workspace.
+        me: The bot's user.
+        people: Finds who did something.
+        surface: Makes the surface of an answer.
+        stop_emoji: Names of the reactions that stop.
+    """
+
+    core: Core
+    web: AsyncWebClient
+    team: str
+    me: str
+    people: People
+    surface: Open
+    stop_emoji: Collection[str]
+
+    async def take(self, body: Json) -> Outcome | None:
+        """Give one event, or one press of a button, to the core."""
+        if body.get("type") == "block_actions":
+            return await self._press(body)
+        event = body.get("event", {})
+        match event:
+            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self._asks(event):
+                await self._ask(event, body["team_id"])
+            case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
+                # What remains of a deleted question in whose thread somebody has written.
+                await self.core.deleted(Deleted(self._key(event["channel"], ts)))
+            case {"type": "message", "subtype": "message_changed", "message": {"user": user} as message}:
+                before = event.get("previous_message", {})
+                if user != self.me and message.get("text") != before.get("text"):
+                    actor, place = await self._who(user, event["channel"], body["team_id"])
+                    await self.core.edited(
+                        Edited(self._key(event["channel"], message["ts"]), self._words(message), actor, place)
+                    )
+            case {"type": "message", "subtype": "message_deleted", "deleted_ts": ts}:
+                await self.core.deleted(Deleted(self._key(event["channel"], ts)))
+            case {"type": "reaction_added", "item": {"type": "message", "channel": channel, "ts": ts}}:
+                if event["reaction"].split("::")[0] in self.stop_emoji:
+                    await self._stop(event["user"], channel, [ts], body["team_id"])
+            case {"type": "agent_session_stopped"}:
+                messages = [*event.get("streaming_message_ts", ()), event["thread_ts"]]
+                await self._stop(event["user"], event["channel"], messages, body["team_id"])
+        return None
+
+    async def _ask(self, event: Json, team: str) -> None:
+        channel, ts = event["channel"], event["ts"]
+        thread = event.get("thread_ts") or ts
+        actor, place = await self._who(event["user"], channel, team)
+
+        async def stopped(message: str) -> None:
+            if channel.startswith("D"):  # else it may have been anybody: Slack's event says who
+                await self.core.stop(Stop(message, actor, place))
+
+        reader = Reader(actor.id, actor.workspace or team, stopped)
+        await self.core.mention(
+            Mention(
+                key=self._key(channel, ts),
+                conversation=f"slack/{team}/{channel}/{thread}",
+                actor=actor,
+                place=place,
+                text=self._words(event),
+                surface=self.surface(channel, thread, ts, reader),
+            )
+        )
+
+    async def _stop(self, user: str, channel: str, messages: list[str], team: str) -> None:
+        actor, place = await self._who(user, channel, team)
+        for ts in messages:
+            await self.core.stop(Stop(self._key(channel, ts), actor, place))
+
+    async def _press(self, body: Json) -> Outcome:
+        message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
+        actor, place = await self._who(body["user"]["id"], channel, body["team"]["id"])
+        return await self.core.press(
+            Press(self._key(channel, message), body["actions"][0]["action_id"], actor, place)
+        )
+
+    async def tidy(self, body: Json, outcome: Outcome) -> None:
+        """Take the buttons off a message that no running answer owns: a crash left them."""
+        if outcome is not Outcome.UNKNOWN or not body.get("message", {}).get("blocks"):
+            return
+        kept = [block for block in body["message"]["blocks"] if block["type"] != "actions"]
+        message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
+        with suppress(SlowDown, Gone, OSError, SlackApiError), translated():
+            preview = body["message"].get("text") or "…"
+            await self.web.chat_update(channel=channel, ts=message, blocks=kept, text=preview)
+
+    async def _who(self, user: str, channel: str, team: str) -> tuple[Actor, Place]:
+        return await self.people.find(user), Place(channel, workspace=team, home=self.team)
+
+    def _key(self, channel: str, ts: str) -> str:
+        return f"slack/{self.team}/{channel}/{ts}"
+
+    def _asks(self, event: Json) -> bool:
+        """Whether a person wrote *event*: no bot, no edit, no joining of a channel, and no file of ours."""
+        plain_kinds = {None, "file_share", "thread_broadcast"}
+        person = "bot_id" not in event and event.get("user") not in {None, "", self.me}
+        return person and event.get("subtype") in plain_kinds
+
+    def _words(self, message: Json) -> str:
+        """Return what was asked, without our own mention."""
+        return words(message.get("text", ""), self.me)
+
+
+#: Gives one payload of Slack's to whoever takes it; returns once it may be acknowledged.
+Take = Callable[[Json], Awaitable[None]]
