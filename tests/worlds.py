@@ -136,7 +136,10 @@ class SlackWorld(World):
         await self.emulator.fault("conversations.replies", error="missing_scope")
 
     async def calls(self, call: Call) -> list[float]:
-        method = METHODS[call]
+        return await self.calls_of(METHODS[call])
+
+    async def calls_of(self, method: str) -> list[float]:
+        """Return when each call of *method* came."""
         return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["method"] == method]
 
     async def settled(self) -> None:

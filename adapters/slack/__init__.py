@@ -1,32 +1,34 @@
-"""Slack: Socket Mode in, Web API out.
+"""Slack: Socket Mode or HTTP in, Web API out.
 
-Every event is given to the core in a global middleware, which Bolt awaits before it acknowledges: what the
-core did not take, Slack sends again.  Must never use Bolt's `lazy=` (breaks with a shared session) nor the
-SDK's retries on a create (they post twice).
+What the core did not take is not acknowledged, and Slack sends it again.  Must never use Bolt's `lazy=`
+(breaks with a shared session) nor the SDK's retries on a create (they post twice).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.connection import app_of, socket, ticket
+from adapters.slack.bolt import taker
 from adapters.slack.errands import Errands
-from adapters.slack.errors import translated
+from adapters.slack.errors import Refused, translated
 from adapters.slack.events import Events
+from adapters.slack.http import Http
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.people import People
 from adapters.slack.settings import SCOPES, Settings, check
+from adapters.slack.sockets import DOWN, Sockets, first, ticket
 from adapters.slack.streams import Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.uploads import ATTACH, SCOPE
+from adapters.slack.web import Web
 from bot.platform import Finding, Gone, Health, Platform, SlowDown, Surface, Unavailable
 
 if TYPE_CHECKING:
@@ -36,11 +38,16 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that one call may take in total.
 TIMEOUT = 10.0
+#: Seconds after which a token that was refused is tried again, and between two looks at one that may be.
+RECHECK = 600.0
+DOUBT = 60.0
+#: Seconds between two calls in HTTP mode that only ask whether Slack is there.
+PULSE = 60.0
 
 
 def load(settings: Settings) -> Slack | None:
     """See `adapters.load`."""
-    if not settings.bot_token.get_secret_value() and not settings.app_token.get_secret_value():
+    if not any(one.get_secret_value() for one in (settings.bot_token, settings.app_token)):
         return None
     check(settings)
     return Slack(settings)
@@ -53,37 +60,92 @@ class Slack(Platform):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.secrets = [settings.bot_token.get_secret_value(), settings.app_token.get_secret_value()]
-        self._web = AsyncWebClient()
+        secrets = (settings.bot_token, settings.app_token, settings.signing_secret)
+        self.secrets = [secret.get_secret_value() for secret in secrets]
+        self._web = Web()
         self._team = ""
         self._user = ""
         self._attach = 0
         self._people = People(self._web)
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
+        self._served = False
+        self._http: Http | None = None
+        if not settings.app_token.get_secret_value():
+            self._http = Http(settings.signing_secret.get_secret_value().strip())
+            self.routes = self._http.routes
 
     async def run(self, core: Core) -> None:
-        """See `Platform.run`."""
+        """See `Platform.run`; a token that was good and is refused now is tried again every ten minutes."""
+        while True:
+            try:
+                await self._serve(core)
+            except Refused as error:
+                if not self._served:
+                    raise
+                log.error("Slack is off until its token is good again", reason=str(error))  # noqa: TRY400  told in full
+                await asyncio.sleep(RECHECK)
+
+    async def _serve(self, core: Core) -> None:
+        """Listen while the token is good."""
         async with self._client() as self._web:
             self._people = People(self._web)
+            self._errands = Errands()
             self._streams = Streams(self._web, self._errands)
-            await self._identify()
             try:
-                app = app_of(self._web, self._events(core))
-                await socket(self._web, app, self._settings.app_token.get_secret_value(), self._tell)
+                await self._identify()
+                await first(self._listen(core), self._mistrust(self._web))
             finally:
                 self.health = "down"
                 await self._streams.close()
 
+    async def _listen(self, core: Core) -> None:
+        take = taker(self._web, self._events(core))
+        if self._http is None:
+            await Sockets(self._web, self._settings.app_token.get_secret_value(), take, self._tell).run()
+            return
+        self._http.take = take
+        try:
+            await self._feel_pulse()
+        finally:
+            await self._http.close()
+
+    async def _feel_pulse(self) -> None:
+        """Report whether Slack is there, which in HTTP mode nothing else says while nobody asks."""
+        now = asyncio.get_running_loop().time
+        heard = now()
+        self._tell("up")
+        while True:
+            await asyncio.sleep(PULSE)
+            try:
+                await self._identify()
+            except (SlowDown, OSError):
+                if now() - heard >= DOWN:
+                    self._tell("down")
+            else:
+                heard = now()
+                self._tell("up")
+
+    async def _mistrust(self, web: Web) -> None:
+        """Ask whether the token is still good whenever there is a reason to doubt it."""
+        while True:
+            await web.doubted.wait()
+            with suppress(SlowDown, OSError):
+                await self._identify()
+            await asyncio.sleep(DOUBT)
+            web.doubted.clear()
+
     def _tell(self, health: Health) -> None:
         self.health = health
+        self._served = self._served or health == "up"
 
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         async with self._client() as self._web:
             try:
                 scopes = await self._identify()
-                await ticket(self._web, self._settings.app_token.get_secret_value())
+                if self._http is None:
+                    await ticket(self._web, self._settings.app_token.get_secret_value())
             except Unavailable as error:
                 return [Finding(ok=False, text=str(error), fatal=True)]
             except (SlowDown, OSError, SlackApiError) as error:
@@ -100,14 +162,13 @@ class Slack(Platform):
         return None
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[AsyncWebClient]:
+    async def _client(self) -> AsyncIterator[Web]:
         # With a session of ours, the SDK's own timeout does not apply; no retries: the core is the one owner.
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
-            yield AsyncWebClient(
+            yield Web(
                 token=self._settings.bot_token.get_secret_value(),
                 base_url=self._settings.api_url.rstrip("/") + "/",
                 session=session,
-                retry_handlers=[],
             )
 
     async def _identify(self) -> set[str]:
@@ -116,7 +177,7 @@ class Slack(Platform):
             with translated():
                 answer = await self._web.auth_test()
         except Gone as gone:
-            raise Unavailable(
+            raise Refused(
                 f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
             ) from None
         self._team, self._user = answer["team_id"], answer["user_id"]
@@ -125,8 +186,8 @@ class Slack(Platform):
         return scopes
 
     def _events(self, core: Core) -> Events:
-        stop_emoji = self._settings.stop_emoji
-        return Events(core, self._web, self._team, self._user, self._people, self._surface, stop_emoji)
+        us = (self._web, self._team, self._user, self._people)
+        return Events(core, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
         where = (self._web, self._team, channel, thread, question, self._people.name, self._user)

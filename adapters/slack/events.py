@@ -6,17 +6,20 @@ one because it is a retry: what happened while nobody listened comes as a retry 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import structlog
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.errors import translated
+from adapters.slack.errands import Errands
+from adapters.slack.errors import TooLong, translated
 from adapters.slack.native import Reader
 from adapters.slack.people import People
 from adapters.slack.text import Json, words
+from adapters.slack.web import Web
 from bot.core import Core
 from bot.platform import (
     Actor,
@@ -32,11 +35,16 @@ from bot.platform import (
     Surface,
 )
 
+log = structlog.get_logger(__name__)
+
+#: Seconds for which the log says once that Slack holds events back.
+QUIET = 3600.0
+
 #: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
 Open = Callable[[str, str, str, Reader], Surface]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Events:
     """Takes the events of one workspace.
 
@@ -48,21 +56,31 @@ class Events:
         people: Finds who did something.
         surface: Makes the surface of an answer.
         stop_emoji: Names of the reactions that stop.
+        errands: Does what may lag behind.
     """
 
     core: Core
-    web: AsyncWebClient
+    web: Web
     team: str
     me: str
     people: People
     surface: Open
     stop_emoji: Collection[str]
+    errands: Errands
+    _told: float = field(default=float("-inf"), init=False)
 
-    async def take(self, body: Json) -> Outcome | None:
-        """Give one event, or one press of a button, to the core."""
-        if body.get("type") == "block_actions":
-            return await self._press(body)
-        event = body.get("event", {})
+    async def take(self, body: Json) -> None:
+        """Give one event, or one press of a button, to the core; what it does not know, nobody misses."""
+        match body.get("type"):
+            case "block_actions":
+                outcome = await self._press(body)
+                self.errands.start(self._tidy(body, outcome))
+            case "app_rate_limited":
+                self._warn()
+            case "event_callback":
+                await self._event(body, body.get("event") or {})
+
+    async def _event(self, body: Json, event: Json) -> None:
         match event:
             case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self._asks(event):
                 await self._ask(event, body["team_id"])
@@ -84,7 +102,15 @@ class Events:
             case {"type": "agent_session_stopped"}:
                 messages = [*event.get("streaming_message_ts", ()), event["thread_ts"]]
                 await self._stop(event["user"], event["channel"], messages, body["team_id"])
-        return None
+            case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
+                self.web.doubted.set()
+
+    def _warn(self) -> None:
+        """Say that Slack has begun to hold events back, once in an hour."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told >= QUIET:
+            self._told = now
+            log.error("Slack holds events back: over 30,000 in an hour; unsubscribe from what is not needed")
 
     async def _ask(self, event: Json, team: str) -> None:
         channel, ts = event["channel"], event["ts"]
@@ -119,13 +145,13 @@ class Events:
             Press(self._key(channel, message), body["actions"][0]["action_id"], actor, place)
         )
 
-    async def tidy(self, body: Json, outcome: Outcome) -> None:
+    async def _tidy(self, body: Json, outcome: Outcome) -> None:
         """Take the buttons off a message that no running answer owns: a crash left them."""
         if outcome is not Outcome.UNKNOWN or not body.get("message", {}).get("blocks"):
             return
         kept = [block for block in body["message"]["blocks"] if block["type"] != "actions"]
         message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
-        with suppress(SlowDown, Gone, OSError, SlackApiError), translated():
+        with suppress(SlowDown, Gone, TooLong, OSError, SlackApiError), translated():
             preview = body["message"].get("text") or "…"
             await self.web.chat_update(channel=channel, ts=message, blocks=kept, text=preview)
 
@@ -144,7 +170,3 @@ class Events:
     def _words(self, message: Json) -> str:
         """Return what was asked, without our own mention."""
         return words(message.get("text", ""), self.me)
-
-
-#: Gives one payload of Slack's to whoever takes it; returns once it may be acknowledged.
-Take = Callable[[Json], Awaitable[None]]

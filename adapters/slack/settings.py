@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     signing_secret: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="SLACK_SIGNING_SECRET",
-        description="For Slack's HTTP mode, which is not built yet; Socket Mode needs none.",
+        description="Slack's signing secret, for HTTP mode: set it and leave `SLACK_APP_TOKEN` empty.",
     )
     api_url: str = Field(
         default="https://slack.com/api/",
@@ -67,9 +67,14 @@ class Settings(BaseSettings):
 
 
 def check(settings: Settings) -> None:
-    """Look at the kinds of the tokens; raise Unavailable with what to do about a wrong one."""
+    """Look at what the tokens are; raise Unavailable with what to do about a wrong one."""
     bot, app = settings.bot_token.get_secret_value(), settings.app_token.get_secret_value()
-    if not app.startswith("xapp-"):
+    if not app and not settings.signing_secret.get_secret_value().strip():
+        raise Unavailable(
+            "SLACK_APP_TOKEN is missing: make one at Basic Information > App-Level Tokens; "
+            "or, for HTTP mode, set SLACK_SIGNING_SECRET."
+        )
+    if app and not app.startswith("xapp-"):
         raise Unavailable(
             "SLACK_APP_TOKEN must be an app-level token (xapp-…): Basic Information > App-Level Tokens."
         )
