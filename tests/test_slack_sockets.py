@@ -56,7 +56,9 @@ async def health(world: SlackWorld, wanted: str) -> None:
 
 async def fewest(world: SlackWorld) -> int:
     """Return how many sockets there were at least, from when there were two."""
-    counts = [each["sockets"] for each in await world.emulator.events(kinds=["connect", "disconnect"])]
+    counts: list[int] = [
+        each["sockets"] for each in await world.emulator.events(kinds=["connect", "disconnect"])
+    ]
     return min(counts[1:])
 
 

@@ -30,7 +30,7 @@ READING = 10.0
 FRESH = 300
 #: Seconds within which Slack wants an answer are three.
 WITHIN = 2.5
-#: Requests that may be on their way to the core.
+#: Events that may be on their way to the core; more wait as long as there is time.
 INTAKE = 200
 
 
@@ -69,6 +69,7 @@ class Http:
         self.take: Take | None = None
         self.routes = [web.post(PATH, self.receive)]
         self._underway: set[asyncio.Task[bool]] = set()
+        self._room = asyncio.Semaphore(INTAKE)
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer one request."""
@@ -89,15 +90,23 @@ class Http:
 
     async def _taken(self, payload: Json) -> bool:
         """Whether the core has *payload*, as far as can be said in time; it goes on to take it either way."""
-        if self.take is None or len(self._underway) >= INTAKE:
+        try:
+            async with asyncio.timeout(WITHIN) as limit:
+                await self._room.acquire()
+        except TimeoutError:
+            return False
+        if self.take is None:
+            self._room.release()
             return False
         work = asyncio.ensure_future(self.take(payload))
         self._underway.add(work)
         work.add_done_callback(self._done)
-        await asyncio.wait({work}, timeout=WITHIN)
+        left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+        await asyncio.wait({work}, timeout=max(left, 0.0))
         return work.done() and not work.cancelled() and not work.exception() and work.result()
 
     def _done(self, work: asyncio.Task[bool]) -> None:
+        self._room.release()
         self._underway.discard(work)
         if not work.cancelled() and (error := work.exception()):
             log.error("an event was not taken", exc_info=error)
