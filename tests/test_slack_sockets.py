@@ -199,8 +199,7 @@ async def test_a_token_that_is_revoked_switches_slack_off_until_it_is_good_again
     world, monkeypatch, error, told
 ):
     monkeypatch.setattr(adapters.slack, "RECHECK", 0.3)
-    world.leaves_open = True
-    question = await world.ask("why?", "Because ", HOLD)
+    question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     await world.first(question, "Because")
     await world.emulator.revoke(error, tell=told)
     if not told:
@@ -208,7 +207,8 @@ async def test_a_token_that_is_revoked_switches_slack_off_until_it_is_good_again
     await health(world, "down")
     await world.emulator.restore()
     await health(world, "up")
-    await until(world.quiet)
+    world.model.go.set()
+    assert (await world.final(question))[0].text == "Because of the rain."
     assert (await world.final(await world.ask("still there?", "Yes.")))[0].text == "Yes."
 
 
