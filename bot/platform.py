@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from bot.events import File, Page, Turn
-from bot.markdown import Dialect
+from bot.text.dialect import Dialect
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -94,6 +96,21 @@ def test_a_failure_is_shrunk_to_no_more_than_what_fails(monkeypatch):
     monkeypatch.setattr("tests.bench.fuzz.complaints", lambda case: iter(["ping: x"] * ("<!" in case.text)))
     found = next(case for number in range(500) if failing(case := Case.of(f"1.{number}")))
     assert shrunk(found, "ping").text == "<!"
+
+
+#: Mistakes that somebody could make, and what the fuzz calls them.
+PLANTED: Mapping[str, tuple[str, Any]] = {
+    "ping": ("bot.markdown.disarm", lambda text: text),
+    "control": ("bot.markdown.clean", lambda text: text.replace("\r", "")),
+    "link": ("bot.safe.Links.allows", lambda *_: True),
+    "size": ("bot.pages.Pages._size", lambda _: 1),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_mistake_that_is_planted_is_found(name, monkeypatch):
+    monkeypatch.setattr(*PLANTED[name])
+    assert any(failing(Case.of(f"1.{number}")).startswith(name) for number in range(500))
 
 
 def test_pages_of_nothing_are_one_empty_page():

@@ -17,8 +17,7 @@ from adapters.slack.native import NativeSurface
 from adapters.slack.text import joint, weight
 from bot.events import Event, Page, Text
 from bot.pages import Pages, paginate
-from bot.platform import Limits
-from bot.platform import Op, Platform
+from bot.platform import Limits, Op, Platform
 from tests.contract import HOLD, Seen, at, until
 from tests.worlds import SlackWorld
 

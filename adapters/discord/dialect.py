@@ -1,7 +1,7 @@
-"""What Discord's clients show: a markdown of their own, without tables, images, rules, or headings past ###.  Pure.
+"""What Discord's clients show: a markdown of their own, without tables, images and rules.  Pure.
 
-Every difference that is written around here is one of simple-markdown with Discord's rules: one kind of
-fence without an end inside, no quote in a quote, bold and underline apart.
+What is written around here is how its parser (simple-markdown, with rules of Discord's own) differs from
+CommonMark: one kind of fence with no end inside, no quote in a quote, bold and underline apart.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from unicodedata import bidirectional
 
 from wcwidth import wcswidth
 
-from bot.markdown import Dialect, Writing
-from bot.safe import JOINER
+from bot.text.dialect import Dialect
+from bot.text.safe import JOINER
+from bot.text.writing import Writing
 
 #: The widest table that is drawn as one, in columns of a fixed font: what a desktop window holds.  A wider
 #: one is told row by row.
@@ -33,7 +34,7 @@ class DiscordDialect(Dialect):
     """Discord's markdown."""
 
     marks = re.compile(
-        r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
+        r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
     )
 
     def code(self, text: str) -> str:

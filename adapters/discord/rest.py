@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 
 from bot.events import File
-from bot.filenames import safe
 from bot.platform import BucketState, Gone, SlowDown
+from bot.text.filenames import safe
 
 Json = dict[str, Any]
 
