@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,6 +23,7 @@ from adapters.slack.errors import Refused, translated
 from adapters.slack.events import Events
 from adapters.slack.http import Http
 from adapters.slack.native import NOBODY, NativeSurface, Reader
+from adapters.slack.notices import Notices
 from adapters.slack.people import People
 from adapters.slack.settings import SCOPES, Settings, check
 from adapters.slack.sockets import DOWN, Sockets, first, ticket
@@ -69,6 +71,7 @@ class Slack(Platform):
         self._people = People(self._web)
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
+        self._notices = Notices(self._web, self._errands)
         self._served = False
         self._http: Http | None = None
         if not settings.app_token.get_secret_value():
@@ -92,6 +95,7 @@ class Slack(Platform):
             self._people = People(self._web)
             self._errands = Errands()
             self._streams = Streams(self._web, self._errands)
+            self._notices = Notices(self._web, self._errands)
             try:
                 await self._identify()
                 await first(self._listen(core), self._mistrust(self._web))
@@ -192,11 +196,16 @@ class Slack(Platform):
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
         where = (self._web, self._team, channel, thread, question, self._people.name, self._user)
         kind = self._settings.streaming
-        surface = SlackSurface(*where, self._errands)
+        shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
+        surface = SlackSurface(*where, self._errands, shut)
         if kind == "native" or (kind == "auto" and channel.startswith("D")):
-            surface = NativeSurface(*where, self._errands, streams=self._streams, reader=reader)
+            surface = NativeSurface(*where, self._errands, shut, streams=self._streams, reader=reader)
         surface.limits = replace(surface.limits, attach=self._attach)
         return surface
+
+
+def _unheard(_why: str) -> None:
+    """Tell nobody: there is no asker."""
 
 
 def _scope(scope: str) -> str:

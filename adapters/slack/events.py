@@ -82,8 +82,8 @@ class Events:
 
     async def _event(self, body: Json, event: Json) -> None:
         match event:
-            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self._asks(event):
-                await self._ask(event, body["team_id"])
+            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self.asks(event):
+                await self.core.mention(await self.mention(event, body["team_id"]))
             case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
                 # What remains of a deleted question in whose thread somebody has written.
                 await self.core.deleted(Deleted(self._key(event["channel"], ts)))
@@ -112,7 +112,8 @@ class Events:
             self._told = now
             log.error("Slack holds events back: over 30,000 in an hour; unsubscribe from what is not needed")
 
-    async def _ask(self, event: Json, team: str) -> None:
+    async def mention(self, event: Json, team: str) -> Mention:
+        """Return the mention that the message *event* is."""
         channel, ts = event["channel"], event["ts"]
         thread = event.get("thread_ts") or ts
         actor, place = await self._who(event["user"], channel, team)
@@ -122,15 +123,13 @@ class Events:
                 await self.core.stop(Stop(message, actor, place))
 
         reader = Reader(actor.id, actor.workspace or team, stopped)
-        await self.core.mention(
-            Mention(
-                key=self._key(channel, ts),
-                conversation=f"slack/{team}/{channel}/{thread}",
-                actor=actor,
-                place=place,
-                text=self._words(event),
-                surface=self.surface(channel, thread, ts, reader),
-            )
+        return Mention(
+            key=self._key(channel, ts),
+            conversation=f"slack/{team}/{channel}/{thread}",
+            actor=actor,
+            place=place,
+            text=self._words(event),
+            surface=self.surface(channel, thread, ts, reader),
         )
 
     async def _stop(self, user: str, channel: str, messages: list[str], team: str) -> None:
@@ -161,7 +160,7 @@ class Events:
     def _key(self, channel: str, ts: str) -> str:
         return f"slack/{self.team}/{channel}/{ts}"
 
-    def _asks(self, event: Json) -> bool:
+    def asks(self, event: Json) -> bool:
         """Whether a person wrote *event*: no bot, no edit, no joining of a channel, and no file of ours."""
         plain_kinds = {None, "file_share", "thread_broadcast"}
         person = "bot_id" not in event and event.get("user") not in {None, "", self.me}

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.errors import GONE, translated
+from adapters.slack.errors import GONE, TooLong, translated
 from adapters.slack.streams import OFF, Stream, Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
@@ -130,6 +130,10 @@ class NativeSurface(SlackSurface):
             if code not in GONE or code == "missing_scope":  # the others are about this channel
                 log.warning("Slack refuses native streams; answers are edited", error=code)
                 self._streams.starts.block(OFF)
+        except TooLong as error:
+            if error.ts:  # it is there, and shows a part
+                self._mine[self._adopt(self._key(error.ts), self._thread)].ask()
+                return await self.edit(self._key(error.ts), page)
         except OSError:
             self._unsure = nonce
             raise
@@ -204,6 +208,9 @@ class NativeSurface(SlackSurface):
                 await self._web.chat_appendStream(channel=self._channel, ts=stream.ts, markdown_text=text)
         except SlowDown:
             raise
+        except TooLong as error:
+            stream.ask()
+            raise Left("Slack has shortened a stream: its message is edited") from error
         except SlackApiError as error:
             code = str(error.response.get("error"))
             stream.over = code in OVER
