@@ -112,6 +112,16 @@ class Chaos:
         self._traffic.chance = pick if share else None
 
     @control
+    async def calm(self) -> None:
+        """Let nothing go wrong any more that a switch here, or `fault`, has set."""
+        self._traffic.calm()
+        self._api.shortens = self._api.narrow = 0
+        self._api.revoked = ""
+        self._sockets.life, self._sockets.spoilt = None, 0
+        self._sockets.muted = self._sockets.silent = 0
+        await self.deliveries()
+
+    @control
     async def shorten(self, on: bool = True, characters: int = 3_000) -> None:
         """Let markdown past so many *characters* be cut, with `ok: true` and a warning."""
         self._api.shortens = characters if on else 0

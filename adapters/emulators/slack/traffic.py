@@ -122,6 +122,12 @@ class Traffic:
         """Let the next calls of *method* meet *fault*."""
         self._faults.setdefault(method, deque()).append(fault)
 
+    def calm(self) -> None:
+        """Let no call meet a fault, or take long."""
+        self._faults.clear()
+        self.latency.clear()
+        self.chance = None
+
     def fault(self, method: str) -> Fault | None:
         """Return what the present call of *method* meets, if anything."""
         waiting = self._faults.get(method)

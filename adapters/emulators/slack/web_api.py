@@ -178,12 +178,14 @@ class WebApi:
         if not (self.shortens or self.narrow):
             return False
         blocks = [block for block in arguments.get("blocks") or () if block.get("type") == "markdown"]
-        size = sum(len(block["text"]) for block in blocks)
+        texts = [(block, "text") for block in blocks] or [(arguments, "markdown_text")]
+        size = sum(len(str(holder.get(name) or "")) for holder, name in texts)
         if self.narrow and size > self.narrow:
             raise Refused("msg_too_long")
         if not (self.shortens and size > self.shortens):
             return False
-        blocks[0]["text"] = blocks[0]["text"][: self.shortens]
+        holder, name = texts[0]
+        holder[name] = holder[name][: self.shortens]
         return True
 
     def _open_connection(self, arguments: Arguments) -> Json:
