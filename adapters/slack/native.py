@@ -103,7 +103,9 @@ class NativeSurface(SlackSurface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
-        if nonce == self._unsure:
+        if message := self._posted_as.get(nonce):
+            receipt = await self.edit(message, page)
+        elif nonce == self._unsure:
             receipt = await self._again(page, nonce)
         elif page.live and self._decided():
             receipt = await self._start(page, nonce)
@@ -132,8 +134,9 @@ class NativeSurface(SlackSurface):
                 self._streams.starts.block(OFF)
         except TooLong as error:
             if error.ts:  # it is there, and shows a part
-                self._mine[self._adopt(self._key(error.ts), self._thread)].ask()
-                return await self.edit(self._key(error.ts), page)
+                message = self._posted_as[nonce] = self._adopt(self._key(error.ts), self._thread)
+                self._mine[message].ask()
+                return await self.edit(message, page)
         except OSError:
             self._unsure = nonce
             raise
@@ -154,7 +157,7 @@ class NativeSurface(SlackSurface):
     async def _again(self, page: Page, nonce: str) -> Receipt:
         """Post after a start of which nobody knows whether it got through."""
         if ts := await self._unknown():
-            message = self._adopt(self._key(ts))
+            message = self._posted_as[nonce] = self._adopt(self._key(ts))
             self._mine[message].ask()
             return await self.edit(message, page)
         return await super().post(page, nonce)
