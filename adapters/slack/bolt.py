@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
@@ -17,6 +18,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.events import Events
 from adapters.slack.text import Json
+from bot.platform import Gone, SlowDown, Unavailable
+
+log = structlog.get_logger(__name__)
 
 #: Bolt reads SLACK_BOT_TOKEN unasked, and then warns that it does not need it.
 bolt_log = logging.getLogger("slack_bolt")
@@ -44,7 +48,11 @@ def taker(web: AsyncWebClient, events: Events) -> Take:
 
     @app.middleware
     async def take(body: Json) -> BoltResponse:
-        await events.take(body)
+        try:
+            await events.take(body)
+        except (SlowDown, Gone, OSError, Unavailable) as error:
+            log.warning("an event was not taken, and is left for Slack to send again", reason=str(error))
+            return BoltResponse(status=503, body="")
         return BoltResponse(status=200, body="")
 
     async def taken(payload: Json) -> bool:

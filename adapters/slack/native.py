@@ -243,10 +243,10 @@ class NativeSurface(SlackSurface):
         self._newest = receipt.message
         return receipt
 
-    async def _delete(self, message: str) -> None:
+    async def _delete(self, message: str, after: float = 0.0) -> None:
         if stream := self._mine.get(message):
             await stream.close()
-        await super()._delete(message)
+        await super()._delete(message, after)
 
 
 __all__ = ["NOBODY", "Left", "NativeSurface", "Reader"]

@@ -18,8 +18,9 @@ from bot.text.cuts import places
 
 log = structlog.get_logger(__name__)
 
-#: Characters of a part, and how small they get before it is given up.
+#: Characters of a part, and how small they get; times that smaller ones are tried at once.
 LARGEST, LEAST = 2_500, 300
+TRIES = 5
 BELOW = "It goes on below when it is done."
 
 
@@ -65,19 +66,22 @@ class Overlong:
         """Show *page*, the beginning in *message*; smaller and smaller parts until Slack takes them.
 
         Raises:
-            TooLong: When it takes not even the smallest.
+            ConnectionError: When it takes not even the smallest.
         """
         mine = self._parts.setdefault(message, [])
-        while True:
+        for _ in range(TRIES):
             try:
                 await self._show(message, page, mine)
             except TooLong:
-                if self._size <= LEAST:
-                    raise
-                self._size = max(self._size // 2, LEAST)
-                log.warning("Slack finds a page too long", message=message, next=self._size)
+                self.shrink(page)
             else:
                 return
+        raise ConnectionError("Slack finds every part of a page too long")
+
+    def shrink(self, page: Page) -> None:
+        """Let parts be smaller from now on."""
+        self._size = max(self._size // 2, LEAST)
+        log.warning("Slack finds a page too long", characters=len(page.text), next=self._size)
 
     async def _show(self, message: str, page: Page, mine: list[_Part]) -> None:
         first, *rest = parts(page.text, self._size)

@@ -27,6 +27,9 @@ UPDATES = (50 / 60, 50, 1.0)
 POSTS = (0.8, 8)
 #: Seconds before each new try to delete a message that another has replaced.
 DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
+#: Seconds after which a page that could not be changed is deleted: the core must know by then that it is no
+#: page of the answer any more, or it takes the deletion for a reader's.
+BESIDE = 2.0
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
 #: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
@@ -102,12 +105,22 @@ class SlackSurface(Surface):
             self._doubtful = nonce
             raise
         except TooLong as error:
-            ts = error.ts or await self._send(self._overlong.head(page), nonce)
+            ts = error.ts or await self._begin(page, nonce)
             message = self._posted_as[nonce] = self._key(ts)
             return await self._filed(await self._update(message, page), page)
         if page.files:
             self._posted_as[nonce] = self._key(ts)
         return await self._filed(Receipt(self._key(ts)), page)
+
+    async def _begin(self, page: Page, nonce: str) -> str:
+        """Post the beginning of a page that is too long; return its `ts`."""
+        try:
+            return await self._send(self._overlong.head(page), nonce)
+        except TooLong as error:
+            if error.ts:
+                return error.ts
+            self._overlong.shrink(page)
+            raise ConnectionError("Slack finds the beginning of a page too long") from error
 
     async def _send(self, page: Page, nonce: str) -> str:
         """Post *page*; return its `ts`."""
@@ -192,8 +205,9 @@ class SlackSurface(Surface):
         """Show *page* in place of *message*, which is there to stay; previews of it are let go."""
         if page.live:
             return Receipt(message)
-        _, _, _, ts = message.split("/")
-        return await SlackSurface.replace(self, message, page, f"f{ts}")
+        receipt = await SlackSurface.post(self, page, f"f{message.rpartition('/')[2]}")
+        self._errands.start(self._delete(message, after=BESIDE))
+        return receipt
 
     def escape(self) -> Sequence[Bucket]:
         """See `Surface.escape`: the lane of new posts; deletions have a budget of their own, and may lag."""
@@ -207,8 +221,9 @@ class SlackSurface(Surface):
         await self._errands.begin(self._delete(message))
         return receipt
 
-    async def _delete(self, message: str) -> None:
+    async def _delete(self, message: str, after: float = 0.0) -> None:
         """Delete *message*, again and again if Slack is not able; that it is gone is as good."""
+        await asyncio.sleep(after)
         _, _, channel, ts = message.split("/")
         for delay in (*DELETE_AGAIN, 0.0):
             await self._errands.deletes.turn()

@@ -72,12 +72,6 @@ async def _reads(slack: Slack, rng: random.Random) -> None:
         await slack.fail(method, rng.choice([how for how in PASSING if "applied" not in how]))
 
 
-async def _expired(slack: Slack, rng: random.Random) -> None:
-    """Let a stream be over before it is stopped."""
-    method = rng.choice(("chat.appendStream", "chat.stopStream"))
-    await slack.fail(method, "message_not_in_streaming_state", rng.choice((1, 2)))
-
-
 async def _slow(slack: Slack, rng: random.Random) -> None:
     """Let calls take longer than they may: they land, and nobody hears of it."""
     for method in STREAMED:
@@ -146,7 +140,7 @@ TABLE: Mapping[str, Fault] = {
     "cant_update_message": Fault(_call("cant_update_message", ["chat.update"])),
     "edit_window_closed": Fault(_call("edit_window_closed", ["chat.update"])),
     "msg_too_long": Fault(_call("msg_too_long", STREAMED[:-1])),
-    "message_not_in_streaming_state": Fault(_expired),
+    "message_not_in_streaming_state": Fault(_switch("expire")),
     "message_truncated": Fault(_switch("shorten", characters=2_000)),
     "narrow": Fault(_switch("narrow", characters=2_000)),
     "reads": Fault(_reads),

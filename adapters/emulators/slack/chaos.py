@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -110,6 +111,13 @@ class Chaos:
             return _fault(**CALLS[chance.choice(chosen)]) if chance.random() < share else None
 
         self._traffic.chance = pick if share else None
+
+    @control
+    async def expire(self) -> None:
+        """Let every native stream be over, as after its five minutes."""
+        for kept in self._workspace.everything():
+            if kept.streaming:
+                kept.streams_until = time.monotonic() - 1.0
 
     @control
     async def calm(self) -> None:
