@@ -174,7 +174,7 @@ class Pages:
 
     def _block(self, scanner: Scanner, number: int | None = None) -> Block:
         """Return the block that *scanner* has just begun."""
-        known = replace(self._references.known(self._known), number=number)
+        known = replace(self._references.known(self._known), number=number, cells={})
         gap = "\n\n" if scanner.kind in {Kind.RULE, Kind.HTML} else self._sheet.gap
         return Block(self._limits.dialect, known, scanner.kind, gap)
 
