@@ -304,6 +304,15 @@ async def test_a_question_by_somebody_whom_slack_cannot_name_now_is_answered_lat
     assert (await world.final(question))[0].text == "Yes."
 
 
+async def test_an_event_is_not_lost_while_slack_cannot_say_who_we_are(world, monkeypatch):
+    """Left to itself, Bolt asks before the first event, and acknowledges it when Slack is not well."""
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
+    await world.vanish()
+    await world.connect()
+    await world.emulator.fault("auth.test", times=9, status=503)
+    assert (await world.final(await world.ask("why?")))[0].text == "Yes."
+
+
 async def test_slacks_own_stop_button_stops(world):
     question = await world.ask("why?", "Because", HOLD)
     answer = await world.first(question, "Because")

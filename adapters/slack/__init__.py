@@ -63,7 +63,7 @@ class Slack(Platform):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         secrets = (settings.bot_token, settings.app_token, settings.signing_secret)
-        self.secrets = [secret.get_secret_value() for secret in secrets]
+        self.secrets = [value for secret in secrets if (value := secret.get_secret_value().strip())]
         self._web = Web()
         self._team = ""
         self._user = ""
@@ -93,7 +93,6 @@ class Slack(Platform):
         """Listen while the token is good."""
         async with self._client() as self._web:
             self._people = People(self._web)
-            self._errands = Errands()
             self._streams = Streams(self._web, self._errands)
             self._notices = Notices(self._web, self._errands)
             try:

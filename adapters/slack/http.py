@@ -28,6 +28,8 @@ LARGEST = 2**20
 READING = 10.0
 #: Seconds that a signature is good for, before and after it was made.
 FRESH = 300
+#: Seconds for which the log says once that requests are refused.
+QUIET = 60.0
 #: Seconds within which Slack wants an answer are three.
 WITHIN = 2.5
 #: Events that may be on their way to the core; more wait as long as there is time.
@@ -69,6 +71,7 @@ class Http:
         self.take: Take | None = None
         self.routes = [web.post(PATH, self.receive)]
         self._underway: set[asyncio.Task[bool]] = set()
+        self._warned = float("-inf")
         self._room = asyncio.Semaphore(INTAKE)
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -79,7 +82,7 @@ class Http:
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         if not authentic(self._secret, body, timestamp, signature, time.time()):
-            log.warning("a request that Slack has not signed was refused", remote=request.remote)
+            self._warn(request)
             return web.Response(status=401)
         payload = parsed(body, form=request.content_type == "application/x-www-form-urlencoded")
         if payload is None:
@@ -87,6 +90,13 @@ class Http:
         if payload.get("type") == "url_verification":
             return web.json_response({"challenge": str(payload.get("challenge", ""))})
         return web.Response(status=200 if await self._taken(payload) else 503)
+
+    def _warn(self, request: web.Request) -> None:
+        """Say that somebody else has posted, or that the secret is wrong: once in a while, as anybody can."""
+        now = asyncio.get_running_loop().time()
+        if now - self._warned >= QUIET:
+            self._warned = now
+            log.warning("a request that SLACK_SIGNING_SECRET did not sign was refused", remote=request.remote)
 
     async def _taken(self, payload: Json) -> bool:
         """Whether the core has *payload*, as far as can be said in time; it goes on to take it either way."""
