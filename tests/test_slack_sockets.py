@@ -81,6 +81,18 @@ async def test_a_socket_that_is_told_to_go_is_replaced_before_it_is_closed(world
     assert (await world.final(question))[0].text == "Because of the rain."
 
 
+async def test_a_socket_that_is_told_to_go_still_acknowledges_what_it_has_brought(world):
+    await world.emulator.latency("users.info", 0.6)
+    question = await world.ask("why?")
+    await until(lambda: world.emulator.events(kinds=["envelope"]))
+    await world.emulator.disconnect("warning", every=True)
+    await connects(world, 4)
+    await world.final(question)
+    await world.settled()
+    sent = await world.emulator.events(kinds=["envelope"])
+    assert [each["retry_attempt"] for each in sent] == [0] * len(sent)
+
+
 async def test_both_sockets_told_to_go_at_once_leave_no_gap(world):
     await world.emulator.disconnect("refresh_requested", every=True)
     await connects(world, 4)
@@ -100,6 +112,15 @@ async def test_all_sockets_lost_at_once_come_back(world):
     await world.emulator.drop(every=True)
     question = await world.ask("why?")
     assert (await world.final(question))[0].text == "Yes."
+
+
+async def test_a_socket_that_is_lost_is_logged_without_its_ticket(world, capsys):
+    await world.emulator.fault("link", times=2, status=500)
+    await world.emulator.drop(every=True)
+    await world.final(await world.ask("why?"))
+    told = capsys.readouterr().out
+    assert "the handshake was refused with 500" in told
+    assert "ticket" not in told
 
 
 async def test_slack_that_has_switched_sockets_off_ends_the_run_with_what_to_do(world):
@@ -147,6 +168,10 @@ async def test_a_socket_without_a_hello_does_not_count_and_is_replaced(world, mo
 
 async def test_health_is_down_only_when_no_socket_was_up_for_a_while(world, monkeypatch):
     monkeypatch.setattr(sockets, "DOWN", 0.8)
+    monkeypatch.setattr(sockets, "PING", 0.1)
+    await world.vanish()
+    await world.connect()
+    await opened(world, 2)
     await world.emulator.fault("link", times=10**6, status=500)
     await world.emulator.drop()
     await asyncio.sleep(1.2)

@@ -45,8 +45,11 @@ STEADY = 30.0
 DOWN = 120.0
 #: Events that may be on their way to the core; more wait in the socket.
 INTAKE = 200
-#: Seconds that events on their way have left when the bot goes down.
+#: Seconds that events on their way have left when a link, or the bot, goes.
 FAREWELL = 3.0
+
+#: Frames that come from Slack; the others may be what our side makes of a broken connection.
+HEARD = frozenset({WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG})
 
 DISABLED = "Slack has switched Socket Mode off for this app: enable it at Socket Mode, then start again."
 
@@ -80,6 +83,9 @@ class Sockets:
         token: The app-level token.
         take: Takes an event.
         tell: Hears whether anything is up.
+
+    Attributes:
+        heard: When anything came from Slack, last.
     """
 
     def __init__(self, web: AsyncWebClient, token: str, take: Take, tell: Callable[[Health], None]) -> None:
@@ -90,6 +96,7 @@ class Sockets:
         self._room = asyncio.Semaphore(INTAKE)
         self._underway: set[asyncio.Task[None]] = set()
         self._up: set[Link] = set()
+        self.heard = 0.0
 
     async def run(self) -> None:
         """Listen until cancelled.
@@ -108,13 +115,12 @@ class Sockets:
     async def _watch(self) -> None:
         """Report how it is: down only when there was no link for a while."""
         now = asyncio.get_running_loop().time
-        heard = now()
+        self.heard = now()
         while True:
-            if self._up:
-                heard = now()
-                self._tell("up")
-            elif now() - heard >= DOWN:
+            if now() - self.heard >= DOWN:
                 self._tell("down")
+            elif self._up:
+                self._tell("up")
             await asyncio.sleep(min(1.0, DOWN / 4))
 
     async def _keep(self) -> None:
@@ -128,13 +134,13 @@ class Sockets:
                 try:
                     await self._open(link)
                     if old:
-                        await old.close()
+                        await old.retire()
                     old = link
                     await link.leave()
                 except SlowDown as slow:
                     wait = slow.retry_after
                 except (OSError, aiohttp.ClientError) as error:
-                    log.warning("a socket of Slack's is lost", reason=str(error) or type(error).__name__)
+                    log.warning("a socket of Slack's is lost", reason=why(error))
                     await link.close()
                 steady = asyncio.get_running_loop().time() - began >= STEADY
                 failures = 0 if steady else failures + 1
@@ -155,12 +161,15 @@ class Sockets:
         """Count *link* as lost."""
         self._up.discard(link)
 
-    async def give(self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def give(
+        self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]
+    ) -> asyncio.Task[None]:
         """Give an event to the core in the background, and *acknowledge* it when that has it."""
         await self._room.acquire()
         task = asyncio.get_running_loop().create_task(self._give(envelope, acknowledge))
         self._underway.add(task)
         task.add_done_callback(self._given)
+        return task
 
     async def _give(self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if await self._take(envelope.get("payload") or {}):
@@ -184,6 +193,7 @@ class Link:
         self._ready = asyncio.Event()
         self._told = asyncio.Event()
         self._heard = 0.0
+        self._owed: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._work: asyncio.Task[None] | None = None
@@ -234,6 +244,12 @@ class Link:
             self._work.result()
             raise Lost("Slack hung up")
 
+    async def retire(self) -> None:
+        """Close it once it has acknowledged what it has brought, or soon."""
+        if self._owed:
+            await asyncio.wait(self._owed, timeout=FAREWELL)
+        await self.close()
+
     async def close(self) -> None:
         """Throw the client away."""
         if self._work:
@@ -247,7 +263,8 @@ class Link:
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             frame = await socket.receive()
-            self._heard = asyncio.get_running_loop().time()
+            if frame.type in HEARD:
+                self._heard = self._sockets.heard = asyncio.get_running_loop().time()
             match frame.type:
                 case WSMsgType.TEXT:
                     await self._take(socket, frame.data)
@@ -270,7 +287,9 @@ class Link:
                 self._told.set()
             case {"envelope_id": str(number)}:
                 acknowledgement = json.dumps({"envelope_id": number})
-                await self._sockets.give(message, lambda: socket.send_str(acknowledgement))
+                task = await self._sockets.give(message, lambda: socket.send_str(acknowledgement))
+                self._owed.add(task)
+                task.add_done_callback(self._owed.discard)
             case _:
                 log.info("Slack sent what nobody knows", type=message.get("type"))
 
@@ -309,6 +328,15 @@ def read(text: str) -> Json:
     except ValueError:
         return {}
     return message if isinstance(message, dict) else {}
+
+
+def why(error: Exception) -> str:
+    """Return what to say of *error*: not the address of the socket, which holds a ticket."""
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"the handshake was refused with {error.status}"
+    return (
+        type(error).__name__ if isinstance(error, aiohttp.ClientError) else str(error) or "it took too long"
+    )
 
 
 def backoff(failures: int) -> float:
