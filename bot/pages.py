@@ -90,10 +90,10 @@ class Pages:
         text = source(blocks) + self._rest
         if self._ended:
             return Piece(text, seen(joined(blocks)), files=files(blocks))
-        shown, settled = self._live(self._rest)
-        if self._measure(shown) > self._limits.size:
-            shown, settled = self._live("")
-        return Piece(text, seen(shown), settled)
+        for shown, settled in map(self._live, (self._rest, "")):
+            if self._measure(shown) <= self._limits.size:
+                return Piece(text, seen(shown), settled)
+        return Piece(text, seen(self._sheet.shown()))
 
     def feed(self, text: str) -> None:
         """Append *text*."""

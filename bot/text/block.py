@@ -248,7 +248,7 @@ class Block:
         head, ruler, *rows = source.split("\n")[:-1] if source.count("\n") >= HEAD else ("", "")
         if not (rows or (self.goes_on and ruler)):
             return ""
-        if not is_ruler(ruler) or not head.strip():
+        if not is_ruler(ruler, head):
             return self._render(source)  # there is a paragraph before it
         if self._grid is None or self._rows > len(rows):
             self._grid, self._rows = Grid(self.dialect, self.known, head, ruler), 0

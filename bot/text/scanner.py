@@ -238,9 +238,9 @@ def _starts(bare: str) -> bool:
     )
 
 
-def is_ruler(line: str) -> bool:
-    """Tell whether *line* is what stands below a table's head."""
-    return "-" in line and bool(_DELIMITER.match(line.strip()))
+def is_ruler(line: str, head: str) -> bool:
+    """Tell whether *line* is what stands below a table's *head*."""
+    return "-" in line and bool(_DELIMITER.match(line.strip())) and _columns(line) == _columns(head)
 
 
 def widened(table: str) -> str:
@@ -258,4 +258,5 @@ def widened(table: str) -> str:
 
 def _columns(row: str) -> int:
     """Return how many cells *row* has."""
-    return len(re.findall(r"(?<!\\)\|", row.strip().strip("|"))) + 1
+    cells = re.split(r"(?<!\\)\|", row.strip())
+    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])
