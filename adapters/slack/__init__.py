@@ -22,6 +22,7 @@ from adapters.slack.errands import Errands
 from adapters.slack.errors import Refused, translated
 from adapters.slack.events import Events
 from adapters.slack.http import Http
+from adapters.slack.missed import missed
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.notices import Notices
 from adapters.slack.people import People
@@ -31,7 +32,18 @@ from adapters.slack.streams import Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.uploads import ATTACH, SCOPE
 from adapters.slack.web import Web
-from bot.platform import Finding, Gone, Health, Platform, SlowDown, Surface, Unavailable
+from bot.platform import (
+    Asked,
+    Finding,
+    Gone,
+    Health,
+    Mention,
+    Platform,
+    Remains,
+    SlowDown,
+    Surface,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from bot.core import Core
@@ -72,6 +84,7 @@ class Slack(Platform):
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
         self._notices = Notices(self._web, self._errands)
+        self._events: Events | None = None
         self._served = False
         self._http: Http | None = None
         if not settings.app_token.get_secret_value():
@@ -97,13 +110,15 @@ class Slack(Platform):
             self._notices = Notices(self._web, self._errands)
             try:
                 await self._identify()
-                await first(self._listen(core), self._mistrust(self._web))
+                self._events = self._events_for(core)
+                await core.repair(self)
+                await first(self._listen(self._events), self._mistrust(self._web))
             finally:
                 self.health = "down"
                 await self._streams.close()
 
-    async def _listen(self, core: Core) -> None:
-        take = taker(self._web, self._events(core))
+    async def _listen(self, events: Events) -> None:
+        take = taker(self._web, events)
         if self._http is None:
             await Sockets(self._web, self._settings.app_token.get_secret_value(), take, self._tell).run()
             return
@@ -157,12 +172,25 @@ class Slack(Platform):
         lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
         return [good, *lacking]
 
-    def reopen(self, message: str) -> Surface | None:
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        match message.split("/"):
-            case ["slack", self._team, channel, ts]:
-                return self._surface(channel, ts, ts)
+        match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
+            case ["slack", self._team, channel, ts, thread]:
+                surface = self._surface(channel, thread, ts)
+                surface.resume(remains)
+                return surface
         return None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`: Slack sends again what it can, but not for ever."""
+        if self._events is None:
+            return ()
+        return [
+            await self._events.mention(message, self._team)
+            for message in await missed(self._web, recent, since)
+            if self._events.asks(message)
+            and (message["channel"].startswith("D") or f"<@{self._user}" in message.get("text", ""))
+        ]
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
@@ -188,7 +216,7 @@ class Slack(Platform):
         self._attach = ATTACH if SCOPE in scopes else 0
         return scopes
 
-    def _events(self, core: Core) -> Events:
+    def _events_for(self, core: Core) -> Events:
         us = (self._web, self._team, self._user, self._people)
         return Events(core, *us, self._surface, self._settings.stop_emoji, self._errands)
 

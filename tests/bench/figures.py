@@ -80,6 +80,23 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.*.torn", "=", 0, ""),
     ),
     "fuzz": (("failures", "=", 0, ""),),
+    "kill": (
+        ("*.stuck", "=", 0, ""),
+        ("*.duplicates", "=", 0, ""),
+        ("*.unended", "=", 0, ""),
+        ("*.torn", "=", 0, ""),
+        ("*.repair_s", "<=", 5.0, "s"),
+        ("*.repair_limits_ratio", "<=", 1.1, "x orphans/rate"),
+        ("control.failed", "=", True, ""),
+    ),
+    "term": (
+        ("exit_s.max", "<=", 8.0, "s"),
+        ("not_0", "=", 0, ""),
+        ("*.stuck", "=", 0, ""),
+        ("*.duplicates", "=", 0, ""),
+        ("*.unended", "=", 0, ""),
+        ("*.torn", "=", 0, ""),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),
