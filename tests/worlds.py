@@ -26,6 +26,8 @@ class SlackWorld(World):
     bots = ("UROBOT", "UBOT")
     page = 11_000
     pause, looks = 1.0, True
+    #: What the emulator logs of an envelope that the adapter is done with.
+    answered = ("ack",)
     stops = (
         *("octagonal_sign", "black_square_for_stop", "x", "hand", "raised_hand"),
         *(f"{name}::skin-tone-{tone}" for name in ("hand", "raised_hand") for tone in range(2, 7)),
@@ -152,7 +154,7 @@ class SlackWorld(World):
             await asyncio.sleep(0.03)
             sent = await self.emulator.events(kinds=["envelope"])
             latest = {each["event_id"] or each["envelope_id"]: each["envelope_id"] for each in sent}
-            taken = {each["envelope_id"] for each in await self.emulator.events(kinds=["ack"])}
+            taken = {each["envelope_id"] for each in await self.emulator.events(kinds=self.answered)}
             return set(latest.values()) <= taken
 
         await until(acknowledged)
@@ -161,6 +163,7 @@ class SlackWorld(World):
 class SlackHttpWorld(SlackWorld):
     """Slack in HTTP mode: it posts to the routes that the adapter has served."""
 
+    answered = ("ack", "unacknowledged")  # what was refused comes again, perhaps in five minutes
     SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # of Slack's documentation
 
     def __init__(self, emulator: Any, **settings: Any) -> None:
