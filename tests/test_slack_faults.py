@@ -43,7 +43,9 @@ async def whole(world: SlackWorld, question: str, text: str) -> None:
     """Wait until the answers of *question*, together, say *text* and nothing else."""
 
     async def there() -> bool:
-        shown = [each for each in await world.answers(question) if not each.live]
+        shown = await world.answers(question)
+        if any(each.live for each in shown):
+            return False
         return " ".join(" ".join(each.text for each in shown).split()) == " ".join(text.split())
 
     await until(there)

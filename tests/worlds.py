@@ -27,7 +27,7 @@ class SlackWorld(World):
     page = 11_000
     pause, looks = 1.0, True
     #: What the emulator logs of an envelope that the adapter is done with.
-    answered = ("ack",)
+    answered: tuple[str, ...] = ("ack",)
     stops = (
         *("octagonal_sign", "black_square_for_stop", "x", "hand", "raised_hand"),
         *(f"{name}::skin-tone-{tone}" for name in ("hand", "raised_hand") for tone in range(2, 7)),
