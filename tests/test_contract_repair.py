@@ -15,7 +15,7 @@ from tests.contract import HOLD, World, until
 from tests.worlds import WORLDS
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
 async def world(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[World]:
     monkeypatch.setattr(bot.core, "LATE", 0.05)
     world = await request.param.open()
