@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
+import structlog
 
 from adapters.discord.history import SPOKEN, chain, recent, thread, translated, words
 from adapters.discord.rest import Rest
@@ -30,7 +31,10 @@ from bot.platform import (
     Press,
     Remains,
     Stop,
+    Unavailable,
 )
+
+log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
     from bot.core import Core
@@ -110,7 +114,10 @@ class Client(discord.AutoShardedClient):
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
         asks = message.type in SPOKEN
         if self.core and asks and message.author.id != self._me and self._addressed(message):
-            await self.core.mention(self._mention(message))
+            try:
+                await self.core.mention(self._mention(message))
+            except Unavailable as why:
+                log.info("a mention is left to the next start", why=str(why))
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Give a question's new text to the core; Discord also tells of links that unfold."""
@@ -185,12 +192,15 @@ class Client(discord.AutoShardedClient):
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
-        channels = [*dict.fromkeys(asked.place.channel for asked in recent)][:PLACES]
+        await self.wait_until_ready()
+        questions = [int(asked.key.split("/")[-1]) for asked in recent]
+        threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
+        channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
         after = datetime.fromtimestamp(since, UTC)
         found: list[discord.Message] = []
         for channel in channels:
             with suppress(Gone), translated():
-                history = (await self._channel(int(channel))).history(limit=NEWEST, after=after)
+                history = (await self._channel(channel)).history(limit=NEWEST, after=after)
                 found += [message async for message in history]
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
         return [

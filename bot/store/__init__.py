@@ -152,5 +152,5 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Write out what is not written yet; the store is not used afterwards."""
+        """Write out what is not written yet; what is told afterwards is not kept."""
         ...

@@ -180,6 +180,7 @@ class Sqlite(Memory):
             await asyncio.wait({self._healing})
         if not self._trouble:
             await self._checkpoint()
+        self._trouble = "closed"  # what an answer still has to say is for the repair to find out
         await self._run(self._file.close)
         self._thread.shutdown(wait=False)
 

@@ -89,6 +89,12 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.repair_limits_ratio", "<=", 1.1, "x orphans/rate"),
         ("control.failed", "=", True, ""),
     ),
+    "redeliver": (
+        ("amiss", "=", 0, "answers"),
+        ("*.duplicates", "=", 0, ""),
+        ("*.unended", "=", 0, ""),
+        ("*.stuck", "=", 0, ""),
+    ),
     "term": (
         ("exit_s.max", "<=", 8.0, "s"),
         ("not_0", "=", 0, ""),
