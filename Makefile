@@ -31,6 +31,9 @@ lint: setup
 bench-quick: setup
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
+	$(BIN)/python -m tests.bench kill --quick --json --assert
+	$(BIN)/python -m tests.bench term --quick --json --assert
+	$(BIN)/python -m tests.bench redeliver --quick --json --assert
 	$(BIN)/python -m tests.bench pacing --json
 	$(BIN)/python -m tests.bench fuzz --cases 50000 --json --assert
 	$(BIN)/python -m tests.bench render --json
