@@ -136,7 +136,12 @@ class Core:
         if not offer or press.control not in {control.name for control in offer.offers[1]}:
             return Outcome.UNKNOWN
         del self._offers[press.message]
-        self._queue(offer.followed(press))
+        live = offer.followed(press)
+        self._taken.add(live.mention.key)
+        if not await self._store.accept(_asked(live.mention, self._clock())):
+            self._taken.discard(live.mention.key)
+            return Outcome.UNKNOWN
+        self._queue(live)
         return Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:

@@ -175,7 +175,7 @@ class Slack(Platform):
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
         match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
-            case ["slack", self._team, channel, ts, thread]:
+            case ["slack", self._team, channel, ts, *_, thread]:  # a press has its button's name at the end
                 surface = self._surface(channel, thread, ts)
                 surface.resume(remains)
                 return surface
