@@ -182,6 +182,19 @@ async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
     await again.close()
 
 
+async def test_a_second_delivery_is_answered_only_when_the_first_is_on_the_disk(tmp_path):
+    store = await opened(tmp_path)
+    order = []
+
+    async def claim(name: str) -> None:
+        await store.accept(asked())
+        order.append(name)
+
+    await asyncio.gather(claim("first"), claim("second"))
+    assert order == ["first", "second"]
+    await store.close()
+
+
 async def test_what_was_written_survives_kill_9(tmp_path):
     program = f"""
 import asyncio, os, signal
