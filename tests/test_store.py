@@ -184,14 +184,13 @@ async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
 
 async def test_a_second_delivery_is_answered_only_when_the_first_is_on_the_disk(tmp_path):
     store = await opened(tmp_path)
-    order = []
+    answers = []
 
-    async def claim(name: str) -> None:
-        await store.accept(asked())
-        order.append(name)
+    async def claim() -> None:
+        answers.append(await store.accept(asked()))
 
-    await asyncio.gather(claim("first"), claim("second"))
-    assert order == ["first", "second"]
+    await asyncio.gather(*(claim() for _ in range(5)))
+    assert answers == [True, False, False, False, False]
     await store.close()
 
 
