@@ -137,7 +137,8 @@ class Core:
         """Take the new text of a question whose answer has not begun."""
         live = self._stops.find(edited.key)
         if live and edited.text.strip() and await self._allowed(edited, Action.EDIT):
-            live.reword(edited)
+            if live.reword(edited):
+                await self._store.reword(live.mention.key, edited.text)
 
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone.

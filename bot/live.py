@@ -176,16 +176,17 @@ class Live:
         if self._reader:
             self._reader.cancel()
 
-    def reword(self, edited: Edited) -> None:
-        """Ask anew with the text of *edited*, if it is the asker's and nothing was answered yet."""
+    def reword(self, edited: Edited) -> bool:
+        """Ask anew with the text of *edited*, if it is the asker's and nothing was answered yet; tell if so."""
         fresh = self._answer.phase is Phase.OPEN and not self._answer.received
         news = edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
         if not (fresh and news):
-            return
+            return False
         self.mention = replace(self.mention, text=edited.text)
         if self._reader:
             self._reader.cancel()
             self._read()
+        return True
 
     def _end(self, ending: Ending, note: str = "") -> None:
         self._answer.end(ending, note)

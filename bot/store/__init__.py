@@ -103,6 +103,10 @@ class Store(Protocol):
         """
         ...
 
+    async def reword(self, key: str, question: str) -> None:
+        """Keep that the question is another one now."""
+        ...
+
     async def intend(self, key: str, part: Part, text: str) -> None:
         """Keep that *part* is about to be posted and may show all of *text*; safe against loss of power."""
         ...

@@ -123,6 +123,11 @@ class Sqlite(Memory):
         await self._write((ACCEPT, _asked(asked)))
         return True
 
+    async def reword(self, key: str, question: str) -> None:
+        """See `Store.reword`."""
+        await super().reword(key, question)
+        await self._write(("UPDATE turns SET question = ? WHERE key = ?", (question, key)))
+
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`."""
         await super().intend(key, part, text)
