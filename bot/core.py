@@ -136,9 +136,10 @@ class Core:
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
         live = self._stops.find(edited.key)
-        if live and edited.text.strip() and await self._allowed(edited, Action.EDIT):
-            if live.reword(edited):
-                await self._store.reword(live.mention.key, edited.text)
+        if not (live and edited.text.strip() and await self._allowed(edited, Action.EDIT)):
+            return
+        if live.reword(edited):
+            await self._store.reword(live.mention.key, edited.text)
 
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone.

@@ -177,7 +177,7 @@ class Live:
             self._reader.cancel()
 
     def reword(self, edited: Edited) -> bool:
-        """Ask anew with the text of *edited*, if it is the asker's and nothing was answered yet; tell if so."""
+        """Ask anew with the text of *edited* if it is the asker's and nothing was answered; tell if so."""
         fresh = self._answer.phase is Phase.OPEN and not self._answer.received
         news = edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
         if not (fresh and news):
