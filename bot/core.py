@@ -99,11 +99,13 @@ class Core:
         """
         if self._draining:
             raise Unavailable("shutting down")
-        if mention.key in self._taken or not await self._allowed(mention, Action.ASK):
+        if not await self._allowed(mention, Action.ASK):
             return
-        self._taken.add(mention.key)
+        new = mention.key not in self._taken
+        self._taken.add(mention.key)  # before it is in the ledger, where a repair would find it
         if not await self._store.accept(_asked(mention, self._clock())):
-            self._taken.discard(mention.key)
+            if new:
+                self._taken.discard(mention.key)
             return
         text = mention.text.strip()
         if _means_stop(text):
@@ -147,8 +149,10 @@ class Core:
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
         live = self._stops.find(edited.key)
-        if live and edited.text.strip() and await self._allowed(edited, Action.EDIT):
-            live.reword(edited)
+        if not (live and edited.text.strip() and await self._allowed(edited, Action.EDIT)):
+            return
+        if live.reword(edited):
+            await self._store.reword(live.mention.key, edited.text)
 
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone.
@@ -164,6 +168,8 @@ class Core:
         Returns once they stand in their conversations, before any newer question; they are written to later.
         Afterwards looks for mentions that nobody has heard.
         """
+        if self._draining:
+            return
         now, loop = self._clock(), asyncio.get_running_loop()
         if self._writes_from is None:
             self._writes_from = loop.time() + LATE
@@ -190,10 +196,7 @@ class Core:
         mention = Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
         anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
         anew = anew and await self._allowed(mention, Action.ASK)
-        saying = (
-            "" if not anew else NOTHING if _means_stop(asked.text) else "" if asked.text.strip() else HINT
-        )
-        live = Live(self._means, mention, saying, entry, after)
+        live = Live(self._means, mention, _plain_answer(asked.text) if anew else "", entry, after)
         self._taken.add(asked.key)
         if entry.note is not None:
             live.cut(Ending.FINISHED, entry.note)
@@ -303,6 +306,11 @@ class Core:
 
 def _asked(mention: Mention, at: float) -> Asked:
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
+
+
+def _plain_answer(text: str) -> str:
+    """Return what is said to a question that the model need not see; "" for all others."""
+    return NOTHING if _means_stop(text) else "" if text.strip() else HINT
 
 
 def _means_stop(text: str) -> bool:

@@ -201,16 +201,17 @@ class Live:
         )
         return Live(self._means, asked, before=before)
 
-    def reword(self, edited: Edited) -> None:
-        """Ask anew with the text of *edited*, if it is the asker's and nothing was answered yet."""
+    def reword(self, edited: Edited) -> bool:
+        """Ask anew with the text of *edited* if it is the asker's and nothing was answered; tell if so."""
         fresh = self._answer.phase is Phase.OPEN and not self._answer.received
         news = edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
         if not (fresh and news):
-            return
+            return False
         self.mention = replace(self.mention, text=edited.text)
         if self._reader:
             self._reader.cancel()
             self._read()
+        return True
 
     def _end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
         self._answer.end(ending, note, controls)
