@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.events import Turn
-from bot.platform import Mention
+from bot.platform import Mention, Surface
 
 #: Turns of history that the model reads.
 HISTORY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What came before a question.
+
+    Attributes:
+        read: The history, where nobody need read it anew.
+        surface: Whose history it is else; None for the question's own.
+        said: What was said between that and the question.
+    """
+
+    read: Sequence[Turn] | None = None
+    surface: Surface | None = None
+    said: tuple[Turn, ...] = ()
 
 
 def turns(history: Sequence[Turn], mention: Mention) -> list[Turn]:

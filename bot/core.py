@@ -16,7 +16,8 @@ import structlog
 
 from bot.access import Access, Action
 from bot.answer import Ending, Showing
-from bot.events import STOP
+from bot.events import CONTINUE, RETRY, STOP, Control
+from bot.follow import follow, remembered
 from bot.live import Live, Means
 from bot.model import Asking, Model
 from bot.pace import Pace
@@ -29,8 +30,10 @@ from bot.platform import (
     Outcome,
     Platform,
     Press,
+    Remains,
     SlowDown,
     Stop,
+    Surface,
     Unavailable,
 )
 from bot.stops import Stops
@@ -89,6 +92,7 @@ class Core:
         self._writes_from: float | None = None
         self._talks: dict[str, deque[Live]] = {}
         self._offers: OrderedDict[str, Live] = OrderedDict()
+        self._platforms: dict[str, Platform] = {}
         self._draining = False
 
     async def mention(self, mention: Mention) -> None:
@@ -101,11 +105,7 @@ class Core:
             raise Unavailable("shutting down")
         if not await self._allowed(mention, Action.ASK):
             return
-        new = mention.key not in self._taken
-        self._taken.add(mention.key)  # before it is in the ledger, where a repair would find it
-        if not await self._store.accept(_asked(mention, self._clock())):
-            if new:
-                self._taken.discard(mention.key)
+        if not await self._accepted(_asked(mention, self._clock())):
             return
         text = mention.text.strip()
         if _means_stop(text):
@@ -129,22 +129,44 @@ class Core:
         return Outcome.UNKNOWN
 
     async def press(self, press: Press) -> Outcome:
-        """Do what a button says."""
+        """Do what a button says; while shutting down, what is asked is left to the next start."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
         if not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
-        offer = None if self._draining else self._offers.get(press.message)
-        if not offer or press.control not in {control.name for control in offer.offers[1]}:
+        live = await self._followed(press)
+        if live is None or not await self._accepted(_asked(live.mention, self._clock())):
             return Outcome.UNKNOWN
-        del self._offers[press.message]
-        live = offer.followed(press)
-        self._taken.add(live.mention.key)
-        if not await self._store.accept(_asked(live.mention, self._clock())):
-            self._taken.discard(live.mention.key)
-            return Outcome.UNKNOWN
-        self._queue(live)
+        self._offers.pop(press.message, None)
+        if not self._draining:
+            self._queue(live)
         return Outcome.TAKEN
+
+    async def _followed(self, press: Press) -> Live | None:
+        """Return the answer to *press*, of this run's or from the ledger; None if it means no button."""
+        offer = self._offers.get(press.message)
+        if offer and press.control in {control.name for control in offer.offers[1]}:
+            known = await self._store.find(offer.mention.key)
+            return offer.followed(press) if known and known.asked.conversation else None  # else forgotten
+        platform = self._platforms.get(press.message.split("/")[0])
+        entry = await self._store.find_shown(press.message)
+        asked = follow(entry, press, self._clock()) if entry else None
+        if not (asked and platform):
+            return None
+        past, remains = await remembered(self._store, platform, asked, Remains())
+        surface = platform.reopen(asked, remains)
+        if surface is None:
+            return None
+        return Live(self._means, _mention(asked, surface), _plain_answer(asked.text), past=past)
+
+    async def _accepted(self, asked: Asked) -> bool:
+        """Tell whether this is the first of *asked*, which is in hand then."""
+        new = asked.key not in self._taken
+        self._taken.add(asked.key)  # before it is in the ledger, where a repair would find it
+        accepted = await self._store.accept(asked)
+        if new and not accepted:
+            self._taken.discard(asked.key)
+        return accepted
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
@@ -168,6 +190,7 @@ class Core:
         Returns once they stand in their conversations, before any newer question; they are written to later.
         Afterwards looks for mentions that nobody has heard.
         """
+        self._platforms[platform.name] = platform
         if self._draining:
             return
         now, loop = self._clock(), asyncio.get_running_loop()
@@ -188,22 +211,23 @@ class Core:
     async def _resume(self, platform: Platform, entry: Entry, now: float, after: float) -> None:
         """Answer the question of *entry*, or end its answer."""
         asked, age = entry.asked, now - entry.asked.at
-        surface = platform.reopen(asked, entry.remains)
+        past, remains = await remembered(self._store, platform, asked, entry.remains)
+        surface = platform.reopen(asked, remains)
         if surface is None or (age > STALE and not entry.parts):
             log.warning("a question was lost", question=asked.key)
             await self._store.done(asked.key, now)
             return
-        mention = Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
+        mention = _mention(asked, surface)
         anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
         anew = anew and await self._allowed(mention, Action.ASK)
-        live = Live(self._means, mention, _plain_answer(asked.text) if anew else "", entry, after)
+        live = Live(self._means, mention, _plain_answer(asked.text) if anew else "", entry, after, past)
         self._taken.add(asked.key)
         if entry.note is not None:
-            live.cut(Ending.FINISHED, entry.note)
+            live.cut(Ending.FINISHED, entry.note, entry.offered)
         elif anew:
             await self._store.again(asked.key)
         else:
-            live.cut(Ending.INTERRUPTED, RESTART if entry.text else UNBEGUN)
+            live.cut(Ending.INTERRUPTED, *_interrupted(begun=bool(entry.text)))
         self._queue(live)
 
     async def _catch_up(self, platform: Platform, now: float) -> None:
@@ -223,7 +247,7 @@ class Core:
         for search in self._searches:
             search.cancel()
         for live in self._lives.values():
-            live.cut(Ending.INTERRUPTED, RESTART if live.begun else UNBEGUN)
+            live.cut(Ending.INTERRUPTED, *_interrupted(begun=live.begun))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 while waited := {*self._lives, *self._errands}:
@@ -306,6 +330,15 @@ class Core:
 
 def _asked(mention: Mention, at: float) -> Asked:
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
+
+
+def _mention(asked: Asked, surface: Surface) -> Mention:
+    return Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
+
+
+def _interrupted(*, begun: bool) -> tuple[str, tuple[Control, ...]]:
+    """Return the note and the buttons under an answer that a restart interrupted."""
+    return (RESTART, (CONTINUE,)) if begun else (UNBEGUN, (RETRY,))
 
 
 def _plain_answer(text: str) -> str:

@@ -54,7 +54,8 @@ class Kept:
 
     async def end(self, answer: Answer) -> None:
         """Keep how *answer* ends, so that a repair does not make another end of it."""
-        await self._store.end(self._key, answer.text, answer.note)
+        controls = tuple(control.name for control in answer.controls)
+        await self._store.end(self._key, answer.text, answer.note, controls)
 
     async def done(self, surface: Surface) -> None:
         """Keep that the answer is done, as soon as nothing on *surface* lags behind."""

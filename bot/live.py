@@ -20,6 +20,7 @@ import structlog
 from bot import conversation
 from bot.access import Access
 from bot.answer import Answer, Ending, Phase, Rank, Showing, Write
+from bot.conversation import Past
 from bot.events import CONTINUE, RETRY, Control, Event, Text, Turn
 from bot.kept import Kept
 from bot.model import Asking, Model, ModelError, Request
@@ -70,7 +71,7 @@ class Live:
         saying: What to answer without asking the model.
         left: What an earlier run has left of it.
         after: Seconds before anything of it is written.
-        before: What was said before the question, where nobody need read it anew.
+        past: What came before the question.
 
     Attributes:
         given_up: Whether the platform was not reached for so long that the rest is left to a later repair.
@@ -83,10 +84,10 @@ class Live:
         saying: str = "",
         left: Entry | None = None,
         after: float = 0.0,
-        before: Sequence[Turn] | None = None,
+        past: Past | None = None,
     ) -> None:
         self.mention = mention
-        self._before = before
+        self._past = past or Past()
         self._means = means
         self._saying = saying
         self._surface = mention.surface
@@ -177,9 +178,9 @@ class Live:
         self.cut(Ending.STOPPED, f"Stopped by {_name(stop)}.")
         return Outcome.STOPPED
 
-    def cut(self, ending: Ending, note: str) -> None:
-        """End the answer now and hang up on the model."""
-        self._end(ending, note)
+    def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
+        """End the answer now, with *note* and *controls* below, and hang up on the model."""
+        self._end(ending, note, controls)
         self.begin()
         if self._reader:
             self._reader.cancel()
@@ -191,15 +192,15 @@ class Live:
 
     def followed(self, press: Press) -> Live:
         """Return the answer to *press* on one of what this one `offers`."""
-        before, text = self._before or (), self.mention.text
+        past, text = self._past, self.mention.text
         if press.control == CONTINUE.name:
-            before = [*conversation.turns(before, self.mention), Turn("assistant", self._answer.text)]
+            asked = Turn("user", text, self.mention.actor.name)
+            past = replace(past, said=(*past.said, asked, Turn("assistant", self._answer.text)))
             text = CONTINUE.name
         key = f"{press.message}/{press.control}"
-        asked = replace(
-            self.mention, key=key, actor=press.actor, place=press.place, text=text, surface=self._surface
-        )
-        return Live(self._means, asked, before=before)
+        who, where = press.actor, press.place
+        mention = replace(self.mention, key=key, actor=who, place=where, text=text, surface=self._surface)
+        return Live(self._means, mention, past=past)
 
     def reword(self, edited: Edited) -> bool:
         """Ask anew with the text of *edited* if it is the asker's and nothing was answered; tell if so."""
@@ -249,9 +250,9 @@ class Live:
 
     async def _ask(self) -> None:
         asking = self._means.asking
-        if self._before is None:
-            self._before = await self._history()
-        turns = conversation.turns(self._before, self.mention)
+        if self._past.read is None:
+            self._past = replace(self._past, read=await self._history())
+        turns = conversation.turns([*(self._past.read or ()), *self._past.said], self.mention)
         request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens)
         async with aclosing(self._means.model.stream(request, _no)) as events:
             async for event in events:
@@ -262,7 +263,7 @@ class Live:
 
     async def _history(self) -> Sequence[Turn]:
         try:
-            return await self.mention.surface.history(conversation.HISTORY)
+            return await (self._past.surface or self.mention.surface).history(conversation.HISTORY)
         except (SlowDown, Gone, OSError) as error:
             log.warning("answering without history", question=self.mention.key, error=repr(error))
             return ()

@@ -10,7 +10,7 @@ import pytest
 
 from bot.access import Access
 from bot.core import LATE, NOTHING, RESTART, RUNS, STALE, UNBEGUN, YOUNG, Core
-from bot.events import Page
+from bot.events import CONTINUE, RETRY, Page
 from bot.live import RETRIES
 from bot.model import Asking
 from bot.model.script import Script
@@ -103,7 +103,7 @@ async def test_nothing_is_written_before_an_edit_of_the_dead_process_may_have_la
     await asyncio.sleep(LATE - 0.1)
     assert not sheet.log
     await asyncio.sleep(1)
-    assert sheet.last == Page("Be", RESTART, live=False)
+    assert sheet.last == Page("Be", RESTART, live=False, controls=(CONTINUE,))
     assert sheet.log[-1].message == "sheet/1"
     assert await done(store)
 
@@ -138,7 +138,8 @@ async def test_a_question_that_comes_meanwhile_waits_for_the_repair_of_its_conve
 )
 async def test_what_becomes_of_a_question(entry, note, text):
     sheet, store = await repaired(entry)
-    assert sheet.last == Page(text, note, live=False)
+    controls = {RESTART: (CONTINUE,), UNBEGUN: (RETRY,)}.get(note, ())
+    assert sheet.last == Page(text, note, live=False, controls=controls)
     assert await done(store)
 
 
@@ -190,7 +191,7 @@ async def test_a_replacement_that_was_under_way_is_made_again():
 async def test_of_messages_for_which_a_loss_of_power_has_left_no_text_the_last_ends_too():
     parts = tuple(Part(f"n{number}", number, "here", f"sheet/{number}") for number in range(3))
     sheet, _ = await repaired(Entry(question(), "Be", parts=parts))
-    assert sheet.shown == {"sheet/2": Page("", RESTART, live=False)}
+    assert sheet.shown == {"sheet/2": Page("", RESTART, live=False, controls=(CONTINUE,))}
 
 
 async def test_an_answer_that_was_given_up_is_ended_when_the_platform_is_connected_anew():

@@ -128,6 +128,31 @@ async def test_what_was_said_is_deleted_an_hour_after_it_is_done(store):
     assert (going.text, going.asked.text) == ("Because", "why?")
 
 
+async def test_a_question_is_found_by_each_message_of_its_answer_while_its_text_is_kept(store):
+    for number in (1, 2):
+        key = f"chat/{number}"
+        await store.accept(asked(key))
+        for page in (0, 1):
+            await store.intend(key, Part(f"{key}n{page}", page), "Because")
+        await store.posted(key, f"{key}n0", f"chat/m{number}")
+        await store.end(key, "Because", "Cut.", ("continue",))
+        await store.done(key, NOW)
+    found = await store.find_shown("chat/m1")
+    assert found == await store.find("chat/1")
+    assert found.controls == ("continue",)
+    assert [await store.find_shown(message) for message in ("", "chat/1", "chat/m9")] == [None] * 3
+    await store.prune(NOW + TEXT_KEPT + 1)
+    assert await store.find_shown("chat/m1") is None
+
+
+async def test_what_was_forgotten_is_not_found_by_its_messages(store):
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Because")
+    await store.posted("chat/1", "n0", "chat/m1")
+    await store.forget(ANN.id)
+    assert await store.find_shown("chat/m1") is None
+
+
 async def test_recent_is_the_newest_question_of_each_conversation_newest_first(store):
     for number, talk in enumerate(["a", "b", "a", "c"]):
         await store.accept(asked(f"chat/{number}", talk, NOW + number))

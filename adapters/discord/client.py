@@ -172,7 +172,7 @@ class Client(discord.AutoShardedClient):
     def reopen(self, asked: Asked, remains: Remains) -> DiscordSurface | None:
         """See `Platform.reopen`; a thread that an answer went to has the id of its question."""
         match asked.key.split("/"):
-            case ["discord", channel, question]:
+            case ["discord", channel, question, *_]:  # a press has its button's name at the end
                 here = int(remains.address or channel)
                 replied = int(question) if here == int(channel) else None
                 root = int(asked.conversation.split("/")[-1])
@@ -184,7 +184,7 @@ class Client(discord.AutoShardedClient):
 
     async def _past(self, asked: Asked, limit: int) -> Sequence[Turn]:
         """Read the history of a question of which there is only its key."""
-        _, channel, question = asked.key.split("/")
+        _, channel, question, *_ = asked.key.split("/")
         with translated():
             message = await (await self._channel(int(channel))).fetch_message(int(question))
         _, history = self._conversation(message)
@@ -193,7 +193,7 @@ class Client(discord.AutoShardedClient):
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
         await self.wait_until_ready()
-        questions = [int(asked.key.split("/")[-1]) for asked in recent]
+        questions = [int(asked.key.split("/")[2]) for asked in recent]
         threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
         channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
         after = datetime.fromtimestamp(since, UTC)

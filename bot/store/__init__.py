@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains
 
 #: Seconds after which what was said in a finished turn is deleted, and after which the turn itself is.
@@ -58,6 +59,7 @@ class Entry:
         parts: Its messages, in the order of their posts.
         runs: How often it was begun.
         done: When the last edit was through, in seconds of the wall clock.
+        controls: The names of the buttons under its last page.
     """
 
     asked: Asked
@@ -66,11 +68,17 @@ class Entry:
     parts: tuple[Part, ...] = ()
     runs: int = 1
     done: float | None = None
+    controls: tuple[str, ...] = ()
 
     @property
     def messages(self) -> tuple[str, ...]:
         """The messages that show its pages; one that was to be replaced still counts."""
         return tuple(part.message for part in self.parts if part.message and not part.replaces)
+
+    @property
+    def offered(self) -> tuple[Control, ...]:
+        """The buttons under its last page."""
+        return tuple(control for control in (CONTINUE, RETRY) if control.name in self.controls)
 
     @property
     def replaced(self) -> dict[str, str]:
@@ -119,8 +127,8 @@ class Store(Protocol):
         """Keep all that may be visible after the next edit."""
         ...
 
-    async def end(self, key: str, text: str, note: str) -> None:
-        """Keep that the answer is *text* and no more is to come, with *note* below."""
+    async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
+        """Keep that the answer is *text* and no more is to come, with *note* and *controls* below."""
         ...
 
     async def done(self, key: str, at: float) -> None:
@@ -133,6 +141,10 @@ class Store(Protocol):
 
     async def find(self, key: str) -> Entry | None:
         """Return what is known of a question."""
+        ...
+
+    async def find_shown(self, message: str) -> Entry | None:
+        """Return what is known of the question in whose answer *message* is, while its text is kept."""
         ...
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:

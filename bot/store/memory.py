@@ -57,10 +57,10 @@ class Memory:
         if entry := self._entries.get(key):
             self._put(replace(entry, text=text))
 
-    async def end(self, key: str, text: str, note: str) -> None:
+    async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
         if entry := self._entries.get(key):
-            self._put(replace(entry, text=text, note=note))
+            self._put(replace(entry, text=text, note=note, controls=controls))
 
     async def done(self, key: str, at: float) -> None:
         """See `Store.done`."""
@@ -75,6 +75,13 @@ class Memory:
     async def find(self, key: str) -> Entry | None:
         """See `Store.find`."""
         return self._entries.get(key)
+
+    async def find_shown(self, message: str) -> Entry | None:
+        """See `Store.find_shown`; presses are too rare for an index."""
+        for entry in reversed(self._entries.values()):
+            if message and any(part.message == message for part in entry.parts):
+                return entry if entry.text or entry.asked.text else None
+        return None
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:
         """See `Store.unfinished`."""

@@ -30,7 +30,7 @@ NAME = "ledger.db"
 BUSY = 5.0
 #: Seconds between two tries to write again after a failure.
 RETRY = 5.0
-VERSION = 1
+VERSION = 2
 CLOSED = "closed"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -43,7 +43,8 @@ CREATE TABLE IF NOT EXISTS turns (
     text TEXT NOT NULL DEFAULT '',  -- what was said in answer
     note TEXT,                      -- what stands below; NULL while it goes on
     runs INTEGER NOT NULL DEFAULT 1,
-    done REAL                       -- when the last edit was through
+    done REAL,                      -- when the last edit was through
+    controls TEXT NOT NULL DEFAULT ''  -- names of the buttons below, with spaces between
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (
     nonce TEXT PRIMARY KEY,
@@ -59,12 +60,16 @@ CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
 CREATE INDEX IF NOT EXISTS turns_of ON turns(actor);
 """
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
-TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: What makes the tables of version 1 those of version 2.
+SECOND = "ALTER TABLE turns ADD COLUMN controls TEXT NOT NULL DEFAULT ''"
+TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 PART = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)"
 FADE = "UPDATE turns SET question = '', text = '', note = '' WHERE done < ? AND (question || text) <> ''"
 FORGET_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)"
 FORGET = """
-UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', done = at
+UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
+    done = at
 WHERE actor = ?
 """
 
@@ -147,10 +152,10 @@ class Sqlite(Memory):
         await super().save(key, text)
         await self._write(("UPDATE turns SET text = ? WHERE key = ?", (text, key)))
 
-    async def end(self, key: str, text: str, note: str) -> None:
+    async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
-        await super().end(key, text, note)
-        await self._write(("UPDATE turns SET text = ?, note = ? WHERE key = ?", (text, note, key)))
+        await super().end(key, text, note, controls)
+        await self._write((END, (text, note, " ".join(controls), key)))
 
     async def done(self, key: str, at: float) -> None:
         """See `Store.done`."""
@@ -279,7 +284,7 @@ class File:
         statements: list[Statement] = [("DELETE FROM turns", ())]
         for entry in entries:
             key = entry.asked.key
-            statements.append((TURN, (*_asked(entry.asked), entry.text, entry.note, entry.runs, entry.done)))
+            statements.append((TURN, _turn(entry)))
             statements += [(PART, _part(key, part, number)) for number, part in enumerate(entry.parts)]
         self._transaction(self._open(), statements)
 
@@ -342,6 +347,8 @@ class File:
         if version > VERSION:
             raise sqlite3.OperationalError(f"made by a newer Rivulet (version {version} of its tables)")
         db.executescript(SCHEMA)
+        if "controls" not in {row[1] for row in db.execute("PRAGMA table_info(turns)")}:
+            db.execute(SECOND)
         db.execute(f"PRAGMA user_version = {VERSION}")
         self._inode = _inode(self._path)
         return db
@@ -359,12 +366,17 @@ def _asked(asked: Asked) -> tuple[Any, ...]:
     return asked.key, asked.conversation, asked.actor.id, who, asked.text, asked.at
 
 
+def _turn(entry: Entry) -> tuple[Any, ...]:
+    controls = " ".join(entry.controls)
+    return *_asked(entry.asked), entry.text, entry.note, entry.runs, entry.done, controls
+
+
 def _part(key: str, part: Part, number: int) -> tuple[Any, ...]:
     return part.nonce, key, part.page, part.address, part.message, part.replaces, number
 
 
 def _entry(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
-    key, conversation, actor, who, question, at, text, note, runs, done = row
+    key, conversation, actor, who, question, at, text, note, runs, done, controls = row
     told = json.loads(who) if who else {}
     asked = Asked(
         key,
@@ -374,4 +386,4 @@ def _entry(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
         question,
         at,
     )
-    return Entry(asked, text, note, tuple(parts), runs, done)
+    return Entry(asked, text, note, tuple(parts), runs, done, tuple(controls.split()))

@@ -1,0 +1,45 @@
+"""What a press on *Continue* or *Try again* asks, as far as the ledger knows what it was pressed under.
+
+A press is a question of its own; its key is that of the message, "/" and the control's name, so that one
+message is followed once by each, and a restart finds what it follows.
+"""
+
+from __future__ import annotations
+
+from bot.conversation import HISTORY, Past
+from bot.events import CONTINUE, Turn
+from bot.platform import Asked, Platform, Press, Remains
+from bot.store import Entry, Store
+
+
+def follow(entry: Entry, press: Press, at: float) -> Asked | None:
+    """Return what *press* on a button under the answer in *entry* asks; None if that button is not there."""
+    if entry.note is None or press.control not in entry.controls:
+        return None
+    text = CONTINUE.name if press.control == CONTINUE.name else entry.asked.text
+    key = f"{press.message}/{press.control}"
+    return Asked(key, entry.asked.conversation, press.actor, press.place, text, at)
+
+
+async def remembered(
+    store: Store, platform: Platform, asked: Asked, remains: Remains
+) -> tuple[Past, Remains]:
+    """Return what came before *asked*, and *remains* with all that a press goes on below.
+
+    A platform's own history of a press would lack the page that it was pressed under.
+    """
+    first = asked
+    said: tuple[Turn, ...] = ()
+    for _ in range(HISTORY):
+        message, _, control = first.key.rpartition("/")
+        if (entry := await store.find_shown(message)) is None:
+            break
+        first = entry.asked
+        if control == CONTINUE.name:
+            said = (Turn("user", first.text, first.actor.name), Turn("assistant", entry.text), *said)
+        shown = (part.message for part in entry.parts if part.message)
+        address = remains.address or entry.remains.address
+        remains = Remains(address, (*shown, *remains.messages), remains.nonces)
+    if first is asked:
+        return Past(), remains
+    return Past(surface=platform.reopen(first, Remains()), said=said), remains

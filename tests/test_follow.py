@@ -1,0 +1,181 @@
+"""The core on the jumping clock: buttons under answers of a run that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from bot.core import RESTART, UNBEGUN
+from bot.events import CONTINUE, RETRY, Page, Turn
+from bot.model.script import Script
+from bot.platform import Actor, Outcome, Press
+from bot.store import Entry, Part
+from bot.store.memory import Memory
+from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
+from tests.test_repair import NOW, SAID, Paper, core, done, left, question
+
+pytestmark = pytest.mark.jump
+
+EARLIER = [Turn("user", "before", "ann"), Turn("assistant", "that")]
+#: As a shutdown has left them.
+CUT = Entry(question(), "Be", RESTART, (SAID,), done=NOW, controls=("continue",))
+UNSAID = Entry(question(), "", UNBEGUN, (SAID,), done=NOW, controls=("retry",))
+
+
+def press(control: str = "continue", actor: Actor = BOB, message: str = "sheet/1") -> Press:
+    return Press(message, control, actor, HERE)
+
+
+async def pressed(
+    entry: Entry, *presses: Press, script: Script | None = None
+) -> tuple[Sheet, list[Outcome], Paper, Memory]:
+    """What becomes of presses after a restart that found *entry*."""
+    sheet, store = Sheet(turns=EARLIER), await left(entry)
+    sheet.nonces["of the run before"] = "sheet/1"
+    it, paper = core(store, script), Paper(sheet)
+    await it.repair(paper)
+    await asyncio.sleep(10)
+    outcomes = [await it.press(each) for each in presses]
+    await asyncio.sleep(30)
+    return sheet, outcomes, paper, store
+
+
+def read(script: Script, request: int = -1) -> list[tuple[str, str, str]]:
+    """What the model read."""
+    return [(turn.role, turn.text, turn.name) for turn in script.requests[request].turns]
+
+
+async def test_continue_of_an_earlier_run_is_answered_once_below_what_was_said():
+    script = Script("cause.")
+    sheet, outcomes, paper, store = await pressed(CUT, press(), press(), script=script)
+    assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
+    assert sheet.shown == {"sheet/2": Page("cause.", live=False)}
+    [request] = script.requests
+    assert [(turn.text, turn.name) for turn in request.turns] == [
+        *(("before", "ann"), ("that", "")),
+        *(("why?", "ann"), ("Be", ""), ("continue", "bob")),
+    ]
+    key, remains = paper.reopened[-1]
+    assert (key, remains.address, remains.messages) == ("sheet/1/continue", "here", ("sheet/1",))
+    assert await done(store, "sheet/1/continue")
+
+
+async def test_try_again_of_an_earlier_run_asks_the_same_again():
+    script = Script("Because.")
+    _, outcomes, *_ = await pressed(UNSAID, press("retry"), press("retry"), script=script)
+    assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
+    assert [read(script)[-1]] == [("user", "why?", "bob")]
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("text", ["", "Be"])
+async def test_what_a_crash_has_cut_is_followed_too_with_all_that_was_said_before(text):
+    script = Script("Because.")
+    unfinished = replace(CUT, text=text, note=None, done=None, controls=(), runs=9)
+    _, [outcome], *_ = await pressed(unfinished, press("continue" if text else "retry"), script=script)
+    assert outcome is Outcome.TAKEN
+    texts = ["before", "that", "why?", "Be", "continue"] if text else ["before", "that", "why?"]
+    assert [turn.text for turn in script.requests[0].turns] == texts
+
+
+async def test_what_was_noted_and_not_shown_gets_its_button_with_its_note():
+    sheet, *_ = await pressed(replace(CUT, done=None, note="Claude is overloaded."))
+    assert sheet.last == Page("Be", "Claude is overloaded.", live=False, controls=(CONTINUE,))
+
+
+@pytest.mark.parametrize(
+    ("entry", "how"),
+    [
+        (CUT, press("retry")),
+        (UNSAID, press("continue")),
+        (CUT, press("explode")),
+        (CUT, press(message="sheet/9")),
+        (CUT, press(message="elsewhere/1")),
+        (replace(CUT, controls=()), press()),
+        (replace(CUT, text="", asked=replace(question(), text="")), press()),
+        (replace(CUT, asked=replace(question(), conversation="")), press()),
+    ],
+)
+async def test_a_press_that_means_no_button_of_an_earlier_run_does_nothing(entry, how):
+    script = Script("Because.")
+    sheet, outcomes, *_ = await pressed(entry, how, script=script)
+    assert outcomes == [Outcome.UNKNOWN]
+    assert (sheet.log, script.requests) == ([], [])
+
+
+async def test_who_may_not_ask_may_not_press_either():
+    _, outcomes, *_ = await pressed(CUT, press(actor=ROBOT))
+    assert outcomes == [Outcome.REFUSED]
+
+
+@pytest.mark.parametrize("entry", [CUT, replace(CUT, done=None)])
+@pytest.mark.parametrize("how", ["purge", "forget"])
+async def test_what_was_forgotten_is_not_followed(entry, how):
+    """Neither from the ledger nor from memory."""
+    store = await left(entry)
+    it = core(store, script := Script("cause."))
+    await it.repair(Paper(Sheet()))
+    await asyncio.sleep(10)
+    await (store.purge() if how == "purge" else store.forget(ANN.id))
+    assert await it.press(press()) is Outcome.UNKNOWN
+    await asyncio.sleep(10)
+    assert not script.requests
+
+
+async def test_a_press_during_a_shutdown_is_answered_after_the_restart():
+    sheet, store = Sheet(turns=EARLIER), Memory()
+    first = core(store, Script("Be", 60.0))
+    await first.mention(ask(sheet, "sheet/q1", "why?"))
+    await asyncio.sleep(5)
+    await first.drain()
+    assert sheet.last == Page("Be", RESTART, live=False, controls=(CONTINUE,))
+    assert await first.press(press()) is Outcome.TAKEN
+    assert await first.press(press()) is Outcome.UNKNOWN
+    await core(store, script := Script("cause.")).repair(Paper(sheet))
+    await asyncio.sleep(30)
+    assert sheet.shown["sheet/2"] == Page("cause.", live=False)
+    assert [turn.text for turn in script.requests[0].turns] == ["before", "that", "why?", "Be", "continue"]
+
+
+async def test_of_a_chain_of_presses_the_model_reads_all():
+    """A retry puts its answer in the place of the one that there was not."""
+    steps = [(UNSAID, "retry"), (None, "continue"), (None, "continue")]
+    parts: Sequence[str] = ("sheet/1", "sheet/2", "sheet/3")
+    store = await left(UNSAID)
+    sheet = Sheet(turns=EARLIER)
+    sheet.nonces["of the run before"] = "sheet/1"
+    for (_, control), message in zip(steps, parts, strict=True):
+        it = core(store, script := Script("partly", {"finish": "max_tokens"}))
+        await it.repair(Paper(sheet))
+        await asyncio.sleep(5)
+        assert await it.press(press(control, ANN, message)) is Outcome.TAKEN
+        await asyncio.sleep(30)
+    said = ["why?", "partly", "continue", "partly", "continue"]
+    assert [turn.text for turn in script.requests[0].turns] == ["before", "that", *said]
+
+
+async def test_try_again_shows_under_what_a_shutdown_kept_from_beginning():
+    sheet = Sheet()
+    it = core(Memory(), Script(60.0, "Because."))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(5)
+    await it.drain()
+    assert sheet.last == Page("", UNBEGUN, live=False, controls=(RETRY,))
+
+
+async def test_a_follow_up_that_a_crash_interrupted_goes_on_below_what_it_follows():
+    store = await left(CUT, Entry(replace(question("sheet/1/continue", "continue"), conversation="sheet/q1")))
+    paper = Paper(Sheet(turns=EARLIER))
+    await core(store, script := Script("cause.")).repair(paper)
+    await asyncio.sleep(30)
+    assert [turn.text for turn in script.requests[0].turns][-3:] == ["why?", "Be", "continue"]
+    assert ("sheet/1",) in [remains.messages for _, remains in paper.reopened]
+
+
+async def test_a_message_that_took_the_place_of_another_has_the_button():
+    instead = Part("n" * 18 + "r0", 0, "here", "sheet/7", replaces="sheet/1")
+    _, outcomes, *_ = await pressed(replace(CUT, parts=(SAID, instead)), press(message="sheet/7"))
+    assert outcomes == [Outcome.TAKEN]
