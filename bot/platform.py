@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.events import File, Page, Turn
@@ -317,6 +318,7 @@ class Platform(ABC):
         routes: HTTP routes that it wants served.
         secrets: Values that no log may show.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
+        data: A folder that survives restarts; None where nothing does.
     """
 
     name: str
@@ -324,6 +326,7 @@ class Platform(ABC):
     routes: Sequence[web.RouteDef] = ()
     secrets: Collection[str] = ()
     admits: Collection[str] = ()
+    data: Path | None = None
 
     @abstractmethod
     async def run(self, core: Core) -> None:

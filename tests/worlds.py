@@ -172,6 +172,7 @@ class DiscordWorld(World):
             "DISCORD_API_URL": f"{self.emulator.url}/api/v10",
             "DISCORD_GATEWAY_URL": self.emulator.url.replace("http", "ws") + "/gw/",
             "RIVULET_DISCORD_GUILDS": "100",
+            "RIVULET_DISCORD_BRAKE": "false",
         }
         found = adapters.load("discord", **{**usual, **settings})
         assert found

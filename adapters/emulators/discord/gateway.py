@@ -32,6 +32,8 @@ INTENTS = {
 }
 #: What a session without a socket keeps; Discord's own limit is not documented.
 BACKLOG = 10_000
+#: Close codes after which a session cannot be resumed (opcodes-and-status-codes.mdx): wrong seq, timed out.
+GONE = (4007, 4009)
 HEARTBEAT = 41250  # ms, as recorded in HELLO
 
 
@@ -105,6 +107,9 @@ class Gateway:
         interval: The heartbeat interval of the next HELLO, in ms.
         content: Whether the app may have message content.
         answering: Whether heartbeats are acknowledged.
+        refusals: Statuses that the next connections get instead of one; 0 for a cut.
+        codes: What the next logins are closed with.
+        starts: What is left of today's session starts, and ms until that is reset.
     """
 
     world: World
@@ -118,6 +123,10 @@ class Gateway:
         self.interval = HEARTBEAT
         self.content = True
         self.answering = True
+        self.refusals: list[int] = []
+        self.codes: list[int] = []
+        self.starts = (1000, 0)
+        self._silent = False
 
     def publish(self, event: str, data: Json, guild: str) -> None:
         """Dispatch an event to every session that wants it."""
@@ -136,6 +145,28 @@ class Gateway:
         for link in list(self.links):
             link.transport.abort()
 
+    async def close(self, code: int) -> None:
+        """Close every connection with *code*."""
+        if code in GONE:
+            self.forget()
+        for link in list(self.links):
+            await link.socket.close(code=code)
+
+    def silence(self, *, on: bool) -> None:
+        """Let nothing in or out, as on a connection whose other end has vanished."""
+        self._silent = on
+        for link in list(self.links):
+            if on:
+                link.transport.pause_reading()
+            else:
+                link.transport.abort()
+
+    def forget(self) -> None:
+        """Forget all sessions."""
+        self._sessions.clear()
+        for link in self.links:
+            link.session = None
+
     def replay(self, count: int) -> None:
         """Send every session's last *count* dispatches again."""
         for session in self._sessions.values():
@@ -146,20 +177,21 @@ class Gateway:
     def invalidate(self, *, resumable: bool) -> None:
         """Tell every bot that its session is invalid, and forget it unless it is *resumable*."""
         self.tell(9, resumable)
-        if resumable:
-            return
-        self._sessions.clear()
-        for link in self.links:
-            link.session = None
+        if not resumable:
+            self.forget()
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
+        if self.refusals:
+            return await self._refuse(request, self.refusals.pop(0))
         socket = web.WebSocketResponse(timeout=1.0)
         await socket.prepare(request)
         assert isinstance(request.transport, asyncio.Transport)  # noqa: S101 -- it has just been prepared
         link = Link(socket, request.transport)
         self.links.add(link)
         self._record("connect", query=dict(request.query))
+        if self._silent:
+            link.transport.pause_reading()
         link.frames.put_nowait({"op": 10, "d": {"heartbeat_interval": self.interval}})
         writer = asyncio.get_running_loop().create_task(self._write(link))
         try:
@@ -171,9 +203,17 @@ class Gateway:
             self._left(link)
         return socket
 
+    async def _refuse(self, request: web.Request, status: int) -> web.Response:
+        self._record("refuse", status=status)
+        if not status and isinstance(request.transport, asyncio.Transport):
+            request.transport.abort()
+        return web.Response(status=status or 503)
+
     async def _write(self, link: Link) -> None:
         while True:
             frame = await link.frames.get()
+            if self._silent:
+                continue
             try:
                 await link.socket.send_str(json.dumps(frame))
             except ConnectionError:
@@ -193,6 +233,13 @@ class Gateway:
 
     async def _receive(self, link: Link, frame: Json) -> None:
         data: Any = frame.get("d")
+        if self.codes and frame["op"] in (2, 6):
+            code = self.codes.pop(0)
+            self._record("turned away", op=frame["op"], code=code)
+            if code in GONE:
+                self.forget()
+            await link.socket.close(code=code)
+            return
         match frame["op"]:
             case 1:
                 self._record("heartbeat", seq=data)
