@@ -76,7 +76,7 @@ class Client(discord.AutoShardedClient):
         threads: Threads,
         stop_emoji: Collection[str],
         report: Callable[[Health], None],
-        trace: aiohttp.TraceConfig | None = None,
+        trace: aiohttp.TraceConfig,
     ) -> None:
         super().__init__(
             intents=intents,

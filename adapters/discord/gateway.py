@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -200,6 +201,7 @@ class Gateway:
         done, _ = await asyncio.wait({closing}, timeout=CLOSING)
         if not done:
             log.warning("a client of discord.py does not close")
+        hush(client)
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         async def quietly() -> None:
@@ -217,6 +219,14 @@ class Gateway:
 def backoff(failures: int) -> float:
     """Return the seconds before the next client: half of them sure, half of them by chance."""
     return min(2.0**failures, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
+
+
+def hush(client: Client) -> None:
+    """End the heartbeats of connections that *client* forgot, since their log-in failed."""
+    for thread in threading.enumerate():
+        beats = isinstance(thread, discord.gateway.KeepAliveHandler)
+        if beats and thread.ws._connection is client._connection:  # type: ignore[attr-defined]  # noqa: SLF001
+            thread.stop()  # type: ignore[attr-defined]
 
 
 def zombies(client: Client, now: float) -> list[discord.gateway.DiscordWebSocket]:

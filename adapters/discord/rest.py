@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from adapters.discord.bars import Bars, Breaker, Forbidden, place
+from adapters.discord.bars import Bars, Breaker, place
 from adapters.discord.traffic import Traffic, Urgency
 from bot.events import File
 from bot.filenames import safe
@@ -155,7 +155,7 @@ class Rest:
         except aiohttp.ClientError as error:
             raise ConnectionError(f"Discord was not reached: {type(error).__name__}") from error
 
-    def _judge(  # noqa: PLR0913  an answer, and what it answers
+    def _judge(
         self,
         status: int,
         headers: Mapping[str, str],
@@ -212,7 +212,7 @@ def _form(body: Json | None, files: Sequence[File]) -> aiohttp.FormData:
 
 
 def banned(status: int, headers: Mapping[str, str], answer: Json | None) -> bool:
-    """Whether an error comes from Cloudflare in front of Discord, which has blocked the address or the client.
+    """Whether an error comes from Cloudflare in front of Discord, which blocks the address or the client.
 
     Discord's own answers are JSON and have passed Google's proxy, which says so in `Via`.
     """

@@ -2,7 +2,7 @@
 
 Discord resets the token of a bot that identifies more than 1,000 times a day (events/gateway.mdx), which a
 crash loop does within hours.  Must never keep the bot from starting because the book cannot be read or
-written: it then counts in memory.  Times are wall times, since a monotonic clock does not outlive the machine.
+written: it then counts in memory.  Times are wall times, since no monotonic clock outlives the machine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ DAY = 86_400.0
 DAILY = 200
 #: Seconds between two log-ins, at least.
 GAP = 60.0
-#: So many of a day's log-ins come as fast as GAP lets them; the others are spread over the rest of the day, so
-#: that a bad day never ends in hours of silence.
+#: So many of a day's log-ins come as fast as GAP lets them; the others are spread over the rest of the day,
+#: so that a bad day never ends in hours of silence.
 QUICK = 100
 SLOW_GAP = (DAY - QUICK * GAP) / (DAILY - QUICK)
 #: Starts within so many seconds of each other are a crash loop.
@@ -112,7 +112,7 @@ class Book:
         except FileNotFoundError:
             return Starts()
         except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-            self._tell("read", error)
+            self._tell(error)
             return Starts()
 
     def _write(self) -> None:
@@ -125,12 +125,14 @@ class Book:
             draft.write_text(json.dumps({"starts": self.starts.starts, "logins": self.starts.logins}))
             draft.replace(self._path)
         except OSError as error:
-            self._tell("written", error)
+            self._tell(error)
 
-    def _tell(self, how: str, error: Exception) -> None:
+    def _tell(self, error: Exception) -> None:
         if not self._told:
             self._told = True
-            log.warning(f"the book of Discord log-ins cannot be {how}; counting in memory", error=repr(error))
+            log.warning(
+                "the book of Discord log-ins is not to be used; counting in memory", error=repr(error)
+            )
 
 
 def _times(found: object) -> list[float]:
@@ -140,7 +142,7 @@ def _times(found: object) -> list[float]:
         ValueError: It is not a list of finite numbers.
     """
     if not isinstance(found, list):
-        raise ValueError("not a list")
+        raise ValueError("not a list")  # noqa: TRY004  one kind of damage
     times = sorted(float(each) for each in found)
     if not all(math.isfinite(each) for each in times):
         raise ValueError("not finite")

@@ -28,9 +28,10 @@ ATTACH = 10 * 2**20
 NOTE = 150
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
-#: All calls of the process together, which `Traffic` counts; the core's share of them is all that others leave.
+#: All calls of the process together.  `Traffic` counts them all; the core, which sees its writes alone, has
+#: to know the same limit, so that writes wait there: last edits first, and rendered late.
 EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
-#: JSON error codes: the body is wrong, here because a text is too long; the server's AutoMod blocked a message.
+#: JSON error codes: the body is wrong, here for a text that is too long; AutoMod blocked a message.
 INVALID_FORM, MODERATED = 50035, 200000
 #: Code points that fit in a message however Discord counts them.
 PIECE = CONTENT // 2
@@ -172,7 +173,7 @@ class DiscordSurface(Surface):
                 await self._moderated(method, path, more, message)
                 raise Gone("the server's AutoMod blocked the answer") from refused
             if refused.code == INVALID_FORM and "content" in refused.fields and len(page.text) > PIECE:
-                log.error("a page is too long for Discord; sending it in pieces", length=len(page.text))
+                log.warning("a page is too long for Discord; sending it in pieces", length=len(page.text))
                 return await self._in_pieces(method, path, page, more)
             raise
 

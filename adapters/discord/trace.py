@@ -21,42 +21,47 @@ def trace(traffic: Traffic, api_url: str) -> aiohttp.TraceConfig:
         traffic: What all calls share.
         api_url: Other addresses are none of its business: the gateway, the CDN.
     """
-    base = yarl.URL(api_url.rstrip("/"))
+    watch = _Watch(traffic, yarl.URL(api_url.rstrip("/")))
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(watch.begins)
+    config.on_request_end.append(watch.ended)
+    return config
 
-    def ours(url: yarl.URL) -> str:
-        """Return the path below the API, "" for what is not counted."""
-        if (url.host, url.port) != (base.host, base.port) or not url.path.startswith(f"{base.path}/"):
-            return ""
-        path = url.path.removeprefix(f"{base.path}/")
-        return "" if path.startswith(EXEMPT) else path
+
+class _Watch:
+    """Sees each request begin, which it may hold or refuse, and end."""
+
+    def __init__(self, traffic: Traffic, base: yarl.URL) -> None:
+        self._traffic = traffic
+        self._base = base
 
     async def begins(
-        _session: aiohttp.ClientSession, _: SimpleNamespace, seen: aiohttp.TraceRequestStartParams
+        self, _session: aiohttp.ClientSession, _: SimpleNamespace, seen: aiohttp.TraceRequestStartParams
     ) -> None:
-        if not ours(seen.url):
+        if not self._counts(seen.url):
             return
-        await traffic.flow.enter(Urgency.OTHER)
-        if traffic.dead.is_set():
+        await self._traffic.flow.enter(Urgency.OTHER)
+        if self._traffic.dead.is_set():
             raise ConnectionRefusedError("Discord refuses the token")
-        if traffic.closed() or traffic.banned:
+        if self._traffic.closed() or self._traffic.banned:
             raise ConnectionRefusedError("Discord lets nothing through")
 
     async def ended(
-        _session: aiohttp.ClientSession, _: SimpleNamespace, seen: aiohttp.TraceRequestEndParams
+        self, _session: aiohttp.ClientSession, _: SimpleNamespace, seen: aiohttp.TraceRequestEndParams
     ) -> None:
-        if not ours(seen.url):
+        if not self._counts(seen.url):
             return
         status, headers = seen.response.status, seen.response.headers
-        traffic.refused(status, shared=headers.get("X-RateLimit-Scope") == "shared")
+        self._traffic.refused(status, shared=headers.get("X-RateLimit-Scope") == "shared")
         if status == 401:
-            traffic.dead.set()
+            self._traffic.dead.set()
         is_json = headers.get("Content-Type", "").startswith("application/json")
         if banned(status, headers, {} if is_json else None):
-            traffic.ban(retry_after({}, headers, 0.0))
+            self._traffic.ban(retry_after({}, headers, 0.0))
         elif status == 429 and "X-RateLimit-Global" in headers:
-            traffic.hold(retry_after({}, headers))
+            self._traffic.hold(retry_after({}, headers))
 
-    config = aiohttp.TraceConfig()
-    config.on_request_start.append(begins)
-    config.on_request_end.append(ended)
-    return config
+    def _counts(self, url: yarl.URL) -> bool:
+        here = (url.host, url.port) == (self._base.host, self._base.port)
+        above = f"{self._base.path}/"
+        return here and url.path.startswith(above) and not url.path.removeprefix(above).startswith(EXEMPT)

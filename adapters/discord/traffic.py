@@ -1,6 +1,7 @@
-"""What all calls to Discord's REST API share: 40 a second, bans, a dead token, and the count of refused calls.
+"""What all calls to Discord's REST API share: 40 a second, bans, a dead token, the count of refused calls.
 
-discord.py's own calls are counted too (see `trace`); interactions are not, which Discord's limit leaves alone.
+discord.py's own calls are counted too (see trace.py); interactions are not, which Discord's limit leaves
+alone.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: Calls in any second.  Discord allows 50 (topics/rate-limits.mdx), counted where they arrive: a fifth is left
-#: for what the network pushes together, and for another process on the same token during a restart.
+#: Calls in any second.  Discord allows 50 (topics/rate-limits.mdx), counted where they arrive: a fifth is
+#: left for what the network pushes together, and for another process on the same token during a restart.
 RATE = 40
 #: Seconds of the first pause after a ban, and of the longest: every further ban doubles it.
 PAUSE, LONGEST_PAUSE = 600.0, 3600.0

@@ -70,9 +70,7 @@ def _html(status: int, text: str, headers: Mapping[str, str] | None = None) -> F
 
 
 _TOO_LONG = {
-    "content": {
-        "_errors": [{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}]
-    }
+    "content": {"_errors": [{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}]}
 }
 #: Codes and texts: topics/opcodes-and-status-codes.mdx; 429s: topics/rate-limits.mdx, discord-api-docs#4830;
 #: 1015: what Cloudflare answers a banned address; 40333: what it answers a client that it does not like.

@@ -59,6 +59,12 @@ class Link:
     transport: asyncio.Transport
     frames: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
     session: Session | None = None
+    closed: bool = False
+
+    async def close(self, code: int, reason: bytes = b"") -> None:
+        """Close it from Discord's side, which leaves the session as it is."""
+        self.closed = True
+        await self.socket.close(code=code, message=reason)
 
 
 @dataclass(eq=False)
@@ -150,7 +156,7 @@ class Gateway:
         if code in GONE:
             self.forget()
         for link in list(self.links):
-            await link.socket.close(code=code)
+            await link.close(code)
 
     def silence(self, *, on: bool) -> None:
         """Let nothing in or out, as on a connection whose other end has vanished."""
@@ -224,22 +230,15 @@ class Gateway:
                 self._record("dispatch", event=frame["t"], seq=frame["s"], message=message or "")
 
     def _left(self, link: Link) -> None:
-        """Forget a socket; closing with 1000 or 1001 ends the session too (gateway.mdx)."""
+        """Forget a socket; a bot that closes with 1000 or 1001 ends its session too (gateway.mdx)."""
         self.links.discard(link)
         if link.session and link.session.link is link:
             link.session.link = None
-            if link.socket.close_code in (1000, 1001):
+            if not link.closed and link.socket.close_code in (1000, 1001):
                 self._sessions.pop(link.session.id, None)
 
     async def _receive(self, link: Link, frame: Json) -> None:
         data: Any = frame.get("d")
-        if self.codes and frame["op"] in (2, 6):
-            code = self.codes.pop(0)
-            self._record("turned away", op=frame["op"], code=code)
-            if code in GONE:
-                self.forget()
-            await link.socket.close(code=code)
-            return
         match frame["op"]:
             case 1:
                 self._record("heartbeat", seq=data)
@@ -247,18 +246,26 @@ class Gateway:
                     # No far side is nearer than this; discord.py notes the time of a heartbeat only after
                     # sending it, and reads an earlier ack as a lag of a whole interval.
                     asyncio.get_running_loop().call_later(0.02, link.frames.put_nowait, {"op": 11})
+            case 2 | 6 if self.codes:
+                await self._turn_away(link, self.codes.pop(0))
             case 2 if link.session is None:
                 await self._identify(link, data)
             case 6 if link.session is None:
                 await self._resume(link, data)
             case 2 | 6:
-                await link.socket.close(code=4005, message=b"Already authenticated.")
+                await link.close(4005, b"Already authenticated.")
             case _ if link.session is None:
-                await link.socket.close(code=4003, message=b"Not authenticated.")
+                await link.close(4003, b"Not authenticated.")
             case 3:
                 self._record("presence", data=data)
             case 8:
                 self._members(link.session, data)
+
+    async def _turn_away(self, link: Link, code: int) -> None:
+        self._record("turned away", code=code)
+        if code in GONE:
+            self.forget()
+        await link.close(code)
 
     async def _identify(self, link: Link, data: Json) -> None:
         shard, shards = data.get("shard") or (0, 1)
@@ -266,11 +273,11 @@ class Gateway:
         accepted = self._valid(data["token"])
         self._record("identify", intents=intents, shard=[shard, shards], accepted=accepted)
         if not accepted:
-            await link.socket.close(code=4004, message=b"Authentication failed.")
+            await link.close(4004, b"Authentication failed.")
         elif shard >= shards:
-            await link.socket.close(code=4010, message=b"Invalid shard.")
+            await link.close(4010, b"Invalid shard.")
         elif intents & CONTENT and not self.content:
-            await link.socket.close(code=4014, message=b"Disallowed intent(s).")
+            await link.close(4014, b"Disallowed intent(s).")
         else:
             link.session = Session(intents, shard, shards, link)
             self._sessions[link.session.id] = link.session
@@ -306,7 +313,7 @@ class Gateway:
         known = session is not None and data["seq"] <= session.seq
         self._record("resume", seq=data["seq"], accepted=accepted and known)
         if not accepted:
-            await link.socket.close(code=4004, message=b"Authentication failed.")
+            await link.close(4004, b"Authentication failed.")
         elif session is None or not known:
             link.frames.put_nowait({"op": 9, "d": False})
         else:

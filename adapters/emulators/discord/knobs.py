@@ -130,9 +130,7 @@ class Knobs(Emulator):
         self._rest.faults.append(named(name, route, times, after))
 
     @control
-    async def chaos(
-        self, seed: int, rate: float, names: Sequence[str] = (), route: str = "*"
-    ) -> list[str]:
+    async def chaos(self, seed: int, rate: float, names: Sequence[str] = (), route: str = "*") -> list[str]:
         """Let a *rate* of the requests of *route* from now on fail by chance; return the faults' names.
 
         Every one is logged as "chaos" with the arguments that let `strike` do it again.
