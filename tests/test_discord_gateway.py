@@ -1,4 +1,4 @@
-"""The supervisor of Discord's gateway, with the real discord.py: whatever happens to a connection, it comes back."""
+"""The supervisor of Discord's gateway, with the real discord.py: whatever happens to it, it comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all calls to Discord share: 40 a second, finals first; bans; refused calls; rights; a Discord that is ill."""
+"""What all calls to Discord share: 40 a second, finals first; bans; refused calls; rights; failures."""
 
 from __future__ import annotations
 

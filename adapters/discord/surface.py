@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -200,11 +201,14 @@ class DiscordSurface(Surface):
 
     async def _moderated(self, method: str, path: str, more: Json, message: str) -> None:
         """Say in the answer, or else to the asker, that a rule of the server blocked it."""
-        told = Page(self._shown.get(message, ""), BLOCKED, live=False)
-        try:
-            await self._send(method, path, told, more)
-        except (SlowDown, Gone, OSError, Refused):
-            await self._notices.moderated(self._asker, self._channel)
+        for text in dict.fromkeys([self._shown.get(message, ""), ""]):
+            with suppress(SlowDown, Gone, OSError, Refused):
+                await self._send(method, path, Page(text, BLOCKED, live=False), more)
+                return
+        await self._notices.moderated(self._asker, self._channel)
+        if message:  # else it would look for ever as if more were to come
+            with suppress(SlowDown, Gone, OSError, Refused):
+                await self._rest.call("DELETE", path, f"discord/DELETE/{self._channel}")
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a pair of eyes on the question."""

@@ -107,6 +107,15 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+#: What may happen to gateway connections, by name; see `Discord.harm`.
+HARMS = (
+    *("cut", "op 7", "op 9", "op 9 resumable", "forgotten", "refused", "half-open", "replayed"),
+    *(f"closed {code}" for code in (1000, 1001, 4000, 4001, 4002, 4003, 4005, 4007, 4008, 4009)),
+)
+#: Connections that are refused after a cut, and seconds of a half-open connection.
+REFUSED, SILENT = 3, 90.0
+
+
 def named(name: str, route: str, times: int = 1, after: int = 0) -> Fault:
     """Return the fault *name* for *route*.
 

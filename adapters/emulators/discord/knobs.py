@@ -5,7 +5,9 @@ Controls change how Discord answers, never what a bot does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -13,7 +15,7 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import shapes
 from adapters.emulators.discord.attachments import Files
-from adapters.emulators.discord.chaos import FAULTS, JSON_TYPE, Chaos, Fault, named
+from adapters.emulators.discord.chaos import FAULTS, JSON_TYPE, REFUSED, SILENT, Chaos, Fault, named
 from adapters.emulators.discord.gateway import Gateway
 from adapters.emulators.discord.interactions import Interactions
 from adapters.emulators.discord.limits import Limits
@@ -154,6 +156,30 @@ class Knobs(Emulator):
     async def nonces(self, seconds: float) -> None:
         """Remember enforced nonces for so many *seconds*."""
         self._messages.nonce_memory = seconds
+
+    @control
+    async def harm(self, name: str) -> None:
+        """Do to all gateway connections what *name*, one of `chaos.HARMS`, says."""
+        match name.split():
+            case ["closed", code]:
+                await self._gateway.close(int(code))
+            case ["op", "7"]:
+                self._gateway.tell(7)
+            case ["op", "9", *rest]:
+                self._gateway.invalidate(resumable=bool(rest))
+            case ["replayed"]:
+                self._gateway.replay(10)
+            case ["half-open"]:
+                self._gateway.silence(on=True)
+                asyncio.get_running_loop().call_later(SILENT, partial(self._gateway.silence, on=False))
+            case ["cut" | "refused" | "forgotten"]:
+                if name == "refused":
+                    self._gateway.refusals += [503, 0] * REFUSED
+                if name == "forgotten":
+                    self._gateway.forget()
+                self._gateway.abort()
+            case _:
+                raise LookupError(name)
 
     @control
     async def allow_content(self, on: bool) -> None:
