@@ -215,6 +215,15 @@ async def test_another_fault_of_a_body_is_a_bug_and_no_reason_to_split(world, su
         await surface.post(Page("x" * 1800), "n1")
 
 
+@pytest.mark.parametrize("code", [50083, 160005])
+async def test_a_thread_that_is_closed_ends_the_answer(world, surface, code):
+    posted = await surface.post(Page("a"), "n1")
+    body = {"message": "no", "code": code}
+    await world.emulator.fault("PATCH messages", status=400, body=body)
+    with pytest.raises(Gone):
+        await surface.edit(posted.message, Page("b"))
+
+
 async def test_what_automod_blocks_is_said_where_the_answer_is(world):
     question = await world.ask("why?", "Because", HOLD, " of a bad word.")
     await world.first(question, "Because")

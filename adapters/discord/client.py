@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 import discord
+import structlog
 import yarl
 
 from adapters.discord.history import SPOKEN, chain, recent, thread, words
@@ -22,6 +23,8 @@ from bot.platform import Actor, Deleted, Edited, Health, Mention, Outcome, Place
 
 if TYPE_CHECKING:
     from bot.core import Core
+
+log = structlog.get_logger(__name__)
 
 #: Messages and threads of which it is remembered in which conversation they stand.
 ROOTS = 10_000
@@ -63,6 +66,7 @@ class Client(discord.AutoShardedClient):
 
     Attributes:
         core: Whom to tell.
+        report: See above.
         gateway: Says when to log in.
         roots: In which conversation a message stands; outlives the client.
         since: Since when a shard is not ready, by its number; None for the log-in.
@@ -97,7 +101,7 @@ class Client(discord.AutoShardedClient):
         self._rest = rest
         self._threads = threads
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
-        self._report = report
+        self.report = report
         self._owners: set[int] = set()
 
     @property
@@ -146,12 +150,12 @@ class Client(discord.AutoShardedClient):
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """A shard's connection is gone; discord.py connects anew."""
         self.since.setdefault(shard_id, _now())
-        self._report("down")
+        self.report("down")
 
     def _listens(self, shard_id: int) -> None:
         self.since.pop(shard_id, None)
         if not self.since:
-            self._report("up")
+            self.report("up")
 
     async def on_message(self, message: discord.Message) -> None:
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
@@ -201,13 +205,11 @@ class Client(discord.AutoShardedClient):
         key = f"discord/{channel}/{interaction.message.id}"
         where = _place(channel, interaction.guild_id)
         press = Press(key, name.removeprefix(BUTTON), self._actor(interaction.user), where)
-        match await self.core.press(press):
-            case Outcome.STOPPED:
-                await interaction.response.defer()
-            case Outcome.UNKNOWN:
-                await interaction.response.edit_message(view=None)
-            case Outcome.REFUSED:
-                await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+        outcome = await self.core.press(press)
+        try:
+            await _respond(interaction, outcome)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            log.info("a press was not acknowledged", outcome=outcome.name, error=repr(error))
 
     def _addressed(self, message: discord.Message) -> bool:
         if message.guild is None or any(user.id == self._me for user in message.mentions):
@@ -231,8 +233,7 @@ class Client(discord.AutoShardedClient):
         )
         surface.limits = limits(message, self._me)
         if code := lacking(message, self._me):
-            said = "the bot's roles do not let it answer"
-            self._rest.bars.learn("POST", f"channels/{channel}/messages", code, said, _now())
+            self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
@@ -294,6 +295,16 @@ class Client(discord.AutoShardedClient):
 
     def _stranger(self, user: int) -> Actor:
         return Actor(id=str(user), owner=user in self._owners)
+
+
+async def _respond(interaction: discord.Interaction, outcome: Outcome) -> None:
+    match outcome:
+        case Outcome.STOPPED:
+            await interaction.response.defer()
+        case Outcome.UNKNOWN:
+            await interaction.response.edit_message(view=None)
+        case Outcome.REFUSED:
+            await interaction.response.send_message(NOT_YOURS, ephemeral=True)
 
 
 def _place(channel: int, guild: int | None) -> Place:

@@ -18,8 +18,8 @@ import discord
 import structlog
 
 from adapters.discord.client import Client, Held
-from adapters.discord.rest import Rest
-from adapters.discord.starts import Book
+from adapters.discord.rest import Json, Rest
+from adapters.discord.starts import DAY, Book
 from bot.platform import Gone, SlowDown, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -93,13 +93,14 @@ class Gateway:
                 await self._serve()
             except (Unavailable, asyncio.CancelledError):
                 raise
-            except Held as held:
-                log.info("the next log-in waits", seconds=round(held.seconds))
+            except Held:
+                continue  # `admit` waits
             except SlowDown as slow:
                 log.warning("Discord asks for a pause", seconds=round(slow.retry_after))
                 await asyncio.sleep(slow.retry_after)
             except Exception as error:  # noqa: BLE001  whatever discord.py raises: it is tried again
-                if step := _step(error):
+                step = REFUSED_STEP if self._rest.traffic.dead.is_set() else _step(error)
+                if step:
                     raise Unavailable(step) from None
                 self._tell(error)
             if self._rest.traffic.dead.is_set():
@@ -144,16 +145,15 @@ class Gateway:
         """Wait until enough sessions are left for today."""
         while True:
             said, _ = await self._rest.call("GET", "gateway/bot", "discord/gateway")
-            limit = said.get("session_start_limit") or {}
-            if not self._brake or limit.get("remaining", RESERVE) >= RESERVE:
+            remaining, seconds = left(said)
+            if not self._brake or remaining >= RESERVE:
                 self._scarce = False
                 return
-            seconds = max(1.0, float(limit.get("reset_after", 0)) / 1000)
             if not self._scarce:
                 self._scarce = True
                 log.error(
                     "too few log-ins are left for today; waiting until Discord resets them",
-                    remaining=limit["remaining"],
+                    remaining=remaining,
                     seconds=round(seconds),
                 )
             await asyncio.sleep(seconds)
@@ -202,6 +202,7 @@ class Gateway:
         if not done:
             log.warning("a client of discord.py does not close")
         hush(client)
+        client.report("down")
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         async def quietly() -> None:
@@ -219,6 +220,15 @@ class Gateway:
 def backoff(failures: int) -> float:
     """Return the seconds before the next client: half of them sure, half of them by chance."""
     return min(2.0**failures, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
+
+
+def left(said: Json) -> tuple[int, float]:
+    """Return how many sessions may be started, and the seconds until that is reset; "enough" where unsaid."""
+    limit = said.get("session_start_limit")
+    match limit:
+        case {"remaining": int(remaining), "reset_after": int() | float() as reset_after}:
+            return remaining, min(max(1.0, reset_after / 1000), DAY)
+    return RESERVE, 0.0
 
 
 def hush(client: Client) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from adapters.discord.bars import Bars, Breaker, place
+from adapters.discord.bars import Bars, Breaker, Forbidden, place
 from adapters.discord.traffic import Traffic, Urgency
 from bot.events import File
 from bot.filenames import safe
@@ -116,6 +116,16 @@ class Rest:
         self.breaker.passed(place(method, path)[0])
         return answer or {}, _states(headers, bucket)
 
+    def lacks(self, path: str, code: int) -> None:
+        """Remember that posting to *path* would meet a 403 with *code*, without trying."""
+        self._lacks("POST", path, code, "the bot's roles do not let it answer")
+
+    def _lacks(self, method: str, path: str, code: int, said: str) -> Forbidden:
+        forbidden, news = self.bars.learn(method, path, code, said, _now())
+        if news:
+            log.error("a right is missing in a channel", right=forbidden.right, call=f"{method} {path}")
+        return forbidden
+
     async def _let(self, method: str, path: str) -> None:
         """Raise what the call would meet, where that is known."""
         if self.traffic.dead.is_set():
@@ -177,10 +187,7 @@ class Rest:
         if status == 401:
             self.traffic.dead.set()
         if status == 403:
-            forbidden, news = self.bars.learn(method, path, code, f"Discord answered {said}", _now())
-            if news:
-                log.error("a right is missing in a channel", right=forbidden.right, call=f"{method} {path}")
-            raise forbidden
+            raise self._lacks(method, path, code, f"Discord answered {said}")
         if status in {401, 404}:
             raise Gone(f"Discord answered {said}")
         if status >= 500:

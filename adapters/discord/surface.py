@@ -34,6 +34,9 @@ CHANNEL = (1.0, 5)
 EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
 #: JSON error codes: the body is wrong, here for a text that is too long; AutoMod blocked a message.
 INVALID_FORM, MODERATED = 50035, 200000
+#: Those that no other try would change: somebody else's message, not a channel for text, an archived thread, a
+#: locked one.
+OVER = {50005, 50008, 50083, 160005}
 #: Code points that fit in a message however Discord counts them.
 PIECE = CONTENT // 2
 BLOCKED = "The server's AutoMod blocked the rest of this answer."
@@ -176,6 +179,8 @@ class DiscordSurface(Surface):
             if refused.code == INVALID_FORM and "content" in refused.fields and len(page.text) > PIECE:
                 log.warning("a page is too long for Discord; sending it in pieces", length=len(page.text))
                 return await self._in_pieces(method, path, page, more)
+            if refused.code in OVER:
+                raise Gone(str(refused)) from refused
             raise
 
     async def _send(

@@ -38,6 +38,8 @@ class _Watch:
     async def begins(
         self, _session: aiohttp.ClientSession, _: SimpleNamespace, seen: aiohttp.TraceRequestStartParams
     ) -> None:
+        if self._traffic.closed() and self._traffic.banned:
+            raise ConnectionRefusedError("Discord blocks this address")
         if not self._counts(seen.url):
             return
         await self._traffic.flow.enter(Urgency.OTHER)

@@ -13,7 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import adapters
+from adapters.discord import Discord
 from adapters.discord.surface import BLOCKED
+from adapters.discord.traffic import INVALID, Traffic
 from adapters.emulators.discord import Discord as Emulated
 from adapters.emulators.discord.chaos import FAULTS as CALLS
 from adapters.emulators.discord.chaos import HARMS
@@ -26,7 +28,7 @@ from bot.store.memory import Memory
 
 __all__ = ["FAULTS", "MOMENTS", "opened"]
 
-#: An empty message is never sent, nor one that is too long (test_discord.py; what happens if Discord thinks so
+#: An empty message is never sent, nor one that is too long (test_discord.py; what is done if Discord says so
 #: all the same is in test_discord_faults.py), so a refusal of one is no case.
 FAULTS = (*(name for name in sorted(CALLS) if name not in {"400 50006", "400 too long"}), *HARMS)
 MOMENTS = ("post", "first edit", "middle", "last edit")
@@ -105,6 +107,7 @@ class Table:
         if self._running is None or self._running.done() or self.platform.health != "up":
             await self.close()
             await self.connect()
+        before = self.traffic.invalid
         self._channel += 1
         channel, text = str(self._channel), self._tell(rng, held=case.moment == "last edit")
         times = rng.randint(1, 3)
@@ -118,7 +121,15 @@ class Table:
             return f"stuck: for {PATIENCE:.0f} s"
         # Discord has heard nothing of what was done after the bot's last word; the bot has to listen again.
         await self._until(lambda: _is(self.platform.health == "up"))
+        if self.traffic.invalid > max(before, INVALID):
+            return f"other: {self.traffic.invalid} refused calls within 10 minutes"
         return self._judged(case, await self.emulator.messages(channel), text, times)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the adapter counts."""
+        assert isinstance(self.platform, Discord)
+        return self.platform._rest.traffic
 
     def _tell(self, rng: random.Random, *, held: bool) -> str:
         """Let the model say a text of which no part is twice; return it."""
@@ -142,7 +153,7 @@ class Table:
 
         async def reached() -> bool:
             ours = [each for each in await self.emulator.messages(channel) if each["user"] == "999"]
-            return bool(ours) and sum(each["edits"] for each in ours) >= edits or not self.core._lives
+            return (bool(ours) and sum(each["edits"] for each in ours) >= edits) or not self.core._lives
 
         await self._until(reached)
         if case.moment == "last edit":
@@ -177,11 +188,10 @@ class Table:
         if case.fault in GONE:
             whole = text.replace(" ", "").startswith(shown.removesuffix("…").replace(" ", ""))
             return "" if whole else f"text: {shown[-80:]!r} is not a part of the text"
-        ours = [each for each in ours if not each["deleted"]]
-        if any(each["live"] for each in ours):
+        if any(each["live"] and not each["deleted"] for each in ours):
             return f"stuck: {[each['live'] for each in ours]}"
         if case.fault == "400 automod":
-            said = not ours or any(BLOCKED in each["content"] for each in ours)
+            said = not ours or any(BLOCKED in each["content"] or each["deleted"] for each in ours)
             return "" if said else "text: nobody says why it ends"
         if shown.replace(" ", "") != text.replace(" ", ""):
             return f"text: {len(shown)} of {len(text)} characters after {times} faults: {shown[-60:]!r}"
