@@ -19,7 +19,7 @@ from enum import Enum
 from bot.events import STOP, Event, File, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
 from bot.pages import Pages, Piece, join
 from bot.platform import Limits, Op
-from bot.safe import Links, clean, line
+from bot.text.safe import Links, clean, line
 
 
 class Phase(Enum):
@@ -81,10 +81,12 @@ class Showing:
     Attributes:
         hosts: Hosts that may be linked; "*" for all.
         pages: Messages that an answer may take before the rest comes as a file; 0 for any number.
+        code: Characters of a block of code from which on it comes as a file; 0 for never.
     """
 
     hosts: Collection[str] = ()
     pages: int = 0
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Answer:
     Args:
         limits: How much a page holds.
         links: Which URLs may be links.
-        most: How many pages it may take, where the rest can be attached as a file; 0 for any.
+        showing: How long it may get where what is more can be attached as a file.
 
     Attributes:
         phase: How far along it is.
@@ -128,13 +130,14 @@ class Answer:
         received: How many characters the model has said.
     """
 
-    def __init__(self, limits: Limits, links: Links | None = None, most: int = 0) -> None:
+    def __init__(self, limits: Limits, links: Links | None = None, showing: Showing | None = None) -> None:
         self.phase = Phase.OPEN
         self.ending: Ending | None = None
         self.usage = Usage()
         self.received = 0
         self._fresh: list[str] = []
-        self._pages = Pages(limits, links, most if limits.attach else 0)
+        showing = showing if showing and limits.attach else Showing()
+        self._pages = Pages(limits, links, showing.pages, showing.code)
         self._room = limits.attach
         self._lengths = [0]  # of the text before each page
         self._tools: dict[str, str] = {}
@@ -208,6 +211,7 @@ class Answer:
             message, shown = self._shown[index]
             if shown != page:
                 return self._write(index, message, page)
+        self._visible = self.received  # what is held back, or cannot be seen, is as visible as it gets
         return None
 
     def wrote(self, write: Write, message: str) -> None:
@@ -253,14 +257,14 @@ class Answer:
         return Rank.PREVIEW if any(page.text for _, page in self._shown) else Rank.FIRST
 
     def _page(self, piece: Piece) -> Page:
-        return Page(piece.shown, live=False, settled=piece.settled)
+        return Page(piece.shown, live=False, files=piece.files, settled=piece.settled)
 
     def _last_page(self, piece: Piece) -> Page:
         if self.phase is Phase.OPEN:
             return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
-        note, files = self._note, tuple[File, ...]()
+        note, files = self._note, piece.files
         if self._pages.overflowing:
-            note, files = " ".join(filter(None, [note, ATTACHED])), (self._whole(),)
+            note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(piece.shown, line(note), live=False, files=files, settled=piece.settled)
 
     def _whole(self) -> File:

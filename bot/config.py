@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_PAGES",
         description="Messages that one answer may take; a longer one comes as a file. 0 for any number.",
     )
+    code_file: int = Field(
+        default=0,
+        ge=0,
+        validation_alias="RIVULET_CODE_FILE",
+        description="Characters from which on a block of code comes as a file, at most half a "
+        "message; 0 for never.",
+    )
     host: str = Field(
         default="127.0.0.1",
         validation_alias="RIVULET_HOST",

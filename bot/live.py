@@ -26,8 +26,8 @@ from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
 from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Receipt, SlowDown, Stop
-from bot.safe import Links
 from bot.stops import Stops
+from bot.text.safe import Links
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class Live:
         self._saying = saying
         self._surface = mention.surface
         showing = means.showing
-        self._answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing.pages)
+        self._answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing)
         self._id = secrets.token_hex(9)  # with a page's number a nonce of at most 25 characters
         self._begun = asyncio.Event()
         self._changed = asyncio.Event()

@@ -12,20 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import regex
-
-from bot.block import Block
-from bot.blocks import Kind, Scanner
-from bot.markdown import Known
+from bot.events import File
 from bot.platform import Limits
-from bot.references import References
-from bot.safe import Links
+from bot.text.block import Block
+from bot.text.divide import divide
+from bot.text.filenames import extension
+from bot.text.markdown import Known
+from bot.text.references import References
+from bot.text.safe import Links, seen
+from bot.text.scanner import Kind, Scanner
+from bot.text.sheet import Sheet, files, joined, source
 
 #: Characters of a line after which it is looked at although it goes on; of a table's row, many more.
 STEP = 128
 ROW = 8192
-#: A character that can be seen.
-_SEEN = regex.compile(r"[^\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,13 @@ class Piece:
         text: The slice of the source, exactly.
         shown: What the page shows, as the platform is to be sent it.
         settled: How many characters of that will stay, whatever follows.
+        files: Code that is shown by a file's name only.
     """
 
     text: str
     shown: str = ""
     settled: int = 0
+    files: tuple[File, ...] = ()
 
 
 class Pages:
@@ -49,22 +51,24 @@ class Pages:
     Args:
         limits: How much a page holds, and how it is written.
         links: Which URLs may be links.
-        most: How many pages there may be; what is left then is not shown, and `overflowing` says so.  0 for any.
+        most: How many pages there may be; what is left is not shown, and `overflowing` says so.  0: any.
+        code: Characters from which on a block of code becomes a file, at most half a page.  0: never.
     """
 
-    def __init__(self, limits: Limits, links: Links | None = None, most: int = 0) -> None:
+    def __init__(self, limits: Limits, links: Links | None = None, most: int = 0, code: int = 0) -> None:
         self._limits = limits
         self._measure = limits.measure
         self._most = most
-        self._references = References(limits.dialect)
+        self._code = min(code, limits.size // 2)
+        self._codes = 0
+        self._references = References()
         self._known = Known(links or Links())
         self._scanner = Scanner()
         self._cut: list[Piece] = []
-        self._blocks: list[Block] = []  # of the page that grows; the last one may be open
-        self._open = False
+        self._sheet = Sheet()
         self._rest = ""  # of a line: what is not looked at yet
         self._fresh = True  # whether `_rest` begins a line
-        self._beyond: list[str] = []
+        self._beyond: list[str] | None = None
         self._ended = False
 
     @property
@@ -75,212 +79,191 @@ class Pages:
     @property
     def overflowing(self) -> bool:
         """Whether there is more text than pages to show it."""
-        return bool(self._beyond)
+        return self._beyond is not None
 
     @property
     def last(self) -> Piece:
-        """The page that still grows."""
-        text = "".join(block.raw for block in self._blocks) + self._rest
-        if self.overflowing:
-            full = self._cut[-1]
-            return replace(full, text="".join(self._beyond))
+        """The page that still grows; where there are no more pages, the last one again."""
+        if self._beyond is not None:
+            return replace(self._cut[-1], text="".join(self._beyond))
+        blocks = self._sheet.blocks
+        text = source(blocks) + self._rest
         if self._ended:
-            return Piece(text, _seen(self._joined(self._blocks)))
-        shown, settled = self._live(self._rest)
-        if self._measure(shown) > self._limits.size:
-            shown, settled = self._live("")
-        return Piece(text, _seen(shown), settled)
+            return Piece(text, seen(joined(blocks)), files=files(blocks))
+        for shown, settled in map(self._live, (self._rest, "")):
+            if self._measure(shown) <= self._limits.size:
+                return Piece(text, seen(shown), settled)
+        return Piece(text, seen(self._sheet.shown()))
 
     def feed(self, text: str) -> None:
         """Append *text*."""
-        if self.overflowing:
-            self._beyond.append(text)
-            return
-        text = self._rest + text
+        text, self._rest = self._rest + text, ""
         at = 0
-        while at < len(text) and not self.overflowing:
-            end = self._step(text, at)
-            if not end:
-                break
+        while self._beyond is None and (end := self._step(text, at)):
             self._take(text[at:end])
             at = end
-        self._rest = text[at:]
-        if self.overflowing and self._rest:
-            self._beyond.append(self._rest)
-            self._rest = ""
+        if self._beyond is None:
+            self._rest = text[at:]
+        else:
+            self._beyond.append(text[at:])
 
     def end(self) -> None:
         """Close the last page: nothing more comes."""
         if self._ended:
             return
-        if self._rest and not self.overflowing:
-            rest, self._rest = self._rest, ""
+        rest, self._rest = self._rest, ""
+        if rest:
             self._take(rest)
         self._close()
         self._ended = True
+        if self._beyond is None:
+            self._repeat()
+
+    # Reading.
 
     def _step(self, text: str, at: int) -> int:
         """Return up to where *text* is looked at next, from *at* on; 0 if more must come first."""
-        line = text.find("\n", at, at + ROW)
-        row = self._fresh and text[at : at + 8].lstrip()[:1] == "|" and not self._in_code
+        in_code = self._scanner.open and self._scanner.leaf.kind is Kind.FENCE
+        row = self._fresh and not in_code and text[at : at + STEP].lstrip().startswith("|")
         step = ROW if row else STEP
-        if 0 <= line < at + step:
+        line = text.find("\n", at, at + step)
+        if line >= 0:
             return line + 1
         return at + step if len(text) > at + step else 0
 
-    @property
-    def _in_code(self) -> bool:
-        return self._scanner.open and self._scanner.leaf.kind is Kind.FENCE
-
     def _take(self, part: str) -> None:
         """Take the next line, or the next part of a long one."""
-        fresh, self._fresh = self._fresh, part.endswith("\n")
-        if fresh:
-            path, was_open = self._scanner.path, self._scanner.open
-            if self._scanner.feed(part.removesuffix("\n")):
-                self._close()
-                self._begin()
-            elif was_open and not self._scanner.open and not part.strip():
-                self._close()  # a blank line has ended it
-            leaf = self._scanner.path != path
-        else:
-            leaf = False
-        if not self._blocks:
-            self._blocks.append(Block(self._limits.dialect, self._known, Kind.NOTHING))
-        block = self._blocks[-1]
-        block.add(part, self._scanner.kind if self._open else block.kind, leaf=leaf)
-        if self._open and self._fresh and not self._scanner.open:
+        leaf = self._fresh and self._look(part)
+        self._fresh = part.endswith("\n")
+        sheet, scanner = self._sheet, self._scanner
+        if not sheet.blocks:
+            sheet.blocks.append(Block(self._limits.dialect, self._known, Kind.NOTHING))
+        block = sheet.blocks[-1]
+        block.add(part, scanner.kind if sheet.open else block.kind, leaf=leaf)
+        if sheet.open and self._fresh and not scanner.open:
             self._close()
-        elif self._open:
+        elif sheet.open:
             block.seal()
             self._fit()
 
+    def _look(self, line: str) -> bool:
+        """Close and begin the blocks that *line* does; return whether it begins one of any depth."""
+        scanner = self._scanner
+        path, was_open = scanner.path, scanner.open
+        if scanner.feed(line.removesuffix("\n")):
+            self._close()
+            self._begin()
+        elif was_open and not scanner.open and not line.strip():
+            self._close()  # a blank line has ended it
+        return scanner.path != path
+
     def _begin(self) -> None:
         """Begin a block."""
-        scanner = self._scanner
-        number = None
-        gap = self._blocks[-1].gap_behind if self._blocks else ""
+        scanner, number, name = self._scanner, None, ""
         if scanner.kind is Kind.ITEM and scanner.number is not None:
             number = self._references.counted(scanner)
         else:
             self._references.uncount()
-        known = replace(self._references.known(self._known), number=number)
-        self._blocks.append(Block(self._limits.dialect, known, scanner.kind, gap))
-        self._open = True
+        if scanner.kind is Kind.FENCE and self._code:
+            self._codes += 1
+            name = f"code-{self._codes}{extension(scanner.info)}"
+        block = self._block(scanner, number)
+        block.attachable(name, self._code)
+        self._sheet.blocks.append(block)
+        self._sheet.open = True
+
+    def _block(self, scanner: Scanner, number: int | None = None) -> Block:
+        """Return the block that *scanner* has just begun."""
+        known = replace(self._references.known(self._known), number=number, cells={})
+        gap = "\n\n" if scanner.kind in {Kind.RULE, Kind.HTML} else self._sheet.gap
+        return Block(self._limits.dialect, known, scanner.kind, gap)
 
     def _close(self) -> None:
         """Close the block that is open."""
-        if not self._open:
+        if not self._sheet.open:
             return
-        self._open = False
-        block = self._blocks[-1]
+        self._sheet.open = False
+        block = self._sheet.blocks[-1]
         block.close()
         if block.kind is Kind.DEFINITION:
-            self._references.define(block.raw)
+            self._references.define(block.raw, len(self._cut))
         self._fit()
+
+    def _live(self, rest: str) -> tuple[str, int]:
+        """Return what the page that grows shows with *rest* behind it, and how much of that will stay."""
+        fresh = None
+        if self._fresh and rest.strip() and (probe := self._scanner.copy()).feed(rest):
+            fresh = self._block(probe)
+            fresh.add(rest, probe.kind, leaf=True)
+        return self._sheet.live(rest, fresh)
 
     # Cutting.
 
     def _fit(self) -> None:
         """Cut until the page that grows is not too long."""
-        while not self.overflowing and self._size() > self._limits.size:
-            if not self._divide():
-                break
+        while self._beyond is None and self._measure(self._sheet.shown()) > self._limits.size:
+            if not (self._cut_before() or self._cut_within()):
+                return
 
-    def _size(self) -> int:
-        """Return how long the page that grows is, all of it shown."""
-        return self._measure(self._live("", hold=False)[0])
+    def _cut_before(self, *, always: bool = False) -> bool:
+        """End the page before its last block, if that is better than to divide it; a heading goes with it."""
+        *before, last = self._sheet.blocks
+        size = self._limits.size
+        full = self._measure(joined(before)) >= size // 3
+        if not seen(joined(before)) or not (
+            always or full or self._measure(last.until(len(last.raw))) <= size // 4
+        ):
+            return False
+        kept = len(before)
+        while kept > 1 and before[kept - 1].kind is Kind.HEADING and seen(joined(before[: kept - 1])):
+            kept -= 1
+        page = before[:kept]
+        self._sheet.blocks = [*before[kept:], last]
+        self._page(source(page), joined(page), files(page))
+        return True
 
-    def _live(self, rest: str, *, hold: bool = True) -> tuple[str, int]:
-        """Return what the page that grows shows with *rest* behind it, and how much of that will stay."""
-        blocks = self._blocks
-        if not self._open and not rest.strip():
-            shown = self._joined(blocks)
-            return shown, len(shown)
-        ended, begun = blocks[:-1] if self._open else blocks, blocks[-1] if self._open else None
-        if self._fresh and rest.strip():
-            ended, begun, rest = self._provisional(ended, begun, rest)
-        before = self._joined(ended)
-        if begun is None:
-            return before, len(before)
-        shown, settled = begun.live(rest, hold=hold)
-        if not shown:
-            return before, len(before)
-        head = before + (begun.gap if before else "")
-        return head + shown, (len(head) + settled) if settled else len(before)
-
-    def _provisional(
-        self, ended: list[Block], begun: Block | None, rest: str
-    ) -> tuple[list[Block], Block | None, str]:
-        """Return the blocks as they would be if *rest* were a line."""
-        probe = self._scanner.copy()
-        if not probe.feed(rest):
-            return ended, begun, rest
-        if begun is not None:
-            shown = Block(self._limits.dialect, self._known, begun.kind, begun.gap)
-            shown.shown = begun.whole()
-            shown.raw = begun.raw
-            ended = [*ended, shown]
-        known = self._references.known(self._known)
-        gap = ended[-1].gap_behind if ended else ""
-        fresh = Block(self._limits.dialect, replace(known, number=None), probe.kind, gap)
-        fresh.add(rest, probe.kind, leaf=True)
-        return ended, fresh, ""
-
-    def _joined(self, blocks: Sequence[Block]) -> str:
-        """Return what *blocks* show together."""
-        shown = ""
-        for block in blocks:
-            if block.shown:
-                shown += (block.gap if shown else "") + block.shown
-        return shown
-
-    def _divide(self) -> bool:
-        """Cut one page off; False if that cannot be."""
-        *before, last = self._blocks
-        head = self._joined(before)
-        taken = self._measure(head)
-        shown = last.until(len(last.raw))
-        alone = self._measure(shown)
-        if _seen(head) and (taken >= self._limits.size // 3 or alone <= self._limits.size // 4):
-            return self._cut_before(before, last)
-        room = self._limits.size - (taken + self._measure(last.gap) if head else 0)
-        parts = last.split(room, self._limits.size, self._measure)
-        if parts is None and _seen(head):
-            return self._cut_before(before, last)
+    def _cut_within(self) -> bool:
+        """End the page within its last block; False if that cannot be."""
+        *before, last = self._sheet.blocks
+        head = joined(before)
+        head += last.gap if head else ""
+        room = self._limits.size - self._measure(head)
+        parts = divide(last, room, self._limits.size, self._measure)
+        if parts is None and self._cut_before(always=True):
+            return True
         if parts is None:
             last.literally()
-            parts = last.split(room, self._limits.size, self._measure)
+            if self._measure(self._sheet.shown()) <= self._limits.size:
+                return True
+            parts = divide(last, room, self._limits.size, self._measure)
         if parts is None:
             return False
         first, tail = parts
-        text = "".join(block.raw for block in before) + last.raw[: len(last.raw) - len(tail.raw)]
-        if not self._open:
+        text = source(before) + last.raw[: len(last.raw) - len(tail.raw)]
+        if not self._sheet.open:
             tail.close()
-        self._blocks = [tail]
-        self._page(text, (head + last.gap if head else "") + first)
+        self._sheet.blocks = [tail]
+        self._page(text, head + first, files(before))
         return True
 
-    def _cut_before(self, before: list[Block], last: Block) -> bool:
-        """End the page before *last*; a heading goes with what it is the heading of."""
-        kept = len(before)
-        while kept > 1 and before[kept - 1].kind is Kind.HEADING and self._joined(before[: kept - 1]).strip():
-            kept -= 1
-        self._blocks = [*before[kept:], last]
-        self._page("".join(block.raw for block in before[:kept]), self._joined(before[:kept]))
-        return True
-
-    def _page(self, text: str, shown: str) -> None:
-        self._cut.append(Piece(text, shown, len(shown)))
+    def _page(self, text: str, shown: str, attached: tuple[File, ...] = ()) -> None:
+        self._cut.append(Piece(text, shown, len(shown), attached))
         if len(self._cut) == self._most:
-            self._beyond = ["".join(block.raw for block in self._blocks)]
-            self._blocks = []
-            self._open = False
+            self._beyond = [source(self._sheet.blocks)]
+            self._sheet = Sheet()
 
-
-def _seen(shown: str) -> str:
-    """Return *shown*, or "" if it has nothing that anybody sees."""
-    return shown if _SEEN.search(shown) else ""
+    def _repeat(self) -> None:
+        """Let definitions that came too late for a reference stand on the last page too."""
+        gap = "\n\n"
+        for definition in self._references.late(join(self._cut), len(self._cut)):
+            block = Block(self._limits.dialect, self._known, Kind.DEFINITION, gap)
+            block.shown = self._limits.dialect.render(definition, self._known)
+            gap = "\n"
+            blocks = self._sheet.blocks
+            if self._measure(joined([*blocks, block])) > self._limits.size:
+                self._page(source(blocks), joined(blocks), files(blocks))
+                self._sheet = Sheet()
+            self._sheet.blocks.append(block)
 
 
 def paginate(text: str, limits: Limits, links: Links | None = None) -> list[Piece]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.events import File, Page, Turn
-from bot.markdown import Dialect
+from bot.text.dialect import Dialect
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.events import File, Page
-from bot.filenames import safe
 from bot.platform import Surface
+from bot.text.filenames import safe
 from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS
 

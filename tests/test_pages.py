@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from adapters.discord.dialect import DiscordDialect
 from adapters.slack.dialect import SlackDialect
-from bot.markdown import Dialect
 from bot.pages import Pages as Growing
 from bot.pages import join, paginate
 from bot.platform import Limits
+from bot.text.dialect import Dialect
 
 
 def utf8(text: str) -> int:

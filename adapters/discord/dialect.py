@@ -1,19 +1,21 @@
-"""What Discord's clients show: a markdown of their own, without tables, images, rules, or headings past ###.  Pure.
+"""What Discord's clients show: a markdown of their own, without tables, images and rules.  Pure.
 
-Every difference that is written around here is one of simple-markdown with Discord's rules: one kind of
-fence without an end inside, no quote in a quote, bold and underline apart.
+What is written around here is how its parser (simple-markdown, with rules of Discord's own) differs from
+CommonMark: one kind of fence with no end inside, no quote in a quote, bold and underline apart.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from unicodedata import bidirectional
 
 from wcwidth import wcswidth
 
-from bot.markdown import Dialect, Writing
-from bot.safe import JOINER
+from bot.text.dialect import Dialect
+from bot.text.safe import JOINER
+from bot.text.writing import Writing
 
 #: The widest table that is drawn as one, in columns of a fixed font: what a desktop window holds.  A wider
 #: one is told row by row.
@@ -33,7 +35,7 @@ class DiscordDialect(Dialect):
     """Discord's markdown."""
 
     marks = re.compile(
-        r"[*`]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
+        r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
     )
 
     def code(self, text: str) -> str:
@@ -113,6 +115,7 @@ def _padded(text: str, width: int, aligned: str) -> str:
     return " " * left + text + " " * (blank - left)
 
 
+@lru_cache(maxsize=4096)
 def _width(text: str) -> int:
     """Return how many columns *text* takes."""
     return max(0, wcswidth(text))

@@ -19,8 +19,8 @@ import structlog
 from adapters.discord.bars import Bars, Breaker, Forbidden, place
 from adapters.discord.traffic import Traffic, Urgency
 from bot.events import File
-from bot.filenames import safe
 from bot.platform import BucketState, Gone, SlowDown
+from bot.text.filenames import safe
 
 log = structlog.get_logger(__name__)
 

@@ -19,6 +19,7 @@ from adapters.discord.threads import Fork, nowhere
 from adapters.discord.traffic import RATE, Urgency
 from bot.events import Page, Turn
 from bot.platform import Bucket, BucketState, Gone, Limits, Op, Receipt, SlowDown, Surface
+from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +35,8 @@ CHANNEL = (1.0, 5)
 EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
 #: JSON error codes: the body is wrong, here for a text that is too long; AutoMod blocked a message.
 INVALID_FORM, MODERATED = 50035, 200000
-#: Those that no other try would change: somebody else's message, not a channel for text, an archived thread, a
-#: locked one.
+#: Those that no other try would change: somebody else's message, no channel for text, a thread that is
+#: archived or locked.
 OVER = {50005, 50008, 50083, 160005}
 #: Code points that fit in a message however Discord counts them.
 PIECE = CONTENT // 2
@@ -61,11 +62,7 @@ async def nothing(_limit: int) -> Sequence[Turn]:
 
 def draw(page: Page) -> Json:
     """Return *page* as the part of a message that posts and edits share; it pings nobody."""
-    note = DIALECT.line(page.note)
-    parts = [
-        page.text,
-        SUBTEXT + (note if len(note) <= NOTE - 10 else DIALECT.line(page.note[: NOTE // 3])) if note else "",
-    ]
+    parts = [page.text, SUBTEXT + _small(page.note) if page.note else ""]
     buttons = [
         {"type": 2, "style": 2, "label": control.label, "custom_id": BUTTON + control.name}
         for control in page.controls
@@ -79,9 +76,15 @@ def draw(page: Page) -> Json:
     }
 
 
+def _small(note: str) -> str:
+    """Return *note* on one line that has room; what is escaped takes up to three times its length."""
+    drawn = DIALECT.line(note)
+    return drawn if len(drawn) <= NOTE - len(f"\n{SUBTEXT}") else DIALECT.line(note[: NOTE // 4])
+
+
 def said(content: str) -> str:
     """Return what a message of ours says, without its note."""
-    lines = content.split("\n")
+    lines = content.replace(JOINER, "").split("\n")
     while lines and lines[-1].startswith(SUBTEXT):
         lines.pop()
     return "\n".join(lines).removesuffix("…" if lines == ["…"] else "")

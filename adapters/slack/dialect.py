@@ -1,14 +1,14 @@
 """What Slack's `markdown` blocks and `markdown_text` show: CommonMark, with entities of Slack's own.  Pure.
 
-Images, footnotes, formulas and HTML, which Slack does not draw, come out as `bot.markdown` writes them.
+Images, footnotes, formulas and HTML, which Slack does not draw, come out as `bot.text.markdown` writes them.
 """
 
 from __future__ import annotations
 
 import re
 
-from bot.markdown import Dialect
-from bot.safe import JOINER
+from bot.text.dialect import Dialect
+from bot.text.safe import JOINER
 
 #: What would begin a tag, an address or an entity where it is read a second time.
 _READ_AGAIN = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w{1,31};)")

@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.slack.dialect import SlackDialect
 from bot.events import Page
-from bot.markdown import plain
-from bot.safe import disarm
+from bot.text.markdown import plain
+from bot.text.safe import JOINER, URL, disarm
 
 Json = dict[str, Any]
 
@@ -36,7 +36,9 @@ def joint(text: str, end: int) -> int:
 def preview(page: Page) -> str:
     """Return *page* as a notification shows it: words, and nothing that pings or is a link."""
     words = plain(page.text[:PREVIEW]) if page.text else page.note
-    words = disarm(words.replace("://", ":\u2060//").replace("www.", "www\u2060."))
+    words = disarm(
+        URL.sub(lambda found: f"{JOINER}".join(re.split(r"(?<=[:.])", found[0], maxsplit=1)), words)
+    )
     return DIALECT.entities(words).strip() or "…"
 
 
@@ -44,7 +46,7 @@ def typed(text: str) -> str:
     """Return Slack's mrkdwn as people wrote it: labels of links kept, entities decoded."""
     text = re.sub(r"<([^<>|]*)\|([^<>]*)>", r"\2 (\1)", text)
     text = re.sub(r"<([^<>]*)>", r"\1", text)
-    return unescape(text).replace("\u2060", "")
+    return unescape(text).replace(JOINER, "")
 
 
 def blocks(page: Page) -> list[Json]:

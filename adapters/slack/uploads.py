@@ -20,8 +20,8 @@ from adapters.slack.errands import Tally
 from adapters.slack.errors import translated
 from adapters.slack.text import Json
 from bot.events import File
-from bot.filenames import safe
 from bot.platform import SlowDown
+from bot.text.filenames import safe
 
 log = structlog.get_logger(__name__)
 

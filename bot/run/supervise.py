@@ -32,7 +32,7 @@ def build(settings: Settings, platforms: Collection[Platform], model: Model) -> 
     """Return the core for *platforms*."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
     asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
-    showing = Showing(settings.links, settings.pages)
+    showing = Showing(settings.links, settings.pages, settings.code_file)
     return Core(model, Memory(), Access(admits, settings.stop), asking, showing)
 
 

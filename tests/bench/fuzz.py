@@ -18,12 +18,11 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-from bot.safe import Links
-
 from bot.pages import Pages, Piece, paginate
 from bot.platform import Limits
+from bot.text.safe import Links
 from tests.bench.nasty import chunked, nasty
-from tests.bench.oracles import ALLOWED, SIDES, blank, torn, unfit
+from tests.bench.oracles import ALLOWED, SIDES, empty, lost, torn, unfit
 
 LIMITS = "none; pages of 60 to 300 units, one case in ten the platform's own"
 #: Cases without --cases.
@@ -95,40 +94,32 @@ Shown = Sequence[tuple[str, str]]
 
 def complaints(case: Case) -> Iterator[str]:
     """Yield what does not hold for *case*, "property: detail" each."""
-    pages, side, limits = Pages(case.limits, case.links), SIDES[case.side], case.limits
-    text, kept, judged = "", 0, ""
+    pages, text, judged = Pages(case.limits, case.links), "", {""}
     for chunk in case.chunks:
         pages.feed(chunk)
         text += chunk
-        yield from _kept(pages, text)
-        for piece in [*pages.closed[kept:], pages.last]:
-            if piece.shown != judged:  # a page that grows out of sight was judged a chunk ago
-                yield from unfit(judged := piece.shown, side, limits, linked=case.linked)
-        kept = len(pages.closed)
-    yield from _ended(case, pages, text)
-
-
-def _kept(pages: Pages, text: str) -> Iterator[str]:
-    """Yield a complaint if the slices are not *text*."""
-    if "".join(piece.text for piece in [*pages.closed, pages.last]) != text:
-        yield "join: the pages are not the text"
-
-
-def _ended(case: Case, pages: Pages, text: str) -> Iterator[str]:
-    """Yield what does not hold once *text* is whole."""
+        yield from _judged(case, [*pages.closed, pages.last], text, judged)
     before = _shown(pages.closed)
     pages.end()
-    yield from _kept(pages, text)
     pieces = [*pages.closed, pages.last]
+    yield from _judged(case, pieces, text, judged)
     if _shown(pieces[: len(before)]) != before:
         yield "changed: end() changed a closed page"
     if _shown(pieces) != _shown(paginate(text, case.limits, case.links)):
         yield "grown: not the pages of the whole text"
-    for piece in pieces:
-        yield from unfit(piece.shown, SIDES[case.side], case.limits, linked=case.linked)
-        if blank(piece.shown) and (piece is not pieces[-1] or not blank(piece.text)):
-            yield f"empty: {piece.shown[:60]!a} of {piece.text[:60]!a}"
+    yield from empty(pieces)
+    yield from lost(pieces, text)
     yield from torn(pieces, text, case.limits)
+
+
+def _judged(case: Case, pieces: Sequence[Piece], text: str, judged: set[str]) -> Iterator[str]:
+    """Yield what is wrong with *pieces* of *text*, but for pages that were *judged* before."""
+    if "".join(piece.text for piece in pieces) != text:
+        yield "join: the pages are not the text"
+    for piece in pieces:
+        if piece.shown not in judged:
+            judged.add(piece.shown)
+            yield from unfit(piece.shown, SIDES[case.side], case.limits, linked=case.linked)
 
 
 def _shown(pieces: Sequence[Piece]) -> Shown:

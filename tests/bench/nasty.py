@@ -206,7 +206,7 @@ GIANTS: Sequence[str] = (
 RARE = 1_000
 
 #: The longest chunk of a text, each as often as it stands here.
-CHUNKS = (3, 20, 60, 60, 200, 200, 200, 200, 200, 200)
+CHUNKS = (3, 20, 20, 60, 60, 60, *(200,) * 14)
 
 KINDS = tuple(BITS)
 WEIGHTS = tuple(often for _, often in KINDS)
@@ -220,10 +220,10 @@ def chosen(rng: random.Random) -> str:
 
 
 def nasty(rng: random.Random) -> str:
-    """Return a text, of some 200 characters mostly."""
+    """Return a text, of some 160 characters mostly."""
     if rng.random() < 1 / RARE:
         return rng.choice(GIANTS) if rng.random() < 0.9 else "".join(chosen(rng) for _ in range(600))
-    return "".join(_part(rng, 2) for _ in range(min(60, int(rng.expovariate(1 / 12)) + 1)))
+    return "".join(_part(rng, 2) for _ in range(min(60, int(rng.expovariate(1 / 9)) + 1)))
 
 
 def _part(rng: random.Random, depth: int) -> str:
@@ -236,6 +236,7 @@ def _part(rng: random.Random, depth: int) -> str:
 def chunked(rng: random.Random, text: str) -> tuple[str, ...]:
     """Return *text* as it may arrive: in chunks of 1 to 200 characters, a giant in bigger ones."""
     most = rng.choice(CHUNKS) if len(text) < 1_000 else 200 + len(text) // 5
+    most = max(most, len(text) // 40)  # a long text in few of the shortest chunks would take most of the time
     chunks, start = [], 0
     while start < len(text):
         size = rng.randint(1, most)

@@ -6,24 +6,26 @@ it would lead is asked of the emulators, which know nothing of the bot.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import regex
-from adapters.emulators.masks import masked
-from bot.safe import Links
 from markdown_it import MarkdownIt
 
 from adapters.discord.surface import DiscordSurface
 from adapters.emulators.discord import markup
+from adapters.emulators.masks import masked
 from adapters.emulators.slack import judge
 from adapters.emulators.slack.content import Block
 from adapters.slack.surface import SlackSurface
 from bot.pages import Piece
 from bot.platform import Limits
+from bot.text.safe import Links
 
 #: The only links that a page may hold, where any.
 HOSTS, URLS = ("ok.example",), ("https://one.example/only",)
@@ -37,6 +39,20 @@ CONTROL = re.compile(
 )
 #: Discord's code: an escaped backtick begins none, a block without an end is none.
 CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
+PING = re.compile("[@<&]")
+LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
+#: A text of this and nothing else may come to nothing: markup, white space, marks without a letter, and
+#: and letters that are drawn as nothing.
+NOTHING = regex.compile(
+    r"(?:[\s#>*+`~|=_:.\-\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
+)
+WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
+#: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the
+#: first of a row (GFM drops what is beyond the head's).
+UNTOLD = re.compile(
+    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\([^)|\n]*\)?|\]:.*|\?[^\s|()]*|&#?\w+;?|(?<=\|)[^\n]+",
+    re.IGNORECASE,
+)
 CLUSTER = regex.compile(r"\X")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -89,9 +105,10 @@ SIDES: Mapping[str, Side] = {
         "slack",
         SlackSurface.limits,
         open_commonmark,
-        lambda shown: judge.pings("", _block(shown), linked=False),
-        lambda shown: judge.links("", _block(shown)),
-        lambda shown: judge.images(_block(shown)),
+        # What has none of these characters can be nothing of the kind, and needs no parser to say so.
+        lambda shown: judge.pings("", _block(shown), linked=False) if PING.search(shown) else [],
+        lambda shown: judge.links("", _block(shown)) if LINK.search(shown) else [],
+        lambda shown: judge.images(_block(shown)) if "![" in shown else [],
     ),
     "discord": Side(
         "discord",
@@ -139,6 +156,34 @@ def unfit(shown: str, side: Side, limits: Limits, *, linked: bool) -> Iterator[s
 def blank(text: str) -> bool:
     """Return whether nothing of *text* can be seen."""
     return not text.strip() or all(unicodedata.category(each)[0] in "ZC" for each in text)
+
+
+def empty(pieces: Sequence[Piece]) -> Iterator[str]:
+    """Yield the pages of *pieces*, which are whole, that show nothing though there is something to show.
+
+    A last page without a text of its own may be empty: it is not posted, or drawn as "…".  White space alone
+    never may: Slack refuses it.
+    """
+    for piece in pieces:
+        if blank(piece.shown) and not (piece is pieces[-1] and NOTHING.fullmatch(piece.text)):
+            yield f"empty: {piece.shown[:60]!a} of {piece.text[:60]!a}"
+        elif piece.shown and not piece.shown.strip():
+            yield f"empty: {piece.shown[:60]!a} is but white space"
+
+
+def lost(pieces: Sequence[Piece], text: str) -> Iterator[str]:
+    """Yield the words of *text* that neither pages nor their files show, but for those that a cut parts."""
+    parts = (
+        part for piece in pieces for part in (piece.shown, *(file.data.decode() for file in piece.files))
+    )
+    read = UNREAD.sub("", "".join(parts))
+    cuts = set(itertools.accumulate(len(piece.text) for piece in pieces))
+    plain = UNTOLD.sub(lambda found: " " * len(found[0]), text)
+    words = Counter(
+        word[0] for word in WORD.finditer(plain) if cuts.isdisjoint(range(word.start() + 1, word.end()))
+    )
+    if missing := [word for word, count in words.items() if read.count(word) < count]:
+        yield f"lost: {missing[:5]!a}"
 
 
 def torn(pieces: Sequence[Piece], text: str, limits: Limits) -> Iterator[str]:

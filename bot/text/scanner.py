@@ -25,6 +25,10 @@ _RAWS = [
 ]
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s|/?>|$)")
 _DELIMITER = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+#: Columns that make a line code.
+CODE_INDENT = 4
+#: Containers within each other that are looked into.
+DEEPEST = 24
 DEFINITION = re.compile(r"\[(?!\s*\])(?P<label>(?:[^\[\]\\]|\\.){1,999})\]:")
 
 
@@ -55,7 +59,8 @@ class Scanner:
         begun: How many blocks there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
         self.kind = Kind.NOTHING
         self.open = False
         self.number: int | None = None
@@ -71,7 +76,7 @@ class Scanner:
 
     def feed(self, line: str) -> bool:
         """Take *line*, without its end; return whether a block begins with it."""
-        line = line.rstrip("\r").expandtabs(4)
+        line = line.rstrip("\r").expandtabs(CODE_INDENT)
         bare = line.lstrip(" ")
         if not bare:
             self._blank()
@@ -85,7 +90,7 @@ class Scanner:
     def copy(self) -> Scanner:
         """Return one that goes on from here by itself."""
         twin = copy(self)
-        twin._child = self._child and self._child.copy()
+        twin._child = self._child and self._child.copy()  # noqa: SLF001  of its own kind
         return twin
 
     @property
@@ -139,7 +144,7 @@ class Scanner:
                 self.open = False
 
     def _goes_on(self, line: str, bare: str, indent: int) -> bool:
-        near = indent < 4
+        near = indent < CODE_INDENT
         match self.kind:
             case Kind.FENCE:
                 self.open = not (near and re.fullmatch(f"{self.marker}{self.marker[0]}*\\s*", bare))
@@ -160,9 +165,9 @@ class Scanner:
     def _contains(self, child: Scanner, line: str, bare: str, indent: int) -> bool:
         if self.kind is Kind.ITEM and indent >= self.indent:
             child.feed(line[self.indent :])
-        elif self.kind is Kind.QUOTE and indent < 4 and (found := _QUOTE.match(bare)):
+        elif self.kind is Kind.QUOTE and indent < CODE_INDENT and (found := _QUOTE.match(bare)):
             child.feed(bare[found.end() :])
-        elif child.lazy and not (indent < 4 and _starts(bare)):
+        elif child.lazy and not (indent < CODE_INDENT and _starts(bare)):
             child.feed(bare)
         else:
             return False
@@ -185,16 +190,16 @@ class Scanner:
         self.open, self._child, self._until, self.number, self.indent = True, None, None, None, indent
         self._head = [bare]
         self.begun += 1
-        if indent >= 4:
+        if indent >= CODE_INDENT:
             self.kind = Kind.CODE
         elif fence := FENCE.match(bare):
             self.kind, self._raw = Kind.FENCE, line
             self.marker, self.info = fence["marker"], fence["info"].strip()
         elif _HEADING.match(bare) or _RULE.match(bare):
             self.kind, self.open = (Kind.HEADING if bare[0] == "#" else Kind.RULE), False
-        elif quote := _QUOTE.match(bare):
+        elif self._depth < DEEPEST and (quote := _QUOTE.match(bare)):
             self._hold(Kind.QUOTE, bare[quote.end() :])
-        elif item := _ITEM.match(bare):
+        elif self._depth < DEEPEST and (item := _ITEM.match(bare)):
             self._item(item, bare, indent)
         elif _TAG.match(bare) or any(begin.match(bare) for begin, _ in _RAWS):
             self.kind = Kind.HTML
@@ -208,7 +213,7 @@ class Scanner:
     def _item(self, found: re.Match[str], bare: str, indent: int) -> None:
         body = bare[found.end() :]
         blank = len(body) - len(body.lstrip(" "))
-        width = found.end() + (blank if 1 <= blank <= 4 and body.strip() else 1)
+        width = found.end() + (blank if 1 <= blank <= CODE_INDENT and body.strip() else 1)
         self.number = int(found["number"]) if found["number"] else None
         self.mark = found["dot"] or found[0]
         self._hold(Kind.ITEM, bare[width:])
@@ -216,7 +221,7 @@ class Scanner:
 
     def _hold(self, kind: Kind, rest: str) -> None:
         self.kind = kind
-        self._child = Scanner()
+        self._child = Scanner(self._depth + 1)
         self._child.feed(rest)
 
 
@@ -233,6 +238,25 @@ def _starts(bare: str) -> bool:
     )
 
 
+def is_ruler(line: str, head: str) -> bool:
+    """Tell whether *line* is what stands below a table's *head*."""
+    return "-" in line and bool(_DELIMITER.match(line.strip())) and _columns(line) == _columns(head)
+
+
+def widened(table: str) -> str:
+    """Return *table* with as many columns in its head as in its longest row, so that no cell is left out."""
+    lines = table.split("\n")
+    head = next((at for at in range(len(lines) - 1) if _DELIMITER.match(lines[at + 1].strip())), None)
+    if head is None:
+        return table
+    more = max(map(_columns, lines[head:])) - _columns(lines[head + 1])
+    if more > 0:
+        lines[head] = f"{lines[head].rstrip().removesuffix('|')}|{' |' * more}"
+        lines[head + 1] = f"{lines[head + 1].rstrip().removesuffix('|')}|{'-|' * more}"
+    return "\n".join(lines)
+
+
 def _columns(row: str) -> int:
     """Return how many cells *row* has."""
-    return len(re.findall(r"(?<!\\)\|", row.strip().strip("|"))) + 1
+    cells = re.split(r"(?<!\\)\|", row.strip())
+    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])

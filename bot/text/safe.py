@@ -12,12 +12,14 @@ from collections.abc import Collection
 from unicodedata import category, normalize
 from urllib.parse import SplitResult, urlsplit
 
+import regex
+
 #: Invisible, does not break a line, and is part of no mention.
 JOINER = "\u2060"
 
 #: England, Scotland, Wales: the flags that are written with tag characters (UTS 51, ED-14a).
 _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
-#: C0 and C1 but for tab and newline, bidi embeddings, overrides and isolates, tag characters outside of flags.
+#: C0 and C1 but for tab and newline, bidi embeddings, overrides and isolates, tags outside of flags.
 _UNSEEN = re.compile(
     f"({_FLAG})"
     "|[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
@@ -25,6 +27,9 @@ _UNSEEN = re.compile(
 _BROKEN = re.compile("[\x00\ud800-\udfff\ufffe\uffff]")
 #: What breaks a line somewhere; markdown knows "\n" and "\r\n" only.
 _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+
+#: A character that can be seen.
+_SEEN = regex.compile(r"[^\p{Z}\p{Cc}\p{Cf}\p{M}\u115f\u1160\u2800\u3164\uffa0]")
 
 #: What chat platforms take for an at sign, or people do.
 _AT = "@\uff20\ufe6b"
@@ -43,9 +48,20 @@ _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
 def clean(text: str) -> str:
-    """Return *text* with line ends as "\\n" and without what hides or reorders; broken characters as U+FFFD."""
+    """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
     text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
     return _UNSEEN.sub(lambda found: found[1] or "", _BROKEN.sub("\ufffd", text))
+
+
+def seen(text: str) -> str:
+    """Return *text*, or "" if it has nothing that anybody sees."""
+    return text if _SEEN.search(text) else ""
+
+
+def seen_from(text: str) -> str:
+    """Return *text* from its first character on that anybody sees."""
+    found = _SEEN.search(text)
+    return text[found.start() :] if found else ""
 
 
 def disarm(text: str) -> str:
@@ -94,7 +110,7 @@ class Links:
         host = parts.hostname.rstrip(".")
         plain = parts.netloc.lower().rstrip(".") == host and re.fullmatch(r"[a-z0-9.-]+", host)
         return bool(plain) and any(
-            known == "*" or host == known or host.endswith(f".{known}") for known in self._hosts
+            known in {"*", host} or host.endswith(f".{known}") for known in self._hosts
         )
 
 
@@ -111,7 +127,7 @@ def split(url: str) -> SplitResult | None:
 
 
 def inert(url: str) -> str:
-    """Return what is shown of a *url* that may not be a link: without the query, which could carry secrets."""
+    """Return what is shown of a *url* that may not be a link: no query, which could carry secrets."""
     return url.partition("?")[0]
 
 
@@ -121,7 +137,7 @@ def trimmed(url: str) -> str:
     while end:
         last = url[end - 1]
         unbalanced = last in _CLOSERS and url.count(last, 0, end) > url.count(_CLOSERS[last], 0, end)
-        if last not in ".,;:!?'\"*_~|…。，、" and not unbalanced:
+        if last not in ".,;:!?'\"*_~|\u2026\u3002\uff0c\u3001" and not unbalanced:
             break
         end -= 1
     return url[:end]

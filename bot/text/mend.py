@@ -1,7 +1,7 @@
-"""What is open at the end of a paragraph that still grows: closed or held back, so that it looks finished.  Pure.
+"""What is open at the end of a paragraph that still grows: closed or held back, to look finished.  Pure.
 
-A scanner, not a parser: it guesses what markdown-it will make of the paragraph once that is complete.  A wrong
-guess shows for a moment and costs nothing: what is kept is never touched.
+A scanner, not a parser: it guesses what markdown-it will make of the paragraph once that is complete.  A
+wrong guess shows for a moment and costs nothing: what is kept is never touched.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bot.safe import URL
+from bot.text.safe import URL
 
 _TOKEN = re.compile(
     r"\\[(\[].+?\\[)\]]|\\.|(?P<ticks>`+)|(?P<run>\*+|_+|~{2,})|(?P<open>!?\[)|(?P<close>\])|(?P<space>\s+)",
@@ -24,8 +24,16 @@ _MAKING = re.compile(
     r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!"
     r"|\$(?=[^\s$])[^$\n]{0,80}[\\_^{][^$\n]{0,80}|\$\$[^$]{0,80}|\\[(\[][^\n]{0,80})\Z"
 )
+#: Within a word that is nothing but a word: between ideographs, or far behind any address or at sign.
+_WITHIN = re.compile(
+    r"(?<=[\u3040-\u9fff\uac00-\ud7af]{2})(?=[\u3040-\u9fff\uac00-\ud7af])|(?<=[A-Za-z]{40})(?=[A-Za-z])"
+)
 #: Characters after which nobody expects the rest of a link any more.
 _LONGEST = 2_000
+#: Characters without a space after which a text is divided within a word to be rendered.
+_LONG = 200
+#: Marks that may be open at once; what is opened within so many is text.
+DEEPEST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Scan:
     @property
     def openers(self) -> str:
         """What opens again, elsewhere, what is open here; links don't."""
-        return "".join(mark for mark, _ in self.marks if mark[-1] not in "[")
+        return "".join(mark for mark, _ in self.marks if mark[-1] != "[")
 
 
 def scan(text: str) -> Scan:
@@ -56,18 +64,23 @@ def scan(text: str) -> Scan:
         at = found.end()
         if found["ticks"]:
             close = re.compile(f"(?<!`){found[0]}(?!`)").search(text, at)
+            if close is None and len(found[0]) >= len("```"):
+                continue  # closed on a line of its own it would be a fence
             if close is None:
                 marks.append((found[0], found.start()))
                 break
             at = close.end()
         elif found["run"]:
             _emphasize(text, found, marks)
-        elif found["open"]:
+        elif found["open"] and len(marks) < DEEPEST:
             marks.append((found[0], found.start()))
         elif found["close"]:
             at = _close(text, at, marks)
         elif found["space"] and not marks and "\n" not in found[0] and text[at - 1] == " ":
             sealed = at
+    if not marks and len(text) - sealed > _LONG:
+        within = [found.start() for found in _WITHIN.finditer(text, max(sealed, len(text) - _LONG))]
+        sealed = max([sealed, *within[-1:]])
     sealed = min(sealed, marks[0][1]) if marks else sealed
     return Scan(sealed, tuple(marks), _held(text, marks))
 
@@ -104,17 +117,17 @@ def _emphasize(text: str, found: re.Match[str], marks: list[tuple[str, int]]) ->
     if found[0][0] == "_":
         left, right = left and not before.isalnum(), right and not after.isalnum()
     run, at = found[0], found.start()
-    if run[0] == "~" and len(run) != 2:
+    if run[0] == "~" and run != "~~":
         return
     while run:
-        size = 2 if len(run) >= 2 else 1
+        size = min(len(run), len("**"))
         same = [
             number for number, (mark, _) in enumerate(marks) if mark[0] == run[0] and len(mark) <= len(run)
         ]
         if right and same:
             taken = len(marks[same[-1]][0])
             del marks[same[-1] :]
-        elif left and run[:size] != "~":
+        elif left and len(marks) < DEEPEST:
             marks.append((run[:size], at))
             taken = size
         else:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from markdown_it.common.utils import normalizeReference
 
-from bot.blocks import DEFINITION, Scanner
-from bot.markdown import PARSER, Dialect, Known, plain
+from bot.text.markdown import PARSER, Known, plain
+from bot.text.scanner import DEFINITION, Scanner
 
-_TARGET = re.compile(r"\s*(?:<([^<>\n]*)>|(\S+))(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\Z")
+_TARGET = re.compile(r"\s*(?:<([^<>\n]*)>|([^\s<]\S*))(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\Z")
 #: The longest footnote that is told in place.
 NOTE = 300
 
@@ -18,11 +18,11 @@ NOTE = 300
 class References:
     """Definitions as they are seen, and the numbers of the list that goes on."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self) -> None:
         self._references: dict[str, dict[str, str]] = {}
         self._notes: dict[str, str] = {}
         self._count: tuple[int, str] | None = None
+        self._sources: list[tuple[str, str, int]] = []
 
     def known(self, known: Known) -> Known:
         """Return *known* with what has been defined so far."""
@@ -30,12 +30,13 @@ class References:
             return known
         return replace(known, references=dict(self._references), notes=dict(self._notes))
 
-    def define(self, source: str) -> None:
-        """Take the definition that *source* is; the first of a label counts."""
+    def define(self, source: str, page: int) -> None:
+        """Take the definition that *source* is, on *page*; the first of a label counts."""
         found = DEFINITION.match(source.lstrip())
         if not found:
             return
         label, rest = found["label"], source.lstrip()[found.end() :]
+        self._sources.append((label, source.strip(), page))
         if label.startswith("^"):
             said = " ".join(plain(rest.strip()).split())
             if said and len(said) <= NOTE:
@@ -43,6 +44,15 @@ class References:
         elif target := _TARGET.match(rest):
             url = PARSER.normalizeLink(target[1] if target[1] is not None else target[2])
             self._references.setdefault(normalizeReference(label), {"href": url, "title": ""})
+
+    def late(self, text: str, page: int) -> list[str]:
+        """Return the definitions that stand before *page* although *text*, the pages before, needed them."""
+        late = []
+        for label, source, defined in self._sources:
+            used = text.casefold().find(f"[{label}]".casefold())
+            if defined < page and 0 <= used < text.find(source):
+                late.append(source)
+        return late
 
     def counted(self, scanner: Scanner) -> int:
         """Return the number of the item that *scanner* has just begun."""

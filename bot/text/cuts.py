@@ -14,7 +14,8 @@ import regex
 #: What belongs together; bounded, so that no text makes it slow.
 _WHOLE = re.compile(
     r"(?<!`)(?P<t>`++)[^`](?:.{0,600}?[^`])??(?P=t)(?!`)"
-    r"|!?\[(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,300}\](?:\([^()\n]{0,500}(?:\([^()\n]{0,100}\)[^()\n]{0,100})?\)|\[[^\[\]]{0,100}\])?"
+    r"|!?\[(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,300}\]"
+    r"(?:\([^()\n]{0,500}(?:\([^()\n]{0,100}\)[^()\n]{0,100})?\)|\[[^\[\]]{0,100}\])?"
     r"|\[\^[^\]\s]{1,40}\]"
     r"|<[^<>\s]{1,500}>"
     r"|&#?\w{1,32};"
@@ -23,16 +24,20 @@ _WHOLE = re.compile(
     r"|[*_~`|$@\uff20]{2,}|\\.|[@\uff20\ufe6b]\w{1,40}",
     re.DOTALL,
 )
-_SENTENCE = re.compile(r"(?<=[.!?…:;])[\"'”’)\]*_]{0,3} +|(?<=[。！？；：])")
+_SENTENCE = re.compile(
+    "(?<=[.!?\u2026:;])[\"'\u201d\u2019)\\]*_]{0,3} +|(?<=[\u3002\uff01\uff1f\uff1b\uff1a])"
+)
 _SPACE = re.compile(r"(?<=\S)[ \t]+(?=\S)")
 #: What must not come to stand at the beginning of a line.
 _BEGINS = re.compile(r"[#>|=~+\-*`]|\d{1,9}[.)]\s|\[[^\]]*\]:|<|\s")
 _JOINS = regex.compile(r"[\p{Grapheme_Extend}\p{Mc}\u200d\p{Emoji_Modifier}]")
+#: How many places are looked at, backwards, for one that is not within anything.
+_LOOKS = 64
 _GRAPHEME = regex.compile(r"\X")
 
 
 def places(text: str, end: int, *, lines_only: bool = False) -> int:
-    """Return the best place, 1 to *end*, to divide *text*: a paragraph, a line, a sentence, a word, a character.
+    """Return the best place, 1 to *end*, to divide *text*: between paragraphs, lines, sentences, words.
 
     Args:
         text: All that is known of it.
@@ -58,10 +63,8 @@ def _kinds(text: str, low: int, high: int, *, lines_only: bool) -> list[list[int
     paragraphs = [found.end() for found in re.finditer(r"\n[ \t>]*\n", part)]
     sentences = [found.end() for found in _SENTENCE.finditer(part)]
     spaces = [found.end() for found in _SPACE.finditer(part)]
-    begins = [
-        [low + at for at in found if not _BEGINS.match(text, low + at)] for found in (sentences, spaces)
-    ]
-    return [[low + at for at in paragraphs], [low + at for at in lines], *begins]
+    words = [[low + at for at in found if not _BEGINS.match(text, low + at)] for found in (sentences, spaces)]
+    return [[low + at for at in paragraphs], [low + at for at in lines], *words]
 
 
 def _may(text: str, at: int, wholes: list[tuple[int, int]]) -> bool:
@@ -83,21 +86,30 @@ def grapheme(text: str, at: int) -> bool:
         return before + after != "\r\n"
     if before.isascii() and not _JOINS.match(after):
         return True
-    begin = at - 1
+    return begins(text, at) < begins(text, at + 1)
+
+
+def begins(text: str, at: int) -> int:
+    """Return where the grapheme begins that the character before *at* is part of."""
+    begin = max(0, at - 1)
     while begin > 0 and not (text[begin].isascii() and text[begin - 1].isascii()):
         begin -= 1
+    last = begin
     for found in _GRAPHEME.finditer(text, begin):
         if found.end() >= at:
-            return bool(found.end() == at)
-    return True
+            return found.start()
+        last = found.start()
+    return last
 
 
 def _character(text: str, end: int, wholes: list[tuple[int, int]]) -> int:
-    """Return the last place up to *end* between two characters, outside of what belongs together if possible."""
-    for at in range(min(end, len(text)), max(0, end - 600), -1):
-        if _may(text, at, wholes):
-            return at
-    for at in range(min(end, len(text)), 0, -1):
-        if grapheme(text, at) and (at < len(text) or text[at - 1] == "\n"):
-            return at
-    return max(1, end)
+    """Return the last place up to *end* between two characters, outside of *wholes* if possible."""
+    at = min(end, len(text))
+    for _ in range(_LOOKS):
+        if at <= 0 or _may(text, at, wholes):
+            break
+        inside = next((begin for begin, after in wholes if begin < at < after), 0)
+        at = inside or begins(text, at)
+    if at > 0 and _may(text, at, wholes):
+        return at
+    return begins(text, min(end, len(text) - 1) + 1) or max(1, end)
