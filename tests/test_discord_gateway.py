@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import adapters.discord.gateway as supervisor
+from adapters.discord.client import BACKOFF
 from adapters.discord.starts import Book
 from bot.platform import Unavailable
 from tests.contract import until
@@ -197,6 +198,25 @@ async def test_a_token_that_is_revoked_ends_the_run_and_all_calls(world):
     refused = await world.emulator.events(kinds=["error"])
     assert [each["status"] for each in refused] == [401]
     world.running = None
+
+
+async def test_discord_py_waits_seconds_and_not_minutes_between_two_tries(world, monkeypatch):
+    made = []
+    new = world.platform._new
+    monkeypatch.setattr(world.platform, "_new", lambda: made.append(new()) or made[-1])
+    await world.vanish()
+    await world.connect()
+    [shard] = made[-1].shards.values()
+    assert max(shard._parent._backoff.delay() for _ in range(200)) <= 2**BACKOFF
+
+
+async def test_every_shard_is_counted_and_all_must_listen(world):
+    await world.vanish()
+    before = len(world.platform._book.starts.logins)
+    await world.emulator.shards(2)
+    await world.connect()
+    assert len(world.platform._book.starts.logins) == before + 2
+    await answers(world)
 
 
 # What makes it wait.
