@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import adapters.discord.gateway as supervisor
-from adapters.discord.client import BACKOFF
+from adapters.discord.client import BACKOFF, Client
 from adapters.discord.starts import Book
 from bot.platform import Unavailable
 from tests.contract import until
@@ -201,9 +201,14 @@ async def test_a_token_that_is_revoked_ends_the_run_and_all_calls(world):
 
 
 async def test_discord_py_waits_seconds_and_not_minutes_between_two_tries(world, monkeypatch):
-    made = []
+    made: list[Client] = []
     new = world.platform._new
-    monkeypatch.setattr(world.platform, "_new", lambda: made.append(new()) or made[-1])
+
+    def kept() -> Client:
+        made.append(new())
+        return made[-1]
+
+    monkeypatch.setattr(world.platform, "_new", kept)
     await world.vanish()
     await world.connect()
     [shard] = made[-1].shards.values()
