@@ -12,7 +12,7 @@ import pytest
 import adapters.discord.gateway as supervisor
 from adapters.discord.client import BACKOFF, Client
 from adapters.discord.starts import Book
-from bot.platform import Unavailable
+from bot.platform import Platform, Unavailable
 from tests.contract import until
 from tests.worlds import DiscordWorld
 
@@ -179,13 +179,50 @@ async def test_other_codes_at_log_in_are_tried_again(world, monkeypatch):
     await answers(world)
 
 
-async def test_a_missing_content_intent_is_found_before_it_costs_a_log_in(world):
+async def test_a_missing_content_intent_is_found_before_it_costs_a_log_in(world, monkeypatch):
     await world.vanish()
     before = await count(world, "identify")
+    repaired: list[Platform] = []
+    monkeypatch.setattr(world.core, "repair", repaired.append)
     await world.emulator.allow_content(on=False)
     with pytest.raises(Unavailable, match="Message Content Intent"):
         await asyncio.wait_for(world.load().run(world.core), 5)
     assert await count(world, "identify") == before
+    assert repaired == []
+
+
+async def test_every_new_client_repairs_once_before_its_gateway_listens(world, monkeypatch):
+    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    await world.vanish()
+    before = await count(world, "connect")
+    connections, repair = [], world.core.repair
+
+    async def repaired(platform: Platform) -> None:
+        connections.append(await count(world, "connect") - before)
+        await repair(platform)
+
+    monkeypatch.setattr(world.core, "repair", repaired)
+    await world.emulator.turn_away(4010)
+    await world.connect()
+    assert connections == [0, 1]
+    await world.emulator.drop()
+    await answers(world)
+    assert len(connections) == 2
+
+
+async def test_what_is_repaired_is_written_by_the_client_that_lives(world, monkeypatch):
+    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    question = await world.ask("why?", "Because.")
+    await world.final(question)
+    first = world.platform._running
+    await world.vanish()
+    missed = await world.say("and how?")
+    await world.emulator.turn_away(4010)
+    await world.connect()
+    [seen] = await world.final(missed)
+    assert seen.text == "Because."
+    assert world.platform._running is not first
+    assert not world.platform._running.is_closed()
 
 
 async def test_a_token_that_is_revoked_ends_the_run_and_all_calls(world):

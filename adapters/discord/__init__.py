@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -24,11 +25,10 @@ from adapters.discord.client import Client
 from adapters.discord.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
 from adapters.discord.rest import Rest
 from adapters.discord.starts import Book
-from adapters.discord.surface import DiscordSurface
 from adapters.discord.threads import Reply, Threads
 from adapters.discord.trace import trace
 from bot.config import SOURCES, Names, split
-from bot.platform import Finding, Health, Platform, Surface
+from bot.platform import Asked, Finding, Health, Mention, Platform, Remains, Surface
 
 if TYPE_CHECKING:
     from bot.core import Core
@@ -125,6 +125,7 @@ class Discord(Platform):
         self._threads = Threads(self._rest, settings.reply)
         self._roots: OrderedDict[int, int] = OrderedDict()
         self._book: Book | None = None
+        self._running: Client | None = None
         self.admits = settings.guilds
         self.secrets = [self._token]
 
@@ -139,12 +140,17 @@ class Discord(Platform):
             made.core = core
             made.roots = self._roots
             made.content_step = CONTENT_STEP if self._settings.content else ""
+            made.repair = partial(self._repair, core, made)
             return made
 
         # What was counted in memory is not forgotten where there is no folder.
         book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
         async with self._session():
             await Gateway(client, self._rest, self._token, book, brake=self._settings.brake).run()
+
+    async def _repair(self, core: Core, client: Client) -> None:
+        self._running = client  # whose predecessor is closed, and has to answer no more
+        await core.repair(self)
 
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
@@ -165,12 +171,13 @@ class Discord(Platform):
             findings.append(Finding(ok=False, text=GUILDS_STEP))
         return findings
 
-    def reopen(self, message: str) -> Surface | None:
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        match message.split("/"):
-            case ["discord", channel, id_]:
-                return DiscordSurface(self._rest, int(channel), int(id_))
-        return None
+        return self._running.reopen(asked, remains) if self._running else None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`."""
+        return await self._running.missed(recent, since) if self._running else ()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[None]:

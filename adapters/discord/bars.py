@@ -16,6 +16,7 @@ MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY = 50001, 50013, 16
 LASTING = {MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY}
 #: What a call needs, in the words of Discord's settings.
 RIGHTS = {
+    "GET messages": "Read Message History",
     "POST messages": "Send Messages",
     "PATCH messages": "Send Messages",
     "PUT reactions": "Add Reactions",
@@ -69,7 +70,7 @@ class Bars:
 
 def place(method: str, path: str) -> tuple[str, str]:
     """Return the channel of a call, "" for none, and what it does there: "POST messages"."""
-    match path.split("/"):
+    match path.partition("?")[0].split("/"):
         case ["channels", channel, "messages", _, kind, *_]:
             return channel, f"{method} {kind}"
         case ["channels", channel, kind, *_]:

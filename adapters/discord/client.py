@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,13 +15,28 @@ import discord
 import structlog
 import yarl
 
-from adapters.discord.history import SPOKEN, chain, recent, thread, words
+from adapters.discord.history import SPOKEN, chain, recent, thread, translated, words
 from adapters.discord.notices import Notices
 from adapters.discord.rest import Rest
 from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
 from adapters.discord.threads import Fork, Question, Threads, nowhere, title
-from bot.platform import Actor, Deleted, Edited, Health, Mention, Outcome, Place, Press, Stop, Unavailable
+from bot.events import Turn
+from bot.platform import (
+    Actor,
+    Asked,
+    Deleted,
+    Edited,
+    Gone,
+    Health,
+    Mention,
+    Outcome,
+    Place,
+    Press,
+    Remains,
+    Stop,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from bot.core import Core
@@ -28,6 +45,11 @@ log = structlog.get_logger(__name__)
 
 #: Messages and threads of which it is remembered in which conversation they stand.
 ROOTS = 10_000
+#: Channels that are looked through for what was missed, and messages that are read of each.
+PLACES = 20
+NEWEST = 100
+#: Seconds that reading may wait for the gateway to tell of the guilds.
+TELLING = 60.0
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."
@@ -66,6 +88,7 @@ class Client(discord.AutoShardedClient):
 
     Attributes:
         core: Whom to tell.
+        repair: Called when surfaces can be written to, before the gateway listens.
         report: See above.
         gateway: Says when to log in.
         roots: In which conversation a message stands; outlives the client.
@@ -92,6 +115,7 @@ class Client(discord.AutoShardedClient):
             http_trace=trace,
         )
         self.core: Core | None = None
+        self.repair: Callable[[], Awaitable[None]] = _nothing
         self.gateway: LogIns | None = None
         self.roots: OrderedDict[int, int] = OrderedDict()
         self.since: dict[int | None, float] = {None: _now()}
@@ -116,6 +140,7 @@ class Client(discord.AutoShardedClient):
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
         if self.content_step and not allowed:
             raise Unavailable(self.content_step)  # before the gateway closes with 4014, which costs a log-in
+        await self.repair()
 
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
         """Connect a shard; a failure ends the client, whose successor waits better than discord.py does.
@@ -161,7 +186,10 @@ class Client(discord.AutoShardedClient):
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
         asks = message.type in SPOKEN
         if self.core and asks and message.author.id != self._me and self._addressed(message):
-            await self.core.mention(self._mention(message))
+            try:
+                await self.core.mention(self._mention(message))
+            except Unavailable as why:
+                log.info("a mention is left to the next start", why=str(why))
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Give a question's new text to the core; Discord also tells of links that unfold."""
@@ -210,6 +238,65 @@ class Client(discord.AutoShardedClient):
             await _respond(interaction, outcome)
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
             log.info("a press was not acknowledged", outcome=outcome.name, error=repr(error))
+
+    def reopen(self, asked: Asked, remains: Remains) -> DiscordSurface | None:
+        """See `Platform.reopen`; a thread that an answer went to has the id of its question."""
+        match asked.key.split("/"):
+            case ["discord", channel, question]:
+                here = int(remains.address or channel)
+                replied = int(question) if here == int(channel) else None
+                root = int(asked.conversation.split("/")[-1])
+                history = partial(self._past, asked)
+                surface = DiscordSurface(
+                    self._rest,
+                    here,
+                    replied,
+                    history,
+                    partial(self._remember, root),
+                    asker=int(asked.actor.id),
+                    notices=self._notices,
+                )
+                surface.resume(remains, str(self._me))
+                return surface
+        return None
+
+    async def _past(self, asked: Asked, limit: int) -> Sequence[Turn]:
+        """Read the history of a question of which there is only its key."""
+        _, channel, question = asked.key.split("/")
+        with translated():
+            message = await (await self._channel(int(channel))).fetch_message(int(question))
+        _, history = self._conversation(message)
+        return await history(limit)
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`: what stands in the channels and threads of *recent*."""
+        await self._told()
+        questions = [int(asked.key.split("/")[-1]) for asked in recent]
+        threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
+        channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
+        after = datetime.fromtimestamp(since, UTC)
+        found: list[discord.Message] = []
+        for channel in channels:
+            with suppress(Gone), translated():
+                history = (await self._channel(channel)).history(limit=NEWEST, after=after)
+                found += [message async for message in history]
+        asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
+        return [
+            self._mention(each) for each in sorted(asked, key=lambda each: each.id) if self._addressed(each)
+        ]
+
+    async def _told(self) -> None:
+        """Wait until the gateway has told of the guilds; a client that was replaced never hears of them."""
+        async with asyncio.timeout(TELLING):
+            await self.wait_until_ready()
+
+    async def _channel(self, id_: int) -> discord.abc.Messageable:
+        """Return a channel as the gateway knows it, or as REST does."""
+        await self._told()
+        channel = self.get_channel(id_) or await self.fetch_channel(id_)
+        if not isinstance(channel, discord.abc.Messageable):
+            raise Gone(f"nobody writes in channel {id_}")
+        return channel
 
     def _addressed(self, message: discord.Message) -> bool:
         if message.guild is None or any(user.id == self._me for user in message.mentions):
@@ -295,6 +382,10 @@ class Client(discord.AutoShardedClient):
 
     def _stranger(self, user: int) -> Actor:
         return Actor(id=str(user), owner=user in self._owners)
+
+
+async def _nothing() -> None:
+    """Repair nothing: nobody answers."""
 
 
 async def _respond(interaction: discord.Interaction, outcome: Outcome) -> None:

@@ -91,6 +91,8 @@ class Rest:
     ) -> tuple[Json, tuple[BucketState, ...]]:
         """Make one call that counts against *bucket*; return the answer and the bucket's state.
 
+        An answer that is a list comes as {"items": list}.
+
         Args:
             method: The HTTP method.
             path: Below the API's URL.
@@ -258,11 +260,13 @@ def _states(headers: Mapping[str, str], bucket: str) -> tuple[BucketState, ...]:
 
 
 def _parsed(body: bytes) -> Json | None:
-    """Return an answer's JSON object, {} for an empty list and the like; None if it is no JSON."""
+    """Return an answer's JSON object, {"items": list} for a list, {} for the rest; None if it is no JSON."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
+    if isinstance(answer, list):
+        return {"items": answer}
     return answer if isinstance(answer, dict) else {}
 
 
