@@ -16,6 +16,7 @@ import adapters.discord
 from adapters.discord.history import translated
 from adapters.discord.rest import GLOBAL, LONGEST_RETRY, RETRY_AFTER, Rest, retry_after
 from adapters.discord.surface import CONTENT, NOTE, DiscordSurface, draw, said
+from adapters.discord.traffic import PAUSE
 from bot.events import STOP, Page
 from bot.platform import Gone, Op, SlowDown, Unavailable
 from tests.contract import HOLD, at, until
@@ -55,6 +56,11 @@ def test_everything_drawn_pings_nobody_and_unfolds_nothing(text, note):
     drawn = draw(Page(text, note))
     assert drawn["allowed_mentions"] == {"parse": [], "replied_user": False}
     assert drawn["flags"] == 4
+
+
+@given(st.text(" \n\t\u2003\u200b"), st.booleans())
+def test_a_page_of_blank_space_is_never_sent_empty(text, live):
+    assert draw(Page(text, live=live))["content"].strip()
 
 
 def test_an_empty_page_is_drawn_as_dots_and_a_final_one_has_no_buttons():
@@ -125,19 +131,27 @@ async def test_each_answer_means_one_thing_to_the_core(world, surface, fault, ki
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "seconds", "whole"),
+    ("fault", "seconds", "whole"),
     [
-        ({"message": "", "retry_after": 0.3, "global": False}, {}, 0.3, False),
-        ({"message": "", "retry_after": 0.3, "global": True}, {}, 0.3, True),
-        ("<html>Cloudflare", {"Retry-After": "9"}, 9.0, True),
-        ("<html>Cloudflare", {}, RETRY_AFTER, True),
-        ("", {}, RETRY_AFTER, True),
+        ("429 user", 0.5, False),
+        ("429 shared", 0.5, False),
+        ("429 old edits", 0.5, False),
+        ("429 hour", LONGEST_RETRY, False),
+        ("429 bare", RETRY_AFTER, False),
+        ("429 global", 0.5, True),
+        ("429 proxy", PAUSE, True),
+        ("429 cloudflare", PAUSE, True),
+        ("429 text", PAUSE, True),
+        ("429 40333", PAUSE, True),
+        ("403 cloudflare", PAUSE, True),
     ],
 )
-async def test_a_429_names_its_bucket_or_all_of_them(world, surface, body, headers, seconds, whole):
-    slow = await refused(world, surface, status=429, body=body, headers=headers, via=False)
-    assert isinstance(slow, SlowDown)
-    assert (slow.retry_after, slow.bucket) == (seconds, GLOBAL if whole else surface.buckets(Op.POST)[0].key)
+async def test_a_429_names_its_bucket_or_all_of_them(world, surface, fault, seconds, whole):
+    await world.emulator.strike(fault, "POST messages")
+    with pytest.raises(SlowDown) as slow:
+        await surface.post(Page("a", live=False), "n1")
+    bucket = GLOBAL if whole else surface.buckets(Op.POST)[0].key
+    assert (slow.value.retry_after, slow.value.bucket) == (seconds, bucket)
 
 
 async def test_buckets_are_what_discords_headers_say(world, surface):

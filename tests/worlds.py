@@ -220,6 +220,7 @@ class DiscordWorld(World):
             "DISCORD_API_URL": f"{self.emulator.url}/api/v10",
             "DISCORD_GATEWAY_URL": self.emulator.url.replace("http", "ws") + "/gw/",
             "RIVULET_DISCORD_GUILDS": "100",
+            "RIVULET_DISCORD_BRAKE": "false",
         }
         found = adapters.load("discord", **{**usual, **settings})
         assert found
@@ -335,7 +336,10 @@ class DiscordWorld(World):
 
     async def calls(self, call: Call) -> list[float]:
         route = ROUTES[call]
-        return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["route"] == route]
+        made = [each for each in await self.emulator.events(kinds=["call"]) if each["route"] == route]
+        # What askers are told directly is no part of an answer.
+        aside = [f"channels/{await self.emulator.dm(user)}/messages" for user in (self.ann, self.bob)]
+        return [each["t"] for each in made if each["path"] not in aside]
 
     async def settled(self) -> None:
         """Ask for a heartbeat: frames are taken in order, so what came before it has been taken."""

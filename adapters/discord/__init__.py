@@ -5,8 +5,11 @@ Must never send or edit an answer through discord.py (see rest.py), and never wi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -19,10 +22,13 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from adapters.discord.client import Client
+from adapters.discord.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
 from adapters.discord.rest import Rest
+from adapters.discord.starts import Book
 from adapters.discord.threads import Reply, Threads
+from adapters.discord.trace import trace
 from bot.config import SOURCES, Names, split
-from bot.platform import Asked, Finding, Health, Mention, Platform, Remains, Surface, Unavailable
+from bot.platform import Asked, Finding, Health, Mention, Platform, Remains, Surface
 
 if TYPE_CHECKING:
     from bot.core import Core
@@ -36,8 +42,6 @@ GATEWAY_URL = "wss://gateway.discord.gg/"
 
 #: Seconds that one write may take in total.
 TIMEOUT = 10.0
-#: The gateway's close code for a wrong token.
-AUTHENTICATION_FAILED = 4004
 
 #: Rights that the features here need; the invite link asks for no more.
 PERMISSIONS = discord.Permissions(
@@ -48,14 +52,6 @@ PERMISSIONS = discord.Permissions(
     read_message_history=True,
     add_reactions=True,
     attach_files=True,
-)
-CONTENT_STEP = (
-    "Discord: switch on Message Content Intent (Developer Portal > your application > Bot > Privileged "
-    "Gateway Intents), or set RIVULET_DISCORD_CONTENT=false to hear direct mentions only."
-)
-REFUSED_STEP = (
-    "Discord refuses DISCORD_BOT_TOKEN: make a new one "
-    "(Developer Portal > your application > Bot > Reset Token)."
 )
 GUILDS_STEP = (
     "Discord: only the application's owner may use the bot. To let a server's members in, name its id in "
@@ -102,6 +98,12 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_DISCORD_STOP_EMOJI",
         description="Reactions that stop an answer, with commas between; any skin tone.",
     )
+    brake: bool = Field(
+        default=True,
+        validation_alias="RIVULET_DISCORD_BRAKE",
+        description="Log in to the gateway once a minute and 200 times a day at most, and wait after "
+        "restarts in quick succession.",
+    )
 
     _split = field_validator("guilds", "stop_emoji", mode="before")(split)
 
@@ -109,10 +111,6 @@ class Settings(BaseSettings):
 def load(settings: Settings) -> Discord | None:
     """See `adapters.load`."""
     return Discord(settings) if settings.bot_token.get_secret_value() else None
-
-
-async def _nothing() -> None:
-    """Repair nothing: nobody answers."""
 
 
 class Discord(Platform):
@@ -125,6 +123,8 @@ class Discord(Platform):
         self._token = settings.bot_token.get_secret_value()
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
+        self._roots: OrderedDict[int, int] = OrderedDict()
+        self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
         self.secrets = [self._token]
@@ -133,24 +133,29 @@ class Discord(Platform):
         """See `Platform.run`."""
         if not self.admits:
             log.warning(GUILDS_STEP)
-        async with self._client(lambda: core.repair(self)) as client:
-            client.core = core
-            self._running = client
-            try:
-                await client.start(self._token)
-            except discord.LoginFailure:
-                raise Unavailable(REFUSED_STEP) from None
-            except discord.PrivilegedIntentsRequired:
-                raise Unavailable(CONTENT_STEP) from None
-            except discord.ConnectionClosed as closed:
-                if closed.code == AUTHENTICATION_FAILED:
-                    raise Unavailable(REFUSED_STEP) from None
-                raise
+        self._rest.traffic.dead.clear()  # another try is another token, or another hope
+
+        def client() -> Client:
+            made = self._new()
+            made.core = core
+            made.roots = self._roots
+            made.content_step = CONTENT_STEP if self._settings.content else ""
+            made.repair = partial(self._repair, core, made)
+            return made
+
+        # What was counted in memory is not forgotten where there is no folder.
+        book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
+        async with self._session():
+            await Gateway(client, self._rest, self._token, book, brake=self._settings.brake).run()
+
+    async def _repair(self, core: Core, client: Client) -> None:
+        self._running = client  # whose predecessor is closed, and has to answer no more
+        await core.repair(self)
 
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         try:
-            async with self._client() as client:
+            async with self._session(), self._new() as client:
                 await client.login(self._token)
                 app = await client.application_info()
         except discord.LoginFailure:
@@ -175,21 +180,23 @@ class Discord(Platform):
         return await self._running.missed(recent, since) if self._running else ()
 
     @asynccontextmanager
-    async def _client(self, repair: Callable[[], Awaitable[None]] = _nothing) -> AsyncIterator[Client]:
+    async def _session(self) -> AsyncIterator[None]:
         # Both are global to discord.py: one API per process.
         Route.BASE = self._settings.api_url.rstrip("/")
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
-        intents = discord.Intents.none()
-        intents.guilds = intents.messages = intents.reactions = True
-        intents.message_content = self._settings.content
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
             self._rest.session = session
             try:
-                emoji = self._settings.stop_emoji
-                async with Client(intents, self._rest, self._threads, emoji, self._report, repair) as client:
-                    yield client
+                yield
             finally:
                 self._report("down")
+
+    def _new(self) -> Client:
+        intents = discord.Intents.none()
+        intents.guilds = intents.messages = intents.reactions = True
+        intents.message_content = self._settings.content
+        seen = trace(self._rest.traffic, self._settings.api_url)
+        return Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
 
     def _report(self, health: Health) -> None:
         self.health = health

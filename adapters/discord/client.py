@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import aiohttp
 import discord
 import structlog
+import yarl
 
 from adapters.discord.history import SPOKEN, chain, recent, thread, translated, words
+from adapters.discord.notices import Notices
 from adapters.discord.rest import Rest
-from adapters.discord.rights import limits
+from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
 from adapters.discord.threads import Fork, Question, Threads, nowhere, title
 from bot.events import Turn
@@ -34,19 +38,41 @@ from bot.platform import (
     Unavailable,
 )
 
-log = structlog.get_logger(__name__)
-
 if TYPE_CHECKING:
     from bot.core import Core
+
+log = structlog.get_logger(__name__)
 
 #: Messages and threads of which it is remembered in which conversation they stand.
 ROOTS = 10_000
 #: Channels that are looked through for what was missed, and messages that are read of each.
 PLACES = 20
 NEWEST = 100
+#: Seconds that reading may wait for the gateway to tell of the guilds.
+TELLING = 60.0
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."
+#: Doublings of a second that discord.py waits at most between two tries; its own 10 make 17 minutes.
+BACKOFF = 4
+
+
+class Held(Exception):
+    """An IDENTIFY has to wait *seconds*, with no connection open."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the next log-in waits {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class LogIns(Protocol):
+    """Who says when to log in."""
+
+    async def admit(self) -> None:
+        """Wait until an IDENTIFY is allowed."""
+
+    def identifying(self) -> None:
+        """Spend an IDENTIFY, or raise `Held`."""
 
 
 class Client(discord.AutoShardedClient):
@@ -58,7 +84,16 @@ class Client(discord.AutoShardedClient):
         threads: What opens threads for them.
         stop_emoji: Reactions that mean stop.
         report: Told how the gateway is.
+        trace: Sees discord.py's own calls.
+
+    Attributes:
+        core: Whom to tell.
         repair: Called when surfaces can be written to, before the gateway listens.
+        report: See above.
+        gateway: Says when to log in.
+        roots: In which conversation a message stands; outlives the client.
+        since: Since when a shard is not ready, by its number; None for the log-in.
+        content_step: What to do if the application may not have the content that it asks for.
     """
 
     def __init__(
@@ -68,7 +103,7 @@ class Client(discord.AutoShardedClient):
         threads: Threads,
         stop_emoji: Collection[str],
         report: Callable[[Health], None],
-        repair: Callable[[], Awaitable[None]],
+        trace: aiohttp.TraceConfig,
     ) -> None:
         super().__init__(
             intents=intents,
@@ -77,15 +112,21 @@ class Client(discord.AutoShardedClient):
             chunk_guilds_at_startup=False,
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_ratelimit_timeout=30,
+            http_trace=trace,
         )
         self.core: Core | None = None
+        self.repair: Callable[[], Awaitable[None]] = _nothing
+        self.gateway: LogIns | None = None
+        self.roots: OrderedDict[int, int] = OrderedDict()
+        self.since: dict[int | None, float] = {None: _now()}
+        self.content_step = ""
+        self._notices = Notices(rest)
+        self._launching: set[int] = set()
         self._rest = rest
         self._threads = threads
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
-        self._report = report
-        self._repair = repair
+        self.report = report
         self._owners: set[int] = set()
-        self._roots: OrderedDict[int, int] = OrderedDict()
 
     @property
     def _me(self) -> int:
@@ -96,19 +137,50 @@ class Client(discord.AutoShardedClient):
         """Learn who owns the application, between log-in and the gateway."""
         app = await self.application_info()
         self._owners = {app.owner.id, *(member.id for member in (app.team.members if app.team else ()))}
-        await self._repair()
+        allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
+        if self.content_step and not allowed:
+            raise Unavailable(self.content_step)  # before the gateway closes with 4014, which costs a log-in
+        await self.repair()
 
-    async def on_connect(self) -> None:
-        """The gateway listens."""
-        self._report("up")
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
+        """Connect a shard; a failure ends the client, whose successor waits better than discord.py does.
 
-    async def on_resumed(self) -> None:
-        """The gateway listens again."""
-        self._report("up")
+        discord.py calls this again, from inside itself and without an end, 5 s after each failure.
+        """
+        if shard_id in self._launching:
+            raise ConnectionError(f"shard {shard_id} could not be connected")
+        if self.gateway and not initial:
+            await self.gateway.admit()
+        self._launching.add(shard_id)
+        self.since[shard_id] = _now()
+        self.since.pop(None, None)
+        await super().launch_shard(gateway, shard_id, initial=initial)
+        self._launching.discard(shard_id)
+        self.shards[shard_id]._parent._backoff._max = BACKOFF  # noqa: SLF001  there is no setting for it
 
-    async def on_disconnect(self) -> None:
-        """The gateway is gone; discord.py connects anew."""
-        self._report("down")
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Count an IDENTIFY, or have it wait; without a gateway's say there is none."""
+        await super().before_identify_hook(shard_id, initial=initial)
+        if self.gateway:
+            self.gateway.identifying()
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """A shard has a new session."""
+        self._listens(shard_id)
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """A shard has its session back."""
+        self._listens(shard_id)
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        """A shard's connection is gone; discord.py connects anew."""
+        self.since.setdefault(shard_id, _now())
+        self.report("down")
+
+    def _listens(self, shard_id: int) -> None:
+        self.since.pop(shard_id, None)
+        if not self.since:
+            self.report("up")
 
     async def on_message(self, message: discord.Message) -> None:
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
@@ -161,13 +233,11 @@ class Client(discord.AutoShardedClient):
         key = f"discord/{channel}/{interaction.message.id}"
         where = _place(channel, interaction.guild_id)
         press = Press(key, name.removeprefix(BUTTON), self._actor(interaction.user), where)
-        match await self.core.press(press):
-            case Outcome.STOPPED:
-                await interaction.response.defer()
-            case Outcome.UNKNOWN | Outcome.TAKEN:
-                await interaction.response.edit_message(view=None)
-            case Outcome.REFUSED:
-                await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+        outcome = await self.core.press(press)
+        try:
+            await _respond(interaction, outcome)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            log.info("a press was not acknowledged", outcome=outcome.name, error=repr(error))
 
     def reopen(self, asked: Asked, remains: Remains) -> DiscordSurface | None:
         """See `Platform.reopen`; a thread that an answer went to has the id of its question."""
@@ -177,7 +247,15 @@ class Client(discord.AutoShardedClient):
                 replied = int(question) if here == int(channel) else None
                 root = int(asked.conversation.split("/")[-1])
                 history = partial(self._past, asked)
-                surface = DiscordSurface(self._rest, here, replied, history, partial(self._remember, root))
+                surface = DiscordSurface(
+                    self._rest,
+                    here,
+                    replied,
+                    history,
+                    partial(self._remember, root),
+                    asker=int(asked.actor.id),
+                    notices=self._notices,
+                )
                 surface.resume(remains, str(self._me))
                 return surface
         return None
@@ -192,7 +270,7 @@ class Client(discord.AutoShardedClient):
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
-        await self.wait_until_ready()
+        await self._told()
         questions = [int(asked.key.split("/")[2]) for asked in recent]
         threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
         channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
@@ -207,9 +285,14 @@ class Client(discord.AutoShardedClient):
             self._mention(each) for each in sorted(asked, key=lambda each: each.id) if self._addressed(each)
         ]
 
+    async def _told(self) -> None:
+        """Wait until the gateway has told of the guilds; a client that was replaced never hears of them."""
+        async with asyncio.timeout(TELLING):
+            await self.wait_until_ready()
+
     async def _channel(self, id_: int) -> discord.abc.Messageable:
         """Return a channel as the gateway knows it, or as REST does."""
-        await self.wait_until_ready()
+        await self._told()
         channel = self.get_channel(id_) or await self.fetch_channel(id_)
         if not isinstance(channel, discord.abc.Messageable):
             raise Gone(f"nobody writes in channel {id_}")
@@ -226,9 +309,18 @@ class Client(discord.AutoShardedClient):
         root, history = self._conversation(message)
         posted = partial(self._remember, root)
         surface = DiscordSurface(
-            self._rest, channel, message.id, history, posted, self._fork(message, posted)
+            self._rest,
+            channel,
+            message.id,
+            history,
+            posted,
+            self._fork(message, posted),
+            message.author.id,
+            self._notices,
         )
         surface.limits = limits(message, self._me)
+        if code := lacking(message, self._me):
+            self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
@@ -252,13 +344,13 @@ class Client(discord.AutoShardedClient):
                 return channel.id, partial(recent, channel, message.id, self._me)
             parent = self.get_partial_messageable(channel.parent_id, guild_id=message.guild.id)
             history = partial(thread, channel, parent, message.id, self._me)
-            return self._roots.get(channel.id, channel.id), history
+            return self.roots.get(channel.id, channel.id), history
         replied = message.reference.message_id if message.reference else None
         if not replied:
             return message.id, nothing
         somewhere = self.get_partial_messageable(channel.id, guild_id=message.guild.id)
         history = partial(chain, somewhere, message.id, replied, self._me)
-        return self._roots.get(replied, replied), history
+        return self.roots.get(replied, replied), history
 
     def _fork(self, message: discord.Message, opened: Callable[[int], object]) -> Fork:
         """Return what opens a thread for the question *message*, and tells *opened* its id."""
@@ -279,9 +371,9 @@ class Client(discord.AutoShardedClient):
         return fork
 
     def _remember(self, root: int, message: int) -> None:
-        self._roots[message] = root
-        if len(self._roots) > ROOTS:
-            self._roots.popitem(last=False)
+        self.roots[message] = root
+        if len(self.roots) > ROOTS:
+            self.roots.popitem(last=False)
 
     def _actor(self, user: discord.abc.User, *, hook: bool = False) -> Actor:
         return Actor(
@@ -292,5 +384,23 @@ class Client(discord.AutoShardedClient):
         return Actor(id=str(user), owner=user in self._owners)
 
 
+async def _nothing() -> None:
+    """Repair nothing: nobody answers."""
+
+
+async def _respond(interaction: discord.Interaction, outcome: Outcome) -> None:
+    match outcome:
+        case Outcome.STOPPED:
+            await interaction.response.defer()
+        case Outcome.UNKNOWN | Outcome.TAKEN:
+            await interaction.response.edit_message(view=None)
+        case Outcome.REFUSED:
+            await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+
+
 def _place(channel: int, guild: int | None) -> Place:
     return Place(str(channel), workspace=str(guild) if guild else "")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

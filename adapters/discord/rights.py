@@ -6,17 +6,36 @@ from dataclasses import replace
 
 import discord
 
+from adapters.discord.bars import MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY
 from adapters.discord.surface import DiscordSurface
 from bot.platform import Limits
 
 
 def limits(message: discord.Message, me: int) -> Limits:
     """Return what a page holds below *message*: no files where the user *me* may attach none."""
+    rights = _rights(message, me)
+    if rights is None or rights.attach_files:
+        return DiscordSurface.limits
+    return replace(DiscordSurface.limits, attach=0)
+
+
+def lacking(message: discord.Message, me: int) -> int:
+    """Return the JSON error code that an answer to *message* would meet; 0 where it may stand."""
+    rights = _rights(message, me)
+    if rights is None or rights.administrator:
+        return 0
+    if not rights.view_channel:
+        return MISSING_ACCESS
+    inside = isinstance(message.channel, discord.Thread)
+    if not (rights.send_messages_in_threads if inside else rights.send_messages):
+        return MISSING_PERMISSIONS
+    return 0 if rights.read_message_history else NO_REPLY_WITHOUT_HISTORY
+
+
+def _rights(message: discord.Message, me: int) -> discord.Permissions | None:
     member = message.guild.get_member(me) if message.guild else None
     here = message.channel
     channel = here.parent if isinstance(here, discord.Thread) else here  # a thread has its parent's rights
     if member is None or not isinstance(channel, discord.abc.GuildChannel):
-        return DiscordSurface.limits
-    if channel.permissions_for(member).attach_files:
-        return DiscordSurface.limits
-    return replace(DiscordSurface.limits, attach=0)
+        return None
+    return channel.permissions_for(member)

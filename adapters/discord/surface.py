@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import quote
 
 import structlog
 
+from adapters.discord.bars import Forbidden
 from adapters.discord.dialect import DiscordDialect
-from adapters.discord.rest import GLOBAL, Json, Rest
+from adapters.discord.notices import Notices
+from adapters.discord.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.threads import Fork, nowhere
+from adapters.discord.traffic import RATE, Urgency
 from bot.events import Page, Turn
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
+from bot.platform import Bucket, BucketState, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -23,8 +30,17 @@ ATTACH = 10 * 2**20
 NOTE = 150
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
-#: 50 a second for the bot; the other 5 are for discord.py's own calls.
-EVERYTHING = Bucket(GLOBAL, 45.0, 45)
+#: All calls of the process together.  `Traffic` counts them all; the core, which sees its writes alone, has
+#: to know the same limit, so that writes wait there: last edits first, and rendered late.
+EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
+#: JSON error codes: the body is wrong, here for a text that is too long; AutoMod blocked a message.
+INVALID_FORM, MODERATED = 50035, 200000
+#: Those that no other try would change: somebody else's message, no channel for text, a thread that is
+#: archived or locked.
+OVER = {50005, 50008, 50083, 160005}
+#: Code points that fit in a message however Discord counts them.
+PIECE = CONTENT // 2
+BLOCKED = "The server's AutoMod blocked the rest of this answer."
 #: Message flag: no previews of links.
 SUPPRESS_EMBEDS = 1 << 2
 #: What our buttons' custom ids begin with.
@@ -52,7 +68,8 @@ def draw(page: Page) -> Json:
         for control in page.controls
     ]
     return {
-        "content": "\n".join(filter(None, parts)) or "…",
+        # A message of blank space only is empty to Discord, which refuses it (50006).
+        "content": content if (content := "\n".join(filter(None, parts))).strip() else "…",
         "components": [{"type": 1, "components": buttons}] if buttons else [],
         "allowed_mentions": {"parse": [], "replied_user": False},
         "flags": SUPPRESS_EMBEDS,
@@ -84,6 +101,8 @@ class DiscordSurface(Surface):
         history: Reads the conversation.
         posted: Told the id of every message posted.
         fork: Opens a thread for the answer.
+        asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
+        notices: Tells them.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -96,6 +115,8 @@ class DiscordSurface(Surface):
         history: History = nothing,
         posted: Callable[[int], object] | None = None,
         fork: Fork = nowhere,
+        asker: int = 0,
+        notices: Notices | None = None,
     ) -> None:
         self._rest = rest
         self._channel = channel
@@ -104,6 +125,9 @@ class DiscordSurface(Surface):
         self._posted = posted
         self._history = history
         self._fork = fork
+        self._asker = asker
+        self._notices = notices or Notices(rest)
+        self._shown: dict[str, str] = {}
         self._doubtful: set[str] = set()
         self._me = ""
         self.address = str(channel)
@@ -115,20 +139,19 @@ class DiscordSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was."""
-        body = {**draw(page), "nonce": nonce, "enforce_nonce": True}
+        more: Json = {"nonce": nonce, "enforce_nonce": True}
         if self._replied:
-            body["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
-        bucket = self.buckets(Op.POST)[0].key
+            more["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
         again = nonce in self._doubtful
         if again and self._me and (found := await self._earlier()):
             return await self.edit(self._keep(found), page)
         try:
-            path = f"channels/{self._channel}/messages"
-            answer, states = await self._rest.call("POST", path, bucket, body, page.files)
+            answer, states = await self._put("POST", f"channels/{self._channel}/messages", page, more)
         except OSError:
             self._doubtful.add(nonce)
             raise
         receipt = Receipt(self._keep(int(answer["id"])), states)
+        self._shown[str(self._replied)] = page.text
         return await self.edit(receipt.message, page) if again else receipt
 
     def resume(self, remains: Remains, me: str) -> None:
@@ -153,7 +176,9 @@ class DiscordSurface(Surface):
         """
         after = self._replied or self._channel
         path = f"channels/{self._channel}/messages?after={after}&limit=100"
-        answer, _ = await self._rest.call("GET", path, f"discord/history/{self._channel}")
+        answer, _ = await self._rest.call(
+            "GET", path, f"discord/history/{self._channel}", urgency=Urgency.POST
+        )
         for message in sorted(answer["items"], key=lambda each: int(each["id"])):
             reference = (message.get("message_reference") or {}).get("message_id")
             if message["author"]["id"] == self._me and reference == (
@@ -163,11 +188,69 @@ class DiscordSurface(Surface):
         return None
 
     async def edit(self, message: str, page: Page) -> Receipt:
-        """See `Surface.edit`; without files the call does not speak of any, so those that are there stay."""
+        """See `Surface.edit`; without files the call does not speak of any, so those that are there stay.
+
+        While Discord is not well, what is only progress is left out as if it had been shown: the last edit of
+        the message, which always comes, brings all of it.
+        """
         _, channel, id_ = message.split("/")
-        bucket, path = self.buckets(Op.EDIT)[0].key, f"channels/{channel}/messages/{id_}"
-        _, states = await self._rest.call("PATCH", path, bucket, draw(page), page.files)
+        if page.live and self._rest.breaker.open(channel, asyncio.get_running_loop().time()):
+            return Receipt(message)
+        _, states = await self._put("PATCH", f"channels/{channel}/messages/{id_}", page, {}, id_)
+        self._shown[id_] = page.text
         return Receipt(message, states)
+
+    async def _put(
+        self, method: str, path: str, page: Page, more: Json, message: str = ""
+    ) -> tuple[Json, tuple[BucketState, ...]]:
+        """Send *page*; where Discord does not take it, what of it can stand."""
+        try:
+            return await self._send(method, path, page, more)
+        except Forbidden as forbidden:
+            await self._notices.barred(self._asker, self._channel, forbidden)
+            raise
+        except Refused as refused:
+            if refused.code == MODERATED:
+                await self._moderated(method, path, more, message)
+                raise Gone("the server's AutoMod blocked the answer") from refused
+            if refused.code == INVALID_FORM and "content" in refused.fields and len(page.text) > PIECE:
+                log.warning("a page is too long for Discord; sending it in pieces", length=len(page.text))
+                return await self._in_pieces(method, path, page, more)
+            if refused.code in OVER:
+                raise Gone(str(refused)) from refused
+            raise
+
+    async def _send(
+        self, method: str, path: str, page: Page, more: Json
+    ) -> tuple[Json, tuple[BucketState, ...]]:
+        bucket = f"discord/{method}/{self._channel}"
+        urgency = Urgency.FINAL if not page.live else Urgency.POST if method == "POST" else Urgency.EDIT
+        return await self._rest.call(method, path, bucket, {**draw(page), **more}, page.files, urgency)
+
+    async def _in_pieces(
+        self, method: str, path: str, page: Page, more: Json
+    ) -> tuple[Json, tuple[BucketState, ...]]:
+        """Show what fits of a page that is too long after all, and once it is final the rest below it."""
+        pieces = [page.text[at : at + PIECE] for at in range(0, len(page.text), PIECE)]
+        told = await self._send(method, path, replace(page, text=pieces[0]), more)
+        for number, piece in enumerate(pieces[1:] if not page.live else ()):
+            digest = hashlib.sha256(f"{path}{number}{piece}".encode()).hexdigest()
+            # The same nonce for the same piece: the page may be sent again.
+            once = {"nonce": digest[:25], "enforce_nonce": True}
+            rest = Page(piece, live=False)
+            await self._send("POST", f"channels/{self._channel}/messages", rest, once)
+        return told
+
+    async def _moderated(self, method: str, path: str, more: Json, message: str) -> None:
+        """Say in the answer, or else to the asker, that a rule of the server blocked it."""
+        for text in dict.fromkeys([self._shown.get(message, ""), ""]):
+            with suppress(SlowDown, Gone, OSError, Refused):
+                await self._send(method, path, Page(text, BLOCKED, live=False), more)
+                return
+        await self._notices.moderated(self._asker, self._channel)
+        if message:  # else it would look for ever as if more were to come
+            with suppress(SlowDown, Gone, OSError, Refused):
+                await self._rest.call("DELETE", path, f"discord/DELETE/{self._channel}")
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a pair of eyes on the question."""
@@ -182,7 +265,15 @@ class DiscordSurface(Surface):
         thread = await self._fork(crowded)
         if thread is None:
             return self
-        surface = DiscordSurface(self._rest, thread, None, self._history, self._posted)
+        surface = DiscordSurface(
+            self._rest,
+            thread,
+            None,
+            self._history,
+            self._posted,
+            asker=self._asker,
+            notices=self._notices,
+        )
         surface.limits = self.limits
         return surface
 

@@ -84,7 +84,8 @@ class Crashing:
         if self.broken:
             program = ["-c", f"{self.broken}{RUN}"]
         wider = {"RIVULET_BENCH_BUDGETS": "wide"} if wide else {}
-        own = {"RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
+        brake = {"RIVULET_DISCORD_BRAKE": "false"}  # it is started far more often than that lets through
+        own = {"RIVULET_DATA": str(self.folder / "data"), **brake, **wider, **self.settings}
         environment = {**_environment(self.world), **own}
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(

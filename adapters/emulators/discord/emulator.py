@@ -25,7 +25,7 @@ class Discord(Knobs):
     and people are there as soon as they are spoken of.
 
     Log kinds: call, post, edit, delete, react, press, callback, say, 429, error, connect,
-    identify, resume, heartbeat, presence, dispatch.
+    identify, resume, heartbeat, presence, dispatch, refuse, "turned away", chaos.
     """
 
     @control

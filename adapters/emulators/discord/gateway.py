@@ -32,6 +32,8 @@ INTENTS = {
 }
 #: What a session without a socket keeps; Discord's own limit is not documented.
 BACKLOG = 10_000
+#: Close codes after which a session cannot be resumed (opcodes-and-status-codes.mdx): wrong seq, timed out.
+GONE = (4007, 4009)
 HEARTBEAT = 41250  # ms, as recorded in HELLO
 
 
@@ -57,6 +59,12 @@ class Link:
     transport: asyncio.Transport
     frames: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
     session: Session | None = None
+    closed: bool = False
+
+    async def close(self, code: int, reason: bytes = b"") -> None:
+        """Close it from Discord's side, which leaves the session as it is."""
+        self.closed = True
+        await self.socket.close(code=code, message=reason)
 
 
 @dataclass(eq=False)
@@ -105,6 +113,9 @@ class Gateway:
         interval: The heartbeat interval of the next HELLO, in ms.
         content: Whether the app may have message content.
         answering: Whether heartbeats are acknowledged.
+        refusals: Statuses that the next connections get instead of one; 0 for a cut.
+        codes: What the next logins are closed with.
+        starts: What is left of today's session starts, and ms until that is reset.
     """
 
     world: World
@@ -118,6 +129,10 @@ class Gateway:
         self.interval = HEARTBEAT
         self.content = True
         self.answering = True
+        self.refusals: list[int] = []
+        self.codes: list[int] = []
+        self.starts = (1000, 0)
+        self._silent = False
 
     def publish(self, event: str, data: Json, guild: str) -> None:
         """Dispatch an event to every session that wants it."""
@@ -136,6 +151,28 @@ class Gateway:
         for link in list(self.links):
             link.transport.abort()
 
+    async def close(self, code: int) -> None:
+        """Close every connection with *code*."""
+        if code in GONE:
+            self.forget()
+        for link in list(self.links):
+            await link.close(code)
+
+    def silence(self, *, on: bool) -> None:
+        """Let nothing in or out, as on a connection whose other end has vanished."""
+        self._silent = on
+        for link in list(self.links):
+            if on:
+                link.transport.pause_reading()
+            else:
+                link.transport.abort()
+
+    def forget(self) -> None:
+        """Forget all sessions."""
+        self._sessions.clear()
+        for link in self.links:
+            link.session = None
+
     def replay(self, count: int) -> None:
         """Send every session's last *count* dispatches again."""
         for session in self._sessions.values():
@@ -146,20 +183,21 @@ class Gateway:
     def invalidate(self, *, resumable: bool) -> None:
         """Tell every bot that its session is invalid, and forget it unless it is *resumable*."""
         self.tell(9, resumable)
-        if resumable:
-            return
-        self._sessions.clear()
-        for link in self.links:
-            link.session = None
+        if not resumable:
+            self.forget()
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
+        if self.refusals:
+            return await self._refuse(request, self.refusals.pop(0))
         socket = web.WebSocketResponse(timeout=1.0)
         await socket.prepare(request)
         assert isinstance(request.transport, asyncio.Transport)  # noqa: S101 -- it has just been prepared
         link = Link(socket, request.transport)
         self.links.add(link)
         self._record("connect", query=dict(request.query))
+        if self._silent:
+            link.transport.pause_reading()
         link.frames.put_nowait({"op": 10, "d": {"heartbeat_interval": self.interval}})
         writer = asyncio.get_running_loop().create_task(self._write(link))
         try:
@@ -171,9 +209,17 @@ class Gateway:
             self._left(link)
         return socket
 
+    async def _refuse(self, request: web.Request, status: int) -> web.Response:
+        self._record("refuse", status=status)
+        if not status and isinstance(request.transport, asyncio.Transport):
+            request.transport.abort()
+        return web.Response(status=status or 503)
+
     async def _write(self, link: Link) -> None:
         while True:
             frame = await link.frames.get()
+            if self._silent:
+                continue
             try:
                 await link.socket.send_str(json.dumps(frame))
             except ConnectionError:
@@ -184,11 +230,11 @@ class Gateway:
                 self._record("dispatch", event=frame["t"], seq=frame["s"], message=message or "")
 
     def _left(self, link: Link) -> None:
-        """Forget a socket; closing with 1000 or 1001 ends the session too (gateway.mdx)."""
+        """Forget a socket; a bot that closes with 1000 or 1001 ends its session too (gateway.mdx)."""
         self.links.discard(link)
         if link.session and link.session.link is link:
             link.session.link = None
-            if link.socket.close_code in (1000, 1001):
+            if not link.closed and link.socket.close_code in (1000, 1001):
                 self._sessions.pop(link.session.id, None)
 
     async def _receive(self, link: Link, frame: Json) -> None:
@@ -200,18 +246,26 @@ class Gateway:
                     # No far side is nearer than this; discord.py notes the time of a heartbeat only after
                     # sending it, and reads an earlier ack as a lag of a whole interval.
                     asyncio.get_running_loop().call_later(0.02, link.frames.put_nowait, {"op": 11})
+            case 2 | 6 if self.codes:
+                await self._turn_away(link, self.codes.pop(0))
             case 2 if link.session is None:
                 await self._identify(link, data)
             case 6 if link.session is None:
                 await self._resume(link, data)
             case 2 | 6:
-                await link.socket.close(code=4005, message=b"Already authenticated.")
+                await link.close(4005, b"Already authenticated.")
             case _ if link.session is None:
-                await link.socket.close(code=4003, message=b"Not authenticated.")
+                await link.close(4003, b"Not authenticated.")
             case 3:
                 self._record("presence", data=data)
             case 8:
                 self._members(link.session, data)
+
+    async def _turn_away(self, link: Link, code: int) -> None:
+        self._record("turned away", code=code)
+        if code in GONE:
+            self.forget()
+        await link.close(code)
 
     async def _identify(self, link: Link, data: Json) -> None:
         shard, shards = data.get("shard") or (0, 1)
@@ -219,11 +273,11 @@ class Gateway:
         accepted = self._valid(data["token"])
         self._record("identify", intents=intents, shard=[shard, shards], accepted=accepted)
         if not accepted:
-            await link.socket.close(code=4004, message=b"Authentication failed.")
+            await link.close(4004, b"Authentication failed.")
         elif shard >= shards:
-            await link.socket.close(code=4010, message=b"Invalid shard.")
+            await link.close(4010, b"Invalid shard.")
         elif intents & CONTENT and not self.content:
-            await link.socket.close(code=4014, message=b"Disallowed intent(s).")
+            await link.close(4014, b"Disallowed intent(s).")
         else:
             link.session = Session(intents, shard, shards, link)
             self._sessions[link.session.id] = link.session
@@ -259,7 +313,7 @@ class Gateway:
         known = session is not None and data["seq"] <= session.seq
         self._record("resume", seq=data["seq"], accepted=accepted and known)
         if not accepted:
-            await link.socket.close(code=4004, message=b"Authentication failed.")
+            await link.close(4004, b"Authentication failed.")
         elif session is None or not known:
             link.frames.put_nowait({"op": 9, "d": False})
         else:

@@ -5,7 +5,9 @@ Controls change how Discord answers, never what a bot does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -13,11 +15,12 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import shapes
 from adapters.emulators.discord.attachments import Files
+from adapters.emulators.discord.chaos import FAULTS, JSON_TYPE, REFUSED, SILENT, Chaos, Fault, named
 from adapters.emulators.discord.gateway import Gateway
 from adapters.emulators.discord.interactions import Interactions
 from adapters.emulators.discord.limits import Limits
 from adapters.emulators.discord.messages import Messages
-from adapters.emulators.discord.rest import JSON_TYPE, PREFIX, Fault, Rest
+from adapters.emulators.discord.rest import PREFIX, Rest
 from adapters.emulators.discord.routes import Routes
 from adapters.emulators.discord.world import World
 
@@ -124,9 +127,59 @@ class Knobs(Emulator):
         )
 
     @control
+    async def strike(self, name: str, route: str, after: int = 0, times: int = 1) -> None:
+        """Let the fault *name* of `chaos.FAULTS` hit *times* requests of *route*, after *after* others."""
+        self._rest.faults.append(named(name, route, times, after))
+
+    @control
+    async def chaos(self, seed: int, rate: float, names: Sequence[str] = (), route: str = "*") -> list[str]:
+        """Let a *rate* of the requests of *route* from now on fail by chance; return the faults' names.
+
+        Every one is logged as "chaos" with the arguments that let `strike` do it again.
+
+        Args:
+            seed: The same seed does the same to the same requests.
+            rate: The share that fails; 0 ends it.
+            names: Which faults there are; all, if none are named.
+            route: A route name; * matches any part of it.
+        """
+        self._rest.chaos = Chaos(seed, rate, names, route)
+        return list(names or sorted(FAULTS))
+
+    @control
     async def clear_faults(self) -> None:
-        """Forget the faults still to come."""
+        """Forget the faults still to come, and those that chance would bring."""
         self._rest.faults.clear()
+        self._rest.chaos = Chaos()
+
+    @control
+    async def nonces(self, seconds: float) -> None:
+        """Remember enforced nonces for so many *seconds*."""
+        self._messages.nonce_memory = seconds
+
+    @control
+    async def harm(self, name: str) -> None:
+        """Do to all gateway connections what *name*, one of `chaos.HARMS`, says."""
+        match name.split():
+            case ["closed", code]:
+                await self._gateway.close(int(code))
+            case ["op", "7"]:
+                self._gateway.tell(7)
+            case ["op", "9", *rest]:
+                self._gateway.invalidate(resumable=bool(rest))
+            case ["replayed"]:
+                self._gateway.replay(10)
+            case ["half-open"]:
+                self._gateway.silence(on=True)
+                asyncio.get_running_loop().call_later(SILENT, partial(self._gateway.silence, on=False))
+            case ["cut" | "refused" | "forgotten"]:
+                if name == "refused":
+                    self._gateway.refusals += [503, 0] * REFUSED
+                if name == "forgotten":
+                    self._gateway.forget()
+                self._gateway.abort()
+            case _:
+                raise LookupError(name)
 
     @control
     async def allow_content(self, on: bool) -> None:
@@ -167,6 +220,36 @@ class Knobs(Emulator):
     async def invalidate(self, resumable: bool = False) -> None:
         """Declare every session invalid (op 9)."""
         self._gateway.invalidate(resumable=resumable)
+
+    @control
+    async def refuse(self, times: int = 1, status: int = 503) -> None:
+        """Refuse the next *times* connections to the gateway with *status*; 0 cuts them."""
+        self._gateway.refusals += [status] * times
+
+    @control
+    async def close(self, code: int) -> None:
+        """Close every gateway connection with *code*; 4007 and 4009 end the sessions."""
+        await self._gateway.close(code)
+
+    @control
+    async def turn_away(self, code: int, times: int = 1) -> None:
+        """Close the next *times* connections with *code* when they identify or resume."""
+        self._gateway.codes += [code] * times
+
+    @control
+    async def silence(self, on: bool) -> None:
+        """Let the gateway hear and say nothing, on connections still open and new ones; off cuts those."""
+        self._gateway.silence(on=on)
+
+    @control
+    async def forget(self) -> None:
+        """Forget every session without a word, so that none can be resumed."""
+        self._gateway.forget()
+
+    @control
+    async def starts(self, remaining: int = 1000, reset_after: int = 0) -> None:
+        """Let `GET /gateway/bot` say that so many sessions may be started, until *reset_after* ms."""
+        self._gateway.starts = (remaining, reset_after)
 
     @control
     async def replay(self, n: int = 1) -> None:

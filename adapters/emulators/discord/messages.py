@@ -31,6 +31,7 @@ class Messages:
         publish: Told about every change.
 
     Attributes:
+        nonce_memory: Seconds that an enforced nonce is remembered.
         pings: Every write of the bot that pinged somebody.
         unfurls: Every link in a write of the bot that Discord would unfold.
         masks: Every link in a write of the bot whose words name another host than it leads to.
@@ -41,6 +42,7 @@ class Messages:
         self._record = record
         self._publish = publish
         self._posts: dict[str, dict[str, Post]] = {}
+        self.nonce_memory = NONCE_MEMORY
         self._nonces: dict[tuple[str, str], tuple[float, Post]] = {}
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
@@ -73,7 +75,7 @@ class Messages:
         if not (body.get("enforce_nonce") and body.get("nonce")):
             return None
         at, post = self._nonces.get((channel, str(body["nonce"])), (0.0, None))
-        return post if post and time.monotonic() - at < NONCE_MEMORY else None
+        return post if post and time.monotonic() - at < self.nonce_memory else None
 
     def write(self, channel: str, author: Json, body: Json, files: Sequence[Upload] = ()) -> Post:
         """Write a message, or raise `Refusal`."""

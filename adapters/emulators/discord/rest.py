@@ -16,39 +16,12 @@ from typing import Any
 from aiohttp import web
 
 from adapters.emulators.discord.attachments import Files, Upload
+from adapters.emulators.discord.chaos import JSON_TYPE, VIA, Chaos, Fault
 from adapters.emulators.discord.limits import Limits, TooMany
 from adapters.emulators.discord.routes import Call, Endpoint, Routes
 from adapters.emulators.discord.rules import Refusal
 
-#: discord.py compares the media type exactly, and Discord sends it without a charset.
-JSON_TYPE = "application/json"
-VIA = {"Via": "1.1 google"}
 PREFIX = "/api/v10/"
-
-
-@dataclass
-class Fault:
-    """An answer that is not Discord's usual one; see `Discord.fault`."""
-
-    route: str
-    times: int = 1
-    status: int = 500
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    drop: bool = False
-    apply: bool = False
-    delay: float = 0.0
-    via: bool = True
-    content_type: str = JSON_TYPE
-
-    def response(self) -> web.Response | None:
-        """Return the answer, or None for a connection cut without one."""
-        if self.drop:
-            return None
-        body = {"message": f"{self.status}: Fault", "code": 0} if self.body is None else self.body
-        text = body if isinstance(body, str) else json.dumps(body)
-        headers = {**(VIA if self.via else {}), "Content-Type": self.content_type, **self.headers}
-        return web.Response(body=text.encode(), status=self.status, headers=headers)
 
 
 @dataclass
@@ -58,6 +31,7 @@ class Rest:
     Attributes:
         valid: Whether a token is the bot's.
         faults: Those still to come, oldest first.
+        chaos: Those that chance brings, where no other does.
         latencies: Seconds by route name; "*" is for all others.
     """
 
@@ -68,6 +42,7 @@ class Rest:
     spawn: Callable[[Any], None]
     valid: Callable[[str], bool]
     faults: list[Fault] = field(default_factory=list)
+    chaos: Chaos = field(default_factory=Chaos)
     latencies: dict[str, float] = field(default_factory=dict)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -119,11 +94,19 @@ class Rest:
 
     def _take(self, route: str) -> Fault | None:
         for fault in self.faults:
-            if fnmatchcase(route, fault.route):
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.faults.remove(fault)
-                return fault
+            if not fnmatchcase(route, fault.route):
+                continue
+            if fault.after:
+                fault.after -= 1
+                continue
+            fault.times -= 1
+            if fault.times <= 0:
+                self.faults.remove(fault)
+            return fault
+        if chance := self.chaos.take(route):
+            name, number, fault = chance
+            self.record("chaos", name=name, route=route, after=number)
+            return fault
         return None
 
     def _spoil(self, route: str, fault: Fault) -> web.Response | None:

@@ -120,7 +120,8 @@ class Routes:
         return shapes.application(self.world.users[OWNER], flags)
 
     def _gateway_bot(self) -> Json:
-        starts = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
+        remaining, reset_after = self.gateway.starts
+        starts = {"total": 1000, "remaining": remaining, "reset_after": reset_after, "max_concurrency": 1}
         return {"url": self.gateway.url, "shards": self.shards(), "session_start_limit": starts}
 
     def _command(self, given: Json) -> Json:

@@ -1,0 +1,220 @@
+"""Discord's hop for the bench of faults: the real discord.py and our adapter against the emulator.
+
+A module of the bench's form: `FAULTS` and `MOMENTS` are names, `opened()` yields what plays a case (anything
+with `fault`, `moment` and `seed`) and returns what was wrong with it, "property: detail", or "".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import adapters
+from adapters.discord import Discord
+from adapters.discord.surface import BLOCKED
+from adapters.discord.traffic import INVALID, Traffic
+from adapters.emulators.discord import Discord as Emulated
+from adapters.emulators.discord.chaos import FAULTS as CALLS
+from adapters.emulators.discord.chaos import HARMS
+from bot.access import Access
+from bot.core import Core
+from bot.events import Event, Finished, Text
+from bot.model import Ask, Request
+from bot.platform import Platform, Unavailable
+from bot.store.memory import Memory
+
+__all__ = ["FAULTS", "MOMENTS", "opened"]
+
+#: An empty message is never sent, nor one that is too long (test_discord.py; what is done if Discord says so
+#: all the same is in test_discord_faults.py), so a refusal of one is no case.
+FAULTS = (*(name for name in sorted(CALLS) if name not in {"400 50006", "400 too long"}), *HARMS)
+MOMENTS = ("post", "first edit", "middle", "last edit")
+#: Faults that say that the answer or the right to write it is gone: it ends, and is not tried again.
+GONE = frozenset(name for name in CALLS if name[:3] in {"403", "404"} and name != "403 cloudflare")
+#: Virtual seconds that an answer may take: six bans in a row, and some.
+PATIENCE = 30_000.0
+HOLD = "\0"
+
+
+class Injection(Protocol):
+    """What is to be played."""
+
+    fault: str
+    moment: str
+    seed: int
+
+
+class Said:
+    """A model that says what it is told to, and waits at `HOLD` until `go`."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.go = asyncio.Event()
+
+    async def stream(self, _request: Request, _ask: Ask) -> AsyncGenerator[Event]:
+        """See `Model.stream`."""
+        for piece in self.pieces:
+            if piece == HOLD:
+                await self.go.wait()
+            else:
+                yield Text(piece)
+                await asyncio.sleep(1.5)
+        yield Finished()
+
+
+class Table:
+    """One emulator, one adapter and one core, for many cases."""
+
+    def __init__(self) -> None:
+        self.emulator = Emulated()
+        self.model = Said()
+        self.platform: Platform
+        self.core: Core
+        self._running: asyncio.Task[None] | None = None
+        self._channel = 10_000
+
+    async def connect(self) -> None:
+        """Start the adapter, and wait until it listens."""
+        found = adapters.load(
+            "discord",
+            DISCORD_BOT_TOKEN="token",
+            DISCORD_API_URL=f"{self.emulator.url}/api/v10",
+            DISCORD_GATEWAY_URL=self.emulator.url.replace("http", "ws") + "/gw/",
+            RIVULET_DISCORD_GUILDS="100",
+            RIVULET_DISCORD_BRAKE="false",
+        )
+        assert found
+        self.platform = found
+        self.core = Core(self.model, Memory(), Access({"100"}))
+        self._running = asyncio.create_task(self.platform.run(self.core))
+        await self._until(lambda: _is(self.platform.health == "up"))
+
+    async def close(self) -> None:
+        """End the adapter."""
+        if self._running:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+            if not self._running.cancelled():
+                self._running.exception()
+
+    async def play(self, case: Injection) -> str:
+        """Let somebody ask, something happen, and judge what is to be seen."""
+        rng = random.Random(f"{case.fault}/{case.moment}/{case.seed}")
+        await self.emulator.clear_faults()
+        if self._running is None or self._running.done() or self.platform.health != "up":
+            await self.close()
+            await self.connect()
+        before = self.traffic.invalid
+        self._channel += 1
+        channel, text = str(self._channel), self._tell(rng, held=case.moment == "last edit")
+        times = rng.randint(1, 3)
+        await self._inject(case, channel, rng, times)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._until(lambda: _is(not self.core._lives))
+                if case.fault == "401":
+                    return await self._ended()
+        except TimeoutError:
+            return f"stuck: for {PATIENCE:.0f} s"
+        # Discord has heard nothing of what was done after the bot's last word; the bot has to listen again.
+        await self._until(lambda: _is(self.platform.health == "up"))
+        if self.traffic.invalid > max(before, INVALID):
+            return f"other: {self.traffic.invalid} refused calls within 10 minutes"
+        return self._judged(case, await self.emulator.messages(channel), text, times)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the adapter counts."""
+        assert isinstance(self.platform, Discord)
+        return self.platform._rest.traffic
+
+    def _tell(self, rng: random.Random, *, held: bool) -> str:
+        """Let the model say a text of which no part is twice; return it."""
+        words = [f"w{number}é{rng.randrange(1000)} " for number in range(rng.choice([12, 60, 400]))]
+        size = max(1, len(words) // rng.randint(8, 20))
+        pieces = ["".join(words[at : at + size]) for at in range(0, len(words), size)]
+        self.model.go.clear()
+        self.model.pieces = [*pieces, HOLD] if held else pieces
+        return "".join(words).strip()
+
+    async def _inject(self, case: Injection, channel: str, rng: random.Random, times: int) -> None:
+        """Let the fault happen at its moment."""
+        if case.fault in CALLS and case.moment != "last edit":
+            route = "POST messages" if case.moment == "post" else "PATCH messages"
+            after = rng.randint(2, 6) if case.moment == "middle" else 0
+            await self.emulator.strike(case.fault, route, after, times)
+            await self._ask(channel)
+            return
+        await self._ask(channel)
+        edits = {"post": 0, "first edit": 1, "middle": rng.randint(3, 6), "last edit": 0}[case.moment]
+
+        async def reached() -> bool:
+            ours = [each for each in await self.emulator.messages(channel) if each["user"] == "999"]
+            return (bool(ours) and sum(each["edits"] for each in ours) >= edits) or not self.core._lives
+
+        await self._until(reached)
+        if case.moment == "last edit":
+            await asyncio.sleep(40)  # all that the model has said is shown
+        if case.fault in CALLS:
+            await self.emulator.strike(case.fault, "PATCH messages", 0, times)
+        else:
+            await self.emulator.harm(case.fault)
+        self.model.go.set()
+
+    async def _ask(self, channel: str) -> None:
+        """Ask, and wait until the bot has begun to answer."""
+        before = len(self.emulator.log)
+        await self.emulator.say(channel, "300", "<@999> well?")
+
+        async def begun() -> bool:
+            path = f"channels/{channel}/messages"
+            return any(each.get("path") == path for each in self.emulator.log[before:])
+
+        await self._until(begun)
+
+    async def _ended(self) -> str:
+        """See that a refused token ends the platform, after one call."""
+        assert self._running
+        await asyncio.wait({self._running}, timeout=60)
+        ended = self._running.done() and isinstance(self._running.exception(), Unavailable)
+        return "" if ended else "other: a refused token did not end the platform"
+
+    def _judged(self, case: Injection, seen: list[dict[str, Any]], text: str, times: int) -> str:
+        ours = [each for each in seen if each["user"] == "999"]
+        shown = " ".join("".join(each["text"] for each in ours).split())
+        if case.fault in GONE:
+            whole = text.replace(" ", "").startswith(shown.removesuffix("…").replace(" ", ""))
+            return "" if whole else f"text: {shown[-80:]!r} is not a part of the text"
+        if any(each["live"] and not each["deleted"] for each in ours):
+            return f"stuck: {[each['live'] for each in ours]}"
+        if case.fault == "400 automod":
+            said = not ours or any(BLOCKED in each["content"] or each["deleted"] for each in ours)
+            return "" if said else "text: nobody says why it ends"
+        if shown.replace(" ", "") != text.replace(" ", ""):
+            return f"text: {len(shown)} of {len(text)} characters after {times} faults: {shown[-60:]!r}"
+        return ""
+
+    async def _until(self, true: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not await true():
+                await asyncio.sleep(0.25)
+
+
+async def _is(fact: bool) -> bool:
+    return fact
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Callable[[Injection], Awaitable[str]]]:
+    """Start the emulator and the adapter."""
+    table = Table()
+    await table.emulator.start()
+    await table.emulator.limits(on=False)
+    try:
+        yield table.play
+    finally:
+        await table.close()
+        await table.emulator.stop()

@@ -1,0 +1,314 @@
+"""Discord's refusals: what the bot does about each, as people in the channel and Discord itself see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+import adapters.discord.rest
+import adapters.discord.traffic
+from adapters.discord.bars import RIGHTS
+from adapters.discord.rest import GLOBAL, Refused, Rest
+from adapters.discord.surface import BLOCKED, DiscordSurface
+from bot.events import Page
+from bot.platform import Gone, SlowDown
+from tests.contract import HOLD, until
+from tests.worlds import DiscordWorld
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[DiscordWorld]:
+    world = await DiscordWorld.open()
+    assert isinstance(world, DiscordWorld)
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def surface(world: DiscordWorld) -> AsyncIterator[DiscordSurface]:
+    """A surface of its own session, on the emulator."""
+    rest = Rest(f"{world.emulator.url}/api/v10", "token")
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as rest.session:
+        question = int(await world.emulator.say("200", "300", "hello"))
+        yield DiscordSurface(rest, 200, question, asker=300)
+
+
+async def calls(world: DiscordWorld, route: str) -> int:
+    return sum(each["route"] == route for each in await world.emulator.events(kinds=["call"]))
+
+
+async def told(world: DiscordWorld, user: str = "300") -> list[str]:
+    """What the bot has told *user* directly."""
+    channel = await world.emulator.dm(user)
+    return [each["content"] for each in await world.emulator.messages(channel)]
+
+
+async def kept(world: DiscordWorld) -> list[dict[str, Any]]:
+    """The bot's messages in the channel."""
+    return [each for each in await world.emulator.messages("200") if each["user"] == "999"]
+
+
+# Bans.
+
+
+@pytest.mark.parametrize("fault", ["429 40333", "429 text", "403 cloudflare"])
+async def test_after_a_ban_nothing_is_called_and_one_harmless_call_tries_first(
+    world, surface, monkeypatch, fault
+):
+    monkeypatch.setattr(adapters.discord.traffic, "PAUSE", 0.3)
+    surface._rest.traffic._pause = 0.3
+    posted = await surface.post(Page("a"), "n1")
+    await world.emulator.strike(fault, "PATCH messages")
+    for _ in range(5):
+        with pytest.raises(SlowDown) as slow:
+            await surface.edit(posted.message, Page("b"))
+        assert slow.value.bucket == GLOBAL
+    assert await calls(world, "PATCH messages") == 1
+    await asyncio.sleep(0.35)
+    await world.emulator.strike(fault, "GET gateway")
+    probes = await calls(world, "GET gateway")
+    tries = [surface.edit(posted.message, Page("b")) for _ in range(5)]
+    assert {type(each) for each in await asyncio.gather(*tries, return_exceptions=True)} == {SlowDown}
+    assert await calls(world, "GET gateway") == probes + 1
+    assert await calls(world, "PATCH messages") == 1
+    assert 0.5 < surface._rest.traffic.closed() <= 0.6  # twice as long
+    await asyncio.sleep(0.65)
+    await surface.edit(posted.message, Page("b"))
+    assert (await kept(world))[0]["text"] == "b"
+
+
+async def test_a_global_limit_holds_all_calls_discord_pys_too(world, surface):
+    await world.emulator.strike("429 global", "POST messages")
+    with pytest.raises(SlowDown):
+        await surface.post(Page("a"), "n1")
+    before = len(await world.emulator.events(kinds=["call"]))
+    with pytest.raises(SlowDown):
+        await surface.edit("discord/200/1", Page("a"))
+    await surface.status(on=True)
+    assert len(await world.emulator.events(kinds=["call"])) == before
+
+
+async def test_discord_pys_own_calls_are_counted_and_held(world):
+    traffic = world.platform._rest.traffic
+    await world.emulator.strike("403 50013", "GET messages")
+    question = await world.ask("why?")
+    await world.reply(question, "and?", after=(await world.final(question))[0].id)
+    await until(lambda: one(traffic.invalid))
+    traffic.hold(30)
+    before = await calls(world, "GET messages")
+    await world.say("held")
+    await world.settled()
+    assert await calls(world, "GET messages") == before
+    traffic.until = 0.0
+
+
+async def one(count: int) -> bool:
+    return count == 1
+
+
+# The token.
+
+
+async def test_a_refused_token_ends_all_calls(world, surface):
+    await world.emulator.strike("401", "POST messages")
+    for _ in range(3):
+        with pytest.raises(Gone):
+            await surface.post(Page("a"), "n1")
+    assert await calls(world, "POST messages") == 1
+    assert surface._rest.traffic.dead.is_set()
+
+
+# Rights.
+
+
+@pytest.mark.parametrize(
+    ("fault", "right"),
+    [
+        ("403 50001", "View Channel"),
+        ("403 50013", RIGHTS["POST messages"]),
+        ("403 160002", "Read Message History"),
+    ],
+)
+async def test_a_missing_right_is_tried_once_and_the_asker_is_told_once(world, surface, fault, right):
+    await world.emulator.strike(fault, "POST messages")
+    for number in range(4):
+        with pytest.raises(Gone):
+            await surface.post(Page("a"), f"n{number}")
+    assert await calls(world, "POST messages") == 2  # the other is the direct message
+    [text] = await told(world)
+    assert right in text
+    assert "<#200>" in text
+    assert surface._rest.traffic.invalid == 1
+
+
+async def test_who_takes_no_direct_messages_is_left_alone(world, surface):
+    body = {"message": "Cannot send messages to this user", "code": 50007}
+    await world.emulator.fault("POST users", status=403, body=body)
+    await world.emulator.strike("403 50013", "POST messages")
+    for number in range(4):
+        with pytest.raises(Gone):
+            await surface.post(Page("a"), f"n{number}")
+    assert await told(world) == []
+    assert await calls(world, "POST users") == 1
+
+
+async def test_a_question_where_the_bot_may_not_answer_costs_no_refused_call(world):
+    world.emulator._world.channels["200"]["permission_overwrites"] = [
+        {"id": "101", "type": 0, "allow": "0", "deny": str(1 << 11)}
+    ]
+    guild = next(each for each in world.emulator._world.guilds.values() if each["id"] == "100")
+    for role in guild["roles"]:
+        role["permissions"] = str(int(role["permissions"]) & ~(1 << 3))
+    await world.vanish()
+    await world.connect()
+    await world.ask("why?")
+    await until(lambda: told(world))
+    assert (await world.emulator.verdict())["errors"] == {}
+    assert await kept(world) == []
+
+
+# Messages that are gone, or that Discord does not take.
+
+
+async def test_an_answer_that_is_deleted_ends_and_is_not_posted_again(world):
+    question = await world.ask("why?", "Because", HOLD, " of it.")
+    await world.first(question, "Because")
+    await world.emulator.strike("404 10008", "PATCH messages")
+    posts = await calls(world, "POST messages")
+    world.leaves_open = True
+    world.model.go.set()
+    await until(lambda: idle(world))
+    assert await calls(world, "POST messages") == posts
+
+
+async def idle(world: DiscordWorld) -> bool:
+    return not world.core._lives and not world.model.running
+
+
+async def test_a_page_that_is_too_long_after_all_is_sent_in_pieces(world, surface):
+    text = "".join(chr(0x4E00 + number) for number in range(1800))
+    posted = await surface.post(Page("…"), "n1")
+    for _ in range(2):  # the second time is a repetition of the core's
+        await world.emulator.strike("400 too long", "PATCH messages")
+        await surface.edit(posted.message, Page(text, live=False))
+    shown = await kept(world)
+    assert "".join(each["text"] for each in shown) == text
+    assert not any(each["live"] for each in shown)
+
+
+async def test_progress_that_is_too_long_shows_its_beginning_and_posts_nothing(world, surface):
+    posted = await surface.post(Page("…"), "n1")
+    await world.emulator.strike("400 too long", "PATCH messages")
+    await surface.edit(posted.message, Page("x" * 1800))
+    [shown] = await kept(world)
+    assert shown["text"] == "x" * 1000
+
+
+async def test_another_fault_of_a_body_is_a_bug_and_no_reason_to_split(world, surface):
+    body = {"message": "Invalid Form Body", "code": 50035, "errors": {"components": {}}}
+    await world.emulator.fault("POST messages", status=400, body=body)
+    with pytest.raises(Refused):
+        await surface.post(Page("x" * 1800), "n1")
+
+
+@pytest.mark.parametrize("code", [50083, 160005])
+async def test_a_thread_that_is_closed_ends_the_answer(world, surface, code):
+    posted = await surface.post(Page("a"), "n1")
+    body = {"message": "no", "code": code}
+    await world.emulator.fault("PATCH messages", status=400, body=body)
+    with pytest.raises(Gone):
+        await surface.edit(posted.message, Page("b"))
+
+
+async def test_what_automod_blocks_is_said_where_the_answer_is(world):
+    question = await world.ask("why?", "Because", HOLD, " of a bad word.")
+    await world.first(question, "Because")
+    await world.emulator.strike("400 automod", "PATCH messages")
+    world.model.go.set()
+    await until(lambda: idle(world))
+    [shown] = await kept(world)
+    assert (shown["text"], shown["live"]) == ("Because", False)
+    assert BLOCKED in shown["content"]
+    assert await calls(world, "POST messages") == 1
+
+
+async def test_an_asker_whose_answer_automod_blocks_altogether_is_told_directly(world, surface):
+    await world.emulator.strike("400 automod", "POST messages", times=2)
+    with pytest.raises(Gone):
+        await surface.post(Page("a bad word"), "n1")
+    [text] = await told(world)
+    assert "AutoMod" in text
+
+
+async def test_a_question_that_is_gone_is_answered_without_the_reply(world, surface):
+    await world.emulator.delete("200", str(surface._question))
+    await surface.post(Page("a", live=False), "n1")
+    assert [each["text"] for each in await kept(world)] == ["a"]
+
+
+# A Discord that is ill.
+
+
+@pytest.mark.parametrize(
+    "fault", ["500", "502", "503", "504", "520", "522", "524", "529", "reset", "charset"]
+)
+async def test_after_two_failures_progress_rests_and_the_last_edit_is_tried(world, surface, fault):
+    posted = await surface.post(Page("a"), "n1")
+    await world.emulator.strike(fault, "PATCH messages", times=2)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await surface.edit(posted.message, Page("b"))
+    for _ in range(5):
+        await surface.edit(posted.message, Page("b"))
+    assert await calls(world, "PATCH messages") == 2
+    await surface.edit(posted.message, Page("c", live=False))
+    [shown] = await kept(world)
+    assert (shown["text"], await calls(world, "PATCH messages")) == ("c", 3)
+    await surface.edit(posted.message, Page("d"))
+    assert await calls(world, "PATCH messages") == 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("500", "502", "503", "504", "520", "522", "524", "529", "500 applied", "reset", "reset applied"),
+        *("charset", "cut json", "429 user", "429 shared", "429 global", "429 old edits"),
+    ],
+)
+@pytest.mark.parametrize("route", ["POST messages", "PATCH messages"])
+async def test_an_answer_survives_a_fault_whole_and_once(world, fault, route):
+    await world.emulator.strike(fault, route, times=2)
+    question = await world.ask("why?", "Because", " of ", "it.")
+    assert [each.text for each in await world.final(question)] == ["Because of it."]
+    assert len(await kept(world)) == 1
+
+
+async def test_the_same_seed_does_the_same_to_the_same_requests(world, surface):
+    names = await world.emulator.chaos(seed=7, rate=0.5, names=["500", "reset"], route="PATCH messages")
+    assert names == ["500", "reset"]
+    posted = await surface.post(Page("a"), "n1")
+
+    async def struck() -> list[tuple[str, int]]:
+        await world.emulator.chaos(seed=7, rate=0.5, names=names, route="PATCH messages")
+        since = len(world.emulator.log)
+        for number in range(20):
+            await asyncio.gather(
+                surface.edit(posted.message, Page(f"{number}", live=False)), return_exceptions=True
+            )
+        found = await world.emulator.events(since, kinds=["chaos"])
+        return [(each["name"], each["after"]) for each in found]
+
+    first = await struck()
+    assert 3 < len(first) < 17
+    assert await struck() == first
+    await world.emulator.clear_faults()
+    name, after = first[0]
+    await world.emulator.strike(name, "PATCH messages", after=after)
+    for number in range(after):
+        await surface.edit(posted.message, Page(f"{number}", live=False))
+    with pytest.raises(OSError):  # noqa: PT011  whichever it is
+        await surface.edit(posted.message, Page("again", live=False))
