@@ -74,6 +74,36 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_STOP",
         description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
     )
+    turns: int = Field(
+        default=32,
+        gt=0,
+        validation_alias="RIVULET_TURNS",
+        description="Answers that run at once; more questions wait.",
+    )
+    intake: int = Field(
+        default=200,
+        gt=0,
+        validation_alias="RIVULET_INTAKE",
+        description="Questions that may be taken and not answered yet; more are refused, with one notice.",
+    )
+    user_turns: int = Field(
+        default=1,
+        ge=0,
+        validation_alias="RIVULET_USER_TURNS",
+        description="Answers that run at once for one person in one channel; as many more wait. 0 for any number.",
+    )
+    user_per_minute: int = Field(
+        default=8,
+        ge=0,
+        validation_alias="RIVULET_USER_PER_MINUTE",
+        description="Questions of one person that are taken in a minute; 0 for any number.",
+    )
+    user_per_hour: int = Field(
+        default=60,
+        ge=0,
+        validation_alias="RIVULET_USER_PER_HOUR",
+        description="Questions of one person that are taken in an hour; 0 for any number.",
+    )
     links: Names = Field(
         default=(),
         validation_alias="RIVULET_LINKS",
@@ -96,7 +126,7 @@ class Settings(BaseSettings):
     host: str = Field(
         default="127.0.0.1",
         validation_alias="RIVULET_HOST",
-        description="Address on which `/healthz` is served.",
+        description="Address on which `/healthz` and `/readyz` are served.",
     )
     port: int = Field(
         default=8080,

@@ -7,13 +7,14 @@ adapter can neither forget the check nor acknowledge what was not taken.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Mapping
 
 import structlog
 
 from bot.access import Access, Action
 from bot.answer import Ending, Showing
 from bot.events import STOP
+from bot.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.live import Live, Means
 from bot.model import Asking, Model
 from bot.pace import Pace
@@ -23,12 +24,23 @@ from bot.store import Store
 
 log = structlog.get_logger(__name__)
 
-#: Questions that may wait behind a running answer in one conversation.
-WAITING = 5
+#: Answers without a model (hints, notices of the intake) that may be under way at once; more are not given.
+SAYINGS = 100
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
 BUSY = "Too many questions are waiting in this conversation. Please ask again in a moment."
+YOURS = (
+    "One question of yours is being answered here and one is waiting. Please ask again when they are done."
+)
+OFTEN = "You have asked as often as I may answer for now. Please ask again later."
+FULL = "Too many people are asking right now. Please ask again in a minute."
+TOO_MUCH = {
+    Refusal.CONVERSATION: BUSY,
+    Refusal.USER: YOURS,
+    Refusal.RATE: OFTEN,
+    Refusal.FULL: FULL,
+}
 RESTART = "Interrupted by a restart. Ask again for the rest."
 
 
@@ -42,13 +54,15 @@ class Core:
         access: Access,
         asking: Asking | None = None,
         showing: Showing | None = None,
+        caps: Caps = ANYBODY,
     ) -> None:
         self._access = access
         self._store = store
         self._stops: Stops[Live] = Stops()
         self._means = Means(model, access, self._stops, Pace(), asking or Asking(), showing or Showing())
         self._lives: dict[asyncio.Task[None], Live] = {}
-        self._talks: dict[str, deque[Live]] = {}
+        self._intake: Intake[Live] = Intake(caps)
+        self._tickets: dict[Live, Ticket[Live]] = {}
         self._draining = False
 
     async def mention(self, mention: Mention) -> None:
@@ -61,16 +75,7 @@ class Core:
             raise Unavailable("shutting down")
         if not await self._allowed(mention, Action.ASK) or not await self._store.claim(mention.key):
             return
-        text = mention.text.strip()
-        if text.lower() == "stop":
-            if not self._stop_newest(mention):
-                self._start(Live(self._means, mention, saying=NOTHING))
-        elif not text and not mention.files:
-            self._start(Live(self._means, mention, saying=HINT))
-        elif len(self._talks.get(mention.conversation, ())) > WAITING:
-            self._start(Live(self._means, mention, saying=BUSY))
-        else:
-            self._queue(Live(self._means, mention))
+        self._take(mention)
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at."""
@@ -109,6 +114,16 @@ class Core:
         if self._lives:
             await asyncio.wait(self._lives, timeout=grace)
 
+    @property
+    def state(self) -> Mapping[str, int]:
+        """How many answers run and wait, and what was taken, refused and told since the start."""
+        return self._intake.state
+
+    @property
+    def store_health(self) -> str:
+        """What the store says of itself; "ok" for one that has nothing to say."""
+        return str(getattr(self._store, "health", "ok"))
+
     async def _allowed(self, event: Mention | Stop | Press | Edited, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
@@ -116,17 +131,45 @@ class Core:
             log.info("refused", action=action.value, actor=event.actor.id, workspace=event.place.workspace)
         return False
 
-    def _stop_newest(self, mention: Mention) -> bool:
-        talk = self._talks.get(mention.conversation)
-        if not talk:
-            return False
-        return talk[-1].stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED
+    def _take(self, mention: Mention) -> bool:
+        """Begin what answers *mention*; False if nothing is to be said to it."""
+        text = mention.text.strip()
+        if text.lower() == "stop":
+            return not self._stop_newest(mention) and self._say(mention, NOTHING, "nothing")
+        if not text and not mention.files:
+            return self._say(mention, HINT, "hint")
+        return self._queue(Live(self._means, mention))
 
-    def _queue(self, live: Live) -> None:
-        """Let *live* wait for the answers before it in its conversation."""
-        talk = self._talks.setdefault(live.mention.conversation, deque())
-        talk.append(live)
-        self._start(live, waits=len(talk) > 1)
+    def _stop_newest(self, mention: Mention) -> bool:
+        newest = self._intake.newest(mention.conversation)
+        stop = Stop(mention.key, mention.actor, mention.place)
+        return newest is not None and newest.run.stop(stop) is Outcome.STOPPED
+
+    def _queue(self, live: Live, *, owed: bool = False) -> bool:
+        """Let *live* begin when its turn comes; if that is too much, say so unless it was said just now.
+
+        Args:
+            live: The answer.
+            owed: Whether its question was taken before, so that no bound applies.
+        """
+        mention = live.mention
+        ticket = Ticket(_user(mention), mention.place.channel, mention.conversation, live)
+        if owed:
+            self._intake.owe(ticket)
+        elif refusal := self._intake.take(ticket, _now()):
+            return self._say(mention, TOO_MUCH[refusal], "too much")
+        self._tickets[live] = ticket
+        self._start(live, waits=not ticket.begun)
+        return True
+
+    def _say(self, mention: Mention, text: str, about: str) -> bool:
+        """Answer with *text*, which is *about* something that one person hears of once a minute."""
+        under_way = len(self._lives) - len(self._tickets)
+        if not self._intake.tell(_user(mention), about, _now(), free=under_way < SAYINGS):
+            return False
+        log.info("told", about=about, actor=mention.actor.id, workspace=mention.place.workspace)
+        self._start(Live(self._means, mention, saying=text))
+        return True
 
     def _start(self, live: Live, *, waits: bool = False) -> None:
         if not waits:
@@ -137,15 +180,16 @@ class Core:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self._lives.pop(task)
-        talk = self._talks.get(live.mention.conversation)
-        if talk and live in talk:
-            talk.remove(live)
-            if talk:
-                talk[0].begin()
-            else:
-                del self._talks[live.mention.conversation]
+        if ticket := self._tickets.pop(live, None):
+            for each in self._intake.leave(ticket):
+                each.run.begin()
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer crashed", exc_info=error)
+
+
+def _user(mention: Mention) -> str:
+    """Return one name for who asked over all platforms, whose message keys begin with their names."""
+    return f"{mention.key.partition('/')[0]}/{mention.actor.id}"
 
 
 def _now() -> float:

@@ -14,6 +14,7 @@ from bot.access import Access
 from bot.answer import Showing
 from bot.config import Settings
 from bot.core import Core
+from bot.intake import Caps
 from bot.model import Asking, Model
 from bot.model.claude import Claude
 from bot.platform import Platform, Unavailable
@@ -33,7 +34,14 @@ def build(settings: Settings, platforms: Collection[Platform], model: Model) -> 
     admits = {workspace for platform in platforms for workspace in platform.admits}
     asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
     showing = Showing(settings.links, settings.pages, settings.code_file)
-    return Core(model, Memory(), Access(admits, settings.stop), asking, showing)
+    caps = Caps(
+        settings.intake,
+        settings.turns,
+        settings.user_turns,
+        settings.user_per_minute,
+        settings.user_per_hour,
+    )
+    return Core(model, Memory(), Access(admits, settings.stop), asking, showing, caps=caps)
 
 
 @asynccontextmanager
