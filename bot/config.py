@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         default=1,
         ge=0,
         validation_alias="RIVULET_USER_TURNS",
-        description="Answers that run at once for one person in one channel; as many more wait. 0 for any number.",
+        description="Answers that run at once for a person in a channel; as many wait. 0 for any number.",
     )
     user_per_minute: int = Field(
         default=8,

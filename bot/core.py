@@ -30,9 +30,7 @@ SAYINGS = 100
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
 BUSY = "Too many questions are waiting in this conversation. Please ask again in a moment."
-YOURS = (
-    "One question of yours is being answered here and one is waiting. Please ask again when they are done."
-)
+YOURS = "One question of yours is being answered here and one is waiting. Please ask again after them."
 OFTEN = "You have asked as often as I may answer for now. Please ask again later."
 FULL = "Too many people are asking right now. Please ask again in a minute."
 TOO_MUCH = {

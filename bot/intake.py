@@ -1,7 +1,7 @@
 """How much is taken on, and whose turn it is.  Pure: callers bring the time.
 
-Questions that are taken but not answered yet have a bound, and so have those answered at once, those of one
-conversation, and those of one person in one channel.  Within the bounds the oldest that may begin is next; one
+Questions that are taken but not answered yet have a bound, and so have those answered at once, those of a
+conversation, and those of a person in a channel.  Within the bounds the oldest that may begin is next; one
 that may not (its conversation or its asker is busy) holds up nobody else.
 """
 
@@ -112,7 +112,7 @@ class Intake(Generic[Run]):
         return None
 
     def owe(self, ticket: Ticket[Run]) -> None:
-        """Take *ticket* whatever the bounds say, because it was taken before; it waits for its turn all the same."""
+        """Take *ticket*, which was taken before, whatever the bounds say; it waits for its turn, too."""
         self._tickets[ticket] = None
         for crowd in self._crowds(ticket):
             crowd.tickets.append(ticket)
@@ -143,7 +143,7 @@ class Intake(Generic[Run]):
         return crowd.tickets[-1] if crowd else None
 
     def tell(self, user: str, what: str, now: float, *, free: bool = True) -> bool:
-        """Return whether *user* is to be told *what*: once a minute at most, and if there is a *free* hand."""
+        """Return whether *user* is to be told *what*: once a minute, and if there is a *free* hand."""
         key = user, what
         if not free or now - self._told.get(key, -TOLD) < TOLD:
             self.counts["silence"] += 1

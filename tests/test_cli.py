@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from adapters.emulators.process import World, spawned
 from bot.core import RESTART
 from bot.run.demo import discord_stage, slack_stage, until
 
+ROOT = Path(__file__).parents[1]
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -25,7 +27,7 @@ TRACEBACK = "Traceback (most recent call last)"
 async def started(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> AsyncIterator[Process]:
     """Run the command; *code* is run in its process first."""
     program = ["-c", f"{code}\nfrom bot.run.cli import main\nmain()"] if code else ["-m", "bot"]
-    clean = {"PATH": os.environ["PATH"], "NO_COLOR": "1", "COLUMNS": "200"}
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *program,
@@ -131,9 +133,9 @@ async def test_run_is_healthy_and_sigterm_ends_every_answer_with_a_last_edit(
 
         async def healthy() -> bool:
             try:
-                async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
-                    states = (await response.json())["platforms"]
-                    return response.status == 200 and set(states.values()) == {"up"}
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
+                    states = (await response.json())["platforms"].values()
+                    return response.status == 200 and {each["health"] for each in states} == {"up"}
             except aiohttp.ClientError:
                 return False
 

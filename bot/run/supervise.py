@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before a platform that failed is started again; the last one repeats.
 RESTARTS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+#: Seconds that a platform may take to end when it is told to.
+FAREWELL = 1.5
 #: A platform that ran this long had recovered.
 STEADY = 300.0
 
@@ -68,7 +70,7 @@ async def supervise(settings: Settings, platforms: Collection[Platform], model: 
         loop.add_signal_handler(number, ended.set)
     core = build(settings, platforms, model)
     _settle_memory()
-    async with serving(settings.host, settings.port, platforms) as port:
+    async with serving(settings.host, settings.port, platforms, core) as port:
         log.info(
             "serving",
             platforms=[platform.name for platform in platforms],
@@ -116,7 +118,7 @@ async def keep(platform: Platform, core: Core) -> None:
     while True:
         began = loop.time()
         try:
-            await platform.run(core)
+            await _run(platform, core)
             log.warning("a platform ended", platform=platform.name)
         except Unavailable:
             raise
@@ -124,5 +126,34 @@ async def keep(platform: Platform, core: Core) -> None:
             log.warning("a platform was not reached", platform=platform.name, error=str(error))
         except Exception:
             log.exception("a platform failed", platform=platform.name)
+        finally:
+            platform.health = "down"
         failures = 0 if loop.time() - began > STEADY else failures + 1
         await asyncio.sleep(RESTARTS[min(failures, len(RESTARTS)) - 1])
+
+
+async def _run(platform: Platform, core: Core) -> None:
+    """Run *platform* once, in a task of its own: what it makes of a cancellation is no concern of ours.
+
+    An SDK that ends itself by cancelling would else end us, and one that won't be cancelled would keep us.
+    """
+    running = asyncio.create_task(platform.run(core), name=platform.name)
+    try:
+        await asyncio.wait({running})
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=FAREWELL)
+        if not running.done():
+            log.warning("a platform does not end; left to itself", platform=platform.name)
+            running.add_done_callback(_heard)
+    if running.cancelled():
+        log.warning("a platform cancelled itself", platform=platform.name)
+        return
+    running.result()
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Take note of how *task* ended, which nobody waits for any more."""
+    if not task.cancelled() and (error := task.exception()):
+        log.warning("a platform ended late", platform=task.get_name(), error=repr(error))
