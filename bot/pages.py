@@ -90,10 +90,10 @@ class Pages:
         text = source(blocks) + self._rest
         if self._ended:
             return Piece(text, seen(joined(blocks)), files=files(blocks))
-        shown, settled = self._live(self._rest)
-        if self._measure(shown) > self._limits.size:
-            shown, settled = self._live("")
-        return Piece(text, seen(shown), settled)
+        for shown, settled in map(self._live, (self._rest, "")):
+            if self._measure(shown) <= self._limits.size:
+                return Piece(text, seen(shown), settled)
+        return Piece(text, seen(self._sheet.shown()))
 
     def feed(self, text: str) -> None:
         """Append *text*."""
@@ -174,7 +174,7 @@ class Pages:
 
     def _block(self, scanner: Scanner, number: int | None = None) -> Block:
         """Return the block that *scanner* has just begun."""
-        known = replace(self._references.known(self._known), number=number)
+        known = replace(self._references.known(self._known), number=number, cells={})
         gap = "\n\n" if scanner.kind in {Kind.RULE, Kind.HTML} else self._sheet.gap
         return Block(self._limits.dialect, known, scanner.kind, gap)
 

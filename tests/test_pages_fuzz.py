@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pages import paginate
+from bot.pages import Pages, Piece, paginate
+from bot.platform import Limits
 from tests.bench.fuzz import Case, complaints, failing, shrunk
 from tests.bench.nasty import ALL, BITS, GIANTS, WRAPS, chunked, nasty
-from tests.bench.oracles import CONTROL, SIDES, allowed, blank, open_commonmark, open_discord
+from tests.bench.oracles import CONTROL, SIDES, allowed, blank, open_commonmark, open_discord, torn
 
 PARTS = st.recursive(
     st.sampled_from(ALL),
@@ -98,19 +99,42 @@ def test_a_failure_is_shrunk_to_no_more_than_what_fails(monkeypatch):
     assert shrunk(found, "ping").text == "<!"
 
 
-#: Mistakes that somebody could make, and what the fuzz calls them.
-PLANTED: Mapping[str, tuple[str, Any]] = {
-    "ping": ("bot.markdown.disarm", lambda text: text),
-    "control": ("bot.markdown.clean", lambda text: text.replace("\r", "")),
-    "link": ("bot.safe.Links.allows", lambda *_: True),
-    "size": ("bot.pages.Pages._size", lambda _: 1),
+#: What somebody could do to every page by mistake, and what the fuzz finds of it, among others.
+PLANTED: Mapping[str, tuple[Callable[[Piece], Piece], set[str]]] = {
+    "no dialect": (
+        lambda piece: replace(piece, shown=piece.text),
+        {"ping", "link", "image", "control", "fence", "deceit"},
+    ),
+    "too long": (lambda piece: replace(piece, shown=piece.shown + "x" * 300), {"size"}),
+    "half": (lambda piece: replace(piece, shown=piece.shown[: len(piece.shown) // 2]), {"lost"}),
+    "empty": (lambda piece: replace(piece, shown=""), {"empty", "lost"}),
+    "another slice": (lambda piece: replace(piece, text=piece.text[:-1]), {"join"}),
 }
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_mistake_that_is_planted_is_found(name, monkeypatch):
-    monkeypatch.setattr(*PLANTED[name])
-    assert any(failing(Case.of(f"1.{number}")).startswith(name) for number in range(500))
+    mistake, found = PLANTED[name]
+
+    class Mistaken(Pages):
+        @property
+        def closed(self):
+            return [mistake(piece) for piece in super().closed]
+
+        @property
+        def last(self):
+            return mistake(super().last)
+
+    monkeypatch.setattr("tests.bench.fuzz.Pages", Mistaken)
+    wrong = (each for number in range(300) for each in complaints(Case.of(f"1.{number}")))
+    assert found <= {each.partition(":")[0] for each in wrong}
+
+
+def test_cuts_through_what_is_one_character_are_found():
+    limits = Limits(100)
+    assert list(torn([Piece("e"), Piece("\u0301x")], "e\u0301x", limits))
+    assert list(torn([Piece("\r"), Piece("\n")], "\r\n", limits))
+    assert not list(torn([Piece("e"), Piece("x")], "ex", limits))
 
 
 def test_pages_of_nothing_are_one_empty_page():

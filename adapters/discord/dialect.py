@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from unicodedata import bidirectional
 
 from wcwidth import wcswidth
@@ -114,6 +115,7 @@ def _padded(text: str, width: int, aligned: str) -> str:
     return " " * left + text + " " * (blank - left)
 
 
+@lru_cache(maxsize=4096)
 def _width(text: str) -> int:
     """Return how many columns *text* takes."""
     return max(0, wcswidth(text))

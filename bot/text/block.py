@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from bot.events import File
 from bot.text.dialect import Dialect
+from bot.text.grid import Grid
 from bot.text.markdown import Known, tamed, tree
 from bot.text.mend import closed, mended, scan
 from bot.text.safe import clean, seen_from
-from bot.text.scanner import Kind, Scanner, widened
+from bot.text.scanner import Kind, Scanner, is_ruler, widened
 
 #: What a line may still become anything with: it is shown when there is more of it.
 _UNDECIDED = re.compile(
@@ -22,6 +23,9 @@ _UNDECIDED = re.compile(
 )
 #: Nothing but the end of a block of code.
 _ENDS = re.compile(r"(?:[> \t\r]*(?:`{3,}|~{3,})?[ \t\r]*(?:\n|\Z))*")
+_QUOTE = re.compile(r"^ {0,3}> ?", re.MULTILINE)
+#: A quote of one paragraph; its last line may be coming in.
+_QUOTED = re.compile(r"(?: {0,3}> ?(?:[^\W\d_]|[*\"'(])[^\n]*(?:\n|\Z))+(?: {0,3}>? ?)?")
 #: Lines that a table begins with: its head, and what is below that.
 HEAD = 2
 _MARKER = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)]) {1,4}(?=[^\s\[#>|`~<-])")
@@ -59,7 +63,9 @@ class Block:
         self._leaf = 0  # where its innermost block begins
         self._sealed = ""
         self._seal = 0
-        self._rows = self._whole = (0, "")  # for so many characters
+        self._whole = (0, "")  # for so many characters
+        self._grid: Grid | None = None
+        self._rows = 0  # that are in the grid
         self.file: File | None = None
         self._name, self._longest = "", 0
         self._lines = ""  # what its complete lines are shown as
@@ -126,11 +132,13 @@ class Block:
         """
         raw = self.raw + rest
         if self.kind is Kind.TABLE and not self.literal:
-            return self._table(raw[: raw.rfind("\n") + 1]) if hold else self.until(len(raw)), 0
+            whole = raw[: raw.rfind("\n") + 1]
+            known = hold or (whole == raw and raw.count("\n") > HEAD)
+            return self._table(self.source(whole)) if known else self.until(len(raw)), 0
         if hold:
             raw = self._decided(raw, rest)
-        if (begin := self._plain()) is not None:
-            return self._inline(raw, begin, hold=hold)
+        if (body := self._plain(raw)) is not None:
+            return self._inline(body, hold=hold)
         shown = self._render(self._finished(raw, mended if hold else closed))
         if self.kind is Kind.FENCE and not self.literal:
             return shown, shown.rfind("\n")
@@ -138,14 +146,13 @@ class Block:
 
     def seal(self) -> None:
         """Render once what is complete in itself."""
-        if (begin := self._plain()) is None:
+        if (body := self._plain(self.raw)) is None:
             if self.kind in {Kind.ITEM, Kind.QUOTE} and self.raw.endswith("\n"):
                 self._lines = self.until(len(self.raw))
             return
-        source = self.lead + self.raw
-        at = max(self._seal, begin)
-        if end := scan(source[at:]).sealed:
-            self._sealed += self.dialect.inline(source[at : at + end], self.known, fresh=not self._sealed)
+        at = self._seal
+        if end := scan(body[at:]).sealed:
+            self._sealed += self.dialect.inline(body[at : at + end], self.known, fresh=not self._sealed)
             self._seal = at + end
 
     def literally(self) -> None:
@@ -197,32 +204,37 @@ class Block:
             return raw[:before] if "|" in raw[before:begin] else raw[:begin]
         return raw[:begin] if _UNDECIDED.match(raw, begin) else raw
 
-    def _plain(self) -> int | None:
-        """Return where its text begins, if it is one paragraph or an item of one line; else None."""
-        if self.literal:
+    def _plain(self, raw: str) -> str | None:
+        """Return the text of *raw*, if it is one paragraph, alone, quoted, or as an item of one line."""
+        if self.literal or self.columns:
             return None
-        if self.kind is Kind.PARAGRAPH and not self.columns:
-            return 0 if self.lead else len(self.raw) - len(self.raw.lstrip(" \t"))
+        if self.kind is Kind.PARAGRAPH:
+            return self.lead + raw if self.lead else raw.lstrip(" \t")
         if self.kind is Kind.ITEM and not self.goes_on and "\n" not in self.raw:
             found = _MARKER.match(self.raw)
-            return found.end() if found else None
+            return raw[found.end() :] if found else None
+        if self.kind is Kind.QUOTE and not self.lead and _QUOTED.fullmatch(raw):
+            return _QUOTE.sub("", raw)
         return None
 
-    def _inline(self, raw: str, begin: int, *, hold: bool) -> tuple[str, int]:
-        source = self.lead + raw
-        at = max(self._seal, begin)
-        rest = source[at:]
+    def _inline(self, body: str, *, hold: bool) -> tuple[str, int]:
+        """Return what the paragraph *body* is shown as where it stands, and how much of that will stay."""
+        rest = body[self._seal :]
         fixed = scan(rest).sealed if hold else 0
-        head = ""
-        if self.kind is Kind.ITEM:
-            head = self._mark(raw[:begin].strip())
-        head += self._sealed
+        head = self._sealed
         if fixed:
             head += self.dialect.inline(rest[:fixed], self.known, fresh=not self._sealed)
             rest = rest[fixed:]
         more = (mended if hold else closed)(rest)
-        text = head + self.dialect.inline(more, self.known, fresh=not (self._sealed or fixed))
-        return text.rstrip(), min(len(head), len(text.rstrip()))
+        text = (head + self.dialect.inline(more, self.known, fresh=not head)).rstrip()
+        head, text = self._framed(head), self._framed(text)
+        return text, min(len(head), len(text))
+
+    def _framed(self, text: str) -> str:
+        """Return *text* with the marker of its item, or as a quote."""
+        if self.kind is Kind.ITEM and (found := _MARKER.match(self.raw)):
+            return self._mark(found[0].strip()) + text
+        return self.dialect.quote(text, 0) if self.kind is Kind.QUOTE and text else text
 
     def _mark(self, written: str) -> str:
         """Return what its item begins with, where the model has *written* a marker."""
@@ -231,9 +243,16 @@ class Block:
         number = self.known.number
         return self.dialect.marker(written[-1], int(written[:-1]) if number is None else number)
 
-    def _table(self, rows: str) -> str:
-        count = len(rows)
-        if self._rows[0] != count or not count:
-            done = rows.count("\n") >= HEAD or self.goes_on
-            self._rows = (count, self._render(self.source(rows)) if done else "")
-        return self._rows[1]
+    def _table(self, source: str) -> str:
+        """Return what the whole lines of *source* are shown as; nothing before there is a row."""
+        head, ruler, *rows = source.split("\n")[:-1] if source.count("\n") >= HEAD else ("", "")
+        if not (rows or (self.goes_on and ruler)):
+            return ""
+        if not is_ruler(ruler, head):
+            return self._render(source)  # there is a paragraph before it
+        if self._grid is None or self._rows > len(rows):
+            self._grid, self._rows = Grid(self.dialect, self.known, head, ruler), 0
+        for row in rows[self._rows :]:
+            self._grid.add(row)
+        self._rows = len(rows)
+        return self._grid.shown()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bot.text.markdown import PARSER, Known, tamed, tree
+from bot.text.markdown import Known, inlines, tamed, tree
 from bot.text.safe import URL, clean, disarm
 from bot.text.writing import Writing
 
@@ -40,8 +40,7 @@ class Dialect:
 
     def inline(self, source: str, known: Known, *, fresh: bool) -> str:
         """Return *source*, a part of a paragraph; *fresh* where it begins a line."""
-        tokens = PARSER.parseInline(tamed(clean(source)), {"references": known.references})
-        return Writing(self, [], known).inline(tokens[0].children or [], fresh=fresh)
+        return Writing(self, [], known).inline(inlines(tamed(clean(source)), known), fresh=fresh)
 
     def line(self, text: str) -> str:
         """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""

@@ -64,7 +64,8 @@ def _anywhere(block: Block, room: int, size: int, measure: Measure) -> tuple[str
     if not end:
         return None
     at = places(block.raw, end)
-    at = at if measure(block.until(at)) <= room else end  # a grapheme that is longer than a page
+    if not seen(block.until(at)) or measure(block.until(at)) > room:
+        at = end  # within a grapheme that is longer than a page
     return (block.until(at), _tail(block, at, size)) if seen(block.until(at)) else None
 
 

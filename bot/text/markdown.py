@@ -51,6 +51,7 @@ def _parser() -> MarkdownIt:
     made = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     # Definitions are taken by `bot.pages`, which knows when one was seen; "\*" is to stay what it was.
     made.disable(["reference", "text_join"])
+    made.core.ruler.disable(["inline"])  # what is not shown is not parsed, and a cell once: see `inlines`
     made.inline.ruler.before("escape", "math", _math)
     made.inline.ruler.before("link", "note", _note)
     return made
@@ -81,12 +82,21 @@ class Known:
         references: Definitions that stood before it, as markdown-it keeps them.
         notes: Footnotes that did.
         number: The number of an item that stands alone, where its list has counted on.
+        cells: Cells of tables that were written before, by their source.
     """
 
     links: Links = field(default_factory=Links)
     references: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     number: int | None = None
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+def inlines(source: str, known: Known) -> list[Token]:
+    """Return what *source*, which is one paragraph, is made of."""
+    tokens: list[Token] = []
+    PARSER.inline.parse(source, PARSER, {"references": known.references}, tokens)
+    return tokens
 
 
 def tamed(source: str) -> str:
@@ -142,10 +152,10 @@ def _plain(nodes: Sequence[Node]) -> Iterator[str]:
     for node in nodes:
         token: Any = node.token
         if token.type == "inline":
-            yield said(token.children or [])
+            yield said(inlines(token.content, Known()))
         elif token.content:
             yield token.content.rstrip("\n")
         elif token.type == "tr_open":
-            yield " | ".join(said(cell.children[0].token.children or []) for cell in node.children)
+            yield " | ".join(said(inlines(cell.children[0].token.content, Known())) for cell in node.children)
         else:
             yield from _plain(node.children)

@@ -10,7 +10,7 @@ from markdown_it.common.utils import normalizeReference
 from bot.text.markdown import PARSER, Known, plain
 from bot.text.scanner import DEFINITION, Scanner
 
-_TARGET = re.compile(r"\s*(?:<([^<>\n]*)>|(\S+))(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\Z")
+_TARGET = re.compile(r"\s*(?:<([^<>\n]*)>|([^\s<]\S*))(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\Z")
 #: The longest footnote that is told in place.
 NOTE = 300
 

@@ -27,6 +27,8 @@ _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s|/?>|$)")
 _DELIMITER = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
 #: Columns that make a line code.
 CODE_INDENT = 4
+#: Containers within each other that are looked into.
+DEEPEST = 24
 DEFINITION = re.compile(r"\[(?!\s*\])(?P<label>(?:[^\[\]\\]|\\.){1,999})\]:")
 
 
@@ -57,7 +59,8 @@ class Scanner:
         begun: How many blocks there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
         self.kind = Kind.NOTHING
         self.open = False
         self.number: int | None = None
@@ -194,9 +197,9 @@ class Scanner:
             self.marker, self.info = fence["marker"], fence["info"].strip()
         elif _HEADING.match(bare) or _RULE.match(bare):
             self.kind, self.open = (Kind.HEADING if bare[0] == "#" else Kind.RULE), False
-        elif quote := _QUOTE.match(bare):
+        elif self._depth < DEEPEST and (quote := _QUOTE.match(bare)):
             self._hold(Kind.QUOTE, bare[quote.end() :])
-        elif item := _ITEM.match(bare):
+        elif self._depth < DEEPEST and (item := _ITEM.match(bare)):
             self._item(item, bare, indent)
         elif _TAG.match(bare) or any(begin.match(bare) for begin, _ in _RAWS):
             self.kind = Kind.HTML
@@ -218,7 +221,7 @@ class Scanner:
 
     def _hold(self, kind: Kind, rest: str) -> None:
         self.kind = kind
-        self._child = Scanner()
+        self._child = Scanner(self._depth + 1)
         self._child.feed(rest)
 
 
@@ -233,6 +236,11 @@ def _starts(bare: str) -> bool:
         or bare[0] == ">"
         or any(begin.match(bare) for begin, _ in _RAWS)
     )
+
+
+def is_ruler(line: str, head: str) -> bool:
+    """Tell whether *line* is what stands below a table's *head*."""
+    return "-" in line and bool(_DELIMITER.match(line.strip())) and _columns(line) == _columns(head)
 
 
 def widened(table: str) -> str:
@@ -250,4 +258,5 @@ def widened(table: str) -> str:
 
 def _columns(row: str) -> int:
     """Return how many cells *row* has."""
-    return len(re.findall(r"(?<!\\)\|", row.strip().strip("|"))) + 1
+    cells = re.split(r"(?<!\\)\|", row.strip())
+    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])

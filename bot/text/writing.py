@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from markdown_it.token import Token
 
-from bot.text.markdown import PARSER, Known, Node, said
+from bot.text.markdown import Known, Node, inlines, said
 from bot.text.safe import JOINER, Links, clean, deceives, inert, trimmed
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class Writing:
     # Blocks, by the names of markdown-it's tokens.
 
     def _paragraph(self, node: Node) -> str:
-        return self.inline(node.children[0].token.children or [])
+        return self.inline(inlines(node.children[0].token.content, self._known))
 
     def _heading(self, node: Node) -> str:
         self._strong = False
-        text = self.inline(node.children[0].token.children or [])
+        text = self.inline(inlines(node.children[0].token.content, self._known))
         self._strong = True
         return self._dialect.heading(text.replace("\n", " "), int(node.token.tag[1]))
 
@@ -123,15 +123,20 @@ class Writing:
 
     def cell(self, source: str) -> str:
         """Return a table's cell, written as a line."""
-        tokens = PARSER.parseInline(source, {"references": self._known.references})
-        return self.inline(tokens[0].children or []).replace("\n", " ")
+        known = self._known.cells
+        if source not in known:
+            known[source] = self.inline(inlines(source, self._known)).replace("\n", " ")
+        return known[source]
 
     # What stands in a line.
 
     def words(self, source: str) -> str:
         """Return a table's cell as plain text."""
-        tokens = PARSER.parseInline(source, {"references": self._known.references})
-        return " ".join(clean(said(tokens[0].children or [], addresses=True)).split())
+        known, key = self._known.cells, f"\0{source}"
+        if key not in known:
+            tokens = inlines(source, self._known)
+            known[key] = " ".join(clean(said(tokens, addresses=True)).split())
+        return known[key]
 
     def inline(self, tokens: Sequence[Token], *, fresh: bool = True) -> str:
         """Return what *tokens* say; *fresh* where they begin a line."""

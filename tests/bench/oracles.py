@@ -172,8 +172,11 @@ def empty(pieces: Sequence[Piece]) -> Iterator[str]:
 
 
 def lost(pieces: Sequence[Piece], text: str) -> Iterator[str]:
-    """Yield the words of *text* that the pages do not show; but for those that a cut goes through."""
-    read = UNREAD.sub("", "".join(piece.shown for piece in pieces))
+    """Yield the words of *text* that neither pages nor their files show, but for those that a cut parts."""
+    parts = (
+        part for piece in pieces for part in (piece.shown, *(file.data.decode() for file in piece.files))
+    )
+    read = UNREAD.sub("", "".join(parts))
     cuts = set(itertools.accumulate(len(piece.text) for piece in pieces))
     plain = UNTOLD.sub(lambda found: " " * len(found[0]), text)
     words = Counter(
