@@ -95,6 +95,7 @@ class Intake(Generic[Run]):
         self._caps = caps
         self._tickets: dict[Ticket[Run], None] = {}
         self._running = 0
+        self._most = 0
         self._talks: dict[str, _Crowd[Run]] = {}
         self._users: dict[tuple[str, str], _Crowd[Run]] = {}
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
@@ -114,6 +115,7 @@ class Intake(Generic[Run]):
     def owe(self, ticket: Ticket[Run]) -> None:
         """Take *ticket*, which was taken before, whatever the bounds say; it waits for its turn, too."""
         self._tickets[ticket] = None
+        self._most = max(self._most, len(self._tickets))
         for crowd in self._crowds(ticket):
             crowd.tickets.append(ticket)
         if self._may_begin(ticket):
@@ -157,8 +159,9 @@ class Intake(Generic[Run]):
 
     @property
     def state(self) -> Mapping[str, int]:
-        """What is going on now, and what was counted since the start."""
-        return {"running": self._running, "waiting": len(self._tickets) - self._running, **self.counts}
+        """What runs and waits now, the most that did so at once, and what was counted since the start."""
+        waiting = len(self._tickets) - self._running
+        return {"running": self._running, "waiting": waiting, "most": self._most, **self.counts}
 
     def _refusal(self, ticket: Ticket[Run], now: float) -> Refusal | None:
         caps, talk = self._caps, self._talks.get(ticket.conversation)

@@ -184,9 +184,9 @@ def test_a_store_that_can_not_keep_what_it_must_makes_the_bot_not_ready():
     readiness = Readiness([platform], core(store))
     assert readiness.report(0.0)[1]["store"] == "ok"
     assert readiness.report(0.0)[0]
-
-
-X
+    store.health = "degraded: the disk is full"
+    ready, said = readiness.report(0.0)
+    assert (ready, said["store"]) == (False, store.health)
 
 
 async def test_healthz_says_that_the_loop_turns_and_readyz_what_was_heard():
@@ -204,7 +204,7 @@ async def test_healthz_says_that_the_loop_turns_and_readyz_what_was_heard():
         await it.mention(ask(Sheet(latency=9.0)))
         status, said = await got("readyz")
         assert (status, said["ready"], said["store"]) == (200, True, "ok")
-        assert said["answers"] == {"running": 1, "waiting": 0, "taken": 1}
+        assert said["answers"] == {"running": 1, "waiting": 0, "most": 1, "taken": 1}
         platform.health = "down"
         assert await got("healthz") == (200, {"ok": True})
         await it.drain(0)

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 #: Seconds before a platform that failed is started again; the last one repeats.
 RESTARTS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 #: Seconds that a platform may take to end when it is told to.
-FAREWELL = 1.5
+FAREWELL = 5.0
 #: A platform that ran this long had recovered.
 STEADY = 300.0
 

@@ -13,6 +13,7 @@ import signal
 import time
 
 import adapters.discord.surface
+import adapters.slack.errands
 import adapters.slack.surface
 from bot.run import cli
 from tests.bench.figures import spread
@@ -26,6 +27,7 @@ TICK = 0.01
 #: are kept would be kept whole.
 SLACK_UPDATES = (40.0, 2400, 0.05)
 SLACK_POSTS = (20.0, 20)
+SLACK_DELETES = 2400
 DISCORD_CHANNEL = (5.0, 10)
 
 
@@ -48,7 +50,12 @@ class Watch:
     def report(self) -> None:
         """Print what was measured since the last report."""
         cpu, now = time.process_time(), time.monotonic()
-        seen = {"lag_ms": spread(self._lags), "cpu_s": cpu - self._cpu, "seconds": now - self._since}
+        seen = {
+            "lag_ms": spread(self._lags),
+            "cpu_s": cpu - self._cpu,
+            "seconds": now - self._since,
+            "tasks": len(asyncio.all_tasks()),
+        }
         print(json.dumps(seen), flush=True)
         self._lags, self._cpu, self._since = [], cpu, now
 
@@ -69,6 +76,7 @@ def widen() -> None:
     """Replace the bot's own budgets by wider ones."""
     adapters.slack.surface.UPDATES = SLACK_UPDATES
     adapters.slack.surface.POSTS = SLACK_POSTS
+    adapters.slack.errands.DELETES = SLACK_DELETES
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
 
 

@@ -80,6 +80,16 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.*.torn", "=", 0, ""),
     ),
     "fuzz": (("failures", "=", 0, ""),),
+    "storm": (
+        ("slack.ack_ms.p99", "<=", 500.0, "ms"),
+        ("slack.unacknowledged", "=", 0, ""),
+        ("*.turns_at_once", "<=", 32, ""),
+        ("*.over_intake", "=", 0, ""),
+        ("*.told_not_once", "=", 0, ""),
+        ("*.uncounted", "=", 0, ""),
+        ("*.unanswered", "=", 0, ""),
+        ("*.live", "=", 0, ""),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),
