@@ -1,4 +1,4 @@
-"""Run a bench: `python -m tests.bench stop|overhead|pacing|live|fuzz|render|storm [--quick] [--json] ...`.
+"""Run a bench: `python -m tests.bench stop|overhead|pacing|live|fuzz|render|storm|stops [--quick] [--json] ...`.
 
 Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fuzz, live, overhead, pacing, render, stop, storm
+from tests.bench import fuzz, live, overhead, pacing, render, stop, stops, storm
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
@@ -26,6 +26,7 @@ BENCHES = {
     "fuzz": fuzz,
     "render": render,
     "storm": storm,
+    "stops": stops,
 }
 
 

@@ -90,6 +90,11 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.unanswered", "=", 0, ""),
         ("*.live", "=", 0, ""),
     ),
+    "stops": (
+        ("matrix.*.wrong", "=", 0, ""),
+        ("real.*.closed_ms.p99", "<=", 200.0, "ms"),
+        ("real.*.lost", "=", 0, ""),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),
