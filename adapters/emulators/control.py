@@ -90,7 +90,6 @@ class Emulator:
             wait: Seconds to wait if there is none yet.
             kinds: Only entries of these kinds, if any are named.
         """
-
         found: list[dict[str, Any]] = []
         looked = since  # a storm writes thousands of entries: none is looked at twice
 
@@ -110,10 +109,8 @@ class Emulator:
         return found
 
     @control
-    async def many(
-        self, method: str, calls: Sequence[Mapping[str, Any]], seconds: float = 0.0
-    ) -> list[Any]:
-        """Call the control *method* with each of *calls* in turn, spread over *seconds*; return what they did.
+    async def many(self, method: str, calls: Sequence[Mapping[str, Any]], seconds: float = 0.0) -> list[Any]:
+        """Call the control *method* with each of *calls*, spread over *seconds*; return what they did.
 
         A bench that called so often from its own process would measure its own requests.
         """

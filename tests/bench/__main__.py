@@ -1,4 +1,4 @@
-"""Run a bench: `python -m tests.bench stop|overhead|pacing|live|fuzz|render|storm|stops [--quick] [--json] ...`.
+"""Run a bench: `python -m tests.bench NAME [--quick] [--json] ...`, where a wrong NAME lists all.
 
 Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
 """

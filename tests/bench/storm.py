@@ -8,6 +8,7 @@ before goes on.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket
 from collections import Counter
@@ -23,8 +24,9 @@ from tests.bench.rig import Entry, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose
 
 LIMITS = (
-    "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py); the intake as it ships: "
-    "200 questions, 32 turns, one running and one waiting of a person in a channel, 8 a minute and 60 an hour"
+    "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), no brake on log-ins; the "
+    "intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, 8 a "
+    "minute and 60 an hour"
 )
 
 #: Questions, people who ask them, channels of each person, and the seconds in which all come.
@@ -103,7 +105,7 @@ def _question(side: Side, people: Sequence[str], number: int) -> dict[str, str]:
 
 
 async def _pages(side: Side) -> list[Entry]:
-    """Return all that the bot has said to the storm, once none of it is live: previews may still be deleted."""
+    """Return all that the bot has said to the storm, once no preview is left to be deleted."""
     channels = [side.channel(number) for number in range(PEOPLE * CHANNELS)]
     for _ in range(20):
         pages = [page for channel in channels for page in await side.pages(channel) if not page["deleted"]]
@@ -160,7 +162,7 @@ def _at_once(entries: Sequence[Entry]) -> int:
 def _gap(entries: Sequence[Entry], since: float, until: float) -> float:
     """Return the longest time between two edits of the answer that was running."""
     times = [entry["t"] for entry in entries if since - 1.0 <= entry["t"] <= until]
-    return round(max((b - a for a, b in zip(times, times[1:], strict=False)), default=until - since), 2)
+    return round(max((b - a for a, b in itertools.pairwise(times)), default=until - since), 2)
 
 
 def _counted(
