@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fuzz, live, overhead, pacing, render, stop, stops, storm
+from tests.bench import fuzz, live, load, overhead, pacing, render, stop, stops, storm
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
@@ -26,6 +26,7 @@ BENCHES = {
     "fuzz": fuzz,
     "render": render,
     "storm": storm,
+    "load": load,
     "stops": stops,
 }
 

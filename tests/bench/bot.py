@@ -28,6 +28,7 @@ TICK = 0.01
 SLACK_UPDATES = (40.0, 2400, 0.05)
 SLACK_POSTS = (20.0, 20)
 SLACK_DELETES = 2400
+SLACK_MANY_POSTS = (80.0, 80)
 DISCORD_CHANNEL = (5.0, 10)
 
 
@@ -80,7 +81,15 @@ def widen() -> None:
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
 
 
+def narrow() -> None:
+    """Replace the bot's budgets by ones that a thousand answers together keep busy, and no more."""
+    widen()
+    adapters.slack.surface.POSTS = SLACK_MANY_POSTS
+
+
 if __name__ == "__main__":
     if os.environ.get("RIVULET_BENCH_BUDGETS") == "wide":
         widen()
+    elif os.environ.get("RIVULET_BENCH_BUDGETS") == "many":
+        narrow()
     cli._finish(watched)

@@ -95,6 +95,13 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("real.*.closed_ms.p99", "<=", 200.0, "ms"),
         ("real.*.lost", "=", 0, ""),
     ),
+    "load": (
+        ("slow.lag_ms.p99", "<=", 250.0, "ms"),
+        ("fast.lag_ms.p99", "<=", 150.0, "ms"),
+        ("*.rss_mb", "<=", 400.0, "MB"),
+        ("*.lost", "=", 0, ""),
+        ("*.live", "=", 0, ""),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),

@@ -24,8 +24,8 @@ from tests.bench.rig import Entry, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose
 
 LIMITS = (
-    "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), no brake on log-ins; the "
-    "intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, 8 a "
+    "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), no brake on log-ins; "
+    "the intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, 8 a "
     "minute and 60 an hour"
 )
 
