@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fuzz, live, load, overhead, pacing, render, stop, stops, storm
+from tests.bench import fuzz, live, load, overhead, pacing, render, soak, stop, stops, storm
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
@@ -27,6 +27,7 @@ BENCHES = {
     "render": render,
     "storm": storm,
     "load": load,
+    "soak": soak,
     "stops": stops,
 }
 
@@ -78,6 +79,8 @@ def _options() -> argparse.Namespace:
     texts = parser.add_argument_group("fuzz")
     texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
     texts.add_argument("--replay", default="", metavar="SEED.CASE", help="only that case, with all about it")
+    long = parser.add_argument_group("soak")
+    long.add_argument("--minutes", type=float, default=0.0, help=f"{soak.MINUTES:g} if not said")
     return parser.parse_args()
 
 
@@ -96,6 +99,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
             return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
         case "fuzz":
             return {"cases": options.cases, "again": options.replay}
+        case "soak":
+            return {"minutes": options.minutes}
         case _:
             return {}
 

@@ -102,6 +102,12 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.lost", "=", 0, ""),
         ("*.live", "=", 0, ""),
     ),
+    "soak": (
+        ("slope.*.beyond_noise", "<=", 0.0, "MB/h"),
+        ("tasks_left", "<=", 2, ""),
+        ("fds_left", "<=", 5, ""),
+        ("stuck", "=", 0, ""),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),

@@ -20,13 +20,13 @@ from tests.bench.rig import UNBOUND_TEXT, Rig, Side, rigged
 from tests.bench.texts import prose, tells
 
 LIMITS = (
-    "emulator limits and latency off; the bot's budgets (tests/bench/bot.py): Slack 40 edits/s and 80 posts/s, "
+    "emulator limits and latency off; the bot's budgets (tests/bench/bot.py): Slack 40 edits/s, 80 posts/s, "
     f"Discord 5 edits/s in each of {(CHANNELS := 10)} channels, answers in the channel; {UNBOUND_TEXT}"
 )
 
 #: Streams, deltas a second, characters of a delta, of each part.
 PARTS = {"slow": (1000, 5.0, 4), "fast": (300, 20.0, 1)}
-#: Seconds in which the questions come, in which all streams are measured, and in which the rest may be written.
+#: Seconds in which the questions come, in which all streams are measured, and for the rest to be written.
 RAMP, WINDOW, PATIENCE = 10.0, 60.0, 60.0
 QUICK_RAMP, QUICK_WINDOW = 2.0, 3.0
 #: In a quick run so many times fewer streams.
@@ -124,7 +124,7 @@ class Load:
         return sum(request["state"] == "open" for request in await self._rig.world.claude.requests())
 
     async def _lost(self) -> dict[str, int]:
-        """Return how many answers are not whole on the screens, or still live, once there was time for them."""
+        """Return how many answers are not whole on the screens, or still live, after some time for them."""
         deadline = time.monotonic() + PATIENCE
         while True:
             pages = [page for side in self._rig.sides for page in await self._pages(side)]
@@ -144,6 +144,5 @@ def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     """Return the table for people."""
     names = list(PARTS)
     table: list[Sequence[str]] = [("what", *names)]
-    for key in measured[names[0]]:
-        table.append((key, *(str(measured[name][key]) for name in names)))
-    return table
+    keys = measured[names[0]]
+    return [*table, *((key, *(str(measured[name][key]) for name in names)) for key in keys)]
