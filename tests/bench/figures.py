@@ -107,6 +107,7 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("tasks_left", "<=", 2, ""),
         ("fds_left", "<=", 5, ""),
         ("stuck", "=", 0, ""),
+        ("unanswered", "=", 0, ""),
     ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),

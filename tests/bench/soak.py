@@ -1,4 +1,4 @@
-"""Twenty minutes of two questions a second, of which one in twenty meets a fault, and a reconnect every minute.
+"""Twenty minutes of two questions a second: one in twenty meets a fault, and every minute all reconnects.
 
 Nothing may be left at the end: no task, no file descriptor, no live message; and the memory must not grow.
 """
@@ -6,6 +6,7 @@ Nothing may be left at the end: no task, no file descriptor, no live message; an
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import random
@@ -26,6 +27,8 @@ LIMITS = (
 MINUTES, QUICK = 20.0, 10.0
 #: Questions a second, channels of each platform, and of how many questions one meets a fault.
 RATE, CHANNELS, FAULTY = 2.0, 20, 20
+#: In a quick run more meet one, so that some do.
+QUICK_FAULTY = 4
 #: Deltas a second and characters of an answer: about two seconds.
 DELTAS, CHARACTERS = 25.0, 250
 #: Seconds between two reconnects, in a full and in a quick run.
@@ -42,17 +45,18 @@ async def bench(*, quick: bool, seed: int, minutes: float = 0.0) -> dict[str, An
     """Soak for 20 minutes or so many (10 seconds if *quick*)."""
     seconds = 60.0 * minutes if minutes else QUICK if quick else 60.0 * MINUTES
     async with rigged(limits=False, settings={"RIVULET_DISCORD_REPLY": "channel"}) as rig:
-        soak = Soak(rig, random.Random(seed), QUICK_RECONNECT if quick else RECONNECT)
+        soak = Soak(rig, random.Random(seed), quick=quick)
         return {"limits": LIMITS, **await soak.run(seconds)}
 
 
 class Soak:
     """Asks, breaks and watches."""
 
-    def __init__(self, rig: Rig, rng: random.Random, reconnect: float) -> None:
+    def __init__(self, rig: Rig, rng: random.Random, *, quick: bool) -> None:
         self._rig = rig
         self._rng = rng
-        self._reconnect = reconnect
+        self._reconnect = QUICK_RECONNECT if quick else RECONNECT
+        self._faulty = QUICK_FAULTY if quick else FAULTY
         self._met: Counter[str] = Counter()
         self._memory: list[tuple[float, float]] = []
 
@@ -66,6 +70,7 @@ class Soak:
             task.cancel()
         await asyncio.wait(watching)
         left = await self._left(base)
+        left["unanswered"] = asked - await self._answered()
         return {
             "seconds": seconds,
             "asked": asked,
@@ -90,7 +95,7 @@ class Soak:
         began, number = loop.time(), 0
         while number < seconds * RATE:
             side = self._rig.sides[number % 2]
-            word = await self._fault(side) if self._rng.random() < 1 / FAULTY else "well"
+            word = await self._fault(side) if self._rng.random() < 1 / self._faulty else "well"
             await side.ask(side.channel(number // 2 % CHANNELS), f"soak {number}, {word}")
             number += 1
             await asyncio.sleep(max(0.0, began + number / RATE - loop.time()))
@@ -117,7 +122,7 @@ class Soak:
         await side.remote.fault(**{"method" if side.name == "slack" else "route": what}, **fault)
 
     async def _reconnects(self) -> None:
-        """Let both platforms hang up now and then: told before on Slack, and cut on Discord, to be resumed."""
+        """Let both platforms hang up now and then: told before on Slack, cut off on Discord."""
         while True:
             await asyncio.sleep(self._reconnect)
             self._met["reconnects"] += 1
@@ -136,7 +141,7 @@ class Soak:
         return {"tasks": (await self._rig.bot.report())["tasks"], "fds": self._rig.bot.seen.num_fds()}
 
     async def _left(self, base: dict[str, int]) -> dict[str, Any]:
-        """Return what there is more than at first, once there was time for it to go, and what is still live."""
+        """Return what there is more than at first, after some time for it to go, and what is still live."""
         deadline = time.monotonic() + PATIENCE
         while True:
             live = sum([len((await side.remote.verdict())["never_final"]) for side in self._rig.sides])
@@ -145,6 +150,12 @@ class Soak:
                 return {"tasks_left": more["tasks"], "fds_left": more["fds"], "stuck": live}
             await asyncio.sleep(1.0)
 
+    async def _answered(self) -> int:
+        """Return how many messages of the bot are final: an answer is short enough for one."""
+        channels = [(side, side.channel(number)) for side in self._rig.sides for number in range(CHANNELS)]
+        pages = [page for side, channel in channels for page in await side.pages(channel)]
+        return sum(not page["live"] and not page["deleted"] for page in pages)
+
     def _slope(self, seconds: float) -> dict[str, dict[str, float]]:
         """Return how fast the memory grew; nothing for a run that is too short to tell."""
         samples = [(at / 3600, mb) for at, mb in self._memory if at > seconds * WARM]
@@ -152,9 +163,8 @@ class Soak:
             return {}
         slope, error = fitted(samples)
         beyond = max(0.0, slope - 2 * error - NOTHING)
-        return {
-            "rss": {"mb_per_h": round(slope, 2), "error": round(error, 2), "beyond_noise": round(beyond, 2)}
-        }
+        seen = {"mb_per_h": slope, "error": error, "beyond_noise": beyond}
+        return {"rss": {name: round(value, 2) for name, value in seen.items()}}
 
 
 def fitted(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -169,7 +179,7 @@ def fitted(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
     slope = sum((x - mean_x) * (y - mean_y) for x, y in samples) / wide
     rest = [y - mean_y - slope * (x - mean_x) for x, y in samples]
     square = sum(each**2 for each in rest)
-    alike = sum(a * b for a, b in zip(rest, rest[1:], strict=False)) / square if square else 0.0
+    alike = sum(a * b for a, b in itertools.pairwise(rest)) / square if square else 0.0
     alike = min(max(alike, 0.0), 0.99)
     return slope, math.sqrt(square / max(n - 2, 1) / wide * (1 + alike) / (1 - alike))
 

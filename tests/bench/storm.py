@@ -25,8 +25,8 @@ from tests.bench.texts import paced, prose
 
 LIMITS = (
     "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), no brake on log-ins; "
-    "the intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, 8 a "
-    "minute and 60 an hour"
+    "the intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, 8 "
+    "a minute and 60 an hour"
 )
 
 #: Questions, people who ask them, channels of each person, and the seconds in which all come.
