@@ -38,9 +38,8 @@ UNBOUND = {
     "RIVULET_USER_PER_HOUR": "0",
     "RIVULET_DISCORD_BRAKE": "false",
 }
-UNBOUND_TEXT = (
-    "the bot's intake unbounded and its brake on log-ins off: "
-    + ", ".join(f"{name}={value}" for name, value in UNBOUND.items())
+UNBOUND_TEXT = "the bot's intake unbounded and its brake on log-ins off: " + ", ".join(
+    f"{name}={value}" for name, value in UNBOUND.items()
 )
 #: Variables that could change what the bot does.
 OURS = ("ANTHROPIC_", "SLACK_", "DISCORD_", "RIVULET_")

@@ -25,14 +25,14 @@ from tests.bench.texts import paced, prose
 
 LIMITS = (
     "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), no brake on log-ins; "
-    "the intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, 8 "
-    "a minute and 60 an hour"
+    "the intake as it ships: 200 questions, 32 turns, one running and one waiting of a person in a channel, "
+    "8 a minute and 60 an hour"
 )
 
 #: Questions, people who ask them, channels of each person, and the seconds in which all come.
 QUESTIONS, PEOPLE, CHANNELS, SPAN = 2000, 50, 4, 1.0
-#: Deltas a second and characters of an answer: about two seconds, three for the one that runs before.
-RATE, CHARACTERS, BEFORE = 50.0, 500, 5000
+#: Deltas a second and characters of an answer: about a second, eight of the one that runs before.
+RATE, CHARACTERS, BEFORE = 50.0, 250, 2000
 #: Seconds for everything to be answered.
 PATIENCE = 90.0
 
