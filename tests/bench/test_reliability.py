@@ -62,10 +62,10 @@ def test_a_leak_is_beyond_the_error_of_the_slope_and_noise_is_not():
     assert abs(slope) < 3 * error < 3
 
 
-def test_memory_that_moves_in_steps_has_a_wider_error_than_its_samples_say():
+def test_memory_that_moves_in_steps_has_a_wider_error_than_noise_of_the_same_width():
     rng, level, steps = random.Random(1), 120.0, []
     for second in range(1200):
-        level += rng.gauss(0, 1.0) if second % 100 == 0 else 0.0
+        level = rng.gauss(120, 1.0) if second % 100 == 0 else level
         steps.append((second / 3600, level))
-    slope, error = fitted(steps)
-    assert abs(slope) < 3 * error
+    noise = [(second / 3600, rng.gauss(120, 1.0)) for second in range(1200)]
+    assert fitted(steps)[1] > 5 * fitted(noise)[1]
