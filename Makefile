@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench-quick lock picture clean
+.PHONY: setup demo test lint bench-quick lock picture looks clean
 
 setup: .venv/ready
 
@@ -46,6 +46,10 @@ lock:
 
 picture: setup
 	$(BIN)/python -m tests.picture docs/demo.svg
+
+# Needs chromium; says what to install where there is none.
+looks: setup
+	$(BIN)/python -m tests.looks docs
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

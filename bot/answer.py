@@ -12,7 +12,7 @@ while a write is out or a rate limit is in force therefore batch themselves: the
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -143,7 +143,7 @@ class Answer:
         self._tools: dict[str, str] = {}
         self._thinking = False
         self._note = ""
-        self._shown: list[tuple[str, Page]] = []
+        self._shown: list[tuple[str, Page | None]] = []
         self._visible = 0
 
     @property
@@ -164,6 +164,17 @@ class Answer:
     def unshown(self) -> int:
         """How many characters the screen is behind."""
         return self.received - self._visible
+
+    @property
+    def note(self) -> str:
+        """What stands below an answer that has ended."""
+        return self._note
+
+    def resume(self, text: str, messages: Sequence[str]) -> None:
+        """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
+        if text:
+            self.receive(Text(text))
+        self._shown = [(message, None) for message in messages]
 
     def receive(self, event: Event) -> None:
         """Take the next event from the model; ignored once the answer has ended."""
@@ -241,7 +252,9 @@ class Answer:
         for piece in closed[len(self._lengths) - 1 :]:
             self._lengths.append(self._lengths[-1] + len(piece.text))
         hidden = closed and (self._pages.overflowing or not last.shown.strip())
-        return [*closed] if hidden else [*closed, last]
+        pieces = [*closed] if hidden else [*closed, last]
+        # A resumed answer can have messages for text that a loss of power took from the ledger.
+        return pieces + [Piece("")] * (len(self._shown) - len(pieces))
 
     def _write(self, index: int, message: str | None, page: Page) -> Write:
         closed = index + 1 < len(self._lengths)
@@ -254,7 +267,7 @@ class Answer:
             return Rank.FINAL
         if not self._shown:
             return Rank.PLACEHOLDER
-        return Rank.PREVIEW if any(page.text for _, page in self._shown) else Rank.FIRST
+        return Rank.PREVIEW if any(page and page.text for _, page in self._shown) else Rank.FIRST
 
     def _page(self, piece: Piece) -> Page:
         return Page(piece.shown, live=False, files=piece.files, settled=piece.settled)

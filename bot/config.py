@@ -6,6 +6,7 @@ README's table is checked against all of them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_CODE_FILE",
         description="Characters from which on a block of code comes as a file, at most half a "
         "message; 0 for never.",
+    )
+    data: Path = Field(
+        default=Path("data"),
+        validation_alias="RIVULET_DATA",
+        description="Folder for what must survive a restart; one for each bot.",
     )
     host: str = Field(
         default="127.0.0.1",

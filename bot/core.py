@@ -7,7 +7,10 @@ adapter can neither forget the check nor acknowledge what was not taken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 
 import structlog
 
@@ -18,9 +21,21 @@ from bot.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.live import Live, Means
 from bot.model import Asking, Model
 from bot.pace import Pace
-from bot.platform import Deleted, Edited, Mention, Outcome, Press, Stop, Unavailable
+from bot.platform import (
+    Asked,
+    Deleted,
+    Edited,
+    Gone,
+    Mention,
+    Outcome,
+    Platform,
+    Press,
+    SlowDown,
+    Stop,
+    Unavailable,
+)
 from bot.stops import Stops
-from bot.store import Store
+from bot.store import Entry, Store
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +54,21 @@ TOO_MUCH = {
     Refusal.RATE: OFTEN,
     Refusal.FULL: FULL,
 }
-RESTART = "Interrupted by a restart. Ask again for the rest."
+RESTART = "Interrupted by a restart. Say “continue” for the rest."
+UNBEGUN = "Interrupted by a restart before it began. Please ask again."
+
+#: Seconds after the start before a repair writes: an edit of the process that died may still land.
+LATE = 2.0
+#: Questions younger than this many seconds are answered after a restart, older ones are told.
+YOUNG = 300.0
+#: How often one question is begun: it may be what ends the process.
+RUNS = 3
+#: Seconds after which nobody wants to hear of a question that nothing was said to.
+STALE = 86_400.0
+#: Seconds that a platform may look for mentions that were missed.
+SEARCH = 60.0
+#: Of so many searches for missed mentions the tasks are kept, to end them on shutdown.
+SEARCHES = 16
 
 
 class Core:
@@ -52,13 +81,21 @@ class Core:
         access: Access,
         asking: Asking | None = None,
         showing: Showing | None = None,
+        clock: Callable[[], float] = time.time,
         caps: Caps = ANYBODY,
     ) -> None:
         self._access = access
         self._store = store
+        self._clock = clock
         self._stops: Stops[Live] = Stops()
-        self._means = Means(model, access, self._stops, Pace(), asking or Asking(), showing or Showing())
+        self._means = Means(
+            model, access, self._stops, Pace(), asking or Asking(), showing or Showing(), store, clock
+        )
         self._lives: dict[asyncio.Task[None], Live] = {}
+        self._taken: set[str] = set()  # keys of questions that this process has in hand
+        self._errands: set[asyncio.Task[None]] = set()
+        self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
+        self._writes_from: float | None = None
         self._intake: Intake[Live] = Intake(caps)
         self._tickets: dict[Live, Ticket[Live]] = {}
         self._draining = False
@@ -71,9 +108,15 @@ class Core:
         """
         if self._draining:
             raise Unavailable("shutting down")
-        if not await self._allowed(mention, Action.ASK) or not await self._store.claim(mention.key):
+        if mention.key in self._taken or not await self._allowed(mention, Action.ASK):
             return
-        self._take(mention)
+        self._taken.add(mention.key)
+        if not await self._store.accept(_asked(mention, self._clock())):
+            self._taken.discard(mention.key)
+            return
+        if not self._take(mention):
+            self._taken.discard(mention.key)
+            await self._store.done(mention.key, self._clock())
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at."""
@@ -104,13 +147,73 @@ class Core:
         if live := self._stops.find(deleted.key):
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
 
+    async def repair(self, platform: Platform) -> None:
+        """Take up what an earlier run has left of a platform's questions; see `Platform.run`.
+
+        Returns once they stand in their conversations, before any newer question; they are written to later.
+        Afterwards looks for mentions that nobody has heard.
+        """
+        now, loop = self._clock(), asyncio.get_running_loop()
+        if self._writes_from is None:
+            self._writes_from = loop.time() + LATE
+        after = max(0.0, self._writes_from - loop.time())
+        left = [
+            entry
+            for entry in await self._store.unfinished(platform.name)
+            if entry.asked.key not in self._taken
+        ]
+        for entry in left:
+            await self._resume(platform, entry, now, after)
+        if left:
+            log.info("repairing what a restart interrupted", platform=platform.name, answers=len(left))
+        self._searches.append(self._errand(self._catch_up(platform, now)))
+
+    async def _resume(self, platform: Platform, entry: Entry, now: float, after: float) -> None:
+        """Answer the question of *entry*, or end its answer."""
+        asked, age = entry.asked, now - entry.asked.at
+        surface = platform.reopen(asked, entry.remains)
+        if surface is None or (age > STALE and not entry.parts):
+            log.warning("a question was lost", question=asked.key)
+            await self._store.done(asked.key, now)
+            return
+        mention = Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
+        anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
+        anew = anew and await self._allowed(mention, Action.ASK)
+        saying = (
+            "" if not anew else NOTHING if _means_stop(asked.text) else "" if asked.text.strip() else HINT
+        )
+        live = Live(self._means, mention, saying, entry, after)
+        self._taken.add(asked.key)
+        if entry.note is not None:
+            live.cut(Ending.FINISHED, entry.note)
+        elif anew:
+            await self._store.again(asked.key)
+        else:
+            live.cut(Ending.INTERRUPTED, RESTART if entry.text else UNBEGUN)
+        self._owe(live, idle=not anew or saying != "")
+
+    async def _catch_up(self, platform: Platform, now: float) -> None:
+        """Take the mentions that were made while nobody listened; the ledger knows which those are."""
+        try:
+            recent = await self._store.recent(platform.name, now - STALE)
+            async with asyncio.timeout(SEARCH):
+                missed = await platform.missed(recent, now - YOUNG) if recent else ()
+            for mention in missed:
+                await self.mention(mention)
+        except (SlowDown, Gone, OSError, Unavailable) as error:
+            log.warning("not all that was missed was looked for", platform=platform.name, error=repr(error))
+
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
         self._draining = True
+        for search in self._searches:
+            search.cancel()
         for live in self._lives.values():
-            live.cut(Ending.INTERRUPTED, RESTART)
-        if self._lives:
-            await asyncio.wait(self._lives, timeout=grace)
+            live.cut(Ending.INTERRUPTED, RESTART if live.begun else UNBEGUN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while waited := {*self._lives, *self._errands}:
+                    await asyncio.wait(waited)
 
     @property
     def state(self) -> Mapping[str, int]:
@@ -132,7 +235,7 @@ class Core:
     def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text = mention.text.strip()
-        if text.lower() == "stop":
+        if _means_stop(text):
             return not self._stop_newest(mention) and self._say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return self._say(mention, HINT, "hint")
@@ -143,22 +246,20 @@ class Core:
         stop = Stop(mention.key, mention.actor, mention.place)
         return newest is not None and newest.run.stop(stop) is Outcome.STOPPED
 
-    def _queue(self, live: Live, *, owed: bool = False) -> bool:
-        """Let *live* begin when its turn comes; if that is too much, say so unless it was said just now.
-
-        Args:
-            live: The answer.
-            owed: Whether its question was taken before, so that no bound applies.
-        """
-        mention = live.mention
-        ticket = Ticket(_user(mention), mention.place.channel, mention.conversation, live)
-        if owed:
-            self._intake.owe(ticket)
-        elif refusal := self._intake.take(ticket, _now()):
-            return self._say(mention, TOO_MUCH[refusal], "too much")
+    def _queue(self, live: Live) -> bool:
+        """Let *live* begin when its turn comes; if that is too much, say so unless it was said just now."""
+        ticket = _ticket(live)
+        if refusal := self._intake.take(ticket, _now()):
+            return self._say(live.mention, TOO_MUCH[refusal], "too much")
         self._tickets[live] = ticket
         self._start(live, waits=not ticket.begun)
         return True
+
+    def _owe(self, live: Live, *, idle: bool) -> None:
+        """Let *live*, whose question an earlier run took, begin when its turn comes; see `Ticket.idle`."""
+        ticket = self._tickets[live] = _ticket(live, idle=idle)
+        self._intake.owe(ticket)
+        self._start(live, waits=not ticket.begun)
 
     def _say(self, mention: Mention, text: str, about: str) -> bool:
         """Answer with *text*, which is *about* something that one person hears of once a minute."""
@@ -178,11 +279,48 @@ class Core:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self._lives.pop(task)
+        if task.cancelled() or task.exception() or live.given_up:
+            self._taken.discard(live.mention.key)  # what is left of it is there for a repair
+        else:
+            self._errand(self._done(live))
         if ticket := self._tickets.pop(live, None):
             for each in self._intake.leave(ticket):
                 each.run.begin()
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer crashed", exc_info=error)
+
+    async def _done(self, live: Live) -> None:
+        try:
+            await live.keep_done()
+        except OSError as error:
+            log.warning("left to a repair", question=live.mention.key, error=str(error))
+        finally:
+            self._taken.discard(live.mention.key)
+
+    def _errand(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do *work* beside the answers; what goes wrong there is told."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._run)
+        return task
+
+    def _run(self, task: asyncio.Task[None]) -> None:
+        self._errands.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("an errand failed", exc_info=error)
+
+
+def _asked(mention: Mention, at: float) -> Asked:
+    return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
+
+
+def _means_stop(text: str) -> bool:
+    return text.strip().lower() == "stop"
+
+
+def _ticket(live: Live, *, idle: bool = False) -> Ticket[Live]:
+    mention = live.mention
+    return Ticket(_user(mention), mention.place.channel, mention.conversation, live, idle)
 
 
 def _user(mention: Mention) -> str:

@@ -65,6 +65,8 @@ class Ticket(Generic[Run]):
         channel: Where.
         conversation: The unit of order.
         run: The answer.
+        idle: Whether it asks no model, but ends what there is: that keeps its place in the conversation, and
+            takes no turn of anybody's.
         begun: Whether it may run.
     """
 
@@ -72,6 +74,7 @@ class Ticket(Generic[Run]):
     channel: str
     conversation: str
     run: Run
+    idle: bool = False
     begun: bool = False
 
 
@@ -95,6 +98,7 @@ class Intake(Generic[Run]):
         self._caps = caps
         self._tickets: dict[Ticket[Run], None] = {}
         self._running = 0
+        self._busy = 0
         self._most = 0
         self._talks: dict[str, _Crowd[Run]] = {}
         self._users: dict[tuple[str, str], _Crowd[Run]] = {}
@@ -115,7 +119,8 @@ class Intake(Generic[Run]):
     def owe(self, ticket: Ticket[Run]) -> None:
         """Take *ticket*, which was taken before, whatever the bounds say; it waits for its turn, too."""
         self._tickets[ticket] = None
-        self._most = max(self._most, len(self._tickets))
+        self._busy += not ticket.idle
+        self._most = max(self._most, self._busy)
         for crowd in self._crowds(ticket):
             crowd.tickets.append(ticket)
         if self._may_begin(ticket):
@@ -125,15 +130,14 @@ class Intake(Generic[Run]):
         """Let *ticket* be over; return those that begin now."""
         if ticket in self._tickets:
             del self._tickets[ticket]
-            self._running -= ticket.begun
+            self._busy -= not ticket.idle
+            self._running -= ticket.begun and not ticket.idle
             for crowd in self._crowds(ticket):
                 crowd.tickets.remove(ticket)
                 crowd.running -= ticket.begun
             self._forget_empty(ticket)
         begun = []
         for each in self._tickets:
-            if self._running >= self._caps.turns:
-                break
             if not each.begun and self._may_begin(each):
                 self._begin(each)
                 begun.append(each)
@@ -160,19 +164,19 @@ class Intake(Generic[Run]):
     @property
     def state(self) -> Mapping[str, int]:
         """What runs and waits now, the most that did so at once, and what was counted since the start."""
-        waiting = len(self._tickets) - self._running
+        waiting = self._busy - self._running
         return {"running": self._running, "waiting": waiting, "most": self._most, **self.counts}
 
     def _refusal(self, ticket: Ticket[Run], now: float) -> Refusal | None:
         caps, talk = self._caps, self._talks.get(ticket.conversation)
         mine = self._users.get((ticket.user, ticket.channel))
-        if talk and len(talk.tickets) > WAITING:
+        if talk and sum(not each.idle for each in talk.tickets) > WAITING:
             return Refusal.CONVERSATION
         if mine and caps.user_turns and len(mine.tickets) >= 2 * caps.user_turns:
             return Refusal.USER
         if self._too_often(ticket.user, now):
             return Refusal.RATE
-        return Refusal.FULL if len(self._tickets) >= caps.accepted else None
+        return Refusal.FULL if self._busy >= caps.accepted else None
 
     def _too_often(self, user: str, now: float) -> bool:
         times = self._asked.get(user, ())
@@ -193,24 +197,27 @@ class Intake(Generic[Run]):
             self._asked.popitem(last=False)
 
     def _may_begin(self, ticket: Ticket[Run]) -> bool:
-        talk, mine = self._crowds(ticket)
-        turns = self._caps.user_turns
-        free = self._running < self._caps.turns and (not turns or mine.running < turns)
+        talk, *mine = self._crowds(ticket)
+        most, turns = self._caps.turns, self._caps.user_turns
+        free = ticket.idle or (self._running < most and (not turns or mine[0].running < turns))
         return free and talk.tickets[0] is ticket
 
     def _begin(self, ticket: Ticket[Run]) -> None:
         ticket.begun = True
-        self._running += 1
+        self._running += not ticket.idle
         for crowd in self._crowds(ticket):
             crowd.running += 1
 
-    def _crowds(self, ticket: Ticket[Run]) -> tuple[_Crowd[Run], _Crowd[Run]]:
+    def _crowds(self, ticket: Ticket[Run]) -> list[_Crowd[Run]]:
+        """Return the conversation, and the person where that counts."""
         talk = self._talks.setdefault(ticket.conversation, _Crowd())
-        return talk, self._users.setdefault((ticket.user, ticket.channel), _Crowd())
+        if ticket.idle:
+            return [talk]
+        return [talk, self._users.setdefault((ticket.user, ticket.channel), _Crowd())]
 
     def _forget_empty(self, ticket: Ticket[Run]) -> None:
-        talk, mine = self._crowds(ticket)
+        talk, *mine = self._crowds(ticket)
         if not talk.tickets:
             del self._talks[ticket.conversation]
-        if not mine.tickets:
+        if mine and not mine[0].tickets:
             del self._users[ticket.user, ticket.channel]

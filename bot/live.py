@@ -11,8 +11,7 @@ Rule 3: nothing that is rendered waits; what waits is rendered when its turn com
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
@@ -22,11 +21,13 @@ from bot import conversation
 from bot.access import Access
 from bot.answer import Answer, Ending, Phase, Rank, Showing, Write
 from bot.events import Event, Text, Turn
+from bot.kept import Kept
 from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
-from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Receipt, SlowDown, Stop
+from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, SlowDown, Stop
 from bot.stops import Stops
+from bot.store import Entry, Store
 from bot.text.safe import Links
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,11 @@ BROKEN = "Something broke on our side; the operator's log says what."
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all answers of a core share."""
+    """What all answers of a core share.
+
+    Attributes:
+        clock: Seconds of the wall clock.
+    """
 
     model: Model
     access: Access
@@ -52,19 +57,39 @@ class Means:
     pace: Pace
     asking: Asking
     showing: Showing
+    store: Store
+    clock: Callable[[], float]
 
 
 class Live:
-    """One answer being read from the model and written to its surface."""
+    """One answer being read from the model and written to its surface.
 
-    def __init__(self, means: Means, mention: Mention, saying: str = "") -> None:
+    Args:
+        means: What it shares with others.
+        mention: The question.
+        saying: What to answer without asking the model.
+        left: What an earlier run has left of it.
+        after: Seconds before anything of it is written.
+
+    Attributes:
+        given_up: Whether the platform was not reached for so long that the rest is left to a later repair.
+    """
+
+    def __init__(
+        self, means: Means, mention: Mention, saying: str = "", left: Entry | None = None, after: float = 0.0
+    ) -> None:
         self.mention = mention
         self._means = means
         self._saying = saying
         self._surface = mention.surface
         showing = means.showing
         self._answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing)
-        self._id = secrets.token_hex(9)  # with a page's number a nonce of at most 25 characters
+        self._kept = Kept(means.store, mention.key, means.clock, left)
+        self._left = left
+        self._after = after
+        if left:
+            self._answer.resume(left.text, left.messages)
+        self.given_up = False
         self._begun = asyncio.Event()
         self._changed = asyncio.Event()
         self._shown = asyncio.Event()
@@ -72,6 +97,7 @@ class Live:
         self._turn: WriteTurn | None = None
         self._since: float | None = None  # when the oldest unshown character came
         self._reader: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
         self._failures = 0
         self._silenced = False
         self._counted: tuple[Bucket, ...] = ()
@@ -79,8 +105,10 @@ class Live:
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
-        self._watch(self.mention.key)
+        for message in (self.mention.key, *self._answer.messages):
+            self._watch(message)
         try:
+            await asyncio.sleep(self._after)
             if not self._begun.is_set():
                 await self._surface.status(on=True)
                 await self._begun.wait()
@@ -100,7 +128,7 @@ class Live:
         """Choose the place of the answer, and be counted there."""
         crowded = self._means.pace.crowded(self._surface.buckets(Op.EDIT))
         self._count_in(self._surface.buckets(Op.EDIT))
-        if self._answer.phase is Phase.OPEN and not self._saying:
+        if self._answer.phase is Phase.OPEN and not self._saying and not self._left:
             await self._branch(crowded)
 
     async def _branch(self, crowded: bool) -> None:
@@ -120,6 +148,15 @@ class Live:
             self._means.pace.leave(self, self._counted)
             self._counted = tuple(buckets)
             self._means.pace.enter(self, buckets)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the model has said anything."""
+        return self._answer.received > 0
+
+    async def keep_done(self) -> None:
+        """Tell the ledger that the answer is done, as soon as nothing lags behind it."""
+        await self._kept.done(self._surface)
 
     def begin(self) -> None:
         """Stop waiting for other answers of the conversation."""
@@ -152,6 +189,8 @@ class Live:
 
     def _end(self, ending: Ending, note: str = "") -> None:
         self._answer.end(ending, note)
+        if self._answer.phase is Phase.CLOSING and not self._noting:
+            self._noting = asyncio.get_running_loop().create_task(self._kept.end(self._answer))
         self._since = _now()
         self._changed.set()
         self._shown.set()
@@ -213,7 +252,8 @@ class Live:
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
             try:
-                receipt = await self._put(write, escaped=turn.escaped)
+                text, escaped = self._answer.text, turn.escaped
+                receipt = await self._kept.put(self._surface, write, text, escaped=escaped)
             except SlowDown as slow:
                 pace.refused(turn.buckets, slow)
                 self._since = since
@@ -248,6 +288,8 @@ class Live:
     async def _next_write(self) -> tuple[Write, WriteTurn, float] | None:
         """Wait until there is something to write and it may be written; None after the last."""
         while self._answer.phase is not Phase.CLOSED:
+            if self._noting:
+                await asyncio.wait({self._noting})
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
                 await self._changed.wait()
@@ -273,13 +315,6 @@ class Live:
         self._turn = None
         return turn if granted else None
 
-    async def _put(self, write: Write, *, escaped: bool) -> Receipt:
-        if write.message is None:
-            return await self._surface.post(write.page, f"{self._id}{write.index:x}")
-        if escaped:
-            return await self._surface.replace(write.message, write.page, f"{self._id}r")
-        return await self._surface.edit(write.message, write.page)
-
     def _tell(self, error: Exception) -> None:
         if isinstance(error, OSError):
             log.warning("a write failed", question=self.mention.key, error=str(error))
@@ -292,6 +327,7 @@ class Live:
             self._doubtful = write.message
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self.mention.key)
+            self.given_up = True
             self._answer.lost()
             return
         delay = RETRIES[self._failures]

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.events import File, Page, Turn
@@ -124,9 +125,11 @@ class Surface(ABC):
 
     Attributes:
         limits: How much one page holds.
+        address: What `Platform.reopen` needs beside the question to find this place; kept with each post.
     """
 
     limits: Limits
+    address: str = ""
 
     @abstractmethod
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -174,6 +177,13 @@ class Surface(ABC):
                 own (a thread) would show more.
         """
         return self
+
+    async def settle(self) -> None:
+        """Wait for what lags behind the last write, such as a deletion; only then the answer counts as done.
+
+        Raises:
+            OSError: It was cut off, and is left to a repair.
+        """
 
     async def history(self, limit: int) -> Sequence[Turn]:
         """Return up to *limit* earlier turns of this conversation, oldest first, without the question."""
@@ -241,6 +251,37 @@ class Mention:
     text: str
     surface: Surface = field(compare=False)
     files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A mention as the ledger keeps it; see `Mention`.
+
+    Attributes:
+        at: When it was taken, in seconds of the wall clock: it must mean something after a restart.
+    """
+
+    key: str
+    conversation: str
+    actor: Actor
+    place: Place
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What an earlier run has left of an answer.
+
+    Attributes:
+        address: The `Surface.address` that it was written at; "" if nothing was.
+        messages: Its messages, first page first.
+        nonces: Posts of which nobody knows whether they got through.
+    """
+
+    address: str = ""
+    messages: tuple[str, ...] = ()
+    nonces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,25 +355,28 @@ class Platform(ABC):
     Attributes:
         name: "slack"; the first part of its message keys.
         health: What was last heard from the far side.
-        heard: The event loop's time when anything at all (a heartbeat's answer too) was last heard from it;
+        heard_at: The event loop's time when anything at all (a heartbeat's answer too) was last heard from it;
             None as long as nothing was, and for a platform of which silence says nothing.
         routes: HTTP routes that it wants served.
         secrets: Values that no log may show.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
+        data: A folder that survives restarts and is this process's alone, set before `run`; None without one.
     """
 
     name: str
     health: Health = "starting"
-    heard: float | None = None
+    heard_at: float | None = None
     routes: Sequence[web.RouteDef] = ()
     secrets: Collection[str] = ()
     admits: Collection[str] = ()
+    data: Path | None = None
 
     @abstractmethod
     async def run(self, core: Core) -> None:
         """Feed `core.mention`, `stop`, `press`, `edited` and `deleted` until cancelled.
 
-        Acknowledge an event to the platform only after the core's method has returned.
+        Acknowledge an event to the platform only after the core's method has returned.  Await
+        `core.repair(self)` whenever surfaces can be written to anew, and before you listen.
 
         Raises:
             Unavailable: When only the operator can help: a wrong token, a missing intent.
@@ -342,6 +386,22 @@ class Platform(ABC):
     async def check(self) -> Sequence[Finding]:
         """Look at credentials, scopes and rights, for `rivulet doctor`."""
 
-    def reopen(self, message: str) -> Surface | None:
-        """Return a surface that can edit *message*, which a crash left open; None if it is not ours."""
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
+        """Return where the answer to *asked* goes on, which an earlier run has left; None if that is nowhere.
+
+        On this surface a post with one of `remains.nonces` makes no second message, and neither does
+        `Surface.replace`.  May be called as soon as `run` has asked for `Core.repair`, and must not wait.
+        """
         return None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """Return the mentions that were made while nobody listened, oldest first; others do no harm.
+
+        Args:
+            recent: The newest question of each conversation of the last day, newest first: where to look.
+            since: In seconds of the wall clock.
+
+        Raises:
+            SlowDown, Gone, OSError: As `Surface.post`.
+        """
+        return ()

@@ -23,8 +23,9 @@ from bot.core import Core
 from bot.events import Event, Finished, Text
 from bot.model import Ask, Request
 from bot.model.script import Script
-from bot.platform import Platform
+from bot.platform import Actor, Asked, Place, Platform, Remains, Surface
 from bot.run.supervise import build
+from bot.store.memory import Memory
 
 #: Seconds that anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
@@ -121,6 +122,7 @@ class World(ABC):
     def __init__(self, emulator: Any, **settings: Any) -> None:
         self.emulator = emulator
         self.left: list[str] = []
+        self.store = Memory()
         self.leaves_open = False
         self.model = Told()
         self.settings = settings
@@ -155,17 +157,34 @@ class World(ABC):
             await asyncio.wait({self.running})
             self.running = None
 
-    async def restart(self) -> None:
-        """Crash, and come back with nothing remembered."""
+    async def restart(self, *, remember: bool = False) -> None:
+        """Crash, and come back with the ledger, if that is to be remembered, and nothing else."""
+        await self.crash()
+        if not remember:
+            self.store = Memory()
+        self.platform = self.load()
+        self.core = self.fresh_core()
+        await self.connect()
+
+    async def crash(self) -> None:
+        """End everything without a word; the ledger is what it is."""
         await self.vanish()
         lives = dict(self.core._lives)
         self.left = [message for live in lives.values() for message in live._answer.messages]
         for task in lives:
             task.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
-        self.platform = self.load()
-        self.core = self.fresh_core()
-        await self.connect()
+
+    def reopened(self, question: str) -> Surface:
+        """Return the surface on which the answer to *question* goes on."""
+        key = self.key(question)
+        surface = self.platform.reopen(Asked(key, key, Actor("U1"), Place("C1"), "", 0.0), Remains())
+        assert surface
+        return surface
+
+    @abstractmethod
+    def key(self, message: str) -> str:
+        """Return the adapter's key of a message."""
 
     async def close(self) -> None:
         """End everything; nobody may have been pinged or misled, nothing unfurled, nothing left open."""
@@ -179,7 +198,7 @@ class World(ABC):
 
     def fresh_core(self) -> Core:
         """Return a core for this platform."""
-        return build(Settings(**self.settings), [self.platform], self.model)
+        return build(Settings(**self.settings), [self.platform], self.model, self.store)
 
     async def connected(self) -> bool:
         """Tell whether the adapter listens."""

@@ -19,7 +19,7 @@ from adapters.emulators.process import World, spawned
 from bot.core import RESTART
 from bot.run.demo import discord_stage, slack_stage, until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -155,6 +155,43 @@ async def test_run_is_healthy_and_sigterm_ends_every_answer_with_a_last_edit(
     assert states == {"closed"}
     assert b"how long is the Lena" not in out + err
     assert b"xoxb-test" not in out + err
+
+
+async def test_a_second_bot_on_the_same_data_is_refused_and_a_running_one_forgets(tmp_path):
+    async with spawned() as world:
+        await world.claude.script(steps=["Because."])
+        async with started("run", cwd=tmp_path, env=good(world)) as process:
+            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            stage = slack_stage(world)
+            asked = await stage.say("why?")
+            await until(lambda: _text(stage, asked, "Because."), 20)
+            code, _, err = await ran("run", cwd=tmp_path, env=good(world))
+            assert (code, err.count("\n")) == (78, 1)
+            assert f"another Rivulet (process {process.pid}) runs on data" in err
+            assert await ran("forget", "U1", cwd=tmp_path, env={}) == (0, "1 question deleted.\n", "")
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert await ran("forget", "U1", cwd=tmp_path, env={}) == (0, "0 questions deleted.\n", "")
+    assert await ran("purge", cwd=tmp_path, env={}) == (0, "1 question deleted.\n", "")
+    code, _, err = await ran("purge", cwd=tmp_path, env={"RIVULET_DATA": "nowhere"})
+    assert (code, err) == (78, "rivulet: RIVULET_DATA: there is no folder nowhere.\n")
+
+
+async def test_a_second_signal_ends_at_once(tmp_path):
+    async with spawned() as world:
+        await world.claude.script(steps=["Well, ", {"stall": True, "pings": True}])
+        await world.slack.latency(method="chat.update", seconds=20.0)
+        async with started("run", cwd=tmp_path, env=good(world)) as process:
+            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            stage = slack_stage(world)
+            asked = await stage.say("why?")
+            await until(lambda: stage.answers(asked), 20)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            assert process.returncode is None
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 2) == 143
 
 
 async def _text(stage, asked, text):

@@ -8,7 +8,9 @@ import pytest
 
 from bot.core import HINT, NOTHING
 from bot.events import Page
+from bot.platform import Asked, Remains
 from tests.contract import HOLD, World, until
+from tests.fakes import ANN, HERE
 from tests.worlds import WORLDS
 
 #: What would ping, unfurl or look different if anybody but a plain text took it.
@@ -222,9 +224,9 @@ async def test_a_message_from_before_a_restart_can_be_opened_again_and_closed(wo
     left = await world.first(question, "Because")
     await world.restart()
     key = next(key for key in world.left if key.endswith(left.id))
-    surface = world.platform.reopen(key)
-    assert surface
-    assert world.platform.reopen("elsewhere/1/2") is None
+    surface = world.reopened(question)
+    elsewhere = Asked("elsewhere/1/2", "elsewhere/1/2", ANN, HERE, "", 0.0)
+    assert world.platform.reopen(elsewhere, Remains()) is None
     await surface.edit(key, Page("Because", "Interrupted.", live=False))
     [seen] = await world.final(question)
     assert (seen.text, seen.note) == ("Because", "Interrupted.")

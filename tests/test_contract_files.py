@@ -74,7 +74,7 @@ async def test_a_post_has_files(world):
 
 async def test_a_message_that_a_restart_left_open_gets_files(world):
     question, message, _ = await held(world)
-    surface = world.platform.reopen(message)
+    surface = world.reopened(question)
     await surface.edit(message, LAST)
     assert await world.attached(question) == SENT
 

@@ -62,8 +62,8 @@ def test_the_help_in_the_readme_is_what_the_command_prints():
         check=True,
         env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": ""},
     ).stdout
-    commands = re.findall(r"│ (run|demo|doctor) +(.*?) +│", printed)
-    assert len(commands) == 3
+    commands = re.findall(r"│ (run|demo|doctor|forget|purge) +(.*?) +│", printed)
+    assert len(commands) == 5
     for name, text in commands:
         assert f"| `rivulet {name}` | {text} |" in README
 

@@ -218,6 +218,15 @@ async def test_a_replay_repeats_the_last_dispatch(world: Discord, connect: Conne
     assert first == second
 
 
+async def test_any_message_can_be_dispatched_again(world: Discord, connect: Connect) -> None:
+    """However old it is."""
+    bot = await connect()
+    first = await world.say(CHANNEL, ALICE, "once")
+    await world.say(CHANNEL, ALICE, "later")
+    await world.again(CHANNEL, first)
+    assert (await bot.hear("MESSAGE_CREATE", 3))["id"] == first
+
+
 async def test_heartbeats_are_answered(world: Discord, connect: Connect) -> None:
     """A heartbeat that is asked for comes, and so does its acknowledgement."""
     bot = await connect()

@@ -461,6 +461,17 @@ async def test_an_acknowledged_event_can_come_again(slack: Slack, bot: Bot) -> N
     assert bot.retries[2] == (1, first["event_id"])
 
 
+async def test_any_message_can_be_told_of_again(slack: Slack, bot: Bot) -> None:
+    """However old it is; the events are new ones for the same post."""
+    first = await slack.say("C1", "U1", "<@UBOT> hi")
+    await slack.say("C1", "U1", "<@UBOT> ho")
+    await bot.hears(4)
+    await slack.again("C1", first)
+    events = await bot.hears(6)
+    assert [event["event"]["ts"] for event in events].count(first) == 4
+    assert len({event["event_id"] for event in events}) == 6
+
+
 @pytest.mark.parametrize("how", ["disconnect", "drop"])
 async def test_a_lost_socket_is_replaced(slack: Slack, bot: Bot, how: str) -> None:
     """After a refresh or a dropped connection the SDK comes back, and nothing is lost."""

@@ -116,6 +116,22 @@ def test_a_question_that_is_owed_meets_no_bound_but_waits_for_its_turn():
     assert intake.leave(running) == [owed[0]]
 
 
+def test_what_only_ends_takes_no_turn_and_keeps_its_place_in_the_conversation():
+    intake = Intake[str](Caps(accepted=1, turns=1))
+    ends = [Ticket("u", "c", "talk", "", idle=True) for _ in range(3)]
+    for each in ends:
+        intake.owe(each)
+    question = taken(intake, ticket(conversation="talk"))
+    assert (ends[0].begun, ends[1].begun, question.begun) == (True, False, False)
+    assert intake.state == {"running": 0, "waiting": 1, "most": 1, "taken": 1}
+    assert intake.leave(ends[0]) == [ends[1]]
+    assert intake.leave(ends[1]) == [ends[2]]
+    assert intake.leave(ends[2]) == [question]
+    assert intake.leave(question) == []
+    assert not intake._talks
+    assert not intake._users
+
+
 def test_somebody_is_told_once_a_minute_and_of_each_thing():
     intake = Intake[str](Caps())
     assert [intake.tell("u", "a", now) for now in (0.0, 1.0, TOLD - 1, TOLD, TOLD + 1)] == [

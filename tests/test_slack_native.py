@@ -277,8 +277,7 @@ async def test_a_crash_leaves_no_stream_that_cannot_be_edited(world, monkeypatch
         crash.setattr(streams.Stream, "_stop", crashes)
         await world.restart()
     assert (await world.first(question)).live
-    surface = world.platform.reopen("slack/T1/" + answer.id)
-    assert surface
+    surface = world.reopened(question)
     page = Page("Because of", "Interrupted.", live=False)
     with pytest.raises(native.Left):
         await surface.edit("slack/T1/" + answer.id, page)

@@ -1,4 +1,4 @@
-"""The small modules: stops, access, conversation, store, logs."""
+"""The small modules: stops, access, conversation, logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bot.events import Turn
 from bot.platform import Actor, Mention, Place, Stop
 from bot.run import logs
 from bot.stops import EARLY, PATIENCE, Stops
-from bot.store.memory import KEPT, Memory
 from tests.fakes import ANN, HERE, Sheet, ask
 
 GUILD = Place("C1", workspace="G1")
@@ -106,23 +105,6 @@ def test_history_is_bounded_and_empty_turns_are_dropped():
     turns = conversation.turns(history, question())
     assert len(turns) == conversation.HISTORY
     assert turns[-2].text == "99"
-
-
-async def test_a_claim_is_given_once_and_forgotten_after_an_hour(monkeypatch):
-    class Clock:
-        now = 0.0
-
-        def time(self) -> float:
-            return self.now
-
-    clock = Clock()
-    monkeypatch.setattr("asyncio.get_running_loop", lambda: clock)
-    store = Memory()
-    assert [await store.claim("a"), await store.claim("a"), await store.claim("b")] == [True, False, True]
-    clock.now = KEPT - 1
-    assert not await store.claim("a")
-    clock.now = KEPT + 1
-    assert await store.claim("a")
 
 
 SECRETS = [

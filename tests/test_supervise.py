@@ -162,7 +162,7 @@ def test_a_platform_may_be_away_for_two_minutes():
 
 def test_a_platform_that_believes_to_be_up_but_hears_nothing_is_away():
     platform = Odd()
-    platform.health, platform.heard = "up", 5.0
+    platform.health, platform.heard_at = "up", 5.0
     readiness = Readiness([platform])
     assert readiness.report(15.0)[1]["platforms"]["odd"] == {
         "ready": True,
@@ -171,7 +171,7 @@ def test_a_platform_that_believes_to_be_up_but_hears_nothing_is_away():
         "away_s": 0.0,
     }
     assert not readiness.report(5.0 + AWAY)[0]
-    platform.heard = 5.0 + AWAY
+    platform.heard_at = 5.0 + AWAY
     assert readiness.report(6.0 + AWAY)[0]
 
 

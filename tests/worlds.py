@@ -45,6 +45,9 @@ class SlackWorld(World):
         assert found
         return found
 
+    def key(self, message: str) -> str:
+        return f"slack/T1/{message}"
+
     async def say(self, text: str, who: str = "") -> str:
         return f"C1/{await self.emulator.say('C1', who or self.ann, f'<@UBOT> {text}')}"
 
@@ -181,6 +184,9 @@ class DiscordWorld(World):
         await self.emulator.user(self.bots[0], "robot", bot=True)
         await super().connect()
         await asyncio.sleep(0.1)  # closing it sooner than this after READY makes discord.py complain
+
+    def key(self, message: str) -> str:
+        return f"discord/{message}"
 
     async def say(self, text: str, who: str = "") -> str:
         return f"200/{await self.emulator.say('200', who or self.ann, f'<@999> {text}')}"

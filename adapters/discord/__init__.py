@@ -5,7 +5,7 @@ Must never send or edit an answer through discord.py (see rest.py), and never wi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,9 @@ from pydantic_settings import BaseSettings
 
 from adapters.discord.client import Client
 from adapters.discord.rest import Rest
-from adapters.discord.surface import DiscordSurface
 from adapters.discord.threads import Reply, Threads
 from bot.config import SOURCES, Names, split
-from bot.platform import Finding, Health, Platform, Surface, Unavailable
+from bot.platform import Asked, Finding, Health, Mention, Platform, Remains, Surface, Unavailable
 
 if TYPE_CHECKING:
     from bot.core import Core
@@ -112,6 +111,10 @@ def load(settings: Settings) -> Discord | None:
     return Discord(settings) if settings.bot_token.get_secret_value() else None
 
 
+async def _nothing() -> None:
+    """Repair nothing: nobody answers."""
+
+
 class Discord(Platform):
     """One application in many guilds."""
 
@@ -122,6 +125,7 @@ class Discord(Platform):
         self._token = settings.bot_token.get_secret_value()
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
+        self._running: Client | None = None
         self.admits = settings.guilds
         self.secrets = [self._token]
 
@@ -129,8 +133,9 @@ class Discord(Platform):
         """See `Platform.run`."""
         if not self.admits:
             log.warning(GUILDS_STEP)
-        async with self._client() as client:
+        async with self._client(lambda: core.repair(self)) as client:
             client.core = core
+            self._running = client
             try:
                 await client.start(self._token)
             except discord.LoginFailure:
@@ -161,15 +166,16 @@ class Discord(Platform):
             findings.append(Finding(ok=False, text=GUILDS_STEP))
         return findings
 
-    def reopen(self, message: str) -> Surface | None:
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        match message.split("/"):
-            case ["discord", channel, id_]:
-                return DiscordSurface(self._rest, int(channel), int(id_))
-        return None
+        return self._running.reopen(asked, remains) if self._running else None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`."""
+        return await self._running.missed(recent, since) if self._running else ()
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[Client]:
+    async def _client(self, repair: Callable[[], Awaitable[None]] = _nothing) -> AsyncIterator[Client]:
         # Both are global to discord.py: one API per process.
         Route.BASE = self._settings.api_url.rstrip("/")
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
@@ -180,7 +186,7 @@ class Discord(Platform):
             self._rest.session = session
             try:
                 emoji = self._settings.stop_emoji
-                async with Client(intents, self._rest, self._threads, emoji, self._report) as client:
+                async with Client(intents, self._rest, self._threads, emoji, self._report, repair) as client:
                     yield client
             finally:
                 self._report("down")

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
+import structlog
 
-from adapters.discord.history import SPOKEN, chain, recent, thread, words
+from adapters.discord.history import SPOKEN, chain, recent, thread, translated, words
 from adapters.discord.rest import Rest
 from adapters.discord.rights import limits
 from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
 from adapters.discord.threads import Fork, Question, Threads, nowhere, title
-from bot.platform import Actor, Deleted, Edited, Health, Mention, Outcome, Place, Press, Stop
+from bot.events import Turn
+from bot.platform import (
+    Actor,
+    Asked,
+    Deleted,
+    Edited,
+    Gone,
+    Health,
+    Mention,
+    Outcome,
+    Place,
+    Press,
+    Remains,
+    Stop,
+    Unavailable,
+)
+
+log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
     from bot.core import Core
 
 #: Messages and threads of which it is remembered in which conversation they stand.
 ROOTS = 10_000
+#: Channels that are looked through for what was missed, and messages that are read of each.
+PLACES = 20
+NEWEST = 100
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."
@@ -35,6 +58,7 @@ class Client(discord.AutoShardedClient):
         threads: What opens threads for them.
         stop_emoji: Reactions that mean stop.
         report: Told how the gateway is.
+        repair: Called when surfaces can be written to, before the gateway listens.
     """
 
     def __init__(
@@ -44,6 +68,7 @@ class Client(discord.AutoShardedClient):
         threads: Threads,
         stop_emoji: Collection[str],
         report: Callable[[Health], None],
+        repair: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(
             intents=intents,
@@ -58,6 +83,7 @@ class Client(discord.AutoShardedClient):
         self._threads = threads
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
         self._report = report
+        self._repair = repair
         self._owners: set[int] = set()
         self._roots: OrderedDict[int, int] = OrderedDict()
 
@@ -70,6 +96,7 @@ class Client(discord.AutoShardedClient):
         """Learn who owns the application, between log-in and the gateway."""
         app = await self.application_info()
         self._owners = {app.owner.id, *(member.id for member in (app.team.members if app.team else ()))}
+        await self._repair()
 
     async def on_connect(self) -> None:
         """The gateway listens."""
@@ -87,7 +114,10 @@ class Client(discord.AutoShardedClient):
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
         asks = message.type in SPOKEN
         if self.core and asks and message.author.id != self._me and self._addressed(message):
-            await self.core.mention(self._mention(message))
+            try:
+                await self.core.mention(self._mention(message))
+            except Unavailable as why:
+                log.info("a mention is left to the next start", why=str(why))
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Give a question's new text to the core; Discord also tells of links that unfold."""
@@ -138,6 +168,52 @@ class Client(discord.AutoShardedClient):
                 await interaction.response.edit_message(view=None)
             case Outcome.REFUSED:
                 await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+
+    def reopen(self, asked: Asked, remains: Remains) -> DiscordSurface | None:
+        """See `Platform.reopen`; a thread that an answer went to has the id of its question."""
+        match asked.key.split("/"):
+            case ["discord", channel, question]:
+                here = int(remains.address or channel)
+                replied = int(question) if here == int(channel) else None
+                root = int(asked.conversation.split("/")[-1])
+                history = partial(self._past, asked)
+                surface = DiscordSurface(self._rest, here, replied, history, partial(self._remember, root))
+                surface.resume(remains, str(self._me))
+                return surface
+        return None
+
+    async def _past(self, asked: Asked, limit: int) -> Sequence[Turn]:
+        """Read the history of a question of which there is only its key."""
+        _, channel, question = asked.key.split("/")
+        with translated():
+            message = await (await self._channel(int(channel))).fetch_message(int(question))
+        _, history = self._conversation(message)
+        return await history(limit)
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`: what stands in the channels and threads of *recent*."""
+        await self.wait_until_ready()
+        questions = [int(asked.key.split("/")[-1]) for asked in recent]
+        threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
+        channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
+        after = datetime.fromtimestamp(since, UTC)
+        found: list[discord.Message] = []
+        for channel in channels:
+            with suppress(Gone), translated():
+                history = (await self._channel(channel)).history(limit=NEWEST, after=after)
+                found += [message async for message in history]
+        asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
+        return [
+            self._mention(each) for each in sorted(asked, key=lambda each: each.id) if self._addressed(each)
+        ]
+
+    async def _channel(self, id_: int) -> discord.abc.Messageable:
+        """Return a channel as the gateway knows it, or as REST does."""
+        await self.wait_until_ready()
+        channel = self.get_channel(id_) or await self.fetch_channel(id_)
+        if not isinstance(channel, discord.abc.Messageable):
+            raise Gone(f"nobody writes in channel {id_}")
+        return channel
 
     def _addressed(self, message: discord.Message) -> bool:
         if message.guild is None or any(user.id == self._me for user in message.mentions):

@@ -28,7 +28,6 @@ _INVITE = re.compile(
     r"|(?:discord(?:app)?\.(?:gg|com/invite)|dsc\.gg)[/\\][^\s<>`]+",
     re.IGNORECASE,
 )
-_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class DiscordDialect(Dialect):
@@ -77,10 +76,6 @@ class DiscordDialect(Dialect):
     def task(self, *, done: bool) -> str:
         """See `Dialect.task`."""
         return "☑" if done else "☐"
-
-    def note(self, label: str) -> str:
-        """See `Dialect.note`."""
-        return label.translate(_DIGITS) if label.isdecimal() and label.isascii() else super().note(label)
 
     def urls(self, text: str) -> Iterator[re.Match[str]]:
         """See `Dialect.urls`."""

@@ -62,6 +62,8 @@ class Rest:
     ) -> tuple[Json, tuple[BucketState, ...]]:
         """Make one call that counts against *bucket*; return the answer and the bucket's state.
 
+        An answer that is a list comes as {"items": list}.
+
         Args:
             method: The HTTP method.
             path: Below the API's URL.
@@ -145,4 +147,6 @@ def _parsed(body: bytes) -> Json:
         answer = json.loads(body) if body else {}
     except ValueError:
         return {}
+    if isinstance(answer, list):
+        return {"items": answer}
     return answer if isinstance(answer, dict) else {}

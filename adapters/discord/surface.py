@@ -11,7 +11,7 @@ from adapters.discord.dialect import DiscordDialect
 from adapters.discord.rest import GLOBAL, Json, Rest
 from adapters.discord.threads import Fork, nowhere
 from bot.events import Page, Turn
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,9 @@ class DiscordSurface(Surface):
         self._posted = posted
         self._history = history
         self._fork = fork
-        self._doubtful = ""
+        self._doubtful: set[str] = set()
+        self._me = ""
+        self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`: POST and PATCH are counted apart, whatever their bucket hash says."""
@@ -117,18 +119,48 @@ class DiscordSurface(Surface):
         if self._replied:
             body["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
         bucket = self.buckets(Op.POST)[0].key
-        again = nonce == self._doubtful
+        again = nonce in self._doubtful
+        if again and self._me and (found := await self._earlier()):
+            return await self.edit(self._keep(found), page)
         try:
             path = f"channels/{self._channel}/messages"
             answer, states = await self._rest.call("POST", path, bucket, body, page.files)
         except OSError:
-            self._doubtful = nonce
+            self._doubtful.add(nonce)
             raise
-        self._replied = int(answer["id"])
-        if self._posted:
-            self._posted(self._replied)
-        receipt = Receipt(f"discord/{self._channel}/{self._replied}", states)
+        receipt = Receipt(self._keep(int(answer["id"])), states)
         return await self.edit(receipt.message, page) if again else receipt
+
+    def resume(self, remains: Remains, me: str) -> None:
+        """Go on where an earlier run of the user *me* ended: posts with its nonces may have got through."""
+        self._me = me
+        self._doubtful.update(remains.nonces)
+        for message in remains.messages:
+            self._keep(int(message.split("/")[-1]))
+
+    def _keep(self, message: int) -> str:
+        """Let the next page reply to *message*; return its key."""
+        self._replied = message
+        if self._posted:
+            self._posted(message)
+        return f"discord/{self._channel}/{message}"
+
+    async def _earlier(self) -> int | None:
+        """Return the message of an earlier run that follows the last known one, if there is one.
+
+        Discord remembers a nonce for a few minutes only, and tells it to nobody; but a page replies to the
+        one before, and a thread that was opened for an answer begins with it.
+        """
+        after = self._replied or self._channel
+        path = f"channels/{self._channel}/messages?after={after}&limit=100"
+        answer, _ = await self._rest.call("GET", path, f"discord/history/{self._channel}")
+        for message in sorted(answer["items"], key=lambda each: int(each["id"])):
+            reference = (message.get("message_reference") or {}).get("message_id")
+            if message["author"]["id"] == self._me and reference == (
+                str(self._replied) if self._replied else None
+            ):
+                return int(message["id"])
+        return None
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`; without files the call does not speak of any, so those that are there stay."""

@@ -16,6 +16,7 @@ import structlog
 
 from adapters.discord.rest import GLOBAL, Refused, Rest
 from bot.platform import Gone, SlowDown
+from bot.text.safe import line
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ async def nowhere(_crowded: bool) -> None:
 
 def title(content: str) -> str:
     """Return the name of a thread for a question that says *content*."""
-    return " ".join(TOKENS.sub(" ", content).split())[:NAME].strip() or "Answer"
+    return line(TOKENS.sub(" ", content))[:NAME].strip() or "Answer"
 
 
 @dataclass(frozen=True, slots=True)

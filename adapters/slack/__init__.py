@@ -21,11 +21,13 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands
 from adapters.slack.errors import translated
+from adapters.slack.missed import missed
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.people import People
 from adapters.slack.streams import Streams
@@ -35,6 +37,7 @@ from adapters.slack.uploads import ATTACH, SCOPE
 from bot.config import SOURCES, Names, split
 from bot.platform import (
     Actor,
+    Asked,
     Deleted,
     Edited,
     Finding,
@@ -44,6 +47,7 @@ from bot.platform import (
     Place,
     Platform,
     Press,
+    Remains,
     SlowDown,
     Stop,
     Surface,
@@ -145,6 +149,7 @@ class Slack(Platform):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.secrets = [settings.bot_token.get_secret_value(), settings.app_token.get_secret_value()]
+        self._core: Core | None = None
         self._web = AsyncWebClient()
         self._team = ""
         self._user = ""
@@ -155,10 +160,12 @@ class Slack(Platform):
 
     async def run(self, core: Core) -> None:
         """See `Platform.run`."""
+        self._core = core
         async with self._client() as self._web:
             self._people = People(self._web)
             self._streams = Streams(self._web, self._errands)
             await self._identify()
+            await core.repair(self)
             handler = AsyncSocketModeHandler(
                 self._app(core),
                 self._settings.app_token.get_secret_value(),
@@ -187,12 +194,23 @@ class Slack(Platform):
         lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
         return [good, *lacking]
 
-    def reopen(self, message: str) -> Surface | None:
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        match message.split("/"):
-            case ["slack", self._team, channel, ts]:
-                return self._surface(channel, ts, ts)
+        match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
+            case ["slack", self._team, channel, ts, thread]:
+                surface = self._surface(channel, thread, ts)
+                surface.resume(remains)
+                return surface
         return None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`: Slack sends again what it can, but not for ever."""
+        return [
+            await self._mention(message, self._team)
+            for message in await missed(self._web, recent, since)
+            if self._asks(message)
+            and (message["channel"].startswith("D") or f"<@{self._user}" in message.get("text", ""))
+        ]
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncWebClient]:
@@ -260,9 +278,16 @@ class Slack(Platform):
         )
 
         @app.middleware
-        async def take(body: Json, context: Json, next_: Callable[[], Awaitable[None]]) -> None:
-            context["outcome"] = await self._take(core, body)
+        async def take(
+            body: Json, context: Json, next_: Callable[[], Awaitable[None]]
+        ) -> BoltResponse | None:
+            try:
+                context["outcome"] = await self._take(core, body)
+            except Unavailable as why:
+                log.info("an event is left to Slack, which sends it again", why=str(why))
+                return BoltResponse(status=503)
             await next_()
+            return None
 
         async def done() -> None:
             """Let Bolt acknowledge: the middleware has done the work."""
@@ -282,7 +307,7 @@ class Slack(Platform):
         event = body.get("event", {})
         match event:
             case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self._asks(event):
-                await self._ask(core, event, body["team_id"])
+                await core.mention(await self._mention(event, body["team_id"]))
             case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
                 # What remains of a deleted question in whose thread somebody has written.
                 await core.deleted(Deleted(self._key(event["channel"], ts)))
@@ -303,26 +328,24 @@ class Slack(Platform):
                 await self._stop(core, event["user"], event["channel"], messages, body["team_id"])
         return None
 
-    async def _ask(self, core: Core, event: Json, team: str) -> None:
+    async def _mention(self, event: Json, team: str) -> Mention:
         channel, ts = event["channel"], event["ts"]
         thread = event.get("thread_ts") or ts
         actor, place = await self._who(event["user"], channel, team)
 
         async def stopped(message: str) -> None:
-            if channel.startswith("D"):  # else it may have been anybody: Slack's event says who
-                await core.stop(Stop(message, actor, place))
+            if self._core and channel.startswith(
+                "D"
+            ):  # else it may have been anybody: Slack's event says who
+                await self._core.stop(Stop(message, actor, place))
 
-        await core.mention(
-            Mention(
-                key=self._key(channel, ts),
-                conversation=f"slack/{team}/{channel}/{thread}",
-                actor=actor,
-                place=place,
-                text=self._words(event),
-                surface=self._surface(
-                    channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)
-                ),
-            )
+        return Mention(
+            key=self._key(channel, ts),
+            conversation=f"slack/{team}/{channel}/{thread}",
+            actor=actor,
+            place=place,
+            text=self._words(event),
+            surface=self._surface(channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)),
         )
 
     async def _stop(self, core: Core, user: str, channel: str, messages: list[str], team: str) -> None:

@@ -73,9 +73,11 @@ class Errands:
         task.add_done_callback(self._done)
         return task
 
-    async def begin(self, work: Coroutine[None, None, None]) -> None:
+    async def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do *work*; let it go on in the background if it takes long."""
-        await asyncio.wait({self.start(work)}, timeout=WITH)
+        task = self.start(work)
+        await asyncio.wait({task}, timeout=WITH)
+        return task
 
     async def close(self) -> None:
         """Wait a little for what is under way, then end it."""

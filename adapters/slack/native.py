@@ -20,7 +20,7 @@ from adapters.slack.streams import OFF, Stream, Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
 from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class NativeSurface(SlackSurface):
         self._mine: dict[str, Stream] = {}
         self._newest = ""
         self._native: bool | None = None  # how the next message is to be made, once that is decided
-        self._unsure = ""
+        self._unsure: set[str] = set()
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
@@ -103,14 +103,27 @@ class NativeSurface(SlackSurface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
-        if nonce == self._unsure:
+        if nonce in self._unsure:
             receipt = await self._again(page, nonce)
         elif page.live and self._decided():
             receipt = await self._start(page, nonce)
         else:
             receipt = await super().post(page, nonce)
-        self._newest, self._native, self._unsure = receipt.message, None, ""
+        self._newest, self._native = receipt.message, None
+        self._unsure.discard(nonce)
         return receipt
+
+    def resume(self, remains: Remains) -> None:
+        """See `SlackSurface.resume`; a stream of an earlier run is found because it is no known one."""
+        super().resume(remains)
+        self._unsure.update(remains.nonces)
+        self._streams.known.extend(message.split("/")[-1] for message in remains.messages)
+
+    async def settle(self) -> None:
+        """See `Surface.settle`: a stream is still to be stopped."""
+        for stream in self._mine.values():
+            await stream.done()
+        await super().settle()
 
     async def _start(self, page: Page, nonce: str) -> Receipt:
         text = page.text[: joint(page.text, page.settled)]
@@ -131,7 +144,7 @@ class NativeSurface(SlackSurface):
                 log.warning("Slack refuses native streams; answers are edited", error=code)
                 self._streams.starts.block(OFF)
         except OSError:
-            self._unsure = nonce
+            self._unsure.add(nonce)
             raise
         else:
             return Receipt(self._adopt(self._key(answer["ts"]), self._thread, text))

@@ -117,6 +117,10 @@ class Stream:
         self.ask()
         await self._done.wait()
 
+    async def done(self) -> None:
+        """Wait until it is stopped."""
+        await self._done.wait()
+
     async def finish(self, page: Page) -> None:
         """Stop it below *page*, whose text it shows; if that takes long, it lags behind."""
         self._page = page

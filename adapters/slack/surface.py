@@ -14,7 +14,7 @@ from adapters.slack.errors import translated
 from adapters.slack.text import DIALECT, Json, blocks, preview, said, words
 from adapters.slack.uploads import Uploads
 from bot.events import Page, Turn
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,8 @@ class SlackSurface(Surface):
         self._names = names
         self._me = me
         self._errands = errands
-        self._doubtful = ""
+        self._doubtful: set[str] = set()
+        self._lagging: list[asyncio.Task[None]] = []
         self._posted_as: dict[str, str] = {}
         self._replacing = ""
         self._uploads = Uploads(web, errands.uploads)
@@ -85,7 +86,7 @@ class SlackSurface(Surface):
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
         if message := self._posted_as.get(nonce):  # the page is there, its files are not
             return await self._filed(await self._update(message, page), page)
-        if nonce == self._doubtful and (ts := await self._posted(nonce)):
+        if nonce in self._doubtful and (ts := await self._posted(nonce)):
             return await self._filed(await self._update(self._key(ts), page), page)
         try:
             with translated(self._posts().key):
@@ -99,7 +100,7 @@ class SlackSurface(Surface):
                     metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
                 )
         except OSError:
-            self._doubtful = nonce
+            self._doubtful.add(nonce)
             raise
         if page.files:
             self._posted_as[nonce] = self._key(answer["ts"])
@@ -111,6 +112,17 @@ class SlackSurface(Surface):
             _, _, channel, ts = receipt.message.split("/")
             await self._uploads.attach(channel, ts, self._thread, page.files)
         return receipt
+
+    def resume(self, remains: Remains) -> None:
+        """Go on where an earlier run left off: posts with its nonces may have got through."""
+        self._doubtful.update(remains.nonces)
+
+    async def settle(self) -> None:
+        """See `Surface.settle`: a message that was replaced is still to be deleted."""
+        if self._lagging:
+            await asyncio.wait(self._lagging)
+            if any(task.cancelled() for task in self._lagging):
+                raise ConnectionError("a message that was replaced is not deleted yet")
 
     async def _posted(self, nonce: str) -> str:
         """Return the `ts` of the message that was posted with *nonce*, if any."""
@@ -131,7 +143,9 @@ class SlackSurface(Surface):
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
         if self._replacing and (ts := await self._posted(self._replacing)):
-            self._errands.start(self._delete(message))  # its replacement was posted after all
+            self._lagging.append(
+                self._errands.start(self._delete(message))
+            )  # its replacement was posted after all
             message = self._key(ts)
         self._replacing = ""
         return await self._filed(await self._update(message, page), page)
@@ -151,7 +165,7 @@ class SlackSurface(Surface):
         self._replacing = nonce  # should this fail, `edit` must know that there may be two
         receipt = await SlackSurface.post(self, page, nonce)
         self._replacing = ""
-        await self._errands.begin(self._delete(message))
+        self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
 
     async def _delete(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor`."""
+"""The command line: `rivulet run | demo | doctor | forget | purge`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bot.platform import Platform, Unavailable
 from bot.run import demo as demonstration
 from bot.run import logs, screen
 from bot.run.doctor import examine
+from bot.run.orders import order
 from bot.run.supervise import claude_of, supervise
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
@@ -54,6 +55,20 @@ def doctor() -> None:
     _finish(_doctor)
 
 
+@app.command()
+def forget(
+    user: Annotated[str, typer.Argument(help="Their id, as Slack (U…) or Discord (digits) shows it.")],
+) -> None:
+    """Delete what a person asked and was answered, also while the bot runs."""
+    _finish(lambda: _order({"forget": user}))
+
+
+@app.command()
+def purge() -> None:
+    """Delete all that the bot remembers, also while it runs."""
+    _finish(lambda: _order({"purge": True}))
+
+
 def main() -> None:
     """Run the command line."""
     app()
@@ -87,6 +102,14 @@ async def _run() -> int:
         if trouble := await claude.check():
             sys.stderr.write(f"rivulet: {trouble} Starting all the same.\n")
         await supervise(settings, platforms, claude)
+    return 0
+
+
+async def _order(what: dict[str, Any]) -> int:
+    settings = Settings()
+    logs.configure("error", [])
+    count = await order(settings.data, what)
+    sys.stdout.write(f"{count} question{'s' * (count != 1)} deleted.\n")
     return 0
 
 

@@ -43,7 +43,7 @@ class Readiness:
         self.look(now)
         well, states = True, {}
         for platform in self._platforms:
-            silent = None if platform.heard is None else now - platform.heard
+            silent = None if platform.heard_at is None else now - platform.heard_at
             away = now - self._away.get(platform.name, now)
             there = platform.name in self._seen and max(away, silent or 0.0) < AWAY
             well = well and there

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import structlog
 
@@ -18,21 +22,34 @@ from bot.intake import Caps
 from bot.model import Asking, Model
 from bot.model.claude import Claude
 from bot.platform import Platform, Unavailable
+from bot.run.orders import obeying
 from bot.run.server import serving
+from bot.store import Store
+from bot.store.folder import Folder
 from bot.store.memory import Memory
+from bot.store.sqlite import Sqlite
 
 log = structlog.get_logger(__name__)
 
 #: Seconds before a platform that failed is started again; the last one repeats.
 RESTARTS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+#: Seconds for the last edits, for the platforms' farewell after them, and to the end of the process at the
+#: latest: Docker kills after 10.
+GRACE = 4.5
+PARTING = 2.0
+LAST = 7.5
+#: Seconds between two looks for what the ledger need not keep.
+PRUNE = 600.0
 #: Seconds that a platform may take to end when it is told to.
 FAREWELL = 5.0
 #: A platform that ran this long had recovered.
 STEADY = 300.0
 
 
-def build(settings: Settings, platforms: Collection[Platform], model: Model) -> Core:
-    """Return the core for *platforms*."""
+def build(
+    settings: Settings, platforms: Collection[Platform], model: Model, store: Store | None = None
+) -> Core:
+    """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
     asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
     showing = Showing(settings.links, settings.pages, settings.code_file)
@@ -43,7 +60,7 @@ def build(settings: Settings, platforms: Collection[Platform], model: Model) -> 
         settings.user_per_minute,
         settings.user_per_hour,
     )
-    return Core(model, Memory(), Access(admits, settings.stop), asking, showing, caps=caps)
+    return Core(model, store or Memory(), Access(admits, settings.stop), asking, showing, caps=caps)
 
 
 @asynccontextmanager
@@ -59,33 +76,80 @@ async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
 
 
 async def supervise(settings: Settings, platforms: Collection[Platform], model: Model) -> None:
-    """Serve until SIGTERM or SIGINT, then end every answer with a last edit.
+    """Serve until SIGTERM or SIGINT, then end every answer with a last edit; a second signal ends at once.
 
     Raises:
-        Unavailable: When no platform can be served as it is set up.
+        Unavailable: When no platform can be served as it is set up, or another process has its data.
     """
+    ended = _signalled()
+    async with ledger(settings.data) as (folder, store):
+        core = build(settings, platforms, model, store)
+        for platform in platforms:
+            platform.data = folder.path if folder.usable else None
+        _settle_memory()
+        async with serving(settings.host, settings.port, platforms, core) as port:
+            log.info(
+                "serving",
+                platforms=[platform.name for platform in platforms],
+                health=f"http://{settings.host}:{port}/healthz",
+            )
+            tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
+            waiting = asyncio.create_task(ended.wait())
+            try:
+                await _until(waiting, tasks)
+            finally:
+                log.info("ending")
+                await core.drain(GRACE)
+                for task in (waiting, *tasks):
+                    task.cancel()
+                await asyncio.wait([waiting, *tasks], timeout=PARTING)
+
+
+def _signalled() -> asyncio.Event:
+    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        if ended.is_set():
+            os._exit(128 + number)  # the ledger is whole at every moment
+        ended.set()
+        # Whatever hangs, the process is gone before Docker kills it; what is left is there for a repair.
+        last = threading.Timer(LAST, os._exit, (0,))
+        last.daemon = True
+        last.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    core = build(settings, platforms, model)
-    _settle_memory()
-    async with serving(settings.host, settings.port, platforms, core) as port:
-        log.info(
-            "serving",
-            platforms=[platform.name for platform in platforms],
-            health=f"http://{settings.host}:{port}/healthz",
-        )
-        tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
-        waiting = asyncio.create_task(ended.wait())
-        try:
-            await _until(waiting, tasks)
-        finally:
-            log.info("ending")
-            await core.drain()
-            for task in (waiting, *tasks):
-                task.cancel()
-            await asyncio.wait([waiting, *tasks])
+        loop.add_signal_handler(number, end, number)
+    return ended
+
+
+@asynccontextmanager
+async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
+    """Yield the data folder and the store in it, which is pruned now and then and takes orders.
+
+    Raises:
+        Unavailable: When another process has the folder.
+    """
+    folder = Folder(path)
+    folder.hold()
+    store = Sqlite(path)
+    await store.open()
+    pruning = asyncio.create_task(_prune(store))
+    try:
+        async with obeying(path, store):
+            yield folder, store
+    finally:
+        pruning.cancel()
+        await asyncio.wait({pruning})
+        await store.close()
+        folder.release()
+
+
+async def _prune(store: Store) -> None:
+    while True:
+        await store.prune(time.time())
+        await asyncio.sleep(PRUNE)
 
 
 def _settle_memory() -> None:

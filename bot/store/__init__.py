@@ -1,13 +1,156 @@
-"""What survives and what is shared: one protocol, a file per kind of store."""
+"""The ledger: which questions were taken, and what is visible of their answers.
+
+What survives and what is shared goes through one protocol; there is a file for each kind of store.
+
+Order of the writes, on which all repair rests: `accept` before an event is acknowledged; `intend` with the
+nonce before a post, `posted` after it; `save` before an edit; `end` when the last word is in; `done` after
+the last edit.  So whatever a crash interrupts, the ledger knows of everything that may be visible, or knows
+the nonce by which to find it.
+
+A store must never keep an answer from being written: where it can't write, it says so in `health`, and goes
+on from memory.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from bot.platform import Asked, Remains
+
+#: Seconds after which what was said in a finished turn is deleted, and after which the turn itself is.
+TEXT_KEPT = 3600.0
+ROWS_KEPT = 7 * 86_400.0
+#: Conversations that `Store.recent` returns.
+MOST_RECENT = 50
+#: What a store says that is well.
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message of an answer.
+
+    Attributes:
+        nonce: What it was posted with.
+        page: Which page it is, from 0.
+        address: Where; see `Surface.address`.
+        message: Its key; "" as long as nobody knows whether it got through.
+        replaces: The message that it was posted in place of.
+    """
+
+    nonce: str
+    page: int
+    address: str = ""
+    message: str = ""
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A question and what became of it.
+
+    Attributes:
+        asked: The question.
+        text: What was said in answer so far, or a little more than is visible.
+        note: What its last page says below the text; None while the answer was going on.
+        parts: Its messages, in the order of their posts.
+        runs: How often it was begun.
+        done: When the last edit was through, in seconds of the wall clock.
+    """
+
+    asked: Asked
+    text: str = ""
+    note: str | None = None
+    parts: tuple[Part, ...] = ()
+    runs: int = 1
+    done: float | None = None
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """The messages that show its pages; one that was to be replaced still counts."""
+        return tuple(part.message for part in self.parts if part.message and not part.replaces)
+
+    @property
+    def replaced(self) -> dict[str, str]:
+        """For messages that were to be replaced the nonces of their replacements."""
+        return {part.replaces: part.nonce for part in self.parts if part.replaces}
+
+    @property
+    def remains(self) -> Remains:
+        """What a platform needs to know of it."""
+        doubtful = [part.nonce for part in self.parts if part.replaces or not part.message]
+        return Remains(self.parts[-1].address if self.parts else "", self.messages, tuple(doubtful))
 
 
 class Store(Protocol):
-    """Remembers which events were taken."""
+    """Remembers questions and answers.  All times are seconds of the wall clock.
 
-    async def claim(self, key: str) -> bool:
-        """Return True to the first caller with *key*, False to all others for at least an hour."""
+    A question is known by `Asked.key`, the platform's own identity of the event; other methods than `accept`
+    do nothing for a key that was not accepted.
+    """
+
+    @property
+    def health(self) -> str:
+        """`OK`, or "degraded: " and why."""
+        ...
+
+    async def accept(self, asked: Asked) -> bool:
+        """Keep a question; True to the first caller with its key, False to all others for `ROWS_KEPT`."""
+        ...
+
+    async def intend(self, key: str, part: Part, text: str) -> None:
+        """Keep that *part* is about to be posted and may show all of *text*; safe against loss of power."""
+        ...
+
+    async def posted(self, key: str, nonce: str, message: str) -> None:
+        """Keep that the part with *nonce* is *message*."""
+        ...
+
+    async def save(self, key: str, text: str) -> None:
+        """Keep all that may be visible after the next edit."""
+        ...
+
+    async def end(self, key: str, text: str, note: str) -> None:
+        """Keep that the answer is *text* and no more is to come, with *note* below."""
+        ...
+
+    async def done(self, key: str, at: float) -> None:
+        """Keep that the last edit is through; safe against loss of power."""
+        ...
+
+    async def again(self, key: str) -> None:
+        """Count that the question is begun once more."""
+        ...
+
+    async def find(self, key: str) -> Entry | None:
+        """Return what is known of a question."""
+        ...
+
+    async def unfinished(self, platform: str) -> Sequence[Entry]:
+        """Return the questions of *platform* (keys begin with it) that are not done, oldest first."""
+        ...
+
+    async def recent(self, platform: str, since: float) -> Sequence[Asked]:
+        """Return each conversation's newest question since *since*, newest first; at most `MOST_RECENT`."""
+        ...
+
+    async def prune(self, now: float) -> None:
+        """Delete what is older than `TEXT_KEPT` and `ROWS_KEPT` say."""
+        ...
+
+    async def forget(self, actor: str) -> int:
+        """Delete what *actor* asked and was answered; return how many questions that were.
+
+        Only keys and times stay, so that nothing is answered twice.
+        """
+        ...
+
+    async def purge(self) -> int:
+        """Delete everything; return how many questions that were."""
+        ...
+
+    async def close(self) -> None:
+        """Write out what is not written yet; what is told afterwards is not kept."""
         ...

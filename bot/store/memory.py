@@ -2,25 +2,125 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 
-#: Slack redelivers for up to six minutes (FAULTS 1.2) and Discord replays while a session lives.
-KEPT = 3600.0
+from bot.platform import Actor, Asked, Place
+from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part
+
+#: Seconds between two looks for what is old.
+PRUNED = 600.0
 
 
 class Memory:
-    """Claims in a dictionary; see `Store`."""
+    """Entries in a dictionary; see `Store`."""
 
     def __init__(self) -> None:
-        self._claimed: OrderedDict[str, float] = OrderedDict()
+        self._entries: dict[str, Entry] = {}
+        self._open: dict[str, None] = {}  # the keys of those that are not done, in order
+        self._pruned = 0.0
 
-    async def claim(self, key: str) -> bool:
-        """See `Store.claim`."""
-        now = asyncio.get_running_loop().time()
-        while self._claimed and next(iter(self._claimed.values())) < now - KEPT:
-            self._claimed.popitem(last=False)
-        if key in self._claimed:
+    @property
+    def health(self) -> str:
+        """See `Store.health`."""
+        return OK
+
+    async def accept(self, asked: Asked) -> bool:
+        """See `Store.accept`."""
+        if not 0 <= asked.at - self._pruned < PRUNED:
+            await self.prune(asked.at)
+        if asked.key in self._entries:
             return False
-        self._claimed[key] = now
+        self._put(Entry(asked))
         return True
+
+    async def intend(self, key: str, part: Part, text: str) -> None:
+        """See `Store.intend`."""
+        if entry := self._entries.get(key):
+            known = any(each.nonce == part.nonce for each in entry.parts)
+            parts = entry.parts if known else (*entry.parts, part)
+            self._put(replace(entry, parts=parts, text=text))
+
+    async def posted(self, key: str, nonce: str, message: str) -> None:
+        """See `Store.posted`."""
+        if entry := self._entries.get(key):
+            parts = (replace(each, message=message) if each.nonce == nonce else each for each in entry.parts)
+            self._put(replace(entry, parts=tuple(parts)))
+
+    async def save(self, key: str, text: str) -> None:
+        """See `Store.save`."""
+        if entry := self._entries.get(key):
+            self._put(replace(entry, text=text))
+
+    async def end(self, key: str, text: str, note: str) -> None:
+        """See `Store.end`."""
+        if entry := self._entries.get(key):
+            self._put(replace(entry, text=text, note=note))
+
+    async def done(self, key: str, at: float) -> None:
+        """See `Store.done`."""
+        if entry := self._entries.get(key):
+            self._put(replace(entry, done=at))
+
+    async def again(self, key: str) -> None:
+        """See `Store.again`."""
+        if entry := self._entries.get(key):
+            self._put(replace(entry, runs=entry.runs + 1))
+
+    async def find(self, key: str) -> Entry | None:
+        """See `Store.find`."""
+        return self._entries.get(key)
+
+    async def unfinished(self, platform: str) -> Sequence[Entry]:
+        """See `Store.unfinished`."""
+        return [self._entries[key] for key in self._open if key.startswith(f"{platform}/")]
+
+    async def recent(self, platform: str, since: float) -> Sequence[Asked]:
+        """See `Store.recent`."""
+        found: dict[str, Asked] = {}
+        for key in reversed(self._entries):
+            asked = self._entries[key].asked
+            if asked.at < since or len(found) == MOST_RECENT:
+                break
+            if asked.conversation and key.startswith(f"{platform}/"):
+                found.setdefault(asked.conversation, asked)
+        return list(found.values())
+
+    async def prune(self, now: float) -> None:
+        """See `Store.prune`."""
+        self._pruned = now
+        for key, entry in [*self._entries.items()]:
+            if entry.asked.at < now - ROWS_KEPT:
+                self._drop(key)
+            elif entry.done is not None and entry.done < now - TEXT_KEPT and (entry.text or entry.asked.text):
+                self._put(replace(entry, asked=replace(entry.asked, text=""), text="", note=""))
+
+    async def forget(self, actor: str) -> int:
+        """See `Store.forget`."""
+        known = [entry for entry in self._entries.values() if entry.asked.actor.id == actor]
+        for entry in known:
+            bare = Asked(entry.asked.key, "", Actor(""), Place(""), "", entry.asked.at)
+            self._put(Entry(bare, done=entry.asked.at))
+        return len(known)
+
+    async def purge(self) -> int:
+        """See `Store.purge`."""
+        count = len(self._entries)
+        self._entries.clear()
+        self._open.clear()
+        return count
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+
+    def _put(self, entry: Entry) -> None:
+        key = entry.asked.key
+        self._entries[key] = entry
+        if entry.done is None:
+            self._open[key] = None
+        else:
+            self._open.pop(key, None)
+
+    def _drop(self, key: str) -> None:
+        del self._entries[key]
+        self._open.pop(key, None)

@@ -26,6 +26,8 @@ _ENDS = re.compile(r"(?:[> \t\r]*(?:`{3,}|~{3,})?[ \t\r]*(?:\n|\Z))*")
 _QUOTE = re.compile(r"^ {0,3}> ?", re.MULTILINE)
 #: A quote of one paragraph; its last line may be coming in.
 _QUOTED = re.compile(r"(?: {0,3}> ?(?:[^\W\d_]|[*\"'(])[^\n]*(?:\n|\Z))+(?: {0,3}>? ?)?")
+#: A line that is longer is no table's head.
+_WIDEST = 1_000
 #: Lines that a table begins with: its head, and what is below that.
 HEAD = 2
 _MARKER = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)]) {1,4}(?=[^\s\[#>|`~<-])")
@@ -148,10 +150,12 @@ class Block:
         """Render once what is complete in itself."""
         if (body := self._plain(self.raw)) is None:
             if self.kind in {Kind.ITEM, Kind.QUOTE} and self.raw.endswith("\n"):
-                self._lines = self.until(len(self.raw))
+                shown = self.until(len(self.raw))
+                inside = self._in_code(self.source(self.raw))  # then the last line is an end that comes later
+                self._lines = shown[: shown.rfind("\n")] if inside else shown
             return
         at = self._seal
-        if end := scan(body[at:]).sealed:
+        if end := scan(body[at : _sure(body)]).sealed:
             self._sealed += self.dialect.inline(body[at : at + end], self.known, fresh=not self._sealed)
             self._seal = at + end
 
@@ -167,7 +171,8 @@ class Block:
         if lead[:3] in {"```", "~~~"} and _ENDS.fullmatch(source, len(self.lead)):
             return ""  # nothing but the end of a block of code that was shown
         if self._attached:
-            lines = source.rstrip().count("\n")
+            [node] = tree(clean(source), self.known)[:1]
+            lines = node.token.content.count("\n")
             return f"{self.dialect.code(self._name)} ({lines} lines, in the file)"
         if self.kind is Kind.TABLE:
             source = widened(source)
@@ -188,7 +193,7 @@ class Block:
         if self.kind not in {Kind.ITEM, Kind.QUOTE} or ("```" not in source and "~~~" not in source):
             return False
         scanner = Scanner()
-        for line in source.split("\n"):
+        for line in source.removesuffix("\n").split("\n"):
             scanner.feed(line)
         return scanner.open and scanner.leaf.kind is Kind.FENCE
 
@@ -220,7 +225,7 @@ class Block:
     def _inline(self, body: str, *, hold: bool) -> tuple[str, int]:
         """Return what the paragraph *body* is shown as where it stands, and how much of that will stay."""
         rest = body[self._seal :]
-        fixed = scan(rest).sealed if hold else 0
+        fixed = scan(body[self._seal : _sure(body)]).sealed if hold else 0
         head = self._sealed
         if fixed:
             head += self.dialect.inline(rest[:fixed], self.known, fresh=not self._sealed)
@@ -256,3 +261,9 @@ class Block:
             self._grid.add(row)
         self._rows = len(rows)
         return self._grid.shown()
+
+
+def _sure(source: str) -> int:
+    """Return up to where *source*, a paragraph, is no table: its last line may be the head of one."""
+    begin = source.rfind("\n", 0, len(source) - 1) + 1
+    return begin if len(source) - begin < _WIDEST and "|" in source[begin:] else len(source)

@@ -21,6 +21,7 @@ _START = re.compile(
 #: Marks between spaces, which mark nothing.
 _IDLE = re.compile(r"(?<=\S )\\(\*)(?= )")
 _ORDINAL = re.compile(r"^([ \t]*\d{1,9})([.)])(?=\s|$)")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: A fence that is longer than this is written no longer than it need be.
 LONGEST_MARKER = 8
 
@@ -111,7 +112,9 @@ class Dialect:
         return "[x]" if done else "[ ]"
 
     def note(self, label: str) -> str:
-        """Return the mark of the footnote *label*."""
+        """Return the mark of the footnote *label*: numbers are raised."""
+        if label.isdecimal() and label.isascii():
+            return label.translate(_RAISED)
         return self.literal(f"[^{label}]", fresh=False)
 
     def link(self, label: str, url: str) -> str:

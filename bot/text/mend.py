@@ -7,12 +7,14 @@ wrong guess shows for a moment and costs nothing: what is kept is never touched.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.text.safe import URL
 
 _TOKEN = re.compile(
-    r"\\[(\[].+?\\[)\]]|\\.|(?P<ticks>`+)|(?P<run>\*+|_+|~{2,})|(?P<open>!?\[)|(?P<close>\])|(?P<space>\s+)",
+    r"\$(?=[^\s$])[^$\n]{0,80}[\\_^{*][^$\n]{0,80}(?<=[^\s\\])\$(?!\d)|\$\$[^$]{1,1000}\$\$"
+    r"|\\[(\[].+?\\[)\]]|\\.|(?P<ticks>`+)|(?P<run>\*+|_+|~{2,})|(?P<open>!?\[)|(?P<close>\])|(?P<space>\s+)",
     re.DOTALL,
 )
 #: Where a link leads, or what it refers to; complete.
@@ -24,6 +26,9 @@ _MAKING = re.compile(
     r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!"
     r"|\$(?=[^\s$])[^$\n]{0,80}[\\_^{][^$\n]{0,80}|\$\$[^$]{0,80}|\\[(\[][^\n]{0,80})\Z"
 )
+#: What may still become a formula; a price is none.
+_FORMULA = re.compile(r"(?:\$(?=[^\s$\d])[^$\n]{0,80}|\$\$[^$]{0,80}|\\[(\[](?:(?!\\[)\]])[^\n]){0,80})\Z")
+_FORMULA_ROOM = 84
 #: Within a word that is nothing but a word: between ideographs, or far behind any address or at sign.
 _WITHIN = re.compile(
     r"(?<=[\u3040-\u9fff\uac00-\ud7af]{2})(?=[\u3040-\u9fff\uac00-\ud7af])|(?<=[A-Za-z]{40})(?=[A-Za-z])"
@@ -59,7 +64,7 @@ class Scan:
 def scan(text: str) -> Scan:
     """Look at *text*, which begins outside of any mark."""
     marks: list[tuple[str, int]] = []
-    sealed = at = 0
+    sealed = at = code = 0
     while found := _TOKEN.search(text, at):
         at = found.end()
         if found["ticks"]:
@@ -69,7 +74,7 @@ def scan(text: str) -> Scan:
             if close is None:
                 marks.append((found[0], found.start()))
                 break
-            at = close.end()
+            at = code = close.end()
         elif found["run"]:
             _emphasize(text, found, marks)
         elif found["open"] and len(marks) < DEEPEST:
@@ -78,11 +83,18 @@ def scan(text: str) -> Scan:
             at = _close(text, at, marks)
         elif found["space"] and not marks and "\n" not in found[0] and text[at - 1] == " ":
             sealed = at
+    return Scan(_complete(text, sealed, code, marks), tuple(marks), _held(text, marks))
+
+
+def _complete(text: str, sealed: int, code: int, marks: Sequence[tuple[str, int]]) -> int:
+    """Return up to where *text* is complete, which is so up to *sealed* and has no code behind *code*."""
     if not marks and len(text) - sealed > _LONG:
         within = [found.start() for found in _WITHIN.finditer(text, max(sealed, len(text) - _LONG))]
         sealed = max([sealed, *within[-1:]])
     sealed = min(sealed, marks[0][1]) if marks else sealed
-    return Scan(sealed, tuple(marks), _held(text, marks))
+    if formula := _FORMULA.search(text, max(code, len(text) - _FORMULA_ROOM)):
+        sealed = min(sealed, formula.start())
+    return sealed
 
 
 def mended(text: str) -> str:

@@ -147,8 +147,9 @@ def deceives(label: str, url: str) -> bool:
     """Tell whether people would take *label* for another address than *url*."""
     seen = clean(normalize("NFKC", label)).replace(JOINER, "").replace("\u200b", "")
     seen = re.sub("[\u2024\u3002\uff0e\uff61]", ".", seen)
-    named = [found[0].casefold() for found in _HOST.finditer(seen)]
-    if not named and "://" not in seen:
-        return False
-    host = ((split(url) or SplitResult("", "", "", "", "")).hostname or "").removeprefix("www.")
-    return any(name.removeprefix("www.") != host for name in named) or not host or not named
+    if "://" in seen:
+        return seen.rstrip("/") != url.rstrip("/")
+    parts = split(url)
+    host = ((parts and parts.hostname) or "").removeprefix("www.")
+    named = (found[0].casefold().removeprefix("www.") for found in _HOST.finditer(seen))
+    return any(name != host for name in named)

@@ -18,7 +18,7 @@ from bot.text.safe import JOINER, Links, clean, deceives, inert, trimmed
 if TYPE_CHECKING:
     from bot.text.dialect import Dialect
 
-_TASK = re.compile(r"\[([ xX])\](?=\s)")
+_TASK = re.compile(r"\\?\[([ xX])\](?=\s)")
 
 
 class Writing:
@@ -109,7 +109,7 @@ class Writing:
 
     def _task(self, text: str) -> str:
         found = _TASK.match(text)
-        return f"{self._dialect.task(done=found[1] != ' ')}{text[3:]}" if found else text
+        return f"{self._dialect.task(done=found[1] != ' ')}{text[found.end() :]}" if found else text
 
     def _table(self, node: Node) -> str:
         rows = [

@@ -13,7 +13,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fuzz, live, load, overhead, pacing, render, soak, stop, stops, storm
+from tests.bench import (
+    fuzz,
+    kill,
+    live,
+    load,
+    overhead,
+    pacing,
+    redeliver,
+    render,
+    soak,
+    stop,
+    stops,
+    storm,
+    term,
+)
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
@@ -25,6 +39,9 @@ BENCHES = {
     "live": live,
     "fuzz": fuzz,
     "render": render,
+    "kill": kill,
+    "term": term,
+    "redeliver": redeliver,
     "storm": storm,
     "load": load,
     "soak": soak,

@@ -62,6 +62,11 @@ class Discord(Knobs):
         return post.id
 
     @control
+    async def again(self, channel: str, message: str) -> None:
+        """Dispatch once more that a message was written, whenever that was."""
+        self._messages.again(self._there(channel, message))
+
+    @control
     async def edit(self, channel: str, message: str, text: str) -> None:
         """Change a person's message."""
         self._messages.edit(self._there(channel, message), {"content": text})

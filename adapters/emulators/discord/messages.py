@@ -88,6 +88,10 @@ class Messages:
         self._store(post, str(body.get("nonce") or ""))
         return post
 
+    def again(self, post: Post) -> None:
+        """Tell once more that a message was written."""
+        self._tell("MESSAGE_CREATE", post)
+
     def wait(self, channel: str, flags: int) -> Post:
         """Write the "is thinking" message of a deferred answer."""
         shape = self._blank(channel, self._world.users[BOT], shapes.DEFAULT)

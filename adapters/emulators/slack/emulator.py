@@ -173,6 +173,14 @@ class Slack(Emulator):
             await self._sockets.repeat(event)
 
     @control
+    async def again(self, channel: str, ts: str) -> None:
+        """Tell once more of a message, whenever it was written: the same events, with new event ids."""
+        kept = self._present(channel, ts)
+        root = self._workspace.find(channel, kept.thread_ts) if kept.thread_ts else None
+        for event in shapes.posted(kept, root):
+            self._workspace.tell(event)
+
+    @control
     async def disconnect(self, reason: str = "refresh_requested", *, every: bool = False) -> None:
         """Tell the newest socket (or *every* one) to go: warning, refresh_requested, link_disabled."""
         await self._sockets.disconnect(reason, every=every)

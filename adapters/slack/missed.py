@@ -1,0 +1,48 @@
+"""What was written while nobody listened: Slack sends again what was not acknowledged, but not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.errors import translated
+from adapters.slack.text import Json
+from bot.platform import Asked, Gone
+
+#: Channels, and threads, that are looked through: half of what Tier 3 allows in a minute.
+PLACES = 25
+#: Messages that are read of each.
+NEWEST = 100
+
+
+async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> list[Json]:
+    """Return the messages since *since* in the channels and threads of *recent*, oldest first.
+
+    Each has its "channel", as events do.
+    """
+    channels = dict.fromkeys(asked.place.channel for asked in recent)
+    threads = dict.fromkeys(
+        (asked.place.channel, thread)
+        for asked in recent
+        if (thread := asked.conversation.split("/")[-1]) != asked.key.split("/")[-1]
+    )
+    window = {"oldest": f"{since:.6f}", "limit": NEWEST}
+    found: dict[tuple[str, str], Json] = {}
+    calls = [(channel, web.conversations_history, {"channel": channel}) for channel in [*channels][:PLACES]]
+    for channel, call, arguments in (
+        *calls,
+        *(
+            (channel, web.conversations_replies, {"channel": channel, "ts": thread})
+            for channel, thread in [*threads][:PLACES]
+        ),
+    ):
+        try:
+            with translated():
+                answer = await call(**arguments, **window)  # type: ignore[arg-type]
+        except Gone:
+            continue
+        for message in answer["messages"]:
+            if float(message["ts"]) > since:
+                found[channel, message["ts"]] = {**message, "channel": channel}
+    return [found[key] for key in sorted(found, key=lambda key: float(key[1]))]

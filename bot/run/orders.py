@@ -1,0 +1,116 @@
+"""`rivulet forget` and `rivulet purge`: done by the process that has the data, told through a socket.
+
+A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
+itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bot.platform import Unavailable
+from bot.store import Store
+from bot.store.folder import Folder
+from bot.store.sqlite import Sqlite
+
+log = structlog.get_logger(__name__)
+
+NAME = "socket"
+#: Seconds that an order may take.
+PATIENCE = 30.0
+#: Bytes of an order.
+LONGEST = 4096
+
+
+async def order(folder: Path, what: dict[str, Any]) -> int:
+    """Return how many questions were deleted: {"forget": user} or {"purge": true}.
+
+    Raises:
+        Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
+    """
+    if not folder.is_dir():  # noqa: ASYNC240  nothing else runs in this process
+        raise Unavailable(f"RIVULET_DATA: there is no folder {folder}.")
+    own = Folder(folder)
+    try:
+        own.hold()
+    except Unavailable:
+        return await _told(folder, what)
+    store = Sqlite(folder)
+    try:
+        await store.open()
+        count = await obeyed(store, what)
+        if store.health != "ok":
+            raise Unavailable(f"RIVULET_DATA: nothing was deleted ({store.health}).")
+        return count
+    finally:
+        await store.close()
+        own.release()
+
+
+async def obeyed(store: Store, what: dict[str, Any]) -> int:
+    """Do what an order says."""
+    match what:
+        case {"forget": str(user)}:
+            return await store.forget(user)
+        case {"purge": True}:
+            return await store.purge()
+    raise ValueError(f"not an order: {what}")
+
+
+@asynccontextmanager
+async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
+    """Take orders while the block runs."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer: dict[str, Any] = {"count": await obeyed(store, json.loads(await reader.readline()))}
+                if store.health != "ok":
+                    answer = {"error": store.health}
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError) as error:
+            log.warning("an order was not understood", error=str(error))
+        finally:
+            writer.close()
+
+    path = folder / NAME
+    try:
+        path.unlink(missing_ok=True)  # of a process that was killed: the folder is ours alone
+        server = await asyncio.start_unix_server(serve, path, limit=LONGEST)
+        path.chmod(0o600)
+    except OSError as error:  # a path of more than 107 bytes, a file system without sockets
+        log.warning("no orders are taken: stop the bot to forget or purge", error=str(error))
+        yield
+        return
+    try:
+        yield
+    finally:
+        server.close()
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+async def _told(folder: Path, what: dict[str, Any]) -> int:
+    """Let the bot that has the folder do it."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(folder / NAME)
+            writer.write(json.dumps(what).encode() + b"\n")
+            answer = json.loads(await reader.readline())
+            writer.close()
+            await writer.wait_closed()
+    except (OSError, ValueError, TimeoutError):
+        raise Unavailable(
+            f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
+        ) from None
+    if "count" not in answer:
+        raise Unavailable(f"RIVULET_DATA: nothing was deleted ({answer.get('error')}).")
+    return int(answer["count"])

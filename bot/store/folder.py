@@ -1,0 +1,71 @@
+"""The data folder: made if it is not there, and one process's alone.
+
+The lock is the kernel's, so it never outlives its process, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import structlog
+
+from bot.platform import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+class Folder:
+    """A data folder.
+
+    Args:
+        path: Where.
+
+    Attributes:
+        path: Where.
+        usable: Whether it can be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.usable = False
+        self._lock: int | None = None
+
+    def hold(self) -> None:
+        """Make it and keep other processes off.
+
+        Raises:
+            Unavailable: When another process holds it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            log.error(  # noqa: TRY400  said in one line
+                "RIVULET_DATA cannot be written to: nothing will survive a restart",
+                folder=str(self.path),
+                error=error.strerror,
+            )
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(lock, 32).decode(errors="replace").strip() or "?"
+            os.close(lock)
+            raise Unavailable(
+                f"RIVULET_DATA: another Rivulet (process {holder}) runs on {self.path}; stop it first, "
+                "or give each a folder of its own."
+            ) from None
+        try:
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+        except OSError:  # a full disk: the lock holds all the same
+            pass
+        self._lock, self.usable = lock, True
+
+    def release(self) -> None:
+        """Let others have it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,68 @@
+"""SIGTERM under load: how long the process takes to go, and that nothing it had taken is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from tests.bench.crashing import QUIET, People, scripted, slowed
+from tests.bench.figures import spread
+from tests.bench.kill import played
+
+LIMITS = (
+    "emulator limits off, posts take 200 ms and edits 60 ms, answers in the channel "
+    "(RIVULET_DISCORD_REPLY=channel); the bot's own budgets"
+)
+
+#: Questions a second on each platform, and seconds between the parts of an answer, so that some are live.
+RATE = 3.0
+PAUSE = 0.25
+#: Seconds from both platforms connected to the signal.
+ALIVE = (0.0, 4.0)
+
+
+async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
+    """Send SIGTERM 100 times (3 if *quick*) while people ask; judge when all is quiet."""
+    rng, runs = random.Random(seed), 3 if quick else 100
+    ends: list[tuple[int, float]] = []
+    async with played(limits=False) as bot:
+        await scripted(bot.world, PAUSE)
+        await slowed(bot.world)
+        people = [People(side, random.Random(rng.random()), RATE) for side in bot.sides]
+        await bot.start()
+        for each in people:
+            await each.visit()
+        asking = [asyncio.create_task(each.ask()) for each in people]
+        for number in range(runs):
+            if number:
+                await bot.start()
+            await asyncio.sleep(rng.uniform(*ALIVE))
+            ends.append(await bot.end())
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+        await bot.start()
+        await asyncio.gather(*(each.quiet(QUIET) for each in people))
+        ends.append(await bot.end())
+        measured = {each.side.name: await each.judge() for each in people}
+        return {
+            "limits": LIMITS,
+            "runs": runs,
+            **measured,
+            "exit_s": spread([seconds for _, seconds in ends]),
+            "not_0": sum(code != 0 for code, _ in ends),
+            "tracebacks": bot.log.count("Traceback (most recent"),
+        }
+
+
+def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
+    """Return the table for people."""
+    keys = ("questions", "whole", "noted", "stuck", "duplicates", "unended", "torn")
+    table: list[Sequence[str]] = [("platform", "signals", *keys)]
+    table += [
+        (name, str(measured["runs"]), *(str(measured[name][key]) for key in keys))
+        for name in ("slack", "discord")
+    ]
+    return table

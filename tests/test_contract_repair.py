@@ -1,0 +1,220 @@
+"""Every platform: what a crash interrupts is ended, answered or told after the restart, and nothing twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+import bot.core
+from bot.core import RESTART, UNBEGUN, YOUNG
+from bot.platform import Platform
+from bot.store.memory import Memory
+from tests.contract import HOLD, World, at, until
+from tests.worlds import WORLDS, DiscordWorld, SlackWorld
+
+
+class ThreadWorld(DiscordWorld):
+    """Discord, every answer in a thread, where people go on."""
+
+    async def reply(self, question: str, text: str, after: str = "") -> str:
+        thread = at(question)[1]
+        return f"{thread}/{await self.emulator.say(thread, self.ann, f'<@999> {text}')}"
+
+    def load(self, **settings: str) -> Platform:
+        return super().load(RIVULET_DISCORD_REPLY="thread", **settings)
+
+
+class StreamWorld(SlackWorld):
+    """Slack with native streams, which have no nonce."""
+
+    page = 9_000
+
+    def load(self, **settings: str) -> Platform:
+        return super().load(RIVULET_SLACK_STREAMING="native", **settings)
+
+
+#: A native stream holds the last word back, so this has one to spare.
+SAID = "Because of the "
+KINDS: dict[str, type[World]] = {
+    **{kind.name: kind for kind in WORLDS},
+    "threads": ThreadWorld,
+    "streams": StreamWorld,
+}
+
+
+@pytest.fixture(params=[*KINDS.values()], ids=[*KINDS])
+async def world(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(bot.core, "LATE", 0.05)
+    world = await request.param.open()
+    yield world
+    await world.close()
+
+
+async def ended(world: World, question: str, pages: int = 1) -> list[tuple[str, str]]:
+    """The texts and notes of an answer that has ended, and is done for the ledger."""
+
+    async def done() -> bool:
+        return not await world.store.unfinished(world.name)
+
+    await world.final(question, pages)
+    await until(done)
+    seen = await world.final(question, pages)
+    assert len(seen) == pages
+    return [(each.text, each.note) for each in seen]
+
+
+async def test_an_answer_that_a_crash_interrupted_is_ended_with_its_text(world):
+    question = await world.ask("why?", SAID, HOLD)
+    left = await world.first(question, "Because")
+    await world.restart(remember=True)
+    assert await ended(world, question) == [(SAID.strip(), RESTART)]
+    assert (await world.first(question)).id == left.id
+    assert len(world.model.requests) == 1
+
+
+async def test_text_that_was_saved_and_not_shown_is_shown(world):
+    question = await world.ask("why?", SAID, HOLD)
+    await world.first(question, "Because")
+    await world.store.save(world.key(question), "Because of the rain")
+    await world.restart(remember=True)
+    assert await ended(world, question) == [("Because of the rain", RESTART)]
+
+
+async def test_an_answer_of_several_messages_is_ended_on_the_last(world):
+    question = await world.ask("why?", "word " * (world.page // 4), HOLD)
+    await until(lambda: _pages(world, question, 2))
+    await world.restart(remember=True)
+    seen = await ended(world, question, 2)
+    assert [note for _, note in seen] == ["", RESTART]
+
+
+async def _pages(world: World, question: str, pages: int) -> bool:
+    seen = await world.answers(question)
+    return len(seen) == pages and bool(seen[-1].text)
+
+
+class Deaf(Memory):
+    """A ledger that a crash keeps from learning what a post was called."""
+
+    async def posted(self, key: str, nonce: str, message: str) -> None:
+        pass
+
+
+async def forgetful(world: World, store: Memory) -> None:
+    world.store = store
+    world.core._store = store
+    world.core._means = replace(world.core._means, store=store)
+
+
+@pytest.mark.parametrize("said", ["", SAID])
+async def test_a_post_whose_answer_was_never_read_is_found_and_not_made_again(world, said):
+    await forgetful(world, Deaf())
+    question = await world.ask("why?", *([said] if said else []), HOLD)
+    left = await world.first(question, said[:7])
+    await world.restart(remember=True)
+    if said:
+        assert await ended(world, question) == [(said.strip(), RESTART)]
+    else:  # nothing was visible yet, so it is answered
+        world.model.go.set()
+        [seen] = await world.final(question)
+        assert seen.note != RESTART
+    assert [each.id for each in await world.answers(question)] == [left.id]
+
+
+async def test_a_later_page_whose_post_was_never_read_is_found_too(world):
+    class DeafLater(Memory):
+        async def posted(self, key: str, nonce: str, message: str) -> None:
+            if nonce.endswith("0"):
+                await super().posted(key, nonce, message)
+
+    await forgetful(world, DeafLater())
+    question = await world.ask("why?", "word " * (world.page // 4), HOLD)
+    await until(lambda: _pages(world, question, 2))
+    await world.restart(remember=True)
+    seen = await ended(world, question, 2)
+    assert [note for _, note in seen] == ["", RESTART]
+
+
+async def accepted(world: World, age: float = 0.0) -> str:
+    """A question that was accepted by a process that died of it."""
+    await ended(world, await world.ask("hello?", "Hello."))
+    await world.crash()
+    question = await world.say("why?")
+    asked = (await _last(world)).asked
+    key = world.key(question)
+    talk = f"{asked.conversation.rsplit('/', 1)[0]}/{key.rsplit('/', 1)[-1]}"
+    await world.store.accept(replace(asked, key=key, conversation=talk, text="why?", at=time.time() - age))
+    return question
+
+
+async def _last(world: World):
+    return [*world.store._entries.values()][-1]
+
+
+async def test_a_question_of_which_nothing_is_visible_is_answered(world):
+    question = await accepted(world)
+    world.model.steps = ("Because.",)
+    await world.restart(remember=True)
+    assert await ended(world, question) == [("Because.", "")]
+
+
+async def test_an_older_one_is_told(world):
+    question = await accepted(world, YOUNG + 1)
+    await world.restart(remember=True)
+    [(_, note)] = await ended(world, question)
+    assert note == UNBEGUN
+    assert not [request for request in world.model.requests if request.turns[-1].text == "why?"]
+
+
+async def test_a_stop_whose_last_edit_was_lost_stays_a_stop(world):
+    question = await world.ask("why?", HOLD)
+    left = await world.first(question)
+    await world.slow("edit", 5.0)
+    await world.react(left.id)
+
+    async def noted() -> bool:
+        entry = await world.store.find(world.key(question))
+        return entry is not None and entry.note is not None
+
+    await until(noted)
+    await world.crash()
+    await world.slow("edit", 0.0)
+    await world.restart(remember=True)
+    [(_, note)] = await ended(world, question)
+    assert note.startswith("Stopped by")
+
+
+async def test_what_was_done_before_a_crash_is_left_alone(world):
+    question = await world.ask("why?", "Because.")
+    assert await ended(world, question) == [("Because.", "")]
+    writes = len(await world.calls("edit"))
+    await world.restart(remember=True)
+    await world.settled()
+    assert len(await world.calls("edit")) == writes
+
+
+async def test_a_mention_that_was_missed_is_answered_once(world):
+    first = await world.ask("why?", "Because.")
+    await ended(world, first)
+    await world.crash()
+    missed = await world.say("and how?")
+    inside = await world.reply(first, "and when?")
+    await world.restart(remember=True)
+    for question in (missed, inside):
+        assert await ended(world, question) == [("Because.", "")]
+    await world.settled()
+    assert len(world.model.requests) == 3
+
+
+async def test_what_people_only_said_to_each_other_meanwhile_is_not_answered(world):
+    await ended(world, await world.ask("why?", "Because."))
+    await world.crash()
+    await world.chat("nobody asked the bot")
+    await world.others_say("a robot asks")
+    await world.strangers_say("a stranger asks")
+    await world.restart(remember=True)
+    await world.settled()
+    assert len(world.model.requests) == 1

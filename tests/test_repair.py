@@ -1,0 +1,287 @@
+"""The core and its ledger on the jumping clock: what a restart finds, and what is told to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from bot.access import Access
+from bot.core import LATE, NOTHING, RESTART, RUNS, STALE, UNBEGUN, YOUNG, Core
+from bot.events import Page
+from bot.live import RETRIES
+from bot.model import Asking
+from bot.model.script import Script
+from bot.platform import Asked, Finding, Mention, Platform, Remains, Surface
+from bot.store import Entry, Part
+from bot.store.memory import Memory
+from tests.fakes import ANN, HERE, ROBOT, Sheet, ask
+
+pytestmark = pytest.mark.jump
+
+NOW = 1_800_000_000.0
+SAID = Part("n0", 0, "here", "sheet/1")
+
+
+@dataclass
+class Paper(Platform):
+    """A platform with one sheet.
+
+    Attributes:
+        reopened: What it was asked to open again.
+        heard: What `missed` finds.
+        asked_for: What `missed` was told.
+    """
+
+    sheet: Sheet
+    name: str = "sheet"
+    reopened: list[tuple[str, Remains]] = field(default_factory=list)
+    heard: Sequence[Mention] = ()
+    asked_for: list[tuple[Sequence[Asked], float]] = field(default_factory=list)
+
+    async def run(self, core: Core) -> None:
+        await core.repair(self)
+
+    async def check(self) -> Sequence[Finding]:
+        return ()
+
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
+        self.reopened.append((asked.key, remains))
+        return self.sheet if asked.conversation else None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        self.asked_for.append((recent, since))
+        return self.heard
+
+
+class Clock:
+    """A wall clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def core(
+    store: Memory, script: Script | None = None, clock: Clock | None = None, access: Access | None = None
+):
+    return Core(script or Script("Because."), store, access or Access(), Asking(), clock=clock or Clock())
+
+
+def question(key: str = "sheet/q1", text: str = "why?", age: float = 0.0, actor=ANN) -> Asked:
+    return Asked(key, key, actor, HERE, text, NOW - age)
+
+
+async def left(*entries: Entry) -> Memory:
+    """A ledger that an earlier run has left."""
+    store = Memory()
+    for entry in entries:
+        store._put(entry)
+    return store
+
+
+async def repaired(entry: Entry, seconds: float = 30.0, **given) -> tuple[Sheet, Memory]:
+    """What a restart makes of one entry."""
+    sheet, store = Sheet(), await left(entry)
+    await core(store, **given).repair(Paper(sheet))
+    await asyncio.sleep(seconds)
+    return sheet, store
+
+
+async def done(store: Memory, key: str = "sheet/q1") -> bool:
+    entry = await store.find(key)
+    return entry is not None and entry.done is not None
+
+
+async def test_nothing_is_written_before_an_edit_of_the_dead_process_may_have_landed():
+    sheet, store = Sheet(), await left(Entry(question(), "Be", parts=(SAID,)))
+    await core(store).repair(Paper(sheet))
+    await asyncio.sleep(LATE - 0.1)
+    assert not sheet.log
+    await asyncio.sleep(1)
+    assert sheet.last == Page("Be", RESTART, live=False)
+    assert sheet.log[-1].message == "sheet/1"
+    assert await done(store)
+
+
+async def test_a_question_that_comes_meanwhile_waits_for_the_repair_of_its_conversation():
+    sheet, newer = Sheet(), Sheet("newer")
+    it = core(await left(Entry(question())), Script("Because.", 1.0))
+    await it.repair(Paper(sheet))
+    await it.mention(ask(newer, "sheet/q2", conversation="sheet/q1"))
+    await asyncio.sleep(30)
+    assert sheet.last == newer.last == Page("Because.", live=False)
+    assert sheet.log[-1].time < newer.log[0].time
+
+
+@pytest.mark.parametrize(
+    ("entry", "note", "text"),
+    [
+        (Entry(question()), "", "Because."),
+        (Entry(question(), parts=(SAID,)), "", "Because."),
+        (Entry(question(age=YOUNG - 1)), "", "Because."),
+        (Entry(question(age=YOUNG + 1)), UNBEGUN, ""),
+        (Entry(question(age=-3600.0)), "", "Because."),
+        (Entry(question(), runs=RUNS), UNBEGUN, ""),
+        (Entry(question(actor=ROBOT)), UNBEGUN, ""),
+        (Entry(question(text="stop")), "", NOTHING),
+        (Entry(question(), "Be", parts=(SAID,)), RESTART, "Be"),
+        (Entry(question(), "Because", "Stopped by ann.", (SAID,)), "Stopped by ann.", "Because"),
+        (Entry(question(), "", "Stopped by ann.", (SAID,)), "Stopped by ann.", ""),
+        (Entry(question(), "Because", "", (SAID,)), "", "Because"),
+        (Entry(question(age=STALE + 1), "Be", parts=(SAID,)), RESTART, "Be"),
+    ],
+)
+async def test_what_becomes_of_a_question(entry, note, text):
+    sheet, store = await repaired(entry)
+    assert sheet.last == Page(text, note, live=False)
+    assert await done(store)
+
+
+async def test_nobody_is_told_of_a_question_of_yesterday_to_which_nothing_was_said():
+    sheet, store = await repaired(Entry(question(age=STALE + 1)))
+    assert not sheet.log
+    assert await done(store)
+
+
+async def test_a_place_that_is_no_more_ends_the_matter():
+    sheet, store = await repaired(Entry(replace(question(), conversation="")))
+    assert not sheet.log
+    assert await done(store)
+
+
+async def test_a_platform_is_told_which_posts_are_doubtful():
+    parts = (replace(SAID, nonce="n" * 18 + "0"), Part("n" * 18 + "1", 1, "there"))
+    paper = Paper(Sheet())
+    await core(await left(Entry(question(), "Be", parts=parts))).repair(paper)
+    assert paper.reopened == [("sheet/q1", Remains("there", ("sheet/1",), ("n" * 18 + "1",)))]
+
+
+async def test_a_post_of_an_earlier_run_is_made_again_with_its_nonce():
+    nonce = "n" * 18 + "0"
+    sheet, _ = await repaired(Entry(question(age=YOUNG + 1), parts=(Part(nonce, 0),)))
+    assert [*sheet.nonces] == [nonce]
+
+
+async def test_a_replacement_that_was_under_way_is_made_again():
+    sheet = Sheet(escapes=True)
+    instead = Part("n" * 18 + "r0", 0, "here", replaces="sheet/1")
+    store = await left(Entry(question(), "Because.", "", (SAID, instead)))
+    await core(store).repair(Paper(sheet))
+    await asyncio.sleep(30)
+    assert (sheet.replaced, [*sheet.nonces]) == (["sheet/1"], [instead.nonce])
+    assert await done(store)
+
+
+async def test_of_messages_for_which_a_loss_of_power_has_left_no_text_the_last_ends_too():
+    parts = tuple(Part(f"n{number}", number, "here", f"sheet/{number}") for number in range(3))
+    sheet, _ = await repaired(Entry(question(), "Be", parts=parts))
+    assert sheet.shown == {"sheet/2": Page("", RESTART, live=False)}
+
+
+async def test_an_answer_that_was_given_up_is_ended_when_the_platform_is_connected_anew():
+    sheet, store = Sheet(errors=[None, *[OSError("no route")] * (len(RETRIES) + 1)]), Memory()
+    it = core(store, Script("Because."))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(sum(RETRIES) + 60)
+    assert not await done(store)
+    await it.repair(Paper(sheet))
+    await asyncio.sleep(30)
+    assert sheet.shown == {"sheet/1": Page("Because.", live=False)}
+    assert await done(store)
+
+
+async def test_what_is_live_is_not_repaired_when_the_platform_is_connected_anew():
+    sheet, paper = Sheet(), Paper(Sheet("other"))
+    it = core(Memory(), Script("Because", 60.0))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(5)
+    await it.repair(paper)
+    await asyncio.sleep(5)
+    assert not paper.reopened
+
+
+async def test_a_stop_ends_an_answer_that_waits_for_its_repair():
+    sheet, store = Sheet(), await left(Entry(question(), parts=(SAID,)))
+    it = core(store, Script("Because", 60.0))
+    await it.repair(Paper(sheet))
+    await asyncio.sleep(1)
+    await it.mention(ask(Sheet(), "sheet/q2", "stop", conversation="sheet/q1"))
+    await asyncio.sleep(10)
+    assert sheet.last.note == "Stopped by ann."
+    assert await done(store)
+    assert await done(store, "sheet/q2")
+
+
+async def test_a_mention_that_was_missed_is_taken_once_and_only_where_there_was_one_before():
+    sheet, known = Sheet(), Sheet("known")
+    paper = Paper(sheet, heard=[ask(known, "sheet/q0"), ask(sheet, "sheet/q9")])
+    it = core(await left(Entry(question("sheet/q0"), done=NOW)))
+    await it.repair(paper)
+    await asyncio.sleep(30)
+    assert [(asked.key, since) for [asked], since in paper.asked_for] == [("sheet/q0", NOW - YOUNG)]
+    assert sheet.last == Page("Because.", live=False)
+    assert not known.log
+    empty = Paper(sheet)
+    await core(Memory()).repair(empty)
+    await asyncio.sleep(1)
+    assert not empty.asked_for
+
+
+async def test_a_search_that_fails_is_no_matter():
+    class Silent(Paper):
+        async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+            raise OSError("no route")
+
+    sheet = Sheet()
+    it = core(await left(Entry(question("sheet/q0"), done=NOW)))
+    await it.repair(Silent(sheet))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(30)
+    assert sheet.last == Page("Because.", live=False)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+async def test_a_clock_that_jumps_changes_no_answer(jump):
+    sheet, clock, store = Sheet(), Clock(), Memory()
+    it = core(store, Script("Be", 2.0, "cause."), clock)
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(1)
+    clock.now += jump
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(30)
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(5)
+    assert sheet.shown == {"sheet/1": Page("Because.", live=False)}
+    assert await done(store)
+
+
+async def test_an_answer_counts_as_done_once_nothing_lags_behind_it():
+    class Slow(Sheet):
+        async def settle(self) -> None:
+            await asyncio.sleep(100)
+
+    sheet, store = Slow(), Memory()
+    it = core(store)
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(50)
+    assert sheet.last == Page("Because.", live=False)
+    assert not await done(store)
+    await it.mention(ask(sheet, "sheet/q2", conversation="sheet/q1"))  # does not wait for it
+    await asyncio.sleep(100)
+    assert len(sheet.shown) == 2
+    assert await done(store)
+
+
+async def test_what_a_shutdown_had_no_time_for_is_there_for_a_repair():
+    sheet, store = Sheet(latency=60.0), Memory()
+    it = core(store, Script("Because", 60.0))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(1)
+    await it.drain(5.0)
+    [entry] = await store.unfinished("sheet")
+    assert entry.note == RESTART

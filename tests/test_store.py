@@ -1,0 +1,375 @@
+"""What every store does, in memory and in a file; and what the file survives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.platform import Asked, Unavailable
+from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store
+from bot.store import sqlite as module
+from bot.store.folder import Folder
+from bot.store.memory import Memory
+from bot.store.sqlite import NAME, Sqlite
+from tests.fakes import ANN, BOB, HERE
+
+NOW = 1_800_000_000.0
+FIRST = Part("n0", 0, "here")
+
+
+def asked(key: str = "chat/1", conversation: str = "talk", at: float = NOW, actor=ANN) -> Asked:
+    return Asked(key, conversation, actor, HERE, "why?", at)
+
+
+async def opened(folder: Path) -> Sqlite:
+    store = Sqlite(folder)
+    await store.open()
+    return store
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    yield store
+    if store.health != "degraded: closed":
+        assert store.health == OK
+        await store.close()
+
+
+# The contract.
+
+
+async def test_a_question_is_accepted_once(store):
+    claims = [await store.accept(asked(key)) for key in ("chat/1", "chat/1", "chat/2")]
+    assert claims == [True, False, True]
+
+
+async def test_of_many_at_once_one_is_accepted(store):
+    claims = await asyncio.gather(*(store.accept(asked()) for _ in range(50)))
+    assert sum(claims) == 1
+
+
+async def test_a_question_is_known_for_seven_days(store):
+    await store.accept(asked())
+    await store.prune(NOW + ROWS_KEPT - 1)
+    assert not await store.accept(asked(at=NOW + ROWS_KEPT - 1))
+    await store.prune(NOW + ROWS_KEPT + 1)
+    assert await store.accept(asked(at=NOW + ROWS_KEPT + 1))
+
+
+async def test_what_is_written_is_found_unfinished_until_it_is_done(store):
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "")
+    assert await store.unfinished("chat") == [Entry(asked(), parts=(FIRST,))]
+    await store.posted("chat/1", "n0", "chat/m1")
+    await store.save("chat/1", "Because")
+    await store.again("chat/1")
+    await store.end("chat/1", "Because of rain.", "Stopped by ann.")
+    whole = Entry(asked(), "Because of rain.", "Stopped by ann.", (replace(FIRST, message="chat/m1"),), 2)
+    assert await store.unfinished("chat") == [whole]
+    await store.done("chat/1", NOW + 9)
+    assert await store.unfinished("chat") == []
+    assert await store.find("chat/1") == replace(whole, done=NOW + 9)
+
+
+async def test_unfinished_are_those_of_one_platform_oldest_first(store):
+    for key in ("chat/2", "chatter/1", "chat/1"):
+        await store.accept(asked(key))
+    assert [entry.asked.key for entry in await store.unfinished("chat")] == ["chat/2", "chat/1"]
+
+
+async def test_an_intent_that_is_told_again_stays_one_part(store):
+    await store.accept(asked())
+    for text in ("a", "ab"):
+        await store.intend("chat/1", FIRST, text)
+    await store.intend("chat/1", Part("n1", 1, "here"), "ab")
+    [entry] = await store.unfinished("chat")
+    assert (entry.text, [part.nonce for part in entry.parts]) == ("ab", ["n0", "n1"])
+
+
+async def test_an_unknown_key_is_nobodys(store):
+    await store.intend("chat/9", FIRST, "a")
+    await store.posted("chat/9", "n0", "m")
+    await store.save("chat/9", "a")
+    await store.end("chat/9", "a", "")
+    await store.again("chat/9")
+    await store.done("chat/9", NOW)
+    assert await store.find("chat/9") is None
+
+
+async def test_what_was_said_is_deleted_an_hour_after_it_is_done(store):
+    await store.accept(asked())
+    await store.accept(asked("chat/2"))
+    await store.save("chat/1", "Because")
+    await store.save("chat/2", "Because")
+    await store.done("chat/1", NOW)
+    await store.prune(NOW + TEXT_KEPT - 1)
+    assert (await store.find("chat/1")).text == "Because"
+    await store.prune(NOW + TEXT_KEPT + 1)
+    done, going = await store.find("chat/1"), await store.find("chat/2")
+    assert (done.text, done.asked.text) == ("", "")
+    assert (going.text, going.asked.text) == ("Because", "why?")
+
+
+async def test_recent_is_the_newest_question_of_each_conversation_newest_first(store):
+    for number, talk in enumerate(["a", "b", "a", "c"]):
+        await store.accept(asked(f"chat/{number}", talk, NOW + number))
+    await store.accept(asked("other/1", "d", NOW + 9))
+    recent = await store.recent("chat", NOW + 1)
+    assert [each.key for each in recent] == ["chat/3", "chat/2", "chat/1"]
+
+
+async def test_recent_is_bounded(store):
+    for number in range(MOST_RECENT + 5):
+        await store.accept(asked(f"chat/{number}", f"talk{number}"))
+    assert len(await store.recent("chat", 0.0)) == MOST_RECENT
+
+
+async def test_forgetting_somebody_leaves_keys_only_and_nobody_else_is_forgotten(store):
+    await store.accept(asked("chat/1"))
+    await store.accept(asked("chat/2", actor=BOB))
+    await store.intend("chat/1", FIRST, "Because")
+    assert await store.forget(ANN.id) == 1
+    forgotten, other = await store.find("chat/1"), await store.find("chat/2")
+    assert ANN.id not in repr(forgotten)
+    assert "Because" not in repr(forgotten)
+    assert other.asked.actor == BOB
+    assert not await store.accept(asked("chat/1"))
+    assert [entry.asked.key for entry in await store.unfinished("chat")] == ["chat/2"]
+    assert await store.forget(ANN.id) == 0
+
+
+async def test_purging_leaves_nothing(store):
+    for key in ("chat/1", "chat/2"):
+        await store.accept(asked(key))
+    assert await store.purge() == 2
+    assert await store.find("chat/1") is None
+    assert await store.accept(asked("chat/1"))
+
+
+async def test_what_is_told_after_the_end_is_not_kept_and_no_error(store, tmp_path):
+    await store.accept(asked())
+    await store.close()
+    await store.save("chat/1", "Because")
+    await store.done("chat/1", NOW)
+
+
+# The file.
+
+
+async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.accept(asked("chat/2"))
+    for nonce in ("z", "a"):
+        await store.intend("chat/1", Part(nonce, 0, "here", replaces="m" * (nonce == "a")), "Because")
+    await store.posted("chat/1", "z", "m")
+    await store.end("chat/1", "Because.", "")
+    await store.done("chat/2", NOW)
+    before = [await store.find(key) for key in ("chat/1", "chat/2")]
+    await store.close()
+    again = await opened(tmp_path)
+    assert [await again.find(key) for key in ("chat/1", "chat/2")] == before
+    assert not await again.accept(asked())
+    await again.close()
+
+
+async def test_what_was_written_survives_kill_9(tmp_path):
+    program = f"""
+import asyncio, os, signal
+from pathlib import Path
+from tests.test_store import FIRST, asked, opened
+async def main():
+    store = await opened(Path({str(tmp_path)!r}))
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Because")
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    assert await process.wait() == -9
+    store = await opened(tmp_path)
+    assert await store.unfinished("chat") == [Entry(asked(), "Because", parts=(FIRST,))]
+    await store.close()
+
+
+async def test_what_is_forgotten_is_in_no_file(tmp_path):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.save("chat/1", "the secret river")
+    assert any(b"the secret river" in path.read_bytes() for path in tmp_path.iterdir())
+    await store.forget(ANN.id)
+    assert not any(b"the secret river" in path.read_bytes() for path in tmp_path.iterdir())
+    await store.close()
+
+
+async def test_only_its_owner_may_read_the_file(tmp_path):
+    folder = Folder(tmp_path / "data")
+    folder.hold()
+    store = await opened(folder.path)
+    await store.accept(asked())
+    await store.close()
+    folder.release()
+    assert folder.path.stat().st_mode & 0o077 == 0
+    assert (folder.path / NAME).stat().st_mode & 0o077 == 0
+
+
+async def test_a_broken_file_is_moved_aside_and_said(tmp_path, capsys):
+    (tmp_path / NAME).write_bytes(b"no database, " * 1000)
+    store = await opened(tmp_path)
+    assert await store.accept(asked())
+    assert store.health == OK
+    await store.close()
+    assert [path.read_bytes()[:12] for path in tmp_path.glob(f"{NAME}.broken-*")] == [b"no database,"]
+    assert "ledger is broken" in capsys.readouterr().out
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(module, "RETRY", 0.05)
+    monkeypatch.setattr(module, "BUSY", 0.05)
+
+
+def pragma(store: Sqlite, setting: str) -> None:
+    assert store._file._db
+    store._file._db.execute(f"PRAGMA {setting}")
+
+
+async def healthy(store: Sqlite) -> None:
+    async with asyncio.timeout(10):
+        while store.health != OK:
+            await asyncio.sleep(0.02)
+
+
+async def accepts_from_memory(store: Sqlite, tmp_path: Path) -> None:
+    """It goes on, says why, and writes all of it down when it can."""
+    assert await store.accept(asked("chat/2"))
+    await store.intend("chat/2", FIRST, "Because " * 1000)
+    assert store.health.startswith("degraded: ")
+    assert not await store.accept(asked("chat/1"))
+    entry = await store.find("chat/2")
+    assert entry
+    assert entry.parts == (FIRST,)
+
+
+async def written_down(store: Sqlite, tmp_path: Path) -> None:
+    await healthy(store)
+    known = [await store.find(key) for key in ("chat/1", "chat/2")]
+    await store.close()
+    again = await opened(tmp_path)
+    assert [await again.find(key) for key in ("chat/1", "chat/2")] == known
+    await again.close()
+
+
+async def test_a_full_disk_costs_no_answer(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    pragma(store, "max_page_count = 1")
+    await accepts_from_memory(store, tmp_path)
+    await written_down(store, tmp_path)
+
+
+async def test_a_file_limit_costs_no_answer(tmp_path, impatient):
+    """SQLite says "disk I/O error" then, and not "full"."""
+    program = f"""
+import asyncio, resource, signal
+from pathlib import Path
+from bot.store import sqlite
+from tests.test_store import asked, opened, FIRST
+async def main():
+    store = await opened(Path({str(tmp_path)!r}))
+    await store.accept(asked())
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    assert await store.accept(asked("chat/2"))
+    await store.save("chat/2", "Because " * 10000)
+    assert store.health.startswith("degraded: "), store.health
+    assert not await store.accept(asked())
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    assert await process.wait() == 0
+
+
+async def test_a_read_only_file_costs_no_answer(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    pragma(store, "query_only = ON")
+    await accepts_from_memory(store, tmp_path)
+    await written_down(store, tmp_path)
+
+
+async def test_a_locked_file_costs_no_answer(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    await accepts_from_memory(store, tmp_path)
+    await asyncio.sleep(0.2)
+    assert store.health != OK
+    other.execute("ROLLBACK")
+    other.close()
+    await written_down(store, tmp_path)
+
+
+async def test_a_file_that_was_locked_at_the_start_is_read_later_and_nothing_of_it_is_lost(
+    tmp_path, impatient
+):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.close()
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    store = await opened(tmp_path)
+    assert store.health != OK
+    assert await store.accept(asked("chat/2"))
+    other.execute("ROLLBACK")
+    other.close()
+    await written_down(store, tmp_path)
+
+
+async def test_a_file_that_is_deleted_costs_no_answer(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    for path in tmp_path.iterdir():
+        path.unlink()
+    await accepts_from_memory(store, tmp_path)
+    await written_down(store, tmp_path)
+
+
+async def test_a_folder_that_cannot_be_made_costs_no_answer(tmp_path, impatient):
+    (tmp_path / "file").write_text("no folder")
+    folder = Folder(tmp_path / "file" / "data")
+    folder.hold()
+    assert not folder.usable
+    store = await opened(folder.path)
+    assert await store.accept(asked())
+    assert store.health.startswith("degraded: ")
+    await store.close()
+
+
+# The folder.
+
+
+def test_a_second_process_is_refused_in_one_line_and_let_in_afterwards(tmp_path):
+    folder = Folder(tmp_path)
+    folder.hold()
+    program = (
+        "import pathlib, sys; from bot.store.folder import Folder; Folder(pathlib.Path(sys.argv[1])).hold()"
+    )
+    again = [sys.executable, "-c", program, str(tmp_path)]
+    refused = subprocess.run(again, capture_output=True, text=True, check=False)
+    assert f"another Rivulet (process {os.getpid()}) runs on {tmp_path}" in refused.stderr
+    with pytest.raises(Unavailable):
+        Folder(tmp_path).hold()
+    folder.release()
+    subprocess.run(again, check=True)
