@@ -239,6 +239,10 @@ class Core:
             return not self._stop_newest(mention) and self._say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return self._say(mention, HINT, "hint")
+        # Asked before an answer is made: in a storm most questions are refused.
+        where = mention.place.channel, mention.conversation
+        if refusal := self._intake.refuse(_user(mention), *where, _now()):
+            return self._say(mention, TOO_MUCH[refusal], "too much")
         return self._queue(Live(self._means, mention))
 
     def _stop_newest(self, mention: Mention) -> bool:

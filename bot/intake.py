@@ -108,13 +108,19 @@ class Intake(Generic[Run]):
 
     def take(self, ticket: Ticket[Run], now: float) -> Refusal | None:
         """Take *ticket* if the bounds allow it; it may run at once if it is then `begun`."""
-        if refusal := self._refusal(ticket, now):
-            self.counts.update(("refused", refusal.value))
+        if refusal := self.refuse(ticket.user, ticket.channel, ticket.conversation, now):
             return refusal
         self.counts["taken"] += 1
         self._remember(ticket.user, now)
         self.owe(ticket)
         return None
+
+    def refuse(self, user: str, channel: str, conversation: str, now: float) -> Refusal | None:
+        """Return why a question would not be taken now, and count it as refused; None if it would be."""
+        refusal = self._refusal(user, channel, conversation, now)
+        if refusal:
+            self.counts.update(("refused", refusal.value))
+        return refusal
 
     def owe(self, ticket: Ticket[Run]) -> None:
         """Take *ticket*, which was taken before, whatever the bounds say; it waits for its turn, too."""
@@ -167,14 +173,14 @@ class Intake(Generic[Run]):
         waiting = self._busy - self._running
         return {"running": self._running, "waiting": waiting, "most": self._most, **self.counts}
 
-    def _refusal(self, ticket: Ticket[Run], now: float) -> Refusal | None:
-        caps, talk = self._caps, self._talks.get(ticket.conversation)
-        mine = self._users.get((ticket.user, ticket.channel))
+    def _refusal(self, user: str, channel: str, conversation: str, now: float) -> Refusal | None:
+        caps, talk = self._caps, self._talks.get(conversation)
+        mine = self._users.get((user, channel))
         if talk and sum(not each.idle for each in talk.tickets) > WAITING:
             return Refusal.CONVERSATION
         if mine and caps.user_turns and len(mine.tickets) >= 2 * caps.user_turns:
             return Refusal.USER
-        if self._too_often(ticket.user, now):
+        if self._too_often(user, now):
             return Refusal.RATE
         return Refusal.FULL if self._busy >= caps.accepted else None
 
