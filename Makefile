@@ -31,11 +31,15 @@ lint: setup
 bench-quick: setup
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
+	$(BIN)/python -m tests.bench kill --quick --json --assert
+	$(BIN)/python -m tests.bench term --quick --json --assert
+	$(BIN)/python -m tests.bench redeliver --quick --json --assert
 	$(BIN)/python -m tests.bench pacing --json
 	$(BIN)/python -m tests.bench fuzz --cases 50000 --json --assert
-	$(BIN)/python -m tests.bench render --json
+	$(BIN)/python -m tests.bench render --quick --json
+	$(BIN)/python -m tests.bench faults --quick --json --assert
 	$(BIN)/python -m tests.bench storm --quick --json
-	$(BIN)/python -m tests.bench stops --quick --json
+	$(BIN)/python -m tests.bench stops --quick --json --assert
 	$(BIN)/python -m tests.bench load --quick --json
 	$(BIN)/python -m tests.bench soak --quick --json
 

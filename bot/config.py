@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     model: str = Field(
         default="claude-sonnet-5-5", validation_alias="RIVULET_MODEL", description="The model that answers."
     )
+    fallback_model: str = Field(
+        default="",
+        validation_alias="RIVULET_FALLBACK_MODEL",
+        description="The model to ask where the other one doesn't exist or stays overloaded; empty for none.",
+    )
     effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
         default="",
         validation_alias="RIVULET_EFFORT",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 #: Answers without a model (hints, notices of the intake) that may be under way at once; more are not given.
 SAYINGS = 100
+#: Answers that have ended and can still be continued or tried again.
+OFFERS = 128
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
@@ -98,6 +100,7 @@ class Core:
         self._writes_from: float | None = None
         self._intake: Intake[Live] = Intake(caps)
         self._tickets: dict[Live, Ticket[Live]] = {}
+        self._offers: OrderedDict[str, Live] = OrderedDict()
         self._draining = False
 
     async def mention(self, mention: Mention) -> None:
@@ -108,11 +111,13 @@ class Core:
         """
         if self._draining:
             raise Unavailable("shutting down")
-        if mention.key in self._taken or not await self._allowed(mention, Action.ASK):
+        if not await self._allowed(mention, Action.ASK):
             return
-        self._taken.add(mention.key)
+        new = mention.key not in self._taken
+        self._taken.add(mention.key)  # before it is in the ledger, where a repair would find it
         if not await self._store.accept(_asked(mention, self._clock())):
-            self._taken.discard(mention.key)
+            if new:
+                self._taken.discard(mention.key)
             return
         if not self._take(mention):
             self._taken.discard(mention.key)
@@ -131,13 +136,30 @@ class Core:
         """Do what a button says."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
-        return Outcome.UNKNOWN if await self._allowed(press, Action.PRESS) else Outcome.REFUSED
+        if not await self._allowed(press, Action.PRESS):
+            return Outcome.REFUSED
+        offer = None if self._draining else self._offers.get(press.message)
+        if not offer or press.control not in {control.name for control in offer.offers[1]}:
+            return Outcome.UNKNOWN
+        live = offer.followed(press)
+        if refusal := self._refusal(live.mention):
+            self._say(live.mention, TOO_MUCH[refusal], "too much")
+            return Outcome.UNKNOWN
+        del self._offers[press.message]
+        self._taken.add(live.mention.key)
+        if not await self._store.accept(_asked(live.mention, self._clock())):
+            self._taken.discard(live.mention.key)
+            return Outcome.UNKNOWN
+        self._queue(live)
+        return Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
         live = self._stops.find(edited.key)
-        if live and edited.text.strip() and await self._allowed(edited, Action.EDIT):
-            live.reword(edited)
+        if not (live and edited.text.strip() and await self._allowed(edited, Action.EDIT)):
+            return
+        if live.reword(edited):
+            await self._store.reword(live.mention.key, edited.text)
 
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone.
@@ -153,6 +175,8 @@ class Core:
         Returns once they stand in their conversations, before any newer question; they are written to later.
         Afterwards looks for mentions that nobody has heard.
         """
+        if self._draining:
+            return
         now, loop = self._clock(), asyncio.get_running_loop()
         if self._writes_from is None:
             self._writes_from = loop.time() + LATE
@@ -179,10 +203,7 @@ class Core:
         mention = Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
         anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
         anew = anew and await self._allowed(mention, Action.ASK)
-        saying = (
-            "" if not anew else NOTHING if _means_stop(asked.text) else "" if asked.text.strip() else HINT
-        )
-        live = Live(self._means, mention, saying, entry, after)
+        live = Live(self._means, mention, _plain_answer(asked.text) if anew else "", entry, after)
         self._taken.add(asked.key)
         if entry.note is not None:
             live.cut(Ending.FINISHED, entry.note)
@@ -190,7 +211,7 @@ class Core:
             await self._store.again(asked.key)
         else:
             live.cut(Ending.INTERRUPTED, RESTART if entry.text else UNBEGUN)
-        self._owe(live, idle=not anew or saying != "")
+        self._owe(live, idle=not anew or _plain_answer(asked.text) != "")
 
     async def _catch_up(self, platform: Platform, now: float) -> None:
         """Take the mentions that were made while nobody listened; the ledger knows which those are."""
@@ -240,10 +261,13 @@ class Core:
         if not text and not mention.files:
             return self._say(mention, HINT, "hint")
         # Asked before an answer is made: in a storm most questions are refused.
-        where = mention.place.channel, mention.conversation
-        if refusal := self._intake.refuse(_user(mention), *where, _now()):
+        if refusal := self._refusal(mention):
             return self._say(mention, TOO_MUCH[refusal], "too much")
         return self._queue(Live(self._means, mention))
+
+    def _refusal(self, mention: Mention) -> Refusal | None:
+        where = mention.place.channel, mention.conversation
+        return self._intake.refuse(_user(mention), *where, _now())
 
     def _stop_newest(self, mention: Mention) -> bool:
         newest = self._intake.newest(mention.conversation)
@@ -283,6 +307,7 @@ class Core:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self._lives.pop(task)
+        self._offer(live)
         if task.cancelled() or task.exception() or live.given_up:
             self._taken.discard(live.mention.key)  # what is left of it is there for a repair
         else:
@@ -313,9 +338,22 @@ class Core:
         if not task.cancelled() and (error := task.exception()):
             log.error("an errand failed", exc_info=error)
 
+    def _offer(self, live: Live) -> None:
+        """Keep *live*, which has ended, if there are buttons under it."""
+        message, controls = live.offers
+        if message and controls:
+            self._offers[message] = live
+            if len(self._offers) > OFFERS:
+                self._offers.popitem(last=False)
+
 
 def _asked(mention: Mention, at: float) -> Asked:
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
+
+
+def _plain_answer(text: str) -> str:
+    """Return what is said to a question that the model need not see; "" for all others."""
+    return NOTHING if _means_stop(text) else "" if text.strip() else HINT
 
 
 def _means_stop(text: str) -> bool:

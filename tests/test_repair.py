@@ -14,7 +14,7 @@ from bot.events import Page
 from bot.live import RETRIES
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Asked, Finding, Mention, Platform, Remains, Surface
+from bot.platform import Asked, Edited, Finding, Mention, Platform, Remains, Surface
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, HERE, ROBOT, Sheet, ask
@@ -152,6 +152,16 @@ async def test_a_place_that_is_no_more_ends_the_matter():
     sheet, store = await repaired(Entry(replace(question(), conversation="")))
     assert not sheet.log
     assert await done(store)
+
+
+async def test_a_question_that_was_edited_is_kept_as_it_is_now():
+    store = Memory()
+    it = core(store, Script(60.0, "Because."))
+    await it.mention(ask(Sheet(), "sheet/q1", "why?"))
+    await asyncio.sleep(1)
+    await it.edited(Edited("sheet/q1", "why not?", ANN, HERE))
+    [entry] = await store.unfinished("sheet")
+    assert entry.asked.text == "why not?"
 
 
 async def test_a_platform_is_told_which_posts_are_doubtful():

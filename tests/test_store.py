@@ -71,6 +71,8 @@ async def test_what_is_written_is_found_unfinished_until_it_is_done(store):
     assert await store.unfinished("chat") == [Entry(asked(), parts=(FIRST,))]
     await store.posted("chat/1", "n0", "chat/m1")
     await store.save("chat/1", "Because")
+    await store.reword("chat/1", "why so?")
+    await store.reword("chat/1", "why?")
     await store.again("chat/1")
     await store.end("chat/1", "Because of rain.", "Stopped by ann.")
     whole = Entry(asked(), "Because of rain.", "Stopped by ann.", (replace(FIRST, message="chat/m1"),), 2)
@@ -84,6 +86,13 @@ async def test_unfinished_are_those_of_one_platform_oldest_first(store):
     for key in ("chat/2", "chatter/1", "chat/1"):
         await store.accept(asked(key))
     assert [entry.asked.key for entry in await store.unfinished("chat")] == ["chat/2", "chat/1"]
+
+
+async def test_a_question_can_change(store):
+    await store.accept(asked())
+    await store.reword("chat/1", "why not?")
+    await store.reword("chat/9", "why not?")
+    assert await store.unfinished("chat") == [Entry(replace(asked(), text="why not?"))]
 
 
 async def test_an_intent_that_is_told_again_stays_one_part(store):
@@ -180,6 +189,18 @@ async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
     assert [await again.find(key) for key in ("chat/1", "chat/2")] == before
     assert not await again.accept(asked())
     await again.close()
+
+
+async def test_a_second_delivery_is_answered_only_when_the_first_is_on_the_disk(tmp_path):
+    store = await opened(tmp_path)
+    answers = []
+
+    async def claim() -> None:
+        answers.append(await store.accept(asked()))
+
+    await asyncio.gather(*(claim() for _ in range(5)))
+    assert answers == [True, False, False, False, False]
+    await store.close()
 
 
 async def test_what_was_written_survives_kill_9(tmp_path):

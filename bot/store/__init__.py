@@ -97,7 +97,14 @@ class Store(Protocol):
         ...
 
     async def accept(self, asked: Asked) -> bool:
-        """Keep a question; True to the first caller with its key, False to all others for `ROWS_KEPT`."""
+        """Keep a question; True to the first caller with its key, False to all others for `ROWS_KEPT`.
+
+        Whoever is answered knows that the question is kept, and may acknowledge its event.
+        """
+        ...
+
+    async def reword(self, key: str, question: str) -> None:
+        """Keep that the question is another one now."""
         ...
 
     async def intend(self, key: str, part: Part, text: str) -> None:

@@ -34,6 +34,11 @@ class Memory:
         self._put(Entry(asked))
         return True
 
+    async def reword(self, key: str, question: str) -> None:
+        """See `Store.reword`."""
+        if entry := self._entries.get(key):
+            self._put(replace(entry, asked=replace(entry.asked, text=question)))
+
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`."""
         if entry := self._entries.get(key):

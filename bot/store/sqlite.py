@@ -31,6 +31,7 @@ BUSY = 5.0
 #: Seconds between two tries to write again after a failure.
 RETRY = 5.0
 VERSION = 1
+CLOSED = "closed"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -127,9 +128,15 @@ class Sqlite(Memory):
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
         if not await super().accept(asked):
+            await self._write()  # the first delivery may still be on its way to the disk
             return False
         await self._write((ACCEPT, _asked(asked)))
         return True
+
+    async def reword(self, key: str, question: str) -> None:
+        """See `Store.reword`."""
+        await super().reword(key, question)
+        await self._write(("UPDATE turns SET question = ? WHERE key = ?", (question, key)))
 
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`."""
@@ -193,7 +200,7 @@ class Sqlite(Memory):
             await asyncio.wait({self._next.written})
         if not self._trouble:
             await self._checkpoint()
-        self._trouble = "closed"  # what an answer still has to say is for the repair to find out
+        self._trouble = CLOSED  # what an answer still has to say is for the repair to find out
         await self._run(self._file.close)
         self._thread.shutdown(wait=False)
 

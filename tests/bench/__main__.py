@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import (
+    faults,
     fuzz,
     kill,
     live,
@@ -42,6 +43,7 @@ BENCHES = {
     "kill": kill,
     "term": term,
     "redeliver": redeliver,
+    "faults": faults,
     "storm": storm,
     "load": load,
     "soak": soak,
@@ -95,7 +97,10 @@ def _options() -> argparse.Namespace:
     scenario.add_argument("--delta", type=int, default=DELTA, help="characters of a delta on the wire")
     texts = parser.add_argument_group("fuzz")
     texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
-    texts.add_argument("--replay", default="", metavar="SEED.CASE", help="only that case, with all about it")
+    texts.add_argument("--replay", default="", metavar="CASE", help="only that case (also of faults)")
+    parser.add_argument_group("faults").add_argument(
+        "--hops", type=_words, default=(), help=f"of {', '.join(faults.HOPS)}"
+    )
     long = parser.add_argument_group("soak")
     long.add_argument("--minutes", type=float, default=0.0, help=f"{soak.MINUTES:g} if not said")
     return parser.parse_args()
@@ -118,6 +123,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
             return {"cases": options.cases, "again": options.replay}
         case "soak":
             return {"minutes": options.minutes}
+        case "faults":
+            return {"only": options.hops, "seeds": len(options.seeds), "again": options.replay}
         case _:
             return {}
 

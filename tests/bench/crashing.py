@@ -144,10 +144,15 @@ class People:
     rng: random.Random
     rate: float
     asked: dict[str, str] = field(default_factory=dict)
+    channels: int = CHANNELS
 
-    async def visit(self) -> None:
-        """Ask once in every channel, while the bot listens: in others it does not look for what it missed."""
-        for number in range(CHANNELS):
+    async def visit(self, channels: int = CHANNELS) -> None:
+        """Ask once in every channel, while the bot listens: in others it does not look for what it missed.
+
+        Afterwards people ask in these *channels*.
+        """
+        self.channels = channels
+        for number in range(channels):
             await self._ask(self.side.channel(number))
 
     async def _ask(self, channel: str) -> None:
@@ -157,7 +162,7 @@ class People:
     async def ask(self) -> None:
         """Ask until cancelled."""
         while True:
-            await self._ask(self.side.channel(self.rng.randrange(CHANNELS)))
+            await self._ask(self.side.channel(self.rng.randrange(self.channels)))
             await asyncio.sleep(self.rng.expovariate(self.rate))
 
     async def judge(self) -> Entry:

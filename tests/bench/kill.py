@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.emulators.process import spawned
-from tests.bench.crashing import NO_INTENTS, QUIET, Crashing, People, crashing, scripted, slowed
+from tests.bench.crashing import CHANNELS, NO_INTENTS, QUIET, Crashing, People, crashing, scripted, slowed
 from tests.bench.rig import Side
 
 LIMITS = (
@@ -82,7 +82,7 @@ async def _killed(
         people = [People(side, random.Random(rng.random()), RATE) for side in bot.sides]
         await bot.start()
         for each in people:
-            await each.visit()
+            await each.visit(4 if runs < 10 else CHANNELS)
         asking = [asyncio.create_task(each.ask()) for each in people]
         for number in range(runs):
             if number:

@@ -31,7 +31,6 @@ PATIENCE = 30.0
 #: No bounds of the intake and no brake on log-ins: what most benches want, and say.
 UNBOUND = {
     "RIVULET_TURNS": "2000",
-    "RIVULET_STREAMS": "500",
     "RIVULET_INTAKE": "2000",
     "RIVULET_USER_TURNS": "0",
     "RIVULET_USER_PER_MINUTE": "0",

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from tests.bench.crashing import QUIET, People, scripted, slowed
+from tests.bench.crashing import CHANNELS, QUIET, People, scripted, slowed
 from tests.bench.figures import spread
 from tests.bench.kill import played
 
@@ -30,10 +30,11 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
     async with played(limits=False) as bot:
         await scripted(bot.world, PAUSE)
         await slowed(bot.world)
-        people = [People(side, random.Random(rng.random()), RATE) for side in bot.sides]
+        rate = RATE / 3 if quick else RATE
+        people = [People(side, random.Random(rng.random()), rate) for side in bot.sides]
         await bot.start()
         for each in people:
-            await each.visit()
+            await each.visit(2 if quick else CHANNELS)
         asking = [asyncio.create_task(each.ask()) for each in people]
         for number in range(runs):
             if number:
