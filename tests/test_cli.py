@@ -79,7 +79,7 @@ MISTAKES = {
         {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
         "no platform is configured",
     ),
-    "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN must be an app-level token"),
+    "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is missing"),
     "not a port": ({"RIVULET_PORT": "http"}, "RIVULET_PORT: Input should be a valid integer"),
     "not an effort": ({"RIVULET_EFFORT": "huge"}, "RIVULET_EFFORT: Input should be"),
     "wrong Discord token": (
