@@ -14,6 +14,7 @@ USER 10001:10001
 VOLUME /data
 
 ENV RIVULET_HOST=0.0.0.0 RIVULET_DATA=/data
+# Liveness only: a platform that is away does not come back by a restart, which costs a login. Watch /readyz for that.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \
   CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"RIVULET_PORT\", 8080)}/healthz', timeout=4)"]
 

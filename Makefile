@@ -38,6 +38,10 @@ bench-quick: setup
 	$(BIN)/python -m tests.bench fuzz --cases 50000 --json --assert
 	$(BIN)/python -m tests.bench render --quick --json
 	$(BIN)/python -m tests.bench faults --quick --json --assert
+	$(BIN)/python -m tests.bench storm --quick --json
+	$(BIN)/python -m tests.bench stops --quick --json --assert
+	$(BIN)/python -m tests.bench load --quick --json
+	$(BIN)/python -m tests.bench soak --quick --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:

@@ -53,13 +53,6 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_FALLBACK_MODEL",
         description="The model to ask where the other one doesn't exist or stays overloaded; empty for none.",
     )
-    streams: int = Field(
-        default=32,
-        gt=0,
-        le=500,
-        validation_alias="RIVULET_STREAMS",
-        description="Answers that are read from the model at once; more wait.",
-    )
     effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
         default="",
         validation_alias="RIVULET_EFFORT",
@@ -86,6 +79,36 @@ class Settings(BaseSettings):
         default="anyone",
         validation_alias="RIVULET_STOP",
         description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
+    )
+    turns: int = Field(
+        default=32,
+        gt=0,
+        validation_alias="RIVULET_TURNS",
+        description="Answers that run at once; more questions wait.",
+    )
+    intake: int = Field(
+        default=200,
+        gt=0,
+        validation_alias="RIVULET_INTAKE",
+        description="Questions that may be taken and not answered yet; more are refused, with one notice.",
+    )
+    user_turns: int = Field(
+        default=1,
+        ge=0,
+        validation_alias="RIVULET_USER_TURNS",
+        description="Answers that run at once for a person in a channel; as many wait. 0 for any number.",
+    )
+    user_per_minute: int = Field(
+        default=8,
+        ge=0,
+        validation_alias="RIVULET_USER_PER_MINUTE",
+        description="Questions of one person that are taken in a minute; 0 for any number.",
+    )
+    user_per_hour: int = Field(
+        default=60,
+        ge=0,
+        validation_alias="RIVULET_USER_PER_HOUR",
+        description="Questions of one person that are taken in an hour; 0 for any number.",
     )
     links: Names = Field(
         default=(),
@@ -114,7 +137,7 @@ class Settings(BaseSettings):
     host: str = Field(
         default="127.0.0.1",
         validation_alias="RIVULET_HOST",
-        description="Address on which `/healthz` is served.",
+        description="Address on which `/healthz` and `/readyz` are served.",
     )
     port: int = Field(
         default=8080,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
 import structlog
@@ -18,6 +18,7 @@ from bot.access import Access, Action
 from bot.answer import Ending, Showing
 from bot.events import CONTINUE, RETRY, STOP, Control
 from bot.follow import follow, remembered
+from bot.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.live import Live, Means
 from bot.model import Asking, Model
 from bot.pace import Pace
@@ -41,14 +42,23 @@ from bot.store import Entry, Store
 
 log = structlog.get_logger(__name__)
 
-#: Questions that may wait behind a running answer in one conversation.
-WAITING = 5
+#: Answers without a model (hints, notices of the intake) that may be under way at once; more are not given.
+SAYINGS = 100
 #: Answers that have ended and can still be continued or tried again.
 OFFERS = 128
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
 BUSY = "Too many questions are waiting in this conversation. Please ask again in a moment."
+YOURS = "One question of yours is being answered here and one is waiting. Please ask again after them."
+OFTEN = "You have asked as often as I may answer for now. Please ask again later."
+FULL = "Too many people are asking right now. Please ask again in a minute."
+TOO_MUCH = {
+    Refusal.CONVERSATION: BUSY,
+    Refusal.USER: YOURS,
+    Refusal.RATE: OFTEN,
+    Refusal.FULL: FULL,
+}
 RESTART = "Interrupted by a restart. Say “continue” for the rest."
 UNBEGUN = "Interrupted by a restart before it began. Please ask again."
 
@@ -77,6 +87,7 @@ class Core:
         asking: Asking | None = None,
         showing: Showing | None = None,
         clock: Callable[[], float] = time.time,
+        caps: Caps = ANYBODY,
     ) -> None:
         self._access = access
         self._store = store
@@ -90,7 +101,8 @@ class Core:
         self._errands: set[asyncio.Task[None]] = set()
         self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
         self._writes_from: float | None = None
-        self._talks: dict[str, deque[Live]] = {}
+        self._intake: Intake[Live] = Intake(caps)
+        self._tickets: dict[Live, Ticket[Live]] = {}
         self._offers: OrderedDict[str, Live] = OrderedDict()
         self._platforms: dict[str, Platform] = {}
         self._draining = False
@@ -107,17 +119,9 @@ class Core:
             return
         if not await self._accepted(_asked(mention, self._clock())):
             return
-        text = mention.text.strip()
-        if _means_stop(text):
-            if self._stop_newest(mention):
-                self._taken.discard(mention.key)
-                await self._store.done(mention.key, self._clock())
-            else:
-                self._start(Live(self._means, mention, saying=NOTHING))
-        elif not text and not mention.files:
-            self._start(Live(self._means, mention, saying=HINT))
-        else:
-            self._queue(Live(self._means, mention))
+        if not self._take(mention):
+            self._taken.discard(mention.key)
+            await self._store.done(mention.key, self._clock())
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at."""
@@ -135,7 +139,12 @@ class Core:
         if not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         live = await self._followed(press)
-        if live is None or not await self._accepted(_asked(live.mention, self._clock())):
+        if live is None:
+            return Outcome.UNKNOWN
+        if refusal := self._refusal(live.mention):
+            self._say(live.mention, TOO_MUCH[refusal], "too much")
+            return Outcome.UNKNOWN
+        if not await self._accepted(_asked(live.mention, self._clock())):
             return Outcome.UNKNOWN
         self._offers.pop(press.message, None)
         if not self._draining:
@@ -228,7 +237,7 @@ class Core:
             await self._store.again(asked.key)
         else:
             live.cut(Ending.INTERRUPTED, *_interrupted(begun=bool(entry.text)))
-        self._queue(live)
+        self._owe(live, idle=not anew or _plain_answer(asked.text) != "")
 
     async def _catch_up(self, platform: Platform, now: float) -> None:
         """Take the mentions that were made while nobody listened; the ledger knows which those are."""
@@ -253,6 +262,16 @@ class Core:
                 while waited := {*self._lives, *self._errands}:
                     await asyncio.wait(waited)
 
+    @property
+    def state(self) -> Mapping[str, int]:
+        """How many answers run and wait, and what was taken, refused and told since the start."""
+        return self._intake.state
+
+    @property
+    def store_health(self) -> str:
+        """What the store says of itself; "ok" for one that has nothing to say."""
+        return str(getattr(self._store, "health", "ok"))
+
     async def _allowed(self, event: Mention | Stop | Press | Edited, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
@@ -260,20 +279,50 @@ class Core:
             log.info("refused", action=action.value, actor=event.actor.id, workspace=event.place.workspace)
         return False
 
-    def _stop_newest(self, mention: Mention) -> bool:
-        talk = self._talks.get(mention.conversation)
-        if not talk:
-            return False
-        return talk[-1].stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED
+    def _take(self, mention: Mention) -> bool:
+        """Begin what answers *mention*; False if nothing is to be said to it."""
+        text = mention.text.strip()
+        if _means_stop(text):
+            return not self._stop_newest(mention) and self._say(mention, NOTHING, "nothing")
+        if not text and not mention.files:
+            return self._say(mention, HINT, "hint")
+        # Asked before an answer is made: in a storm most questions are refused.
+        if refusal := self._refusal(mention):
+            return self._say(mention, TOO_MUCH[refusal], "too much")
+        return self._queue(Live(self._means, mention))
 
-    def _queue(self, live: Live) -> None:
-        """Let *live* wait for the answers before it in its conversation, unless too many do."""
-        if len(self._talks.get(live.mention.conversation, ())) > WAITING:
-            self._start(Live(self._means, live.mention, saying=BUSY))
-            return
-        talk = self._talks.setdefault(live.mention.conversation, deque())
-        talk.append(live)
-        self._start(live, waits=len(talk) > 1)
+    def _refusal(self, mention: Mention) -> Refusal | None:
+        where = mention.place.channel, mention.conversation
+        return self._intake.refuse(_user(mention), *where, _now())
+
+    def _stop_newest(self, mention: Mention) -> bool:
+        newest = self._intake.newest(mention.conversation)
+        stop = Stop(mention.key, mention.actor, mention.place)
+        return newest is not None and newest.run.stop(stop) is Outcome.STOPPED
+
+    def _queue(self, live: Live) -> bool:
+        """Let *live* begin when its turn comes; if that is too much, say so unless it was said just now."""
+        ticket = _ticket(live)
+        if refusal := self._intake.take(ticket, _now()):
+            return self._say(live.mention, TOO_MUCH[refusal], "too much")
+        self._tickets[live] = ticket
+        self._start(live, waits=not ticket.begun)
+        return True
+
+    def _owe(self, live: Live, *, idle: bool) -> None:
+        """Let *live*, whose question an earlier run took, begin when its turn comes; see `Ticket.idle`."""
+        ticket = self._tickets[live] = _ticket(live, idle=idle)
+        self._intake.owe(ticket)
+        self._start(live, waits=not ticket.begun)
+
+    def _say(self, mention: Mention, text: str, about: str) -> bool:
+        """Answer with *text*, which is *about* something that one person hears of once a minute."""
+        under_way = len(self._lives) - len(self._tickets)
+        if not self._intake.tell(_user(mention), about, _now(), free=under_way < SAYINGS):
+            return False
+        log.info("told", about=about, actor=mention.actor.id, workspace=mention.place.workspace)
+        self._start(Live(self._means, mention, saying=text))
+        return True
 
     def _start(self, live: Live, *, waits: bool = False) -> None:
         if not waits:
@@ -289,13 +338,9 @@ class Core:
             self._taken.discard(live.mention.key)  # what is left of it is there for a repair
         else:
             self._errand(self._done(live))
-        talk = self._talks.get(live.mention.conversation)
-        if talk and live in talk:
-            talk.remove(live)
-            if talk:
-                talk[0].begin()
-            else:
-                del self._talks[live.mention.conversation]
+        if ticket := self._tickets.pop(live, None):
+            for each in self._intake.leave(ticket):
+                each.run.begin()
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer crashed", exc_info=error)
 
@@ -348,6 +393,16 @@ def _plain_answer(text: str) -> str:
 
 def _means_stop(text: str) -> bool:
     return text.strip().lower() == "stop"
+
+
+def _ticket(live: Live, *, idle: bool = False) -> Ticket[Live]:
+    mention = live.mention
+    return Ticket(_user(mention), mention.place.channel, mention.conversation, live, idle)
+
+
+def _user(mention: Mention) -> str:
+    """Return one name for who asked over all platforms, whose message keys begin with their names."""
+    return f"{mention.key.partition('/')[0]}/{mention.actor.id}"
 
 
 def _now() -> float:

@@ -357,6 +357,8 @@ class Platform(ABC):
     Attributes:
         name: "slack"; the first part of its message keys.
         health: What was last heard from the far side.
+        heard_at: The event loop's time when anything at all (a heartbeat's answer too) was last heard of it;
+            None as long as nothing was, and for a platform of which silence says nothing.
         routes: HTTP routes that it wants served.
         secrets: Values that no log may show.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
@@ -365,6 +367,7 @@ class Platform(ABC):
 
     name: str
     health: Health = "starting"
+    heard_at: float | None = None
     routes: Sequence[web.RouteDef] = ()
     secrets: Collection[str] = ()
     admits: Collection[str] = ()

@@ -79,7 +79,7 @@ MISTAKES = {
         {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
         "no platform is configured",
     ),
-    "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN must be an app-level token"),
+    "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is missing"),
     "not a port": ({"RIVULET_PORT": "http"}, "RIVULET_PORT: Input should be a valid integer"),
     "not an effort": ({"RIVULET_EFFORT": "huge"}, "RIVULET_EFFORT: Input should be"),
     "wrong Discord token": (
@@ -164,9 +164,9 @@ async def test_run_is_healthy_and_sigterm_ends_every_answer_with_a_last_edit(
 
         async def healthy() -> bool:
             try:
-                async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
-                    states = (await response.json())["platforms"]
-                    return response.status == 200 and set(states.values()) == {"up"}
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
+                    states = (await response.json())["platforms"].values()
+                    return response.status == 200 and {each["health"] for each in states} == {"up"}
             except aiohttp.ClientError:
                 return False
 

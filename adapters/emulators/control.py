@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -90,18 +90,36 @@ class Emulator:
             wait: Seconds to wait if there is none yet.
             kinds: Only entries of these kinds, if any are named.
         """
+        found: list[dict[str, Any]] = []
+        looked = since  # a storm writes thousands of entries: none is looked at twice
 
-        def found() -> list[dict[str, Any]]:
-            return [entry for entry in self.log[since:] if not kinds or entry["kind"] in kinds]
+        def look() -> bool:
+            nonlocal looked
+            found.extend(entry for entry in self.log[looked:] if not kinds or entry["kind"] in kinds)
+            looked = max(looked, len(self.log))
+            return bool(found)
 
         try:
             async with asyncio.timeout(wait):
-                while not found():
+                while not look():
                     self._grown.clear()
                     await self._grown.wait()
         except TimeoutError:
-            pass
-        return found()
+            look()
+        return found
+
+    @control
+    async def many(self, method: str, calls: Sequence[Mapping[str, Any]], seconds: float = 0.0) -> list[Any]:
+        """Call the control *method* with each of *calls*, spread over *seconds*; return what they did.
+
+        A bench that called so often from its own process would measure its own requests.
+        """
+        loop, did = asyncio.get_running_loop(), []
+        began = loop.time()
+        for number, arguments in enumerate(calls):
+            await asyncio.sleep(max(0.0, began + seconds * number / len(calls) - loop.time()))
+            did.append(await getattr(self, method)(**arguments))
+        return did
 
     async def _control(self, request: web.Request) -> web.Response:
         method = getattr(self, request.match_info["method"], None)

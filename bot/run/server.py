@@ -1,24 +1,33 @@
-"""`/healthz`, and the routes that platforms ask for, on one small HTTP server."""
+"""`/healthz`, `/readyz`, and the routes that platforms ask for, on one small HTTP server."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from bot.core import Core
 from bot.platform import Platform, Unavailable
+from bot.run.readiness import Readiness
+
+#: Seconds between two looks at the platforms.
+LOOK = 1.0
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, platforms: Collection[Platform]) -> AsyncIterator[int]:
+async def serving(
+    host: str, port: int, platforms: Collection[Platform], core: Core | None = None
+) -> AsyncIterator[int]:
     """Serve while the block runs; yield the port.
 
     Raises:
         Unavailable: When the address cannot be had.
     """
+    readiness = Readiness(platforms, core)
     app = web.Application()
-    app.add_routes([web.get("/healthz", _health(platforms))])
+    app.add_routes([web.get("/healthz", _alive), web.get("/readyz", _ready(readiness))])
     app.add_routes([route for platform in platforms for route in platform.routes])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -29,17 +38,30 @@ async def serving(host: str, port: int, platforms: Collection[Platform]) -> Asyn
         raise Unavailable(
             f"RIVULET_HOST and RIVULET_PORT: {host}:{port} cannot be used ({error.strerror})."
         ) from None
+    looking = asyncio.create_task(_look(readiness))
     try:
         yield int(runner.addresses[0][1])
     finally:
+        looking.cancel()
+        await asyncio.wait({looking})
         await runner.cleanup()
 
 
-def _health(platforms: Collection[Platform]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def health(_request: web.Request) -> web.Response:
-        """Say how each platform is; 503 while one is down."""
-        states = {platform.name: platform.health for platform in platforms}
-        well = "down" not in states.values()
-        return web.json_response({"ok": well, "platforms": states}, status=200 if well else 503)
+async def _look(readiness: Readiness) -> None:
+    while True:
+        readiness.look(asyncio.get_running_loop().time())
+        await asyncio.sleep(LOOK)
 
-    return health
+
+async def _alive(_request: web.Request) -> web.Response:
+    """Say that the event loop turns; what is wrong with others, a restart of this process does not heal."""
+    return web.json_response({"ok": True})
+
+
+def _ready(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def ready(_request: web.Request) -> web.Response:
+        """Say what was heard of each platform; 503 while one is away."""
+        well, said = readiness.report(asyncio.get_running_loop().time())
+        return web.json_response(said, status=200 if well else 503)
+
+    return ready

@@ -19,6 +19,7 @@ from bot.access import Access
 from bot.answer import Showing
 from bot.config import Settings, explain
 from bot.core import Core
+from bot.intake import Caps
 from bot.model import Asking, Model
 from bot.model.claude import Claude
 from bot.model.course import Patience
@@ -42,6 +43,8 @@ PARTING = 2.0
 LAST = 7.5
 #: Seconds between two looks for what the ledger need not keep.
 PRUNE = 600.0
+#: Seconds that a platform may take to end when it is told to.
+FAREWELL = 5.0
 #: A platform that ran this long had recovered.
 STEADY = 300.0
 
@@ -53,7 +56,14 @@ def build(
     admits = {workspace for platform in platforms for workspace in platform.admits}
     asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
     showing = Showing(settings.links, settings.pages, settings.code_file)
-    return Core(model, store or Memory(), Access(admits, settings.stop), asking, showing)
+    caps = Caps(
+        settings.intake,
+        settings.turns,
+        settings.user_turns,
+        settings.user_per_minute,
+        settings.user_per_hour,
+    )
+    return Core(model, store or Memory(), Access(admits, settings.stop), asking, showing, caps=caps)
 
 
 @asynccontextmanager
@@ -75,7 +85,7 @@ async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
 
 def patient_of(settings: Settings, model: Model) -> Patient:
     """Return *model* with the patience that *settings* describe."""
-    return Patient(model, Patience(streams=settings.streams), settings.fallback_model)
+    return Patient(model, Patience(streams=settings.turns), settings.fallback_model)
 
 
 def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
@@ -105,7 +115,7 @@ async def supervise(settings: Settings, platforms: Collection[Platform], model: 
         for platform in platforms:
             platform.data = folder.path if folder.usable else None
         _settle_memory()
-        async with serving(settings.host, settings.port, platforms) as port:
+        async with serving(settings.host, settings.port, platforms, core) as port:
             log.info(
                 "serving",
                 platforms=[platform.name for platform in platforms],
@@ -200,7 +210,7 @@ async def keep(platform: Platform, core: Core) -> None:
     while True:
         began = loop.time()
         try:
-            await platform.run(core)
+            await _run(platform, core)
             log.warning("a platform ended", platform=platform.name)
         except Unavailable:
             raise
@@ -208,5 +218,34 @@ async def keep(platform: Platform, core: Core) -> None:
             log.warning("a platform was not reached", platform=platform.name, error=str(error))
         except Exception:
             log.exception("a platform failed", platform=platform.name)
+        finally:
+            platform.health = "down"
         failures = 0 if loop.time() - began > STEADY else failures + 1
         await asyncio.sleep(RESTARTS[min(failures, len(RESTARTS)) - 1])
+
+
+async def _run(platform: Platform, core: Core) -> None:
+    """Run *platform* once, in a task of its own: what it makes of a cancellation is no concern of ours.
+
+    An SDK that ends itself by cancelling would else end us, and one that won't be cancelled would keep us.
+    """
+    running = asyncio.create_task(platform.run(core), name=platform.name)
+    try:
+        await asyncio.wait({running})
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=FAREWELL)
+        if not running.done():
+            log.warning("a platform does not end; left to itself", platform=platform.name)
+            running.add_done_callback(_heard)
+    if running.cancelled():
+        log.warning("a platform cancelled itself", platform=platform.name)
+        return
+    running.result()
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Take note of how *task* ended, which nobody waits for any more."""
+    if not task.cancelled() and (error := task.exception()):
+        log.warning("a platform ended late", platform=task.get_name(), error=repr(error))

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +77,15 @@ Statement = tuple[str, Sequence[Any]]
 Result = TypeVar("Result")
 
 
+@dataclass(slots=True)
+class Batch:
+    """What is written in one transaction, and the task that does it."""
+
+    statements: list[Statement] = field(default_factory=list)
+    full: bool = False
+    written: asyncio.Task[None] | None = None
+
+
 class Gone(OSError):
     """The file that is open is not the one in the folder any more."""
 
@@ -97,6 +106,8 @@ class Sqlite(Memory):
         self._changes = 0
         self._read = False
         self._healing: asyncio.Task[None] | None = None
+        self._next: Batch | None = None
+        self._writing = asyncio.Lock()
 
     async def open(self) -> None:
         """Read what there is; start afresh, and say so, where that can't be read."""
@@ -122,8 +133,7 @@ class Sqlite(Memory):
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
         if not await super().accept(asked):
-            if self._trouble != CLOSED:
-                await self._run(lambda: None)  # the first delivery may still be on its way to the disk
+            await self._write()  # the first delivery may still be on its way to the disk
             return False
         await self._write((ACCEPT, _asked(asked)))
         return True
@@ -191,6 +201,8 @@ class Sqlite(Memory):
         if self._healing:
             self._healing.cancel()
             await asyncio.wait({self._healing})
+        if self._next and self._next.written:
+            await asyncio.wait({self._next.written})
         if not self._trouble:
             await self._checkpoint()
         self._trouble = CLOSED  # what an answer still has to say is for the repair to find out
@@ -205,14 +217,32 @@ class Sqlite(Memory):
             log.warning("the ledger's log was not emptied", error=str(error))
 
     async def _write(self, *statements: Statement, full: bool = False) -> None:
-        """Apply *statements* together; *full*: safe against loss of power."""
+        """Apply *statements* together; *full*: safe against loss of power.
+
+        What comes while the thread writes is written next, all in one transaction: a storm of questions would
+        else wait for a commit each.
+        """
         self._changes += 1
         if self._trouble:
             return  # `_heal` writes everything down anew
-        try:
-            await self._run(lambda: self._file.apply(statements, full=full))
-        except (sqlite3.Error, OSError) as error:
-            self._degrade(error)
+        if self._next is None:
+            self._next = Batch()
+            self._next.written = asyncio.create_task(self._apply(self._next))
+        batch = self._next
+        batch.statements += statements
+        batch.full |= full
+        assert batch.written  # noqa: S101  it was made with the batch
+        await asyncio.shield(batch.written)
+
+    async def _apply(self, batch: Batch) -> None:
+        async with self._writing:
+            self._next = None
+            if self._trouble:
+                return
+            try:
+                await self._run(lambda: self._file.apply(batch.statements, full=batch.full))
+            except (sqlite3.Error, OSError) as error:
+                self._degrade(error)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

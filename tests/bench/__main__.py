@@ -1,4 +1,4 @@
-"""Run a bench: `python -m tests.bench stop|pacing|fuzz|kill|faults|... [--quick] [--json] [--assert]`.
+"""Run a bench: `python -m tests.bench NAME [--quick] [--json] ...`, where a wrong NAME lists all.
 
 Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
 """
@@ -13,7 +13,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import faults, fuzz, kill, live, overhead, pacing, redeliver, render, stop, term
+from tests.bench import (
+    faults,
+    fuzz,
+    kill,
+    live,
+    load,
+    overhead,
+    pacing,
+    redeliver,
+    render,
+    soak,
+    stop,
+    stops,
+    storm,
+    term,
+)
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
@@ -29,6 +44,10 @@ BENCHES = {
     "term": term,
     "redeliver": redeliver,
     "faults": faults,
+    "storm": storm,
+    "load": load,
+    "soak": soak,
+    "stops": stops,
 }
 
 
@@ -82,6 +101,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument_group("faults").add_argument(
         "--hops", type=_words, default=(), help=f"of {', '.join(faults.HOPS)}"
     )
+    long = parser.add_argument_group("soak")
+    long.add_argument("--minutes", type=float, default=0.0, help=f"{soak.MINUTES:g} if not said")
     return parser.parse_args()
 
 
@@ -100,6 +121,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
             return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
         case "fuzz":
             return {"cases": options.cases, "again": options.replay}
+        case "soak":
+            return {"minutes": options.minutes}
         case "faults":
             return {"only": options.hops, "seeds": len(options.seeds), "again": options.replay}
         case _:

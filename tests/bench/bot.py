@@ -13,6 +13,7 @@ import signal
 import time
 
 import adapters.discord.surface
+import adapters.slack.errands
 import adapters.slack.surface
 from bot.run import cli
 from tests.bench.figures import spread
@@ -26,6 +27,8 @@ TICK = 0.01
 #: are kept would be kept whole.
 SLACK_UPDATES = (40.0, 2400, 0.05)
 SLACK_POSTS = (20.0, 20)
+SLACK_DELETES = 2400
+SLACK_MANY_POSTS = (80.0, 80)
 DISCORD_CHANNEL = (5.0, 10)
 
 
@@ -48,7 +51,12 @@ class Watch:
     def report(self) -> None:
         """Print what was measured since the last report."""
         cpu, now = time.process_time(), time.monotonic()
-        seen = {"lag_ms": spread(self._lags), "cpu_s": cpu - self._cpu, "seconds": now - self._since}
+        seen = {
+            "lag_ms": spread(self._lags),
+            "cpu_s": cpu - self._cpu,
+            "seconds": now - self._since,
+            "tasks": len(asyncio.all_tasks()),
+        }
         print(json.dumps(seen), flush=True)
         self._lags, self._cpu, self._since = [], cpu, now
 
@@ -69,10 +77,19 @@ def widen() -> None:
     """Replace the bot's own budgets by wider ones."""
     adapters.slack.surface.UPDATES = SLACK_UPDATES
     adapters.slack.surface.POSTS = SLACK_POSTS
+    adapters.slack.errands.DELETES = SLACK_DELETES
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
+
+
+def narrow() -> None:
+    """Replace the bot's budgets by ones that a thousand answers together keep busy, and no more."""
+    widen()
+    adapters.slack.surface.POSTS = SLACK_MANY_POSTS
 
 
 if __name__ == "__main__":
     if os.environ.get("RIVULET_BENCH_BUDGETS") == "wide":
         widen()
+    elif os.environ.get("RIVULET_BENCH_BUDGETS") == "many":
+        narrow()
     cli._finish(watched)

@@ -18,13 +18,13 @@ from typing import Any
 
 from adapters.slack.surface import SlackSurface
 from bot.platform import Surface
-from tests.bench.rig import Entry, Side, rigged
+from tests.bench.rig import UNBOUND_TEXT, Entry, Side, rigged
 from tests.bench.scenario import DELTA, LOADS, Spoken, round_trip, summary
 
 LIMITS = (
     "the emulators' own (Slack chat.update 50 in any 60 s, Retry-After 10; Discord 5 per 5 s, 50/s in all), "
     "the bot's own budgets; a write takes 0.15 s + Exp(0.08) s, drawn anew every 50 ms, half of it before it "
-    "applies"
+    f"applies; {UNBOUND_TEXT}"
 )
 
 #: Seconds that the model thinks before it begins, so that a placeholder is there as in the virtual bench.

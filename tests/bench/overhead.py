@@ -13,13 +13,13 @@ from bot.core import Core
 from bot.events import Event, Finished, Text
 from bot.model import Ask, Request
 from bot.store.memory import Memory
-from tests.bench.rig import Entry, Rig, Side, following, rigged
+from tests.bench.rig import UNBOUND_TEXT, Entry, Rig, Side, following, rigged
 from tests.bench.texts import deltas, markdown, paced, prose, tells
 from tests.fakes import Sheet, ask
 
 LIMITS = (
     "core: none, a surface in memory that takes 60 writes/s of an answer; live and long: the platforms' "
-    "documented limits in the emulators, and the bot's own pacing"
+    f"documented limits in the emulators, and the bot's own pacing; {UNBOUND_TEXT}"
 )
 
 #: The core alone: answers at once, deltas of each, and deltas after which the loop runs.

@@ -28,6 +28,18 @@ from adapters.emulators.process import World, spawned
 ROOT = Path(__file__).parents[2]
 #: Seconds within which the bot must be up, report and end; it gives its answers 8 to end.
 PATIENCE = 30.0
+#: No bounds of the intake and no brake on log-ins: what most benches want, and say.
+UNBOUND = {
+    "RIVULET_TURNS": "2000",
+    "RIVULET_INTAKE": "2000",
+    "RIVULET_USER_TURNS": "0",
+    "RIVULET_USER_PER_MINUTE": "0",
+    "RIVULET_USER_PER_HOUR": "0",
+    "RIVULET_DISCORD_BRAKE": "false",
+}
+UNBOUND_TEXT = "the bot's intake unbounded and its brake on log-ins off: " + ", ".join(
+    f"{name}={value}" for name, value in UNBOUND.items()
+)
 #: Variables that could change what the bot does.
 OURS = ("ANTHROPIC_", "SLACK_", "DISCORD_", "RIVULET_")
 
@@ -172,7 +184,7 @@ async def rigged(
         limits: Whether the emulators have the platforms' limits and the bot its own pacing; without them the
             bot's budgets are wide, so that they do not show in a figure about something else.
         warm: Whether both platforms answer once before, which takes calls of their budgets.
-        settings: More of the bot's environment.
+        settings: More of the bot's environment; by default its intake is `UNBOUND`.
     """
     async with spawned() as world:
         if not limits:
@@ -218,6 +230,7 @@ def _environment(world: World) -> dict[str, str]:
         "RIVULET_DISCORD_GUILDS": "100",
         "RIVULET_PORT": "0",
         "RIVULET_LOG": "warning",
+        **UNBOUND,
     }
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.bench.figures import spread
-from tests.bench.rig import Entry, Log, Rig, Side, following, rigged
+from tests.bench.rig import UNBOUND_TEXT, Entry, Log, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose
 
 LIMITS = (
     "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py: Slack 40 edits/s, "
-    "Discord 5 edits/s a channel): this measures stopping, not pacing"
+    f"Discord 5 edits/s a channel), {UNBOUND_TEXT}: this measures stopping, not pacing"
 )
 
 #: What is timed, by its name in the JSON: entries of the emulators' logs, all in one process.
