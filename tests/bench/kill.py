@@ -36,9 +36,10 @@ ALLOWED = {"slack": 50 / 60, "discord": 1.0}
 HOLD = "hold on, please"
 
 
-async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
-    """Kill 200 times (3 if *quick*); repair 100 orphans (10), without limits and with them."""
-    runs, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
+async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
+    """Kill *runs* times, 200 if not said (3 if *quick*); repair 100 orphans (10), without limits and with them."""
+    usual, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
+    runs = runs or usual
     alive = (0.0, 2.5) if quick else ALIVE
     measured: dict[str, Any] = {"limits": LIMITS, "runs": runs, "orphans": orphans}
     killed, without = await asyncio.gather(
