@@ -37,7 +37,7 @@ HOLD = "hold on, please"
 
 
 async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
-    """Kill *runs* times, 200 if not said (3 if *quick*); repair 100 orphans (10), without limits and with them."""
+    """Kill *runs* times, by default 200 (3 if *quick*); repair 100 orphans (10), with and without limits."""
     usual, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
     runs = runs or usual
     alive = (0.0, 2.5) if quick else ALIVE

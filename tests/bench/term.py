@@ -24,7 +24,7 @@ ALIVE = (0.0, 4.0)
 
 
 async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
-    """Send SIGTERM *runs* times, 100 if not said (3 if *quick*), while people ask; judge when all is quiet."""
+    """Send SIGTERM *runs* times, by default 100 (3 if *quick*), while people ask; judge when all is quiet."""
     rng, runs = random.Random(seed), runs or (3 if quick else 100)
     ends: list[tuple[int, float]] = []
     async with played(limits=False) as bot:
