@@ -15,8 +15,24 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
-from bot.events import STOP, Event, File, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.events import (
+    CONTINUE,
+    STOP,
+    Again,
+    Control,
+    Event,
+    File,
+    Finished,
+    Page,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolStarted,
+    Usage,
+    Waiting,
+)
 from bot.pages import Pages, Piece, join
 from bot.platform import Limits, Op
 from bot.text.safe import Links, clean, line
@@ -67,6 +83,14 @@ NOTES = {
     "tool_use": "Claude wanted to use a tool that this bot does not have.",
 }
 
+#: The stop reasons after which there is more to say.
+MORE = frozenset({"max_tokens", "pause_turn"})
+
+#: What people read instead of an answer without text.
+EMPTY = "Claude gave no answer text."
+
+#: What people read where an answer would have to begin anew, but its first pages can't change any more.
+TORN = "Cut short here: the connection to Claude broke off."
 
 #: What people read under the last page of an answer that is longer than its pages.
 GOES_ON = "This goes on; all of it comes as a file when it is done."
@@ -137,19 +161,27 @@ class Answer:
         self.received = 0
         self._fresh: list[str] = []
         showing = showing if showing and limits.attach else Showing()
-        self._pages = Pages(limits, links, showing.pages, showing.code)
+        self._blank = partial(Pages, limits, links, showing.pages, showing.code)
+        self._pages = self._blank()
         self._room = limits.attach
         self._lengths = [0]  # of the text before each page
         self._tools: dict[str, str] = {}
         self._thinking = False
+        self._waiting = ""
         self._note = ""
         self._shown: list[tuple[str, Page | None]] = []
+        self._controls: tuple[Control, ...] = ()
         self._visible = 0
 
     @property
     def text(self) -> str:
         """Everything the model has said so far."""
         return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The buttons under an answer that has ended."""
+        return self._controls
 
     @property
     def messages(self) -> list[str]:
@@ -180,6 +212,7 @@ class Answer:
         """Take the next event from the model; ignored once the answer has ended."""
         if self.phase is not Phase.OPEN:
             return
+        self._waiting = ""
         match event:
             case Text(text):
                 self._fresh.append(text)
@@ -191,12 +224,28 @@ class Answer:
                 self._tools[id] = title
             case ToolFinished(id):
                 self._tools.pop(id, None)
-            case Finished(reason, usage):
+            case Waiting(note):
+                self._waiting = note
+                self._tools.clear()
+            case Again():
+                self._restart()
+            case Finished(reason, usage, note):
                 self.usage = usage
-                self.end(Ending.FINISHED, NOTES.get(reason, f"Ended early: {reason}."))
+                said = NOTES.get(reason, f"Ended early: {reason}.") or ("" if self.text.strip() else EMPTY)
+                more = (CONTINUE,) if reason in MORE else ()
+                self.end(Ending.FINISHED, " ".join(filter(None, [said, note])), more)
 
-    def end(self, ending: Ending, note: str = "") -> None:
-        """End the answer for *ending*; the first ending wins."""
+    def _restart(self) -> None:
+        """Forget what was said; a page that is cut can't follow, so then the answer ends here."""
+        self._feed()
+        if self._pages.closed:
+            self.end(Ending.FAILED, TORN, (CONTINUE,))
+            return
+        self._pages = self._blank()
+        self.received = self._visible = 0
+
+    def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
+        """End the answer for *ending*, with *controls* below; the first ending wins."""
         if self.phase is not Phase.OPEN:
             return
         self._feed()
@@ -204,9 +253,10 @@ class Answer:
         self.phase = Phase.CLOSING
         self.ending = ending
         self._note = note
+        self._controls = controls
         self._tools.clear()
-        if not self.received and not note:
-            self._note = "Claude gave no answer text."
+        if not self.text.strip() and ending is Ending.FINISHED and not note:
+            self._note = EMPTY
         self._settle()
 
     def next_write(self) -> Write | None:
@@ -228,7 +278,7 @@ class Answer:
     def wrote(self, write: Write, message: str) -> None:
         """Record that *write* is visible, as *message*."""
         self._shown[write.index : write.index + 1] = [(message, write.page)]
-        self._visible = max(self._visible, write.upto)
+        self._visible = min(max(self._visible, write.upto), self.received)  # it may have begun anew meanwhile
         self._settle()
 
     def lost(self) -> None:
@@ -278,7 +328,9 @@ class Answer:
         note, files = self._note, piece.files
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
-        return Page(piece.shown, line(note), live=False, files=files, settled=piece.settled)
+        return Page(
+            piece.shown, line(note), live=False, controls=self._controls, files=files, settled=piece.settled
+        )
 
     def _whole(self) -> File:
         """Return the whole answer as a file."""
@@ -286,6 +338,8 @@ class Answer:
         return File(FILE, "text/markdown", len(data), data=data)
 
     def _progress(self) -> str:
+        if self._waiting:
+            return self._waiting
         if self._tools:
             return ", ".join(f"{title} …" for title in self._tools.values())
         if self._pages.overflowing:

@@ -48,6 +48,18 @@ class Settings(BaseSettings):
     model: str = Field(
         default="claude-sonnet-5-5", validation_alias="RIVULET_MODEL", description="The model that answers."
     )
+    fallback_model: str = Field(
+        default="",
+        validation_alias="RIVULET_FALLBACK_MODEL",
+        description="The model to ask where the other one doesn't exist or stays overloaded; empty for none.",
+    )
+    streams: int = Field(
+        default=32,
+        gt=0,
+        le=500,
+        validation_alias="RIVULET_STREAMS",
+        description="Answers that are read from the model at once; more wait.",
+    )
     effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
         default="",
         validation_alias="RIVULET_EFFORT",

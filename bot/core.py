@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 #: Questions that may wait behind a running answer in one conversation.
 WAITING = 5
+#: Answers that have ended and can still be continued or tried again.
+OFFERS = 128
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
@@ -86,6 +88,7 @@ class Core:
         self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
         self._writes_from: float | None = None
         self._talks: dict[str, deque[Live]] = {}
+        self._offers: OrderedDict[str, Live] = OrderedDict()
         self._draining = False
 
     async def mention(self, mention: Mention) -> None:
@@ -113,8 +116,6 @@ class Core:
                 self._start(Live(self._means, mention, saying=NOTHING))
         elif not text and not mention.files:
             self._start(Live(self._means, mention, saying=HINT))
-        elif len(self._talks.get(mention.conversation, ())) > WAITING:
-            self._start(Live(self._means, mention, saying=BUSY))
         else:
             self._queue(Live(self._means, mention))
 
@@ -131,7 +132,19 @@ class Core:
         """Do what a button says."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
-        return Outcome.UNKNOWN if await self._allowed(press, Action.PRESS) else Outcome.REFUSED
+        if not await self._allowed(press, Action.PRESS):
+            return Outcome.REFUSED
+        offer = None if self._draining else self._offers.get(press.message)
+        if not offer or press.control not in {control.name for control in offer.offers[1]}:
+            return Outcome.UNKNOWN
+        del self._offers[press.message]
+        live = offer.followed(press)
+        self._taken.add(live.mention.key)
+        if not await self._store.accept(_asked(live.mention, self._clock())):
+            self._taken.discard(live.mention.key)
+            return Outcome.UNKNOWN
+        self._queue(live)
+        return Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun."""
@@ -230,7 +243,10 @@ class Core:
         return talk[-1].stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED
 
     def _queue(self, live: Live) -> None:
-        """Let *live* wait for the answers before it in its conversation."""
+        """Let *live* wait for the answers before it in its conversation, unless too many do."""
+        if len(self._talks.get(live.mention.conversation, ())) > WAITING:
+            self._start(Live(self._means, live.mention, saying=BUSY))
+            return
         talk = self._talks.setdefault(live.mention.conversation, deque())
         talk.append(live)
         self._start(live, waits=len(talk) > 1)
@@ -244,6 +260,7 @@ class Core:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self._lives.pop(task)
+        self._offer(live)
         if task.cancelled() or task.exception() or live.given_up:
             self._taken.discard(live.mention.key)  # what is left of it is there for a repair
         else:
@@ -277,6 +294,14 @@ class Core:
         self._errands.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("an errand failed", exc_info=error)
+
+    def _offer(self, live: Live) -> None:
+        """Keep *live*, which has ended, if there are buttons under it."""
+        message, controls = live.offers
+        if message and controls:
+            self._offers[message] = live
+            if len(self._offers) > OFFERS:
+                self._offers.popitem(last=False)
 
 
 def _asked(mention: Mention, at: float) -> Asked:

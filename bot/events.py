@@ -66,19 +66,33 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing comes for the moment, and `note` says why; whatever comes next ends it."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What was said so far counts for nothing: the answer begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The model is done.
 
     Attributes:
         reason: Why, in the API's words: "end_turn", "max_tokens", "refusal".
         usage: What it cost.
+        note: What people should know about how the answer came about.
     """
 
     reason: str = "end_turn"
     usage: Usage = Usage()
+    note: str = ""
 
 
-Event = Text | Thinking | ToolStarted | ToolFinished | Finished
+Event = Text | Thinking | ToolStarted | ToolFinished | Waiting | Again | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,9 @@ class Control:
 
 
 STOP = Control("stop", "Stop")
+#: Under answers that have ended: for the rest of it, and for the same again.
+CONTINUE = Control("continue", "Continue")
+RETRY = Control("retry", "Try again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +141,8 @@ class Page:
         text: What it says, as its surface's dialect writes it; empty until the model's first word.
         note: A status line under the text: a running tool, who stopped it.
         live: More is coming.
-        controls: The buttons below; `STOP` exactly while the page is live.
+        controls: The buttons below; `STOP` exactly while the page is live, then perhaps `CONTINUE` or
+            `RETRY`.
         files: Attachments; a page that has some will not change again.
         settled: How many characters of the text will stay, whatever follows.
     """

@@ -20,12 +20,12 @@ import structlog
 from bot import conversation
 from bot.access import Access
 from bot.answer import Answer, Ending, Phase, Rank, Showing, Write
-from bot.events import Event, Text, Turn
+from bot.events import CONTINUE, RETRY, Control, Event, Text, Turn
 from bot.kept import Kept
 from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
-from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, SlowDown, Stop
+from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Press, SlowDown, Stop
 from bot.stops import Stops
 from bot.store import Entry, Store
 from bot.text.safe import Links
@@ -70,15 +70,23 @@ class Live:
         saying: What to answer without asking the model.
         left: What an earlier run has left of it.
         after: Seconds before anything of it is written.
+        before: What was said before the question, where nobody need read it anew.
 
     Attributes:
         given_up: Whether the platform was not reached for so long that the rest is left to a later repair.
     """
 
     def __init__(
-        self, means: Means, mention: Mention, saying: str = "", left: Entry | None = None, after: float = 0.0
+        self,
+        means: Means,
+        mention: Mention,
+        saying: str = "",
+        left: Entry | None = None,
+        after: float = 0.0,
+        before: Sequence[Turn] | None = None,
     ) -> None:
         self.mention = mention
+        self._before = before
         self._means = means
         self._saying = saying
         self._surface = mention.surface
@@ -176,6 +184,23 @@ class Live:
         if self._reader:
             self._reader.cancel()
 
+    @property
+    def offers(self) -> tuple[str, tuple[Control, ...]]:
+        """The last message of an answer that has ended, and the buttons under it."""
+        return (self._answer.messages or [""])[-1], self._answer.controls
+
+    def followed(self, press: Press) -> Live:
+        """Return the answer to *press* on one of what this one `offers`."""
+        before, text = self._before or (), self.mention.text
+        if press.control == CONTINUE.name:
+            before = [*conversation.turns(before, self.mention), Turn("assistant", self._answer.text)]
+            text = CONTINUE.name
+        key = f"{press.message}/{press.control}"
+        asked = replace(
+            self.mention, key=key, actor=press.actor, place=press.place, text=text, surface=self._surface
+        )
+        return Live(self._means, asked, before=before)
+
     def reword(self, edited: Edited) -> bool:
         """Ask anew with the text of *edited* if it is the asker's and nothing was answered; tell if so."""
         fresh = self._answer.phase is Phase.OPEN and not self._answer.received
@@ -188,8 +213,8 @@ class Live:
             self._read()
         return True
 
-    def _end(self, ending: Ending, note: str = "") -> None:
-        self._answer.end(ending, note)
+    def _end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
+        self._answer.end(ending, note, controls)
         if self._answer.phase is Phase.CLOSING and not self._noting:
             self._noting = asyncio.get_running_loop().create_task(self._kept.end(self._answer))
         self._since = _now()
@@ -215,7 +240,7 @@ class Live:
             else:
                 await self._ask()
         except ModelError as error:
-            self._end(Ending.FAILED, str(error))
+            self._end(Ending.FAILED, str(error), (CONTINUE if self._answer.received else RETRY,))
         except Exception:
             log.exception("reading an answer failed", question=self.mention.key)
             self._end(Ending.FAILED, BROKEN)
@@ -224,7 +249,9 @@ class Live:
 
     async def _ask(self) -> None:
         asking = self._means.asking
-        turns = conversation.turns(await self._history(), self.mention)
+        if self._before is None:
+            self._before = await self._history()
+        turns = conversation.turns(self._before, self.mention)
         request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens)
         async with aclosing(self._means.model.stream(request, _no)) as events:
             async for event in events:

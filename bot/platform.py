@@ -329,6 +329,8 @@ class Outcome(Enum):
     UNKNOWN = 2
     #: They may not.
     REFUSED = 3
+    #: It is being done, and the button has served.
+    TAKEN = 4
 
 
 @dataclass(frozen=True, slots=True)

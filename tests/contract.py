@@ -47,10 +47,12 @@ class Told(Script):
     Attributes:
         go: Lets it go on.
         running: How many streams are open: 0 once the core has hung up.
+        reason: Why it stops.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.reason = "end_turn"
         self.steps: Sequence[str | int] = ("Yes.",)
         self.go = asyncio.Event()
         self.running = 0
@@ -65,7 +67,7 @@ class Told(Script):
                     yield Text(step)
                 else:
                     await self.go.wait()
-            yield Finished()
+            yield Finished(self.reason)
         finally:
             self.running -= 1
 

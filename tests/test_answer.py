@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bot.answer import NOTES, Answer, Ending, Phase, Rank, Write
-from bot.events import STOP, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.events import STOP, Again, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage, Waiting
 from bot.pages import paginate
 from bot.platform import Limits, Op
 
@@ -182,6 +182,17 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def thinks(self) -> None:
         self.answer.receive(Thinking())
+
+    @rule(note=st.sampled_from(["", "patience …"]))
+    def waits(self, note: str) -> None:
+        self.answer.receive(Waiting(note))
+
+    @precondition(lambda self: self.answer.phase is Phase.OPEN and len(paginate(self.said, LIMITS)) == 1)
+    @rule()
+    def begins_anew(self) -> None:
+        self.answer.receive(Again())
+        if self.answer.phase is Phase.OPEN:
+            self.said = ""
 
     @precondition(lambda self: self.out is None)
     @rule()

@@ -11,7 +11,7 @@ from tests.bench.fuzz import Case, complaints
 from tests.bench.nasty import ALL, FAMILY, FLAG, HIDDEN, SCOTLAND, ZALGO
 from tests.bench.oracles import SIDES
 from tests.contract import World
-from tests.worlds import WORLDS
+from tests.worlds import PLATFORMS
 
 #: Enough that Discord's pages are some, few enough that their posts are soon made.
 SOME = 6_000
@@ -44,7 +44,7 @@ BAD: Mapping[str, str] = {
 NAMES = list(BAD)
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=PLATFORMS, ids=lambda kind: kind.name)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     world = await request.param.open()
     yield world

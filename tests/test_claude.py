@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from adapters.emulators.claude import Claude as Emulated
 from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
-from bot.model import ModelError, Request
+from bot.model import Kind, ModelError, Request
 from bot.model import claude as module
 from bot.model import reply as reply_module
 from bot.model.claude import FAILED, SENTENCES, Claude, sentence
@@ -379,6 +379,80 @@ def test_every_error_of_the_sdk_has_a_sentence(error: Any, wanted: Any) -> None:
     assert sentence(error) == wanted
 
 
+async def failed(model: Claude) -> ModelError:
+    """The error, whole."""
+    with pytest.raises(ModelError) as raised:
+        await answer(model)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ({"status": 429}, Kind.LIMITED),
+        ({"status": 529}, Kind.ILL),
+        ({"status": 502}, Kind.ILL),
+        ({"status": 504}, Kind.ILL),
+        ({"status": 401}, Kind.BARRED),
+        ({"status": 402}, Kind.BARRED),
+        ({"status": 403}, Kind.BARRED),
+        ({"status": 404}, Kind.MISSING),
+        ({"status": 413}, Kind.LONG),
+        ({"status": 400}, Kind.OTHER),
+        ({"status": 400, "message": "prompt is too long: 9 tokens > 8 maximum"}, Kind.LONG),
+        ({"status": 400, "code": "organization_on_hold"}, Kind.BARRED),
+        ({"html": True}, Kind.AWAY),
+        ({"empty": True}, Kind.AWAY),
+        ({"hangup": "cut"}, Kind.AWAY),
+        ({"hangup": "reset"}, Kind.AWAY),
+        ({"hang": True}, Kind.SILENT),
+        ({"stall": True}, Kind.SILENT),
+        ({"cut": True}, Kind.CUT),
+        ({"end": True}, Kind.CUT),
+        ({"error": "overloaded_error"}, Kind.ILL),
+        ({"error": "rate_limit_error"}, Kind.LIMITED),
+        ({"error": "authentication_error"}, Kind.BARRED),
+        ({"error": "future_error"}, Kind.ILL),
+        ({"huge": 1_100_000}, Kind.CUT),
+        ({"event": {"type": "content_block_delta"}}, Kind.CUT),
+        ({"event": {"type": "content_block_start", "index": [], "content_block": 3}}, Kind.CUT),
+        ({"raw": "data: " + "[" * 100_000 + "\n\n"}, Kind.CUT),
+    ],
+)
+async def test_every_failure_says_what_kind_it_is(
+    emulator: Emulated, connect: Connect, step: Any, kind: Any
+) -> None:
+    """So that somebody else can decide whether another try makes sense."""
+    await emulator.script([step])
+    assert (await failed(connect(silence=0.5))).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [({}, None), ({"retry-after": "3"}, 3.0), ({"retry-after": "1.5"}, 1.5), ({"retry-after": "soon"}, None)]
+    + [({"retry-after": odd}, None) for odd in ("-1", "inf", "nan")],
+)
+async def test_the_time_to_come_back_is_passed_on(
+    emulator: Emulated, model: Claude, header: Any, wanted: Any
+) -> None:
+    """As seconds; anything else is as if there were none."""
+    await emulator.script([{"status": 429, "headers": header}])
+    assert (await failed(model)).retry_after == wanted
+
+
+async def test_an_event_is_bounded_and_a_stream_is_not(emulator: Emulated, connect: Connect) -> None:
+    """What came before the event that is too long has been passed on."""
+    await emulator.script(["a" * 900] * 50)
+    assert len(text(await answer(connect(event=2_000)))) == 45_000
+    await emulator.script(["b" * 900, 0.05, "c" * 3_000])
+    assert await failure(connect(event=2_000)) == ("b" * 900, module.GARBLED)
+
+
+def test_every_sentence_has_its_kind() -> None:
+    """The two tables name the same failures."""
+    assert SENTENCES.keys() == module.KINDS.keys()
+
+
 def test_sentences_are_fit_for_users() -> None:
     """Plain sentences: no URL, no class, no code."""
     for words in SENTENCES.values():
@@ -504,6 +578,19 @@ async def test_check_reads_other_answers(connect: Connect, reply: Any, wanted: A
     line = await checked(connect(base_url=f"http://{host}:{port}"))
     await runner.cleanup()
     assert wanted in line
+
+
+async def test_a_new_key_is_used_at_once_and_the_old_one_never_again(
+    emulator: Emulated, model: Claude
+) -> None:
+    """A key that was rotated is known to somebody else."""
+    await emulator.script(["a"])
+    await answer(model)
+    model.rekey("sk-newer")
+    await answer(model)
+    assert [seen["key"] for seen in await emulator.events(kinds=["request"])] == ["good", "ewer"]
+    model.rekey("")
+    assert "is empty" in await checked(model)
 
 
 async def test_the_environment_redirects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,36 @@ async def test_a_mistake_in_the_settings_is_one_line_and_exit_78(mistake, tmp_pa
     assert len(own) == 1
     assert line in own[0]
     assert TRACEBACK not in out + err
+
+
+async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
+    """From `.env`, without a restart; the refusal of the old one is forgotten."""
+    async with spawned() as world:
+        env = good(world)
+        del env["ANTHROPIC_API_KEY"]
+        (tmp_path / ".env").write_text("ANTHROPIC_API_KEY=sk-old1\n")
+        async with started("run", cwd=tmp_path, env=env) as process:
+            stage = discord_stage(world)
+            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            await world.claude.configure(keys=["sk-new2"])
+            for key, wanted in (("sk-old1", "valid one"), ("sk-new2", "")):
+                (tmp_path / ".env").write_text(f"ANTHROPIC_API_KEY={key}\n")
+                process.send_signal(signal.SIGHUP)
+                await asyncio.sleep(0.5)
+                asked = await stage.say("hello?")
+                await until(partial(ended, stage, asked), 20)
+                [last] = await stage.answers(asked)
+                assert wanted in last["note"]
+                assert bool(last["note"]) == bool(wanted)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+
+
+async def ended(stage, asked):
+    """Whether what was asked is answered, to the end."""
+    answers = await stage.answers(asked)
+    return bool(answers) and not answers[-1]["live"]
 
 
 async def test_a_wrong_slack_token_switches_slack_off_and_leaves_discord_up(tmp_path):

@@ -20,7 +20,7 @@ LOUD = (
 )
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     world = await request.param.open()
     yield world

@@ -10,7 +10,7 @@ from tests.contract import HOLD, World, until
 from tests.worlds import WORLDS
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     world = await request.param.open()
     yield world

@@ -23,7 +23,7 @@ SENT = [
 LAST = Page("The last of it.", live=False, files=FILES)
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     world = await request.param.open()
     yield world

@@ -12,14 +12,14 @@ from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     world = await request.param.open()
     yield world
     await world.close()
 
 
-@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
 async def strict(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     world = await request.param.open(RIVULET_STOP="asker")
     yield world

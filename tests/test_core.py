@@ -8,13 +8,13 @@ import itertools
 import pytest
 
 from bot.access import Access
-from bot.answer import NOTES
+from bot.answer import MORE, NOTES, TORN
 from bot.core import BUSY, HINT, NOTHING, RESTART, WAITING, Core
-from bot.events import STOP, Page, Turn
+from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
 from bot.live import BROKEN, RETRIES
 from bot.model import Asking, Model
 from bot.model.script import Script
-from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
+from bot.platform import Actor, Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 
@@ -392,13 +392,118 @@ async def test_a_history_that_cannot_be_read_does_not_cost_the_answer():
 async def test_every_early_end_is_said(reason):
     sheet = Sheet()
     await answered(Script("partly", {"finish": reason}), sheet)
-    assert sheet.last == Page("partly", NOTES[reason], live=False)
+    controls = (CONTINUE,) if reason in MORE else ()
+    assert sheet.last == Page("partly", NOTES[reason], live=False, controls=controls)
 
 
 async def test_a_model_error_keeps_the_text_and_says_why():
     sheet = Sheet()
     await answered(Script("partly", 1.0, {"error": "overloaded_error"}), sheet)
-    assert sheet.last == Page("partly", "The script failed: overloaded_error.", live=False)
+    assert sheet.last == Page(
+        "partly", "The script failed: overloaded_error.", live=False, controls=(CONTINUE,)
+    )
+
+
+async def pressed(script: Script, control: str, *presses: Actor) -> tuple[Sheet, list[Outcome]]:
+    """Let an answer end, press its button, and wait."""
+    sheet = Sheet(turns=[Turn("user", "before"), Turn("assistant", "that")])
+    it = await answered(script, sheet)
+    outcomes = [await it.press(Press("sheet/1", control, who, HERE)) for who in presses]
+    await asyncio.sleep(60)
+    return sheet, outcomes
+
+
+async def test_continue_asks_for_the_rest_in_the_name_of_who_pressed():
+    """The model reads what it said; the platform isn't asked for it."""
+    script = Script("partly", {"finish": "max_tokens"})
+    sheet, outcomes = await pressed(script, "continue", BOB, ANN)
+    assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
+    assert [(turn.role, turn.text, turn.name) for turn in script.requests[1].turns[-3:]] == [
+        ("user", "hello?", "ann"),
+        ("assistant", "partly", ""),
+        ("user", "continue", "bob"),
+    ]
+    assert list(sheet.shown) == ["sheet/1", "sheet/2"]
+    assert len(script.requests) == 2
+
+
+async def test_what_was_continued_can_be_continued():
+    """Each answer is one turn of a conversation."""
+    script = Script("partly", {"finish": "max_tokens"})
+    it = await answered(script, sheet := Sheet())
+    for number in (1, 2):
+        assert await it.press(Press(f"sheet/{number}", "continue", ANN, HERE)) is Outcome.TAKEN
+        await asyncio.sleep(60)
+    assert [turn.text for turn in script.requests[2].turns] == ["hello?", *["partly", "continue"] * 2]
+    assert len(sheet.shown) == 3
+
+
+async def test_try_again_asks_the_same_again():
+    """There is no text to go on from."""
+    script = Script({"error": "overloaded_error"})
+    sheet, outcomes = await pressed(script, "retry", ANN)
+    assert sheet.shown["sheet/1"].controls == (RETRY,)
+    assert outcomes == [Outcome.TAKEN]
+    assert script.requests[0] == script.requests[1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "control"),
+    [
+        (["whole"], "continue"),
+        (["partly", {"finish": "max_tokens"}], "retry"),
+        (["x", {"finish": "refusal"}], "continue"),
+    ],
+)
+async def test_a_button_that_is_not_there_does_nothing(steps, control):
+    """Presses come from outside."""
+    script = Script(*steps)
+    _, outcomes = await pressed(script, control, ANN)
+    assert outcomes == [Outcome.UNKNOWN]
+    assert len(script.requests) == 1
+
+
+async def test_what_is_waited_for_is_shown_until_the_next_word():
+    """A person must not think that nothing happens."""
+    it = core(Played([Waiting("patience …"), 5, Text("there"), 5]))
+    await it.mention(ask(sheet := Sheet()))
+    await asyncio.sleep(4)
+    assert sheet.last == Page("", "patience …", controls=(STOP,))
+    await asyncio.sleep(4)
+    assert (sheet.last.text, sheet.last.note) == ("there", "")
+
+
+async def test_an_answer_that_begins_anew_shows_only_the_new_text():
+    """In the same message."""
+    it = core(Played([Text("old"), 5, Waiting("again …"), 5, Again(), Text("new"), 5]))
+    await it.mention(ask(sheet := Sheet()))
+    await asyncio.sleep(60)
+    assert {"old", "new"} <= {row.page.text for row in sheet.log}
+    assert sheet.shown == {"sheet/1": Page("new", live=False)}
+
+
+async def test_an_answer_whose_first_page_is_cut_can_not_begin_anew():
+    """A message that is full never changes, so it ends with a word about that."""
+    it = core(Played([Text("old " * 2000), 5, Again(), Text("new")]))
+    await it.mention(ask(sheet := Sheet()))
+    await asyncio.sleep(100)
+    assert sheet.last.note == TORN
+    assert "new" not in sheet.last.text
+
+
+class Played:
+    """A model that sends these events, with pauses between."""
+
+    def __init__(self, events: list[Event | float]) -> None:
+        self._events = events
+
+    async def stream(self, request, ask):
+        for event in self._events:
+            if isinstance(event, int | float):
+                await asyncio.sleep(event)
+            else:
+                yield event
+        yield Finished()
 
 
 async def test_a_bug_in_the_model_ends_the_answer_visibly():

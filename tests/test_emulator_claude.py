@@ -16,7 +16,8 @@ import httpx2
 import pytest
 
 from adapters.emulators.claude import Claude
-from adapters.emulators.claude.plays import encoded
+from adapters.emulators.claude.chaos import FAULTS, MOMENTS, chaotic
+from adapters.emulators.claude.plays import Script, encoded
 from adapters.emulators.control import Remote
 from adapters.emulators.process import spawned
 
@@ -420,6 +421,82 @@ async def test_a_step_that_is_none_is_refused_at_once(claude: Claude) -> None:
     """A typo in a script fails where it is set, not in a stream."""
     with pytest.raises(ValueError, match="not a step"):
         await claude.script([{"finsh": "end_turn"}])
+
+
+@pytest.mark.parametrize("how", ["cut", "reset"])
+async def test_a_hang_up_before_the_headers(claude: Claude, sdk: Any, how: Any) -> None:
+    """The SDK says that it was not connected."""
+    await claude.script([{"hangup": how, "times": 1}, "fine"])
+    with pytest.raises(anthropic.APIConnectionError):
+        await read(sdk)
+    assert await read(sdk) == "fine"
+
+
+async def test_a_fault_can_wait_for_the_second_request(claude: Claude, sdk: Any) -> None:
+    """So that what a client asks after a break meets trouble of its own."""
+    await claude.script([{"status": 529, "after": 1, "times": 1}, "fine"])
+    assert await read(sdk) == "fine"
+    with pytest.raises(anthropic.APIStatusError):
+        await read(sdk)
+    assert await read(sdk) == "fine"
+
+
+async def test_an_empty_response_has_no_events(claude: Claude) -> None:
+    """Also no type that would promise some."""
+    await claude.script([{"empty": True}])
+    response, text = await post(claude, **body(stream=True))
+    assert (response.status, text) == (200, "")
+    assert "content-type" not in response.headers
+
+
+async def test_a_huge_event_is_one_delta(claude: Claude) -> None:
+    """A size that no honest delta has."""
+    await claude.script([{"huge": 2_000_000}])
+    assert max(len(str(event)) for event in await wire(claude)) > 2_000_000
+
+
+async def test_a_drip_never_ends(claude: Claude, sdk: Any) -> None:
+    """But it can be hung up on."""
+    await claude.script([{"drip": "x", "every": 0.001}])
+    async with await sdk.messages.create(**body(), stream=True) as stream:
+        seen = 0
+        async for event in stream:
+            seen += event.type == "content_block_delta"
+            if seen == 50:
+                break
+    assert await claude.events(wait=5, kinds=["closed"])
+
+
+async def test_a_model_goes_on_after_the_words_that_a_question_ends_with(claude: Claude, sdk: Any) -> None:
+    """As a model does that is asked to; it may say the last of them twice."""
+    said = "The quick brown fox jumps over"
+    await claude.script([{"resumes": 4}, said[:10], said[10:], " the lazy dog.", {"cut": True, "times": 1}])
+    with pytest.raises(httpx2.HTTPError):
+        await read(sdk)
+    assert await read(sdk, messages=[{"role": "user", "content": f"Go on after: {said}"}]) == (
+        "over the lazy dog."
+    )
+    assert await read(sdk) == f"{said} the lazy dog."
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_chaos_is_the_same_for_the_same_seed(fault: Any, moment: Any) -> None:
+    """A failing case is one line to see again, and other seeds are other cases."""
+    told = "Some text of several words, and more of it. " * 9
+    scripts = [list(chaotic(fault, moment, seed, told)) for seed in (1, 1, 2, 3, 4)]
+    assert scripts[0] == scripts[1]
+    assert any(script != scripts[0] for script in scripts[2:]) or fault == "no text"
+    Script(scripts[0])
+
+
+async def test_chaos_is_set_by_name(claude: Claude, sdk: Any) -> None:
+    """One line, also from another process."""
+    await claude.chaos("529", "before headers", 3, "All is well.")
+    with pytest.raises(anthropic.APIStatusError):
+        await read(sdk)
+    with pytest.raises(KeyError):
+        await claude.chaos("no such fault", "middle", 3, "text")
 
 
 async def test_many_streams_run_side_by_side(claude: Claude, sdk: Any) -> None:

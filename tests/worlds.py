@@ -1,15 +1,17 @@
-"""The platforms that pass the contract: Slack and Discord as people use them."""
+"""The platforms that pass the contract: Slack (over both ways in) and Discord as people use them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import adapters
 from adapters.emulators.discord import Discord as DiscordEmulator
 from adapters.emulators.slack import Slack as SlackEmulator
 from bot.platform import Platform
+from bot.run.server import serving
 from tests.contract import Call, Seen, Trouble, World, at, until
 
 METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
@@ -24,6 +26,8 @@ class SlackWorld(World):
     bots = ("UROBOT", "UBOT")
     page = 11_000
     pause, looks = 1.0, True
+    #: What the emulator logs of an envelope that the adapter is done with.
+    answered: tuple[str, ...] = ("ack",)
     stops = (
         *("octagonal_sign", "black_square_for_stop", "x", "hand", "raised_hand"),
         *(f"{name}::skin-tone-{tone}" for name in ("hand", "raised_hand") for tone in range(2, 7)),
@@ -139,7 +143,10 @@ class SlackWorld(World):
         await self.emulator.fault("conversations.replies", error="missing_scope")
 
     async def calls(self, call: Call) -> list[float]:
-        method = METHODS[call]
+        return await self.calls_of(METHODS[call])
+
+    async def calls_of(self, method: str) -> list[float]:
+        """Return when each call of *method* came."""
         return [each["t"] for each in await self.emulator.events(kinds=["call"]) if each["method"] == method]
 
     async def settled(self) -> None:
@@ -147,10 +154,48 @@ class SlackWorld(World):
             await asyncio.sleep(0.03)
             sent = await self.emulator.events(kinds=["envelope"])
             latest = {each["event_id"] or each["envelope_id"]: each["envelope_id"] for each in sent}
-            taken = {each["envelope_id"] for each in await self.emulator.events(kinds=["ack"])}
+            taken = {each["envelope_id"] for each in await self.emulator.events(kinds=self.answered)}
             return set(latest.values()) <= taken
 
         await until(acknowledged)
+
+
+class SlackHttpWorld(SlackWorld):
+    """Slack in HTTP mode: it posts to the routes that the adapter has served."""
+
+    answered = ("ack", "unacknowledged")  # what was refused comes again, perhaps in five minutes
+    SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # of Slack's documentation
+
+    def __init__(self, emulator: Any, **settings: Any) -> None:
+        self.stack = AsyncExitStack()
+        self.port = 0
+        super().__init__(emulator, **settings)
+
+    def load(self, **settings: str) -> Platform:
+        return super().load(**{"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": self.SECRET, **settings})
+
+    async def connect(self) -> None:
+        await self.serve()
+        await super().connect()
+        url = f"http://127.0.0.1:{self.port}/slack/events"
+        assert await self.emulator.request_url(url, self.SECRET)
+
+    async def vanish(self) -> None:
+        await super().vanish()
+        await self.stack.aclose()
+
+    async def serve(self) -> None:
+        """Listen, on the same port as before."""
+        self.port = await self.stack.enter_async_context(serving("127.0.0.1", self.port, [self.platform]))
+
+    async def drop(self) -> None:
+        """Be away for a moment; Slack tries again."""
+        await self.emulator.redelivery(3.0, (0.2, 0.5, 1.0))
+        await self.stack.aclose()
+        asyncio.get_running_loop().call_later(0.1, self.come_back)
+
+    def come_back(self) -> None:
+        self.back = asyncio.ensure_future(self.serve())
 
 
 class DiscordWorld(World):
@@ -304,4 +349,6 @@ class DiscordWorld(World):
         await asyncio.sleep(0.03)
 
 
-WORLDS: Sequence[type[World]] = (SlackWorld, DiscordWorld)
+#: One way in per platform is enough where only what is written matters.
+PLATFORMS: Sequence[type[World]] = (SlackWorld, DiscordWorld)
+WORLDS: Sequence[type[World]] = (SlackWorld, SlackHttpWorld, DiscordWorld)

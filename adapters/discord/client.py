@@ -153,7 +153,7 @@ class Client(discord.AutoShardedClient):
             await self.core.stop(Stop(key, who, _place(payload.channel_id, payload.guild_id)))
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        """Give a pressed button to the core; one of a message that a crash left open is taken away."""
+        """Give a pressed button to the core; one that has served, or that a crash left, is taken away."""
         name = str(dict(interaction.data or {}).get("custom_id", ""))
         if not (self.core and interaction.message and name.startswith(BUTTON)):
             return
@@ -164,7 +164,7 @@ class Client(discord.AutoShardedClient):
         match await self.core.press(press):
             case Outcome.STOPPED:
                 await interaction.response.defer()
-            case Outcome.UNKNOWN:
+            case Outcome.UNKNOWN | Outcome.TAKEN:
                 await interaction.response.edit_message(view=None)
             case Outcome.REFUSED:
                 await interaction.response.send_message(NOT_YOURS, ephemeral=True)

@@ -10,29 +10,41 @@ from typing import Any
 import aiohttp
 from slack_sdk.errors import SlackApiError
 
-from bot.platform import Gone, SlowDown
+from bot.platform import Gone, SlowDown, Unavailable
 
 #: What a 429 without a usable Retry-After is taken for (Slack's own example), and the longest that is obeyed.
 RETRY_AFTER = 30.0
 LONGEST_RETRY = 300.0
 
+#: Answers that say that the token is good for nothing any more.
+REVOKED = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
+#: Answers that say that nothing can be written in a channel.
+CLOSED = frozenset(
+    {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "no_permission"}
+)
+#: Answers that say that a message is there, and stays as it is.
+FIXED = frozenset({"cant_update_message", "edit_window_closed"})
 #: Answers to a call that no second try will change.
 GONE = frozenset(
-    {
-        *(
-            "message_not_found",
-            "cant_update_message",
-            "edit_window_closed",
-            "thread_not_found",
-            "is_inactive",
-        ),
-        *("channel_not_found", "not_in_channel", "is_archived", "restricted_action", "no_permission"),
-        *("missing_scope", "account_inactive", "invalid_auth", "not_authed", "token_revoked"),
-        "token_expired",
-    }
+    {*REVOKED, *CLOSED, *FIXED, "message_not_found", "thread_not_found", "is_inactive", "missing_scope"}
 )
+#: Answers that say that a text does not fit; the last is a warning beside `ok: true`.
+TRUNCATED = "message_truncated"
+LONG = frozenset({"msg_too_long", "msg_blocks_too_long", TRUNCATED})
 #: Answers that say that Slack is not well.
 ILL = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+
+
+class TooLong(Exception):
+    """Slack did not take all of a text; `ts` is the message that holds a part of it, if there is one."""
+
+    def __init__(self, why: str, ts: str = "") -> None:
+        super().__init__(why)
+        self.ts = ts
+
+
+class Refused(Unavailable):
+    """Slack refuses a token, which may become good again."""
 
 
 @contextmanager
@@ -46,6 +58,8 @@ def translated(bucket: str = "") -> Iterator[None]:
             raise SlowDown(retry_after(error.response.headers), bucket) from error
         if code in GONE:
             raise Gone(code) from error
+        if code in LONG:
+            raise TooLong(code) from error
         if status >= 500 or code in ILL or not code:
             raise ConnectionError(f"Slack answered {status} {code}") from error
         raise
@@ -53,6 +67,11 @@ def translated(bucket: str = "") -> Iterator[None]:
         raise
     except aiohttp.ClientError as error:
         raise ConnectionError(f"Slack was not reached: {type(error).__name__}") from error
+
+
+def code_of(error: SlackApiError) -> str:
+    """Return Slack's own word for *error*, "" if the answer was none of Slack's."""
+    return _answer(error)[1]
 
 
 def _answer(error: SlackApiError) -> tuple[int, str]:

@@ -22,11 +22,8 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
     Each has its "channel", as events do.
     """
     channels = dict.fromkeys(asked.place.channel for asked in recent)
-    threads = dict.fromkeys(
-        (asked.place.channel, thread)
-        for asked in recent
-        if (thread := asked.conversation.split("/")[-1]) != asked.key.split("/")[-1]
-    )
+    # Of a question at the top of a channel too: what is said below it is in no channel's history.
+    threads = dict.fromkeys((asked.place.channel, asked.conversation.split("/")[-1]) for asked in recent)
     window = {"oldest": f"{since:.6f}", "limit": NEWEST}
     found: dict[tuple[str, str], Json] = {}
     calls = [(channel, web.conversations_history, {"channel": channel}) for channel in [*channels][:PLACES]]

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.errors import GONE, translated
+from adapters.slack.errors import GONE, TooLong, translated
 from adapters.slack.streams import OFF, Stream, Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
@@ -103,7 +103,9 @@ class NativeSurface(SlackSurface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
-        if nonce in self._unsure:
+        if message := self._posted_as.get(nonce):
+            receipt = await self.edit(message, page)
+        elif nonce in self._unsure:
             receipt = await self._again(page, nonce)
         elif page.live and self._decided():
             receipt = await self._start(page, nonce)
@@ -143,6 +145,11 @@ class NativeSurface(SlackSurface):
             if code not in GONE or code == "missing_scope":  # the others are about this channel
                 log.warning("Slack refuses native streams; answers are edited", error=code)
                 self._streams.starts.block(OFF)
+        except TooLong as error:
+            if error.ts:  # it is there, and shows a part
+                message = self._posted_as[nonce] = self._adopt(self._key(error.ts), self._thread)
+                self._mine[message].ask()
+                return await self.edit(message, page)
         except OSError:
             self._unsure.add(nonce)
             raise
@@ -163,7 +170,7 @@ class NativeSurface(SlackSurface):
     async def _again(self, page: Page, nonce: str) -> Receipt:
         """Post after a start of which nobody knows whether it got through."""
         if ts := await self._unknown():
-            message = self._adopt(self._key(ts))
+            message = self._posted_as[nonce] = self._adopt(self._key(ts))
             self._mine[message].ask()
             return await self.edit(message, page)
         return await super().post(page, nonce)
@@ -217,6 +224,9 @@ class NativeSurface(SlackSurface):
                 await self._web.chat_appendStream(channel=self._channel, ts=stream.ts, markdown_text=text)
         except SlowDown:
             raise
+        except TooLong as error:
+            stream.ask()
+            raise Left("Slack has shortened a stream: its message is edited") from error
         except SlackApiError as error:
             code = str(error.response.get("error"))
             stream.over = code in OVER
@@ -246,10 +256,10 @@ class NativeSurface(SlackSurface):
         self._newest = receipt.message
         return receipt
 
-    async def _delete(self, message: str) -> None:
+    async def _delete(self, message: str, after: float = 0.0) -> None:
         if stream := self._mine.get(message):
             await stream.close()
-        await super()._delete(message)
+        await super()._delete(message, after)
 
 
 __all__ = ["NOBODY", "Left", "NativeSurface", "Reader"]

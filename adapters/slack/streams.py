@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands, Tally
-from adapters.slack.errors import translated
+from adapters.slack.errors import TooLong, translated
 from adapters.slack.text import small_print
 from bot.events import Page
 from bot.platform import Gone, SlowDown
@@ -158,7 +158,7 @@ class Stream:
                     )
             except SlowDown as slow:
                 self._streams.stops.block(slow.retry_after)
-            except (Gone, SlackApiError) as error:
+            except (Gone, TooLong, SlackApiError) as error:
                 log.info("a stream was over before its stop", message=self.ts, error=str(error))
                 return False
             except OSError:
@@ -175,7 +175,7 @@ class Stream:
                 await asyncio.sleep(slow.retry_after)
             except OSError:
                 await asyncio.sleep(delay)
-            except (Gone, SlackApiError) as error:
+            except (Gone, TooLong, SlackApiError) as error:
                 log.warning("a stream stays as it was", message=self.ts, error=str(error))
                 return
             else:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands
-from adapters.slack.errors import translated
+from adapters.slack.errors import CLOSED, FIXED, TooLong, translated
+from adapters.slack.overlong import Overlong
 from adapters.slack.text import DIALECT, Json, blocks, preview, said, words
 from adapters.slack.uploads import Uploads
 from bot.events import Page, Turn
@@ -25,6 +27,9 @@ UPDATES = (50 / 60, 50, 1.0)
 POSTS = (0.8, 8)
 #: Seconds before each new try to delete a message that another has replaced.
 DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
+#: Seconds after which a page that could not be changed is deleted: the core must know by then that it is no
+#: page of the answer any more, or it takes the deletion for a reader's.
+BESIDE = 2.0
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
 #: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
@@ -33,6 +38,8 @@ DM_THREADS = 3
 
 #: Returns a person's display name.
 Names = Callable[[str], Awaitable[str]]
+#: Hears why nothing can be written in a channel.
+Shut = Callable[[str], None]
 
 
 class SlackSurface(Surface):
@@ -47,6 +54,7 @@ class SlackSurface(Surface):
         names: Finds people's names for the history.
         me: The bot's user.
         errands: Does what may lag behind.
+        shut: Tells the asker that nothing can be written here, in Slack's word for why.
     """
 
     limits = Limits(PAGE, len, DIALECT)
@@ -61,6 +69,7 @@ class SlackSurface(Surface):
         names: Names,
         me: str,
         errands: Errands,
+        shut: Shut = lambda _why: None,
     ) -> None:
         self._web = web
         self._team = team
@@ -75,6 +84,9 @@ class SlackSurface(Surface):
         self._posted_as: dict[str, str] = {}
         self._replacing = ""
         self._uploads = Uploads(web, errands.uploads)
+        self._shut = shut
+        self._fixed: set[str] = set()
+        self._overlong = Overlong(self._send, self._change, self._posted)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
@@ -89,22 +101,51 @@ class SlackSurface(Surface):
         if nonce in self._doubtful and (ts := await self._posted(nonce)):
             return await self._filed(await self._update(self._key(ts), page), page)
         try:
-            with translated(self._posts().key):
-                answer = await self._web.chat_postMessage(
-                    channel=self._channel,
-                    thread_ts=self._thread,
-                    blocks=blocks(page),
-                    text=preview(page),
-                    unfurl_links=False,
-                    unfurl_media=False,
-                    metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
-                )
+            ts = await self._send(page, nonce)
         except OSError:
             self._doubtful.add(nonce)
             raise
+        except TooLong as error:
+            ts = error.ts or await self._begin(page, nonce)
+            message = self._posted_as[nonce] = self._key(ts)
+            return await self._filed(await self._update(message, page), page)
         if page.files:
-            self._posted_as[nonce] = self._key(answer["ts"])
-        return await self._filed(Receipt(self._key(answer["ts"])), page)
+            self._posted_as[nonce] = self._key(ts)
+        return await self._filed(Receipt(self._key(ts)), page)
+
+    async def _begin(self, page: Page, nonce: str) -> str:
+        """Post the beginning of a page that is too long; return its `ts`."""
+        try:
+            return await self._send(self._overlong.head(page), nonce)
+        except TooLong as error:
+            if error.ts:
+                return error.ts
+            self._overlong.shrink(page)
+            raise ConnectionError("Slack finds the beginning of a page too long") from error
+
+    async def _send(self, page: Page, nonce: str) -> str:
+        """Post *page*; return its `ts`."""
+        with self._telling(), translated(self._posts().key):
+            answer = await self._web.chat_postMessage(
+                channel=self._channel,
+                thread_ts=self._thread,
+                blocks=blocks(page),
+                text=preview(page),
+                unfurl_links=False,
+                unfurl_media=False,
+                metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
+            )
+        return str(answer["ts"])
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Let the asker know when nothing can be written here."""
+        try:
+            yield
+        except Gone as gone:
+            if str(gone) in CLOSED:
+                self._shut(str(gone))
+            raise
 
     async def _filed(self, receipt: Receipt, page: Page) -> Receipt:
         """Return *receipt* once the files of *page* are below the message."""
@@ -151,10 +192,36 @@ class SlackSurface(Surface):
         return await self._filed(await self._update(message, page), page)
 
     async def _update(self, message: str, page: Page) -> Receipt:
-        _, _, channel, ts = message.split("/")
-        with translated(f"slack/{self._team}/chat.update"):
-            await self._web.chat_update(channel=channel, ts=ts, blocks=blocks(page), text=preview(page))
+        """Change *message*, whatever it takes that all of *page* is shown once it is final."""
+        if message in self._fixed:
+            return await self._beside(message, page)
+        try:
+            if message in self._overlong:
+                await self._overlong.show(message, page)
+            else:
+                await self._change(message, page)
+        except TooLong:
+            await self._overlong.show(message, page)
+        except Gone as gone:
+            if str(gone) not in FIXED:
+                raise
+            log.warning("Slack lets an answer be changed no more", message=message, error=str(gone))
+            self._fixed.add(message)
+            return await self._beside(message, page)
         return Receipt(message)
+
+    async def _change(self, message: str, page: Page) -> None:
+        _, _, channel, ts = message.split("/")
+        with self._telling(), translated(f"slack/{self._team}/chat.update"):
+            await self._web.chat_update(channel=channel, ts=ts, blocks=blocks(page), text=preview(page))
+
+    async def _beside(self, message: str, page: Page) -> Receipt:
+        """Show *page* in place of *message*, which is there to stay; previews of it are let go."""
+        if page.live:
+            return Receipt(message)
+        receipt = await SlackSurface.post(self, page, f"f{message.rpartition('/')[2]}")
+        self._lagging.append(self._errands.start(self._delete(message, after=BESIDE)))
+        return receipt
 
     def escape(self) -> Sequence[Bucket]:
         """See `Surface.escape`: the lane of new posts; deletions have a budget of their own, and may lag."""
@@ -168,8 +235,9 @@ class SlackSurface(Surface):
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
 
-    async def _delete(self, message: str) -> None:
+    async def _delete(self, message: str, after: float = 0.0) -> None:
         """Delete *message*, again and again if Slack is not able; that it is gone is as good."""
+        await asyncio.sleep(after)
         _, _, channel, ts = message.split("/")
         for delay in (*DELETE_AGAIN, 0.0):
             await self._errands.deletes.turn()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from bot.events import Event, Turn
@@ -49,8 +50,53 @@ class Asking:
 Ask = Callable[[str], Awaitable[bool]]
 
 
+class Kind(Enum):
+    """What kind of failure it is: all that decides whether another try makes sense."""
+
+    #: A rate limit; `ModelError.retry_after` says when to come back, where the API does.
+    LIMITED = "limited"
+    #: Overloaded, or broken inside: it passes.
+    ILL = "ill"
+    #: Nobody was reached.
+    AWAY = "away"
+    #: Somebody was reached who never answered, or who stopped.
+    SILENT = "silent"
+    #: The stream broke off, or nobody can read it.
+    CUT = "cut"
+    #: The conversation is too long.
+    LONG = "long"
+    #: There is no such model.
+    MISSING = "missing"
+    #: Only the operator can help: the key, its rights, the bill.
+    BARRED = "barred"
+    #: One of our own limits.
+    ENDLESS = "endless"
+    #: The request itself; the same again would fail the same.
+    OTHER = "other"
+
+
+#: The kinds that may pass by themselves.
+RETRYABLE = frozenset({Kind.LIMITED, Kind.ILL, Kind.AWAY, Kind.SILENT, Kind.CUT})
+
+
 class ModelError(Exception):
-    """The model could not answer; the message is fit for users."""
+    """The model could not answer; the message is fit for users.
+
+    Args:
+        message: What people read.
+        kind: What kind of failure it is.
+        retry_after: Seconds after which the API wants to be asked again, if it said so.
+    """
+
+    def __init__(self, message: str, kind: Kind = Kind.OTHER, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may well succeed later."""
+        return self.kind in RETRYABLE
 
 
 class Model(Protocol):

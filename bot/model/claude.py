@@ -1,14 +1,15 @@
 """Claude over the Anthropic API: one request in, events out.
 
 The only module that imports `anthropic` and its HTTP library.  It must never show anybody the
-words of an exception, never retry (the core knows who is waiting), and never judge the end of a
-stream by anything but `message_stop`: the SDK ends silently where the body just ends.
+words of an exception, never retry (`bot.model.patient` does), and never judge the end of a stream by anything
+but `message_stop`: the SDK ends silently where the body just ends.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +18,7 @@ import httpx2
 import structlog
 
 from bot.events import Event, Finished, Turn, Usage
-from bot.model import Ask, ModelError, Request
+from bot.model import Ask, Kind, ModelError, Request
 from bot.model.reply import BROKEN_OFF, Reply, mended
 from bot.platform import Unavailable
 
@@ -67,6 +68,32 @@ SENTENCES: Mapping[str | type[BaseException], str] = {
     UnicodeDecodeError: GARBLED,
 }
 
+#: What kind of failure each of them is; what is not named passes by itself, like an internal error.
+KINDS: Mapping[str | type[BaseException], Kind] = {
+    "enforced_spend_limit_reached": Kind.BARRED,
+    "contract_spend_limit_reached": Kind.BARRED,
+    "organization_on_hold": Kind.BARRED,
+    "invalid_request_error": Kind.OTHER,
+    "request_too_large": Kind.LONG,
+    "authentication_error": Kind.BARRED,
+    "permission_error": Kind.BARRED,
+    "billing_error": Kind.BARRED,
+    "not_found_error": Kind.MISSING,
+    "rate_limit_error": Kind.LIMITED,
+    "timeout_error": Kind.ILL,
+    "overloaded_error": Kind.ILL,
+    "api_error": Kind.ILL,
+    anthropic.APITimeoutError: Kind.SILENT,
+    anthropic.APIConnectionError: Kind.AWAY,
+    httpx2.TimeoutException: Kind.SILENT,
+    httpx2.HTTPError: Kind.CUT,
+    json.JSONDecodeError: Kind.CUT,
+    UnicodeDecodeError: Kind.CUT,
+}
+
+#: How a 400 says that the conversation is too long: it has no code of its own (docs, "Errors").
+TOO_LONG = re.compile(r"prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
+
 #: For error responses that are not the API's own, like a proxy's (docs, "Errors").
 TYPES = {
     400: "invalid_request_error",
@@ -82,6 +109,9 @@ TYPES = {
 }
 
 FAULTS = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
+
+#: Two line breaks, between two events.
+BORDER = re.compile(rb"\n\r?\n")
 
 #: What an operator reads, by error type.
 CHECKS = {
@@ -99,6 +129,7 @@ class Claude:
         base_url: Where the API is; None means Anthropic's own.
         model: The model id for requests that name none.
         silence: Seconds without a byte after which a stream counts as dead; the API pings in between.
+        event: The longest event that is read, in bytes.
     """
 
     def __init__(
@@ -107,17 +138,24 @@ class Claude:
         base_url: str | None = None,
         model: str = "claude-sonnet-5-5",
         silence: float = 60.0,
+        event: int = 2**20,
     ) -> None:
         self.model = model
-        self._key_is_sound = bool(api_key) and api_key.isascii() and api_key.isprintable()
+        self._longest = event
+        self._key_is_sound = _is_sound(api_key)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or BASE_URL,
             http_client=anthropic.DefaultAioHttpClient(),  # half the CPU of the default backend
             max_retries=0,
-            timeout=httpx2.Timeout(600, connect=5, read=silence),
+            timeout=httpx2.Timeout(connect=5, read=silence, write=30, pool=5),
             open_telemetry={"traces": {"content_mode": "metadata_only"}},
         )
+
+    def rekey(self, api_key: str) -> None:
+        """Use *api_key* from now on; the old one is in no later request."""
+        self._key_is_sound = _is_sound(api_key)
+        self._client.api_key = api_key
 
     async def close(self) -> None:
         """Close all connections."""
@@ -155,8 +193,9 @@ class Claude:
                 async with await self._client.messages.create(**wanted, stream=True) as stream:
                     _expect_events(stream.response)
                     # Plain JSON: the SDK's typed events take more than the rest of the bot does.
-                    async for raw in anthropic.AsyncStream.raw_events(stream.response):
-                        event = reply.take(_parsed(raw)) if raw.data else None
+                    bounded: Any = _Bounded(stream.response, self._longest)
+                    async for raw in anthropic.AsyncStream.raw_events(bounded):
+                        event = _taken(reply, _parsed(raw)) if raw.data else None
                         if event is not None:
                             yield event
                 spent = _sum(spent, reply.usage)
@@ -168,8 +207,54 @@ class Claude:
                 yield Finished(reply.reason or "end_turn", spent)
                 return
         except FAULTS as error:
-            raise ModelError(sentence(error)) from error
-        raise ModelError(RESTLESS)
+            raise _translated(error) from error
+        raise ModelError(RESTLESS, Kind.ENDLESS)
+
+
+def _is_sound(api_key: str) -> bool:
+    return bool(api_key) and api_key.isascii() and api_key.isprintable()
+
+
+class _Bounded:
+    """A response whose events have a longest length; the SDK would collect one of any."""
+
+    def __init__(self, response: httpx2.Response, longest: int) -> None:
+        self._response = response
+        self._longest = longest
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate over the body, up to an event that is too long."""
+        size, tail = 0, b""
+        async for chunk in self._response.aiter_bytes():
+            joined = tail + chunk
+            borders = [found.end() for found in BORDER.finditer(joined)]
+            first = borders[0] if borders else len(joined)
+            if size + first - len(tail) > self._longest:
+                raise ModelError(GARBLED, Kind.CUT)
+            size = len(joined) - borders[-1] if borders else size + len(chunk)
+            tail = b"" if borders and borders[-1] == len(joined) else joined[-2:]
+            yield chunk
+
+
+def _translated(error: BaseException) -> ModelError:
+    """Return *error* as the core knows it."""
+    keys = tuple(_keys(error))
+    kind = next((KINDS[key] for key in keys if key in KINDS), Kind.ILL)
+    wait = None
+    if isinstance(error, anthropic.APIStatusError):
+        wait = _seconds(error.response.headers.get("retry-after"))
+        if kind is Kind.OTHER and TOO_LONG.search(str(error)):
+            return ModelError(SENTENCES["request_too_large"], Kind.LONG)
+    return ModelError(sentence(error), kind, wait)
+
+
+def _seconds(header: str | None) -> float | None:
+    """Read a Retry-After header; None if it is not a number of seconds, which the API always sends."""
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
 
 
 def sentence(error: BaseException) -> str:
@@ -188,22 +273,39 @@ def _parsed(raw: Any) -> dict[str, Any]:
     """Return the event that *raw* carries; raise `ModelError` if it is an error, or no event at all."""
     try:
         event: dict[str, Any] = json.loads(raw.data)
-    except json.JSONDecodeError:
-        raise ModelError(FAILED if raw.event == "error" else GARBLED) from None
+    except (ValueError, RecursionError):
+        if raw.event == "error":
+            raise ModelError(FAILED, Kind.ILL) from None
+        raise ModelError(GARBLED, Kind.CUT) from None
     match event:
         case {"type": "error"}:
-            error = event.get("error")
-            kind = error.get("type") if isinstance(error, dict) else None
-            raise ModelError(SENTENCES.get(str(kind), FAILED))
+            raise _told(event.get("error"))
         case {"type": str()}:
             return event
-    raise ModelError(GARBLED)
+    raise ModelError(GARBLED, Kind.CUT)
+
+
+def _told(error: Any) -> ModelError:
+    """Return the error that came as an event: by its code or its type, since its HTTP status is 200."""
+    told = error if isinstance(error, dict) else {}
+    details = told.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    key = next((str(key) for key in (code, told.get("type")) if str(key) in SENTENCES), "api_error")
+    return ModelError(SENTENCES[key], KINDS[key])
+
+
+def _taken(reply: Reply, event: dict[str, Any]) -> Event | None:
+    """Let *reply* take *event*; what has a known type and another shape is garbled."""
+    try:
+        return reply.take(event)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ModelError(GARBLED, Kind.CUT) from None
 
 
 def _expect_events(response: httpx2.Response) -> None:
     """Refuse a captive portal's web page, which the SDK would read as an empty answer."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        raise ModelError(NO_STREAM)
+        raise ModelError(NO_STREAM, Kind.AWAY)
 
 
 def _parameters(request: Request, model: str) -> dict[str, Any]:

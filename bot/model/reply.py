@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.events import Event, Text, Thinking, ToolFinished, ToolStarted, Usage
-from bot.model import ModelError
+from bot.model import Kind, ModelError
 
 BROKEN_OFF = "The connection to Claude broke off, so this answer is incomplete. Please ask again."
 BAD_INPUT = "Claude called a tool with input that nobody can read. Please ask again."
@@ -83,7 +83,7 @@ class Reply:
     def end(self) -> str:
         """Return the stop reason of a complete response; raise `ModelError` for any other."""
         if not self._complete:
-            raise ModelError(BROKEN_OFF)
+            raise ModelError(BROKEN_OFF, Kind.CUT)
         if self._unreadable and self.reason in {"tool_use", "pause_turn"}:  # else max_tokens cut it: no fault
             raise ModelError(BAD_INPUT)
         return self.reason

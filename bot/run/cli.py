@@ -17,7 +17,7 @@ from bot.run import demo as demonstration
 from bot.run import logs, screen
 from bot.run.doctor import examine
 from bot.run.orders import order
-from bot.run.supervise import claude_of, supervise
+from bot.run.supervise import claude_of, patient_of, rekey_on_hangup, supervise
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
@@ -101,7 +101,9 @@ async def _run() -> int:
     async with claude_of(settings) as claude:
         if trouble := await claude.check():
             sys.stderr.write(f"rivulet: {trouble} Starting all the same.\n")
-        await supervise(settings, platforms, claude)
+        patient = patient_of(settings, claude)
+        rekey_on_hangup(claude, patient)
+        await supervise(settings, platforms, patient)
     return 0
 
 

@@ -18,7 +18,7 @@ from adapters.emulators.process import World, spawned
 from bot.config import Settings
 from bot.platform import Platform
 from bot.run import logs
-from bot.run.supervise import build, claude_of, keep
+from bot.run.supervise import build, claude_of, keep, patient_of
 
 #: Seconds that a claim of `--check` waits for what it claims.
 PATIENCE = 10.0
@@ -128,7 +128,7 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
         await world.claude.script(steps=[0.4, *_paced(ANSWER, 0.05)], when=QUESTION)
         await world.claude.script(steps=[0.4, *_paced(RIVERS * 100, 0.05)], when=LONG_QUESTION)
         async with claude_of(settings) as claude:
-            core = build(settings, platforms, claude)
+            core = build(settings, platforms, patient_of(settings, claude))
             tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
             try:
                 await until(lambda: _all_up(platforms))

@@ -13,13 +13,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
+from pydantic import ValidationError
 
 from bot.access import Access
 from bot.answer import Showing
-from bot.config import Settings
+from bot.config import Settings, explain
 from bot.core import Core
 from bot.model import Asking, Model
 from bot.model.claude import Claude
+from bot.model.course import Patience
+from bot.model.patient import Patient
 from bot.platform import Platform, Unavailable
 from bot.run.orders import obeying
 from bot.run.server import serving
@@ -56,13 +59,38 @@ def build(
 @asynccontextmanager
 async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
     """Yield the model that *settings* describe."""
+    patience = Patience()
     claude = Claude(
-        settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url, settings.model
+        settings.anthropic_api_key.get_secret_value(),
+        settings.anthropic_base_url,
+        settings.model,
+        silence=patience.byte_idle,
+        event=patience.event,
     )
     try:
         yield claude
     finally:
         await claude.close()
+
+
+def patient_of(settings: Settings, model: Model) -> Patient:
+    """Return *model* with the patience that *settings* describe."""
+    return Patient(model, Patience(streams=settings.streams), settings.fallback_model)
+
+
+def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
+    """Take a new API key from `.env` on SIGHUP, so that a rotation needs no restart."""
+
+    def rekey() -> None:
+        try:
+            claude.rekey(Settings().anthropic_api_key.get_secret_value())
+        except ValidationError as error:
+            log.error("the settings can't be read again", reason=explain(error))  # noqa: TRY400 - hides values
+        else:
+            patient.forgive()
+            log.info("took the API key anew")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, rekey)
 
 
 async def supervise(settings: Settings, platforms: Collection[Platform], model: Model) -> None:

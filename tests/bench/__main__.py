@@ -1,4 +1,4 @@
-"""Run a bench: `python -m tests.bench stop|overhead|pacing|live|fuzz|render|kill|... [--quick] [--json]`.
+"""Run a bench: `python -m tests.bench stop|pacing|fuzz|kill|faults|... [--quick] [--json] [--assert]`.
 
 Prints what was measured, on what, and for each figure that the issue asks for whether it is met.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fuzz, kill, live, overhead, pacing, redeliver, render, stop, term
+from tests.bench import faults, fuzz, kill, live, overhead, pacing, redeliver, render, stop, term
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
@@ -28,6 +28,7 @@ BENCHES = {
     "kill": kill,
     "term": term,
     "redeliver": redeliver,
+    "faults": faults,
 }
 
 
@@ -79,7 +80,10 @@ def _options() -> argparse.Namespace:
     crashes.add_argument("--runs", type=int, default=0, help="how many kills or signals on each platform")
     texts = parser.add_argument_group("fuzz")
     texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
-    texts.add_argument("--replay", default="", metavar="SEED.CASE", help="only that case, with all about it")
+    texts.add_argument("--replay", default="", metavar="CASE", help="only that case (also of faults)")
+    parser.add_argument_group("faults").add_argument(
+        "--hops", type=_words, default=(), help=f"of {', '.join(faults.HOPS)}"
+    )
     return parser.parse_args()
 
 
@@ -100,6 +104,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
             return {"runs": options.runs}
         case "fuzz":
             return {"cases": options.cases, "again": options.replay}
+        case "faults":
+            return {"only": options.hops, "seeds": len(options.seeds), "again": options.replay}
         case _:
             return {}
 

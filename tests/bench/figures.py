@@ -103,6 +103,9 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.unended", "=", 0, ""),
         ("*.torn", "=", 0, ""),
     ),
+    "faults": tuple(
+        (name, "=", 0, "") for name in ("text", "stuck", "unhandled", "never_retrieved", "other")
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),

@@ -9,6 +9,8 @@ script's first step:
                                     and "headers" ({"retry-after": "3"}) are optional
     {"html": true}                  HTTP 200 with a web page, as a captive portal sends
     {"hang": true}                  no response headers, ever
+    {"empty": true}                 HTTP 200 with nothing in it
+    {"hangup": "cut"}               TCP closed before the headers; "reset" resets it
 
 and anywhere:
 
@@ -20,12 +22,18 @@ and anywhere:
     {"event": {"type": ...}}        this event as it is
     {"raw": "..."}                  these bytes, as UTF-8 ("\udcff" is the byte FF); a script that
                                     begins with it is written bare: no event is added
+    {"huge": 2000000}               a text delta of so many bytes
+    {"drip": "x", "every": 0.5}     this text again and again, for ever
     {"finish": "refusal"}           the end; with "details", the stop_details
     {"error": "api_error"}          the error event; with "message"
     {"text": "...", "citations": [...]}      a text block with its sources
     {"server_tool": "web_search", "input": {}, "result": [...]}    a tool that the API itself runs
 
-"times": n plays any of these steps only the first n times that it is reached.
+"times": n plays any of these steps only the first n times that it is reached, "after": m only after it
+was reached m times; "bare": true, in the first step, leaves out the message_start before it.
+
+A script that begins with {"resumes": n} is played as a model that can be asked to go on: where a question
+ends with words of the script's text, the answer begins after them, with the last n characters once more.
 
 A script is a whole answer, which can take several requests: after {"finish": "pause_turn"}, or
 where text follows a {"tool": ...}, the request that sends the model's content (and the tool's
@@ -48,8 +56,9 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from bot.model.script import Step
 
+from .chaos import chaotic
 from .plays import Play, Refusal, Script, part, question, request_id, tokens
-from .stream import Stream
+from .stream import Stream, reset
 
 MODELS = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5", "claude-fable-5-2")
 
@@ -111,6 +120,14 @@ class Claude(Emulator):
     async def script(self, steps: Sequence[Step], when: str = "") -> None:
         """Play *steps* for questions that contain *when*; of several that match, the newest wins."""
         self._scripts.append((when, Script(steps)))
+
+    @control
+    async def chaos(self, fault: str, moment: str, seed: int, text: str, when: str = "") -> None:
+        """Say *text*, with *fault* at *moment*, as `chaos.FAULTS` and `chaos.MOMENTS` name them.
+
+        The rest (how often, how exactly, the pieces of the text) follows from *seed*.
+        """
+        await self.script(chaotic(fault, moment, seed, text), when)
 
     @control
     async def clear(self) -> None:
@@ -262,13 +279,13 @@ class Claude(Emulator):
     def _begin(self, body: dict[str, Any]) -> Play:
         asked = question(body["messages"])
         script = next(script for when, script in reversed(self._scripts) if when in asked)
-        play = Play(next(self._number), body, script.play(part(body["messages"])))
+        play = Play(next(self._number), body, script.play(part(body["messages"]), asked))
         self._plays[play.id] = play
         if len(self._plays) > KEPT:
             del self._plays[next(iter(self._plays))]
         return play
 
-    async def _refused(self, play: Play) -> web.Response | None:
+    async def _refused(self, play: Play, transport: asyncio.Transport) -> web.Response | None:
         """Play a first step that is no stream, or put it back."""
         first: Any = next(play.steps, None)
         match first:
@@ -281,6 +298,13 @@ class Claude(Emulator):
             case {"html": True}:
                 self.over(play, "broken")
                 return web.Response(text="<html>Please log in</html>", content_type="text/html")
+            case {"empty": True}:
+                self.over(play, "broken")
+                return web.Response()
+            case {"hangup": str(how)}:
+                self.over(play, "broken")
+                await reset(transport) if how == "reset" else transport.close()
+                return web.Response()  # there is nobody to send it to
             case {"hang": True}:
                 await asyncio.Event().wait()
         if first is not None:
@@ -288,7 +312,7 @@ class Claude(Emulator):
         return None
 
     async def _streamed(self, request: web.Request, play: Play) -> web.StreamResponse:
-        if refused := await self._refused(play):
+        if refused := await self._refused(play, _transport(request)):
             return refused
         headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
         response = web.StreamResponse(headers={**headers, "request-id": request_id()})
@@ -297,7 +321,7 @@ class Claude(Emulator):
         return response
 
     async def _whole(self, request: web.Request, play: Play) -> web.StreamResponse:
-        if refused := await self._refused(play):
+        if refused := await self._refused(play, _transport(request)):
             return refused
         stream = Stream(self, play, _transport(request), _nowhere)
         await stream.run(play.steps)

@@ -38,13 +38,14 @@ ERROR_TYPES = {
 SAID = frozenset({"thinking", "text", "server_tool"})
 
 #: The keys of which a step that is a dict must have one.
-
-#: The keys of which a step that is a dict must have one.
 KEYS = (
     SAID
     | {"tool", "finish", "error", "event", "raw", "ping", "stall", "cut", "reset", "end"}
-    | {"status", "html", "hang"}
+    | {"status", "html", "hang", "empty", "hangup", "huge", "drip", "resumes"}
 )
+
+#: The longest and the shortest end of a question that is taken for words of an answer to go on from.
+QUOTED, SHORTEST = 300, 16
 
 #: As recorded, with the space.
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -107,6 +108,10 @@ class Script:
         for step in steps:
             if isinstance(step, Mapping) and not KEYS & step.keys():
                 raise ValueError(f"not a step of a script: {step!r}")
+        first = steps[0] if steps else ""
+        self._resumes: int | None = first.get("resumes") if isinstance(first, Mapping) else None
+        if self._resumes is not None:
+            steps = steps[1:]
         self._parts: list[list[Step]] = [[]]
         ended = called = False
         for step in steps:
@@ -118,15 +123,32 @@ class Script:
                 ended, called = ended or "finish" in step, called or "tool" in step
         self._played: Counter[tuple[int, int]] = Counter()
 
-    def play(self, part: int) -> Iterator[Step]:
-        """Return the steps for the request number *part* of an answer; the last part repeats."""
+    def play(self, part: int, asked: str = "") -> Iterator[Step]:
+        """Return the steps for the request number *part* of an answer to *asked*; the last part repeats."""
         part = min(part, len(self._parts) - 1)
+        skip = self._known(self._parts[part], asked)
         for number, step in enumerate(self._parts[part]):
-            if isinstance(step, Mapping) and "times" in step:
+            if isinstance(step, str):
+                left, skip = step[skip:], max(skip - len(step), 0)
+                if left or not step:
+                    yield left
+                continue
+            if isinstance(step, Mapping) and step.keys() & {"times", "after"}:
                 self._played[part, number] += 1
-                if self._played[part, number] > step["times"]:
+                played = self._played[part, number] - step.get("after", 0)
+                if not 0 < played <= step.get("times", played):
                     continue
             yield step
+
+    def _known(self, steps: Sequence[Step], asked: str) -> int:
+        """Return how much of the text of *steps* a request to go on leaves out."""
+        if self._resumes is None:
+            return 0
+        whole = "".join(step for step in steps if isinstance(step, str))
+        for size in range(min(QUOTED, len(asked)), SHORTEST - 1, -1):
+            if (at := whole.find(asked[-size:])) >= 0:
+                return max(at + size - self._resumes, 0)
+        return 0
 
 
 def _speaks(step: Step) -> bool:

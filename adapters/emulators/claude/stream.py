@@ -54,7 +54,7 @@ class Stream:
     async def run(self, steps: Iterator[Any]) -> None:
         """Write the answer until its end or its fault."""
         first = next(steps, None)
-        bare = isinstance(first, Mapping) and "raw" in first
+        bare = isinstance(first, Mapping) and first.get("bare", "raw" in first)
         if not bare:
             await self._write(frame({"type": "message_start", "message": self._play.message()}))
         for step in steps if first is None else itertools.chain([first], steps):
@@ -111,6 +111,8 @@ class Stream:
                 await self._write(raw.encode("utf-8", "surrogateescape"))
             case {"ping": True}:
                 await self._write(PING)
+            case {"huge": int(size)}:
+                await self._text("x" * size)
             case _:
                 await self._last(step)
                 return False
@@ -125,17 +127,16 @@ class Stream:
                 self.failure = Refusal(500, step.get("message", "Scripted."), kind)
                 error = {"type": kind, "message": str(self.failure)}
                 await self._write(frame({"type": "error", "error": error, "request_id": request_id()}))
+            case {"drip": str(text)}:
+                while True:
+                    await self._text(text)
+                    await self._pause(step.get("every", 0.5))
             case {"stall": True}:
                 await self._stall(pings=step.get("pings", False))
             case {"cut": True}:
                 self._transport.close()
             case {"reset": True}:
-                await asyncio.sleep(0.05)  # a reset throws away what the client has not read yet
-                linger = struct.pack("ii", 1, 0)
-                self._transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, linger
-                )
-                self._transport.abort()
+                await reset(self._transport)
         self._owner.over(self._play, "broken")
 
     async def _stall(self, *, pings: bool) -> None:
@@ -228,3 +229,11 @@ class Stream:
         end = frame({"type": "message_delta", "delta": delta, "usage": usage})
         await self._write(end + frame({"type": "message_stop"}))
         self._owner.over(play, "finished")
+
+
+async def reset(transport: asyncio.Transport) -> None:
+    """Reset the connection."""
+    await asyncio.sleep(0.05)  # a reset throws away what the client has not read yet
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()

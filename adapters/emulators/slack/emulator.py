@@ -14,6 +14,8 @@ from aiohttp import web
 
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
+from adapters.emulators.slack.chaos import Chaos
+from adapters.emulators.slack.http_sender import HttpSender
 from adapters.emulators.slack.shapes import Json, Message, Person
 from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Sockets
 from adapters.emulators.slack.streams import Streams
@@ -22,20 +24,21 @@ from adapters.emulators.slack.web_api import WebApi, faulty, hang_up
 from adapters.emulators.slack.workspace import Workspace, view
 
 
-class Slack(Emulator):
+class Slack(Chaos, Emulator):
     """One workspace "T1" with one app "A1" in it, whose bot is "UBOT".
 
     Point `AsyncWebClient(base_url=...)` at `url + "/api/"`.  People: U1 ann and U2 bob, UGUEST,
     UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
 
     Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, ephemeral,
-    upload, 429, error, envelope, ack, connect, disconnect.
+    upload, 429, error, envelope, ack, unacknowledged, handshake, connect, disconnect.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._sockets = Sockets(self.record, self.spawn)
-        self._workspace = Workspace(self.record, self._sockets.event)
+        self._http = HttpSender(self.record, self.spawn)
+        self._workspace = Workspace(self.record, self._send)
         self._streams = Streams(self._workspace, self.record)
         self._traffic = Traffic()
         self._api = WebApi(
@@ -164,13 +167,25 @@ class Slack(Emulator):
         self, after: float = ACKNOWLEDGE_WITHIN, delays: Sequence[float] = RETRIES_AFTER
     ) -> None:
         """Set how long an envelope may stay unacknowledged, and the pause before each retry."""
-        self._sockets.within, self._sockets.retries = after, tuple(delays)
+        self._sockets.within = self._http.within = after
+        self._sockets.retries = self._http.retries = tuple(delays)
 
     @control
     async def redeliver(self, n: int = 1, event: str = "") -> None:
         """Send the last event, or the last of type *event*, *n* times more: same event_id, new envelope."""
         for _ in range(n):
-            await self._sockets.repeat(event)
+            await (self._http if self._http.url else self._sockets).repeat(event)
+
+    @control
+    async def request_url(self, url: str, secret: str) -> bool:
+        """Send events and presses to *url* ("": over sockets); tell whether it answered the challenge."""
+        self._http.url, self._http.secret = url, secret
+        return not url or await self._http.verify()
+
+    @control
+    async def replay(self) -> int:
+        """Post the last request to the request URL once more, with its old signature; return the status."""
+        return await self._http.replay()
 
     @control
     async def again(self, channel: str, ts: str) -> None:
@@ -286,7 +301,8 @@ class Slack(Emulator):
         self.record("press", channel=channel, ts=ts, user=user, label=named[0][0])
         shape = self._workspace.shape(kept)
         pressed = shapes.block_actions(kept, who, *named[0][1:], ts=self._workspace.ts(), url=self.url)
-        return await self._sockets.interact(pressed | {"message": shape})
+        way = self._http if self._http.url else self._sockets
+        return await way.interact(pressed | {"message": shape})
 
     @control
     async def stop_session(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from adapters.emulators.slack.shapes import APP, Json
 
@@ -33,6 +34,7 @@ class Link:
     socket: web.WebSocketResponse
     transport: asyncio.Transport
     leaving: bool = False
+    muted: bool = False
 
     async def tell_to_go(self, reason: str) -> None:
         """Send the `disconnect` message."""
@@ -64,13 +66,19 @@ class Sockets:
     Attributes:
         within: Seconds that the app has to acknowledge.
         retries: Seconds to wait before each retry.
+        life: Seconds that a ticket is good for; None for ever.
+        spoilt: How many of the next tickets are good for nothing.
+        muted: How many of the next sockets go half-open after their hello.
+        silent: How many of the next sockets say no hello.
     """
 
     def __init__(self, record: Callable[..., None], spawn: Callable[[Any], None]) -> None:
+        self.life: float | None = None
+        self.spoilt = self.muted = self.silent = 0
         self.within = ACKNOWLEDGE_WITHIN
         self.retries: tuple[float, ...] = RETRIES_AFTER
         self._links: list[Link] = []
-        self._tickets: set[str] = set()
+        self._tickets: dict[str, float] = {}
         self._pending: dict[str, tuple[Link, asyncio.Future[bool]]] = {}
         self._sent: list[Delivery] = []
         self._open = asyncio.Event()
@@ -80,16 +88,22 @@ class Sockets:
     def ticket(self) -> str:
         """Return a new ticket, good for one connection."""
         ticket = secrets.token_hex(16)
-        self._tickets.add(ticket)
+        spoilt, self.spoilt = self.spoilt, max(0, self.spoilt - 1)
+        self._tickets[ticket] = float("-inf") if spoilt else time.monotonic()
         return ticket
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
         ticket = request.query.get("ticket", "")
         if ticket not in self._tickets or not isinstance(request.transport, asyncio.Transport):
+            self._record("handshake", refused=403)
             return web.Response(status=403)
-        self._tickets.discard(ticket)
-        socket = web.WebSocketResponse()
+        made = self._tickets.pop(ticket)
+        life = float("inf") if self.life is None else self.life
+        if time.monotonic() - made > life or made < 0:
+            self._record("handshake", refused=408)
+            return web.Response(status=408)
+        socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         link = Link(socket, request.transport)
         if len(self._links) >= CONNECTIONS:
@@ -103,12 +117,24 @@ class Sockets:
         self._links.append(link)
         self._record("connect", sockets=len(self._links))
         try:
-            await link.socket.send_json(self._hello())
-            self._open.set()
+            await self._greet(link)
             async for message in link.socket:
-                self._acknowledge(message.json().get("envelope_id", ""))
+                if link.muted:
+                    continue
+                if message.type is WSMsgType.PING:
+                    await link.socket.pong(message.data)
+                elif message.type is WSMsgType.TEXT:
+                    self._acknowledge(message.json().get("envelope_id", ""))
         finally:
             self._forget(link)
+
+    async def _greet(self, link: Link) -> None:
+        self.silent, silent = max(0, self.silent - 1), self.silent > 0
+        self.muted, muted = max(0, self.muted - 1), self.muted > 0
+        link.muted = silent or muted
+        if not silent:
+            await link.socket.send_json(self._hello())
+            self._open.set()
 
     def _hello(self) -> Json:
         return {
@@ -178,7 +204,8 @@ class Sockets:
         self._pending[envelope_id] = link, answered
         self._log(envelope_id, delivery)
         try:
-            await link.socket.send_json(_envelope(envelope_id, delivery))
+            if not link.muted:
+                await link.socket.send_json(_envelope(envelope_id, delivery))
             async with asyncio.timeout(self.within):
                 return await answered
         except (TimeoutError, ConnectionError):
@@ -217,6 +244,11 @@ class Sockets:
         """Abort the newest TCP connection, or *every* one; LookupError if there is none."""
         for link in self._newest(every=every):
             link.transport.abort()
+
+    def mute(self, *, every: bool) -> None:
+        """Let the newest connection, or *every* one, go half-open; LookupError if there is none."""
+        for link in self._newest(every=every):
+            link.muted = True
 
     def close(self) -> None:
         """Abort whatever is open."""

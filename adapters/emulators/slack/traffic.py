@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class Fault:
     drop: bool
     apply: bool
     delay: float
+    raw: bytes = b""
+    kind: str = "application/json"
 
 
 @dataclass
@@ -79,12 +82,14 @@ class Traffic:
         limits: By method; a method that is not there is not limited.
         on: Whether limits are applied at all.
         latency: Seconds by method, '*' for all others.
+        chance: Says what a call meets that no other fault is meant for.
     """
 
     def __init__(self) -> None:
         self.limits = {method: Limit(*limit) for method, limit in LIMITS.items()}
         self.on = True
         self.latency: dict[str, float] = {}
+        self.chance: Callable[[str], Fault | None] | None = None
         self._windows: dict[tuple[str, str], Window] = {}
         self._faults: dict[str, deque[Fault]] = {}
 
@@ -117,10 +122,16 @@ class Traffic:
         """Let the next calls of *method* meet *fault*."""
         self._faults.setdefault(method, deque()).append(fault)
 
+    def calm(self) -> None:
+        """Let no call meet a fault, or take long."""
+        self._faults.clear()
+        self.latency.clear()
+        self.chance = None
+
     def fault(self, method: str) -> Fault | None:
         """Return what the present call of *method* meets, if anything."""
         waiting = self._faults.get(method)
         if not waiting:
-            return None
+            return self.chance(method) if self.chance else None
         waiting[0].times -= 1
         return waiting[0] if waiting[0].times else waiting.popleft()

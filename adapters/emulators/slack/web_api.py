@@ -55,6 +55,8 @@ class WebApi:
         tokens: The bot tokens that are valid; None for every `xoxb-...`.
         scopes: The value of the header `x-oauth-scopes`.
         uploads: The methods that upload files.
+        revoked: The error with which the bot's token is refused.
+        shortens, narrow: Characters of markdown past which it is cut, or refused; 0 for Slack's usual.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class WebApi:
     ) -> None:
         self.tokens: set[str] | None = None
         self.scopes = SCOPES
+        self.revoked = ""
+        self.shortens = self.narrow = 0
         self._workspace = workspace
         self._traffic = traffic
         self._record = record
@@ -146,7 +150,9 @@ class WebApi:
             if method not in self._methods:
                 raise Refused("unknown_method", req_method=method)
             self._authorize(arguments)
-            return {"ok": True, **self._methods[method](arguments)}
+            cut = self._shorten(arguments)
+            body = {"ok": True, **self._methods[method](arguments)}
+            return body | ({"warning": "message_truncated"} if cut else {})
         except Refused as refused:
             return refused.body
 
@@ -162,8 +168,25 @@ class WebApi:
         token = arguments.get("token", "")
         if not token:
             raise Refused("not_authed")
+        if self.revoked:
+            raise Refused(self.revoked)
         if token not in self.tokens if self.tokens is not None else not token.startswith("xoxb-"):
             raise Refused("invalid_auth")
+
+    def _shorten(self, arguments: Arguments) -> bool:
+        """Cut the markdown of a call, where that is set; tell whether it was."""
+        if not (self.shortens or self.narrow):
+            return False
+        blocks = [block for block in arguments.get("blocks") or () if block.get("type") == "markdown"]
+        texts = [(block, "text") for block in blocks] or [(arguments, "markdown_text")]
+        size = sum(len(str(holder.get(name) or "")) for holder, name in texts)
+        if self.narrow and size > self.narrow:
+            raise Refused("msg_too_long")
+        if not (self.shortens and size > self.shortens):
+            return False
+        holder, name = texts[0]
+        holder[name] = holder[name][: self.shortens]
+        return True
 
     def _open_connection(self, arguments: Arguments) -> Json:
         token = arguments.get("token", "")
@@ -334,6 +357,10 @@ class WebApi:
 
 def faulty(fault: Fault) -> web.Response:
     """Return the answer that *fault* prescribes."""
+    if fault.raw:
+        return web.Response(
+            status=fault.status, headers=fault.headers, body=fault.raw, content_type=fault.kind
+        )
     if isinstance(fault.body, str):
         return web.Response(
             status=fault.status, headers=fault.headers, text=fault.body, content_type="text/html"

@@ -1,0 +1,171 @@
+"""What Slack tells, given to the core in the words of the seam.
+
+It returns once the core has taken an event, so that nobody acknowledges what was not taken.  Must never drop
+one because it is a retry: what happened while nobody listened comes as a retry only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from adapters.slack.errands import Errands
+from adapters.slack.errors import TooLong, translated
+from adapters.slack.native import Reader
+from adapters.slack.people import People
+from adapters.slack.text import Json, words
+from adapters.slack.web import Web
+from bot.core import Core
+from bot.platform import (
+    Actor,
+    Deleted,
+    Edited,
+    Gone,
+    Mention,
+    Outcome,
+    Place,
+    Press,
+    SlowDown,
+    Stop,
+    Surface,
+)
+
+log = structlog.get_logger(__name__)
+
+#: Seconds for which the log says once that Slack holds events back.
+QUIET = 3600.0
+
+#: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
+Open = Callable[[str, str, str, Reader], Surface]
+
+
+@dataclass
+class Events:
+    """Takes the events of one workspace.
+
+    Attributes:
+        core: Who is told.
+        web: The client.
+        team: The workspace.
+        me: The bot's user.
+        people: Finds who did something.
+        surface: Makes the surface of an answer.
+        stop_emoji: Names of the reactions that stop.
+        errands: Does what may lag behind.
+    """
+
+    core: Core
+    web: Web
+    team: str
+    me: str
+    people: People
+    surface: Open
+    stop_emoji: Collection[str]
+    errands: Errands
+    _told: float = field(default=float("-inf"), init=False)
+
+    async def take(self, body: Json) -> None:
+        """Give one event, or one press of a button, to the core; what it does not know, nobody misses."""
+        match body.get("type"):
+            case "block_actions":
+                outcome = await self._press(body)
+                self.errands.start(self._tidy(body, outcome))
+            case "app_rate_limited":
+                self._warn()
+            case "event_callback":
+                await self._event(body, body.get("event") or {})
+
+    async def _event(self, body: Json, event: Json) -> None:
+        match event:
+            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self.asks(event):
+                await self.core.mention(await self.mention(event, body["team_id"]))
+            case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
+                # What remains of a deleted question in whose thread somebody has written.
+                await self.core.deleted(Deleted(self._key(event["channel"], ts)))
+            case {"type": "message", "subtype": "message_changed", "message": {"user": user} as message}:
+                before = event.get("previous_message", {})
+                if user != self.me and message.get("text") != before.get("text"):
+                    actor, place = await self._who(user, event["channel"], body["team_id"])
+                    await self.core.edited(
+                        Edited(self._key(event["channel"], message["ts"]), self._words(message), actor, place)
+                    )
+            case {"type": "message", "subtype": "message_deleted", "deleted_ts": ts}:
+                await self.core.deleted(Deleted(self._key(event["channel"], ts)))
+            case {"type": "reaction_added", "item": {"type": "message", "channel": channel, "ts": ts}}:
+                if event["reaction"].split("::")[0] in self.stop_emoji:
+                    await self._stop(event["user"], channel, [ts], body["team_id"])
+            case {"type": "agent_session_stopped"}:
+                messages = [*event.get("streaming_message_ts", ()), event["thread_ts"]]
+                await self._stop(event["user"], event["channel"], messages, body["team_id"])
+            case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
+                self.web.doubted.set()
+
+    def _warn(self) -> None:
+        """Say that Slack has begun to hold events back, once in an hour."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told >= QUIET:
+            self._told = now
+            log.error("Slack holds events back: over 30,000 in an hour; unsubscribe from what is not needed")
+
+    async def mention(self, event: Json, team: str) -> Mention:
+        """Return the mention that the message *event* is."""
+        channel, ts = event["channel"], event["ts"]
+        thread = event.get("thread_ts") or ts
+        actor, place = await self._who(event["user"], channel, team)
+
+        async def stopped(message: str) -> None:
+            if channel.startswith("D"):  # else it may have been anybody: Slack's event says who
+                await self.core.stop(Stop(message, actor, place))
+
+        reader = Reader(actor.id, actor.workspace or team, stopped)
+        return Mention(
+            key=self._key(channel, ts),
+            conversation=f"slack/{team}/{channel}/{thread}",
+            actor=actor,
+            place=place,
+            text=self._words(event),
+            surface=self.surface(channel, thread, ts, reader),
+        )
+
+    async def _stop(self, user: str, channel: str, messages: list[str], team: str) -> None:
+        actor, place = await self._who(user, channel, team)
+        for ts in messages:
+            await self.core.stop(Stop(self._key(channel, ts), actor, place))
+
+    async def _press(self, body: Json) -> Outcome:
+        message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
+        actor, place = await self._who(body["user"]["id"], channel, body["team"]["id"])
+        return await self.core.press(
+            Press(self._key(channel, message), body["actions"][0]["action_id"], actor, place)
+        )
+
+    async def _tidy(self, body: Json, outcome: Outcome) -> None:
+        """Take the buttons off a message where they have served, or where a crash left them."""
+        if outcome not in {Outcome.UNKNOWN, Outcome.TAKEN} or not body.get("message", {}).get("blocks"):
+            return
+        kept = [block for block in body["message"]["blocks"] if block["type"] != "actions"]
+        message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
+        with suppress(SlowDown, Gone, TooLong, OSError, SlackApiError), translated():
+            preview = body["message"].get("text") or "…"
+            await self.web.chat_update(channel=channel, ts=message, blocks=kept, text=preview)
+
+    async def _who(self, user: str, channel: str, team: str) -> tuple[Actor, Place]:
+        return await self.people.find(user), Place(channel, workspace=team, home=self.team)
+
+    def _key(self, channel: str, ts: str) -> str:
+        return f"slack/{self.team}/{channel}/{ts}"
+
+    def asks(self, event: Json) -> bool:
+        """Whether a person wrote *event*: no bot, no edit, no joining of a channel, and no file of ours."""
+        plain_kinds = {None, "file_share", "thread_broadcast"}
+        person = "bot_id" not in event and event.get("user") not in {None, "", self.me}
+        return person and event.get("subtype") in plain_kinds
+
+    def _words(self, message: Json) -> str:
+        """Return what was asked, without our own mention."""
+        return words(message.get("text", ""), self.me)

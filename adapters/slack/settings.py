@@ -1,0 +1,84 @@
+"""What the operator sets for Slack, and what the app must be allowed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+from adapters.slack.uploads import SCOPE
+from bot.config import SOURCES, Names, split
+from bot.platform import Unavailable
+
+#: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
+SCOPES = {
+    "app_mentions:read": "to hear mentions",
+    "channels:history": "to read the thread it is asked in",
+    "groups:history": "to read threads in private channels",
+    "im:history": "to be asked in direct messages",
+    "chat:write": "to answer",
+    "reactions:read": "to be stopped with an emoji",
+    "reactions:write": "to mark a question that waits",
+    "users:read": "to tell members from guests and strangers",
+    SCOPE: "to attach what is too long for a message",
+}
+
+
+class Settings(BaseSettings):
+    """Slack's settings; see the README's table."""
+
+    model_config = SOURCES
+
+    bot_token: SecretStr = Field(
+        default=SecretStr(""), validation_alias="SLACK_BOT_TOKEN", description="Slack bot token, `xoxb-…`."
+    )
+    app_token: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="SLACK_APP_TOKEN",
+        description="Slack app-level token, `xapp-…`.",
+    )
+    signing_secret: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="SLACK_SIGNING_SECRET",
+        description="Slack's signing secret, for HTTP mode: set it and leave `SLACK_APP_TOKEN` empty.",
+    )
+    api_url: str = Field(
+        default="https://slack.com/api/",
+        validation_alias="SLACK_API_URL",
+        description="Where Slack's Web API is; for proxies and tests.",
+    )
+    stop_emoji: Names = Field(
+        default=("octagonal_sign", "black_square_for_stop", "x", "hand", "raised_hand"),
+        validation_alias="RIVULET_SLACK_STOP_EMOJI",
+        description="Names of the reactions that stop an answer, with commas between; any skin tone.",
+    )
+
+    streaming: Literal["auto", "edit", "native"] = Field(
+        default="auto",
+        validation_alias="RIVULET_SLACK_STREAMING",
+        description=(
+            "How answers stream: `edit` (all readers see it live), `native` (one reader does), "
+            "`auto` (native in direct messages)."
+        ),
+    )
+
+    _split = field_validator("stop_emoji", mode="before")(split)
+
+
+def check(settings: Settings) -> None:
+    """Look at what the tokens are; raise Unavailable with what to do about a wrong one."""
+    bot, app = settings.bot_token.get_secret_value(), settings.app_token.get_secret_value()
+    if not app and not settings.signing_secret.get_secret_value().strip():
+        raise Unavailable(
+            "SLACK_APP_TOKEN is missing: make one at Basic Information > App-Level Tokens; "
+            "or, for HTTP mode, set SLACK_SIGNING_SECRET."
+        )
+    if app and not app.startswith("xapp-"):
+        raise Unavailable(
+            "SLACK_APP_TOKEN must be an app-level token (xapp-…): Basic Information > App-Level Tokens."
+        )
+    if not bot.startswith("xoxb-"):
+        raise Unavailable(
+            "SLACK_BOT_TOKEN must be a bot token (xoxb-…): OAuth & Permissions > Bot User OAuth Token."
+        )

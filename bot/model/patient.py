@@ -1,0 +1,177 @@
+"""A model that outlives the failures of another: it waits, asks again, goes on, and says what it could not.
+
+The only owner of retries: the SDK's are off, and nothing above asks twice.  What to do after a failure is
+decided by `bot.model.course`; this brings the clock, the limits and the log.  It must never swallow a
+cancellation: that is how a stop arrives, and the sleep before another try is where it often does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import structlog
+
+from bot.events import Event, Thinking, ToolFinished, ToolStarted, Waiting
+from bot.model import Ask, Kind, Model, ModelError, Request
+from bot.model.course import Course, Patience, Retry
+
+log = structlog.get_logger(__name__)
+
+QUEUED = "waiting for other answers to end …"
+FULL = "Too many answers are being written at once. Please ask again in a few minutes."
+MUTE = "Claude went silent. Please ask again."
+ENDLESS = "This took too long. Please ask for less at once."
+STRAY = "Claude's answer broke off. Please ask again."
+
+
+class Patient:
+    """Answers with *model*, for as long as that makes sense.
+
+    Args:
+        model: Who answers; it must not retry by itself.
+        patience: The limits.
+        fallback: A model id to ask where the usual one is missing or stays overloaded; "" for none.
+        chance: Returns a random number between 0 and its argument.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        patience: Patience | None = None,
+        fallback: str = "",
+        chance: Callable[[float], float] = lambda most: random.uniform(0, most),  # noqa: S311 - no secret
+    ) -> None:
+        self._model = model
+        self._patience = patience or Patience()
+        self._fallback = fallback
+        self._chance = chance
+        self._slots = asyncio.Semaphore(self._patience.streams)
+        self._barred: tuple[float, str] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the model from answering anybody, as users are told it; "" if nothing is known."""
+        return self._barred[1] if self._barred and _now() < self._barred[0] else ""
+
+    def forgive(self) -> None:
+        """Ask again at once, whatever only the operator could help: they have."""
+        self._barred = None
+
+    async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+        """See `Model.stream`."""
+        if queued := self._slots.locked():
+            yield Waiting(QUEUED)
+        try:
+            async with asyncio.timeout(self._patience.wall):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise _logged(ModelError(FULL, Kind.ENDLESS)) from None
+        try:
+            if queued:
+                yield Waiting("")
+            async with aclosing(self._answer(request, ask)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._slots.release()
+
+    async def _answer(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+        course = Course(request, self._patience, self._chance, self._fallback)
+        deadline = _now() + self._patience.wall
+        while not course.ended:
+            retry = None
+            try:
+                self._expect_admission()
+                async with aclosing(self._once(course, deadline, ask)) as events:
+                    async for event in events:
+                        yield event
+            except ModelError as error:
+                retry = self._after(course, error)
+            if retry:
+                yield Waiting(retry.note)
+                await self._sleep(retry.wait, deadline, course)
+
+    async def _once(self, course: Course, deadline: float, ask: Ask) -> AsyncGenerator[Event]:
+        """Ask once, and pass on what *course* makes of the reply."""
+        _expect_no_stop()
+        idle = self._patience.content_idle
+        async with aclosing(self._model.stream(course.request, ask)) as events:
+            while not course.ended:
+                event = await _next(events, min(_now() + idle, deadline), deadline)
+                idle = self._idle(event)
+                for passed in course.take(event):
+                    yield passed
+
+    def _idle(self, event: Event) -> float:
+        """Return how long the next event may take after *event*."""
+        if isinstance(event, Thinking | ToolStarted | ToolFinished):
+            return self._patience.thinking_idle
+        return self._patience.content_idle
+
+    def _after(self, course: Course, error: ModelError) -> Retry:
+        """Return how to go on after *error*; log and raise what people are told if there is no way."""
+        try:
+            retry = course.after(error)
+        except ModelError as final:
+            if error.kind is Kind.BARRED and not self.trouble:
+                self._bar(str(error))
+            raise _logged(final, error.__cause__) from error
+        log.info("asking Claude again", kind=error.kind.value, reason=str(error), wait=round(retry.wait, 1))
+        return retry
+
+    async def _sleep(self, seconds: float, deadline: float, course: Course) -> None:
+        if _now() + seconds >= deadline:
+            raise _logged(course.cut(ModelError(ENDLESS, Kind.ENDLESS)))
+        await asyncio.sleep(seconds)
+
+    def _expect_admission(self) -> None:
+        if self.trouble:
+            raise ModelError(self.trouble, Kind.BARRED)
+
+    def _bar(self, reason: str) -> None:
+        self._barred = (_now() + self._patience.barred, reason)
+        log.error(
+            "Claude is not asked for a while: only the operator can help",
+            reason=reason,
+            minutes=round(self._patience.barred / 60),
+        )
+
+
+async def _next(events: AsyncGenerator[Event], until: float, deadline: float) -> Event:
+    """Return the next event, which must come before *until*."""
+    limit = asyncio.timeout_at(until)
+    try:
+        async with limit:
+            return await anext(events)
+    except StopAsyncIteration:
+        raise ModelError(STRAY, Kind.CUT) from None
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        if until >= deadline:
+            raise ModelError(ENDLESS, Kind.ENDLESS) from None
+        raise ModelError(MUTE, Kind.SILENT) from None
+
+
+def _logged(error: ModelError, cause: BaseException | None = None) -> ModelError:
+    """Log *error* and return it with the log line's id, by which a user can be helped."""
+    number = secrets.token_hex(3)
+    log.warning(
+        "an answer failed", id=number, kind=error.kind.value, reason=str(error), error=type(cause).__name__
+    )
+    return ModelError(f"{error} ({number})", error.kind, error.retry_after)
+
+
+def _expect_no_stop() -> None:
+    """Raise the cancellation that is on its way, if one is, before tokens are bought for nobody."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

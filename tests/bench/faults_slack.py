@@ -1,0 +1,281 @@
+"""Slack's hop for `tests.bench.faults`: the real SDK and Bolt, the emulator, and a model that is a list.
+
+A fault is a coroutine that sets the emulator's switches at a moment of an answer; what it may do to the
+answer is said beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import adapters
+from adapters.emulators.slack import Slack
+from adapters.emulators.slack.chaos import PASSING
+from bot.access import Access
+from bot.core import Core
+from bot.events import Event, Finished, Text
+from bot.model import Ask, Request
+from bot.store.memory import Memory
+
+if TYPE_CHECKING:
+    from tests.bench.faults import Case, Player
+
+#: When it begins: before the question, before the first word, in the middle, before the last word.
+MOMENTS = ("before", "first", "middle", "last")
+#: Calls that an answer is made of.
+WRITES = ("chat.postMessage", "chat.update")
+STREAMED = (*WRITES, "chat.startStream", "chat.appendStream", "chat.stopStream")
+
+Inject = Callable[[Slack, random.Random], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to fail.
+
+    Attributes:
+        inject: Sets the switches.
+        ends: Whether the answer may end with it: its message is gone, or nothing can be written.
+        again: Whether Slack is out of reach so long that the answer may be given up.
+    """
+
+    inject: Inject
+    ends: bool = False
+    again: bool = False
+
+
+def _call(how: str, methods: Sequence[str] = STREAMED) -> Inject:
+    async def inject(slack: Slack, rng: random.Random) -> None:
+        for method in methods:
+            await slack.fail(method, how, rng.choice((1, 1, 2)))
+
+    return inject
+
+
+def _switch(name: str, **arguments: Any) -> Inject:
+    async def inject(slack: Slack, _rng: random.Random) -> None:
+        with suppress(LookupError):  # nobody is connected: then it cannot happen
+            await getattr(slack, name)(**arguments)
+
+    return inject
+
+
+async def _reads(slack: Slack, rng: random.Random) -> None:
+    """Fail what is read, and one write of which nobody knows."""
+    await slack.fail("chat.postMessage", rng.choice([how for how in PASSING if "applied" in how]))
+    for method in ("users.info", "conversations.replies", "reactions.add", "conversations.history"):
+        await slack.fail(method, rng.choice([how for how in PASSING if "applied" not in how]))
+
+
+async def _slow(slack: Slack, rng: random.Random) -> None:
+    """Let calls take longer than they may: they land, and nobody hears of it."""
+    for method in STREAMED:
+        await slack.fault(method, delay=11.0, apply=rng.random() < 0.5)
+
+
+async def _by_chance(slack: Slack, rng: random.Random) -> None:
+    await slack.chaos(rng.randrange(10**6), 0.2)
+
+
+async def _handshakes(slack: Slack, rng: random.Random) -> None:
+    await slack.fault("link", times=rng.randint(1, 9), status=rng.choice((403, 408, 500, 503)))
+    await slack.drop(every=True)
+
+
+async def _cut_handshakes(slack: Slack, rng: random.Random) -> None:
+    await slack.fault("link", times=rng.randint(1, 9), drop=True)
+    await slack.drop(every=True)
+
+
+async def _no_tickets(slack: Slack, rng: random.Random) -> None:
+    for _ in range(rng.randint(1, 9)):
+        await slack.fail("apps.connections.open", rng.choice(PASSING))
+    await slack.drop(every=True)
+
+
+async def _stale_tickets(slack: Slack, rng: random.Random) -> None:
+    await slack.tickets(spoilt=rng.randint(1, 9))
+    await slack.disconnect("refresh_requested", every=rng.random() < 0.5)
+
+
+async def _half_open(slack: Slack, rng: random.Random) -> None:
+    await slack.mute(every=rng.random() < 0.5, also_new=rng.randint(0, 3))
+
+
+async def _no_hello(slack: Slack, rng: random.Random) -> None:
+    await slack.no_hello(rng.randint(1, 4))
+    await slack.drop(every=True)
+
+
+async def _deliveries(slack: Slack, rng: random.Random) -> None:
+    await slack.deliveries(rng.randrange(10**6), copies=4, spread=2.0)
+
+
+async def _redelivered(slack: Slack, rng: random.Random) -> None:
+    with suppress(LookupError):
+        await slack.redeliver(rng.randint(1, 3))
+
+
+def _revoked(error: str, *, tell: bool) -> Inject:
+    async def inject(slack: Slack, rng: random.Random) -> None:
+        await slack.revoke(error, tell=tell)
+        loop = asyncio.get_running_loop()
+        loop.call_later(rng.uniform(1, 900), lambda: slack.spawn(slack.restore()))
+
+    return inject
+
+
+#: What a workspace's admins, its people or its age do to a message: there is nothing left to write to.
+ENDS = ("channel_not_found", "not_in_channel", "is_archived", "restricted_action")
+
+TABLE: Mapping[str, Fault] = {
+    **{how: Fault(_call(how)) for how in PASSING},
+    **{error: Fault(_call(error), ends=True) for error in ENDS},
+    "message_not_found": Fault(_call("message_not_found", STREAMED[1:2] + STREAMED[3:]), ends=True),
+    "cant_update_message": Fault(_call("cant_update_message", ["chat.update"])),
+    "edit_window_closed": Fault(_call("edit_window_closed", ["chat.update"])),
+    "msg_too_long": Fault(_call("msg_too_long", STREAMED[:-1])),
+    "message_not_in_streaming_state": Fault(_switch("expire")),
+    "message_truncated": Fault(_switch("shorten", characters=2_000)),
+    "narrow": Fault(_switch("narrow", characters=2_000)),
+    "reads": Fault(_reads),
+    "timeout": Fault(_slow),
+    "by chance": Fault(_by_chance),
+    "disconnect warning": Fault(_switch("disconnect", reason="warning")),
+    "disconnect refresh": Fault(_switch("disconnect", reason="refresh_requested")),
+    "disconnect all": Fault(_switch("disconnect", reason="refresh_requested", every=True)),
+    "too many sockets": Fault(_switch("disconnect", reason="too_many_websockets")),
+    "drop": Fault(_switch("drop")),
+    "drop all": Fault(_switch("drop", every=True)),
+    "handshake refused": Fault(_handshakes),
+    "handshake cut": Fault(_cut_handshakes),
+    "no tickets": Fault(_no_tickets),
+    "stale tickets": Fault(_stale_tickets),
+    "half-open": Fault(_half_open),
+    "no hello": Fault(_no_hello),
+    "duplicates": Fault(_deliveries),
+    "redelivered": Fault(_redelivered),
+    "app_rate_limited": Fault(_switch("rate_limit_app")),
+    "tokens_revoked": Fault(_revoked("token_revoked", tell=True), ends=True),
+    "token_revoked": Fault(_revoked("token_revoked", tell=False), ends=True),
+    "app_uninstalled": Fault(_revoked("account_inactive", tell=True), ends=True),
+    "invalid_auth": Fault(_revoked("invalid_auth", tell=False), ends=True),
+}
+FAULTS = tuple(TABLE)
+
+
+class Halting:
+    """A model that says words, and calls back at a moment of its answer."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.at: dict[int, Callable[[], Awaitable[None]]] = {}
+        self.asked = 0
+
+    async def stream(self, _request: Request, _ask: Ask) -> AsyncGenerator[Event]:
+        """See `Model.stream`."""
+        self.asked += 1
+        for number, word in enumerate(self.words):
+            if inject := self.at.pop(number, None):
+                await inject()
+            yield Text(word)
+            await asyncio.sleep(0.3)
+        yield Finished()
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Player]:
+    """Start the emulator and the adapter; see `faults.Hop`."""
+    slack = Slack()
+    await slack.start()
+    await slack.limits(on=False)
+    model = Halting()
+    platform = adapters.load(
+        "slack",
+        SLACK_BOT_TOKEN="xoxb-1",
+        SLACK_APP_TOKEN="xapp-1",
+        SLACK_SIGNING_SECRET="",
+        SLACK_API_URL=f"{slack.url}/api/",
+    )
+    assert platform
+    core = Core(model, Memory(), Access())
+    running = asyncio.create_task(platform.run(core))
+
+    async def play(case: Case) -> str:
+        while platform.health != "up":
+            running.done() and running.result()
+            await asyncio.sleep(1.0)
+        return await _played(slack, core, model, case)
+
+    try:
+        yield play
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await slack.stop()
+
+
+async def _played(slack: Slack, core: Core, model: Halting, case: Case) -> str:
+    rng = random.Random(f"text of {case}")
+    fault = TABLE[case.fault]
+    model.words = told(rng)
+    model.asked = 0
+    moments = {"first": 0, "middle": len(model.words) // 2, "last": len(model.words) - 1}
+
+    async def inject() -> None:
+        await fault.inject(slack, rng)
+
+    model.at = {moments[case.moment]: inject} if case.moment in moments else {}
+    if case.moment == "before":
+        await inject()
+    channel = rng.choice(("C1", "DU1"))
+    question = await slack.say(channel, "U1", f"<@UBOT> {case}")
+    await _over(core, model)
+    await slack.calm()
+    await _over(core, model)
+    shown = [each for each in await slack.thread(channel, question) if each["user"] == "UBOT"]
+    return judged([each for each in shown if not each["deleted"]], model, fault)
+
+
+async def _over(core: Core, model: Halting) -> None:
+    """Wait until the question was asked and its answer is over, and for what may still come after it."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while not model.asked and loop.time() - began < 400.0:  # Slack's last retry comes after six minutes
+        await asyncio.sleep(1.0)
+    while core._lives:
+        await asyncio.wait(core._lives)
+    await asyncio.sleep(30.0)
+
+
+def told(rng: random.Random) -> list[str]:
+    """Return what the model says, no word of it twice."""
+    size = rng.choice([1, 3, 12, 40])
+    length = rng.choice([1, 1, 60])
+    return [
+        " ".join(f"{rng.choice('abcdefgh')}{number}x{part}" for part in range(length)) + " "
+        for number in range(size)
+    ]
+
+
+def judged(shown: list[dict[str, Any]], model: Halting, fault: Fault) -> str:
+    """Return what is wrong with the messages *shown*, "property: detail"."""
+    wanted = "".join("".join(model.words).split())
+    found = "".join("".join(each["text"] for each in shown).split())
+    if model.asked > 1:
+        return f"twice: the model was asked {model.asked} times"
+    if not fault.ends and not model.asked:
+        return "lost: the question was never asked"
+    if any(each["live"] for each in shown) and not fault.ends:
+        return f"stuck: {[each['note'] for each in shown]}"
+    if found != wanted and not fault.ends:
+        twice = "twice" if len(found) > len(wanted) else "text"
+        return f"{twice}: {len(found)} of {len(wanted)} characters in {len(shown)} messages"
+    if fault.ends and not wanted.startswith(found.removesuffix("…")):
+        return f"text: not the model's: {found[:40]!r}"
+    return ""

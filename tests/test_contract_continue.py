@@ -1,0 +1,66 @@
+"""Every platform: the buttons under an answer that ended early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bot.answer import NOTES
+from tests.contract import World, at, until
+from tests.worlds import WORLDS
+
+
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    world = await request.param.open()
+    yield world
+    await world.close()
+
+
+async def buttons(world: World, message: str) -> list[str]:
+    """What can be pressed under *message*."""
+    shown: dict[str, Any] = await world.emulator.message(*at(message))
+    return list(shown["controls"])
+
+
+async def gone(world: World, message: str) -> bool:
+    return not await buttons(world, message)
+
+
+async def followed(world: World, question: str) -> bool:
+    """Whether there is a second answer, which has ended."""
+    answers = await world.answers(question)
+    return len(answers) == 2 and not answers[-1].live and bool(answers[-1].text)
+
+
+async def test_continue_asks_for_the_rest_and_is_gone_then(world):
+    """Whoever presses it asks, and the answer follows the first."""
+    world.model.reason = "max_tokens"
+    question = await world.ask("why?", "Because of")
+    [first] = await world.final(question)
+    assert first.note == NOTES["max_tokens"]
+    assert await buttons(world, first.id) == ["Continue"]
+    world.model.steps, world.model.reason = ("the rain.",), "end_turn"
+    await world.emulator.press(*at(first.id), world.bob, "Continue")
+    await until(partial(followed, world, question))
+    first, second = await world.answers(question)
+    assert (first.text, second.text, second.note) == ("Because of", "the rain.", "")
+    assert [turn.text for turn in world.model.requests[-1].turns] == ["why?", "Because of", "continue"]
+    await until(partial(gone, world, first.id))
+    assert await buttons(world, second.id) == []
+
+
+async def test_two_presses_ask_once(world):
+    world.model.reason = "max_tokens"
+    question = await world.ask("why?", "Because of")
+    [first] = await world.final(question)
+    world.model.steps, world.model.reason = ("the rain.",), "end_turn"
+    presses = [world.emulator.press(*at(first.id), who, "Continue") for who in (world.ann, world.bob)]
+    await asyncio.gather(*presses)
+    await until(partial(followed, world, question))
+    await world.settled()
+    assert len(world.model.requests) == 2
