@@ -24,7 +24,7 @@ from bot.platform import Asked, Remains
 TEXT_KEPT = 3600.0
 ROWS_KEPT = 7 * 86_400.0
 #: Conversations that `Store.recent` returns.
-MOST_RECENT = 50
+MOST_RECENT = 1000
 #: What a store says that is well.
 OK = "ok"
 

@@ -36,16 +36,18 @@ ALLOWED = {"slack": 50 / 60, "discord": 1.0}
 HOLD = "hold on, please"
 
 
-async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
-    """Kill 200 times (3 if *quick*); repair 100 orphans (10), without limits and with them."""
-    runs, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
+async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
+    """Kill *runs* times, by default 200 (3 if *quick*); repair 100 orphans (10), with and without limits."""
+    usual, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
+    runs = runs or usual
+    control = min(control, runs)
     alive = (0.0, 2.5) if quick else ALIVE
     measured: dict[str, Any] = {"limits": LIMITS, "runs": runs, "orphans": orphans}
+    free = await _repaired(orphans, limits=False)
+    bound = {} if quick else await _repaired(orphans, limits=True)
     killed, without = await asyncio.gather(
         _killed(runs, seed, alive), _killed(control, seed + 1, alive, NO_INTENTS, patience=6.0)
     )
-    free = await _repaired(orphans, limits=False)
-    bound = {} if quick else await _repaired(orphans, limits=True)
     for name in ("slack", "discord"):
         measured[name] = {"runs": runs, **killed[name], "repair_s": free[name]}
         if bound:
@@ -128,8 +130,9 @@ def _channel(side: Side, number: int, limits: bool) -> str:
 async def _until_live(side: Side, orphans: int) -> None:
     async with asyncio.timeout(120):
         while True:
-            edits = await side.remote.events(kinds=["edit"])
-            if len({edit.get("ts") or edit.get("message") for edit in edits if not edit["empty"]}) >= orphans:
+            writes = await side.remote.events(kinds=["post", "edit"])
+            shown = {write.get("ts") or write.get("message") for write in writes if not write["empty"]}
+            if len(shown) >= orphans:
                 return
             await asyncio.sleep(0.2)
 

@@ -23,7 +23,7 @@ LIMITS = (
 EVENTS = 10_000
 CHANNELS = 50
 #: Deliveries a second on each platform.
-RATE = 50.0
+RATE = 15.0
 PATIENCE = 300.0
 
 

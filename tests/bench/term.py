@@ -23,9 +23,9 @@ PAUSE = 0.25
 ALIVE = (0.0, 4.0)
 
 
-async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
-    """Send SIGTERM 100 times (3 if *quick*) while people ask; judge when all is quiet."""
-    rng, runs = random.Random(seed), 3 if quick else 100
+async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
+    """Send SIGTERM *runs* times, by default 100 (3 if *quick*), while people ask; judge when all is quiet."""
+    rng, runs = random.Random(seed), runs or (3 if quick else 100)
     ends: list[tuple[int, float]] = []
     async with played(limits=False) as bot:
         await scripted(bot.world, PAUSE)
