@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -230,3 +231,11 @@ async def test_a_message_from_before_a_restart_can_be_opened_again_and_closed(wo
     await surface.edit(key, Page("Because", "Interrupted.", live=False))
     [seen] = await world.final(question)
     assert (seen.text, seen.note) == ("Because", "Interrupted.")
+
+
+async def test_a_platform_that_is_up_says_when_it_was_heard(world):
+    async def heard():
+        return world.platform.heard_at is not None
+
+    await until(heard)
+    assert world.platform.heard_at <= asyncio.get_running_loop().time()

@@ -146,7 +146,8 @@ class Discord(Platform):
         # What was counted in memory is not forgotten where there is no folder.
         book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
         async with self._session():
-            await Gateway(client, self._rest, self._token, book, brake=self._settings.brake).run()
+            brake, hear = self._settings.brake, self._hear
+            await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
 
     async def _repair(self, core: Core, client: Client) -> None:
         self._running = client  # whose predecessor is closed, and has to answer no more
@@ -197,6 +198,9 @@ class Discord(Platform):
         intents.message_content = self._settings.content
         seen = trace(self._rest.traffic, self._settings.api_url)
         return Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
+
+    def _hear(self, at: float) -> None:
+        self.heard_at = at
 
     def _report(self, health: Health) -> None:
         self.health = health

@@ -61,19 +61,28 @@ class Gateway:
         token: The bot's.
         book: When the bot has started and logged in.
         brake: Whether the book makes it wait.
+        hear: Told the loop's time of the last heartbeat that was answered, on the connection silent longest.
 
     Attributes:
         counts: What has happened, by name: "clients", "identifies", "zombies", "not ready", "failures".
     """
 
     def __init__(
-        self, client: Callable[[], Client], rest: Rest, token: str, book: Book, *, brake: bool = True
+        self,
+        client: Callable[[], Client],
+        rest: Rest,
+        token: str,
+        book: Book,
+        *,
+        brake: bool = True,
+        hear: Callable[[float], object] = float,
     ) -> None:
         self._client = client
         self._rest = rest
         self._token = token
         self._book = book
         self._brake = brake
+        self._hear = hear
         self._scarce = False
         self._closing: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
@@ -188,6 +197,8 @@ class Gateway:
                 self.counts["not ready"] += 1
                 log.warning("Discord's gateway is not ready; starting anew", seconds=READY)
                 return
+            if silences := silent(client, time.perf_counter()):
+                self._hear(_now() - max(silences.values()))
             for shard in zombies(client, time.perf_counter()):
                 self.counts["zombies"] += 1
                 log.warning("Discord's gateway answers no heartbeats; reconnecting", shard=shard.shard_id)
@@ -239,19 +250,24 @@ def hush(client: Client) -> None:
             thread.stop()  # type: ignore[attr-defined]
 
 
-def zombies(client: Client, now: float) -> list[discord.gateway.DiscordWebSocket]:
-    """Return the connections whose heartbeats nobody has answered for `BEATS` intervals.
+def silent(client: Client, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
+    """Return for each connection the seconds since a heartbeat of it was answered.
 
     discord.py only watches when it last received anything.  It has no public word for the time of the last
     acknowledgement; a test with the real one sees that this still is it.
     """
-    found = []
-    for info in client.shards.values():
-        socket = info._parent.ws  # noqa: SLF001
-        beating = socket._keep_alive  # noqa: SLF001
-        if beating and beating.interval and now - beating._last_ack > BEATS * beating.interval:  # noqa: SLF001
-            found.append(socket)
-    return found
+    sockets = (info._parent.ws for info in client.shards.values())  # noqa: SLF001
+    beating = ((socket, socket._keep_alive) for socket in sockets)  # noqa: SLF001
+    return {socket: now - beat._last_ack for socket, beat in beating if beat and beat.interval}  # noqa: SLF001
+
+
+def zombies(client: Client, now: float) -> list[discord.gateway.DiscordWebSocket]:
+    """Return the connections whose heartbeats nobody has answered for `BEATS` intervals."""
+    return [
+        socket
+        for socket, seconds in silent(client, now).items()
+        if socket._keep_alive and seconds > BEATS * (socket._keep_alive.interval or 0)  # noqa: SLF001
+    ]
 
 
 def _step(error: BaseException) -> str:

@@ -86,6 +86,7 @@ class Slack(Platform):
         self._notices = Notices(self._web, self._errands)
         self._events: Events | None = None
         self._served = False
+        self._sockets: Sockets | None = None
         self._http: Http | None = None
         if not settings.app_token.get_secret_value():
             self._http = Http(settings.signing_secret.get_secret_value().strip())
@@ -120,7 +121,9 @@ class Slack(Platform):
     async def _listen(self, events: Events) -> None:
         take = taker(self._web, events)
         if self._http is None:
-            await Sockets(self._web, self._settings.app_token.get_secret_value(), take, self._tell).run()
+            token = self._settings.app_token.get_secret_value()
+            self._sockets = Sockets(self._web, token, take, self._tell)
+            await self._sockets.run()
             return
         self._http.take = take
         try:
@@ -131,7 +134,7 @@ class Slack(Platform):
     async def _feel_pulse(self) -> None:
         """Report whether Slack is there, which in HTTP mode nothing else says while nobody asks."""
         now = asyncio.get_running_loop().time
-        heard = now()
+        self.heard_at = heard = now()  # `_identify` has just asked
         self._tell("up")
         while True:
             await asyncio.sleep(PULSE)
@@ -141,7 +144,7 @@ class Slack(Platform):
                 if now() - heard >= DOWN:
                     self._tell("down")
             else:
-                heard = now()
+                self.heard_at = heard = now()
                 self._tell("up")
 
     async def _mistrust(self, web: Web) -> None:
@@ -155,6 +158,7 @@ class Slack(Platform):
 
     def _tell(self, health: Health) -> None:
         self.health = health
+        self.heard_at = self._sockets.heard if self._sockets else self.heard_at
         self._served = self._served or health == "up"
 
     async def check(self) -> Sequence[Finding]:

@@ -55,6 +55,6 @@ class Readiness:
             }
         said: dict[str, Any] = {"platforms": states}
         if self._core:
+            # A store that is degraded costs no answer, so nobody need be sent elsewhere for it.
             said |= {"store": self._core.store_health, "answers": dict(self._core.state)}
-            well = well and said["store"] == "ok"
         return well, {"ready": well, **said}
