@@ -13,6 +13,7 @@ import signal
 import time
 
 import adapters.discord.surface
+import adapters.slack.errands
 import adapters.slack.surface
 from bot.run import cli
 from tests.bench.figures import spread
@@ -26,6 +27,8 @@ TICK = 0.01
 #: are kept would be kept whole.
 SLACK_UPDATES = (40.0, 2400, 0.05)
 SLACK_POSTS = (20.0, 20)
+#: Deletions a minute, of messages that were replaced.
+SLACK_DELETES = 2400
 DISCORD_CHANNEL = (5.0, 10)
 
 
@@ -69,6 +72,7 @@ def widen() -> None:
     """Replace the bot's own budgets by wider ones."""
     adapters.slack.surface.UPDATES = SLACK_UPDATES
     adapters.slack.surface.POSTS = SLACK_POSTS
+    adapters.slack.errands.DELETES = SLACK_DELETES
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
 
 
