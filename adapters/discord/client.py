@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 ROOTS = 10_000
 #: Channels that are looked through for what was missed, and messages that are read of each.
 PLACES = 20
-NEWEST = 100
+NEWEST = 200
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."
@@ -200,7 +200,7 @@ class Client(discord.AutoShardedClient):
         found: list[discord.Message] = []
         for channel in channels:
             with suppress(Gone), translated():
-                history = (await self._channel(channel)).history(limit=NEWEST, after=after)
+                history = (await self._channel(channel)).history(limit=NEWEST, after=after, oldest_first=False)
                 found += [message async for message in history]
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
         return [
