@@ -200,7 +200,8 @@ class Client(discord.AutoShardedClient):
         found: list[discord.Message] = []
         for channel in channels:
             with suppress(Gone), translated():
-                history = (await self._channel(channel)).history(limit=NEWEST, after=after, oldest_first=False)
+                place = await self._channel(channel)
+                history = place.history(limit=NEWEST, after=after, oldest_first=False)
                 found += [message async for message in history]
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
         return [
