@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 ROOTS = 10_000
 #: Channels that are looked through for what was missed, and messages that are read of each.
 PLACES = 20
-NEWEST = 100
+NEWEST = 200
 #: Seconds that reading may wait for the gateway to tell of the guilds.
 TELLING = 60.0
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
@@ -278,7 +278,8 @@ class Client(discord.AutoShardedClient):
         found: list[discord.Message] = []
         for channel in channels:
             with suppress(Gone), translated():
-                history = (await self._channel(channel)).history(limit=NEWEST, after=after)
+                place = await self._channel(channel)
+                history = place.history(limit=NEWEST, after=after, oldest_first=False)
                 found += [message async for message in history]
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
         return [

@@ -27,6 +27,7 @@ TICK = 0.01
 #: are kept would be kept whole.
 SLACK_UPDATES = (40.0, 2400, 0.05)
 SLACK_POSTS = (20.0, 20)
+#: Deletions a minute, of messages that were replaced.
 SLACK_DELETES = 2400
 SLACK_MANY_POSTS = (80.0, 80)
 DISCORD_CHANNEL = (5.0, 10)
