@@ -180,7 +180,7 @@ class World(ABC):
     def reopened(self, question: str) -> Surface:
         """Return the surface on which the answer to *question* goes on."""
         key = self.key(question)
-        surface = self.platform.reopen(Asked(key, key, Actor("U1"), Place("C1"), "", 0.0), Remains())
+        surface = self.platform.reopen(Asked(key, key, Actor(self.ann), Place("C1"), "", 0.0), Remains())
         assert surface
         return surface
 
