@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -218,3 +222,87 @@ async def test_what_people_only_said_to_each_other_meanwhile_is_not_answered(wor
     await world.restart(remember=True)
     await world.settled()
     assert len(world.model.requests) == 1
+
+
+async def interrupted(world: World, how: str, text: str = SAID) -> tuple[str, str]:
+    """A question whose answer a crash or a shutdown has cut, and the message that it is in."""
+    earlier = await world.ask("hello?", "Hello.")
+    await ended(world, earlier)
+    question = await world.ask("why?", *([text] if text else []), HOLD)
+    left = await world.first(question, text[:7])
+    if how == "shutdown":
+        await world.disconnect()
+    else:
+        await world.crash()
+    await world.restart(remember=True)
+    return question, left.id
+
+
+async def controls(world: World, message: str) -> list[str]:
+    """What can be pressed under *message*."""
+    shown: dict[str, Any] = await world.emulator.message(*at(message))
+    return list(shown["controls"])
+
+
+async def bare(world: World, message: str) -> bool:
+    return not await controls(world, message)
+
+
+@pytest.mark.parametrize("how", ["crash", "shutdown"])
+async def test_what_a_restart_interrupted_is_continued_once_below_it(world, how):
+    question, first = await interrupted(world, how)
+    assert await ended(world, question) == [(SAID.strip(), RESTART)]
+    assert await controls(world, first) == ["Continue"]
+    world.model.steps = ("rain.",)
+    for who in (world.bob, world.ann):
+        with suppress(LookupError):  # it may be gone already
+            await world.emulator.press(*at(first), who, "Continue")
+    assert await ended(world, question, 2) == [(SAID.strip(), RESTART), ("rain.", "")]
+    await until(partial(bare, world, first))
+    await world.settled()
+    assert (await world.answers(question))[0].id == first
+    assert len(world.model.requests) == 3
+    texts = [turn.text.strip() for turn in world.model.requests[-1].turns]
+    assert texts[-3:] == ["why?", SAID.strip(), "continue"]
+
+
+async def test_what_a_shutdown_kept_from_beginning_is_tried_again(world):
+    question, first = await interrupted(world, "shutdown", "")
+    assert [note for _, note in await ended(world, question)] == [UNBEGUN]
+    assert await controls(world, first) == ["Try again"]
+    world.model.steps = ("Because.",)
+    await world.emulator.press(*at(first), world.ann, "Try again")
+    [(_, note), again] = await ended(world, question, 2)
+    assert (note, again) == (UNBEGUN, ("Because.", ""))
+    assert world.model.requests[-1].turns[-1].text == "why?"
+    await until(partial(bare, world, first))
+
+
+async def test_a_crash_before_the_rest_is_shown_does_not_lose_the_press(world):
+    question, first = await interrupted(world, "shutdown")
+    await ended(world, question)
+    world.model.steps = (HOLD,)
+    await world.emulator.press(*at(first), world.ann, "Continue")
+
+    async def came() -> bool:
+        return len(world.model.requests) == 3
+
+    await until(came)
+    await world.crash()
+    world.model.steps = ("rain.",)
+    await world.restart(remember=True)
+    assert await ended(world, question, 2) == [(SAID.strip(), RESTART), ("rain.", "")]
+    texts = [turn.text.strip() for turn in world.model.requests[-1].turns]
+    assert texts[-3:] == ["why?", SAID.strip(), "continue"]
+
+
+@pytest.mark.parametrize("how", ["crash", "shutdown"])
+async def test_a_button_under_what_was_purged_is_taken_away(world, how):
+    question, first = await interrupted(world, how)
+    await ended(world, question)
+    await asyncio.gather(*world.core._searches)  # what it finds would be news to an empty ledger
+    await world.store.purge()
+    await world.emulator.press(*at(first), world.ann, "Continue")
+    await until(partial(bare, world, first))
+    await world.settled()
+    assert len(world.model.requests) == 2

@@ -216,6 +216,25 @@ async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
     await again.close()
 
 
+async def test_a_file_of_the_first_version_is_read_and_has_room_for_buttons(tmp_path):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.close()
+    with sqlite3.connect(tmp_path / NAME) as db:
+        db.execute("ALTER TABLE turns DROP COLUMN controls")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    for _ in range(2):
+        store = await opened(tmp_path)
+        await store.end("chat/1", "Because", "Cut.", ("continue",))
+        assert store.health == OK
+        await store.close()
+    store = await opened(tmp_path)
+    [entry] = await store.unfinished("chat")
+    assert entry.controls == ("continue",)
+    await store.close()
+
+
 async def test_a_second_delivery_is_answered_only_when_the_first_is_on_the_disk(tmp_path):
     store = await opened(tmp_path)
     answers = []

@@ -54,18 +54,18 @@ def blocks(page: Page) -> list[Json]:
     drawn: list[Json] = []
     if text := page.text or ("" if page.note else "…"):
         drawn.append({"type": "markdown", "text": text})
-    drawn += small_print(page)
-    if page.controls:
-        drawn.append({"type": "actions", "elements": [_button(c.name, c.label) for c in page.controls]})
-    return drawn
+    return drawn + small_print(page)
 
 
 def small_print(page: Page) -> list[Json]:
-    """Return the note of *page* in Block Kit, if it has one."""
-    if not page.note:
-        return []
-    note = {"type": "plain_text", "text": page.note[:300], "emoji": False}
-    return [{"type": "context", "elements": [note]}]
+    """Return what stands below the text of *page* in Block Kit: its note and its buttons."""
+    drawn: list[Json] = []
+    if page.note:
+        note = {"type": "plain_text", "text": page.note[:300], "emoji": False}
+        drawn.append({"type": "context", "elements": [note]})
+    if page.controls:
+        drawn.append({"type": "actions", "elements": [_button(c.name, c.label) for c in page.controls]})
+    return drawn
 
 
 def _button(name: str, label: str) -> Json:
