@@ -17,7 +17,7 @@ from tests.bench.rig import Side
 
 LIMITS = (
     "emulator limits off, the bot's own budgets wide (tests/bench/bot.py), answers in the channel "
-    "(RIVULET_DISCORD_REPLY=channel), no brake (RIVULET_DISCORD_BRAKE=false), fifty channels"
+    "(RIVULET_DISCORD_REPLY=channel), the bot's intake unbounded and no brake on log-ins, fifty channels"
 )
 
 EVENTS = 10_000
