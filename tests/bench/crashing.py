@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.emulators.process import World
-from tests.bench.rig import UNBOUND, Entry, Side, _environment, discord_side, slack_side
+from tests.bench.rig import Entry, Side, _environment, discord_side, slack_side
 
 #: Seconds that the bot may take to connect, and that all may take to come to rest after the last start.
 STARTING = 60.0
@@ -84,7 +84,7 @@ class Crashing:
         if self.broken:
             program = ["-c", f"{self.broken}{RUN}"]
         wider = {"RIVULET_BENCH_BUDGETS": "wide"} if wide else {}
-        own = {"RIVULET_DATA": str(self.folder / "data"), **UNBOUND, **wider, **self.settings}
+        own = {"RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
         environment = {**_environment(self.world), **own}
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -185,7 +185,7 @@ class People:
         until = time.monotonic() + patience
         while time.monotonic() < until:
             seen = await self.judge()
-            if not (seen["stuck"] or seen["unended"]):
+            if not (seen["stuck"] or seen["unended"] or seen["torn"]):  # between two pages nothing is live
                 return
             await asyncio.sleep(1.0)
 

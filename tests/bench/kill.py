@@ -19,7 +19,7 @@ from tests.bench.rig import Side
 
 LIMITS = (
     "kills: emulator limits off, posts take 200 ms and edits 60 ms, answers in the channel "
-    "(RIVULET_DISCORD_REPLY=channel), the bot's intake unbounded and no brake on log-ins; repair: with limits "
+    "(RIVULET_DISCORD_REPLY=channel), the bot's intake unbounded, no brake on log-ins; repair: with limits "
     "off the bot's own budgets are wide (tests/bench/bot.py), with limits on they are its own"
 )
 

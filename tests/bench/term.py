@@ -13,7 +13,7 @@ from tests.bench.kill import played
 
 LIMITS = (
     "emulator limits off, posts take 200 ms and edits 60 ms, answers in the channel "
-    "(RIVULET_DISCORD_REPLY=channel), the bot's intake unbounded and no brake on log-ins; the bot's own budgets"
+    "(RIVULET_DISCORD_REPLY=channel), the bot's intake unbounded, no brake on log-ins; its own budgets"
 )
 
 #: Questions a second on each platform, and seconds between the parts of an answer, so that some are live.
