@@ -37,6 +37,9 @@ Call = Literal["post", "edit", "attach"]
 
 Found = TypeVar("Found")
 
+#: Tests ask as often as they like; what the intake bounds by default has tests of its own.
+UNBOUND = {"RIVULET_USER_TURNS": 0, "RIVULET_USER_PER_MINUTE": 0, "RIVULET_USER_PER_HOUR": 0}
+
 #: A step of `Told` that lasts until the test sets `go`.
 HOLD = 0
 
@@ -127,7 +130,7 @@ class World(ABC):
         self.store = Memory()
         self.leaves_open = False
         self.model = Told()
-        self.settings = settings
+        self.settings = {**UNBOUND, **settings}
         self.platform = self.load()
         self.core: Core = self.fresh_core()
         self.running: asyncio.Task[None] | None = None

@@ -37,9 +37,9 @@ def preview(page: Page) -> str:
     """Return *page* as a notification shows it: words, and nothing that pings or is a link."""
     words = plain(page.text[:PREVIEW]) if page.text else page.note
     words = disarm(
-        URL.sub(lambda found: f"{JOINER}".join(re.split(r"(?<=[:.])", found[0], maxsplit=1)), words)
+        URL.sub(lambda found: f"{JOINER}".join(re.split(r"(?=[:.])", found[0], maxsplit=1)), words)
     )
-    return DIALECT.entities(words).strip() or "…"
+    return DIALECT.entities(words.replace("<", f"<{JOINER}")).strip() or "…"
 
 
 def typed(text: str) -> str:
