@@ -86,7 +86,8 @@ class Block:
     @property
     def gap_behind(self) -> str:
         """What is between it and the next block: a blank line where the source has one, or needs one."""
-        if self.kind in {Kind.HTML, Kind.DEFINITION, Kind.TABLE}:
+        rest = self.goes_on and self.kind is not Kind.PARAGRAPH
+        if rest or self.kind in {Kind.HTML, Kind.DEFINITION, Kind.TABLE}:
             return "\n\n"  # what is shown as a paragraph next to it would become a part of it
         _, _, line = self.raw.removesuffix("\n").rpartition("\n")
         return "\n" if line.strip("> \t\r") else "\n\n"

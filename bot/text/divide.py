@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot.text.block import HEAD, Block
-from bot.text.cuts import places
+from bot.text.cuts import grapheme, places
 from bot.text.mend import scan
 from bot.text.safe import JOINER, seen
 from bot.text.scanner import CODE_INDENT, Kind, Scanner
@@ -46,7 +46,7 @@ def divide(block: Block, room: int, size: int, measure: Measure) -> tuple[str, B
     end = max(least, min(len(block.raw) - 1, len(block.raw) * room // max(1, whole)), 1)
     for _ in range(TRIES):
         at = places(block.raw, end, lines_only=block.kind in _LINED)
-        if at < least:
+        if at < least or not grapheme(block.raw, at):
             return None
         head = block.until(at)
         taken = measure(head)

@@ -57,8 +57,8 @@ class Scan:
 
     @property
     def openers(self) -> str:
-        """What opens again, elsewhere, what is open here; links don't."""
-        return "".join(mark for mark, _ in self.marks if mark[-1] != "[")
+        """What opens again, elsewhere, what is open here; links don't, and no kind of mark twice."""
+        return "".join(dict.fromkeys(mark for mark, _ in self.marks if mark[-1] != "["))
 
 
 def scan(text: str) -> Scan:

@@ -50,7 +50,7 @@ _CLOSERS = {")": "(", "]": "[", "}": "{"}
 def clean(text: str) -> str:
     """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
     text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
-    return _UNSEEN.sub(lambda found: found[1] or "", _BROKEN.sub("\ufffd", text))
+    return _UNSEEN.sub(lambda found: found[1] or JOINER, _BROKEN.sub("\ufffd", text))
 
 
 def seen(text: str) -> str:

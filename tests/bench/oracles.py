@@ -42,15 +42,15 @@ CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
 PING = re.compile("[@<&]")
 LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
 #: A text of this and nothing else may come to nothing: markup, white space, marks without a letter, and
-#: and letters that are drawn as nothing.
+#: letters that are drawn as nothing.
 NOTHING = regex.compile(
-    r"(?:[\s#>*+`~|=_:.\-\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
+    r"(?:[\s#>*+`~|=_:.\-\\\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;)*+"
 )
 WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
 #: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the
 #: first of a row (GFM drops what is beyond the head's).
 UNTOLD = re.compile(
-    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\([^)|\n]*\)?|\]:.*|\?[^\s|()]*|&#?\w+;?|(?<=\|)[^\n]+",
+    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\([^)|\n]*\)?|\]:.*|\?[^\s|()\[\]]*|&#?\w+;?|(?<=\|)[^\n]+",
     re.IGNORECASE,
 )
 CLUSTER = regex.compile(r"\X")
