@@ -70,6 +70,7 @@ class Pages:
         self._fresh = True  # whether `_rest` begins a line
         self._beyond: list[str] | None = None
         self._ended = False
+        self._last: Piece | None = None  # as it is asked for again and again
 
     @property
     def closed(self) -> Sequence[Piece]:
@@ -84,6 +85,11 @@ class Pages:
     @property
     def last(self) -> Piece:
         """The page that still grows; where there are no more pages, the last one again."""
+        if self._last is None:
+            self._last = self._growing()
+        return self._last
+
+    def _growing(self) -> Piece:
         if self._beyond is not None:
             return replace(self._cut[-1], text="".join(self._beyond))
         blocks = self._sheet.blocks
@@ -97,6 +103,7 @@ class Pages:
 
     def feed(self, text: str) -> None:
         """Append *text*."""
+        self._last = None
         text, self._rest = self._rest + text, ""
         at = 0
         while self._beyond is None and (end := self._step(text, at)):
@@ -111,6 +118,7 @@ class Pages:
         """Close the last page: nothing more comes."""
         if self._ended:
             return
+        self._last = None
         rest, self._rest = self._rest, ""
         if rest:
             self._take(rest)

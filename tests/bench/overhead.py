@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from bot.store.memory import Memory
 from tests.bench.rig import UNBOUND_TEXT, Entry, Rig, Side, following, rigged
 from tests.bench.texts import deltas, markdown, paced, prose, tells
 from tests.fakes import Sheet, ask
+from tests.readers import COMMONMARK, READERS, text_of
 
 LIMITS = (
     "core: none, a surface in memory that takes 60 writes/s of an answer; live and long: the platforms' "
@@ -134,11 +136,16 @@ async def _said(rig: Rig) -> int:
 
 async def _long(text: str) -> dict[str, Any]:
     """Return whether a long, fast answer arrives whole, on each platform at the same time."""
-    async with rigged(limits=True) as rig:
+    async with rigged(limits=True, settings={"RIVULET_PAGES": "0"}) as rig:
         await rig.world.claude.script(steps=paced(text, LONG_RATE, 0.3), when="long")
         async with asyncio.TaskGroup() as group:
             tasks = {side.name: group.create_task(_whole(rig, side)) for side in rig.sides}
         return {"characters": len(text), **{name: task.result() for name, task in tasks.items()}}
+
+
+def _words(read: str) -> list[str]:
+    """Return the words of what is *read*: without marks, which each platform writes in its own way."""
+    return re.findall(r"[^\W\d_]+", read)
 
 
 async def _whole(rig: Rig, side: Side) -> dict[str, Any]:
@@ -153,7 +160,8 @@ async def _whole(rig: Rig, side: Side) -> dict[str, Any]:
         written: list[Entry] = chat.about[channel]
         sent = (await rig.world.claude.find(question=question))["text"]
         return {
-            "equal": tells([page["text"] for page in pages], sent)
+            "equal": _words("\n".join(map(READERS[side.name], (page["text"] for page in pages))))
+            == _words(text_of(COMMONMARK.render(sent)))
             and not any(page["live"] for page in pages),
             "n429": (await side.remote.verdict())["refused"],
             "seconds": round(written[-1]["t"] - written[0]["t"], 1),
