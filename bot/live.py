@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before each new try of a write that failed without the platform saying why.
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
-#: Seconds after which a page is sent again when an edit before it timed out and may still land (FAULTS R2).
+#: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
 
 #: Seconds of a 429 that people are told of.

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from bot.platform import Stop
 
-#: A stop may overtake our own knowledge of a message by this much (FAULTS 1.5), and there may be so many.
+#: A stop may overtake our own knowledge of a message by this much, and there may be so many.
 PATIENCE = 30.0
 EARLY = 256
 

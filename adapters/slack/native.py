@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 #: Slack Tier 2 and Tier 4: 20+ and 100+ calls a minute and workspace.
 STARTING = (20 / 60, 20)
 APPENDS = (100 / 60, 100, 0.5)
-#: UTF-8 bytes in a page; a stream holds 10.6 to 12 thousand (PACING 2).
+#: UTF-8 bytes in a page; a stream holds 10.6 to 12 thousand.
 PAGE = 9_000
 #: Answers to an append that say that the stream is no more.
 OVER = frozenset({"message_not_in_streaming_state", "stopped_by_user"})

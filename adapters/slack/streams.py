@@ -1,8 +1,7 @@
 """Slack's native streams: one that is open, and what all of a workspace share.
 
-A stream dies five minutes after its start, whatever is appended, and shows a broken mark if nobody stops it
-(PLATFORMS.md A.3).  So every stream has a keeper, a task that stops it when it is asked to, and in good time
-if nobody asks.
+A stream dies five minutes after its start, whatever is appended, and shows a broken mark if nobody stops it.
+So every stream has a keeper, a task that stops it when it is asked to, and in good time if nobody asks.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
-#: What tokens look like, for those that no setting of ours holds (SECURITY 21).
+#: What tokens look like, for those that no setting of ours holds.
 SECRET = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|sk-ant-[\w-]+|(?<=Bearer )\S+|(?<=ticket=)[^&\s]+"
     r"|[\w-]{24,28}\.[\w-]{6}\.[\w-]{27,}"
 )
-#: A line is cut here (FAULTS 1.6).
+#: A line is cut here.
 LONGEST = 4096
 
 

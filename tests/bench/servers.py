@@ -1,4 +1,4 @@
-"""The platforms' limiters, on a virtual clock, as PLATFORMS.md has them."""
+"""The platforms' limiters, on a virtual clock, as the platforms document them."""
 
 from __future__ import annotations
 

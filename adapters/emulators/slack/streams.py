@@ -1,6 +1,6 @@
 """Native streams: messages that grow by appends, and the sessions of agents that carry a stop button.
 
-Refuses what probes found that Slack refuses (PLATFORMS.md A.3); the change itself is the workspace's.
+Refuses what probes found that Slack refuses; the change itself is the workspace's.
 """
 
 from __future__ import annotations
