@@ -37,7 +37,8 @@ class Grid:
     def shown(self) -> str:
         """Return all rows as the platform is to be sent them."""
         if not self._shown:
-            wide = len(self._aligned)
+            wide = max(len(self._aligned), *map(len, self._rows))
+            self._aligned += [""] * (wide - len(self._aligned))
             rows = [[*row, *[""] * (wide - len(row))] for row in self._rows]
             self._shown = self._dialect.table(rows, self._aligned, self._writing)
         return self._shown
