@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from bot.config import Settings
 from bot.core import Core
 from bot.events import Event, Finished, Text
+from bot.live import Live
 from bot.model import Ask, Request
 from bot.model.script import Script
 from bot.platform import Actor, Asked, Place, Platform, Remains, Surface
@@ -224,6 +225,16 @@ class World(ABC):
             return found if found and text in found[0].text else []
 
         return (await until(shown))[0]
+
+    async def still(self) -> Live:
+        """Return the one answer that is live, once it has shown all that it has and writes no more."""
+        [live] = self.core._lives.values()
+
+        async def shown() -> bool:
+            return bool(live._answer.received and not live._answer.unshown)
+
+        await until(shown)
+        return live
 
     async def final(self, question: str, pages: int = 1) -> list[Seen]:
         """Return the answers of *question* once there are *pages* and none is live."""

@@ -9,8 +9,8 @@ import pytest
 from adapters.slack import errands
 from adapters.slack import surface as slack
 from bot.events import File, Page
-from bot.platform import Gone, Op, Surface
-from tests.contract import HOLD, at, until
+from bot.platform import Gone, Op
+from tests.contract import at, until
 from tests.worlds import SlackWorld
 
 FILE = File("answer.md", "text/markdown", 3, data=b"all")
@@ -27,21 +27,12 @@ async def world(monkeypatch) -> AsyncIterator[SlackWorld]:
     await world.close()
 
 
-async def begun(world: SlackWorld, *, direct: bool = False) -> tuple[str, str, Surface]:
-    """Return a question, its live answer, and the surface that it is written with."""
-    world.model.steps = ("Because ", HOLD)
-    question = await (world.dm("why?") if direct else world.say("why?"))
-    answer = await world.first(question, "Beca")
-    [live] = world.core._lives.values()
-    return question, f"slack/T1/{answer.id}", live._surface
-
-
 async def calls(world: SlackWorld, method: str) -> int:
     return sum(each["method"] == method for each in await world.emulator.events(kinds=["call"]))
 
 
 async def test_files_stand_below_the_page_in_its_thread(world):
-    question, message, surface = await begun(world)
+    question, message, surface = await world.begun()
     await surface.edit(message, LAST)
     page, shared = await world._ours(question)
     assert (page["text"], page["files"]) == (LAST.text, [])
@@ -50,7 +41,7 @@ async def test_files_stand_below_the_page_in_its_thread(world):
 
 
 async def test_a_share_that_landed_unheard_is_found_and_not_made_again(world):
-    question, message, surface = await begun(world)
+    question, message, surface = await world.begun()
     await world.emulator.fault("files.completeUploadExternal", status=500, body="<html>", apply=True)
     with pytest.raises(OSError, match="500"):
         await surface.edit(message, LAST)
@@ -62,7 +53,7 @@ async def test_a_share_that_landed_unheard_is_found_and_not_made_again(world):
 
 
 async def test_a_share_that_landed_and_is_not_to_be_seen_yet_is_not_made_again(world):
-    question, message, surface = await begun(world)
+    question, message, surface = await world.begun()
     await world.emulator.fault("files.completeUploadExternal", drop=True, apply=True)
     with pytest.raises(ConnectionError):
         await surface.edit(message, LAST)
@@ -75,7 +66,7 @@ async def test_a_share_that_landed_and_is_not_to_be_seen_yet_is_not_made_again(w
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"drop": True, "apply": True}])
 async def test_bytes_that_got_lost_are_sent_again(world, fault):
-    question, message, surface = await begun(world)
+    question, message, surface = await world.begun()
     await world.emulator.fault("upload", **fault)
     with pytest.raises(ConnectionError):
         await surface.edit(message, LAST)
@@ -85,7 +76,7 @@ async def test_bytes_that_got_lost_are_sent_again(world, fault):
 
 
 async def test_an_upload_that_slack_has_lost_begins_anew(world):
-    question, message, surface = await begun(world)
+    question, message, surface = await world.begun()
     await world.emulator.fault("files.completeUploadExternal", error="file_not_found")
     with pytest.raises(ConnectionError):
         await surface.edit(message, LAST)
@@ -97,7 +88,7 @@ async def test_an_upload_that_slack_has_lost_begins_anew(world):
 
 @pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal"])
 async def test_a_429_of_an_upload_is_waited_for_and_holds_back_no_edits(world, method):
-    question, message, surface = await begun(world)
+    question, message, surface = await world.begun()
     await world.emulator.fault(method, status=429, headers={"Retry-After": "1"})
     await surface.edit(message, LAST)
     assert await world.attached(question) == SENT
@@ -113,7 +104,7 @@ async def test_the_budget_of_uploads_is_kept(world, monkeypatch):
 
 
 async def test_a_replacement_has_files_once_however_often_it_fails(world):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     await world.emulator.fault("files.completeUploadExternal", drop=True, apply=True)
     with pytest.raises(ConnectionError):
         await surface.replace(old, LAST, "r")
@@ -130,7 +121,7 @@ async def test_a_replacement_has_files_once_however_often_it_fails(world):
 
 
 async def test_files_that_an_edit_has_shared_are_not_shared_by_a_replacement(world):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     await surface.edit(old, LAST)
     await surface.replace(old, LAST, "r")
     assert await world.attached(question) == SENT
@@ -138,7 +129,7 @@ async def test_files_that_an_edit_has_shared_are_not_shared_by_a_replacement(wor
 
 
 async def test_a_native_stream_ends_with_files(world):
-    question, message, surface = await begun(world, direct=True)
+    question, message, surface = await world.begun(direct=True)
     assert [bucket.key for bucket in surface.buckets(Op.FINAL)] == ["slack/T1/chat.appendStream"]
     await world.emulator.fault("files.completeUploadExternal", drop=True, apply=True)
     with pytest.raises(ConnectionError):
@@ -151,7 +142,7 @@ async def test_a_native_stream_ends_with_files(world):
 
 
 async def test_a_stream_that_began_unheard_is_not_taken_for_a_file(world):
-    question, message, surface = await begun(world, direct=True)
+    question, message, surface = await world.begun(direct=True)
     await surface.edit(message, LAST)
     await world.emulator.fault("chat.startStream", drop=True, apply=True)
     with pytest.raises(ConnectionError):
@@ -168,7 +159,7 @@ async def test_without_the_scope_nothing_can_be_attached(world):
     world.platform = world.load()
     world.core = world.fresh_core()
     await world.connect()
-    _, message, surface = await begun(world)
+    _, message, surface = await world.begun()
     assert surface.limits.attach == 0
     with pytest.raises(Gone, match="missing_scope"):
         await surface.edit(message, LAST)

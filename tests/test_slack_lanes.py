@@ -8,7 +8,7 @@ import pytest
 
 from adapters.slack import surface as slack
 from bot.events import STOP, Page
-from bot.platform import Op, SlowDown, Surface
+from bot.platform import Op, SlowDown
 from tests.contract import HOLD, until
 from tests.worlds import SlackWorld
 
@@ -27,21 +27,12 @@ async def world(monkeypatch) -> AsyncIterator[SlackWorld]:
     await world.close()
 
 
-async def begun(world: SlackWorld, *, direct: bool = False) -> tuple[str, str, Surface]:
-    """Return a question, its answer that is live, and the surface that it is written with."""
-    world.model.steps = ("Because ", HOLD)
-    question = await (world.dm("why?") if direct else world.say("why?"))
-    answer = await world.first(question, "Beca")
-    [live] = world.core._lives.values()
-    return question, f"slack/T1/{answer.id}", live._surface
-
-
 async def shown(world: SlackWorld, question: str) -> list[str]:
     return [each.text for each in await world.answers(question)]
 
 
 async def test_a_replacement_is_one_message_with_the_whole_text(world):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     receipt = await surface.replace(old, FINAL, NONCE)
     assert receipt.message != old
     assert await shown(world, question) == [FINAL.text]
@@ -53,7 +44,7 @@ async def test_a_replacement_is_one_message_with_the_whole_text(world):
 
 
 async def test_a_native_stream_is_stopped_and_replaced(world):
-    question, old, surface = await begun(world, direct=True)
+    question, old, surface = await world.begun(direct=True)
     receipt = await surface.replace(old, FINAL, NONCE)
     assert await shown(world, question) == [FINAL.text]
     await surface.edit(receipt.message, Page(FINAL.text, "Stopped.", live=False))
@@ -72,7 +63,7 @@ async def test_a_native_stream_is_stopped_and_replaced(world):
     ],
 )
 async def test_a_deletion_that_fails_is_made_up_for(world, fault):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     await world.emulator.fault("chat.delete", **fault)
     await surface.replace(old, FINAL, NONCE)
 
@@ -83,7 +74,7 @@ async def test_a_deletion_that_fails_is_made_up_for(world, fault):
 
 
 async def test_a_message_that_is_gone_already_is_as_good_as_deleted(world):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     await world.emulator.fault("chat.delete", error="message_not_found", apply=True)
     await surface.replace(old, FINAL, NONCE)
     assert await shown(world, question) == [FINAL.text]
@@ -92,7 +83,7 @@ async def test_a_message_that_is_gone_already_is_as_good_as_deleted(world):
 @pytest.mark.parametrize("apply", [True, False])
 @pytest.mark.parametrize("then", ["replace", "edit"])
 async def test_a_replacement_in_doubt_is_looked_for_before_anything_else(world, apply, then):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     await world.emulator.fault("chat.postMessage", drop=True, apply=apply)
     with pytest.raises(OSError, match="not reached"):
         await surface.replace(old, FINAL, NONCE)
@@ -110,7 +101,7 @@ async def test_a_replacement_in_doubt_is_looked_for_before_anything_else(world, 
 
 
 async def test_a_replacement_that_slack_slows_down_leaves_the_old_one(world):
-    question, old, surface = await begun(world)
+    question, old, surface = await world.begun()
     await world.emulator.fault("chat.postMessage", status=429, headers={"Retry-After": "1"})
     with pytest.raises(SlowDown) as caught:
         await surface.replace(old, FINAL, NONCE)

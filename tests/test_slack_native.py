@@ -412,7 +412,7 @@ async def test_more_answers_than_starts_are_posted(world, monkeypatch):
 
 async def test_a_note_beside_a_live_text_is_shown_by_an_edit(world):
     question, answer = await begun(world, "Because of ", HOLD, "the rain.")
-    [live] = world.core._lives.values()
+    live = await world.still()
     page = Page("Because of", "searching …", live=True)
     key = "slack/T1/" + answer.id
     with pytest.raises(native.Left):

@@ -10,9 +10,9 @@ from typing import Any
 import adapters
 from adapters.emulators.discord import Discord as DiscordEmulator
 from adapters.emulators.slack import Slack as SlackEmulator
-from bot.platform import Platform
+from bot.platform import Platform, Surface
 from bot.run.server import serving
-from tests.contract import Call, Seen, Trouble, World, at, until
+from tests.contract import HOLD, Call, Seen, Trouble, World, at, until
 
 METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
 ROUTES = {"post": "POST messages", "edit": "PATCH messages", "attach": "P* messages"}
@@ -54,6 +54,13 @@ class SlackWorld(World):
 
     async def say(self, text: str, who: str = "") -> str:
         return f"C1/{await self.emulator.say('C1', who or self.ann, f'<@UBOT> {text}')}"
+
+    async def begun(self, *, direct: bool = False) -> tuple[str, str, Surface]:
+        """Return a question, its answer, which waits for more, and the surface that it is written with."""
+        self.model.steps = ("Because ", HOLD)
+        question = await (self.dm("why?") if direct else self.say("why?"))
+        answer = await self.first(question, "Beca")
+        return question, f"slack/T1/{answer.id}", (await self.still())._surface
 
     async def talk(self, question: str, texts: Sequence[str]) -> str:
         channel, ts = at(question)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 import aiohttp
 import discord
@@ -127,6 +128,20 @@ class Client(discord.AutoShardedClient):
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
         self.report = report
         self._owners: set[int] = set()
+        self._sockets: WeakSet[aiohttp.ClientWebSocketResponse] = WeakSet()
+        self._connect = self.http.ws_connect
+        self.http.ws_connect = self._connected  # type: ignore[method-assign]
+
+    async def _connected(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
+        self._sockets.add(socket := await self._connect(url, compress=compress))
+        return socket
+
+    async def close(self) -> None:
+        """Close all connections; discord.py forgets one whose log-in was `Held`."""
+        await super().close()
+        for socket in list(self._sockets):
+            if not socket.closed:
+                await socket.close()
 
     @property
     def _me(self) -> int:
