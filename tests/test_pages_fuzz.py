@@ -45,6 +45,21 @@ def test_pages_of_giants_hold_what_is_asked_of_them(side, text):
     assert list(complaints(Case(side, 200, linked=False, chunks=chunks))) == []
 
 
+#: Shrunk, from long runs: (platform, size of a page, text).
+ONCE_WRONG = [
+    ("discord", 90, ">nace](https://evil.example/i)\\```   indented\n`<@1><?php ?> 3.14     @EVERYONE $"),
+    ("discord", 71, "``" + "A" * 30 + "--||  |\n`\t!lto:a@evil.example 日本語の文"),
+    ("discord", 80, "- >```\n~~`\n`ttps:/\n| 👩\u200d👩\u200d👧 | 🇨🇭 |\n~ps://evixample) `<!chann"),
+    ("discord", 262, "*[l.ex](http://ok.example) "),
+    ("slack", 70, "- &#10;\n  ~~~"),
+]
+
+
+@pytest.mark.parametrize(("side", "size", "text"), ONCE_WRONG)
+def test_what_was_wrong_once_is_right(side, size, text):
+    assert list(complaints(Case(side, size, linked=True, chunks=(text,)))) == []
+
+
 # The judges, and what they judge.
 
 

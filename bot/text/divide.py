@@ -100,15 +100,16 @@ def _context(head: str, rest: str, size: int) -> tuple[str, int]:
     lead, columns = scanner.reopening()
     if len(lead) > size // 3:  # no page of nothing but a table's head or a fence's long info
         lead = _BARE_FENCE.sub(r"\1", lead) if in_fence else ""
-    marks = scan(head[leaf:]).openers if scanner.lazy and (within or _continues(scanner, rest)) else ""
+    goes_on = scanner.lazy and (within or _continues(scanner, rest))
+    marks = scan(head[leaf:]).openers if goes_on else ""
     if within and lead and scanner.kind is Kind.TABLE:
         lead += "| "
     if within or marks:
         lead += scanner.prefix + marks
     if within and scanner.leaf.kind is Kind.CODE:
         lead += " " * CODE_INDENT
-    if scanner.lazy and not marks and (within or _continues(scanner, rest)) and _begins(rest):
-        lead += JOINER  # nobody sees it, and the paragraph goes on as one
+    if goes_on and (_begins(marks + rest) or marks[-1:] == rest[:1]):
+        lead += JOINER  # nobody sees it, and the paragraph and its marks go on as they were
     if not within and not in_fence:
         wide = rest.expandtabs(CODE_INDENT)
         columns = min(columns, len(wide) - len(wide.lstrip(" ")))

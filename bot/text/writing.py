@@ -186,8 +186,10 @@ class Line:
 
     def _one(self, token: Token, at: int) -> int:
         match token.type:
-            case "text" | "text_special" | "html_inline":
+            case "text" | "html_inline":
                 self._run += token.content
+            case "text_special":
+                self._run += token.content.replace("\n", " ")  # else it could begin a block
             case "softbreak" | "hardbreak":
                 self._run += "\n"
             case "code_inline" | "math":
@@ -287,7 +289,9 @@ class Line:
         ):
             self._mark(self._dialect.link(text.strip(), url))
         else:
-            self._mark(f"{text} ({self._address(url)})" if text.strip() else self._address(url))
+            bare = not text.strip()
+            for part in [self._address(url)] if bare else [f"{text} (", self._address(url), ")"]:
+                self._mark(part)
 
     def _footnote(self, label: str) -> None:
         if said := self._known.notes.get(label):

@@ -31,7 +31,7 @@ CASES = 50_000
 BATCH = 250
 #: Failures that are shrunk and shown; the others are counted.
 SHOWN = 10
-#: Seconds that a case may take, and that shrinking one may.
+#: Seconds of CPU that a case may take, and seconds that shrinking one may.
 PATIENCE, SHRINKING = 10, 10.0
 
 
@@ -128,22 +128,22 @@ def _shown(pieces: Sequence[Piece]) -> Shown:
 
 def failing(case: Case) -> str:
     """Return the first thing that does not hold for *case*, also a crash or a hang; ""."""
-    signal.alarm(PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
     try:
         return next(complaints(case), "")
     except Exception as error:  # noqa: BLE001  whatever it is, it is what we look for
         return f"{type(error).__name__}: {error!a}"[:200]
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _hangs(_signal: int, _frame: FrameType | None) -> None:
-    raise TimeoutError(f"more than {PATIENCE} s")
+    raise TimeoutError(f"more than {PATIENCE} s of CPU")
 
 
 def _batch(seed: int, start: int, end: int) -> tuple[list[Failure], int]:
     """Run cases *start* to *end* in this process; return the failures and how many characters there were."""
-    signal.signal(signal.SIGALRM, _hangs)
+    signal.signal(signal.SIGPROF, _hangs)
     failures, size = [], 0
     for number in range(start, end):
         case = Case.of(name := f"{seed}.{number}")
@@ -198,7 +198,7 @@ def line(failure: Failure) -> str:
 
 def replay(seed: str) -> str:
     """Return all about the case of *seed*, for people."""
-    signal.signal(signal.SIGALRM, _hangs)
+    signal.signal(signal.SIGPROF, _hangs)
     case = Case.of(seed)
     if not (wrong := failing(case)):
         return f"case {seed} holds: {case.side}, size {case.limits.size}, {len(case.text)} characters"
@@ -244,7 +244,7 @@ def _one(name: str) -> tuple[list[Failure], int]:
 
 
 def _all(seed: int, cases: int) -> tuple[list[Failure], int]:
-    signal.signal(signal.SIGALRM, _hangs)  # for shrinking, in this process
+    signal.signal(signal.SIGPROF, _hangs)  # for shrinking, in this process
     starts = range(0, cases, BATCH)
     ends = [min(start + BATCH, cases) for start in starts]
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
