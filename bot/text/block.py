@@ -30,6 +30,10 @@ _QUOTED = re.compile(r"(?: {0,3}> ?(?:[^\W\d_]|[*\"'(])[^\n]*(?:\n|\Z))+(?: {0,3
 _WIDEST = 1_000
 #: Lines that a table begins with: its head, and what is below that.
 HEAD = 2
+#: What the scanner may take for something else than the parser will.
+_DOUBTFUL = re.compile(
+    r"[^\S \n]|[\[\]$\\!~]|<[A-Za-z/!?]|&#?\w+;|```|(?<!\w)_|_(?!\w)|\*{3}|\w\*+\w|(?:\A|\n)[^\w*`(\"']"
+)
 _MARKER = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)]) {1,4}(?=[^\s\[#>|`~<-])")
 
 
@@ -119,8 +123,19 @@ class Block:
     def whole(self) -> str:
         """Return what it is shown as if nothing more comes."""
         if self._whole[0] != len(self.raw):
-            self._whole = (len(self.raw), self._render(self.source(self.raw)))
+            whole = self._gathered()
+            self._whole = (len(self.raw), self._render(self.source(self.raw)) if whole is None else whole)
         return self._whole[1]
+
+    def _gathered(self) -> str | None:
+        """Return what it is shown as, where that is no more than what has been rendered and the rest."""
+        if not self._seal or self.kind is not Kind.PARAGRAPH or self.lead or self.literal:
+            return None
+        body = self._plain(self.raw)
+        if body is None or _DOUBTFUL.search(body):
+            return None
+        rest = self.dialect.inline(body.rstrip(" \n")[self._seal :], self.known, fresh=False)
+        return (self._sealed + rest).rstrip(" ")
 
     def until(self, end: int) -> str:
         """Return what its first *end* characters are shown as, with everything closed."""

@@ -21,9 +21,19 @@ _START = re.compile(
 #: Marks between spaces, which mark nothing.
 _IDLE = re.compile(r"(?<=\S )\\(\*)(?= )")
 _ORDINAL = re.compile(r"^([ \t]*\d{1,9})([.)])(?=\s|$)")
+#: What such lines begin with.
+_BEGINS = frozenset("#>-+*=|:~")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: A fence that is longer than this is written no longer than it need be.
 LONGEST_MARKER = 8
+
+
+def _begun(line: str) -> str:
+    """Return *line* so that it begins no block."""
+    first = line.lstrip(" \t")[:1]
+    if first not in _BEGINS and not first.isdecimal():
+        return line
+    return _ORDINAL.sub(r"\1\\\2", _START.sub(r"\1\\", line))
 
 
 class Dialect:
@@ -57,10 +67,10 @@ class Dialect:
         """Return *text* so that all its characters are shown; *fresh* where it begins a line."""
         text = self.marks.sub(r"\\\g<0>", text)
         text = _IDLE.sub(r"\1", text)
-        lines = text.split("\n")
-        first = 0 if fresh else 1
-        lines[first:] = [_ORDINAL.sub(r"\1\\\2", _START.sub(r"\1\\", line)) for line in lines[first:]]
-        return self.entities(disarm("\n".join(lines)))
+        if fresh or "\n" in text:
+            first, *others = text.split("\n")
+            text = "\n".join([_begun(first) if fresh else first, *map(_begun, others)])
+        return self.entities(disarm(text))
 
     def entities(self, text: str) -> str:
         """Return *text*, in which nothing pings, with the platform's own escapes."""

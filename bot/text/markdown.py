@@ -23,6 +23,8 @@ _MATH = re.compile(
 DEEPEST = 60
 #: Brackets that are never closed, of which markdown-it looks for the end again and again, are taken as text.
 UNCLOSED = 64
+#: What a parser is needed for; all else is text.
+_MARKED = re.compile(r"[\n\\`~*_\[$]|<[A-Za-z/!?]|&#?\w+;")
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 
 
@@ -94,6 +96,8 @@ class Known:
 
 def inlines(source: str, known: Known) -> list[Token]:
     """Return what *source*, which is one paragraph, is made of."""
+    if not _MARKED.search(source):
+        return [Token("text", "", 0, content=source)] if source else []
     tokens: list[Token] = []
     PARSER.inline.parse(source, PARSER, {"references": known.references}, tokens)
     return tokens

@@ -25,6 +25,10 @@ _UNSEEN = re.compile(
     "|[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
 _BROKEN = re.compile("[\x00\ud800-\udfff\ufffe\uffff]")
+#: Any of these, before they are looked at one by one: nearly no text has any.
+_UNCLEAN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\uffff\U000e0000-\U000e007f]"
+)
 #: What breaks a line somewhere; markdown knows "\n" and "\r\n" only.
 _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
@@ -44,11 +48,15 @@ _TOKEN = re.compile(r"<(?=[@#!:]|/[^<>\n]*:|(?:a|t|id):)")
 URL = re.compile(r"(?:[a-z0-9+.\-_]{1,32}://|[\w.+\-]{0,32}mailto:|www\.)[^\s<>`]*", re.IGNORECASE)
 #: A host name in what is said of a link; a file name is one too, where it ends in a country's letters.
 _HOST = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}\b")
+#: Whatever `URL` or a platform takes for a URL has one of these.
+_ADDRESSED = re.compile(r"[:/\\]|www\.", re.IGNORECASE)
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
 def clean(text: str) -> str:
     """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
+    if not _UNCLEAN.search(text):
+        return text
     text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
     return _UNSEEN.sub(lambda found: found[1] or JOINER, _BROKEN.sub("\ufffd", text))
 
@@ -112,6 +120,11 @@ class Links:
         return bool(plain) and any(
             known in {"*", host} or host.endswith(f".{known}") for known in self._hosts
         )
+
+
+def addressed(text: str) -> bool:
+    """Tell, quickly, whether *text* may have an address in it."""
+    return _ADDRESSED.search(text) is not None
 
 
 def split(url: str) -> SplitResult | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from markdown_it.token import Token
 
 from bot.text.markdown import Known, Node, inlines, said
-from bot.text.safe import JOINER, Links, clean, deceives, inert, trimmed
+from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
 if TYPE_CHECKING:
     from bot.text.dialect import Dialect
@@ -231,9 +231,11 @@ class Line:
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
+        if not self._run:
+            return
         run, self._run = clean(self._run), ""  # once more: entities are decoded now
         end = 0
-        for found in self._dialect.urls(run):
+        for found in self._dialect.urls(run) if addressed(run) else ():
             url = trimmed(found[0])
             if found.start() < end or not url:
                 continue
