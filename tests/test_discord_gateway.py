@@ -74,6 +74,12 @@ async def test_a_connection_that_is_lost_comes_back_and_answers(world, harm):
     await answers(world)
 
 
+async def test_what_was_asked_between_two_sessions_is_answered(world):
+    await answers(world)
+    await world.emulator.invalidate()
+    await world.final(await world.say("and now?"))
+
+
 @pytest.mark.parametrize("code", [4007, 4009])
 async def test_a_session_that_is_lost_is_counted_as_a_log_in(world, monkeypatch, code):
     book = world.platform._book

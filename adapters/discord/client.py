@@ -123,6 +123,7 @@ class Client(discord.AutoShardedClient):
         self.content_step = ""
         self._notices = Notices(rest)
         self._launching: set[int] = set()
+        self._sessions: set[int] = set()  # shards that had one
         self._rest = rest
         self._threads = threads
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
@@ -180,8 +181,11 @@ class Client(discord.AutoShardedClient):
             self.gateway.identifying()
 
     async def on_shard_connect(self, shard_id: int) -> None:
-        """A shard has a new session."""
+        """A shard has a new session; what was said since the one before it comes from nowhere but history."""
         self._listens(shard_id)
+        if shard_id in self._sessions:
+            await self.repair()
+        self._sessions.add(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
         """A shard has its session back."""
