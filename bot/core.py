@@ -143,7 +143,7 @@ class Core:
             return Outcome.UNKNOWN
         if refusal := self._refusal(live.mention):
             self._say(live.mention, TOO_MUCH[refusal], "too much")
-            return Outcome.UNKNOWN
+            return Outcome.LATER
         if not await self._accepted(_asked(live.mention, self._clock())):
             return Outcome.UNKNOWN
         self._offers.pop(press.message, None)

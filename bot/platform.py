@@ -331,6 +331,8 @@ class Outcome(Enum):
     REFUSED = 3
     #: It is being done, and the button has served.
     TAKEN = 4
+    #: Not now, as they were told; the button stays.
+    LATER = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bot.access import Access
 from bot.answer import MORE, NOTES, TORN
 from bot.core import BUSY, HINT, NOTHING, RESTART, Core
 from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
-from bot.intake import WAITING
+from bot.intake import WAITING, Caps
 from bot.live import BROKEN, RETRIES
 from bot.model import Asking, Model
 from bot.model.script import Script
@@ -445,6 +445,21 @@ async def test_try_again_asks_the_same_again():
     assert sheet.shown["sheet/1"].controls == (RETRY,)
     assert outcomes == [Outcome.TAKEN]
     assert script.requests[0] == script.requests[1]
+
+
+async def test_a_button_pressed_too_early_stays_and_serves_later():
+    """Nobody loses the rest of an answer to a limit."""
+    script = Script("partly", {"finish": "max_tokens"})
+    it = Core(script, Memory(), Access(), caps=Caps(per_minute=1))
+    await it.mention(ask(sheet := Sheet(), "sheet/q1"))
+    await asyncio.sleep(10)
+    press = Press("sheet/1", "continue", ANN, HERE)
+    assert await it.press(press) is Outcome.LATER
+    await asyncio.sleep(60)
+    assert await it.press(press) is Outcome.TAKEN
+    await asyncio.sleep(10)
+    assert sheet.shown["sheet/1"].controls == (CONTINUE,)
+    assert len(script.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -410,7 +410,7 @@ async def _nothing() -> None:
 
 async def _respond(interaction: discord.Interaction, outcome: Outcome) -> None:
     match outcome:
-        case Outcome.STOPPED:
+        case Outcome.STOPPED | Outcome.LATER:
             await interaction.response.defer()
         case Outcome.UNKNOWN | Outcome.TAKEN:
             await interaction.response.edit_message(view=None)
