@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import adapters
 from adapters.discord import Discord
 from adapters.discord.surface import BLOCKED
-from adapters.discord.traffic import INVALID, Traffic
+from adapters.discord.traffic import Traffic
 from adapters.emulators.discord import Discord as Emulated
 from adapters.emulators.discord.chaos import FAULTS as CALLS
 from adapters.emulators.discord.chaos import HARMS
@@ -36,6 +36,9 @@ MOMENTS = ("post", "first edit", "middle", "last edit")
 GONE = frozenset(name for name in CALLS if name[:3] in {"403", "404"} and name != "403 cloudflare")
 #: Virtual seconds that an answer may take: six bans in a row, and some.
 PATIENCE = 30_000.0
+#: Calls that Discord may refuse for one fault, which is injected into one to three calls: 10,000 in ten
+#: minutes get the address banned.
+REFUSALS = 10
 HOLD = "\0"
 
 
@@ -121,8 +124,8 @@ class Table:
             return f"stuck: for {PATIENCE:.0f} s"
         # Discord has heard nothing of what was done after the bot's last word; the bot has to listen again.
         await self._until(lambda: _is(self.platform.health == "up"))
-        if self.traffic.invalid > max(before, INVALID):
-            return f"other: {self.traffic.invalid} refused calls within 10 minutes"
+        if self.traffic.invalid > before + REFUSALS:
+            return f"other: {self.traffic.invalid - before} refused calls after one fault"
         return self._judged(case, await self.emulator.messages(channel), text, times)
 
     @property
