@@ -15,10 +15,12 @@ import pytest
 
 from bot.platform import Asked, Unavailable
 from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store
+from bot.store import file as files
 from bot.store import sqlite as module
+from bot.store.file import NAME
 from bot.store.folder import Folder
 from bot.store.memory import Memory
-from bot.store.sqlite import NAME, Sqlite
+from bot.store.sqlite import Sqlite
 from tests.fakes import ANN, BOB, HERE
 
 NOW = 1_800_000_000.0
@@ -300,7 +302,7 @@ async def test_a_broken_file_is_moved_aside_and_said(tmp_path, capsys):
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr(module, "RETRY", 0.05)
-    monkeypatch.setattr(module, "BUSY", 0.05)
+    monkeypatch.setattr(files, "BUSY", 0.05)
 
 
 def pragma(store: Sqlite, setting: str) -> None:
