@@ -7,17 +7,18 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.platform import Asked, Unavailable
-from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store
+from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast
 from bot.store import file as files
 from bot.store import sqlite as module
-from bot.store.file import NAME
+from bot.store.file import NAME, File
 from bot.store.folder import Folder
 from bot.store.memory import Memory
 from bot.store.sqlite import Sqlite
@@ -342,6 +343,51 @@ async def test_a_full_disk_costs_no_answer(tmp_path, impatient):
     pragma(store, "max_page_count = 1")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
+
+
+def filled(path: Path) -> None:
+    """Write to *path* until the disk is full."""
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """A disk of 8 MB, or none if we may not mount one."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a disk takes rights")
+    yield tmp_path
+    subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+async def test_a_disk_that_fills_up_leaves_room_for_the_ledger(disk, monkeypatch):
+    monkeypatch.setattr(ballast, "SIZE", 2**20)
+    store = await opened(disk)
+    await store.accept(asked())
+    filled(disk / "others")
+    for number in range(50):
+        await store.save("chat/1", str(number) * 2_000)
+    assert store.health == f"degraded: {module.FULL}"
+    again = File(disk / NAME)
+    assert [entry.text for entry in again.load()] == ["49" * 2_000]
+    again.close()
+    (disk / "others").unlink()
+    await store.prune(NOW)
+    assert store.health == OK
+    assert (disk / ballast.NAME).stat().st_size == 2**20
+    await store.close()
+
+
+async def test_a_disk_without_room_has_no_ballast_and_that_is_all_right(tmp_path, monkeypatch):
+    monkeypatch.setattr(ballast, "PLENTY", 2**40)
+    store = await opened(tmp_path)
+    assert store.health == OK
+    assert not (tmp_path / ballast.NAME).exists()
+    await store.close()
 
 
 async def test_a_file_limit_costs_no_answer(tmp_path, impatient):

@@ -18,6 +18,7 @@ import structlog
 
 from bot.platform import Asked
 from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Part
+from bot.store.ballast import Ballast
 from bot.store.file import NAME, PART, File, Statement, asked_row, part_row
 from bot.store.memory import Memory
 
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 #: Seconds between two tries to write again after a failure.
 RETRY = 5.0
 CLOSED = "closed"
+FULL = "the disk is full, and the last of it in use; make room where RIVULET_DATA is"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 FADE = "UPDATE turns SET question = '', text = '', note = '' WHERE done < ? AND (question || text) <> ''"
@@ -60,6 +62,7 @@ class Sqlite(Memory):
         self._path = folder / NAME
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._file = File(self._path)
+        self._ballast = Ballast(folder)
         self._trouble = ""
         self._changes = 0
         self._read = False
@@ -73,6 +76,8 @@ class Sqlite(Memory):
             await self._load()
         except (sqlite3.Error, OSError) as error:
             self._degrade(error)
+        else:
+            await self._run(self._ballast.take)
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
@@ -86,7 +91,8 @@ class Sqlite(Memory):
     @property
     def health(self) -> str:
         """See `Store.health`."""
-        return f"degraded: {self._trouble}" if self._trouble else OK
+        trouble = self._trouble or (FULL if self._ballast.spent else "")
+        return f"degraded: {trouble}" if trouble else OK
 
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
@@ -139,6 +145,8 @@ class Sqlite(Memory):
         """See `Store.prune`."""
         await super().prune(now)
         await self._write(("DELETE FROM turns WHERE at < ?", (now - ROWS_KEPT,)), (FADE, (now - TEXT_KEPT,)))
+        if not self._trouble:
+            await self._run(self._ballast.take)
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
@@ -198,9 +206,19 @@ class Sqlite(Memory):
             if self._trouble:
                 return
             try:
-                await self._run(lambda: self._file.apply(batch.statements, full=batch.full))
+                await self._run(lambda: self._write_down(batch))
             except (sqlite3.Error, OSError) as error:
                 self._degrade(error)
+
+    def _write_down(self, batch: Batch) -> None:
+        """Apply *batch*, with the ballast's room where there is no other; in the thread."""
+        try:
+            self._file.apply(batch.statements, full=batch.full)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL or not self._ballast.drop():
+                raise
+            log.error(FULL, folder=str(self._path.parent))  # noqa: TRY400  said in one line
+            self._file.apply(batch.statements, full=batch.full)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -228,5 +246,6 @@ class Sqlite(Memory):
                 self._trouble = f"{type(error).__name__}: {error}"
             else:
                 self._trouble = ""
+                await self._run(self._ballast.take)
                 log.warning("the ledger is written again", file=str(self._path))
                 return
