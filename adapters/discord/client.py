@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
@@ -17,6 +15,7 @@ import structlog
 import yarl
 
 from adapters.discord.history import SPOKEN, chain, recent, thread, translated, words
+from adapters.discord.missed import missed, place
 from adapters.discord.notices import Notices
 from adapters.discord.rest import Rest
 from adapters.discord.rights import lacking, limits
@@ -28,7 +27,6 @@ from bot.platform import (
     Asked,
     Deleted,
     Edited,
-    Gone,
     Health,
     Mention,
     Outcome,
@@ -46,11 +44,6 @@ log = structlog.get_logger(__name__)
 
 #: Messages and threads of which it is remembered in which conversation they stand.
 ROOTS = 10_000
-#: Channels that are looked through for what was missed, and messages that are read of each.
-PLACES = 20
-NEWEST = 200
-#: Seconds that reading may wait for the gateway to tell of the guilds.
-TELLING = 60.0
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."
@@ -283,40 +276,15 @@ class Client(discord.AutoShardedClient):
         """Read the history of a question of which there is only its key."""
         _, channel, question, *_ = asked.key.split("/")
         with translated():
-            message = await (await self._channel(int(channel))).fetch_message(int(question))
+            message = await (await place(self, int(channel))).fetch_message(int(question))
         _, history = self._conversation(message)
         return await history(limit)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
-        await self._told()
-        questions = [int(asked.key.split("/")[2]) for asked in recent]
-        threads = [id_ for id_ in questions if self.get_channel(id_)]  # opened for their answers
-        channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
-        after = datetime.fromtimestamp(since, UTC)
-        found: list[discord.Message] = []
-        for channel in channels:
-            with suppress(Gone), translated():
-                place = await self._channel(channel)
-                history = place.history(limit=NEWEST, after=after, oldest_first=False)
-                found += [message async for message in history]
+        found = await missed(self, recent, since)
         asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
-        return [
-            self._mention(each) for each in sorted(asked, key=lambda each: each.id) if self._addressed(each)
-        ]
-
-    async def _told(self) -> None:
-        """Wait until the gateway has told of the guilds; a client that was replaced never hears of them."""
-        async with asyncio.timeout(TELLING):
-            await self.wait_until_ready()
-
-    async def _channel(self, id_: int) -> discord.abc.Messageable:
-        """Return a channel as the gateway knows it, or as REST does."""
-        await self._told()
-        channel = self.get_channel(id_) or await self.fetch_channel(id_)
-        if not isinstance(channel, discord.abc.Messageable):
-            raise Gone(f"nobody writes in channel {id_}")
-        return channel
+        return [self._mention(each) for each in asked if self._addressed(each)]
 
     def _addressed(self, message: discord.Message) -> bool:
         if message.guild is None or any(user.id == self._me for user in message.mentions):
