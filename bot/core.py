@@ -60,7 +60,8 @@ TOO_MUCH = {
     Refusal.FULL: FULL,
 }
 RESTART = "Interrupted by a restart. Say “continue” for the rest."
-UNBEGUN = "Interrupted by a restart before it began. Please ask again."
+UNBEGUN = "Interrupted before it began. Please ask again."
+AWAY = "Interrupted: for minutes nothing could be written here. Say “continue” for the rest."
 
 #: Seconds after the start before a repair writes: an edit of the process that died may still land.
 LATE = 2.0
@@ -68,6 +69,8 @@ LATE = 2.0
 YOUNG = 300.0
 #: How often one question is begun: it may be what ends the process.
 RUNS = 3
+#: Seconds after which an answer that could not be written for minutes is taken up again, for a day.
+AGAIN = 60.0
 #: Seconds after which nobody wants to hear of a question that nothing was said to.
 STALE = 86_400.0
 #: Seconds that a platform may look for mentions that were missed.
@@ -100,6 +103,7 @@ class Core:
         self._taken: set[str] = set()  # keys of questions that this process has in hand
         self._errands: set[asyncio.Task[None]] = set()
         self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
+        self._later: dict[str, asyncio.Task[None]] = {}  # a platform's answers that were given up
         self._writes_from: float | None = None
         self._intake: Intake[Live] = Intake(caps)
         self._tickets: dict[Live, Ticket[Live]] = {}
@@ -199,26 +203,40 @@ class Core:
         Returns once they stand in their conversations, before any newer question; they are written to later.
         Afterwards looks for mentions that nobody has heard.
         """
+        restarted = platform.name not in self._platforms
         self._platforms[platform.name] = platform
         if self._draining:
             return
-        now, loop = self._clock(), asyncio.get_running_loop()
         if self._writes_from is None:
-            self._writes_from = loop.time() + LATE
-        after = max(0.0, self._writes_from - loop.time())
+            self._writes_from = _now() + LATE
+        await self._take_up(platform, restarted=restarted)
+        self._searches.append(self._errand(self._catch_up(platform, self._clock())))
+
+    async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
+        """Go on with what is in nobody's hands: left by an earlier run, or given up in this one."""
+        now = self._clock()
         left = [
             entry
             for entry in await self._store.unfinished(platform.name)
-            if entry.asked.key not in self._taken
+            if entry.asked.key not in self._taken and (restarted or now - entry.asked.at < STALE)
         ]
         for entry in left:
-            await self._resume(platform, entry, now, after)
+            await self._resume(platform, entry, now, RESTART if restarted else AWAY)
         if left:
-            log.info("repairing what a restart interrupted", platform=platform.name, answers=len(left))
-        self._searches.append(self._errand(self._catch_up(platform, now)))
+            log.info("taking up what is not done", platform=platform.name, answers=len(left))
 
-    async def _resume(self, platform: Platform, entry: Entry, now: float, after: float) -> None:
-        """Answer the question of *entry*, or end its answer."""
+    def _take_up_later(self, platform: str) -> None:
+        """Let the answers that were given up be taken up again."""
+        waits = self._later.get(platform)
+        if platform in self._platforms and not self._draining and (waits is None or waits.done()):
+            self._later[platform] = self._errand(self._again(self._platforms[platform]))
+
+    async def _again(self, platform: Platform) -> None:
+        await asyncio.sleep(AGAIN)
+        await self._take_up(platform, restarted=False)
+
+    async def _resume(self, platform: Platform, entry: Entry, now: float, reason: str) -> None:
+        """Answer the question of *entry*, or end its answer for *reason*."""
         asked, age = entry.asked, now - entry.asked.at
         past, remains = await remembered(self._store, platform, asked, entry.remains)
         surface = platform.reopen(asked, remains)
@@ -227,6 +245,7 @@ class Core:
             await self._store.done(asked.key, now)
             return
         mention = _mention(asked, surface)
+        after = max(0.0, (self._writes_from or 0.0) - _now())
         anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
         anew = anew and await self._allowed(mention, Action.ASK)
         live = Live(self._means, mention, _plain_answer(asked.text) if anew else "", entry, after, past)
@@ -236,7 +255,7 @@ class Core:
         elif anew:
             await self._store.again(asked.key)
         else:
-            live.cut(Ending.INTERRUPTED, *_interrupted(begun=bool(entry.text)))
+            live.cut(Ending.INTERRUPTED, *_interrupted(begun=bool(entry.text), reason=reason))
         self._owe(live, idle=not anew or _plain_answer(asked.text) != "")
 
     async def _catch_up(self, platform: Platform, now: float) -> None:
@@ -253,8 +272,8 @@ class Core:
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
         self._draining = True
-        for search in self._searches:
-            search.cancel()
+        for task in (*self._searches, *self._later.values()):
+            task.cancel()
         for live in self._lives.values():
             live.cut(Ending.INTERRUPTED, *_interrupted(begun=live.begun))
         with suppress(TimeoutError):
@@ -336,6 +355,7 @@ class Core:
         self._offer(live)
         if task.cancelled() or task.exception() or live.given_up:
             self._taken.discard(live.mention.key)  # what is left of it is there for a repair
+            self._take_up_later(live.mention.key.partition("/")[0])
         else:
             self._errand(self._done(live))
         if ticket := self._tickets.pop(live, None):
@@ -381,9 +401,9 @@ def _mention(asked: Asked, surface: Surface) -> Mention:
     return Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
 
 
-def _interrupted(*, begun: bool) -> tuple[str, tuple[Control, ...]]:
-    """Return the note and the buttons under an answer that a restart interrupted."""
-    return (RESTART, (CONTINUE,)) if begun else (UNBEGUN, (RETRY,))
+def _interrupted(*, begun: bool, reason: str = RESTART) -> tuple[str, tuple[Control, ...]]:
+    """Return the note and the buttons under an answer that was interrupted."""
+    return (reason, (CONTINUE,)) if begun else (UNBEGUN, (RETRY,))
 
 
 def _plain_answer(text: str) -> str:

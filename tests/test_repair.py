@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bot.access import Access
-from bot.core import LATE, NOTHING, RESTART, RUNS, STALE, UNBEGUN, YOUNG, Core
+from bot.core import AGAIN, AWAY, LATE, NOTHING, RESTART, RUNS, STALE, UNBEGUN, YOUNG, Core
 from bot.events import CONTINUE, RETRY, Page
 from bot.live import RETRIES
 from bot.model import Asking
@@ -198,12 +198,43 @@ async def test_an_answer_that_was_given_up_is_ended_when_the_platform_is_connect
     sheet, store = Sheet(errors=[None, *[OSError("no route")] * (len(RETRIES) + 1)]), Memory()
     it = core(store, Script("Because."))
     await it.mention(ask(sheet, "sheet/q1"))
-    await asyncio.sleep(sum(RETRIES) + 60)
+    await asyncio.sleep(sum(RETRIES) + AGAIN / 2)
     assert not await done(store)
     await it.repair(Paper(sheet))
     await asyncio.sleep(30)
     assert sheet.shown == {"sheet/1": Page("Because.", live=False)}
     assert await done(store)
+
+
+async def test_an_answer_that_was_given_up_is_taken_up_again_until_it_is_written():
+    """Whatever the platform refuses, it may take in an hour, and nothing connects anew."""
+    sheet, store = Sheet(errors=[None, *[OSError("no route")] * 5 * (len(RETRIES) + 1)]), Memory()
+    it = core(store, Script("Because."))
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(3_600)
+    assert sheet.shown == {"sheet/1": Page("Because.", live=False)}
+    assert await done(store)
+
+
+async def test_an_answer_that_could_not_be_written_while_it_grew_says_so():
+    sheet, store = Sheet(errors=[None, None, *[OSError("no route")] * (len(RETRIES) + 1)]), Memory()
+    it = core(store, Script("Because ", 5.0, *("of ", 30.0) * 30))
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(3_600)
+    assert sheet.last.note == AWAY
+    assert sheet.last.text.startswith("Because of of")
+    assert sheet.last.controls == (CONTINUE,)
+
+
+async def test_nobody_waits_for_what_is_to_be_taken_up_later():
+    sheet = Sheet(errors=[OSError("no route")] * 99)
+    it = core(Memory(), Script("Because."))
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(sum(RETRIES) + AGAIN / 2)
+    await asyncio.wait_for(it.drain(), 1)
 
 
 async def test_what_is_live_is_not_repaired_when_the_platform_is_connected_anew():
