@@ -18,8 +18,6 @@ from aiohttp import web
 
 Call = TypeVar("Call", bound=Callable[..., Awaitable[Any]])
 
-#: Turns of the event loop after which a connection that was just accepted is known, and can be closed.
-ACCEPTING = 3
 #: A test that reads no log for a whole soak must not eat the machine.
 LOG_LIMIT = 1_000_000
 
@@ -67,10 +65,6 @@ class Emulator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner:
-            for site in [*self._runner.sites]:
-                await site.stop()
-            for _ in range(ACCEPTING):
-                await asyncio.sleep(0)
             await self._runner.cleanup()
 
     def spawn(self, work: Any) -> None:

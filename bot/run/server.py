@@ -14,6 +14,8 @@ from bot.run.readiness import Readiness
 
 #: Seconds between two looks at the platforms.
 LOOK = 1.0
+#: Turns of the event loop after which a connection that was just accepted is known to its server.
+ACCEPTING = 3
 
 
 @asynccontextmanager
@@ -31,8 +33,9 @@ async def serving(
     app.add_routes([route for platform in platforms for route in platform.routes])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    site = web.TCPSite(runner, host, port)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await site.start()
     except OSError as error:
         await runner.cleanup()
         raise Unavailable(
@@ -44,7 +47,17 @@ async def serving(
     finally:
         looking.cancel()
         await asyncio.wait({looking})
+        await _deaf(site)
         await runner.cleanup()
+
+
+async def _deaf(site: web.TCPSite) -> None:
+    """Accept no more: asyncio forgets, and never closes, what it has accepted just before a server closes."""
+    server = site._server  # noqa: SLF001  the only way to its sockets
+    for listening in server.sockets if isinstance(server, asyncio.Server) else ():
+        asyncio.get_running_loop().remove_reader(listening.fileno())
+    for _ in range(ACCEPTING):
+        await asyncio.sleep(0)
 
 
 async def _look(readiness: Readiness) -> None:
