@@ -52,6 +52,7 @@ ONCE_WRONG = [
     ("discord", 80, "- >```\n~~`\n`ttps:/\n| 👩\u200d👩\u200d👧 | 🇨🇭 |\n~ps://evixample) `<!chann"),
     ("discord", 262, "*[l.ex](http://ok.example) "),
     ("slack", 70, "- &#10;\n  ~~~"),
+    ("slack", 125, "7.\n\n   here\n1. ~~~"),
 ]
 
 

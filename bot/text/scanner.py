@@ -140,6 +140,7 @@ class Scanner:
                 self.open = self.open and self._until is not None
             case Kind.ITEM if self.open and self._child:
                 self._child.feed("")
+                self.open = self._child.begun > 0  # one that begins with two blank lines has no more
             case _:
                 self.open = False
 

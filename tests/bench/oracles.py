@@ -50,9 +50,11 @@ WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
 #: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the
 #: first of a row (GFM drops what is beyond the head's).
 UNTOLD = re.compile(
-    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\(\s*[^)|\n]*\)?|\]:.*|\?[^\s|()\[\]]*|&#?\w+;?|(?<=\|)[^\n]+",
+    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\((?!\s*(?:```|~~~))\s*[^)|\n]*\)?|\]:.*|\?[^\s|()\[\]]*|&#?\w+;?|(?<=\|)[^\n]+",
     re.IGNORECASE,
 )
+#: Categories of what is drawn as nothing; private and unassigned characters are drawn as boxes.
+UNDRAWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 CLUSTER = regex.compile(r"\X")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -155,7 +157,7 @@ def unfit(shown: str, side: Side, limits: Limits, *, linked: bool) -> Iterator[s
 
 def blank(text: str) -> bool:
     """Return whether nothing of *text* can be seen."""
-    return not text.strip() or all(unicodedata.category(each)[0] in "ZC" for each in text)
+    return not text.strip() or all(unicodedata.category(each) in UNDRAWN for each in text)
 
 
 def empty(pieces: Sequence[Piece]) -> Iterator[str]:
