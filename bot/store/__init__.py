@@ -20,7 +20,8 @@ from typing import Protocol
 from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains
 
-#: Seconds after which what was said in a finished turn is deleted, and after which the turn itself is.
+#: Seconds after which what was said in a finished turn that offers controls is deleted, and after which each
+#: turn is.
 TEXT_KEPT = 3600.0
 ROWS_KEPT = 7 * 86_400.0
 #: Conversations that `Store.recent` returns.
@@ -132,7 +133,10 @@ class Store(Protocol):
         ...
 
     async def done(self, key: str, at: float) -> None:
-        """Keep that the last edit is through; safe against loss of power."""
+        """Keep that the last edit is through, and nothing that was said if it offers no controls.
+
+        Safe against loss of power.
+        """
         ...
 
     async def again(self, key: str) -> None:

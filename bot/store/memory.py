@@ -65,7 +65,8 @@ class Memory:
     async def done(self, key: str, at: float) -> None:
         """See `Store.done`."""
         if entry := self._entries.get(key):
-            self._put(replace(entry, done=at))
+            entry = replace(entry, done=at)
+            self._put(entry if entry.controls else _bare(entry))
 
     async def again(self, key: str) -> None:
         """See `Store.again`."""
@@ -104,8 +105,8 @@ class Memory:
         for key, entry in [*self._entries.items()]:
             if entry.asked.at < now - ROWS_KEPT:
                 self._drop(key)
-            elif entry.done is not None and entry.done < now - TEXT_KEPT and (entry.text or entry.asked.text):
-                self._put(replace(entry, asked=replace(entry.asked, text=""), text="", note=""))
+            elif entry.done is not None and entry.done < now - TEXT_KEPT and entry.controls:
+                self._put(_bare(entry))
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
@@ -136,3 +137,8 @@ class Memory:
     def _drop(self, key: str) -> None:
         del self._entries[key]
         self._open.pop(key, None)
+
+
+def _bare(entry: Entry) -> Entry:
+    """Return *entry* without what was said, for nobody can go on from it."""
+    return replace(entry, asked=replace(entry.asked, text=""), text="", note="", parts=(), controls=())

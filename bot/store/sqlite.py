@@ -30,7 +30,10 @@ CLOSED = "closed"
 FULL = "the disk is full, and the last of it in use; make room where RIVULET_DATA is"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
-FADE = "UPDATE turns SET question = '', text = '', note = '' WHERE done < ? AND (question || text) <> ''"
+BARE = "UPDATE turns SET question = '', text = '', note = '', controls = '' WHERE key = ?"
+BARE_PARTS = "DELETE FROM parts WHERE key = ?"
+FADE = "UPDATE turns SET question = '', text = '', note = '', controls = '' WHERE done < ? AND controls <> ''"
+FADE_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE done < ? AND controls <> '')"
 FORGET_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)"
 FORGET = """
 UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
@@ -134,7 +137,9 @@ class Sqlite(Memory):
     async def done(self, key: str, at: float) -> None:
         """See `Store.done`."""
         await super().done(key, at)
-        await self._write(("UPDATE turns SET done = ? WHERE key = ?", (at, key)), full=True)
+        entry = self._entries.get(key)
+        bare: list[Statement] = [] if entry and entry.controls else [(BARE, (key,)), (BARE_PARTS, (key,))]
+        await self._write(("UPDATE turns SET done = ? WHERE key = ?", (at, key)), *bare, full=True)
 
     async def again(self, key: str) -> None:
         """See `Store.again`."""
@@ -144,7 +149,8 @@ class Sqlite(Memory):
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)
-        await self._write(("DELETE FROM turns WHERE at < ?", (now - ROWS_KEPT,)), (FADE, (now - TEXT_KEPT,)))
+        old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
+        await self._write(("DELETE FROM turns WHERE at < ?", old), (FADE_PARTS, faded), (FADE, faded))
         if not self._trouble:
             await self._run(self._ballast.take)
 
