@@ -106,6 +106,12 @@ def _question(side: Side, people: Sequence[str], number: int) -> dict[str, str]:
 async def _pages(side: Side) -> list[Entry]:
     """Return all that the bot has said to the storm, once no preview is left to be deleted."""
     channels = [side.channel(number) for number in range(PEOPLE * CHANNELS)]
+    posted = {entry["channel"] for entry in await side.remote.events(kinds=["post"])}
+    channels += posted - {
+        *channels,
+        side.channel(-1),
+        side.channel(-2),
+    }  # threads of answers
     for _ in range(20):
         pages = [page for channel in channels for page in await side.pages(channel) if not page["deleted"]]
         if not any(page["live"] for page in pages):
