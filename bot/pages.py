@@ -35,7 +35,7 @@ class Piece:
     Attributes:
         text: The slice of the source, exactly.
         shown: What the page shows, as the platform is to be sent it.
-        settled: How many characters of that will stay, whatever follows.
+        settled: How many characters of that will stay, unless an underline makes it a heading.
         files: Code that is shown by a file's name only.
     """
 

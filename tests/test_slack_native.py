@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adapters.emulators.slack.content import decoded
@@ -96,6 +97,8 @@ async def begun(world: SlackWorld, *steps: str | int, show: str = "Because") -> 
 # Texts.
 
 
+#: What makes a heading of the paragraph before it, however long that has been shown.
+UNDERLINED = re.compile(r"\n *(-+|=+) *(\n|\Z)")
 #: Without marks of code within code, for which a fence grows; the stream is then given up and edited.
 PROSE = st.lists(
     st.sampled_from(
@@ -122,6 +125,7 @@ PROSE = st.lists(
 @given(PROSE)
 def test_what_is_settled_stays_whatever_follows(tokens):
     """A growing page, with the fence it closes while live, is never taken back."""
+    assume(not UNDERLINED.search("".join(tokens)))
     pages, sent = Pages(Limits(100_000, weight, SlackDialect())), ""
     for token in tokens:
         pages.feed(token)
@@ -129,6 +133,12 @@ def test_what_is_settled_stays_whatever_follows(tokens):
         sent = max(sent, pages.last.shown[: joint(pages.last.shown, pages.last.settled)], key=len)
     pages.end()
     assert pages.last.shown.startswith(sent)
+
+
+async def test_what_an_underline_makes_a_heading_of_is_shown_by_an_edit(world):
+    question, _ = await begun(world, "Because of the rain ", HOLD, "\n---\n\nIt rained.")
+    world.model.go.set()
+    await whole(world, question, "## Because of the rain\n\nIt rained.")
 
 
 @given(NOISY, st.integers(0, 500))
