@@ -126,6 +126,7 @@ class Soak:
         while True:
             await asyncio.sleep(self._reconnect)
             self._met["reconnects"] += 1
+            await self._rig.bot.report()  # which forgets what the watch has measured: it would grow, too
             await self._rig.sides[0].remote.disconnect(reason="refresh_requested")
             await self._rig.sides[1].remote.drop()
 
