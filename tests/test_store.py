@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +131,23 @@ async def test_what_somebody_may_go_on_from_is_deleted_an_hour_after_it_is_done(
     done, going = await store.find("chat/1"), await store.find("chat/2")
     assert (done.text, done.asked.text) == ("", "")
     assert (going.text, going.asked.text) == ("Because", "why?")
+
+
+async def test_what_an_earlier_version_has_kept_of_finished_answers_is_deleted_too(tmp_path):
+    """It kept all of them for an hour, whether anybody could go on from them or not."""
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / NAME)) as db, db:
+        db.execute("UPDATE turns SET text = 'Because', note = '', done = ?", (NOW,))
+    store = await opened(tmp_path)
+    await store.prune(NOW + TEXT_KEPT + 1)
+    await store.close()
+    store = await opened(tmp_path)
+    entry = await store.find("chat/1")
+    assert entry
+    assert (entry.text, entry.asked.text) == ("", "")
+    await store.close()
 
 
 async def test_a_question_is_found_by_each_message_of_its_answer_while_its_text_is_kept(store):

@@ -105,7 +105,7 @@ class Memory:
         for key, entry in [*self._entries.items()]:
             if entry.asked.at < now - ROWS_KEPT:
                 self._drop(key)
-            elif entry.done is not None and entry.done < now - TEXT_KEPT and entry.controls:
+            elif entry.done is not None and entry.done < now - TEXT_KEPT and (entry.text or entry.asked.text):
                 self._put(_bare(entry))
 
     async def forget(self, actor: str) -> int:
