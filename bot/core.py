@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
@@ -44,8 +44,6 @@ log = structlog.get_logger(__name__)
 
 #: Answers without a model (hints, notices of the intake) that may be under way at once; more are not given.
 SAYINGS = 100
-#: Answers that have ended and can still be continued or tried again.
-OFFERS = 128
 
 HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
 NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
@@ -107,7 +105,6 @@ class Core:
         self._writes_from: float | None = None
         self._intake: Intake[Live] = Intake(caps)
         self._tickets: dict[Live, Ticket[Live]] = {}
-        self._offers: OrderedDict[str, Live] = OrderedDict()
         self._platforms: dict[str, Platform] = {}
         self._draining = False
 
@@ -150,17 +147,12 @@ class Core:
             return Outcome.LATER
         if not await self._accepted(_asked(live.mention, self._clock())):
             return Outcome.UNKNOWN
-        self._offers.pop(press.message, None)
         if not self._draining:
             self._queue(live)
         return Outcome.TAKEN
 
     async def _followed(self, press: Press) -> Live | None:
-        """Return the answer to *press*, of this run's or from the ledger; None if it means no button."""
-        offer = self._offers.get(press.message)
-        if offer and press.control in {control.name for control in offer.offers[1]}:
-            known = await self._store.find(offer.mention.key)
-            return offer.followed(press) if known and known.asked.conversation else None  # else forgotten
+        """Return the answer to *press*; None if it means no button that the ledger knows."""
         platform = self._platforms.get(press.message.split("/")[0])
         entry = await self._store.find_shown(press.message)
         asked = follow(entry, press, self._clock()) if entry else None
@@ -352,7 +344,6 @@ class Core:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self._lives.pop(task)
-        self._offer(live)
         if task.cancelled() or task.exception() or live.given_up:
             self._taken.discard(live.mention.key)  # what is left of it is there for a repair
             self._take_up_later(live.mention.key.partition("/")[0])
@@ -383,14 +374,6 @@ class Core:
         self._errands.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("an errand failed", exc_info=error)
-
-    def _offer(self, live: Live) -> None:
-        """Keep *live*, which has ended, if there are buttons under it."""
-        message, controls = live.offers
-        if message and controls:
-            self._offers[message] = live
-            if len(self._offers) > OFFERS:
-                self._offers.popitem(last=False)
 
 
 def _asked(mention: Mention, at: float) -> Asked:

@@ -26,7 +26,7 @@ from bot.kept import Kept
 from bot.model import Asking, Model, ModelError, Request
 from bot.pace import Pace
 from bot.pace import Turn as WriteTurn
-from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, Press, SlowDown, Stop
+from bot.platform import Bucket, Edited, Gone, Mention, Op, Outcome, SlowDown, Stop
 from bot.stops import Stops
 from bot.store import Entry, Store
 from bot.text.safe import Links
@@ -184,23 +184,6 @@ class Live:
         self.begin()
         if self._reader:
             self._reader.cancel()
-
-    @property
-    def offers(self) -> tuple[str, tuple[Control, ...]]:
-        """The last message of an answer that has ended, and the buttons under it."""
-        return (self._answer.messages or [""])[-1], self._answer.controls
-
-    def followed(self, press: Press) -> Live:
-        """Return the answer to *press* on one of what this one `offers`."""
-        past, text = self._past, self.mention.text
-        if press.control == CONTINUE.name:
-            asked = Turn("user", text, self.mention.actor.name)
-            past = replace(past, said=(*past.said, asked, Turn("assistant", self._answer.text)))
-            text = CONTINUE.name
-        key = f"{press.message}/{press.control}"
-        who, where = press.actor, press.place
-        mention = replace(self.mention, key=key, actor=who, place=where, text=text, surface=self._surface)
-        return Live(self._means, mention, past=past)
 
     def reword(self, edited: Edited) -> bool:
         """Ask anew with the text of *edited* if it is the asker's and nothing was answered; tell if so."""

@@ -10,12 +10,12 @@ import pytest
 from bot.access import Access
 from bot.answer import MORE, NOTES, TORN
 from bot.core import BUSY, HINT, NOTHING, RESTART, Core
-from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
-from bot.intake import WAITING, Caps
+from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
+from bot.intake import WAITING
 from bot.live import BROKEN, RETRIES
 from bot.model import Asking, Model
 from bot.model.script import Script
-from bot.platform import Actor, Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
+from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 
@@ -402,80 +402,6 @@ async def test_a_model_error_keeps_the_text_and_says_why():
     assert sheet.last == Page(
         "partly", "The script failed: overloaded_error.", live=False, controls=(CONTINUE,)
     )
-
-
-async def pressed(script: Script, control: str, *presses: Actor) -> tuple[Sheet, list[Outcome]]:
-    """Let an answer end, press its button, and wait."""
-    sheet = Sheet(turns=[Turn("user", "before"), Turn("assistant", "that")])
-    it = await answered(script, sheet)
-    outcomes = [await it.press(Press("sheet/1", control, who, HERE)) for who in presses]
-    await asyncio.sleep(60)
-    return sheet, outcomes
-
-
-async def test_continue_asks_for_the_rest_in_the_name_of_who_pressed():
-    """The model reads what it said; the platform isn't asked for it."""
-    script = Script("partly", {"finish": "max_tokens"})
-    sheet, outcomes = await pressed(script, "continue", BOB, ANN)
-    assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
-    assert [(turn.role, turn.text, turn.name) for turn in script.requests[1].turns[-3:]] == [
-        ("user", "hello?", "ann"),
-        ("assistant", "partly", ""),
-        ("user", "continue", "bob"),
-    ]
-    assert list(sheet.shown) == ["sheet/1", "sheet/2"]
-    assert len(script.requests) == 2
-
-
-async def test_what_was_continued_can_be_continued():
-    """Each answer is one turn of a conversation."""
-    script = Script("partly", {"finish": "max_tokens"})
-    it = await answered(script, sheet := Sheet())
-    for number in (1, 2):
-        assert await it.press(Press(f"sheet/{number}", "continue", ANN, HERE)) is Outcome.TAKEN
-        await asyncio.sleep(60)
-    assert [turn.text for turn in script.requests[2].turns] == ["hello?", *["partly", "continue"] * 2]
-    assert len(sheet.shown) == 3
-
-
-async def test_try_again_asks_the_same_again():
-    """There is no text to go on from."""
-    script = Script({"error": "overloaded_error"})
-    sheet, outcomes = await pressed(script, "retry", ANN)
-    assert sheet.shown["sheet/1"].controls == (RETRY,)
-    assert outcomes == [Outcome.TAKEN]
-    assert script.requests[0] == script.requests[1]
-
-
-async def test_a_button_pressed_too_early_stays_and_serves_later():
-    """Nobody loses the rest of an answer to a limit."""
-    script = Script("partly", {"finish": "max_tokens"})
-    it = Core(script, Memory(), Access(), caps=Caps(per_minute=1))
-    await it.mention(ask(sheet := Sheet(), "sheet/q1"))
-    await asyncio.sleep(10)
-    press = Press("sheet/1", "continue", ANN, HERE)
-    assert await it.press(press) is Outcome.LATER
-    await asyncio.sleep(60)
-    assert await it.press(press) is Outcome.TAKEN
-    await asyncio.sleep(10)
-    assert sheet.shown["sheet/1"].controls == (CONTINUE,)
-    assert len(script.requests) == 2
-
-
-@pytest.mark.parametrize(
-    ("steps", "control"),
-    [
-        (["whole"], "continue"),
-        (["partly", {"finish": "max_tokens"}], "retry"),
-        (["x", {"finish": "refusal"}], "continue"),
-    ],
-)
-async def test_a_button_that_is_not_there_does_nothing(steps, control):
-    """Presses come from outside."""
-    script = Script(*steps)
-    _, outcomes = await pressed(script, control, ANN)
-    assert outcomes == [Outcome.UNKNOWN]
-    assert len(script.requests) == 1
 
 
 async def test_what_is_waited_for_is_shown_until_the_next_word():

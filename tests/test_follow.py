@@ -1,4 +1,4 @@
-"""The core on the jumping clock: buttons under answers of a run that has ended."""
+"""The core on the jumping clock: buttons under answers, of this run and of one that has ended."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core import RESTART, UNBEGUN
+from bot.access import Access
+from bot.core import RESTART, UNBEGUN, Core
 from bot.events import CONTINUE, RETRY, Page, Turn
+from bot.intake import ANYBODY, Caps
 from bot.model.script import Script
 from bot.platform import Actor, Outcome, Press
 from bot.store import Entry, Part
@@ -41,6 +43,66 @@ async def pressed(
     outcomes = [await it.press(each) for each in presses]
     await asyncio.sleep(30)
     return sheet, outcomes, paper, store
+
+
+async def answered(script: Script, caps: Caps = ANYBODY) -> tuple[Core, Sheet]:
+    """Let one mention be answered in this run."""
+    sheet = Sheet(turns=EARLIER)
+    it = Core(script, Memory(), Access(), caps=caps)
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1", "why?"))
+    await asyncio.sleep(30)
+    return it, sheet
+
+
+async def test_continue_asks_for_the_rest_once_in_the_name_of_who_pressed():
+    it, sheet = await answered(script := Script("partly", {"finish": "max_tokens"}))
+    outcomes = [await it.press(press(actor=who)) for who in (BOB, ANN)]
+    assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
+    await asyncio.sleep(60)
+    assert [(turn.role, turn.text, turn.name) for turn in script.requests[1].turns] == [
+        *(("user", "before", "ann"), ("assistant", "that", "")),
+        *(("user", "why?", "ann"), ("assistant", "partly", ""), ("user", "continue", "bob")),
+    ]
+    assert list(sheet.shown) == ["sheet/1", "sheet/2"]
+    assert len(script.requests) == 2
+
+
+async def test_try_again_asks_the_same_again():
+    """There is no text to go on from."""
+    it, sheet = await answered(script := Script({"error": "overloaded_error"}))
+    assert sheet.shown["sheet/1"].controls == (RETRY,)
+    assert await it.press(press("retry", ANN)) is Outcome.TAKEN
+    await asyncio.sleep(60)
+    assert script.requests[0] == script.requests[1]
+
+
+async def test_a_button_pressed_too_early_stays_and_serves_later():
+    """Nobody loses the rest of an answer to a limit."""
+    it, sheet = await answered(script := Script("partly", {"finish": "max_tokens"}), Caps(per_minute=1))
+    assert await it.press(press(actor=ANN)) is Outcome.LATER
+    await asyncio.sleep(60)
+    assert await it.press(press(actor=ANN)) is Outcome.TAKEN
+    await asyncio.sleep(10)
+    assert sheet.shown["sheet/1"].controls == (CONTINUE,)
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "control"),
+    [
+        (["whole"], "continue"),
+        (["partly", {"finish": "max_tokens"}], "retry"),
+        (["x", {"finish": "refusal"}], "continue"),
+    ],
+)
+async def test_a_button_that_is_not_there_does_nothing(steps, control):
+    """Presses come from outside."""
+    script = Script(*steps)
+    it, _ = await answered(script)
+    assert await it.press(press(control, ANN)) is Outcome.UNKNOWN
+    await asyncio.sleep(60)
+    assert len(script.requests) == 1
 
 
 async def test_continue_of_an_earlier_run_is_answered_once_below_what_was_said():
@@ -123,6 +185,7 @@ async def test_what_was_forgotten_is_not_followed(entry, how):
 async def test_a_press_during_a_shutdown_is_answered_after_the_restart():
     sheet, store = Sheet(turns=EARLIER), Memory()
     first = core(store, Script("Be", 60.0))
+    await first.repair(Paper(sheet))
     await first.mention(ask(sheet, "sheet/q1", "why?"))
     await asyncio.sleep(5)
     await first.drain()
