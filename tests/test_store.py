@@ -179,6 +179,8 @@ async def test_recent_is_the_newest_question_of_each_conversation_newest_first(s
     for number, talk in enumerate(["a", "b", "a", "c"]):
         await store.accept(asked(f"chat/{number}", talk, NOW + number))
     await store.accept(asked("other/1", "d", NOW + 9))
+    await store.done("chat/1", NOW + 9)
+    await store.done("chat/2", NOW + 9)
     recent = await store.recent("chat", NOW + 1)
     assert [each.key for each in recent] == ["chat/3", "chat/2", "chat/1"]
 
@@ -203,9 +205,32 @@ async def test_forgetting_somebody_leaves_keys_only_and_nobody_else_is_forgotten
     assert await store.forget(ANN.id) == 0
 
 
+async def test_what_is_done_is_forgotten_too_and_counted_once(store):
+    for key in ("chat/1", "chat/2", "chat/3"):
+        await store.accept(asked(key, actor=BOB if key == "chat/3" else ANN))
+        await store.done(key, NOW)
+    await store.accept(asked("chat/4"))
+    assert await store.forget(ANN.id) == 3
+    assert ANN.id not in repr([await store.find(f"chat/{number}") for number in range(1, 5)])
+    assert [await store.accept(asked(f"chat/{number}")) for number in range(1, 5)] == [False] * 4
+    assert await store.forget(BOB.id) == 1
+
+
+async def test_an_answer_that_goes_on_after_it_was_forgotten_is_not_kept(store):
+    await store.accept(asked())
+    await store.forget(ANN.id)
+    await store.intend("chat/1", FIRST, "Because")
+    await store.save("chat/1", "Because")
+    await store.end("chat/1", "Because.", "Cut.", ("continue",))
+    await store.done("chat/1", NOW)
+    entry = await store.find("chat/1")
+    assert (entry.text, entry.note, entry.parts, entry.controls) == ("", "", (), ())
+
+
 async def test_purging_leaves_nothing(store):
     for key in ("chat/1", "chat/2"):
         await store.accept(asked(key))
+    await store.done("chat/2", NOW)
     assert await store.purge() == 2
     assert await store.find("chat/1") is None
     assert await store.accept(asked("chat/1"))
@@ -234,7 +259,25 @@ async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
     await store.close()
     again = await opened(tmp_path)
     assert [await again.find(key) for key in ("chat/1", "chat/2")] == before
-    assert not await again.accept(asked())
+    assert [await again.accept(asked(key)) for key in ("chat/1", "chat/2")] == [False, False]
+    await again.close()
+
+
+async def test_of_what_is_over_memory_has_the_key_and_no_more(tmp_path):
+    store = await opened(tmp_path)
+    for number in range(9):
+        await store.accept(asked(f"chat/{number}"))
+        await store.end(f"chat/{number}", "Be", "Cut.", ("continue",) * (number == 8))
+        await store.done(f"chat/{number}", NOW)
+    for known in (store, again := await opened(tmp_path)):
+        assert ([*known._entries], len(known._over)) == (["chat/8"], 8)
+        await known.prune(NOW + TEXT_KEPT + 1)
+        assert ([*known._entries], len(known._over)) == ([], 9)
+        assert not await known.accept(asked("chat/8"))
+        await known.prune(NOW + ROWS_KEPT + 86_401)
+        assert await known.accept(asked("chat/8"))
+        await known.purge()
+    await store.close()
     await again.close()
 
 
@@ -392,7 +435,7 @@ async def test_a_disk_that_fills_up_leaves_room_for_the_ledger(disk, monkeypatch
         await store.save("chat/1", str(number) * 2_000)
     assert store.health == f"degraded: {module.FULL}"
     again = File(disk / NAME)
-    assert [entry.text for entry in again.load()] == ["49" * 2_000]
+    assert [entry.text for entry in again.load()[0]] == ["49" * 2_000]
     again.close()
     (disk / "others").unlink()
     await store.prune(NOW)

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Messages and threads of which it is remembered in which conversation they stand.
-ROOTS = 10_000
+#: Of so many messages and threads it is remembered in which conversation they stand: of all that are answered
+#: at once, and many more.
+ROOTS = 1_000
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."

@@ -47,7 +47,7 @@ async def order(folder: Path, what: dict[str, Any]) -> int:
         await store.open()
         count = await obeyed(store, what)
         if store.health != "ok":
-            raise Unavailable(f"RIVULET_DATA: nothing was deleted ({store.health}).")
+            raise Unavailable(f"RIVULET_DATA: not deleted ({store.health}); mend that, and say this again.")
         return count
     finally:
         await store.close()
@@ -112,5 +112,6 @@ async def _told(folder: Path, what: dict[str, Any]) -> int:
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
     if "count" not in answer:
-        raise Unavailable(f"RIVULET_DATA: nothing was deleted ({answer.get('error')}).")
+        why = answer.get("error")
+        raise Unavailable(f"RIVULET_DATA: not deleted ({why}); mend that, and say this again.")
     return int(answer["count"])

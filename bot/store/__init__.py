@@ -72,6 +72,11 @@ class Entry:
     controls: tuple[str, ...] = ()
 
     @property
+    def over(self) -> bool:
+        """Whether it is done and nothing that was said is kept: nobody can go on from it."""
+        return self.done is not None and not (self.text or self.asked.text)
+
+    @property
     def messages(self) -> tuple[str, ...]:
         """The messages that show its pages; one that was to be replaced still counts."""
         return tuple(part.message for part in self.parts if part.message and not part.replaces)

@@ -36,41 +36,41 @@ class Memory:
 
     async def reword(self, key: str, question: str) -> None:
         """See `Store.reword`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             self._put(replace(entry, asked=replace(entry.asked, text=question)))
 
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             known = any(each.nonce == part.nonce for each in entry.parts)
             parts = entry.parts if known else (*entry.parts, part)
             self._put(replace(entry, parts=parts, text=text))
 
     async def posted(self, key: str, nonce: str, message: str) -> None:
         """See `Store.posted`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             parts = (replace(each, message=message) if each.nonce == nonce else each for each in entry.parts)
             self._put(replace(entry, parts=tuple(parts)))
 
     async def save(self, key: str, text: str) -> None:
         """See `Store.save`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             self._put(replace(entry, text=text))
 
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             self._put(replace(entry, text=text, note=note, controls=controls))
 
     async def done(self, key: str, at: float) -> None:
         """See `Store.done`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             entry = replace(entry, done=at)
             self._put(entry if entry.controls else _bare(entry))
 
     async def again(self, key: str) -> None:
         """See `Store.again`."""
-        if entry := self._entries.get(key):
+        if entry := self._going(key):
             self._put(replace(entry, runs=entry.runs + 1))
 
     async def find(self, key: str) -> Entry | None:
@@ -81,7 +81,7 @@ class Memory:
         """See `Store.find_shown`; presses are too rare for an index."""
         for entry in reversed(self._entries.values()):
             if message and any(part.message == message for part in entry.parts):
-                return entry if entry.text or entry.asked.text else None
+                return None if entry.over else entry
         return None
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:
@@ -105,7 +105,7 @@ class Memory:
         for key, entry in [*self._entries.items()]:
             if entry.asked.at < now - ROWS_KEPT:
                 self._drop(key)
-            elif entry.done is not None and entry.done < now - TEXT_KEPT and (entry.text or entry.asked.text):
+            elif entry.done is not None and entry.done < now - TEXT_KEPT and not entry.over:
                 self._put(_bare(entry))
 
     async def forget(self, actor: str) -> int:
@@ -113,7 +113,7 @@ class Memory:
         known = [entry for entry in self._entries.values() if entry.asked.actor.id == actor]
         for entry in known:
             bare = Asked(entry.asked.key, "", Actor(""), Place(""), "", entry.asked.at)
-            self._put(Entry(bare, done=entry.asked.at))
+            self._put(Entry(bare, note="", done=entry.asked.at))
         return len(known)
 
     async def purge(self) -> int:
@@ -125,6 +125,9 @@ class Memory:
 
     async def close(self) -> None:
         """See `Store.close`."""
+
+    def _going(self, key: str) -> Entry | None:
+        return self._entries[key] if key in self._open else None
 
     def _put(self, entry: Entry) -> None:
         key = entry.asked.key

@@ -1,14 +1,15 @@
 """A store in one SQLite file: `Memory`, written down as it changes.
 
-Everything is read once, at the start, and answered from memory afterwards, so a disk that is full, locked or
-gone costs what a restart would need and nothing else.  One thread does all that touches the file.
+Whatever an answer needs is in memory, read once at the start, so a disk that is full, locked or gone costs
+what a restart would need and nothing else.  What nobody can go on from is in the file alone; of that memory
+has the keys, so that nothing is answered twice.  One thread does all that touches the file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,12 @@ from typing import TypeVar
 import structlog
 
 from bot.platform import Asked
-from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Part
+from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, tables
 from bot.store.ballast import Ballast
-from bot.store.file import NAME, PART, File, Statement, asked_row, part_row
+from bot.store.file import NAME, File
+from bot.store.keys import Keys
 from bot.store.memory import Memory
+from bot.store.tables import Statement
 
 log = structlog.get_logger(__name__)
 
@@ -28,20 +31,6 @@ log = structlog.get_logger(__name__)
 RETRY = 5.0
 CLOSED = "closed"
 FULL = "the disk is full, and the last of it in use; make room where RIVULET_DATA is"
-ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
-END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
-_UNSAID = "UPDATE turns SET question = '', text = '', note = '', controls = ''"
-BARE = f"{_UNSAID} WHERE key = ?"
-BARE_PARTS = "DELETE FROM parts WHERE key = ?"
-_FADED = "done < ? AND (question || text) <> ''"
-FADE = f"{_UNSAID} WHERE {_FADED}"
-FADE_PARTS = f"DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE {_FADED})"  # noqa: S608  no input
-FORGET_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)"
-FORGET = """
-UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
-    done = at
-WHERE actor = ?
-"""
 
 Result = TypeVar("Result")
 
@@ -56,7 +45,7 @@ class Batch:
 
 
 class Sqlite(Memory):
-    """Entries in memory and in a file; see `Store`.
+    """Entries in a file, and in memory until they are `Entry.over`; see `Store`.
 
     Args:
         folder: Where the file is, or is made.
@@ -64,6 +53,7 @@ class Sqlite(Memory):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        self._over = Keys()  # of entries that only the file has
         self._path = folder / NAME
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._file = File(self._path)
@@ -86,12 +76,15 @@ class Sqlite(Memory):
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
-        known, entries = [*self._entries.values()], await self._run(self._file.load)
+        entries, over = await self._run(self._file.load)
+        known = [*self._entries.values()]
         self._read = True
         self._entries.clear()
         self._open.clear()
         for entry in (*entries, *known):
             self._put(entry)
+        for key, at in over:
+            self._over.add(key, at)
 
     @property
     def health(self) -> str:
@@ -101,71 +94,95 @@ class Sqlite(Memory):
 
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
+        if asked.key in self._over:
+            return False
         if not await super().accept(asked):
             await self._write()  # the first delivery may still be on its way to the disk
             return False
-        await self._write((ACCEPT, asked_row(asked)))
+        await self._write((tables.ACCEPT, tables.asked_row(asked)))
         return True
 
     async def reword(self, key: str, question: str) -> None:
         """See `Store.reword`."""
         await super().reword(key, question)
-        await self._write(("UPDATE turns SET question = ? WHERE key = ?", (question, key)))
+        await self._note(key, ("UPDATE turns SET question = ? WHERE key = ?", (question, key)))
 
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`."""
         await super().intend(key, part, text)
         if entry := self._entries.get(key):
-            row = part_row(key, part, len(entry.parts))
+            row = tables.part_row(key, part, len(entry.parts))
             await self._write(
-                ("UPDATE turns SET text = ? WHERE key = ?", (text, key)), (PART, row), full=True
+                ("UPDATE turns SET text = ? WHERE key = ?", (text, key)), (tables.PART, row), full=True
             )
 
     async def posted(self, key: str, nonce: str, message: str) -> None:
         """See `Store.posted`."""
         await super().posted(key, nonce, message)
-        await self._write(("UPDATE parts SET message = ? WHERE nonce = ?", (message, nonce)))
+        await self._note(key, ("UPDATE parts SET message = ? WHERE nonce = ?", (message, nonce)))
 
     async def save(self, key: str, text: str) -> None:
         """See `Store.save`."""
         await super().save(key, text)
-        await self._write(("UPDATE turns SET text = ? WHERE key = ?", (text, key)))
+        await self._note(key, ("UPDATE turns SET text = ? WHERE key = ?", (text, key)))
 
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
         await super().end(key, text, note, controls)
-        await self._write((END, (text, note, " ".join(controls), key)))
+        await self._note(key, (tables.END, (text, note, " ".join(controls), key)))
 
     async def done(self, key: str, at: float) -> None:
         """See `Store.done`."""
         await super().done(key, at)
         entry = self._entries.get(key)
-        bare: list[Statement] = [] if entry and entry.controls else [(BARE, (key,)), (BARE_PARTS, (key,))]
-        await self._write(("UPDATE turns SET done = ? WHERE key = ?", (at, key)), *bare, full=True)
+        bare: list[Statement] = (
+            [] if entry and entry.controls else [(tables.BARE, (key,)), (tables.BARE_PARTS, (key,))]
+        )
+        await self._note(key, ("UPDATE turns SET done = ? WHERE key = ?", (at, key)), *bare, full=True)
+        self._let_go([key])
 
     async def again(self, key: str) -> None:
         """See `Store.again`."""
         await super().again(key)
-        await self._write(("UPDATE turns SET runs = runs + 1 WHERE key = ?", (key,)), full=True)
+        await self._note(key, ("UPDATE turns SET runs = runs + 1 WHERE key = ?", (key,)), full=True)
+
+    async def find(self, key: str) -> Entry | None:
+        """See `Store.find`."""
+        return await super().find(key) or await self._read_or(lambda: self._file.find(key), None)
+
+    async def recent(self, platform: str, since: float) -> Sequence[Asked]:
+        """See `Store.recent`."""
+        known = await super().recent(platform, since)
+        read: list[Asked] = await self._read_or(lambda: self._file.recent(platform, since), [])
+        found: dict[str, Asked] = {}
+        for asked in sorted([*known, *read], key=lambda asked: asked.at, reverse=True):
+            found.setdefault(asked.conversation, asked)
+        return [*found.values()][:MOST_RECENT]
 
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
-        await self._write(("DELETE FROM turns WHERE at < ?", old), (FADE_PARTS, faded), (FADE, faded))
+        self._over.prune(now - ROWS_KEPT)
+        await self._write(
+            ("DELETE FROM turns WHERE at < ?", old), (tables.FADE_PARTS, faded), (tables.FADE, faded)
+        )
+        self._let_go([*self._entries])
         if not self._trouble:
             await self._run(self._ballast.take)
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
-        count = await super().forget(actor)
-        await self._write((FORGET_PARTS, (actor,)), (FORGET, (actor,)), full=True)
+        count = await self._read_or(lambda: self._file.count(actor), 0) + await super().forget(actor)
+        await self._write((tables.FORGET_PARTS, (actor,)), (tables.FORGET, (actor,)), full=True)
+        self._let_go([*self._entries])
         await self._checkpoint()
         return count
 
     async def purge(self) -> int:
         """See `Store.purge`."""
-        count = await super().purge()
+        count = await super().purge() + len(self._over)
+        self._over.clear()
         await self._write(("DELETE FROM turns", ()), full=True)
         await self._checkpoint()
         return count
@@ -190,6 +207,11 @@ class Sqlite(Memory):
         except (sqlite3.Error, OSError) as error:
             log.warning("the ledger's log was not emptied", error=str(error))
 
+    async def _note(self, key: str, *statements: Statement, full: bool = False) -> None:
+        """Apply *statements* on a question, unless it was forgotten; see `_write`."""
+        if key in self._entries:
+            await self._write(*statements, full=full)
+
     async def _write(self, *statements: Statement, full: bool = False) -> None:
         """Apply *statements* together; *full*: safe against loss of power.
 
@@ -198,7 +220,7 @@ class Sqlite(Memory):
         """
         self._changes += 1
         if self._trouble:
-            return  # `_heal` writes everything down anew
+            return  # `_heal` writes it down
         if self._next is None:
             self._next = Batch()
             self._next.written = asyncio.create_task(self._apply(self._next))
@@ -231,6 +253,21 @@ class Sqlite(Memory):
     async def _run(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    async def _read_or(self, read: Callable[[], Result], other: Result) -> Result:
+        """Return what *read* finds in the file, or *other* if that can't be read."""
+        try:
+            return await self._run(read)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the ledger was not read", file=str(self._path), error=str(error))
+            return other
+
+    def _let_go(self, keys: Sequence[str]) -> None:
+        """Leave to the file alone those of *keys* that are over."""
+        for key in keys if not self._trouble else ():
+            if (entry := self._entries.get(key)) and entry.over:
+                self._drop(key)
+                self._over.add(key, entry.asked.at)
+
     def _degrade(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
         if not self._trouble:
@@ -240,7 +277,7 @@ class Sqlite(Memory):
             self._healing = asyncio.get_running_loop().create_task(self._heal())
 
     async def _heal(self) -> None:
-        """Write everything down anew, until that works and nothing has changed meanwhile."""
+        """Write down all that is in memory, until that works and nothing has changed meanwhile."""
         while True:
             await asyncio.sleep(RETRY)
             try:
@@ -249,11 +286,12 @@ class Sqlite(Memory):
                 seen = -1
                 while seen != self._changes:
                     seen, entries = self._changes, [*self._entries.values()]
-                    await self._run(lambda: self._file.rewrite(entries))  # noqa: B023  awaited here
+                    await self._run(lambda: self._file.mend(entries))  # noqa: B023  awaited here
             except (sqlite3.Error, OSError) as error:
                 self._trouble = f"{type(error).__name__}: {error}"
             else:
                 self._trouble = ""
+                self._let_go([*self._entries])
                 await self._run(self._ballast.take)
                 log.warning("the ledger is written again", file=str(self._path))
                 return

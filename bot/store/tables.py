@@ -1,0 +1,103 @@
+"""The tables of the ledger's file: what is said to SQLite, and what a row is as an `Entry`.  Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bot.platform import Actor, Asked, Place
+from bot.store import Entry, Part
+
+#: A statement and its values.
+Statement = tuple[str, Sequence[Any]]
+
+VERSION = 2
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS turns (
+    key TEXT PRIMARY KEY,           -- the platform's identity of the question
+    conversation TEXT NOT NULL,
+    actor TEXT NOT NULL,            -- the asker's id
+    who TEXT NOT NULL,              -- JSON: the asker and the place
+    question TEXT NOT NULL,
+    at REAL NOT NULL,               -- when it was taken
+    text TEXT NOT NULL DEFAULT '',  -- what was said in answer
+    note TEXT,                      -- what stands below; NULL while it goes on
+    runs INTEGER NOT NULL DEFAULT 1,
+    done REAL,                      -- when the last edit was through
+    controls TEXT NOT NULL DEFAULT ''  -- names of the buttons below, with spaces between
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+    nonce TEXT PRIMARY KEY,
+    key TEXT NOT NULL REFERENCES turns(key) ON DELETE CASCADE,
+    page INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '',
+    replaces TEXT NOT NULL DEFAULT '',
+    number INTEGER NOT NULL         -- the order of the posts
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
+CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
+CREATE INDEX IF NOT EXISTS turns_of ON turns(actor);
+"""
+#: What makes the tables of version 1 those of version 2.
+SECOND = "ALTER TABLE turns ADD COLUMN controls TEXT NOT NULL DEFAULT ''"
+TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PART = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)"
+ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
+END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
+_UNSAID = "UPDATE turns SET question = '', text = '', note = '', controls = ''"
+BARE = f"{_UNSAID} WHERE key = ?"
+BARE_PARTS = "DELETE FROM parts WHERE key = ?"
+_FADED = "done < ? AND (question || text) <> ''"
+FADE = f"{_UNSAID} WHERE {_FADED}"
+FADE_PARTS = f"DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE {_FADED})"  # noqa: S608  no input
+FORGET_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)"
+FORGET = """
+UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
+    done = at
+WHERE actor = ?
+"""
+#: As `Entry.over` says.
+OVER = "done IS NOT NULL AND question || text = ''"
+KEYS = f"SELECT key, at FROM turns WHERE {OVER} ORDER BY at"  # noqa: S608  no input, as below
+COUNT = f"SELECT count(*) FROM turns WHERE actor = ? AND {OVER}"  # noqa: S608
+TURNS = "SELECT * FROM turns WHERE "
+PARTS = """
+SELECT nonce, key, page, address, message, replaces FROM parts JOIN turns USING (key) WHERE """
+RECENT = """
+SELECT key, conversation, actor, who, question, max(at) FROM turns
+WHERE at >= ? AND key > ? AND key < ? AND conversation <> '' GROUP BY conversation ORDER BY 6 DESC LIMIT ?
+"""
+
+
+def asked_row(asked: Asked) -> tuple[Any, ...]:
+    """Return what a question is written as; see `SCHEMA`."""
+    who = json.dumps({"actor": asdict(asked.actor), "place": asdict(asked.place)})
+    return asked.key, asked.conversation, asked.actor.id, who, asked.text, asked.at
+
+
+def entry_row(entry: Entry) -> tuple[Any, ...]:
+    """Return what a question and its answer are written as; see `SCHEMA`."""
+    controls = " ".join(entry.controls)
+    return *asked_row(entry.asked), entry.text, entry.note, entry.runs, entry.done, controls
+
+
+def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:
+    """Return what a message of an answer is written as; see `SCHEMA`."""
+    return part.nonce, key, part.page, part.address, part.message, part.replaces, number
+
+
+def asked_of(row: Sequence[Any]) -> Asked:
+    """Return the question that `asked_row` has made *row* of."""
+    key, conversation, actor, who, question, at = row
+    told = json.loads(who) if who else {}
+    asker, place = told.get("actor", {"id": actor}), told.get("place", {"channel": ""})
+    return Asked(key, conversation, Actor(**asker), Place(**place), question, at)
+
+
+def entry_of(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
+    """Return the entry that `entry_row` has made *row* of, with its *parts*."""
+    text, note, runs, done, controls = row[6:]
+    return Entry(asked_of(row[:6]), text, note, tuple(parts), runs, done, tuple(controls.split()))
