@@ -16,8 +16,8 @@ import structlog
 
 from bot.access import Access, Action
 from bot.answer import Ending, Showing
-from bot.events import CONTINUE, RETRY, STOP, Control
-from bot.follow import follow, remembered
+from bot.events import STOP
+from bot.follow import followed
 from bot.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.live import Live, Means
 from bot.model import Asking, Model
@@ -26,17 +26,15 @@ from bot.platform import (
     Asked,
     Deleted,
     Edited,
-    Gone,
     Mention,
     Outcome,
     Platform,
     Press,
-    Remains,
-    SlowDown,
     Stop,
-    Surface,
     Unavailable,
 )
+from bot.repair import STALE, missed, resumed
+from bot.sayings import AWAY, HINT, NOTHING, RESTART, TOO_MUCH, interrupted, means_stop
 from bot.stops import Stops
 from bot.store import Entry, Store
 
@@ -45,34 +43,10 @@ log = structlog.get_logger(__name__)
 #: Answers without a model (hints, notices of the intake) that may be under way at once; more are not given.
 SAYINGS = 100
 
-HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
-NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
-BUSY = "Too many questions are waiting in this conversation. Please ask again in a moment."
-YOURS = "One question of yours is being answered here and one is waiting. Please ask again after them."
-OFTEN = "You have asked as often as I may answer for now. Please ask again later."
-FULL = "Too many people are asking right now. Please ask again in a minute."
-TOO_MUCH = {
-    Refusal.CONVERSATION: BUSY,
-    Refusal.USER: YOURS,
-    Refusal.RATE: OFTEN,
-    Refusal.FULL: FULL,
-}
-RESTART = "Interrupted by a restart. Say “continue” for the rest."
-UNBEGUN = "Interrupted before it began. Please ask again."
-AWAY = "Interrupted: for minutes nothing could be written here. Say “continue” for the rest."
-
 #: Seconds after the start before a repair writes: an edit of the process that died may still land.
 LATE = 2.0
-#: Questions younger than this many seconds are answered after a restart, older ones are told.
-YOUNG = 300.0
-#: How often one question is begun: it may be what ends the process.
-RUNS = 3
 #: Seconds after which an answer that could not be written for minutes is taken up again, for a day.
 AGAIN = 60.0
-#: Seconds after which nobody wants to hear of a question that nothing was said to.
-STALE = 86_400.0
-#: Seconds that a platform may look for mentions that were missed.
-SEARCH = 60.0
 #: Of so many searches for missed mentions the tasks are kept, to end them on shutdown.
 SEARCHES = 16
 
@@ -139,7 +113,8 @@ class Core:
             return await self.stop(Stop(press.message, press.actor, press.place))
         if not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
-        live = await self._followed(press)
+        platform = self._platforms.get(press.message.partition("/")[0])
+        live = await followed(self._means, platform, press) if platform else None
         if live is None:
             return Outcome.UNKNOWN
         if refusal := self._refusal(live.mention):
@@ -150,19 +125,6 @@ class Core:
         if not self._draining:
             self._queue(live)
         return Outcome.TAKEN
-
-    async def _followed(self, press: Press) -> Live | None:
-        """Return the answer to *press*; None if it means no button that the ledger knows."""
-        platform = self._platforms.get(press.message.split("/")[0])
-        entry = await self._store.find_shown(press.message)
-        asked = follow(entry, press, self._clock()) if entry else None
-        if not (asked and platform):
-            return None
-        past, remains = await remembered(self._store, platform, asked, Remains())
-        surface = platform.reopen(asked, remains)
-        if surface is None:
-            return None
-        return Live(self._means, _mention(asked, surface), _plain_answer(asked.text), past=past)
 
     async def _accepted(self, asked: Asked) -> bool:
         """Tell whether this is the first of *asked*, which is in hand then."""
@@ -202,20 +164,32 @@ class Core:
         if self._writes_from is None:
             self._writes_from = _now() + LATE
         await self._take_up(platform, restarted=restarted)
-        self._searches.append(self._errand(self._catch_up(platform, self._clock())))
+        self._searches.append(self._errand(self._catch_up(platform)))
 
     async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
         """Go on with what is in nobody's hands: left by an earlier run, or given up in this one."""
-        now = self._clock()
-        left = [
-            entry
-            for entry in await self._store.unfinished(platform.name)
-            if entry.asked.key not in self._taken and (restarted or now - entry.asked.at < STALE)
-        ]
-        for entry in left:
-            await self._resume(platform, entry, now, RESTART if restarted else AWAY)
-        if left:
-            log.info("taking up what is not done", platform=platform.name, answers=len(left))
+        now, taken = self._clock(), 0
+        for entry in await self._store.unfinished(platform.name):
+            key = entry.asked.key
+            if key in self._taken or not (restarted or now - entry.asked.at < STALE):
+                continue
+            self._taken.add(key)  # before anything waits: another may look meanwhile
+            await self._resume(platform, entry, RESTART if restarted else AWAY)
+            taken += 1
+        if taken:
+            log.info("taking up what is not done", platform=platform.name, answers=taken)
+
+    async def _resume(self, platform: Platform, entry: Entry, reason: str) -> None:
+        after = max(0.0, (self._writes_from or 0.0) - _now())
+        found = None
+        try:
+            found = await resumed(self._means, platform, entry, reason, after)
+        finally:
+            if found is None:
+                self._taken.discard(entry.asked.key)
+        if found:
+            live, asks = found
+            self._owe(live, idle=not asks)
 
     def _take_up_later(self, platform: str) -> None:
         """Let the answers that were given up be taken up again."""
@@ -227,39 +201,11 @@ class Core:
         await asyncio.sleep(AGAIN)
         await self._take_up(platform, restarted=False)
 
-    async def _resume(self, platform: Platform, entry: Entry, now: float, reason: str) -> None:
-        """Answer the question of *entry*, or end its answer for *reason*."""
-        asked, age = entry.asked, now - entry.asked.at
-        past, remains = await remembered(self._store, platform, asked, entry.remains)
-        surface = platform.reopen(asked, remains)
-        if surface is None or (age > STALE and not entry.parts):
-            log.warning("a question was lost", question=asked.key)
-            await self._store.done(asked.key, now)
-            return
-        mention = _mention(asked, surface)
-        after = max(0.0, (self._writes_from or 0.0) - _now())
-        anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
-        anew = anew and await self._allowed(mention, Action.ASK)
-        live = Live(self._means, mention, _plain_answer(asked.text) if anew else "", entry, after, past)
-        self._taken.add(asked.key)
-        if entry.note is not None:
-            live.cut(Ending.FINISHED, entry.note, entry.offered)
-        elif anew:
-            await self._store.again(asked.key)
-        else:
-            live.cut(Ending.INTERRUPTED, *_interrupted(begun=bool(entry.text), reason=reason))
-        self._owe(live, idle=not anew or _plain_answer(asked.text) != "")
-
-    async def _catch_up(self, platform: Platform, now: float) -> None:
+    async def _catch_up(self, platform: Platform) -> None:
         """Take the mentions that were made while nobody listened; the ledger knows which those are."""
-        try:
-            recent = await self._store.recent(platform.name, now - STALE)
-            async with asyncio.timeout(SEARCH):
-                missed = await platform.missed(recent, now - YOUNG) if recent else ()
-            for mention in missed:
+        with suppress(Unavailable):
+            for mention in await missed(self._means, platform, self._clock()):
                 await self.mention(mention)
-        except (SlowDown, Gone, OSError, Unavailable) as error:
-            log.warning("not all that was missed was looked for", platform=platform.name, error=repr(error))
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
@@ -267,7 +213,7 @@ class Core:
         for task in (*self._searches, *self._later.values()):
             task.cancel()
         for live in self._lives.values():
-            live.cut(Ending.INTERRUPTED, *_interrupted(begun=live.begun))
+            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 while waited := {*self._lives, *self._errands}:
@@ -293,7 +239,7 @@ class Core:
     def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text = mention.text.strip()
-        if _means_stop(text):
+        if means_stop(text):
             return not self._stop_newest(mention) and self._say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return self._say(mention, HINT, "hint")
@@ -378,24 +324,6 @@ class Core:
 
 def _asked(mention: Mention, at: float) -> Asked:
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
-
-
-def _mention(asked: Asked, surface: Surface) -> Mention:
-    return Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)
-
-
-def _interrupted(*, begun: bool, reason: str = RESTART) -> tuple[str, tuple[Control, ...]]:
-    """Return the note and the buttons under an answer that was interrupted."""
-    return (reason, (CONTINUE,)) if begun else (UNBEGUN, (RETRY,))
-
-
-def _plain_answer(text: str) -> str:
-    """Return what is said to a question that the model need not see; "" for all others."""
-    return NOTHING if _means_stop(text) else "" if text.strip() else HINT
-
-
-def _means_stop(text: str) -> bool:
-    return text.strip().lower() == "stop"
 
 
 def _ticket(live: Live, *, idle: bool = False) -> Ticket[Live]:

@@ -8,8 +8,23 @@ from __future__ import annotations
 
 from bot.conversation import HISTORY, Past
 from bot.events import CONTINUE, Turn
-from bot.platform import Asked, Platform, Press, Remains
+from bot.live import Live, Means
+from bot.platform import Asked, Mention, Platform, Press, Remains, Surface
+from bot.sayings import plain_answer
 from bot.store import Entry, Store
+
+
+async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
+    """Return the answer to *press*; None if it means no button that the ledger knows."""
+    entry = await means.store.find_shown(press.message)
+    asked = follow(entry, press, means.clock()) if entry else None
+    if asked is None:
+        return None
+    past, remains = await remembered(means.store, platform, asked, Remains())
+    surface = platform.reopen(asked, remains)
+    if surface is None:
+        return None
+    return Live(means, mention_of(asked, surface), plain_answer(asked.text), past=past)
 
 
 def follow(entry: Entry, press: Press, at: float) -> Asked | None:
@@ -43,3 +58,8 @@ async def remembered(
     if first is asked:
         return Past(), remains
     return Past(surface=platform.reopen(first, Remains()), said=said), remains
+
+
+def mention_of(asked: Asked, surface: Surface) -> Mention:
+    """Return the question anew, to be answered on *surface*."""
+    return Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)

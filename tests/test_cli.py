@@ -17,8 +17,8 @@ import aiohttp
 import pytest
 
 from adapters.emulators.process import World, spawned
-from bot.core import RESTART
 from bot.run.demo import discord_stage, slack_stage, until
+from bot.sayings import RESTART
 
 ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"

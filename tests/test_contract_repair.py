@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import bot.core
-from bot.core import RESTART, UNBEGUN, YOUNG
 from bot.platform import Platform
+from bot.repair import YOUNG
+from bot.sayings import RESTART, UNBEGUN
 from bot.store.memory import Memory
 from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS, DiscordWorld, SlackWorld

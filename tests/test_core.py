@@ -9,13 +9,14 @@ import pytest
 
 from bot.access import Access
 from bot.answer import MORE, NOTES, TORN
-from bot.core import BUSY, HINT, NOTHING, RESTART, Core
+from bot.core import Core
 from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
 from bot.intake import WAITING
 from bot.live import BROKEN, RETRIES
 from bot.model import Asking, Model
 from bot.model.script import Script
 from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
+from bot.sayings import BUSY, HINT, NOTHING, RESTART
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bot.access import Access
-from bot.core import AGAIN, AWAY, LATE, NOTHING, RESTART, RUNS, STALE, UNBEGUN, YOUNG, Core
+from bot.core import AGAIN, LATE, Core
 from bot.events import CONTINUE, RETRY, Page
 from bot.live import RETRIES
 from bot.model import Asking
 from bot.model.script import Script
 from bot.platform import Asked, Edited, Finding, Mention, Platform, Remains, Surface
+from bot.repair import RUNS, STALE, YOUNG
+from bot.sayings import AWAY, NOTHING, RESTART, UNBEGUN
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, HERE, ROBOT, Sheet, ask
