@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.emulators.slack import Slack
 from adapters.emulators.slack.chaos import CALLS
-from adapters.emulators.slack.http_sender import signed
+from adapters.emulators.slack.http_sender import FORGED, signed
 
 SECRET = "s3cret"
 
@@ -124,6 +124,25 @@ async def test_a_request_can_be_posted_again_as_it_was(slack: Slack, bot: HttpBo
     await happened(slack, "ack")
     assert await slack.replay() == 200
     assert [told["event_id"] for told in bot.told] == [bot.told[0]["event_id"]] * 2
+
+
+async def test_what_is_lost_on_the_way_there_or_back_is_posted_again(slack: Slack, bot: HttpBot) -> None:
+    await slack.redelivery(after=1.0, delays=(0.0, 0.05, 0.05))
+    await slack.lose(requests=2)
+    await slack.say("D1", "U1", "hi")
+    await happened(slack, "ack")
+    assert bot.retries == ["2"]
+    await slack.lose(answers=1)
+    await slack.say("D1", "U1", "hi")
+    await happened(slack, "ack", 2)
+    assert bot.retries == ["2", "", "1"]
+
+
+@pytest.mark.parametrize("how", FORGED)
+async def test_what_is_forged_bolt_does_not_take_either(slack: Slack, bot: HttpBot, how: str) -> None:
+    """It answers 500 where its verifier raises."""
+    assert await slack.forge(how) in {401, 500}
+    assert not bot.told
 
 
 # Trouble.

@@ -30,7 +30,7 @@ from tests.bench.jump import SocketJumpLoop
 #: By name, the module of each hop that there is.
 HOPS = {
     hop: module
-    for hop in ("claude", "slack", "discord")
+    for hop in ("claude", "slack", "slack_http", "discord")
     if find_spec(module := f"tests.bench.faults_{hop}") is not None
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from bot.access import Access
 from bot.core import Core
 from bot.events import Event, Finished, Text
 from bot.model import Ask, Request
+from bot.platform import Platform
 from bot.store.memory import Memory
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ MOMENTS = ("before", "first", "middle", "last")
 #: Calls that an answer is made of.
 WRITES = ("chat.postMessage", "chat.update")
 STREAMED = (*WRITES, "chat.startStream", "chat.appendStream", "chat.stopStream")
+SETTINGS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": ""}
 
+#: What connects the emulator and the adapter, beyond the sockets that the adapter opens.
+Link = Callable[[Slack, Platform], AbstractAsyncContextManager[None]]
 Inject = Callable[[Slack, random.Random], Awaitable[None]]
 
 
@@ -49,7 +53,7 @@ class Fault:
     again: bool = False
 
 
-def _call(how: str, methods: Sequence[str] = STREAMED) -> Inject:
+def call(how: str, methods: Sequence[str] = STREAMED) -> Inject:
     async def inject(slack: Slack, rng: random.Random) -> None:
         for method in methods:
             await slack.fail(method, how, rng.choice((1, 1, 2)))
@@ -57,7 +61,7 @@ def _call(how: str, methods: Sequence[str] = STREAMED) -> Inject:
     return inject
 
 
-def _switch(name: str, **arguments: Any) -> Inject:
+def switch(name: str, **arguments: Any) -> Inject:
     async def inject(slack: Slack, _rng: random.Random) -> None:
         with suppress(LookupError):  # nobody is connected: then it cannot happen
             await getattr(slack, name)(**arguments)
@@ -112,16 +116,16 @@ async def _no_hello(slack: Slack, rng: random.Random) -> None:
     await slack.drop(every=True)
 
 
-async def _deliveries(slack: Slack, rng: random.Random) -> None:
+async def deliveries(slack: Slack, rng: random.Random) -> None:
     await slack.deliveries(rng.randrange(10**6), copies=4, spread=2.0)
 
 
-async def _redelivered(slack: Slack, rng: random.Random) -> None:
+async def redelivered(slack: Slack, rng: random.Random) -> None:
     with suppress(LookupError):
         await slack.redeliver(rng.randint(1, 3))
 
 
-def _revoked(error: str, *, tell: bool) -> Inject:
+def revoked(error: str, *, tell: bool) -> Inject:
     async def inject(slack: Slack, rng: random.Random) -> None:
         await slack.revoke(error, tell=tell)
         loop = asyncio.get_running_loop()
@@ -134,37 +138,37 @@ def _revoked(error: str, *, tell: bool) -> Inject:
 ENDS = ("channel_not_found", "not_in_channel", "is_archived", "restricted_action")
 
 TABLE: Mapping[str, Fault] = {
-    **{how: Fault(_call(how)) for how in PASSING},
-    **{error: Fault(_call(error), ends=True) for error in ENDS},
-    "message_not_found": Fault(_call("message_not_found", STREAMED[1:2] + STREAMED[3:]), ends=True),
-    "cant_update_message": Fault(_call("cant_update_message", ["chat.update"])),
-    "edit_window_closed": Fault(_call("edit_window_closed", ["chat.update"])),
-    "msg_too_long": Fault(_call("msg_too_long", STREAMED[:-1])),
-    "message_not_in_streaming_state": Fault(_switch("expire")),
-    "message_truncated": Fault(_switch("shorten", characters=2_000)),
-    "narrow": Fault(_switch("narrow", characters=2_000)),
+    **{how: Fault(call(how)) for how in PASSING},
+    **{error: Fault(call(error), ends=True) for error in ENDS},
+    "message_not_found": Fault(call("message_not_found", STREAMED[1:2] + STREAMED[3:]), ends=True),
+    "cant_update_message": Fault(call("cant_update_message", ["chat.update"])),
+    "edit_window_closed": Fault(call("edit_window_closed", ["chat.update"])),
+    "msg_too_long": Fault(call("msg_too_long", STREAMED[:-1])),
+    "message_not_in_streaming_state": Fault(switch("expire")),
+    "message_truncated": Fault(switch("shorten", characters=2_000)),
+    "narrow": Fault(switch("narrow", characters=2_000)),
     "reads": Fault(_reads),
     "timeout": Fault(_slow),
     "by chance": Fault(_by_chance),
-    "disconnect warning": Fault(_switch("disconnect", reason="warning")),
-    "disconnect refresh": Fault(_switch("disconnect", reason="refresh_requested")),
-    "disconnect all": Fault(_switch("disconnect", reason="refresh_requested", every=True)),
-    "too many sockets": Fault(_switch("disconnect", reason="too_many_websockets")),
-    "drop": Fault(_switch("drop")),
-    "drop all": Fault(_switch("drop", every=True)),
+    "disconnect warning": Fault(switch("disconnect", reason="warning")),
+    "disconnect refresh": Fault(switch("disconnect", reason="refresh_requested")),
+    "disconnect all": Fault(switch("disconnect", reason="refresh_requested", every=True)),
+    "too many sockets": Fault(switch("disconnect", reason="too_many_websockets")),
+    "drop": Fault(switch("drop")),
+    "drop all": Fault(switch("drop", every=True)),
     "handshake refused": Fault(_handshakes),
     "handshake cut": Fault(_cut_handshakes),
     "no tickets": Fault(_no_tickets),
     "stale tickets": Fault(_stale_tickets),
     "half-open": Fault(_half_open),
     "no hello": Fault(_no_hello),
-    "duplicates": Fault(_deliveries),
-    "redelivered": Fault(_redelivered),
-    "app_rate_limited": Fault(_switch("rate_limit_app")),
-    "tokens_revoked": Fault(_revoked("token_revoked", tell=True), ends=True),
-    "token_revoked": Fault(_revoked("token_revoked", tell=False), ends=True),
-    "app_uninstalled": Fault(_revoked("account_inactive", tell=True), ends=True),
-    "invalid_auth": Fault(_revoked("invalid_auth", tell=False), ends=True),
+    "duplicates": Fault(deliveries),
+    "redelivered": Fault(redelivered),
+    "app_rate_limited": Fault(switch("rate_limit_app")),
+    "tokens_revoked": Fault(revoked("token_revoked", tell=True), ends=True),
+    "token_revoked": Fault(revoked("token_revoked", tell=False), ends=True),
+    "app_uninstalled": Fault(revoked("account_inactive", tell=True), ends=True),
+    "invalid_auth": Fault(revoked("invalid_auth", tell=False), ends=True),
 }
 FAULTS = tuple(TABLE)
 
@@ -189,19 +193,15 @@ class Halting:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Player]:
+async def opened(
+    table: Mapping[str, Fault] = TABLE, link: Link = lambda _slack, _platform: nullcontext(), **settings: str
+) -> AsyncIterator[Player]:
     """Start the emulator and the adapter; see `faults.Hop`."""
     slack = Slack()
     await slack.start()
     await slack.limits(on=False)
     model = Halting()
-    platform = adapters.load(
-        "slack",
-        SLACK_BOT_TOKEN="xoxb-1",
-        SLACK_APP_TOKEN="xapp-1",
-        SLACK_SIGNING_SECRET="",
-        SLACK_API_URL=f"{slack.url}/api/",
-    )
+    platform = adapters.load("slack", **{**SETTINGS, "SLACK_API_URL": f"{slack.url}/api/", **settings})
     assert platform
     core = Core(model, Memory(), Access())
     running = asyncio.create_task(platform.run(core))
@@ -210,19 +210,19 @@ async def opened() -> AsyncIterator[Player]:
         while platform.health != "up":
             running.done() and running.result()
             await asyncio.sleep(1.0)
-        return await _played(slack, core, model, case)
+        return await _played(slack, core, model, table[case.fault], case)
 
     try:
-        yield play
+        async with link(slack, platform):
+            yield play
     finally:
         running.cancel()
         await asyncio.wait({running})
         await slack.stop()
 
 
-async def _played(slack: Slack, core: Core, model: Halting, case: Case) -> str:
+async def _played(slack: Slack, core: Core, model: Halting, fault: Fault, case: Case) -> str:
     rng = random.Random(f"text of {case}")
-    fault = TABLE[case.fault]
     model.words = told(rng)
     model.asked = 0
     moments = {"first": 0, "middle": len(model.words) // 2, "last": len(model.words) - 1}

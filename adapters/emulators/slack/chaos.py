@@ -197,6 +197,23 @@ class Chaos:
         (self._http if self._http.url else self._sockets).event(payload)
 
     @control
+    async def lose(self, requests: int = 0, answers: int = 0) -> None:
+        """HTTP mode: let the next *requests* not get through, or the app's next *answers*."""
+        self._http.lost, self._http.unheard = requests, answers
+
+    @control
+    async def forge(self, how: str, user: str = "U1") -> int:
+        """HTTP mode: post a mention as somebody would who is not Slack; return the status.
+
+        Args:
+            how: What is wrong with it; see `http_sender.FORGED`.
+            user: Who is said to have asked.
+        """
+        event = {"type": "app_mention", "user": user, "text": f"<@{shapes.BOT_USER}> forged", "channel": "C1"}
+        event |= {"ts": f"{time.time():.6f}", "event_ts": f"{time.time():.6f}"}
+        return await self._http.forge(how, shapes.callback(event, shared=False))
+
+    @control
     async def deliveries(self, seed: int = 0, copies: int = 1, spread: float = 0.0) -> None:
         """Deliver every event 1 to *copies* times, each up to *spread* seconds late, in no order."""
         self._copies, self._spread, self._seed, self._told = copies, spread, seed, 0

@@ -20,12 +20,37 @@ import aiohttp
 from adapters.emulators.slack.shapes import VERIFICATION_TOKEN, Json
 from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Delivery
 
+#: Body, headers and secret to body and headers.
+Forge = Callable[[bytes, dict[str, str], str], tuple[bytes, dict[str, str]]]
+
 
 def signed(secret: str, body: bytes, now: float) -> dict[str, str]:
     """Return the headers with which Slack signs *body*."""
     stamp = str(int(now))
     digest = hmac.new(secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={digest}"}
+
+
+def _with(header: str, value: str) -> Forge:
+    return lambda body, headers, _secret: (body, {**headers, header: value})
+
+
+#: What is posted by others than Slack, by what is wrong with it: body and headers of a good request, changed.
+FORGED: dict[str, Forge] = {
+    "no timestamp": _with("X-Slack-Request-Timestamp", ""),
+    "timestamp in words": _with("X-Slack-Request-Timestamp", "yesterday"),
+    "timestamp not ASCII": _with("X-Slack-Request-Timestamp", "\u0661\u0662"),
+    "timestamp of another": _with("X-Slack-Request-Timestamp", "1531420618"),
+    "no signature": _with("X-Slack-Signature", ""),
+    "signature not ASCII": _with("X-Slack-Signature", "v0=\u00e9"),
+    "body changed": lambda body, headers, _secret: (body + b" ", headers),
+    "another secret": lambda body, headers, _secret: (
+        body,
+        {**headers, **signed("x" * 32, body, time.time())},
+    ),
+    "too old": lambda body, headers, secret: (body, {**headers, **signed(secret, body, time.time() - 400)}),
+    "too new": lambda body, headers, secret: (body, {**headers, **signed(secret, body, time.time() + 400)}),
+}
 
 
 class HttpSender:
@@ -40,6 +65,8 @@ class HttpSender:
         secret: Signs.
         within: Seconds that the app has to answer.
         retries: Seconds to wait before each retry.
+        lost: How many of the next requests don't get through.
+        unheard: Of how many of the next requests the answer does not.
     """
 
     def __init__(self, record: Callable[..., None], spawn: Callable[[Any], None]) -> None:
@@ -47,6 +74,7 @@ class HttpSender:
         self.secret = ""
         self.within = ACKNOWLEDGE_WITHIN
         self.retries: tuple[float, ...] = RETRIES_AFTER
+        self.lost = self.unheard = 0
         self._sent: list[Delivery] = []
         self._last: tuple[bytes, dict[str, str]] = (b"", {})
         self._record = record
@@ -84,8 +112,19 @@ class HttpSender:
         self._spawn(self._attempt(sent[-1]))
 
     async def replay(self) -> int:
-        """Post the last request once more, byte by byte, with its old signature; return the status."""
+        """Post the last request once more, byte by byte, with its old signature; return the status.
+
+        Raises:
+            LookupError: There was none.
+        """
+        if not self._last[0]:
+            raise LookupError("nothing to replay")
         return (await self._post(*self._last))[0]
+
+    async def forge(self, how: str, payload: Json) -> int:
+        """Post *payload* as somebody would who is not Slack: see `FORGED`; return the status."""
+        body, headers = self._letter(Delivery("events_api", payload))
+        return (await self._post(*FORGED[how](body, headers, self.secret)))[0]
 
     async def _attempt(self, delivery: Delivery) -> bool:
         number = str(uuid.uuid4())
@@ -100,9 +139,19 @@ class HttpSender:
             retry_attempt=delivery.attempt,
         )
         self._last = self._letter(delivery)
-        status, _ = await self._post(*self._last)
+        status = await self._through(*self._last)
         self._record("ack" if status == 200 else "unacknowledged", envelope_id=number, status=status)
         return status == 200
+
+    async def _through(self, body: bytes, headers: dict[str, str]) -> int:
+        if self.lost:
+            self.lost -= 1
+            return 0
+        status, _ = await self._post(body, headers)
+        if self.unheard:
+            self.unheard -= 1
+            return 0
+        return status
 
     def _letter(self, delivery: Delivery) -> tuple[bytes, dict[str, str]]:
         """Return the body and the headers of *delivery*."""
