@@ -33,9 +33,9 @@ async def serving(
     app.add_routes([route for platform in platforms for route in platform.routes])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    assert runner.server  # noqa: S101  it was set up
     try:
-        await site.start()
+        server = await asyncio.get_running_loop().create_server(runner.server, host, port)
     except OSError as error:
         await runner.cleanup()
         raise Unavailable(
@@ -43,21 +43,21 @@ async def serving(
         ) from None
     looking = asyncio.create_task(_look(readiness))
     try:
-        yield int(runner.addresses[0][1])
+        yield int(server.sockets[0].getsockname()[1])
     finally:
         looking.cancel()
         await asyncio.wait({looking})
-        await _deaf(site)
+        await _closed(server)
         await runner.cleanup()
 
 
-async def _deaf(site: web.TCPSite) -> None:
-    """Accept no more: asyncio forgets, and never closes, what it has accepted just before a server closes."""
-    server = site._server  # noqa: SLF001  the only way to its sockets
-    for listening in server.sockets if isinstance(server, asyncio.Server) else ():
+async def _closed(server: asyncio.Server) -> None:
+    """Accept no more, then close: asyncio forgets, and never closes, what it has accepted just before."""
+    for listening in server.sockets:
         asyncio.get_running_loop().remove_reader(listening.fileno())
     for _ in range(ACCEPTING):
         await asyncio.sleep(0)
+    server.close()
 
 
 async def _look(readiness: Readiness) -> None:
