@@ -104,8 +104,8 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
     ),
     "soak": (
         ("slope.*.beyond_noise", "<=", 0.0, "MB/h"),
-        ("tasks_left", "<=", 2, ""),
-        ("fds_left", "<=", 5, ""),
+        ("tasks_left", "=", 0, ""),
+        ("fds_left", "=", 0, ""),
         ("stuck", "=", 0, ""),
         ("unanswered", "=", 0, ""),
     ),

@@ -147,7 +147,7 @@ class Soak:
         while True:
             live = sum([len((await side.remote.verdict())["never_final"]) for side in self._rig.sides])
             more = {name: max(0, now - base[name]) for name, now in (await self._idle()).items()}
-            if (not live and max(more.values()) <= 1) or time.monotonic() > deadline:
+            if (not live and not any(more.values())) or time.monotonic() > deadline:
                 return {"tasks_left": more["tasks"], "fds_left": more["fds"], "stuck": live}
             await asyncio.sleep(1.0)
 
