@@ -12,6 +12,7 @@ import structlog
 
 from bot.platform import Asked
 from bot.store import MOST_RECENT, Entry, Part, tables
+from bot.store.keys import Keys
 from bot.store.tables import Statement
 
 log = structlog.get_logger(__name__)
@@ -40,10 +41,11 @@ class File:
         self._inode = 0
         self._full = False
 
-    def load(self) -> tuple[list[Entry], list[tuple[str, float]]]:
-        """Open it; return, oldest first, what is not `Entry.over`, and key and time of each that is."""
-        db = self._open()
-        over = db.execute(tables.KEYS).fetchall()
+    def load(self) -> tuple[list[Entry], Keys]:
+        """Open it; return what is not `Entry.over`, oldest first, and the keys of all that is."""
+        db, over = self._open(), Keys()
+        for key, at in db.execute(tables.KEYS):
+            over.add(key, at)
         return self._entries(f"NOT ({tables.OVER})"), over
 
     def find(self, key: str) -> Entry | None:

@@ -76,15 +76,13 @@ class Sqlite(Memory):
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
-        entries, over = await self._run(self._file.load)
+        entries, self._over = await self._run(self._file.load)
         known = [*self._entries.values()]
         self._read = True
         self._entries.clear()
         self._open.clear()
         for entry in (*entries, *known):
             self._put(entry)
-        for key, at in over:
-            self._over.add(key, at)
 
     @property
     def health(self) -> str:
