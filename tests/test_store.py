@@ -263,22 +263,43 @@ async def test_a_file_that_is_opened_again_knows_everything(tmp_path):
     await again.close()
 
 
-async def test_of_what_is_over_memory_has_the_key_and_no_more(tmp_path):
+async def test_of_what_is_done_memory_has_the_key_and_no_more(tmp_path):
     store = await opened(tmp_path)
     for number in range(9):
         await store.accept(asked(f"chat/{number}"))
-        await store.end(f"chat/{number}", "Be", "Cut.", ("continue",) * (number == 8))
-        await store.done(f"chat/{number}", NOW)
-    for known in (store, again := await opened(tmp_path)):
-        assert ([*known._entries], len(known._over)) == (["chat/8"], 8)
-        await known.prune(NOW + TEXT_KEPT + 1)
-        assert ([*known._entries], len(known._over)) == ([], 9)
-        assert not await known.accept(asked("chat/8"))
-        await known.prune(NOW + ROWS_KEPT + 86_401)
-        assert await known.accept(asked("chat/8"))
-        await known.purge()
+        await store.intend(f"chat/{number}", Part(f"n{number}", 0, "here", f"chat/m{number}"), "Be")
+        await store.end(f"chat/{number}", "Be", "Cut.", ("continue",) * (number == 7))
+        if number < 8:
+            await store.done(f"chat/{number}", NOW)
+    again = await opened(tmp_path)
+    for known in (store, again):
+        assert ([*known._entries], len(known._done)) == (["chat/8"], 8)
+        assert not await known.accept(asked("chat/0"))
+        shown = [await known.find_shown(f"chat/m{number}") for number in (0, 7, 8)]
+        assert [entry and entry.asked.key for entry in shown] == [None, "chat/7", "chat/8"]
+    await store.prune(NOW + TEXT_KEPT + 1)
+    assert await store.find_shown("chat/m7") is None
+    await store.prune(NOW + ROWS_KEPT + 86_401)
+    assert await store.accept(asked("chat/0"))
     await store.close()
     await again.close()
+
+
+async def test_a_button_goes_on_from_what_the_disk_did_not_take_yet(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.intend("chat/1", replace(FIRST, message="chat/m1"), "Be")
+    await store.end("chat/1", "Be", "Cut.", ("continue",))
+    pragma(store, "query_only = ON")
+    await store.done("chat/1", NOW)
+    assert store.health != OK
+    entry = await store.find_shown("chat/m1")
+    assert entry
+    assert entry.done == NOW
+    await healthy(store)
+    assert await store.find_shown("chat/m1") == entry
+    assert not store._entries
+    await store.close()
 
 
 async def test_a_file_of_the_first_version_is_read_and_has_room_for_buttons(tmp_path):

@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 #: Of so many messages and threads it is remembered in which conversation they stand: of all that are answered
 #: at once, and many more.
-ROOTS = 1_000
+ROOTS = 500
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 NOT_YOURS = "You may not stop this answer."

@@ -72,9 +72,9 @@ class Entry:
     controls: tuple[str, ...] = ()
 
     @property
-    def over(self) -> bool:
-        """Whether it is done and nothing that was said is kept: nobody can go on from it."""
-        return self.done is not None and not (self.text or self.asked.text)
+    def said(self) -> bool:
+        """Whether anything of what was said is kept."""
+        return bool(self.text or self.asked.text)
 
     @property
     def messages(self) -> tuple[str, ...]:

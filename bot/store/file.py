@@ -42,15 +42,19 @@ class File:
         self._full = False
 
     def load(self) -> tuple[list[Entry], Keys]:
-        """Open it; return what is not `Entry.over`, oldest first, and the keys of all that is."""
-        db, over = self._open(), Keys()
+        """Open it; return what is not done, oldest first, and the keys of all that is."""
+        db, done = self._open(), Keys()
         for key, at in db.execute(tables.KEYS):
-            over.add(key, at)
-        return self._entries(f"NOT ({tables.OVER})"), over
+            done.add(key, at)
+        return self._entries("done IS NULL"), done
 
     def find(self, key: str) -> Entry | None:
         """Return what is known of a question."""
         return next(iter(self._entries("key = ?", key)), None)
+
+    def find_shown(self, message: str) -> Entry | None:
+        """See `Store.find_shown`."""
+        return next(iter(self._entries(tables.SHOWN, message)), None)
 
     def recent(self, platform: str, since: float) -> list[Asked]:
         """See `Store.recent`."""
@@ -58,7 +62,7 @@ class File:
         return [tables.asked_of(row) for row in rows]
 
     def count(self, actor: str) -> int:
-        """Return how many questions of *actor* there are that are `Entry.over`."""
+        """Return how many questions of *actor* are done."""
         return int(self._connected.execute(tables.COUNT, (actor,)).fetchone()[0])
 
     def _entries(self, where: str, *values: object) -> list[Entry]:

@@ -81,7 +81,7 @@ class Memory:
         """See `Store.find_shown`; presses are too rare for an index."""
         for entry in reversed(self._entries.values()):
             if message and any(part.message == message for part in entry.parts):
-                return None if entry.over else entry
+                return entry if entry.said else None
         return None
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:
@@ -105,7 +105,7 @@ class Memory:
         for key, entry in [*self._entries.items()]:
             if entry.asked.at < now - ROWS_KEPT:
                 self._drop(key)
-            elif entry.done is not None and entry.done < now - TEXT_KEPT and not entry.over:
+            elif entry.done is not None and entry.done < now - TEXT_KEPT and entry.said:
                 self._put(_bare(entry))
 
     async def forget(self, actor: str) -> int:

@@ -1,8 +1,8 @@
 """A store in one SQLite file: `Memory`, written down as it changes.
 
-Whatever an answer needs is in memory, read once at the start, so a disk that is full, locked or gone costs
-what a restart would need and nothing else.  What nobody can go on from is in the file alone; of that memory
-has the keys, so that nothing is answered twice.  One thread does all that touches the file.
+What is not done is in memory, read once at the start, so a disk that is full, locked or gone costs what a
+restart would need and nothing else.  What is done is in the file alone; of that memory has the keys, so that
+nothing is answered twice.  One thread does all that touches the file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Batch:
 
 
 class Sqlite(Memory):
-    """Entries in a file, and in memory until they are `Entry.over`; see `Store`.
+    """Entries in a file, and in memory until they are done; see `Store`.
 
     Args:
         folder: Where the file is, or is made.
@@ -53,7 +53,7 @@ class Sqlite(Memory):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._over = Keys()  # of entries that only the file has
+        self._done = Keys()  # of entries that only the file has
         self._path = folder / NAME
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._file = File(self._path)
@@ -76,7 +76,7 @@ class Sqlite(Memory):
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
-        entries, self._over = await self._run(self._file.load)
+        entries, self._done = await self._run(self._file.load)
         known = [*self._entries.values()]
         self._read = True
         self._entries.clear()
@@ -92,7 +92,7 @@ class Sqlite(Memory):
 
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
-        if asked.key in self._over:
+        if asked.key in self._done:
             return False
         if not await super().accept(asked):
             await self._write()  # the first delivery may still be on its way to the disk
@@ -148,6 +148,11 @@ class Sqlite(Memory):
         """See `Store.find`."""
         return await super().find(key) or await self._read_or(lambda: self._file.find(key), None)
 
+    async def find_shown(self, message: str) -> Entry | None:
+        """See `Store.find_shown`."""
+        going = await super().find_shown(message)
+        return going or await self._read_or(lambda: self._file.find_shown(message), None)
+
     async def recent(self, platform: str, since: float) -> Sequence[Asked]:
         """See `Store.recent`."""
         known = await super().recent(platform, since)
@@ -161,7 +166,7 @@ class Sqlite(Memory):
         """See `Store.prune`."""
         await super().prune(now)
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
-        self._over.prune(now - ROWS_KEPT)
+        self._done.prune(now - ROWS_KEPT)
         await self._write(
             ("DELETE FROM turns WHERE at < ?", old), (tables.FADE_PARTS, faded), (tables.FADE, faded)
         )
@@ -179,8 +184,8 @@ class Sqlite(Memory):
 
     async def purge(self) -> int:
         """See `Store.purge`."""
-        count = await super().purge() + len(self._over)
-        self._over.clear()
+        count = await super().purge() + len(self._done)
+        self._done.clear()
         await self._write(("DELETE FROM turns", ()), full=True)
         await self._checkpoint()
         return count
@@ -260,11 +265,10 @@ class Sqlite(Memory):
             return other
 
     def _let_go(self, keys: Sequence[str]) -> None:
-        """Leave to the file alone those of *keys* that are over."""
+        """Leave to the file alone those of *keys* that are done."""
         for key in keys if not self._trouble else ():
-            if (entry := self._entries.get(key)) and entry.over:
-                self._drop(key)
-                self._over.add(key, entry.asked.at)
+            if key in self._entries and key not in self._open:
+                self._done.add(key, self._entries.pop(key).asked.at)
 
     def _degrade(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS parts (
     number INTEGER NOT NULL         -- the order of the posts
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
+CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
 CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
 CREATE INDEX IF NOT EXISTS turns_of ON turns(actor);
 """
@@ -59,10 +60,9 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
     done = at
 WHERE actor = ?
 """
-#: As `Entry.over` says.
-OVER = "done IS NOT NULL AND question || text = ''"
-KEYS = f"SELECT key, at FROM turns WHERE {OVER}"  # noqa: S608  no input, as below
-COUNT = f"SELECT count(*) FROM turns WHERE actor = ? AND {OVER}"  # noqa: S608
+KEYS = "SELECT key, at FROM turns WHERE done IS NOT NULL"
+COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
+SHOWN = "key IN (SELECT key FROM parts WHERE message = ? AND message <> '') AND (question || text) <> ''"
 TURNS = "SELECT * FROM turns WHERE "
 PARTS = """
 SELECT nonce, key, page, address, message, replaces FROM parts JOIN turns USING (key) WHERE """
