@@ -1,7 +1,8 @@
 """The bot as `rivulet run` starts it, watched from inside; never started but by `rig.py`.
 
 Prints one JSON line on SIGUSR1 and one at the end: how late its event loop was since the line before, and
-the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, which a bench must say.
+the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, which a bench must say;
+`RIVULET_BENCH_LAG=off` measures no lag, where what is measured would be seen in the memory.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Watch:
         """Print what was measured since the last report."""
         cpu, now = time.process_time(), time.monotonic()
         seen = {
-            "lag_ms": spread(self._lags),
+            "lag_ms": spread(self._lags) if self._lags else {},
             "cpu_s": cpu - self._cpu,
             "seconds": now - self._since,
             "tasks": len(asyncio.all_tasks()),
@@ -66,11 +67,12 @@ async def watched() -> int:
     """Do what `rivulet run` does, with a watch beside it."""
     watch = Watch()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.report)
-    ticking = asyncio.create_task(watch.run())
+    ticking = None if os.environ.get("RIVULET_BENCH_LAG") == "off" else asyncio.create_task(watch.run())
     try:
         return await cli._run()
     finally:
-        ticking.cancel()
+        if ticking:
+            ticking.cancel()
         watch.report()
 
 
