@@ -1,6 +1,7 @@
 """Twenty minutes of two questions a second: one in twenty meets a fault, and every minute all reconnects.
 
 Nothing may be left at the end: no task, no file descriptor, no live message; and the memory must not grow.
+Before that come as many questions, faster, that fill what has a bound (caches, the allocator's free lists).
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ QUICK_FAULTY = 4
 DELTAS, CHARACTERS = 25.0, 250
 #: Seconds between two reconnects, in a full and in a quick run.
 RECONNECT, QUICK_RECONNECT = 60.0, 4.0
+#: Seconds of the warming up of a full run, and its questions a second.
+WARM_UP, WARM_RATE = 150.0, 16.0
 #: Seconds for what is left to go; idle connections are kept for 15.
 PATIENCE = 40.0
-#: The part of a run after which memory is watched: caches fill before.
-WARM = 0.25
 #: Growth in MB/h that nobody would notice in a month of restarts for updates.
 NOTHING = 1.0
 
@@ -47,7 +48,7 @@ async def bench(*, quick: bool, seed: int, minutes: float = 0.0) -> dict[str, An
     settings = {"RIVULET_DISCORD_REPLY": "channel", "RIVULET_BENCH_LAG": "off"}
     async with rigged(limits=False, settings=settings) as rig:
         soak = Soak(rig, random.Random(seed), quick=quick)
-        return {"limits": LIMITS, **await soak.run(seconds)}
+        return {"limits": LIMITS, **await soak.run(seconds, 0.0 if quick else WARM_UP)}
 
 
 class Soak:
@@ -61,27 +62,42 @@ class Soak:
         self._met: Counter[str] = Counter()
         self._memory: list[tuple[float, float]] = []
 
-    async def run(self, seconds: float) -> dict[str, Any]:
-        """Return what is left after so many *seconds*."""
+    async def run(self, seconds: float, warm_up: float) -> dict[str, Any]:
+        """Return what is left after *seconds*, and so many more of warming up before."""
         await self._scripts()
         base, load = await self._idle(), os.getloadavg()[0]
-        watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._reconnects())]
-        asked = await self._ask(seconds)
+        before = await self._warm_up(warm_up) if warm_up else 0
+        self._met.clear()
+        watching = [
+            asyncio.create_task(self._watch()),
+            asyncio.create_task(self._reconnects(self._reconnect)),
+        ]
+        asked = await self._ask(seconds, RATE)
         for task in watching:
             task.cancel()
         await asyncio.wait(watching)
         left = await self._left(base)
-        left["unanswered"] = asked - await self._answered()
+        left["unanswered"] = asked + before - await self._answered()
         return {
             "seconds": seconds,
+            "warmed_up_with": before,
             "asked": asked,
             "faults": dict(self._met),
             "base": base,
             **left,
             "rss_mb": {"first": self._memory[0][1], "last": self._memory[-1][1]},
-            "slope": self._slope(seconds),
+            "slope": self._slope(),
             "load_average": [round(load, 2), round(os.getloadavg()[0], 2)],
         }
+
+    async def _warm_up(self, seconds: float) -> int:
+        """Fill what has a bound; return how many questions that took."""
+        breaking = asyncio.create_task(self._reconnects(self._reconnect * RATE / WARM_RATE))
+        asked = await self._ask(seconds, WARM_RATE)
+        breaking.cancel()
+        await asyncio.wait({breaking})
+        await asyncio.sleep(PATIENCE)
+        return asked
 
     async def _scripts(self) -> None:
         steps = paced(prose(self._rng, CHARACTERS), DELTAS, 0.2)
@@ -90,16 +106,16 @@ class Soak:
         await claude.script(steps=[{"status": 529, "times": 1}, *steps], when="overloaded")
         await claude.script(steps=[*steps[: len(steps) // 2], {"cut": True}], when="cut")
 
-    async def _ask(self, seconds: float) -> int:
-        """Ask at an even pace, round all channels."""
+    async def _ask(self, seconds: float, rate: float) -> int:
+        """Ask *rate* questions a second, round all channels."""
         loop = asyncio.get_running_loop()
         began, number = loop.time(), 0
-        while number < seconds * RATE:
+        while number < seconds * rate:
             side = self._rig.sides[number % 2]
             word = await self._fault(side) if self._rng.random() < 1 / self._faulty else "well"
             await side.ask(side.channel(number // 2 % CHANNELS), f"soak {number}, {word}")
             number += 1
-            await asyncio.sleep(max(0.0, began + number / RATE - loop.time()))
+            await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
         return number
 
     async def _fault(self, side: Side) -> str:
@@ -122,10 +138,10 @@ class Soak:
     async def _rig_fault(self, side: Side, what: str, **fault: Any) -> None:
         await side.remote.fault(**{"method" if side.name == "slack" else "route": what}, **fault)
 
-    async def _reconnects(self) -> None:
+    async def _reconnects(self, every: float) -> None:
         """Let both platforms hang up now and then: told before on Slack, cut off on Discord."""
         while True:
-            await asyncio.sleep(self._reconnect)
+            await asyncio.sleep(every)
             self._met["reconnects"] += 1
             await self._rig.sides[0].remote.disconnect(reason="refresh_requested")
             await self._rig.sides[1].remote.drop()
@@ -157,10 +173,10 @@ class Soak:
         pages = [page for side, channel in channels for page in await side.pages(channel)]
         return sum(not page["live"] and not page["deleted"] for page in pages)
 
-    def _slope(self, seconds: float) -> dict[str, dict[str, float]]:
+    def _slope(self) -> dict[str, dict[str, float]]:
         """Return how fast the memory grew; nothing for a run that is too short to tell."""
-        samples = [(at / 3600, mb) for at, mb in self._memory if at > seconds * WARM]
-        if seconds < 60 or len(samples) < 30:
+        samples = [(at / 3600, mb) for at, mb in self._memory]
+        if len(samples) < 60:
             return {}
         slope, error = fitted(samples)
         beyond = max(0.0, slope - 2 * error - NOTHING)
