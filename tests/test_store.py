@@ -241,6 +241,8 @@ async def test_what_is_told_after_the_end_is_not_kept_and_no_error(store, tmp_pa
     await store.close()
     await store.save("chat/1", "Because")
     await store.done("chat/1", NOW)
+    assert await store.find_shown("chat/m1") is None
+    assert [each.key for each in await store.recent("chat", NOW)] == ["chat/1"]
 
 
 # The file.

@@ -133,9 +133,7 @@ class Sqlite(Memory):
         """See `Store.done`."""
         await super().done(key, at)
         entry = self._entries.get(key)
-        bare: list[Statement] = (
-            [] if entry and entry.controls else [(tables.BARE, (key,)), (tables.BARE_PARTS, (key,))]
-        )
+        bare = () if entry and entry.controls else ((tables.BARE, (key,)), (tables.BARE_PARTS, (key,)))
         await self._note(key, ("UPDATE turns SET done = ? WHERE key = ?", (at, key)), *bare, full=True)
         self._let_go([key])
 
@@ -165,8 +163,8 @@ class Sqlite(Memory):
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)
-        old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
         self._done.prune(now - ROWS_KEPT)
+        old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
         await self._write(
             ("DELETE FROM turns WHERE at < ?", old), (tables.FADE_PARTS, faded), (tables.FADE, faded)
         )
@@ -258,6 +256,8 @@ class Sqlite(Memory):
 
     async def _read_or(self, read: Callable[[], Result], other: Result) -> Result:
         """Return what *read* finds in the file, or *other* if that can't be read."""
+        if self._trouble == CLOSED:
+            return other
         try:
             return await self._run(read)
         except (sqlite3.Error, OSError) as error:
