@@ -1,7 +1,7 @@
 """Twenty minutes of two questions a second: one in twenty meets a fault, and every minute all reconnects.
 
 Nothing may be left at the end: no task, no file descriptor, no live message; and the memory must not grow.
-Before that come as many questions, faster, that fill what has a bound (caches, the allocator's free lists).
+Before that come an hour's questions, faster, that fill what has a bound (caches, the allocator's free lists).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ QUICK_FAULTY = 4
 DELTAS, CHARACTERS = 25.0, 250
 #: Seconds between two reconnects, in a full and in a quick run.
 RECONNECT, QUICK_RECONNECT = 60.0, 4.0
-#: Seconds of the warming up of a full run, and its questions a second.
-WARM_UP, WARM_RATE = 150.0, 16.0
+#: Seconds of the warming up of a full run, and its questions a second: as many as an hour has.
+WARM_UP, WARM_RATE = 450.0, 16.0
 #: Seconds for what is left to go; idle connections are kept for 15.
 PATIENCE = 40.0
 #: Growth in MB/h that nobody would notice in a month of restarts for updates.
