@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -95,8 +96,7 @@ class Core:
         if not await self._accepted(_asked(mention, self._clock())):
             return
         if not self._take(mention):
-            self._taken.discard(mention.key)
-            await self._store.done(mention.key, self._clock())
+            await self._nothing_said(mention)
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at."""
@@ -114,17 +114,29 @@ class Core:
         if not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         platform = self._platforms.get(press.message.partition("/")[0])
-        live = await followed(self._means, platform, press) if platform else None
-        if live is None:
-            return Outcome.UNKNOWN
-        if refusal := self._refusal(live.mention):
-            self._say(live.mention, TOO_MUCH[refusal], "too much")
+        try:
+            live = await followed(self._means, platform, press) if platform else None
+            pressed = live and await self._store.find(live.mention.key)
+        except OSError as error:
+            log.warning("a button was not followed", message=press.message, error=str(error))
             return Outcome.LATER
-        if not await self._accepted(_asked(live.mention, self._clock())):
+        if live is None or pressed:
             return Outcome.UNKNOWN
-        if not self._draining:
-            self._queue(live)
+        mention = live.mention
+        if refusal := self._refusal(mention):
+            told = replace(mention, key=f"{mention.key}/later")  # the ledger keeps the key for the answer
+            self._say(told, TOO_MUCH[refusal], "too much")
+            return Outcome.LATER
+        if not await self._accepted(_asked(mention, self._clock())):
+            return Outcome.UNKNOWN
+        if not self._draining and not self._queue(live):
+            await self._nothing_said(mention)
         return Outcome.TAKEN
+
+    async def _nothing_said(self, mention: Mention) -> None:
+        """Let go of a question to which nothing is said."""
+        self._taken.discard(mention.key)
+        await self._store.done(mention.key, self._clock())
 
     async def _accepted(self, asked: Asked) -> bool:
         """Tell whether this is the first of *asked*, which is in hand then."""
@@ -168,28 +180,30 @@ class Core:
 
     async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
         """Go on with what is in nobody's hands: left by an earlier run, or given up in this one."""
-        now, taken = self._clock(), 0
-        for entry in await self._store.unfinished(platform.name):
-            key = entry.asked.key
-            if key in self._taken or not (restarted or now - entry.asked.at < STALE):
-                continue
-            self._taken.add(key)  # before anything waits: another may look meanwhile
-            await self._resume(platform, entry, RESTART if restarted else AWAY)
-            taken += 1
-        if taken:
-            log.info("taking up what is not done", platform=platform.name, answers=taken)
-
-    async def _resume(self, platform: Platform, entry: Entry, reason: str) -> None:
-        after = max(0.0, (self._writes_from or 0.0) - _now())
-        found = None
+        now, reason = self._clock(), RESTART if restarted else AWAY
+        left = [
+            entry
+            for entry in await self._store.unfinished(platform.name)
+            if entry.asked.key not in self._taken and (restarted or now - entry.asked.at < STALE)
+        ]
+        waiting = {entry.asked.key for entry in left}
+        self._taken |= waiting  # all at once: while one is resumed, others end and would be found again
         try:
-            found = await resumed(self._means, platform, entry, reason, after)
+            for entry in left:
+                if await self._resume(platform, entry, reason):
+                    waiting.discard(entry.asked.key)
         finally:
-            if found is None:
-                self._taken.discard(entry.asked.key)
-        if found:
-            live, asks = found
-            self._owe(live, idle=not asks)
+            self._taken -= waiting
+        if left:
+            log.info("taking up what is not done", platform=platform.name, answers=len(left))
+
+    async def _resume(self, platform: Platform, entry: Entry, reason: str) -> bool:
+        after = max(0.0, (self._writes_from or 0.0) - _now())
+        if (found := await resumed(self._means, platform, entry, reason, after)) is None:
+            return False
+        live, asks = found
+        self._owe(live, idle=not asks)
+        return True
 
     def _take_up_later(self, platform: str) -> None:
         """Let the answers that were given up be taken up again."""

@@ -6,6 +6,8 @@ message is followed once by each, and a restart finds what it follows.
 
 from __future__ import annotations
 
+import structlog
+
 from bot.conversation import HISTORY, Past
 from bot.events import CONTINUE, Turn
 from bot.live import Live, Means
@@ -13,9 +15,15 @@ from bot.platform import Asked, Mention, Platform, Press, Remains, Surface
 from bot.sayings import plain_answer
 from bot.store import Entry, Store
 
+log = structlog.get_logger(__name__)
+
 
 async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
-    """Return the answer to *press*; None if it means no button that the ledger knows."""
+    """Return the answer to *press*; None if it means no button that the ledger knows.
+
+    Raises:
+        OSError: The ledger can't be read now.
+    """
     entry = await means.store.find_shown(press.message)
     asked = follow(entry, press, means.clock()) if entry else None
     if asked is None:
@@ -47,7 +55,12 @@ async def remembered(
     said: tuple[Turn, ...] = ()
     for _ in range(HISTORY):
         message, _, control = first.key.rpartition("/")
-        if (entry := await store.find_shown(message)) is None:
+        try:
+            entry = await store.find_shown(message)
+        except OSError as error:
+            log.warning("not all that was said before is known", question=asked.key, error=str(error))
+            break
+        if entry is None:
             break
         first = entry.asked
         if control == CONTINUE.name:

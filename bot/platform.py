@@ -391,10 +391,11 @@ class Platform(ABC):
         """Look at credentials, scopes and rights, for `rivulet doctor`."""
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
-        """Return where the answer to *asked* goes on, which an earlier run has left; None if that is nowhere.
+        """Return where the answer to *asked* goes on; None if that is nowhere.
 
-        The key of a press on a button is its message's, "/" and the control's name; the messages that remain
-        then are those that it goes on below, and its own after them.
+        An earlier run has left it, or it is a press on a button.  The key of a press is its message's, "/"
+        and the control's name; the messages that remain then are those that it goes on below, and its own
+        after them.
 
         On this surface a post with one of `remains.nonces` makes no second message, and neither does
         `Surface.replace`.  May be called as soon as `run` has asked for `Core.repair`, and must not wait.

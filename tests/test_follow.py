@@ -106,6 +106,35 @@ async def test_a_button_that_is_not_there_does_nothing(steps, control):
     assert len(script.requests) == 1
 
 
+async def test_a_limit_that_one_reader_hears_of_takes_nothing_from_another():
+    """What says so is no answer to the press, which the ledger keeps for who may ask."""
+    script = Script("partly", {"finish": "max_tokens"})
+    it, _ = await answered(script, Caps(per_minute=1))
+    script._steps = (60.0, "the rest")
+    assert await it.press(press(actor=ANN)) is Outcome.LATER
+    assert await it.press(press(actor=BOB)) is Outcome.TAKEN
+    await asyncio.sleep(10)
+    assert [entry.asked.key for entry in await it._store.unfinished("sheet")] == ["sheet/1/continue"]
+    assert await it.press(press(actor=ANN)) is Outcome.UNKNOWN  # too late, and not too much
+
+
+class Away(Memory):
+    """A ledger whose disk can't be read."""
+
+    async def find_shown(self, message: str) -> Entry | None:
+        raise OSError("no disk")
+
+
+async def test_a_button_that_cannot_be_looked_up_stays():
+    store = Away()
+    store._put(replace(CUT, done=None))
+    it, paper = core(store, script := Script("cause.")), Paper(Sheet())
+    await it.repair(paper)
+    await asyncio.sleep(10)
+    assert await it.press(press()) is Outcome.LATER
+    assert not script.requests
+
+
 async def test_continue_of_an_earlier_run_is_answered_once_below_what_was_said():
     script = Script("cause.")
     sheet, outcomes, paper, store = await pressed(CUT, press(), press(), script=script)

@@ -329,3 +329,23 @@ async def test_what_a_shutdown_had_no_time_for_is_there_for_a_repair():
     await it.drain(5.0)
     [entry] = await store.unfinished("sheet")
     assert entry.note == RESTART
+
+
+class Slow(Memory):
+    """A ledger that takes its time."""
+
+    async def again(self, key: str) -> None:
+        await asyncio.sleep(60)
+        await super().again(key)
+
+
+async def test_what_ends_while_others_are_taken_up_is_not_taken_up():
+    store, sheet = Slow(), Sheet()
+    it, paper = core(store, script := Script("Because.")), Paper(sheet)
+    await it.repair(paper)
+    store._put(Entry(question("sheet/q1")))  # as an answer that was given up
+    await it.mention(ask(sheet, "sheet/q2"))
+    await it.repair(paper)
+    await asyncio.sleep(60)
+    assert len(script.requests) == 2
+    assert not await store.unfinished("sheet")

@@ -17,10 +17,10 @@ import pytest
 from bot.platform import Asked, Unavailable
 from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast
 from bot.store import file as files
-from bot.store import sqlite as module
+from bot.store import writer as module
 from bot.store.file import NAME, File
 from bot.store.folder import Folder
-from bot.store.memory import Memory
+from bot.store.memory import PRUNED, Memory
 from bot.store.sqlite import Sqlite
 from tests.fakes import ANN, BOB, HERE
 
@@ -241,7 +241,6 @@ async def test_what_is_told_after_the_end_is_not_kept_and_no_error(store, tmp_pa
     await store.close()
     await store.save("chat/1", "Because")
     await store.done("chat/1", NOW)
-    assert await store.find_shown("chat/m1") is None
     assert [each.key for each in await store.recent("chat", NOW)] == ["chat/1"]
 
 
@@ -458,6 +457,7 @@ async def test_a_disk_that_fills_up_leaves_room_for_the_ledger(disk, monkeypatch
         await store.save("chat/1", str(number) * 2_000)
     assert store.health == f"degraded: {module.FULL}"
     again = File(disk / NAME)
+    again.reopen()
     assert [entry.text for entry in again.load()[0]] == ["49" * 2_000]
     again.close()
     (disk / "others").unlink()
@@ -503,6 +503,112 @@ async def test_a_read_only_file_costs_no_answer(tmp_path, impatient):
     pragma(store, "query_only = ON")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
+
+
+async def test_a_question_is_accepted_once_while_its_answer_is_being_let_go(tmp_path):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    again = asked(at=NOW + 2 * PRUNED)  # which looks for what is old before it looks for the key
+    _, accepted = await asyncio.gather(store.done("chat/1", NOW), store.accept(again))
+    assert not accepted
+    await store.close()
+
+
+async def test_what_an_answer_says_while_it_is_forgotten_is_in_no_file(tmp_path):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    forgetting = asyncio.ensure_future(store.forget(ANN.id))
+    for number in range(20):
+        await asyncio.sleep(0)
+        await store.intend("chat/1", Part(f"n{number}", number), "SECRET text")
+        await store.save("chat/1", "SECRET text")
+    assert await forgetting == 1
+    await store.close()
+    assert not any(b"SECRET" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+async def test_an_end_that_the_disk_refuses_is_written_later_whatever_else_is_written(
+    tmp_path, impatient, monkeypatch
+):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    apply = store._file.apply
+    refused: list[object] = []
+
+    def refusing(statements, *, full):
+        if not refused and any("SET done" in statement for statement, _ in statements):
+            refused.append(statements)
+            raise sqlite3.DatabaseError("disk I/O error")
+        apply(statements, full=full)
+
+    monkeypatch.setattr(store._file, "apply", refusing)
+    pruning = asyncio.ensure_future(store.prune(NOW))
+    for _ in range(3):  # until it is being written, so that the end comes in a batch of its own
+        await asyncio.sleep(0)
+    await asyncio.gather(pruning, store.done("chat/1", NOW))
+    assert refused
+    assert store.health != OK
+    await healthy(store)
+    await store.close()
+    again = await opened(tmp_path)
+    assert await again.unfinished("chat") == []
+    assert not await again.accept(asked())
+    await again.close()
+
+
+async def test_a_large_ledger_is_written_again_under_traffic(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    pragma(store, "query_only = ON")
+    busy = True
+
+    async def traffic() -> None:
+        number = 0
+        while busy:
+            await store.save("chat/1", str(number := number + 1))
+            await asyncio.sleep(0)
+
+    talking = asyncio.ensure_future(traffic())
+    await asyncio.sleep(0.05)
+    assert store.health != OK
+    await healthy(store)
+    busy = False
+    await talking
+    entry = await store.find("chat/1")
+    await store.close()
+    again = await opened(tmp_path)
+    assert await again.find("chat/1") == entry
+    await again.close()
+
+
+@pytest.mark.parametrize("how", ["forget", "purge"])
+async def test_what_cannot_be_deleted_now_is_deleted_when_the_disk_is_well(tmp_path, impatient, how):
+    store = await opened(tmp_path)
+    for key in ("chat/1", "chat/2"):
+        await store.accept(asked(key))
+        await store.intend(key, Part(key, 0, "here", f"{key}/m"), "SECRET text")
+        await store.end(key, "SECRET text", "Cut.", ("continue",))
+    await store.done("chat/1", NOW)
+    pragma(store, "query_only = ON")
+    with pytest.raises(OSError, match="readonly"):
+        await (store.forget(ANN.id) if how == "forget" else store.purge())
+    await healthy(store)
+    assert [await store.find_shown(f"chat/{number}/m") for number in (1, 2)] == [None, None]
+    assert await store.unfinished("chat") == []
+    await store.close()
+    again = await opened(tmp_path)
+    assert await again.unfinished("chat") == []
+    assert await again.accept(asked("chat/1")) is (how == "purge")
+    await again.close()
+
+
+async def test_what_cannot_be_read_is_said(tmp_path):
+    store = await opened(tmp_path)
+    await store.close()
+    with pytest.raises(OSError, match="closed"):
+        await store.find_shown("chat/m1")
+    with pytest.raises(OSError, match="closed"):
+        await store.purge()
 
 
 async def test_a_locked_file_costs_no_answer(tmp_path, impatient):

@@ -45,10 +45,9 @@ async def order(folder: Path, what: dict[str, Any]) -> int:
     store = Sqlite(folder)
     try:
         await store.open()
-        count = await obeyed(store, what)
-        if store.health != "ok":
-            raise Unavailable(f"RIVULET_DATA: not deleted ({store.health}); mend that, and say this again.")
-        return count
+        return await obeyed(store, what)
+    except OSError as error:
+        raise Unavailable(f"RIVULET_DATA: not deleted ({error}); mend that, and say this again.") from None
     finally:
         await store.close()
         own.release()
@@ -64,6 +63,13 @@ async def obeyed(store: Store, what: dict[str, Any]) -> int:
     raise ValueError(f"not an order: {what}")
 
 
+async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"count": await obeyed(store, what)}
+    except OSError as error:
+        return {"error": str(error)}
+
+
 @asynccontextmanager
 async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
     """Take orders while the block runs."""
@@ -71,9 +77,7 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                answer: dict[str, Any] = {"count": await obeyed(store, json.loads(await reader.readline()))}
-                if store.health != "ok":
-                    answer = {"error": store.health}
+                answer = await _answer(store, json.loads(await reader.readline()))
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:
@@ -113,5 +117,5 @@ async def _told(folder: Path, what: dict[str, Any]) -> int:
         ) from None
     if "count" not in answer:
         why = answer.get("error")
-        raise Unavailable(f"RIVULET_DATA: not deleted ({why}); mend that, and say this again.")
+        raise Unavailable(f"RIVULET_DATA: not deleted yet ({why}); the bot does it as soon as it can.")
     return int(answer["count"])

@@ -149,11 +149,15 @@ class Store(Protocol):
         ...
 
     async def find(self, key: str) -> Entry | None:
-        """Return what is known of a question."""
+        """Return what is known of a question; raises as `find_shown`."""
         ...
 
     async def find_shown(self, message: str) -> Entry | None:
-        """Return what is known of the question in whose answer *message* is, while its text is kept."""
+        """Return what is known of the question in whose answer *message* is, while its text is kept.
+
+        Raises:
+            OSError: It can't be read now.
+        """
         ...
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:
@@ -172,11 +176,14 @@ class Store(Protocol):
         """Delete what *actor* asked and was answered; return how many questions that were.
 
         Only keys and times stay, so that nothing is answered twice.
+
+        Raises:
+            OSError: It can't be written now, and is as soon as it can.
         """
         ...
 
     async def purge(self) -> int:
-        """Delete everything; return how many questions that were."""
+        """Delete everything; return how many questions that were; raises as `forget`."""
         ...
 
     async def close(self) -> None:

@@ -42,9 +42,9 @@ class File:
         self._full = False
 
     def load(self) -> tuple[list[Entry], Keys]:
-        """Open it; return what is not done, oldest first, and the keys of all that is."""
-        db, done = self._open(), Keys()
-        for key, at in db.execute(tables.KEYS):
+        """Return what is not done, oldest first, and the keys of all that is."""
+        done = Keys()
+        for key, at in self._connected.execute(tables.KEYS):
             done.add(key, at)
         return self._entries("done IS NULL"), done
 
@@ -81,22 +81,15 @@ class File:
         if full is not self._full:
             db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._full = full
-        self._transaction(db, statements)
-
-    def mend(self, entries: Sequence[Entry]) -> None:
-        """Open it anew and let it hold *entries*, too."""
-        self.close()
-        statements: list[Statement] = []
-        for entry in entries:
-            key = entry.asked.key
-            statements += [
-                ("DELETE FROM turns WHERE key = ?", (key,)),
-                (tables.TURN, tables.entry_row(entry)),
-            ]
-            statements += [
-                (tables.PART, tables.part_row(key, part, number)) for number, part in enumerate(entry.parts)
-            ]
-        self._transaction(self._open(), statements)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in statements:
+                db.execute(statement, values)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
 
     def checkpoint(self) -> None:
         """Move everything from the write-ahead log into the file."""
@@ -115,21 +108,22 @@ class File:
             raise Gone(f"{self._path.name} is not open")
         return self._db
 
-    def _transaction(self, db: sqlite3.Connection, statements: Sequence[Statement]) -> None:
-        db.execute("BEGIN IMMEDIATE")
+    def reopen(self) -> None:
+        """Open it anew; what was open stays if that fails."""
+        old, self._db = self._db, None
         try:
-            for statement, values in statements:
-                db.execute(statement, values)
-            db.execute("COMMIT")
+            self._open()
         except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            self.close()
+            self._db = old
             raise
+        if old:
+            old.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> None:
         """Open it; move a broken one aside first."""
         try:
-            return self._connect()
+            self._connect()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, full, read-only: not its content's fault
@@ -144,9 +138,9 @@ class File:
             for suffix in ("", "-wal", "-shm"):
                 if (old := self._path.with_name(NAME + suffix)).exists():
                     old.rename(f"{aside}{suffix}")
-            return self._connect()
+            self._connect()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> None:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = self._db = sqlite3.connect(
             self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
@@ -168,7 +162,6 @@ class File:
             db.execute(tables.SECOND)
         db.execute(f"PRAGMA user_version = {tables.VERSION}")
         self._inode = _inode(self._path)
-        return db
 
 
 def _inode(path: Path) -> int:

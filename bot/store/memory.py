@@ -29,7 +29,7 @@ class Memory:
         """See `Store.accept`."""
         if not 0 <= asked.at - self._pruned < PRUNED:
             await self.prune(asked.at)
-        if asked.key in self._entries:
+        if self._knows(asked.key):
             return False
         self._put(Entry(asked))
         return True
@@ -125,6 +125,9 @@ class Memory:
 
     async def close(self) -> None:
         """See `Store.close`."""
+
+    def _knows(self, key: str) -> bool:
+        return key in self._entries
 
     def _going(self, key: str) -> Entry | None:
         return self._entries[key] if key in self._open else None

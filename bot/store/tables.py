@@ -89,6 +89,13 @@ def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:
     return part.nonce, key, part.page, part.address, part.message, part.replaces, number
 
 
+def upsert(entry: Entry) -> list[Statement]:
+    """Return what lets the file hold *entry* as it is, whatever it held of it before."""
+    key = entry.asked.key
+    parts = [(PART, part_row(key, part, number)) for number, part in enumerate(entry.parts)]
+    return [("DELETE FROM turns WHERE key = ?", (key,)), (TURN, entry_row(entry)), *parts]
+
+
 def asked_of(row: Sequence[Any]) -> Asked:
     """Return the question that `asked_row` has made *row* of."""
     key, conversation, actor, who, question, at = row

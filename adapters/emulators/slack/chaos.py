@@ -127,6 +127,7 @@ class Chaos:
         self._api.revoked = ""
         self._sockets.life, self._sockets.spoilt = None, 0
         self._sockets.muted = self._sockets.silent = 0
+        self._http.lost = self._http.unheard = 0
         await self.deliveries()
 
     @control

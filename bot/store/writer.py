@@ -1,0 +1,183 @@
+"""The one thread that touches the ledger's file: writes in order what it is told, and mends what failed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from bot.store import OK
+from bot.store.ballast import Ballast
+from bot.store.file import NAME, File, Gone
+from bot.store.tables import Statement
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two tries to write again after a failure.
+RETRY = 5.0
+CLOSED = "closed"
+FULL = "the disk is full, and the last of it in use; make room where RIVULET_DATA is"
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is written in one transaction, and the task that does it."""
+
+    statements: list[Statement] = field(default_factory=list)
+    full: bool = False
+    written: asyncio.Task[None] | None = None
+
+
+class Writer:
+    """Statements on their way to the file.
+
+    Args:
+        folder: Where the file is, or is made.
+        catch_up: Writes, by `apply`, all that was not written while there was trouble.
+
+    Attributes:
+        trouble: Why nothing is written; "" while all is well.
+    """
+
+    def __init__(self, folder: Path, catch_up: Callable[[], Awaitable[None]]) -> None:
+        self.trouble = ""
+        self.file = File(folder / NAME)
+        self._folder = folder
+        self._catch_up = catch_up
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._ballast = Ballast(folder)
+        self._healing: asyncio.Task[None] | None = None
+        self._next: Batch | None = None
+        self._writing = asyncio.Lock()
+
+    @property
+    def health(self) -> str:
+        """See `Store.health`."""
+        trouble = self.trouble or (FULL if self._ballast.spent else "")
+        return f"degraded: {trouble}" if trouble else OK
+
+    async def write(self, *statements: Statement, full: bool = False) -> None:
+        """Apply *statements* together; *full*: safe against loss of power.
+
+        What comes while the thread writes is written next, all in one transaction: a storm of questions would
+        else wait for a commit each.
+        """
+        if self.trouble:
+            return  # `_heal` catches up
+        if self._next is None:
+            self._next = Batch()
+            self._next.written = asyncio.create_task(self._write(self._next))
+        batch = self._next
+        batch.statements += statements
+        batch.full |= full
+        assert batch.written  # noqa: S101  it was made with the batch
+        await asyncio.shield(batch.written)
+
+    async def apply(self, statements: Sequence[Statement], *, full: bool = True) -> None:
+        """Apply *statements* together, at once, and wherever there is trouble; see `run`."""
+        await self.run(lambda: self._apply(statements, full=full))
+
+    async def read(self, work: Callable[[], Result]) -> Result:
+        """Return what *work* finds in the file.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        try:
+            return await self.run(work)
+        except sqlite3.Error as error:
+            raise OSError(f"the ledger can't be read: {error}") from error
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Do *work* in the thread.
+
+        Raises:
+            sqlite3.Error, OSError: It failed, or all is closed.
+        """
+        if self.trouble == CLOSED:
+            raise Gone("the ledger is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def take_ballast(self) -> None:
+        """Put room aside for a full disk, if there is plenty."""
+        if not self.trouble:
+            await self.run(self._ballast.take)
+
+    async def checkpoint(self) -> None:
+        """Empty the write-ahead log, so that what was deleted is in no file."""
+        try:
+            await self.run(self.file.checkpoint)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the ledger's log was not emptied", error=str(error))
+
+    def degrade(self, error: Exception) -> None:
+        """Write nothing any more, until that works again."""
+        if self.trouble == CLOSED:
+            return
+        reason = f"{type(error).__name__}: {error}"
+        if not self.trouble:
+            log.error(
+                "the ledger can't be written: going on from memory", folder=str(self._folder), error=reason
+            )
+        self.trouble = reason
+        if self._healing is None or self._healing.done():
+            self._healing = asyncio.get_running_loop().create_task(self._heal())
+
+    async def close(self) -> None:
+        """Write what waits, then nothing any more."""
+        if self._next and self._next.written:
+            await asyncio.wait({self._next.written})
+        if self._healing:
+            self._healing.cancel()
+            await asyncio.wait({self._healing})
+        if not self.trouble:
+            await self.checkpoint()
+        self.trouble = CLOSED  # what an answer still has to say is for the repair to find out
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.file.close)
+        self._thread.shutdown(wait=False)
+
+    async def _write(self, batch: Batch) -> None:
+        async with self._writing:
+            self._next = None
+            if self.trouble:
+                return
+            try:
+                await self.apply(batch.statements, full=batch.full)
+            except (sqlite3.Error, OSError) as error:
+                self.degrade(error)
+
+    def _apply(self, statements: Sequence[Statement], *, full: bool) -> None:
+        """Apply *statements*, with the ballast's room where there is no other; in the thread."""
+        try:
+            self.file.apply(statements, full=full)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL or not self._ballast.drop():
+                raise
+            log.error(FULL, folder=str(self._folder))  # noqa: TRY400  said in one line
+            self.file.apply(statements, full=full)
+
+    async def _heal(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY)
+            try:
+                await self.run(self.file.reopen)
+                await self._catch_up()  # most of it, which may take long and holds up nobody
+                async with self._writing:
+                    self.trouble = (
+                        ""  # what comes from here on waits for the lock, and is written after the rest
+                    )
+                    await self._catch_up()
+            except (sqlite3.Error, OSError) as error:
+                self.trouble = f"{type(error).__name__}: {error}"
+            else:
+                await self.take_ballast()
+                log.warning("the ledger is written again", folder=str(self._folder))
+                return
