@@ -556,7 +556,7 @@ async def test_an_end_that_the_disk_refuses_is_written_later_whatever_else_is_wr
     await again.close()
 
 
-async def test_a_large_ledger_is_written_again_under_traffic(tmp_path, impatient):
+async def test_a_ledger_is_written_again_under_traffic(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
     pragma(store, "query_only = ON")

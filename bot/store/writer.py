@@ -171,12 +171,11 @@ class Writer:
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long and holds up nobody
                 async with self._writing:
-                    self.trouble = (
-                        ""  # what comes from here on waits for the lock, and is written after the rest
-                    )
+                    # What comes from here on waits for the lock, and is written after the rest.
+                    self.trouble = ""
                     await self._catch_up()
             except (sqlite3.Error, OSError) as error:
-                self.trouble = f"{type(error).__name__}: {error}"
+                self.degrade(error)
             else:
                 await self.take_ballast()
                 log.warning("the ledger is written again", folder=str(self._folder))
