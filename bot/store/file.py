@@ -18,8 +18,8 @@ from bot.store.tables import Statement
 log = structlog.get_logger(__name__)
 
 NAME = "ledger.db"
-#: Seconds that a write waits for a lock of somebody else's.
-BUSY = 5.0
+#: Seconds that a write waits for a lock of somebody else's; platforms want an event acknowledged within 3.
+BUSY = 2.0
 #: Kilobytes of it in memory: what is written belongs to the newest questions.
 CACHE = 256
 
