@@ -15,6 +15,7 @@ from pydantic import SecretStr
 import adapters.discord
 import adapters.slack
 import bot.config
+from tests.bench import rig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -141,6 +142,12 @@ def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check()
     assert not any("@sha256" in rest for _, rest in words)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {"!bot", "!adapters", "!requirements.lock"} <= set(ignored)
+
+
+def test_the_readme_names_what_the_image_sets_for_the_allocator():
+    settings = rig.allocator()
+    assert settings
+    assert all(f"{name}={value}" in README for name, value in settings.items())
 
 
 def test_the_slack_manifest_asks_for_the_scopes_that_the_doctor_looks_for():

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.emulators.process import World
-from tests.bench.rig import Entry, Side, _environment, discord_side, slack_side
+from tests.bench.rig import Entry, Side, bots_environment, discord_side, slack_side
 
 #: Seconds that the bot may take to connect, and that all may take to come to rest after the last start.
 STARTING = 60.0
@@ -85,7 +85,7 @@ class Crashing:
             program = ["-c", f"{self.broken}{RUN}"]
         wider = {"RIVULET_BENCH_BUDGETS": "wide"} if wide else {}
         own = {"RIVULET_DATA": str(self.folder / "data"), **wider, **self.settings}
-        environment = {**_environment(self.world), **own}
+        environment = {**bots_environment(self.world), **own}
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, *program, cwd=self.folder, env=environment, stdout=log, stderr=log

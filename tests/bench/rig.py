@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -193,7 +194,7 @@ async def rigged(
         with tempfile.TemporaryDirectory() as empty:  # where no .env of the operator's is
             command = (sys.executable, "-m", "tests.bench.bot")
             wide = {} if limits else {"RIVULET_BENCH_BUDGETS": "wide"}
-            environment = {**_environment(world), **wide, **(settings or {})}
+            environment = {**bots_environment(world), **wide, **(settings or {})}
             bot = Bot(await asyncio.create_subprocess_exec(*command, cwd=empty, env=environment, stdout=PIPE))
             try:
                 rig = Rig(world, bot, (slack_side(world), discord_side(world)))
@@ -213,25 +214,34 @@ def discord_side(world: World) -> Side:
     return Side("discord", world.discord, "300", "<@999>", 20_000)
 
 
-def _environment(world: World) -> dict[str, str]:
-    """Return the bot's environment: as it would be on this machine, but led to the emulators."""
+def allocator() -> dict[str, str]:
+    """Return what the image sets for the C library's allocator."""
+    return dict(re.findall(r"\b(MALLOC_\w+)=(\w+)", (ROOT / "Dockerfile").read_text()))
+
+
+def bots_environment(world: World) -> dict[str, str]:
+    """Return the bot's environment: this machine's and the image's, but led to the emulators."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
     gateway = world.discord.url.replace("http", "ws", 1)
-    return kept | {
-        "PYTHONPATH": str(ROOT),
-        "ANTHROPIC_API_KEY": "bench",
-        "ANTHROPIC_BASE_URL": world.claude.url,
-        "SLACK_BOT_TOKEN": "xoxb-bench",
-        "SLACK_APP_TOKEN": "xapp-bench",
-        "SLACK_API_URL": f"{world.slack.url}/api/",
-        "DISCORD_BOT_TOKEN": "bench",
-        "DISCORD_API_URL": f"{world.discord.url}/api/v10",
-        "DISCORD_GATEWAY_URL": f"{gateway}/gw/",
-        "RIVULET_DISCORD_GUILDS": "100",
-        "RIVULET_PORT": "0",
-        "RIVULET_LOG": "warning",
-        **UNBOUND,
-    }
+    return (
+        kept
+        | allocator()
+        | {
+            "PYTHONPATH": str(ROOT),
+            "ANTHROPIC_API_KEY": "bench",
+            "ANTHROPIC_BASE_URL": world.claude.url,
+            "SLACK_BOT_TOKEN": "xoxb-bench",
+            "SLACK_APP_TOKEN": "xapp-bench",
+            "SLACK_API_URL": f"{world.slack.url}/api/",
+            "DISCORD_BOT_TOKEN": "bench",
+            "DISCORD_API_URL": f"{world.discord.url}/api/v10",
+            "DISCORD_GATEWAY_URL": f"{gateway}/gw/",
+            "RIVULET_DISCORD_GUILDS": "100",
+            "RIVULET_PORT": "0",
+            "RIVULET_LOG": "warning",
+            **UNBOUND,
+        }
+    )
 
 
 async def _up(rig: Rig, *, warm: bool) -> None:

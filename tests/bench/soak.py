@@ -16,12 +16,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tests.bench.rig import UNBOUND_TEXT, Rig, Side, rigged
+from tests.bench.rig import UNBOUND_TEXT, Rig, Side, allocator, rigged
 from tests.bench.texts import paced, prose
 
 LIMITS = (
     "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), "
-    f"answers in the channel; {UNBOUND_TEXT}"
+    f"answers in the channel; {UNBOUND_TEXT}; the C library's allocator as in the Dockerfile: "
+    + ", ".join(f"{name}={value}" for name, value in allocator().items())
 )
 
 #: Minutes of a full run; seconds of a quick one.
