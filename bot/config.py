@@ -12,14 +12,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.platform import Unavailable
+
 #: What goes before every conversation unless the operator says otherwise.
 SYSTEM = (
     "You are Rivulet, an assistant in a team's chat. Answer in the language of the question, "
     "briefly where that will do, in GitHub-flavoured markdown without HTML."
 )
 
+#: Where settings are that the environment has not.
+ENV = Path(".env")
 #: Every Settings class reads the environment and `.env`; values in the environment win.
-SOURCES = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+SOURCES = SettingsConfigDict(
+    env_file=ENV, env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
+)
 
 #: Several names in one setting, with commas between; wants `split` as its validator.
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -153,6 +159,21 @@ class Settings(BaseSettings):
     )
 
     _split = field_validator("links", mode="before")(split)
+
+
+def expect_readable() -> None:
+    """Look whether `.env`, if there is one, can be read at all.
+
+    Raises:
+        Unavailable: It can't, or is no UTF-8.
+    """
+    try:
+        if ENV.is_file():
+            ENV.read_text("utf-8-sig")
+    except OSError as error:
+        raise Unavailable(f"{ENV} can't be read: {error.strerror}.") from None
+    except UnicodeError:
+        raise Unavailable(f"{ENV} is not UTF-8: save it as UTF-8 in your editor.") from None
 
 
 def explain(error: ValidationError) -> str:

@@ -285,6 +285,22 @@ async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
     assert "BAD" in out
 
 
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        ("ANTHROPIC_API_KEY=x\n".encode("utf-16"), 78, ".env is not UTF-8: save it as UTF-8"),
+        (b"\xef\xbb\xbfRIVULET_LOG=loud\n", 78, "RIVULET_LOG: Input should be"),
+    ],
+    ids=["UTF-16", "with a mark"],
+)
+async def test_an_env_file_of_another_encoding_is_read_or_refused_in_one_line(content, code, line, tmp_path):
+    (tmp_path / ".env").write_bytes(content)
+    got, out, err = await ran("doctor", cwd=tmp_path, env={})
+    assert got == code
+    assert line in err
+    assert TRACEBACK not in out + err
+
+
 async def test_a_setting_in_dot_env_counts_and_the_environment_wins(tmp_path):
     (tmp_path / ".env").write_text("RIVULET_MODEL=claude-from-file\nANTHROPIC_API_KEY=sk-file\n")
     async with spawned() as world:

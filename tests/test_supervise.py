@@ -13,7 +13,7 @@ from bot.model.script import Script
 from bot.platform import Health, Platform, Unavailable
 from bot.run.readiness import AWAY, Readiness
 from bot.run.server import serving
-from bot.run.supervise import FAREWELL, RESTARTS, _until, keep
+from bot.run.supervise import FAREWELL, RESTARTS, STEADY, _until, keep
 from bot.store.memory import Memory
 from tests.fakes import Sheet, ask
 
@@ -89,6 +89,20 @@ async def test_a_platform_that_fails_is_run_again_less_and_less_often():
     await asyncio.sleep(3600)
     assert sum(RESTARTS) < 3600
     assert len(RESTARTS) + (3600 - sum(RESTARTS)) // RESTARTS[-1] == platform.runs - 1
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@jump
+async def test_a_platform_that_ran_well_is_run_again_soon():
+    async def fails_late(_seconds):
+        await asyncio.sleep(STEADY + 1)
+        raise RuntimeError("a bug")
+
+    platform = Odd(fails, fails, fails, fails_late)
+    task = asyncio.create_task(keep(platform, core()))
+    await asyncio.sleep(sum(RESTARTS[:3]) + STEADY + 1 + RESTARTS[0] + 0.1)
+    assert platform.runs == 5
     task.cancel()
     await asyncio.wait({task})
 

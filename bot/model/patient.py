@@ -117,7 +117,8 @@ class Patient:
         try:
             retry = course.after(error)
         except ModelError as final:
-            if error.kind is Kind.BARRED and not self.trouble:
+            own = not self._fallback or course.request.model != self._fallback
+            if error.kind is Kind.BARRED and own and not self.trouble:
                 self._bar(str(error))
             raise _logged(final, error.__cause__) from error
         log.info("asking Claude again", kind=error.kind.value, reason=str(error), wait=round(retry.wait, 1))

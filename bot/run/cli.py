@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 import adapters
-from bot.config import Settings, explain
+from bot.config import Settings, expect_readable, explain
 from bot.platform import Platform, Unavailable
 from bot.run import demo as demonstration
 from bot.run import logs, screen
@@ -77,6 +77,7 @@ def main() -> None:
 def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     """Run *command*; answer a user's mistake with one line and exit 78."""
     try:
+        expect_readable()
         code = asyncio.run(command())
     except ValidationError as error:
         code = _mistake(explain(error))

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from bot.access import Access
 from bot.answer import Showing
-from bot.config import Settings, explain
+from bot.config import Settings, expect_readable, explain
 from bot.core import Core
 from bot.intake import Caps
 from bot.model import Asking, Model
@@ -93,9 +93,11 @@ def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
 
     def rekey() -> None:
         try:
+            expect_readable()
             claude.rekey(Settings().anthropic_api_key.get_secret_value())
-        except ValidationError as error:
-            log.error("the settings can't be read again", reason=explain(error))  # noqa: TRY400 - hides values
+        except (ValidationError, Unavailable) as error:
+            reason = explain(error) if isinstance(error, ValidationError) else str(error)
+            log.error("the settings can't be read again", reason=reason)  # noqa: TRY400 - hides values
         else:
             patient.forgive()
             log.info("took the API key anew")
@@ -220,7 +222,7 @@ async def keep(platform: Platform, core: Core) -> None:
             log.exception("a platform failed", platform=platform.name)
         finally:
             platform.health = "down"
-        failures = 0 if loop.time() - began > STEADY else failures + 1
+        failures = 1 if loop.time() - began > STEADY else failures + 1
         await asyncio.sleep(RESTARTS[min(failures, len(RESTARTS)) - 1])
 
 
