@@ -243,6 +243,11 @@ class Core:
         """What the store says of itself; "ok" for one that has nothing to say."""
         return str(getattr(self._store, "health", "ok"))
 
+    @property
+    def model_health(self) -> str:
+        """Why the model answers nobody; "ok" if nothing is known."""
+        return str(getattr(self._means.model, "trouble", "") or "ok")
+
     async def _allowed(self, event: Mention | Stop | Press | Edited, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
@@ -320,6 +325,7 @@ class Core:
             await live.keep_done()
         except OSError as error:
             log.warning("left to a repair", question=live.mention.key, error=str(error))
+            self._take_up_later(live.mention.key.partition("/")[0])
         finally:
             self._taken.discard(live.mention.key)
 

@@ -38,6 +38,8 @@ RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
 
+#: Seconds that reading what was said before may take; then it is answered without.
+READING = 10.0
 #: Seconds of a 429 that people are told of.
 LONG = 10.0
 
@@ -246,7 +248,8 @@ class Live:
 
     async def _history(self) -> Sequence[Turn]:
         try:
-            return await (self._past.surface or self.mention.surface).history(conversation.HISTORY)
+            async with asyncio.timeout(READING):
+                return await (self._past.surface or self.mention.surface).history(conversation.HISTORY)
         except (SlowDown, Gone, OSError) as error:
             log.warning("answering without history", question=self.mention.key, error=repr(error))
             return ()
@@ -304,6 +307,7 @@ class Live:
                 await asyncio.wait({self._noting})
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
+                self._shown.set()  # what cannot be seen keeps no reader waiting
                 await self._changed.wait()
                 continue
             self._count_in(self._surface.buckets(Op.EDIT))

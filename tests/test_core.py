@@ -8,11 +8,11 @@ import itertools
 import pytest
 
 from bot.access import Access
-from bot.answer import MORE, NOTES, TORN
+from bot.answer import MORE, NOTES, TORN, Showing
 from bot.core import Core
 from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
 from bot.intake import WAITING
-from bot.live import BROKEN, RETRIES
+from bot.live import BROKEN, READING, RETRIES
 from bot.model import Asking, Model
 from bot.model.script import Script
 from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
@@ -487,6 +487,27 @@ async def test_a_platform_that_stays_away_is_given_up():
     it = await answered(script, sheet, sum(RETRIES) + 60)
     assert not sheet.log
     await asyncio.wait_for(it.drain(), 1)
+
+
+async def test_a_history_that_never_comes_does_not_keep_the_model_waiting():
+    class Endless(Sheet):
+        async def history(self, limit):
+            await asyncio.sleep(300)
+
+    sheet = Endless()
+    await answered(Script("Because."), sheet, seconds=READING + 5)
+    assert sheet.last == Page("Because.", live=False)
+
+
+async def test_a_reader_is_not_kept_waiting_by_text_that_cannot_be_seen():
+    """Past the last page nothing is shown until the answer comes as a file."""
+    sheet = Sheet(limits=Limits(500, attach=2**20))
+    script = Script(*("word " * 100, 5.0) * 6, "End.")
+    it = Core(script, Memory(), Access(), Asking(ahead=100), Showing(pages=1))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(300)
+    assert not it._lives
+    assert not sheet.last.live
 
 
 async def test_a_reader_far_ahead_of_the_screen_stops_reading():

@@ -183,7 +183,7 @@ async def test_what_only_the_operator_can_help_is_told_once_and_not_asked_for_te
 
 
 async def test_a_fallback_that_the_key_may_not_use_bars_nobody():
-    ill = [[ILL]] * 4
+    ill: list[list[object]] = [[ILL]] * 4
     it, _ = patient(*ill, [ModelError("No.", Kind.BARRED)], ["fine"], fallback="other")
     assert str((await heard(it)).error).startswith("No.")
     assert it.trouble == ""

@@ -321,6 +321,24 @@ async def test_an_answer_counts_as_done_once_nothing_lags_behind_it():
     assert await done(store)
 
 
+async def test_what_still_lags_behind_in_the_end_is_taken_up_again():
+    class Lagging(Sheet):
+        async def settle(self) -> None:
+            if lags:
+                raise OSError("a message is still to be deleted")
+
+    lags, sheet, store = True, Lagging(), Memory()
+    it = core(store)
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(30)
+    assert not await done(store)
+    lags = False
+    await asyncio.sleep(AGAIN + 5)
+    assert await done(store)
+    assert sheet.shown == {"sheet/1": Page("Because.", live=False)}
+
+
 async def test_what_a_shutdown_had_no_time_for_is_there_for_a_repair():
     sheet, store = Sheet(latency=60.0), Memory()
     it = core(store, Script("Because", 60.0))

@@ -56,5 +56,7 @@ class Readiness:
         said: dict[str, Any] = {"platforms": states}
         if self._core:
             # A store that is degraded costs no answer, so nobody need be sent elsewhere for it.
-            said |= {"store": self._core.store_health, "answers": dict(self._core.state)}
+            model = self._core.model_health
+            well = well and model == "ok"
+            said |= {"store": self._core.store_health, "model": model, "answers": dict(self._core.state)}
         return well, {"ready": well, **said}

@@ -34,7 +34,9 @@ CHANNELS, RATE = 10, 50.0
 #: Seconds over which the questions come, and which everything gets to settle after the last first delta.
 RAMP, SETTLE = 3.0, 3.0
 
-#: Deltas a second of the long answer, and seconds after which it is judged as it is.
+#: Characters of the long answer: at 40,000 the bot ends one.
+LONG = 39_000
+#: Deltas a second of it, and seconds after which it is judged as it is.
 LONG_RATE, LONG_PATIENCE = 300.0, 240.0
 
 
@@ -43,7 +45,7 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
     rng = random.Random(seed)
     core = await _core(rng, CORE_DELTAS // 4 if quick else CORE_DELTAS)
     live = await _live(rng, answers=20 if quick else 100, window=5.0 if quick else 30.0)
-    long = await _long(markdown(rng, 8_000 if quick else 40_000))
+    long = await _long(markdown(rng, 8_000 if quick else LONG))
     return {"limits": LIMITS, "core_us_per_delta": core["us"], "core": core, "live": live, "long": long}
 
 
@@ -155,7 +157,8 @@ async def _whole(rig: Rig, side: Side) -> dict[str, Any]:
         following(rig.world.claude, "finished") as claude,
     ):
         await side.ask(channel, question)
-        finished = await claude.until(await _request(rig, question), lambda _: True)
+        async with asyncio.timeout(LONG_PATIENCE):
+            finished = await claude.until(await _request(rig, question), lambda _: True)
         pages = await _settled(side, channel)
         written: list[Entry] = chat.about[channel]
         sent = (await rig.world.claude.find(question=question))["text"]
