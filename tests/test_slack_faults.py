@@ -186,6 +186,27 @@ async def test_the_new_message_is_posted_once_though_its_answer_is_lost(world):
     await whole(world, question, "Because of the rain.")
 
 
+# A token that is refused for a while.
+
+
+@pytest.mark.parametrize("direct", [False, True], ids=["edits", "stream"])
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked"])
+async def test_an_answer_whose_token_is_refused_is_ended_once_that_is_good_again(world, error, direct):
+    world.model.steps = ("Because of ", HOLD, "the rain.")
+    question = await (world.dm("why?") if direct else world.say("why?"))
+    await world.first(question, "Because")
+    await world.emulator.revoke(error, tell=False)
+    world.model.go.set()
+
+    async def over() -> bool:
+        return not world.core._lives
+
+    await until(over)
+    await world.emulator.restore()
+    await world.restart(remember=True)
+    await whole(world, question, "Because of the rain.")
+
+
 # A channel in which nothing can be written.
 
 

@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.slack.bolt import taker
 from adapters.slack.errands import Errands
-from adapters.slack.errors import Refused, translated
+from adapters.slack.errors import Refused, Revoked, translated
 from adapters.slack.events import Events
 from adapters.slack.http import Http
 from adapters.slack.missed import missed
@@ -211,7 +211,7 @@ class Slack(Platform):
         try:
             with translated():
                 answer = await self._web.auth_test()
-        except Gone as gone:
+        except (Gone, Revoked) as gone:
             raise Refused(
                 f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
             ) from None
