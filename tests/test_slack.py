@@ -305,6 +305,44 @@ async def test_a_question_by_somebody_whom_slack_cannot_name_now_is_answered_lat
     assert (await world.final(question))[0].text == "Yes."
 
 
+@pytest.mark.parametrize("error", ["user_not_found", "user_not_visible"])
+async def test_somebody_whom_slack_does_not_show_is_a_stranger_whose_event_is_acknowledged(world, error):
+    await world.emulator.fault("users.info", error=error)
+    for _ in range(2):
+        question = await world.ask("why?")
+        await world.settled()
+        assert await world.answers(question) == []
+    assert world.model.requests == []
+    assert len(await world.calls_of("users.info")) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        ("users.info", {"error": "something_new"}),
+        ("users.info", {"status": 500}),
+        ("conversations.history", {"error": "something_new"}),
+        ("conversations.history", {"status": 500}),
+    ],
+)
+async def test_what_was_missed_is_found_though_one_person_or_place_cannot_be_asked_about(
+    world, method, fault
+):
+    first = await world.ask("why?")
+    await world.final(first)
+    direct = await world.dm("why?")
+    await world.final(direct)
+    await world.crash()
+    await world.emulator.subscribe([])  # so that Slack does not send them again
+    found = [await world.say("and how?", world.bob), await world.dm("and when?")]
+    if method == "conversations.history":  # the newest place comes first
+        del found[1]
+    await world.emulator.fault(method, **fault)  # of a person: who asked before
+    await world.restart(remember=True)
+    for question in found:
+        assert (await world.final(question))[0].text == "Yes."
+
+
 async def test_an_event_is_not_lost_while_slack_cannot_say_who_we_are(world, monkeypatch):
     """Left to itself, Bolt asks before the first event, and acknowledges it when Slack is not well."""
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
