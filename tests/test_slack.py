@@ -15,12 +15,13 @@ from slack_sdk.errors import SlackApiError
 
 import adapters.slack
 from adapters.emulators.slack.judge import links, pings
+from adapters.slack import events
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from adapters.slack.text import blocks, preview, said, typed, words
 from bot.events import STOP, Page
 from bot.platform import Gone, SlowDown, Unavailable
-from tests.contract import HOLD, at
+from tests.contract import HOLD, at, until
 from tests.worlds import SlackWorld
 
 TOKENS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
@@ -304,6 +305,44 @@ async def test_a_question_by_somebody_whom_slack_cannot_name_now_is_answered_lat
     assert (await world.final(question))[0].text == "Yes."
 
 
+@pytest.mark.parametrize("error", ["user_not_found", "user_not_visible"])
+async def test_somebody_whom_slack_does_not_show_is_a_stranger_whose_event_is_acknowledged(world, error):
+    await world.emulator.fault("users.info", error=error)
+    for _ in range(2):
+        question = await world.ask("why?")
+        await world.settled()
+        assert await world.answers(question) == []
+    assert world.model.requests == []
+    assert len(await world.calls_of("users.info")) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        ("users.info", {"error": "something_new"}),
+        ("users.info", {"status": 500}),
+        ("conversations.history", {"error": "something_new"}),
+        ("conversations.history", {"status": 500}),
+    ],
+)
+async def test_what_was_missed_is_found_though_one_person_or_place_cannot_be_asked_about(
+    world, method, fault
+):
+    first = await world.ask("why?")
+    await world.final(first)
+    direct = await world.dm("why?")
+    await world.final(direct)
+    await world.crash()
+    await world.emulator.subscribe([])  # so that Slack does not send them again
+    found = [await world.say("and how?", world.bob), await world.dm("and when?")]
+    if method == "conversations.history":  # the newest place comes first
+        del found[1]
+    await world.emulator.fault(method, **fault)  # of a person: who asked before
+    await world.restart(remember=True)
+    for question in found:
+        assert (await world.final(question))[0].text == "Yes."
+
+
 async def test_an_event_is_not_lost_while_slack_cannot_say_who_we_are(world, monkeypatch):
     """Left to itself, Bolt asks before the first event, and acknowledges it when Slack is not well."""
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
@@ -318,6 +357,68 @@ async def test_slacks_own_stop_button_stops(world):
     answer = await world.first(question, "Because")
     await world.emulator.stop_session(*at(question), "U2", [at(answer.id)[1]])
     await world.stopped(question)
+
+
+async def tidied(world: SlackWorld) -> None:
+    """Wait until nothing lags behind the events."""
+    slack: Any = world.platform
+
+    async def done() -> bool:
+        return not slack._errands._tasks
+
+    await world.settled()
+    await until(done)
+
+
+@pytest.mark.parametrize("reason", ["end_turn", "max_tokens"])
+async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeypatch, reason):
+    monkeypatch.setattr(events, "NOBODYS", 0.0)
+    world.model.reason = reason
+    question = await world.ask("why?", "Because ", HOLD, "of the rain.")
+    answer = await world.first(question, "Because")
+    people = world.platform._people
+    pressed, gate, find = asyncio.Event(), asyncio.Event(), people.find
+
+    async def slowly(user: str) -> Any:
+        pressed.set()
+        await gate.wait()
+        return await find(user)
+
+    monkeypatch.setattr(people, "find", slowly)
+    await world.press(answer.id)
+    await pressed.wait()
+    world.model.go.set()
+    await world.final(question)
+    ended = await world.emulator.message(*at(answer.id))
+    gate.set()
+    await tidied(world)
+    assert (await world.first(question)).text == "Because of the rain."
+    assert await world.emulator.message(*at(answer.id)) == ended
+
+
+async def test_a_stop_button_that_a_crash_left_goes_away_and_nothing_else(world, monkeypatch):
+    monkeypatch.setattr(events, "NOBODYS", 0.0)
+    question = await world.ask("why?", "Because ", HOLD, "of the rain.")
+    answer = await world.first(question, "Because")
+    await world.restart()
+    await world.press(answer.id)
+    [seen] = await world.final(question)
+    assert seen.text == "Because"
+
+
+async def test_a_stop_button_of_an_answer_that_goes_on_is_left_to_it(world, monkeypatch):
+    """A press may overtake the reply to our own post, and is found by the answer a little later."""
+    monkeypatch.setattr(events, "NOBODYS", 0.3)
+    question = await world.ask("why?", "Because ", HOLD)
+    answer = await world.first(question, "Because")
+    live = await world.still()
+    world.core._stops.forget(f"slack/T1/{answer.id}")
+    await world.press(answer.id)
+    await world.settled()
+    world.core._stops._watched[f"slack/T1/{answer.id}"] = live
+    seen = await world.stopped(question)
+    await tidied(world)
+    assert seen.note == (await world.first(question)).note == "Stopped by ann."
 
 
 async def test_other_bots_in_a_thread_are_not_taken_for_us(world):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.emulators.slack import Slack
 from adapters.emulators.slack.chaos import CALLS, PASSING
-from adapters.slack import errors
+from adapters.slack import errors, surface
 from adapters.slack.errors import CLOSED, FIXED, GONE, LONG, REVOKED
 from adapters.slack.notices import WHY
 from adapters.slack.overlong import LARGEST, open_fence, parts
@@ -183,6 +183,60 @@ async def test_the_new_message_is_posted_once_though_its_answer_is_lost(world):
     await world.emulator.fault("chat.update", error="edit_window_closed")
     await world.emulator.fail("chat.postMessage", "cut applied")
     world.model.go.set()
+    await whole(world, question, "Because of the rain.")
+
+
+@pytest.mark.parametrize("lifted", [False, True], ids=["closed", "open again"])
+async def test_a_crash_just_after_the_new_message_leaves_one_answer(world, monkeypatch, lifted):
+    monkeypatch.setattr(surface, "BESIDE", 0.05)
+    question = await world.ask("why?", "Because ", HOLD, "of the rain.")
+    await world.first(question, "Because")
+    await world.emulator.fault("chat.update", times=100, error="edit_window_closed")
+    await world.emulator.fault("chat.delete", times=9, status=503)
+    world.model.go.set()
+
+    async def beside() -> bool:
+        return len(await world.answers(question)) == 2
+
+    await until(beside)
+    if lifted:
+        await world.emulator.calm()
+        await world.emulator.fault("chat.delete", times=9, status=503)
+    await world.crash()
+    await world.emulator.calm()
+    if not lifted:
+        await world.emulator.fault("chat.update", error="edit_window_closed")
+    await world.restart(remember=True)
+    await whole(world, question, "Because of the rain.")
+
+
+async def test_an_app_that_may_not_read_ends_what_a_crash_left(world):
+    question = await world.ask("why?", "Because ", HOLD)
+    await world.first(question, "Because")
+    await world.crash()
+    await world.emulator.fault("conversations.replies", times=100, error="missing_scope")
+    await world.restart(remember=True)
+    await whole(world, question, "Because")
+
+
+# A token that is refused for a while.
+
+
+@pytest.mark.parametrize("direct", [False, True], ids=["edits", "stream"])
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked"])
+async def test_an_answer_whose_token_is_refused_is_ended_once_that_is_good_again(world, error, direct):
+    world.model.steps = ("Because of ", HOLD, "the rain.")
+    question = await (world.dm("why?") if direct else world.say("why?"))
+    await world.first(question, "Because")
+    await world.emulator.revoke(error, tell=False)
+    world.model.go.set()
+
+    async def over() -> bool:
+        return not world.core._lives
+
+    await until(over)
+    await world.emulator.restore()
+    await world.restart(remember=True)
     await whole(world, question, "Because of the rain.")
 
 

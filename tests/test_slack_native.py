@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -401,6 +402,30 @@ async def test_a_stop_that_fails_is_made_up_for_with_its_note(world, fault):
     await world.react(answer.id)
     seen = await world.stopped(question)
     assert (await whole(world, question, "Because of")).note == seen.note == "Stopped by ann."
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"error": "something_new"}])
+async def test_a_stream_whose_stop_never_gets_through_is_left_to_a_repair(world, monkeypatch, fault):
+    monkeypatch.setattr(streams, "AGAIN", (0,) * 6)
+    question, answer = await begun(world, "Because of ", HOLD)
+    await world.emulator.fault("chat.stopStream", times=6, **fault)
+    await world.react(answer.id)
+
+    async def left() -> bool:
+        return not world.core._taken
+
+    await until(left)
+    assert (await world.first(question)).live
+    assert (await world.store.find(world.key(question))).done is None
+    await world.emulator.calm()
+    await world.restart(remember=True)
+    assert (await whole(world, question, "Because of")).note == "Stopped by ann."
+    await until(partial(done, world, question))
+
+
+async def done(world: SlackWorld, question: str) -> bool:
+    entry = await world.store.find(world.key(question))
+    return entry is not None and entry.done is not None
 
 
 async def test_the_last_text_does_not_wait_for_a_stop_that_has_to(world, monkeypatch):

@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.slack.bolt import taker
 from adapters.slack.errands import Errands
-from adapters.slack.errors import Refused, translated
+from adapters.slack.errors import Refused, Revoked, translated
 from adapters.slack.events import Events
 from adapters.slack.http import Http
 from adapters.slack.missed import missed
@@ -189,12 +189,16 @@ class Slack(Platform):
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
         if self._events is None:
             return ()
-        return [
-            await self._events.mention(message, self._team)
-            for message in await missed(self._web, recent, since)
-            if self._events.asks(message)
-            and (message["channel"].startswith("D") or f"<@{self._user}" in message.get("text", ""))
-        ]
+        found: list[Mention] = []
+        for message in await missed(self._web, recent, since):
+            ours = message["channel"].startswith("D") or f"<@{self._user}" in message.get("text", "")
+            if not (ours and self._events.asks(message)):
+                continue
+            try:
+                found.append(await self._events.mention(message, self._team))
+            except (SlowDown, Gone, OSError, SlackApiError) as error:
+                log.warning("a mention that was missed was not taken", ts=message["ts"], error=repr(error))
+        return found
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
@@ -211,7 +215,7 @@ class Slack(Platform):
         try:
             with translated():
                 answer = await self._web.auth_test()
-        except Gone as gone:
+        except (Gone, Revoked) as gone:
             raise Refused(
                 f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
             ) from None

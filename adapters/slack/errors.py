@@ -25,9 +25,7 @@ CLOSED = frozenset(
 #: Answers that say that a message is there, and stays as it is.
 FIXED = frozenset({"cant_update_message", "edit_window_closed"})
 #: Answers to a call that no second try will change.
-GONE = frozenset(
-    {*REVOKED, *CLOSED, *FIXED, "message_not_found", "thread_not_found", "is_inactive", "missing_scope"}
-)
+GONE = frozenset({*CLOSED, *FIXED, "message_not_found", "thread_not_found", "is_inactive", "missing_scope"})
 #: Answers that say that a text does not fit; the last is a warning beside `ok: true`.
 TRUNCATED = "message_truncated"
 LONG = frozenset({"msg_too_long", "msg_blocks_too_long", TRUNCATED})
@@ -47,6 +45,10 @@ class Refused(Unavailable):
     """Slack refuses a token, which may become good again."""
 
 
+class Revoked(ConnectionError):
+    """A call was refused for its token only, so that it may be made when that is good again."""
+
+
 @contextmanager
 def translated(bucket: str = "") -> Iterator[None]:
     """Turn the SDK's errors into those of the seam; *bucket* is the key that a 429 is about."""
@@ -56,6 +58,8 @@ def translated(bucket: str = "") -> Iterator[None]:
         status, code = _answer(error)
         if status == 429 or code == "ratelimited":
             raise SlowDown(retry_after(error.response.headers), bucket) from error
+        if code in REVOKED:
+            raise Revoked(code) from error
         if code in GONE:
             raise Gone(code) from error
         if code in LONG:

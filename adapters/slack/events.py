@@ -21,6 +21,7 @@ from adapters.slack.people import People
 from adapters.slack.text import Json, words
 from adapters.slack.web import Web
 from bot.core import Core
+from bot.events import STOP
 from bot.platform import (
     Actor,
     Deleted,
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds for which the log says once that Slack holds events back.
 QUIET = 3600.0
+#: Seconds after which an answer that goes on has met the Stop pressed on it: one still unknown is nobody's.
+NOBODYS = 3.0
 
 #: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
 Open = Callable[[str, str, str, Reader], Surface]
@@ -140,19 +143,44 @@ class Events:
     async def _press(self, body: Json) -> Outcome:
         message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
         actor, place = await self._who(body["user"]["id"], channel, body["team"]["id"])
-        return await self.core.press(
-            Press(self._key(channel, message), body["actions"][0]["action_id"], actor, place)
-        )
+        return await self.core.press(Press(self._key(channel, message), _pressed(body), actor, place))
 
     async def _tidy(self, body: Json, outcome: Outcome) -> None:
-        """Take the buttons off a message where they have served, or where a crash left them."""
-        if outcome not in {Outcome.UNKNOWN, Outcome.TAKEN} or not body.get("message", {}).get("blocks"):
+        """Take the buttons off a message where they have served, or where a crash left them.
+
+        The message as it was pressed may be older than what is there now, which is to stay.
+        """
+        if outcome not in {Outcome.UNKNOWN, Outcome.TAKEN}:
             return
-        kept = [block for block in body["message"]["blocks"] if block["type"] != "actions"]
-        message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
+        stop = _pressed(body) == STOP.name
+        if stop:
+            await asyncio.sleep(NOBODYS)
         with suppress(SlowDown, Gone, TooLong, OSError, SlackApiError), translated():
-            preview = body["message"].get("text") or "…"
-            await self.web.chat_update(channel=channel, ts=message, blocks=kept, text=preview)
+            message = await self._there(body)
+            drawn = message.get("blocks") or []
+            rows = [block["elements"] for block in drawn if block["type"] == "actions"]
+            if _pressed(body) not in {button.get("action_id") for row in rows for button in row}:
+                return
+            if stop and await self._press(body) is not Outcome.UNKNOWN:
+                return  # it was in somebody's hands after all
+            await self.web.chat_update(
+                channel=body["container"]["channel_id"],
+                ts=message["ts"],
+                blocks=[block for block in drawn if block["type"] != "actions"],
+                text=message.get("text") or "…",
+            )
+
+    async def _there(self, body: Json) -> Json:
+        """Return the message that was pressed as it is now; empty if it is gone."""
+        ts = body["container"]["message_ts"]
+        answer = await self.web.conversations_replies(
+            channel=body["container"]["channel_id"],
+            ts=body["container"].get("thread_ts") or ts,
+            oldest=ts,
+            latest=ts,
+            inclusive=True,
+        )
+        return next((each for each in answer["messages"] if each["ts"] == ts), {})
 
     async def _who(self, user: str, channel: str, team: str) -> tuple[Actor, Place]:
         return await self.people.find(user), Place(channel, workspace=team, home=self.team)
@@ -169,3 +197,8 @@ class Events:
     def _words(self, message: Json) -> str:
         """Return what was asked, without our own mention."""
         return words(message.get("text", ""), self.me)
+
+
+def _pressed(body: Json) -> str:
+    """Return the name of the button that was pressed."""
+    return str(body["actions"][0]["action_id"])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import structlog
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.errors import translated
+from adapters.slack.errors import TooLong, translated
 from adapters.slack.text import Json
-from bot.platform import Asked, Gone
+from bot.platform import Asked, Gone, SlowDown
+
+log = structlog.get_logger(__name__)
 
 #: Channels, and threads, that are looked through: half of what Tier 3 allows in a minute.
 PLACES = 25
@@ -37,7 +41,11 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
         try:
             with translated():
                 answer = await call(**arguments, **window)  # type: ignore[arg-type]
-        except Gone:
+        except SlowDown as slow:  # the others wait for the same
+            log.warning("not all that was missed was looked for", channel=channel, error=repr(slow))
+            break
+        except (Gone, TooLong, OSError, SlackApiError) as error:
+            log.warning("nothing that was missed was found in a place", channel=channel, error=repr(error))
             continue
         for message in answer["messages"]:
             if float(message["ts"]) > since:

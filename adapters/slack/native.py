@@ -16,7 +16,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.errors import GONE, TooLong, translated
-from adapters.slack.streams import OFF, Stream, Streams
+from adapters.slack.streams import OFF, OVER, Stream, Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
 from bot.events import Page
@@ -29,8 +29,6 @@ STARTING = (20 / 60, 20)
 APPENDS = (100 / 60, 100, 0.5)
 #: UTF-8 bytes in a page; a stream holds 10.6 to 12 thousand.
 PAGE = 9_000
-#: Answers to an append that say that the stream is no more.
-OVER = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
 
 
 class Left(ConnectionError):
@@ -123,9 +121,11 @@ class NativeSurface(SlackSurface):
 
     async def settle(self) -> None:
         """See `Surface.settle`: a stream is still to be stopped."""
-        for stream in self._mine.values():
+        for stream in [*self._mine.values()]:
             await stream.done()
         await super().settle()
+        if not all(stream.stopped for stream in self._mine.values()):
+            raise ConnectionError("a stream is not stopped yet")
 
     async def _start(self, page: Page, nonce: str) -> Receipt:
         text = page.text[: joint(page.text, page.settled)]
@@ -241,12 +241,15 @@ class NativeSurface(SlackSurface):
 
     async def _update(self, message: str, page: Page) -> Receipt:
         try:
-            return await super()._update(message, page)
+            receipt = await super()._update(message, page)
         except SlackApiError as error:
             if error.response.get("error") != "streaming_state_conflict":
                 raise
             self._mine[self._adopt(message)].ask()  # a crash left it streaming, or its stop was not heard
             raise Left("a message is still a stream") from error
+        if stream := self._mine.get(message):
+            stream.stopped = True
+        return receipt
 
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """See `Surface.replace`; a stream can be deleted once it is stopped."""

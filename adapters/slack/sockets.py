@@ -24,7 +24,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.bolt import Take
-from adapters.slack.errors import Refused, translated
+from adapters.slack.errors import Refused, Revoked, translated
 from adapters.slack.text import Json
 from bot.platform import Gone, Health, SlowDown, Unavailable
 
@@ -68,7 +68,7 @@ async def ticket(web: AsyncWebClient, app_token: str) -> str:
     try:
         with translated():
             answer = await web.apps_connections_open(app_token=app_token)
-    except Gone as gone:
+    except (Gone, Revoked) as gone:
         raise Refused(_app_token(gone)) from None
     except SlackApiError as error:
         raise Refused(_app_token(str(error.response["error"]))) from None

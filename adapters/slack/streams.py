@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errands import Errands, Tally
-from adapters.slack.errors import TooLong, translated
+from adapters.slack.errors import TooLong, code_of, translated
 from adapters.slack.text import small_print
 from bot.events import Page
 from bot.platform import Gone, SlowDown
@@ -34,6 +34,8 @@ AGAIN = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 OFF = 600.0
 #: Seconds that a last write waits for the stop of its stream before it lets that lag behind.
 WITH = 2.0
+#: Answers that say that a stream is no more.
+OVER = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
 #: Streams that are remembered.
 KNOWN = 1000
 
@@ -89,6 +91,7 @@ class Stream:
     Attributes:
         left: Whether nothing is appended any more.
         over: Whether Slack has said that it is no stream any more.
+        stopped: Whether it is known to be none, so that nothing is left to do.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Stream:
         self.sent = sent
         self.left = False
         self.over = False
+        self.stopped = False
         self._streams = streams
         self._channel = channel
         self._thread = thread
@@ -139,14 +143,14 @@ class Stream:
                     await self._asked.wait()
             self.left = True
             if (self.over or not await self._stop()) and self._page:
-                await self._whole(self._page)
+                self.stopped |= await self._whole(self._page)
         finally:
             self._done.set()
         await asyncio.wait({working})  # "active" must come after "processing"
         await self._status("active")
 
     async def _stop(self) -> bool:
-        """Call chat.stopStream until it is heard; False if the stream was over before."""
+        """Call chat.stopStream until it is heard; False if it was not, or the stream was over before."""
         drawn = small_print(self._page) if self._page else []
         for delay in AGAIN:
             await self._streams.stops.turn()
@@ -159,14 +163,19 @@ class Stream:
                 self._streams.stops.block(slow.retry_after)
             except (Gone, TooLong, SlackApiError) as error:
                 log.info("a stream was over before its stop", message=self.ts, error=str(error))
+                code = code_of(error) if isinstance(error, SlackApiError) else ""
+                self.stopped = isinstance(error, Gone) or code in OVER
                 return False
             except OSError:
                 await asyncio.sleep(delay)
             else:
+                self.stopped = True
                 return True
+        log.warning("a stream was not stopped", message=self.ts)
         return False
 
-    async def _whole(self, page: Page) -> None:
+    async def _whole(self, page: Page) -> bool:
+        """Write *page* over what was a stream; tell whether nothing is left to do."""
         for delay in AGAIN:
             try:
                 await self._repair(page)
@@ -176,9 +185,10 @@ class Stream:
                 await asyncio.sleep(delay)
             except (Gone, TooLong, SlackApiError) as error:
                 log.warning("a stream stays as it was", message=self.ts, error=str(error))
-                return
+                return isinstance(error, Gone)
             else:
-                return
+                return True
+        return False
 
     async def _status(self, status: str) -> None:
         """Show or hide Slack's own stop button, if Slack has one for this app."""

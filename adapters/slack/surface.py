@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -157,6 +157,8 @@ class SlackSurface(Surface):
     def resume(self, remains: Remains) -> None:
         """Go on where an earlier run left off: posts with its nonces may have got through."""
         self._doubtful.update(remains.nonces)
+        # Where edits are closed, what was to stand in a message may stand beside it.
+        self._doubtful.update(_beside(message) for message in remains.messages)
 
     async def settle(self) -> None:
         """See `Surface.settle`: a message that was replaced is still to be deleted."""
@@ -193,7 +195,7 @@ class SlackSurface(Surface):
 
     async def _update(self, message: str, page: Page) -> Receipt:
         """Change *message*, whatever it takes that all of *page* is shown once it is final."""
-        if message in self._fixed:
+        if message in self._fixed or (not page.live and await self._has_beside(message)):
             return await self._beside(message, page)
         try:
             if message in self._overlong:
@@ -210,6 +212,17 @@ class SlackSurface(Surface):
             return await self._beside(message, page)
         return Receipt(message)
 
+    async def _has_beside(self, message: str) -> bool:
+        """Whether an earlier run has shown a final page in place of *message*; asked until it has not."""
+        nonce = _beside(message)
+        if nonce not in self._doubtful:
+            return False
+        with suppress(Gone, SlackApiError):  # an app that may not read is believed to have none
+            if await self._posted(nonce):
+                return True
+        self._doubtful.discard(nonce)
+        return False
+
     async def _change(self, message: str, page: Page) -> None:
         _, _, channel, ts = message.split("/")
         with self._telling(), translated(f"slack/{self._team}/chat.update"):
@@ -219,7 +232,7 @@ class SlackSurface(Surface):
         """Show *page* in place of *message*, which is there to stay; previews of it are let go."""
         if page.live:
             return Receipt(message)
-        receipt = await SlackSurface.post(self, page, f"f{message.rpartition('/')[2]}")
+        receipt = await SlackSurface.post(self, page, _beside(message))
         self._lagging.append(self._errands.start(self._delete(message, after=BESIDE)))
         return receipt
 
@@ -321,3 +334,8 @@ class SlackSurface(Surface):
 
     def _key(self, ts: str) -> str:
         return f"slack/{self._team}/{self._channel}/{ts}"
+
+
+def _beside(message: str) -> str:
+    """Return the nonce of what is posted in place of *message*."""
+    return f"f{message.rpartition('/')[2]}"

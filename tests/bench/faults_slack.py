@@ -45,12 +45,12 @@ class Fault:
     Attributes:
         inject: Sets the switches.
         ends: Whether the answer may end with it: its message is gone, or nothing can be written.
-        again: Whether Slack is out of reach so long that the answer may be given up.
+        unheard: Whether the question may stay unasked: Slack gives up telling of it.
     """
 
     inject: Inject
     ends: bool = False
-    again: bool = False
+    unheard: bool = False
 
 
 def call(how: str, methods: Sequence[str] = STREAMED) -> Inject:
@@ -165,10 +165,10 @@ TABLE: Mapping[str, Fault] = {
     "duplicates": Fault(deliveries),
     "redelivered": Fault(redelivered),
     "app_rate_limited": Fault(switch("rate_limit_app")),
-    "tokens_revoked": Fault(revoked("token_revoked", tell=True), ends=True),
-    "token_revoked": Fault(revoked("token_revoked", tell=False), ends=True),
-    "app_uninstalled": Fault(revoked("account_inactive", tell=True), ends=True),
-    "invalid_auth": Fault(revoked("invalid_auth", tell=False), ends=True),
+    "tokens_revoked": Fault(revoked("token_revoked", tell=True), unheard=True),
+    "token_revoked": Fault(revoked("token_revoked", tell=False), unheard=True),
+    "app_uninstalled": Fault(revoked("account_inactive", tell=True), unheard=True),
+    "invalid_auth": Fault(revoked("invalid_auth", tell=False), unheard=True),
 }
 FAULTS = tuple(TABLE)
 
@@ -238,6 +238,8 @@ async def _played(slack: Slack, core: Core, model: Halting, fault: Fault, case: 
     await _over(core, model)
     await slack.calm()
     await _over(core, model)
+    while await core._store.unfinished("slack"):  # given up, it is taken up again
+        await asyncio.sleep(1.0)
     shown = [each for each in await slack.thread(channel, question) if each["user"] == "UBOT"]
     return judged([each for each in shown if not each["deleted"]], model, fault)
 
@@ -269,6 +271,8 @@ def judged(shown: list[dict[str, Any]], model: Halting, fault: Fault) -> str:
     found = "".join("".join(each["text"] for each in shown).split())
     if model.asked > 1:
         return f"twice: the model was asked {model.asked} times"
+    if not model.asked and not shown and (fault.ends or fault.unheard):
+        return ""
     if not fault.ends and not model.asked:
         return "lost: the question was never asked"
     if any(each["live"] for each in shown) and not fault.ends:

@@ -53,8 +53,8 @@ TABLE: Mapping[str, Fault] = {
     "duplicates": Fault(deliveries),
     "redelivered": Fault(redelivered),
     "app_rate_limited": Fault(switch("rate_limit_app")),
-    "tokens_revoked": Fault(revoked("token_revoked", tell=True), ends=True),
-    "app_uninstalled": Fault(revoked("account_inactive", tell=True), ends=True),
+    "tokens_revoked": Fault(revoked("token_revoked", tell=True), unheard=True),
+    "app_uninstalled": Fault(revoked("account_inactive", tell=True), unheard=True),
 }
 FAULTS = tuple(TABLE)
 
