@@ -15,7 +15,7 @@ from adapters.discord.bars import RIGHTS
 from adapters.discord.rest import GLOBAL, Refused, Rest
 from adapters.discord.surface import BLOCKED, DiscordSurface
 from bot.events import Page
-from bot.platform import Gone, SlowDown
+from bot.platform import Gone, SlowDown, Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import DiscordWorld
 
@@ -121,10 +121,25 @@ async def over(world: DiscordWorld) -> bool:
 async def test_a_refused_token_ends_all_calls(world, surface):
     await world.emulator.strike("401", "POST messages")
     for _ in range(3):
-        with pytest.raises(Gone):
+        with pytest.raises(OSError, match="401|token"):  # which is no end of the answer
             await surface.post(Page("a"), "n1")
     assert await calls(world, "POST messages") == 1
     assert surface._rest.traffic.dead.is_set()
+
+
+async def test_an_answer_that_a_refused_token_cuts_short_ends_once_there_is_another(world):
+    question = await world.ask("why?", "Because", HOLD, " of it.")
+    await world.first(question, "Because")
+    await world.emulator.strike("401", "PATCH messages")
+    world.model.go.set()
+    assert world.running
+    await asyncio.wait({world.running}, timeout=10)
+    assert isinstance(world.running.exception(), Unavailable)
+    world.running = None
+    await until(world.quiet)
+    await world.restart(remember=True)
+    [seen] = await world.final(question)
+    assert seen.text == "Because of it." or seen.note
 
 
 # Rights.
