@@ -15,7 +15,7 @@ from adapters.discord.bars import RIGHTS
 from adapters.discord.rest import GLOBAL, Refused, Rest
 from adapters.discord.surface import BLOCKED, DiscordSurface
 from bot.events import Page
-from bot.platform import Gone, SlowDown, Unavailable
+from bot.platform import Gone, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import DiscordWorld
 
@@ -268,6 +268,21 @@ async def test_a_question_that_is_gone_is_answered_without_the_reply(world, surf
     await world.emulator.delete("200", str(surface._question))
     await surface.post(Page("a", live=False), "n1")
     assert [each["text"] for each in await kept(world)] == ["a"]
+
+
+# Posts of which nobody knows.
+
+
+async def test_an_earlier_runs_post_is_found_again_after_its_edit_has_failed(world, surface):
+    await surface.post(Page("a"), "n1")
+    await world.emulator.nonces(0)
+    second = DiscordSurface(surface._rest, 200, surface._question)
+    second.resume(Remains(nonces=("n1",)), "999")
+    await world.emulator.strike("500", "PATCH messages")
+    with pytest.raises(ConnectionError):
+        await second.post(Page("b", live=False), "n1")
+    await second.post(Page("b", live=False), "n1")
+    assert [(each["text"], each["live"]) for each in await kept(world)] == [("b", False)]
 
 
 # A Discord that is ill.

@@ -144,15 +144,23 @@ class DiscordSurface(Surface):
             more["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
         again = nonce in self._doubtful
         if again and self._me and (found := await self._earlier()):
-            return await self.edit(self._keep(found), page)
+            return await self._adopt(found, page)
         try:
             answer, states = await self._put("POST", f"channels/{self._channel}/messages", page, more)
         except OSError:
             self._doubtful.add(nonce)
             raise
-        receipt = Receipt(self._keep(int(answer["id"])), states)
-        self._shown[str(self._replied)] = page.text
-        return await self.edit(receipt.message, page) if again else receipt
+        made = int(answer["id"])
+        if again:
+            return await self._adopt(made, page)
+        self._shown[str(made)] = page.text
+        return Receipt(self._keep(made), states)
+
+    async def _adopt(self, message: int, page: Page) -> Receipt:
+        """Let *message*, which an earlier try has made, show *page*; until it does, another try finds it."""
+        receipt = await self.edit(f"discord/{self._channel}/{message}", page)
+        self._keep(message)
+        return receipt
 
     def resume(self, remains: Remains, me: str) -> None:
         """Go on where an earlier run of the user *me* ended: posts with its nonces may have got through."""
