@@ -15,7 +15,7 @@ from adapters.discord.bars import RIGHTS
 from adapters.discord.rest import GLOBAL, Refused, Rest
 from adapters.discord.surface import BLOCKED, DiscordSurface
 from bot.events import Page
-from bot.platform import Gone, Remains, SlowDown, Unavailable
+from bot.platform import Gone, Platform, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import DiscordWorld
 
@@ -121,7 +121,7 @@ async def over(world: DiscordWorld) -> bool:
 async def test_a_refused_token_ends_all_calls(world, surface):
     await world.emulator.strike("401", "POST messages")
     for _ in range(3):
-        with pytest.raises(OSError, match="401|token"):  # which is no end of the answer
+        with pytest.raises(OSError, match=r"401|token"):  # which is no end of the answer
             await surface.post(Page("a"), "n1")
     assert await calls(world, "POST messages") == 1
     assert surface._rest.traffic.dead.is_set()
@@ -283,6 +283,49 @@ async def test_an_earlier_runs_post_is_found_again_after_its_edit_has_failed(wor
         await second.post(Page("b", live=False), "n1")
     await second.post(Page("b", live=False), "n1")
     assert [(each["text"], each["live"]) for each in await kept(world)] == [("b", False)]
+
+
+async def test_a_post_that_got_through_is_found_when_discord_has_forgotten_its_nonce(world):
+    await world.emulator.nonces(0)
+    await world.emulator.strike("500 applied", "POST messages")
+    question = await world.ask("why?", "Because.")
+    assert [each.text for each in await world.final(question)] == ["Because."]
+    assert len(await kept(world)) == 1
+    assert await calls(world, "GET messages") == 1
+
+
+async def test_without_the_right_to_look_a_post_is_sent_again(world):
+    await world.emulator.strike("500 applied", "POST messages")
+    await world.emulator.strike("403 50013", "GET messages")
+    question = await world.ask("why?", "Because.")
+    assert [each.text for each in await world.final(question)] == ["Because."]
+    assert len(await kept(world)) == 1
+
+
+async def test_a_post_in_a_thread_is_found_too():
+    world = await AlwaysWorld.open()
+    assert isinstance(world, DiscordWorld)
+    await world.emulator.nonces(0)
+    await world.emulator.strike("500 applied", "POST messages")
+    question = await world.ask("why?", "Because.")
+    assert [each.text for each in await world.final(question)] == ["Because."]
+    await world.close()
+
+
+class AlwaysWorld(DiscordWorld):
+    """Every answer in a thread."""
+
+    def load(self, **settings: str) -> Platform:
+        return super().load(RIVULET_DISCORD_REPLY="thread", **settings)
+
+
+async def test_a_post_that_was_refused_is_not_looked_for(world, surface):
+    await world.emulator.strike("429 user", "POST messages")
+    surface.resume(Remains(), "999")
+    with pytest.raises(SlowDown):
+        await surface.post(Page("a", live=False), "n1")
+    await surface.post(Page("a", live=False), "n1")
+    assert await calls(world, "GET messages") == 0
 
 
 # A Discord that is ill.

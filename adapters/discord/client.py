@@ -306,6 +306,7 @@ class Client(discord.AutoShardedClient):
             self._fork(message, posted),
             message.author.id,
             self._notices,
+            str(self._me),
         )
         surface.limits = limits(message, self._me)
         if code := lacking(message, self._me):

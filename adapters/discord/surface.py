@@ -103,6 +103,7 @@ class DiscordSurface(Surface):
         fork: Opens a thread for the answer.
         asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
         notices: Tells them.
+        me: The bot's own id, to find again what it may have posted; "" where that is not known.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -117,6 +118,7 @@ class DiscordSurface(Surface):
         fork: Fork = nowhere,
         asker: int = 0,
         notices: Notices | None = None,
+        me: str = "",
     ) -> None:
         self._rest = rest
         self._channel = channel
@@ -129,7 +131,7 @@ class DiscordSurface(Surface):
         self._notices = notices or Notices(rest)
         self._shown: dict[str, str] = {}
         self._doubtful: set[str] = set()
-        self._me = ""
+        self._me = me
         self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -138,7 +140,10 @@ class DiscordSurface(Surface):
         return [Bucket(f"discord/{method}/{self._channel}", *CHANNEL, told=True), EVERYTHING]
 
     async def post(self, page: Page, nonce: str) -> Receipt:
-        """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was."""
+        """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was.
+
+        It does so for a few minutes; a post that may have got through is looked for before the next try.
+        """
         more: Json = {"nonce": nonce, "enforce_nonce": True}
         if self._replied:
             more["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
@@ -177,16 +182,18 @@ class DiscordSurface(Surface):
         return f"discord/{self._channel}/{message}"
 
     async def _earlier(self) -> int | None:
-        """Return the message of an earlier run that follows the last known one, if there is one.
+        """Return the message of an earlier try that follows the last known one, if there is one.
 
         Discord remembers a nonce for a few minutes only, and tells it to nobody; but a page replies to the
         one before, and a thread that was opened for an answer begins with it.
         """
         after = self._replied or self._channel
         path = f"channels/{self._channel}/messages?after={after}&limit=100"
-        answer, _ = await self._rest.call(
-            "GET", path, f"discord/history/{self._channel}", urgency=Urgency.POST
-        )
+        bucket = f"discord/POST/{self._channel}"  # it is the post that waits for a 429's end
+        try:
+            answer, _ = await self._rest.call("GET", path, bucket, urgency=Urgency.POST)
+        except Gone:
+            return None  # without the right to look, the nonce is all there is
         for message in sorted(answer["items"], key=lambda each: int(each["id"])):
             reference = (message.get("message_reference") or {}).get("message_id")
             if message["author"]["id"] == self._me and reference == (
@@ -281,6 +288,7 @@ class DiscordSurface(Surface):
             self._posted,
             asker=self._asker,
             notices=self._notices,
+            me=self._me,
         )
         surface.limits = self.limits
         return surface
