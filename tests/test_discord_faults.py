@@ -13,8 +13,8 @@ import adapters.discord.rest
 import adapters.discord.traffic
 from adapters.discord.bars import RIGHTS
 from adapters.discord.rest import GLOBAL, Refused, Rest
-from adapters.discord.surface import BLOCKED, DiscordSurface
-from bot.events import Page
+from adapters.discord.surface import BLOCKED, NO_FILES, DiscordSurface
+from bot.events import File, Page
 from bot.platform import Gone, Platform, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import DiscordWorld
@@ -189,6 +189,32 @@ async def test_a_question_where_the_bot_may_not_answer_costs_no_refused_call(wor
     await until(lambda: told(world))
     assert (await world.emulator.verdict())["errors"] == {}
     assert await kept(world) == []
+
+
+async def test_where_files_are_not_allowed_the_page_stands_without_them_and_says_so(world, surface):
+    file = File("answer.md", "text/markdown", 4, data=b"text")
+    posted = await surface.post(Page("…"), "n1")
+    await world.emulator.strike("403 50013", "PATCH messages")
+    for _ in range(2):  # the second time is a repetition of the core's
+        page = Page("a", "Stopped by Ann.", live=False, files=(file,))
+        await surface.edit(posted.message, page)
+    [shown] = await kept(world)
+    assert (shown["text"], shown["live"], shown["files"]) == ("a", False, [])
+    assert shown["note"] == f"Stopped by Ann. {NO_FILES}"
+    assert await calls(world, "PATCH messages") == 3
+    assert await told(world) == []
+    await surface.post(Page("b", live=False), "n2")  # nothing else is barred
+
+
+async def test_where_nothing_may_be_changed_a_page_with_files_ends_the_answer_as_any(world, surface):
+    world.leaves_open = True
+    file = File("answer.md", "text/markdown", 4, data=b"text")
+    posted = await surface.post(Page("…"), "n1")
+    await world.emulator.strike("403 50013", "PATCH messages", times=2)
+    with pytest.raises(Gone):
+        await surface.edit(posted.message, Page("a", live=False, files=(file,)))
+    [text] = await told(world)
+    assert "Send Messages" in text
 
 
 # Messages that are gone, or that Discord does not take.

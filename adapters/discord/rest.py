@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from adapters.discord.bars import Bars, Breaker, Forbidden, place
+from adapters.discord.bars import MISSING_PERMISSIONS, Bars, Breaker, Forbidden, place
 from adapters.discord.traffic import Traffic, Urgency
 from bot.events import File
 from bot.platform import BucketState, Gone, SlowDown
@@ -114,6 +114,10 @@ class Rest:
         except OSError:
             self.breaker.failed(place(method, path)[0], _now())
             raise
+        if status == 403 and files and _code(answer) == MISSING_PERMISSIONS:
+            # Nothing is learned: it may be the files that are not allowed.
+            self.traffic.refused(status)
+            raise Forbidden(f"Discord answered {status} to a message with files", MISSING_PERMISSIONS)
         self._judge(status, headers, answer, bucket, method, path)
         self.breaker.passed(place(method, path)[0])
         return answer or {}, _states(headers, bucket)

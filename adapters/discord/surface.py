@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import structlog
 
-from adapters.discord.bars import Forbidden
+from adapters.discord.bars import MISSING_PERMISSIONS, Forbidden
 from adapters.discord.dialect import DiscordDialect
 from adapters.discord.notices import Notices
 from adapters.discord.rest import GLOBAL, Json, Refused, Rest
@@ -41,6 +41,7 @@ OVER = {50005, 50008, 50083, 160005}
 #: Code points that fit in a message however Discord counts them.
 PIECE = CONTENT // 2
 BLOCKED = "The server's AutoMod blocked the rest of this answer."
+NO_FILES = "I lack the right Attach Files here, so what was to be attached is missing."
 #: Message flag: no previews of links.
 SUPPRESS_EMBEDS = 1 << 2
 #: What our buttons' custom ids begin with.
@@ -80,6 +81,13 @@ def _small(note: str) -> str:
     """Return *note* on one line that has room; what is escaped takes up to three times its length."""
     drawn = DIALECT.line(note)
     return drawn if len(drawn) <= NOTE - len(f"\n{SUBTEXT}") else DIALECT.line(note[: NOTE // 4])
+
+
+def _bare(page: Page) -> Page:
+    """Return *page* without its files, saying so."""
+    note = f"{page.note} {NO_FILES}".strip()
+    room = NOTE - len(f"\n{SUBTEXT}")
+    return replace(page, files=(), note=note if len(DIALECT.line(note)) <= room else NO_FILES)
 
 
 def said(content: str) -> str:
@@ -219,9 +227,15 @@ class DiscordSurface(Surface):
         self, method: str, path: str, page: Page, more: Json, message: str = ""
     ) -> tuple[Json, tuple[BucketState, ...]]:
         """Send *page*; where Discord does not take it, what of it can stand."""
+        if page.files and not self.limits.attach:
+            page = _bare(page)
         try:
             return await self._send(method, path, page, more)
         except Forbidden as forbidden:
+            if page.files and forbidden.code == MISSING_PERMISSIONS:
+                log.warning("no files may be attached here", channel=self._channel)
+                self.limits = replace(self.limits, attach=0)
+                return await self._put(method, path, page, more, message)
             await self._notices.barred(self._asker, self._channel, forbidden)
             raise
         except Refused as refused:
