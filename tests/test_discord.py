@@ -113,7 +113,7 @@ async def refused(world: DiscordWorld, surface: DiscordSurface, **fault: Any) ->
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ({"status": 401, "body": {"message": "401: Unauthorized", "code": 0}}, Gone),
+        ({"status": 401, "body": {"message": "401: Unauthorized", "code": 0}}, ConnectionError),
         ({"status": 403, "body": {"message": "Missing Permissions", "code": 50013}}, Gone),
         ({"status": 404, "body": {"message": "Unknown Channel", "code": 10003}}, Gone),
         ({"status": 500}, ConnectionError),

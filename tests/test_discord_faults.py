@@ -13,9 +13,9 @@ import adapters.discord.rest
 import adapters.discord.traffic
 from adapters.discord.bars import RIGHTS
 from adapters.discord.rest import GLOBAL, Refused, Rest
-from adapters.discord.surface import BLOCKED, DiscordSurface
-from bot.events import Page
-from bot.platform import Gone, SlowDown
+from adapters.discord.surface import BLOCKED, NO_FILES, DiscordSurface
+from bot.events import File, Page
+from bot.platform import Gone, Platform, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import DiscordWorld
 
@@ -121,10 +121,25 @@ async def over(world: DiscordWorld) -> bool:
 async def test_a_refused_token_ends_all_calls(world, surface):
     await world.emulator.strike("401", "POST messages")
     for _ in range(3):
-        with pytest.raises(Gone):
+        with pytest.raises(OSError, match=r"401|token"):  # which is no end of the answer
             await surface.post(Page("a"), "n1")
     assert await calls(world, "POST messages") == 1
     assert surface._rest.traffic.dead.is_set()
+
+
+async def test_an_answer_that_a_refused_token_cuts_short_ends_once_there_is_another(world):
+    question = await world.ask("why?", "Because", HOLD, " of it.")
+    await world.first(question, "Because")
+    await world.emulator.strike("401", "PATCH messages")
+    world.model.go.set()
+    assert world.running
+    await asyncio.wait({world.running}, timeout=10)
+    assert isinstance(world.running.exception(), Unavailable)
+    world.running = None
+    await until(world.quiet)
+    await world.restart(remember=True)
+    [seen] = await world.final(question)
+    assert seen.text == "Because of it." or seen.note
 
 
 # Rights.
@@ -174,6 +189,32 @@ async def test_a_question_where_the_bot_may_not_answer_costs_no_refused_call(wor
     await until(lambda: told(world))
     assert (await world.emulator.verdict())["errors"] == {}
     assert await kept(world) == []
+
+
+async def test_where_files_are_not_allowed_the_page_stands_without_them_and_says_so(world, surface):
+    file = File("answer.md", "text/markdown", 4, data=b"text")
+    posted = await surface.post(Page("…"), "n1")
+    await world.emulator.strike("403 50013", "PATCH messages")
+    for _ in range(2):  # the second time is a repetition of the core's
+        page = Page("a", "Stopped by Ann.", live=False, files=(file,))
+        await surface.edit(posted.message, page)
+    [shown] = await kept(world)
+    assert (shown["text"], shown["live"], shown["files"]) == ("a", False, [])
+    assert shown["note"] == f"Stopped by Ann. {NO_FILES}"
+    assert await calls(world, "PATCH messages") == 3
+    assert await told(world) == []
+    await surface.post(Page("b", live=False), "n2")  # nothing else is barred
+
+
+async def test_where_nothing_may_be_changed_a_page_with_files_ends_the_answer_as_any(world, surface):
+    world.leaves_open = True
+    file = File("answer.md", "text/markdown", 4, data=b"text")
+    posted = await surface.post(Page("…"), "n1")
+    await world.emulator.strike("403 50013", "PATCH messages", times=2)
+    with pytest.raises(Gone):
+        await surface.edit(posted.message, Page("a", live=False, files=(file,)))
+    [text] = await told(world)
+    assert "Send Messages" in text
 
 
 # Messages that are gone, or that Discord does not take.
@@ -253,6 +294,64 @@ async def test_a_question_that_is_gone_is_answered_without_the_reply(world, surf
     await world.emulator.delete("200", str(surface._question))
     await surface.post(Page("a", live=False), "n1")
     assert [each["text"] for each in await kept(world)] == ["a"]
+
+
+# Posts of which nobody knows.
+
+
+async def test_an_earlier_runs_post_is_found_again_after_its_edit_has_failed(world, surface):
+    await surface.post(Page("a"), "n1")
+    await world.emulator.nonces(0)
+    second = DiscordSurface(surface._rest, 200, surface._question)
+    second.resume(Remains(nonces=("n1",)), "999")
+    await world.emulator.strike("500", "PATCH messages")
+    with pytest.raises(ConnectionError):
+        await second.post(Page("b", live=False), "n1")
+    await second.post(Page("b", live=False), "n1")
+    assert [(each["text"], each["live"]) for each in await kept(world)] == [("b", False)]
+
+
+async def test_a_post_that_got_through_is_found_when_discord_has_forgotten_its_nonce(world):
+    await world.emulator.nonces(0)
+    await world.emulator.strike("500 applied", "POST messages")
+    question = await world.ask("why?", "Because.")
+    assert [each.text for each in await world.final(question)] == ["Because."]
+    assert len(await kept(world)) == 1
+    assert await calls(world, "GET messages") == 1
+
+
+async def test_without_the_right_to_look_a_post_is_sent_again(world):
+    await world.emulator.strike("500 applied", "POST messages")
+    await world.emulator.strike("403 50013", "GET messages")
+    question = await world.ask("why?", "Because.")
+    assert [each.text for each in await world.final(question)] == ["Because."]
+    assert len(await kept(world)) == 1
+
+
+async def test_a_post_in_a_thread_is_found_too():
+    world = await AlwaysWorld.open()
+    assert isinstance(world, DiscordWorld)
+    await world.emulator.nonces(0)
+    await world.emulator.strike("500 applied", "POST messages")
+    question = await world.ask("why?", "Because.")
+    assert [each.text for each in await world.final(question)] == ["Because."]
+    await world.close()
+
+
+class AlwaysWorld(DiscordWorld):
+    """Every answer in a thread."""
+
+    def load(self, **settings: str) -> Platform:
+        return super().load(RIVULET_DISCORD_REPLY="thread", **settings)
+
+
+async def test_a_post_that_was_refused_is_not_looked_for(world, surface):
+    await world.emulator.strike("429 user", "POST messages")
+    surface.resume(Remains(), "999")
+    with pytest.raises(SlowDown):
+        await surface.post(Page("a", live=False), "n1")
+    await surface.post(Page("a", live=False), "n1")
+    assert await calls(world, "GET messages") == 0
 
 
 # A Discord that is ill.

@@ -235,14 +235,16 @@ async def test_what_is_repaired_is_written_by_the_client_that_lives(world, monke
 
 async def test_a_token_that_is_revoked_ends_the_run_and_all_calls(world):
     await world.emulator.tokens([])
-    world.leaves_open = True
-    await world.say("why?")
+    question = await world.say("why?")
     assert world.running
     await asyncio.wait({world.running}, timeout=10)
     assert isinstance(world.running.exception(), Unavailable)
     refused = await world.emulator.events(kinds=["error"])
     assert [each["status"] for each in refused] == [401]
     world.running = None
+    await world.emulator.tokens(None)
+    await world.restart(remember=True)
+    assert [each.text for each in await world.final(question)] == ["Yes."]
 
 
 async def test_discord_py_waits_seconds_and_not_minutes_between_two_tries(world, monkeypatch):

@@ -236,6 +236,15 @@ async def test_without_the_right_no_files_are_attached(never, right, size):
     await finish(never, question)
 
 
+async def test_a_press_and_a_repair_attach_nothing_without_the_right(never):
+    for role in never.emulator._world.guilds["100"]["roles"]:
+        role["permissions"] = str(RIGHTS.value)
+    await reconnect(never)
+    assert never.reopened(await never.ask("why?")).limits.attach == 0
+    assert never.reopened("555/7").limits.attach > 0  # nobody knows that channel
+    await until(lambda: idle(never))
+
+
 def said(code: int) -> dict[str, Any]:
     return {"message": "no", "code": code}
 

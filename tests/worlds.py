@@ -212,7 +212,7 @@ class DiscordWorld(World):
     ann, bob, owner = "300", "301", "1"
     bots = ("777", "999")
     page = 1_850
-    pause, looks = 0.5, False
+    pause, looks = 0.5, True
     stops = (*"🛑⏹❌✋", "⏹\ufe0f", *(f"✋{chr(tone)}" for tone in range(0x1F3FB, 0x1F400)))
     others = ("👍", "👀", "🟥")
     emulator: DiscordEmulator

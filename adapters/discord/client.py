@@ -269,6 +269,7 @@ class Client(discord.AutoShardedClient):
                     asker=int(asked.actor.id),
                     notices=self._notices,
                 )
+                surface.limits = limits(self.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
                 return surface
         return None
@@ -306,8 +307,9 @@ class Client(discord.AutoShardedClient):
             self._fork(message, posted),
             message.author.id,
             self._notices,
+            str(self._me),
         )
-        surface.limits = limits(message, self._me)
+        surface.limits = limits(message.channel, self._me)
         if code := lacking(message, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from adapters.discord.bars import Bars, Breaker, Forbidden, place
+from adapters.discord.bars import MISSING_PERMISSIONS, Bars, Breaker, Forbidden, place
 from adapters.discord.traffic import Traffic, Urgency
 from bot.events import File
 from bot.platform import BucketState, Gone, SlowDown
@@ -103,8 +103,8 @@ class Rest:
 
         Raises:
             SlowDown: On a 429, and without a call while Discord lets nothing through.
-            Gone: On 401, 403 and 404, and without a call where that is known already.
-            OSError: When Discord was not reached or is not well.
+            Gone: On 403 and 404, and without a call where a missing right is known already.
+            OSError: When Discord was not reached or is not well; on a 401, and without a call ever after.
             Refused: On any other error.
         """
         await self.traffic.flow.enter(urgency)
@@ -114,6 +114,10 @@ class Rest:
         except OSError:
             self.breaker.failed(place(method, path)[0], _now())
             raise
+        if status == 403 and files and _code(answer) == MISSING_PERMISSIONS:
+            # Nothing is learned: it may be the files that are not allowed.
+            self.traffic.refused(status)
+            raise Forbidden(f"Discord answered {status} to a message with files", MISSING_PERMISSIONS)
         self._judge(status, headers, answer, bucket, method, path)
         self.breaker.passed(place(method, path)[0])
         return answer or {}, _states(headers, bucket)
@@ -131,7 +135,7 @@ class Rest:
     async def _let(self, method: str, path: str) -> None:
         """Raise what the call would meet, where that is known."""
         if self.traffic.dead.is_set():
-            raise Gone("Discord refuses the token")
+            raise ConnectionError("Discord refuses the token")
         if barred := self.bars.find(method, path, _now()):
             raise barred
         if seconds := self.traffic.closed():
@@ -186,11 +190,12 @@ class Rest:
             raise SlowDown(self.traffic.ban(retry_after({}, headers, 0.0)), GLOBAL)
         if status == 429:
             raise self._slow(headers, answer or {}, bucket)
-        if status == 401:
+        if status == 401:  # no answer is over for it: with another token they go on
             self.traffic.dead.set()
+            raise ConnectionError(f"Discord answered {said}")
         if status == 403:
             raise self._lacks(method, path, code, f"Discord answered {said}")
-        if status in {401, 404}:
+        if status == 404:
             raise Gone(f"Discord answered {said}")
         if status >= 500:
             self.breaker.failed(place(method, path)[0], _now())

@@ -11,9 +11,9 @@ from adapters.discord.surface import DiscordSurface
 from bot.platform import Limits
 
 
-def limits(message: discord.Message, me: int) -> Limits:
-    """Return what a page holds below *message*: no files where the user *me* may attach none."""
-    rights = _rights(message, me)
+def limits(channel: object, me: int) -> Limits:
+    """Return what a page holds in *channel*: no files where the user *me* may attach none."""
+    rights = _rights(channel, me)
     if rights is None or rights.attach_files:
         return DiscordSurface.limits
     return replace(DiscordSurface.limits, attach=0)
@@ -21,7 +21,7 @@ def limits(message: discord.Message, me: int) -> Limits:
 
 def lacking(message: discord.Message, me: int) -> int:
     """Return the JSON error code that an answer to *message* would meet; 0 where it may stand."""
-    rights = _rights(message, me)
+    rights = _rights(message.channel, me)
     if rights is None or rights.administrator:
         return 0
     if not rights.view_channel:
@@ -32,10 +32,8 @@ def lacking(message: discord.Message, me: int) -> int:
     return 0 if rights.read_message_history else NO_REPLY_WITHOUT_HISTORY
 
 
-def _rights(message: discord.Message, me: int) -> discord.Permissions | None:
-    member = message.guild.get_member(me) if message.guild else None
-    here = message.channel
+def _rights(here: object, me: int) -> discord.Permissions | None:
     channel = here.parent if isinstance(here, discord.Thread) else here  # a thread has its parent's rights
-    if member is None or not isinstance(channel, discord.abc.GuildChannel):
+    if not isinstance(channel, discord.abc.GuildChannel) or (member := channel.guild.get_member(me)) is None:
         return None
     return channel.permissions_for(member)

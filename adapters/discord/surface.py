@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import structlog
 
-from adapters.discord.bars import Forbidden
+from adapters.discord.bars import MISSING_PERMISSIONS, Forbidden
 from adapters.discord.dialect import DiscordDialect
 from adapters.discord.notices import Notices
 from adapters.discord.rest import GLOBAL, Json, Refused, Rest
@@ -41,6 +41,7 @@ OVER = {50005, 50008, 50083, 160005}
 #: Code points that fit in a message however Discord counts them.
 PIECE = CONTENT // 2
 BLOCKED = "The server's AutoMod blocked the rest of this answer."
+NO_FILES = "I lack the right Attach Files here, so what was to be attached is missing."
 #: Message flag: no previews of links.
 SUPPRESS_EMBEDS = 1 << 2
 #: What our buttons' custom ids begin with.
@@ -82,6 +83,13 @@ def _small(note: str) -> str:
     return drawn if len(drawn) <= NOTE - len(f"\n{SUBTEXT}") else DIALECT.line(note[: NOTE // 4])
 
 
+def _bare(page: Page) -> Page:
+    """Return *page* without its files, saying so."""
+    note = f"{page.note} {NO_FILES}".strip()
+    room = NOTE - len(f"\n{SUBTEXT}")
+    return replace(page, files=(), note=note if len(DIALECT.line(note)) <= room else NO_FILES)
+
+
 def said(content: str) -> str:
     """Return what a message of ours says, without its note."""
     lines = content.replace(JOINER, "").split("\n")
@@ -103,6 +111,7 @@ class DiscordSurface(Surface):
         fork: Opens a thread for the answer.
         asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
         notices: Tells them.
+        me: The bot's own id, to find again what it may have posted; "" where that is not known.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -117,6 +126,7 @@ class DiscordSurface(Surface):
         fork: Fork = nowhere,
         asker: int = 0,
         notices: Notices | None = None,
+        me: str = "",
     ) -> None:
         self._rest = rest
         self._channel = channel
@@ -129,7 +139,7 @@ class DiscordSurface(Surface):
         self._notices = notices or Notices(rest)
         self._shown: dict[str, str] = {}
         self._doubtful: set[str] = set()
-        self._me = ""
+        self._me = me
         self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -138,21 +148,32 @@ class DiscordSurface(Surface):
         return [Bucket(f"discord/{method}/{self._channel}", *CHANNEL, told=True), EVERYTHING]
 
     async def post(self, page: Page, nonce: str) -> Receipt:
-        """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was."""
+        """See `Surface.post`; Discord returns the first message for a repeated nonce, as it was.
+
+        It does so for a few minutes; a post that may have got through is looked for before the next try.
+        """
         more: Json = {"nonce": nonce, "enforce_nonce": True}
         if self._replied:
             more["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
         again = nonce in self._doubtful
         if again and self._me and (found := await self._earlier()):
-            return await self.edit(self._keep(found), page)
+            return await self._adopt(found, page)
         try:
             answer, states = await self._put("POST", f"channels/{self._channel}/messages", page, more)
         except OSError:
             self._doubtful.add(nonce)
             raise
-        receipt = Receipt(self._keep(int(answer["id"])), states)
-        self._shown[str(self._replied)] = page.text
-        return await self.edit(receipt.message, page) if again else receipt
+        made = int(answer["id"])
+        if again:
+            return await self._adopt(made, page)
+        self._shown[str(made)] = page.text
+        return Receipt(self._keep(made), states)
+
+    async def _adopt(self, message: int, page: Page) -> Receipt:
+        """Let *message*, which an earlier try has made, show *page*; until it does, another try finds it."""
+        receipt = await self.edit(f"discord/{self._channel}/{message}", page)
+        self._keep(message)
+        return receipt
 
     def resume(self, remains: Remains, me: str) -> None:
         """Go on where an earlier run of the user *me* ended: posts with its nonces may have got through."""
@@ -169,16 +190,18 @@ class DiscordSurface(Surface):
         return f"discord/{self._channel}/{message}"
 
     async def _earlier(self) -> int | None:
-        """Return the message of an earlier run that follows the last known one, if there is one.
+        """Return the message of an earlier try that follows the last known one, if there is one.
 
         Discord remembers a nonce for a few minutes only, and tells it to nobody; but a page replies to the
         one before, and a thread that was opened for an answer begins with it.
         """
         after = self._replied or self._channel
         path = f"channels/{self._channel}/messages?after={after}&limit=100"
-        answer, _ = await self._rest.call(
-            "GET", path, f"discord/history/{self._channel}", urgency=Urgency.POST
-        )
+        bucket = f"discord/POST/{self._channel}"  # it is the post that waits for a 429's end
+        try:
+            answer, _ = await self._rest.call("GET", path, bucket, urgency=Urgency.POST)
+        except Gone:
+            return None  # without the right to look, the nonce is all there is
         for message in sorted(answer["items"], key=lambda each: int(each["id"])):
             reference = (message.get("message_reference") or {}).get("message_id")
             if message["author"]["id"] == self._me and reference == (
@@ -204,9 +227,15 @@ class DiscordSurface(Surface):
         self, method: str, path: str, page: Page, more: Json, message: str = ""
     ) -> tuple[Json, tuple[BucketState, ...]]:
         """Send *page*; where Discord does not take it, what of it can stand."""
+        if page.files and not self.limits.attach:
+            page = _bare(page)
         try:
             return await self._send(method, path, page, more)
         except Forbidden as forbidden:
+            if page.files and forbidden.code == MISSING_PERMISSIONS:
+                log.warning("no files may be attached here", channel=self._channel)
+                self.limits = replace(self.limits, attach=0)
+                return await self._put(method, path, page, more, message)
             await self._notices.barred(self._asker, self._channel, forbidden)
             raise
         except Refused as refused:
@@ -273,6 +302,7 @@ class DiscordSurface(Surface):
             self._posted,
             asker=self._asker,
             notices=self._notices,
+            me=self._me,
         )
         surface.limits = self.limits
         return surface
