@@ -142,6 +142,12 @@ async def test_an_answer_that_a_refused_token_cuts_short_ends_once_there_is_anot
     assert seen.text == "Because of it." or seen.note
 
 
+async def test_in_a_thread_there_is_no_question_to_react_to_and_no_call_is_made(world, surface):
+    before = len(await world.emulator.events(kinds=["call"]))
+    await DiscordSurface(surface._rest, 200, None).status(on=True)
+    assert len(await world.emulator.events(kinds=["call"])) == before
+
+
 # Rights.
 
 
