@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -140,6 +140,12 @@ async def test_an_answer_that_a_refused_token_cuts_short_ends_once_there_is_anot
     await world.restart(remember=True)
     [seen] = await world.final(question)
     assert seen.text == "Because of it." or seen.note
+
+
+async def test_in_a_thread_there_is_no_question_to_react_to_and_no_call_is_made(world, surface):
+    before = len(await world.emulator.events(kinds=["call"]))
+    await DiscordSurface(surface._rest, 200, None).status(on=True)
+    assert len(await world.emulator.events(kinds=["call"])) == before
 
 
 # Rights.
@@ -294,6 +300,37 @@ async def test_a_question_that_is_gone_is_answered_without_the_reply(world, surf
     await world.emulator.delete("200", str(surface._question))
     await surface.post(Page("a", live=False), "n1")
     assert [each["text"] for each in await kept(world)] == ["a"]
+
+
+@pytest.mark.parametrize("fault", ["429 bare", "cut json"])
+async def test_a_history_that_cannot_be_read_costs_the_history_only(world, fault):
+    question = await world.ask("why?", "Because.")
+    await world.final(question)
+    await world.emulator.strike(fault, "GET messages", times=9)
+    [seen] = await world.final(await world.reply(question, "and?"))
+    assert (seen.text, seen.note) == ("Because.", "")
+
+
+async def test_a_channel_that_cannot_be_read_hides_nothing_that_was_missed_in_others(world):
+    await world.emulator.channel("250")
+    for channel in ("200", "250"):
+        await world.final(f"{channel}/{await world.emulator.say(channel, '300', '<@999> why?')}")
+    await world.vanish()
+    missed = [
+        f"{channel}/{await world.emulator.say(channel, '300', '<@999> and?')}" for channel in ("200", "250")
+    ]
+    await world.emulator.strike("429 bare", "GET messages")
+    await world.connect()
+
+    async def answered() -> list[int]:
+        return [len(await world.answers(question)) for question in missed]
+
+    await until(lambda: some(answered))
+    assert sorted(await answered()) == [0, 1]
+
+
+async def some(counts: Callable[[], Awaitable[list[int]]]) -> bool:
+    return any(await counts())
 
 
 # Posts of which nobody knows.

@@ -21,13 +21,15 @@ SPOKEN = {discord.MessageType.default, discord.MessageType.reply}
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn discord.py's errors into those of the seam."""
+    """Turn discord.py's errors into those of the seam; it also raises what it trips over in an odd answer."""
     try:
         yield
     except (discord.Forbidden, discord.NotFound) as error:
         raise Gone(str(error)) from error
     except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError) as error:
         raise ConnectionError(f"Discord did not tell the history: {error}") from error
+    except (discord.InvalidData, KeyError, ValueError) as error:
+        raise ConnectionError(f"Discord's history makes no sense: {error!r}") from error
 
 
 async def recent(channel: discord.abc.Messageable, question: int, me: int, limit: int) -> list[Turn]:

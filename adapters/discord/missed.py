@@ -8,9 +8,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import discord
+import structlog
 
 from adapters.discord.history import translated
 from bot.platform import Asked, Gone
+
+log = structlog.get_logger(__name__)
 
 #: Channels that are looked through, and messages that are read of each.
 PLACES = 20
@@ -28,9 +31,13 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
     after = datetime.fromtimestamp(since, UTC)
     found: list[discord.Message] = []
     for channel in channels:
-        with suppress(Gone), translated():
-            history = (await place(client, channel)).history(limit=NEWEST, after=after, oldest_first=False)
-            found += [message async for message in history]
+        try:
+            with suppress(Gone), translated():
+                there = await place(client, channel)
+                history = there.history(limit=NEWEST, after=after, oldest_first=False)
+                found += [message async for message in history]
+        except OSError as error:
+            log.warning("what was missed in a channel is not known", channel=channel, error=repr(error))
     return sorted(found, key=lambda message: message.id)
 
 

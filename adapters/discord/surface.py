@@ -282,7 +282,9 @@ class DiscordSurface(Surface):
                 await self._rest.call("DELETE", path, f"discord/DELETE/{self._channel}")
 
     async def status(self, on: bool) -> None:
-        """See `Surface.status`: a pair of eyes on the question."""
+        """See `Surface.status`: a pair of eyes on the question, which a thread does not have in it."""
+        if not self._question:
+            return
         path = f"channels/{self._channel}/messages/{self._question}/reactions/{EYES}/@me"
         try:
             await self._rest.call("PUT" if on else "DELETE", path, f"discord/reactions/{self._channel}")
