@@ -110,7 +110,6 @@ class World(ABC):
         others: Reactions that stop nothing.
         page: Characters that one message holds.
         pause: Seconds that a 429 of `trouble` asks for.
-        looks: Whether a post that may have landed is looked for instead of sent again.
         left: The keys of the messages that a restart left open.
         leaves_open: Whether this test makes it impossible to end a message.
     """
@@ -123,7 +122,6 @@ class World(ABC):
     others: Sequence[str]
     page: int
     pause: float
-    looks: bool
 
     def __init__(self, emulator: Any, **settings: Any) -> None:
         self.emulator = emulator

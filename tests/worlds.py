@@ -25,7 +25,7 @@ class SlackWorld(World):
     ann, bob = "U1", "U2"
     bots = ("UROBOT", "UBOT")
     page = 11_000
-    pause, looks = 1.0, True
+    pause = 1.0
     #: What the emulator logs of an envelope that the adapter is done with.
     answered: tuple[str, ...] = ("ack",)
     stops = (
@@ -212,7 +212,7 @@ class DiscordWorld(World):
     ann, bob, owner = "300", "301", "1"
     bots = ("777", "999")
     page = 1_850
-    pause, looks = 0.5, True
+    pause = 0.5
     stops = (*"🛑⏹❌✋", "⏹\ufe0f", *(f"✋{chr(tone)}" for tone in range(0x1F3FB, 0x1F400)))
     others = ("👍", "👀", "🟥")
     emulator: DiscordEmulator
