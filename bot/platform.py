@@ -11,15 +11,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.events import File, Page, Turn
 from bot.text.dialect import Dialect
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    from bot.core import Core
 
 
 class SlowDown(Exception):
@@ -335,6 +333,36 @@ class Outcome(Enum):
     LATER = 5
 
 
+class Inbox(Protocol):
+    """What a platform tells its events to; the core is one.
+
+    Every method asks whether the actor may do that, and returns once the event is stored; only then is it
+    acknowledged to the platform.
+    """
+
+    async def mention(self, mention: Mention) -> None:
+        """Take a question.
+
+        Raises:
+            Unavailable: While shutting down; left unacknowledged, the platform sends the question again.
+        """
+
+    async def stop(self, stop: Stop) -> Outcome:
+        """Stop the answer that *stop* points at."""
+
+    async def press(self, press: Press) -> Outcome:
+        """Do what the pressed button says."""
+
+    async def edited(self, edited: Edited) -> None:
+        """Take the new text of a question."""
+
+    async def deleted(self, deleted: Deleted) -> None:
+        """Stop the answer whose question or page was deleted."""
+
+    async def repair(self, platform: Platform) -> None:
+        """Take up the answers of *platform* that an earlier run has left; see `Platform.run`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of `rivulet doctor`.
@@ -376,11 +404,11 @@ class Platform(ABC):
     data: Path | None = None
 
     @abstractmethod
-    async def run(self, core: Core) -> None:
-        """Feed `core.mention`, `stop`, `press`, `edited` and `deleted` until cancelled.
+    async def run(self, inbox: Inbox) -> None:
+        """Tell *inbox* what happens on the platform until cancelled.
 
-        Acknowledge an event to the platform only after the core's method has returned.  Await
-        `core.repair(self)` whenever surfaces can be written to anew, and before you listen.
+        Acknowledge an event to the platform only after the inbox's method has returned.  Await
+        `inbox.repair(self)` whenever surfaces can be written to anew, and before you listen.
 
         Raises:
             Unavailable: When only the operator can help: a wrong token, a missing intent.
@@ -398,7 +426,7 @@ class Platform(ABC):
         after them.
 
         On this surface a post with one of `remains.nonces` makes no second message, and neither does
-        `Surface.replace`.  May be called as soon as `run` has asked for `Core.repair`, and must not wait.
+        `Surface.replace`.  May be called as soon as `run` has asked for `Inbox.repair`, and must not wait.
         """
         return None
 

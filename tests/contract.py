@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from bot.config import Settings
-from bot.core import Core
+from bot.core.core import Core
+from bot.core.live import Live
 from bot.events import Event, Finished, Text
-from bot.live import Live
 from bot.model import Ask, Request
 from bot.model.script import Script
 from bot.platform import Actor, Asked, Place, Platform, Remains, Surface

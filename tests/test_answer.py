@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bot.answer import NOTES, Answer, Ending, Phase, Rank, Write
 from bot.events import STOP, Again, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage, Waiting
-from bot.pages import paginate
 from bot.platform import Limits, Op
+from bot.show.answer import NOTES, Answer, Ending, Phase, Rank, Write
+from bot.show.pages import paginate
 
 LIMITS = Limits(80)
 

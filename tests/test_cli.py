@@ -17,8 +17,8 @@ import aiohttp
 import pytest
 
 from adapters.emulators.process import World, spawned
+from bot.core.sayings import RESTART
 from bot.run.demo import discord_stage, slack_stage, until
-from bot.sayings import RESTART
 
 ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"
@@ -253,7 +253,7 @@ async def test_the_demo_checks_itself(tmp_path):
 
 BREAKS = {
     "the stop": """
-from bot.core import Core
+from bot.core.core import Core
 from bot.platform import Outcome
 async def deaf(self, stop): return Outcome.UNKNOWN
 Core.stop = deaf

@@ -18,8 +18,8 @@ from markdown_it.utils import read_fixture_file
 
 from adapters.discord.dialect import DiscordDialect
 from adapters.slack.dialect import SlackDialect
-from bot.pages import paginate
 from bot.platform import Limits
+from bot.show.pages import paginate
 from tests.bench.oracles import SIDES, unfit
 from tests.readers import READERS, missing, text_of
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.core.sayings import HINT, NOTHING
 from bot.events import Page
 from bot.platform import Asked, Remains
-from bot.sayings import HINT, NOTHING
 from tests.contract import HOLD, World, until
 from tests.fakes import ANN, HERE
 from tests.worlds import WORLDS

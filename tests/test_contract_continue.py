@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.answer import NOTES
+from bot.show.answer import NOTES
 from tests.contract import World, at, until
 from tests.worlds import WORLDS
 

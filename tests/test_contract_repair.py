@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-import bot.core
+import bot.core.core
+from bot.core.repair import YOUNG
+from bot.core.sayings import RESTART, UNBEGUN
 from bot.platform import Platform
-from bot.repair import YOUNG
-from bot.sayings import RESTART, UNBEGUN
 from bot.store.memory import Memory
 from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS, DiscordWorld, SlackWorld
@@ -52,7 +52,7 @@ KINDS: dict[str, type[World]] = {
 
 @pytest.fixture(params=[*KINDS.values()], ids=[*KINDS])
 async def world(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(bot.core, "LATE", 0.05)
+    monkeypatch.setattr(bot.core.core, "LATE", 0.05)
     world = await request.param.open()
     yield world
     await world.close()

@@ -7,16 +7,16 @@ import itertools
 
 import pytest
 
-from bot.access import Access
-from bot.answer import MORE, NOTES, TORN, Showing
-from bot.core import Core
+from bot.core.core import Core
+from bot.core.intake import WAITING
+from bot.core.live import BROKEN, READING, RETRIES
+from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
 from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
-from bot.intake import WAITING
-from bot.live import BROKEN, READING, RETRIES
+from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.script import Script
 from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
-from bot.sayings import BUSY, HINT, NOTHING, RESTART
+from bot.show.answer import MORE, NOTES, TORN, Showing
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import adapters.discord
-from adapters.discord.history import translated
-from adapters.discord.rest import GLOBAL, LONGEST_RETRY, RETRY_AFTER, Rest, retry_after
+from adapters.discord.incoming.history import translated
 from adapters.discord.surface import CONTENT, NOTE, DiscordSurface, draw, said
-from adapters.discord.traffic import PAUSE
+from adapters.discord.wire.rest import GLOBAL, LONGEST_RETRY, RETRY_AFTER, Rest, retry_after
+from adapters.discord.wire.traffic import PAUSE
 from bot.events import STOP, Page
 from bot.platform import Gone, Op, SlowDown, Unavailable
 from tests.contract import HOLD, at, until

@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-import adapters.discord.rest
-import adapters.discord.traffic
-from adapters.discord.bars import RIGHTS
-from adapters.discord.rest import GLOBAL, Refused, Rest
+import adapters.discord.wire.rest
+import adapters.discord.wire.traffic
 from adapters.discord.surface import BLOCKED, NO_FILES, DiscordSurface
+from adapters.discord.wire.bars import RIGHTS
+from adapters.discord.wire.rest import GLOBAL, Refused, Rest
 from bot.events import File, Page
 from bot.platform import Gone, Platform, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
@@ -59,7 +59,7 @@ async def kept(world: DiscordWorld) -> list[dict[str, Any]]:
 async def test_after_a_ban_nothing_is_called_and_one_harmless_call_tries_first(
     world, surface, monkeypatch, fault
 ):
-    monkeypatch.setattr(adapters.discord.traffic, "PAUSE", 0.3)
+    monkeypatch.setattr(adapters.discord.wire.traffic, "PAUSE", 0.3)
     surface._rest.traffic._pause = 0.3
     posted = await surface.post(Page("a"), "n1")
     await world.emulator.strike(fault, "PATCH messages")

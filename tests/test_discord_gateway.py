@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-import adapters.discord.gateway as supervisor
-from adapters.discord.client import BACKOFF, Client
-from adapters.discord.starts import Book
+import adapters.discord.incoming.gateway as supervisor
+from adapters.discord.incoming.client import BACKOFF, Client
+from adapters.discord.incoming.starts import Book
 from bot.platform import Platform, Unavailable
 from tests.contract import until
 from tests.worlds import DiscordWorld
@@ -110,7 +110,7 @@ async def test_a_first_connection_that_fails_is_tried_again(world, monkeypatch, 
 async def test_a_log_in_that_fails_is_tried_again(world, monkeypatch, name, route):
     await world.vanish()
     monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
-    monkeypatch.setattr("adapters.discord.rest.RETRY_AFTER", 0.1)
+    monkeypatch.setattr("adapters.discord.wire.rest.RETRY_AFTER", 0.1)
     monkeypatch.setattr("discord.http.asyncio.sleep", quick(asyncio.sleep))
     await world.emulator.strike(name, route)
     await world.connect()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.discord.starts import DAILY, DAY, GAP, LONGEST, LOOP, NAME, SLOW_GAP, Book, Starts
+from adapters.discord.incoming.starts import DAILY, DAY, GAP, LONGEST, LOOP, NAME, SLOW_GAP, Book, Starts
 
 NOON = 1_800_000_000.0
 HOUR = 3600.0
@@ -115,7 +115,7 @@ def test_a_damaged_book_is_begun_anew(tmp_path, damage):
 def test_where_nothing_can_be_written_the_count_is_in_memory(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     told = []
-    monkeypatch.setattr("adapters.discord.starts.log.warning", lambda *_, **more: told.append(more))
+    monkeypatch.setattr("adapters.discord.incoming.starts.log.warning", lambda *_, **more: told.append(more))
     book = Book(tmp_path / "file", lambda: NOON)
     book.start()
     book.login()

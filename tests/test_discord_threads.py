@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import adapters.discord
-from adapters.discord import threads
-from adapters.discord.threads import NAME, title
+from adapters.discord.outgoing import threads
+from adapters.discord.outgoing.threads import NAME, title
 from bot.events import Event, Finished, Text
 from bot.model import Ask, Request
 from bot.platform import Platform

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from adapters.discord.bars import FAILURES, MEMORY, REST, Bars, Breaker
-from adapters.discord.traffic import INVALID_WINDOW, LONGEST_PAUSE, PAUSE, RATE, Flow, Traffic, Urgency
+from adapters.discord.wire.bars import FAILURES, MEMORY, REST, Bars, Breaker
+from adapters.discord.wire.traffic import INVALID_WINDOW, LONGEST_PAUSE, PAUSE, RATE, Flow, Traffic, Urgency
 
 pytestmark = pytest.mark.jump
 

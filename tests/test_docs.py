@@ -72,11 +72,12 @@ def test_the_help_in_the_readme_is_what_the_command_prints():
 def test_the_tree_in_the_readme_exists():
     tree = re.search(r"```\n(bot/ .*?)```", README, re.DOTALL)
     assert tree
-    folder = ""
+    folders: list[str] = []
     for line in tree[1].splitlines():
         name = line.split()[0]
-        folder = name if not line.startswith(" ") else folder
-        path = ROOT / (folder if folder == name else folder + name)
+        depth = (len(line) - len(line.lstrip(" "))) // 2
+        folders[depth:] = [name]
+        path = ROOT / "".join(folders)
         assert path.exists(), path
 
 

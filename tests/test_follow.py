@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
+from bot.core.intake import ANYBODY, Caps
+from bot.core.sayings import RESTART, UNBEGUN
 from bot.events import CONTINUE, RETRY, Page, Turn
-from bot.intake import ANYBODY, Caps
+from bot.guard.access import Access
 from bot.model.script import Script
 from bot.platform import Actor, Outcome, Press
-from bot.sayings import RESTART, UNBEGUN
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask

@@ -9,15 +9,15 @@ from collections import Counter
 
 import pytest
 
-from bot.access import Access
 from bot.config import Settings
-from bot.core import SAYINGS, Core
+from bot.core.core import SAYINGS, Core
+from bot.core.intake import ANYBODY, HOUR, MINUTE, TOLD, WAITING, Caps, Intake, Refusal, Ticket
+from bot.core.sayings import BUSY, FULL, HINT, OFTEN, YOURS
 from bot.events import Page
-from bot.intake import ANYBODY, HOUR, MINUTE, TOLD, WAITING, Caps, Intake, Refusal, Ticket
+from bot.guard.access import Access
 from bot.model.script import Script
 from bot.platform import Actor, Stop
 from bot.run.supervise import build
-from bot.sayings import BUSY, FULL, HINT, OFTEN, YOURS
 from bot.store.memory import Memory
 from tests.fakes import ANN, HERE, Sheet, ask
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from bot.answer import Rank
-from bot.pacing import CROWD, KEPT, Pacing, Ticket
 from bot.platform import Bucket
+from bot.show.answer import Rank
+from bot.show.pacing import CROWD, KEPT, Pacing, Ticket
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 POSTS = Bucket("slack/T1/chat.postMessage/C1", 0.8, 8)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from adapters.discord.dialect import DiscordDialect
 from adapters.slack.dialect import SlackDialect
-from bot.pages import Pages as Growing
-from bot.pages import join, paginate
 from bot.platform import Limits
+from bot.show.pages import Pages as Growing
+from bot.show.pages import join, paginate
 from bot.text.dialect import Dialect
 
 

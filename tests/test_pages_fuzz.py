@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pages import Pages, Piece, paginate
 from bot.platform import Limits
+from bot.show.pages import Pages, Piece, paginate
 from tests.bench.fuzz import Case, complaints, failing, shrunk
 from tests.bench.nasty import ALL, BITS, GIANTS, WRAPS, chunked, nasty
 from tests.bench.oracles import CONTROL, SIDES, allowed, blank, open_commonmark, open_discord, torn

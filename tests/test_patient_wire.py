@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from adapters.emulators.claude import Claude as Emulated
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
+from bot.guard.access import Access
 from bot.model.claude import Claude
 from bot.model.patient import Patient
 from bot.platform import Outcome, Stop

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.access import Access
-from bot.core import AGAIN, LATE, Core
+from bot.core.core import AGAIN, LATE, Core
+from bot.core.live import RETRIES
+from bot.core.repair import RUNS, STALE, YOUNG
+from bot.core.sayings import AWAY, NOTHING, RESTART, UNBEGUN
 from bot.events import CONTINUE, RETRY, Page
-from bot.live import RETRIES
+from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Asked, Edited, Finding, Mention, Platform, Remains, Surface
-from bot.repair import RUNS, STALE, YOUNG
-from bot.sayings import AWAY, NOTHING, RESTART, UNBEGUN
+from bot.platform import Asked, Edited, Finding, Inbox, Mention, Platform, Remains, Surface
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, HERE, ROBOT, Sheet, ask
@@ -43,8 +43,8 @@ class Paper(Platform):
     heard: Sequence[Mention] = ()
     asked_for: list[tuple[Sequence[Asked], float]] = field(default_factory=list)
 
-    async def run(self, core: Core) -> None:
-        await core.repair(self)
+    async def run(self, inbox: Inbox) -> None:
+        await inbox.repair(self)
 
     async def check(self) -> Sequence[Finding]:
         return ()

@@ -7,10 +7,10 @@ import pytest
 from adapters.discord.dialect import DiscordDialect
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.text import joint
-from bot.answer import Answer, Showing
 from bot.events import Finished, Text
-from bot.pages import Pages, paginate
 from bot.platform import Limits
+from bot.show.answer import Answer, Showing
+from bot.show.pages import Pages, paginate
 
 TEXTS = (
     "1. Do this:\n   ```sh\n   ls -l\n   ```\n2. Then that.\n",

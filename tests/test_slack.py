@@ -15,10 +15,10 @@ from slack_sdk.errors import SlackApiError
 
 import adapters.slack
 from adapters.emulators.slack.judge import links, pings
-from adapters.slack import events
 from adapters.slack.dialect import SlackDialect
-from adapters.slack.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
+from adapters.slack.incoming import events
 from adapters.slack.text import blocks, preview, said, typed, words
+from adapters.slack.wire.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from bot.events import STOP, Page
 from bot.platform import Gone, SlowDown, Unavailable
 from tests.contract import HOLD, at, until

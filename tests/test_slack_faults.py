@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from adapters.emulators.slack import Slack
 from adapters.emulators.slack.chaos import CALLS, PASSING
-from adapters.slack import errors, surface
-from adapters.slack.errors import CLOSED, FIXED, GONE, LONG, REVOKED
-from adapters.slack.notices import WHY
-from adapters.slack.overlong import LARGEST, open_fence, parts
-from bot import live
+from adapters.slack import surface
+from adapters.slack.outgoing.notices import WHY
+from adapters.slack.outgoing.overlong import LARGEST, open_fence, parts
+from adapters.slack.wire import errors
+from adapters.slack.wire.errors import CLOSED, FIXED, GONE, LONG, REVOKED
+from bot.core import live
 from tests.contract import HOLD, until
 from tests.worlds import SlackWorld
 

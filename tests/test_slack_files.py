@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.slack import errands
 from adapters.slack import surface as slack
+from adapters.slack.wire import errands
 from bot.events import File, Page
 from bot.platform import Gone, Op
 from tests.contract import at, until

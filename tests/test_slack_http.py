@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import adapters.slack
 from adapters.emulators.slack.http_sender import signed
-from adapters.slack import http
-from adapters.slack.http import FRESH, authentic, parsed
+from adapters.slack.incoming import http
+from adapters.slack.incoming.http import FRESH, authentic, parsed
 from bot.platform import Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import SlackHttpWorld

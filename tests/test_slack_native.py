@@ -13,13 +13,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adapters.emulators.slack.content import decoded
-from adapters.slack import errands, native, streams
+from adapters.slack import native
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.native import NativeSurface
+from adapters.slack.outgoing import streams
 from adapters.slack.text import joint, weight
+from adapters.slack.wire import errands
 from bot.events import Event, Page, Text
-from bot.pages import Pages, paginate
 from bot.platform import Limits, Op, Platform
+from bot.show.pages import Pages, paginate
 from tests.contract import HOLD, Seen, at, until
 from tests.worlds import SlackWorld
 

@@ -11,8 +11,8 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 import adapters.slack
-from adapters.slack import sockets
-from adapters.slack.sockets import LONGEST, SHORTEST, backoff, read
+from adapters.slack.incoming import sockets
+from adapters.slack.incoming.sockets import LONGEST, SHORTEST, backoff, read
 from bot.platform import Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import SlackWorld

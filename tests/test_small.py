@@ -8,12 +8,12 @@ import logging
 import pytest
 import structlog
 
-from bot import conversation
-from bot.access import Access, Action
+from bot.core import conversation
+from bot.core.stops import EARLY, PATIENCE, Stops
 from bot.events import Turn
+from bot.guard.access import Access, Action
 from bot.platform import Actor, Mention, Place, Stop
 from bot.run import logs
-from bot.stops import EARLY, PATIENCE, Stops
 from tests.fakes import ANN, HERE, Sheet, ask
 
 GUILD = Place("C1", workspace="G1")

@@ -7,8 +7,8 @@ import asyncio
 import aiohttp
 import pytest
 
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
+from bot.guard.access import Access
 from bot.model.script import Script
 from bot.platform import Health, Platform, Unavailable
 from bot.run.readiness import AWAY, Readiness

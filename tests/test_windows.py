@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from bot.answer import Rank
 from bot.platform import Bucket, BucketState
-from bot.windows import LEARNED, MARGIN, Sliding, Told
+from bot.show.answer import Rank
+from bot.show.windows import LEARNED, MARGIN, Sliding, Told
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 CHANNEL = Bucket("discord/PATCH/1", 1.0, 5, told=True)

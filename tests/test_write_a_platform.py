@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
+from bot.guard.access import Access
 from bot.model.script import Script
 from bot.store.memory import Memory
 

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
@@ -21,17 +20,14 @@ from discord.http import Route
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from adapters.discord.client import Client
-from adapters.discord.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
-from adapters.discord.rest import Rest
-from adapters.discord.starts import Book
-from adapters.discord.threads import Reply, Threads
-from adapters.discord.trace import trace
+from adapters.discord.incoming.client import Client
+from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
+from adapters.discord.incoming.starts import Book
+from adapters.discord.outgoing.threads import Reply, Threads
+from adapters.discord.wire.rest import Rest
+from adapters.discord.wire.trace import trace
 from bot.config import SOURCES, Names, split
-from bot.platform import Asked, Finding, Health, Mention, Platform, Remains, Surface
-
-if TYPE_CHECKING:
-    from bot.core import Core
+from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +125,7 @@ class Discord(Platform):
         self.admits = settings.guilds
         self.secrets = [self._token]
 
-    async def run(self, core: Core) -> None:
+    async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`."""
         if not self.admits:
             log.warning(GUILDS_STEP)
@@ -137,10 +133,10 @@ class Discord(Platform):
 
         def client() -> Client:
             made = self._new()
-            made.core = core
+            made.inbox = inbox
             made.roots = self._roots
             made.content_step = CONTENT_STEP if self._settings.content else ""
-            made.repair = partial(self._repair, core, made)
+            made.repair = partial(self._repair, inbox, made)
             return made
 
         # What was counted in memory is not forgotten where there is no folder.
@@ -149,9 +145,9 @@ class Discord(Platform):
             brake, hear = self._settings.brake, self._hear
             await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
 
-    async def _repair(self, core: Core, client: Client) -> None:
+    async def _repair(self, inbox: Inbox, client: Client) -> None:
         self._running = client  # whose predecessor is closed, and has to answer no more
-        await core.repair(self)
+        await inbox.repair(self)
 
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import discord
 
-from adapters.discord.bars import MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY
 from adapters.discord.surface import DiscordSurface
+from adapters.discord.wire.bars import MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY
 from bot.platform import Limits
 
 

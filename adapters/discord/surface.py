@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 import structlog
 
-from adapters.discord.bars import MISSING_PERMISSIONS, Forbidden
 from adapters.discord.dialect import DiscordDialect
-from adapters.discord.notices import Notices
-from adapters.discord.rest import GLOBAL, Json, Refused, Rest
-from adapters.discord.threads import Fork, nowhere
-from adapters.discord.traffic import RATE, Urgency
+from adapters.discord.outgoing.notices import Notices
+from adapters.discord.outgoing.threads import Fork, nowhere
+from adapters.discord.wire.bars import MISSING_PERMISSIONS, Forbidden
+from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
+from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page, Turn
 from bot.platform import Bucket, BucketState, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 from bot.text.safe import JOINER

@@ -11,32 +11,32 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.bolt import taker
-from adapters.slack.errands import Errands
-from adapters.slack.errors import Refused, Revoked, translated
-from adapters.slack.events import Events
-from adapters.slack.http import Http
-from adapters.slack.missed import missed
+from adapters.slack.incoming.bolt import taker
+from adapters.slack.incoming.events import Events
+from adapters.slack.incoming.http import Http
+from adapters.slack.incoming.missed import missed
+from adapters.slack.incoming.people import People
+from adapters.slack.incoming.sockets import DOWN, Sockets, first, ticket
 from adapters.slack.native import NOBODY, NativeSurface, Reader
-from adapters.slack.notices import Notices
-from adapters.slack.people import People
+from adapters.slack.outgoing.notices import Notices
+from adapters.slack.outgoing.streams import Streams
+from adapters.slack.outgoing.uploads import ATTACH, SCOPE
 from adapters.slack.settings import SCOPES, Settings, check
-from adapters.slack.sockets import DOWN, Sockets, first, ticket
-from adapters.slack.streams import Streams
 from adapters.slack.surface import SlackSurface
-from adapters.slack.uploads import ATTACH, SCOPE
-from adapters.slack.web import Web
+from adapters.slack.wire.errands import Errands
+from adapters.slack.wire.errors import Refused, Revoked, translated
+from adapters.slack.wire.web import Web
 from bot.platform import (
     Asked,
     Finding,
     Gone,
     Health,
+    Inbox,
     Mention,
     Platform,
     Remains,
@@ -44,9 +44,6 @@ from bot.platform import (
     Surface,
     Unavailable,
 )
-
-if TYPE_CHECKING:
-    from bot.core import Core
 
 log = structlog.get_logger(__name__)
 
@@ -92,18 +89,18 @@ class Slack(Platform):
             self._http = Http(settings.signing_secret.get_secret_value().strip())
             self.routes = self._http.routes
 
-    async def run(self, core: Core) -> None:
+    async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`; a token that was good and is refused now is tried again every ten minutes."""
         while True:
             try:
-                await self._serve(core)
+                await self._serve(inbox)
             except Refused as error:
                 if not self._served:
                     raise
                 log.error("Slack is off until its token is good again", reason=str(error))  # noqa: TRY400  told in full
                 await asyncio.sleep(RECHECK)
 
-    async def _serve(self, core: Core) -> None:
+    async def _serve(self, inbox: Inbox) -> None:
         """Listen while the token is good."""
         async with self._client() as self._web:
             self._people = People(self._web)
@@ -111,8 +108,8 @@ class Slack(Platform):
             self._notices = Notices(self._web, self._errands)
             try:
                 await self._identify()
-                self._events = self._events_for(core)
-                await core.repair(self)
+                self._events = self._events_for(inbox)
+                await inbox.repair(self)
                 await first(self._listen(self._events), self._mistrust(self._web))
             finally:
                 self.health = "down"
@@ -224,9 +221,9 @@ class Slack(Platform):
         self._attach = ATTACH if SCOPE in scopes else 0
         return scopes
 
-    def _events_for(self, core: Core) -> Events:
+    def _events_for(self, inbox: Inbox) -> Events:
         us = (self._web, self._team, self._user, self._people)
-        return Events(core, *us, self._surface, self._settings.stop_emoji, self._errands)
+        return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
         where = (self._web, self._team, channel, thread, question, self._people.name, self._user)

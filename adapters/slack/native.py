@@ -15,10 +15,10 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.errors import GONE, TooLong, translated
-from adapters.slack.streams import OFF, OVER, Stream, Streams
+from adapters.slack.outgoing.streams import OFF, OVER, Stream, Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
+from adapters.slack.wire.errors import GONE, TooLong, translated
 from bot.events import Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown
 

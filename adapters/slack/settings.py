@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from adapters.slack.uploads import SCOPE
+from adapters.slack.outgoing.uploads import SCOPE
 from bot.config import SOURCES, Names, split
 from bot.platform import Unavailable
 

@@ -10,11 +10,11 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.errands import Errands
-from adapters.slack.errors import CLOSED, FIXED, TooLong, translated
-from adapters.slack.overlong import Overlong
+from adapters.slack.outgoing.overlong import Overlong
+from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.text import DIALECT, Json, blocks, preview, said, words
-from adapters.slack.uploads import Uploads
+from adapters.slack.wire.errands import Errands
+from adapters.slack.wire.errors import CLOSED, FIXED, TooLong, translated
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 

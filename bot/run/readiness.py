@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from bot.core import Core
+from bot.core.core import Core
 from bot.platform import Platform
 
 #: Seconds for which a platform may be away, once it was there, before the bot is not ready.

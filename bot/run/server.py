@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from bot.core import Core
+from bot.core.core import Core
 from bot.platform import Platform, Unavailable
 from bot.run.readiness import Readiness
 

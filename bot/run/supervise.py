@@ -15,11 +15,10 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from bot.access import Access
-from bot.answer import Showing
 from bot.config import Settings, expect_readable, explain
-from bot.core import Core
-from bot.intake import Caps
+from bot.core.core import Core
+from bot.core.intake import Caps
+from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.claude import Claude
 from bot.model.course import Patience
@@ -27,6 +26,7 @@ from bot.model.patient import Patient
 from bot.platform import Platform, Unavailable
 from bot.run.orders import obeying
 from bot.run.server import serving
+from bot.show.answer import Showing
 from bot.store import Store
 from bot.store.folder import Folder
 from bot.store.memory import Memory

@@ -1,4 +1,4 @@
-"""From the model's markdown to what a platform may be sent.  Pure, all of it; `bot.pages` puts it together.
+"""From the model's markdown to what a platform may be sent.  Pure; `bot.show.pages` puts it together.
 
 scanner      where blocks begin and end
 sheet        the blocks of the page that grows

@@ -51,7 +51,7 @@ def _note(state: StateInline, silent: bool) -> bool:
 
 def _parser() -> MarkdownIt:
     made = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
-    # Definitions are taken by `bot.pages`, which knows when one was seen; "\*" is to stay what it was.
+    # Definitions are taken by `bot.show.pages`, which knows when one was seen; "\*" is to stay what it was.
     made.disable(["reference", "text_join"])
     made.core.ruler.disable(["inline"])  # what is not shown is not parsed, and a cell once: see `inlines`
     made.inline.ruler.before("escape", "math", _math)

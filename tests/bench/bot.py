@@ -14,8 +14,8 @@ import signal
 import time
 
 import adapters.discord.surface
-import adapters.slack.errands
 import adapters.slack.surface
+import adapters.slack.wire.errands
 from bot.run import cli
 from tests.bench.figures import spread
 
@@ -80,7 +80,7 @@ def widen() -> None:
     """Replace the bot's own budgets by wider ones."""
     adapters.slack.surface.UPDATES = SLACK_UPDATES
     adapters.slack.surface.POSTS = SLACK_POSTS
-    adapters.slack.errands.DELETES = SLACK_DELETES
+    adapters.slack.wire.errands.DELETES = SLACK_DELETES
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
 
 

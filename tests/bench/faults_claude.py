@@ -10,9 +10,9 @@ from typing import Any
 
 from adapters.emulators.claude import Claude as Emulated
 from adapters.emulators.claude.chaos import FAULTS, MOMENTS, chaotic
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
 from bot.events import Turn
+from bot.guard.access import Access
 from bot.model.claude import Claude
 from bot.model.course import INCOMPLETE
 from bot.model.patient import Patient

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import adapters
 from adapters.discord import Discord
 from adapters.discord.surface import BLOCKED
-from adapters.discord.traffic import Traffic
+from adapters.discord.wire.traffic import Traffic
 from adapters.emulators.discord import Discord as Emulated
 from adapters.emulators.discord.chaos import FAULTS as CALLS
 from adapters.emulators.discord.chaos import HARMS
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
 from bot.events import Event, Finished, Text
+from bot.guard.access import Access
 from bot.model import Ask, Request
 from bot.platform import Platform, Unavailable
 from bot.store.memory import Memory

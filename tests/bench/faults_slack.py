@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import adapters
 from adapters.emulators.slack import Slack
 from adapters.emulators.slack.chaos import PASSING
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
 from bot.events import Event, Finished, Text
+from bot.guard.access import Access
 from bot.model import Ask, Request
 from bot.platform import Platform
 from bot.store.memory import Memory

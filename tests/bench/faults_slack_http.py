@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adapters.emulators.slack import Slack
 from adapters.emulators.slack.http_sender import FORGED
-from adapters.slack.http import PATH
+from adapters.slack.incoming.http import PATH
 from bot.platform import Platform
 from bot.run.server import serving
 from tests.bench import faults_slack

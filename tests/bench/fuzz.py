@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-from bot.pages import Pages, Piece, paginate
 from bot.platform import Limits
+from bot.show.pages import Pages, Piece, paginate
 from bot.text.safe import Links
 from tests.bench.nasty import chunked, nasty
 from tests.bench.oracles import ALLOWED, SIDES, empty, lost, torn, unfit

@@ -23,8 +23,8 @@ from adapters.emulators.masks import masked
 from adapters.emulators.slack import judge
 from adapters.emulators.slack.content import Block
 from adapters.slack.surface import SlackSurface
-from bot.pages import Piece
 from bot.platform import Limits
+from bot.show.pages import Piece
 from bot.text.safe import Links
 
 #: The only links that a page may hold, where any.

@@ -9,9 +9,9 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
 from bot.events import Event, Finished, Text
+from bot.guard.access import Access
 from bot.model import Ask, Request
 from bot.store.memory import Memory
 from tests.bench.rig import UNBOUND_TEXT, Entry, Rig, Side, following, rigged

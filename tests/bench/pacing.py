@@ -1,4 +1,4 @@
-"""`pacing`: the real `bot/pacing.py` on a virtual clock, beside what comparable bots do.
+"""`pacing`: the real `bot/show/pacing.py` on a virtual clock, beside what comparable bots do.
 
 Figures are of seeds 0 to 5 (3 of them for N = 64), as the issue wants them; `held_out` are seeds that nothing
 was tuned on.
@@ -14,9 +14,9 @@ from typing import Any
 
 from adapters.discord.surface import CHANNEL, EVERYTHING
 from adapters.slack.surface import POSTS, UPDATES
-from bot.answer import Rank
-from bot.pacing import Pacing, Ticket
 from bot.platform import Bucket
+from bot.show.answer import Rank
+from bot.show.pacing import Pacing, Ticket
 from tests.bench.policies import Buffer, Fifo, FixedInterval, Ours
 from tests.bench.scenario import LOADS, Spoken, summary
 from tests.bench.servers import Channel, Window

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from bot.answer import Rank
-from bot.pacing import Pacing, Ticket
 from bot.platform import Bucket, BucketState
+from bot.show.answer import Rank
+from bot.show.pacing import Pacing, Ticket
 from tests.bench.scenario import Spoken
 from tests.bench.virtual import Told
 
 
 class Ours:
-    """`bot.pacing`, with tickets as `bot.live` takes them.
+    """`bot.show.pacing`, with tickets as `bot.core.live` takes them.
 
     Args:
         buckets_of: What an answer's edits count against.

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bot.pages import Pages
 from bot.platform import Limits
+from bot.show.pages import Pages
 from tests.bench.figures import percentile
 from tests.bench.oracles import SIDES
 from tests.bench.texts import markdown, prose

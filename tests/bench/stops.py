@@ -14,10 +14,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.access import Access
-from bot.core import Core
+from bot.core.core import Core
+from bot.core.intake import Caps
 from bot.events import Event
-from bot.intake import Caps
+from bot.guard.access import Access
 from bot.model import Ask, Model, ModelError, Request
 from bot.model.script import Script, Step
 from bot.platform import Actor, Outcome, SlowDown, Stop

@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
-from bot.intake import Caps
-from bot.sayings import TOO_MUCH
+from bot.core.intake import Caps
+from bot.core.sayings import TOO_MUCH
 from tests.bench.figures import spread
 from tests.bench.rig import Entry, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose

@@ -1,6 +1,6 @@
 """What Claude is made to say, and what people see of it put together again.  Pure.
 
-`tells` is written from the wire, not from `bot/pages.py`: both must not share a misunderstanding.
+`tells` is written from the wire, not from `bot/show/pages.py`: both must not share a misunderstanding.
 """
 
 from __future__ import annotations

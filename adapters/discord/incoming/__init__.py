@@ -1,0 +1,1 @@
+"""What Discord tells the bot: the gateway, its events, history, and what was missed."""

@@ -1,0 +1,1 @@
+"""What `surface.py` writes with, beside plain edits: threads and notices."""

@@ -1,0 +1,59 @@
+"""What people are told where an answer cannot stand: a direct message, once.
+
+Must never raise, and never be the reason for a second refused call: who takes no direct messages is not told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from adapters.discord.wire.bars import MEMORY, Forbidden
+from adapters.discord.wire.rest import Refused, Rest
+from bot.platform import Gone, SlowDown
+
+log = structlog.get_logger(__name__)
+
+#: People and channels of which it is remembered that they were told.
+KEPT = 10_000
+
+
+class Notices:
+    """Tells people why there is no answer.
+
+    Args:
+        rest: What to tell them with.
+    """
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+        self._told: dict[tuple[int, int], float] = {}
+
+    async def barred(self, user: int, channel: int, forbidden: Forbidden) -> None:
+        """Tell *user* that a right is missing in *channel*, unless it is known to them."""
+        if user and forbidden.right:
+            lack = f"I lack the right **{forbidden.right}** there; a moderator of the server can give it."
+            await self._tell(user, channel, f"I can't answer in <#{channel}>: {lack}")
+
+    async def moderated(self, user: int, channel: int) -> None:
+        """Tell *user* that the server's rules let no answer through in *channel*."""
+        if user:
+            await self._tell(user, channel, f"The server's AutoMod blocked my answer in <#{channel}>.")
+
+    async def _tell(self, user: int, channel: int, text: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._told.get((user, channel), 0.0) > now:
+            return
+        if len(self._told) >= KEPT:
+            self._told.clear()
+        self._told[user, channel] = now + MEMORY
+        body = {"content": text, "allowed_mentions": {"parse": []}}
+        try:
+            opened, _ = await self._rest.call(
+                "POST", "users/@me/channels", "discord/dms", {"recipient_id": str(user)}
+            )
+            path = f"channels/{int(opened['id'])}/messages"
+            await self._rest.call("POST", path, f"discord/POST/{opened['id']}", body)
+        except (SlowDown, Gone, OSError, Refused, LookupError, ValueError) as error:
+            log.info("the asker could not be told", channel=channel, error=repr(error))

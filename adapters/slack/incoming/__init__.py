@@ -1,0 +1,1 @@
+"""What Slack tells the bot: sockets or HTTP, events, people, and what was missed."""

@@ -1,0 +1,62 @@
+"""Between a payload and `Events`: one Bolt app for both ways in.
+
+Every payload is taken in a global middleware, which Bolt awaits before there is an answer; there are no
+listeners, which Bolt would answer for before they have run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.incoming.events import Events
+from adapters.slack.text import Json
+from bot.platform import Gone, SlowDown, Unavailable
+
+log = structlog.get_logger(__name__)
+
+#: Bolt reads SLACK_BOT_TOKEN unasked, and then warns that it does not need it.
+bolt_log = logging.getLogger("slack_bolt")
+bolt_log.setLevel(logging.ERROR)
+
+#: Gives one payload to the core; returns whether it may be acknowledged.
+Take = Callable[[Json], Awaitable[bool]]
+
+
+def taker(web: AsyncWebClient, events: Events) -> Take:
+    """Return what gives payloads to *events*."""
+
+    async def authorized() -> AuthorizeResult:
+        # Left to itself, Bolt asks Slack, and acknowledges the event when Slack is not well.
+        return AuthorizeResult(enterprise_id=None, team_id=events.team, bot_user_id=events.me)
+
+    app = AsyncApp(
+        client=AsyncWebClient(base_url=web.base_url, session=web.session),
+        authorize=authorized,
+        logger=bolt_log,
+        request_verification_enabled=False,
+        # Bolt takes it for an event of our own when somebody deletes an answer of ours.
+        ignoring_self_events_enabled=False,
+    )
+
+    @app.middleware
+    async def take(body: Json) -> BoltResponse:
+        try:
+            await events.take(body)
+        except (SlowDown, Gone, OSError, Unavailable) as error:
+            log.warning("an event was not taken, and is left for Slack to send again", reason=str(error))
+            return BoltResponse(status=503, body="")
+        return BoltResponse(status=200, body="")
+
+    async def taken(payload: Json) -> bool:
+        answer = await app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
+        return answer.status == 200
+
+    return taken

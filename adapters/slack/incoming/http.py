@@ -1,0 +1,156 @@
+"""HTTP mode: Slack posts events and presses to us, signed.
+
+Rule 1: nothing is looked at before the signature is good, but for the size.  Any check that fails, or trips,
+is 401 and never 500, which Slack would take for a reason to send it again.
+Rule 2: 200 means that the core has it.  All else of Slack's is 503, and comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from urllib.parse import parse_qs
+
+import structlog
+from aiohttp import web
+
+from adapters.slack.incoming.bolt import Take
+from adapters.slack.text import Json
+
+log = structlog.get_logger(__name__)
+
+PATH = "/slack/events"
+#: Bytes of a body; seconds that they may take to come.
+LARGEST = 2**20
+READING = 10.0
+#: Seconds that a signature is good for, before and after it was made.
+FRESH = 300
+#: Seconds for which the log says once that requests are refused.
+QUIET = 60.0
+#: Seconds within which Slack wants an answer are three.
+WITHIN = 2.5
+#: Events that may be on their way to the core; more wait as long as there is time.
+INTAKE = 200
+
+
+def authentic(secret: str, body: bytes, timestamp: str, signature: str, now: float) -> bool:
+    """Return whether Slack has signed *body*, and lately.
+
+    Args:
+        secret: The app's signing secret.
+        body: Exactly as it came.
+        timestamp: The header `X-Slack-Request-Timestamp`.
+        signature: The header `X-Slack-Signature`.
+        now: Seconds since 1970.
+    """
+    if not secret or not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return False
+    if abs(now - int(timestamp)) > FRESH:
+        return False
+    digest = hmac.new(secret.encode(), b"v0:%s:%s" % (timestamp.encode(), body), hashlib.sha256)
+    # As bytes: compare_digest raises on text that is not ASCII.
+    return hmac.compare_digest(f"v0={digest.hexdigest()}".encode(), signature.encode(errors="replace"))
+
+
+class Http:
+    """The route that Slack posts to.
+
+    Args:
+        secret: The app's signing secret.
+
+    Attributes:
+        take: Takes an event, while somebody does.
+        routes: What is to be served.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self.take: Take | None = None
+        self.routes = [web.post(PATH, self.receive)]
+        self._underway: set[asyncio.Task[bool]] = set()
+        self._warned = float("-inf")
+        self._room = asyncio.Semaphore(INTAKE)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        body = await _body(request)
+        if body is None:
+            return web.Response(status=413)
+        timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        signature = request.headers.get("X-Slack-Signature", "")
+        if not authentic(self._secret, body, timestamp, signature, time.time()):
+            self._warn(request)
+            return web.Response(status=401)
+        payload = parsed(body, form=request.content_type == "application/x-www-form-urlencoded")
+        if payload is None:
+            return web.Response(status=400)
+        if payload.get("type") == "url_verification":
+            return web.json_response({"challenge": str(payload.get("challenge", ""))})
+        return web.Response(status=200 if await self._taken(payload) else 503)
+
+    def _warn(self, request: web.Request) -> None:
+        """Say that somebody else has posted, or that the secret is wrong: once in a while, as anybody can."""
+        now = asyncio.get_running_loop().time()
+        if now - self._warned >= QUIET:
+            self._warned = now
+            log.warning("a request that SLACK_SIGNING_SECRET did not sign was refused", remote=request.remote)
+
+    async def _taken(self, payload: Json) -> bool:
+        """Whether the core has *payload*, as far as can be said in time; it goes on to take it either way."""
+        try:
+            async with asyncio.timeout(WITHIN) as limit:
+                await self._room.acquire()
+        except TimeoutError:
+            return False
+        if self.take is None:
+            self._room.release()
+            return False
+        work = asyncio.ensure_future(self.take(payload))
+        self._underway.add(work)
+        work.add_done_callback(self._done)
+        left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+        await asyncio.wait({work}, timeout=max(left, 0.0))
+        return work.done() and not work.cancelled() and not work.exception() and work.result()
+
+    def _done(self, work: asyncio.Task[bool]) -> None:
+        self._room.release()
+        self._underway.discard(work)
+        if not work.cancelled() and (error := work.exception()):
+            log.error("an event was not taken", exc_info=error)
+
+    async def close(self) -> None:
+        """Take no more, and wait a little for what is on its way."""
+        self.take = None
+        if self._underway:
+            await asyncio.wait(self._underway, timeout=WITHIN)
+
+
+async def _body(request: web.Request) -> bytes | None:
+    """Return the body, or None if it is too large or too slow: it is not read any further."""
+    if (request.content_length or 0) > LARGEST:
+        return None
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READING):
+            async for chunk in request.content.iter_chunked(2**16):
+                body += chunk
+                if len(body) > LARGEST:
+                    return None
+    except TimeoutError:
+        return None
+    except Exception:  # noqa: BLE001  broken compression, a caller that hung up: nothing that could be signed
+        return b""
+    return bytes(body)
+
+
+def parsed(body: bytes, *, form: bool) -> Json | None:
+    """Return what *body* says: JSON, or the JSON in the field `payload` of a form; None if it is neither."""
+    try:
+        text = body.decode()
+        found = json.loads(parse_qs(text).get("payload", ["{}"])[0] if form else text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,53 @@
+"""What was written while nobody listened: Slack sends again what was not acknowledged, but not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.text import Json
+from adapters.slack.wire.errors import TooLong, translated
+from bot.platform import Asked, Gone, SlowDown
+
+log = structlog.get_logger(__name__)
+
+#: Channels, and threads, that are looked through: half of what Tier 3 allows in a minute.
+PLACES = 25
+#: Messages that are read of each.
+NEWEST = 100
+
+
+async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> list[Json]:
+    """Return the messages since *since* in the channels and threads of *recent*, oldest first.
+
+    Each has its "channel", as events do.
+    """
+    channels = dict.fromkeys(asked.place.channel for asked in recent)
+    # Of a question at the top of a channel too: what is said below it is in no channel's history.
+    threads = dict.fromkeys((asked.place.channel, asked.conversation.split("/")[-1]) for asked in recent)
+    window = {"oldest": f"{since:.6f}", "limit": NEWEST}
+    found: dict[tuple[str, str], Json] = {}
+    calls = [(channel, web.conversations_history, {"channel": channel}) for channel in [*channels][:PLACES]]
+    for channel, call, arguments in (
+        *calls,
+        *(
+            (channel, web.conversations_replies, {"channel": channel, "ts": thread})
+            for channel, thread in [*threads][:PLACES]
+        ),
+    ):
+        try:
+            with translated():
+                answer = await call(**arguments, **window)  # type: ignore[arg-type]
+        except SlowDown as slow:  # the others wait for the same
+            log.warning("not all that was missed was looked for", channel=channel, error=repr(slow))
+            break
+        except (Gone, TooLong, OSError, SlackApiError) as error:
+            log.warning("nothing that was missed was found in a place", channel=channel, error=repr(error))
+            continue
+        for message in answer["messages"]:
+            if float(message["ts"]) > since:
+                found[channel, message["ts"]] = {**message, "channel": channel}
+    return [found[key] for key in sorted(found, key=lambda key: float(key[1]))]

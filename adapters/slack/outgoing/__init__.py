@@ -1,0 +1,1 @@
+"""What `surface.py` and `native.py` write with: streams, files, notices, pages that are too long."""

@@ -1,0 +1,53 @@
+"""Slack's client, which also notices what no caller of one method can know.
+
+That is: a token that is refused wherever it is shown, a text that was shortened by a call that went well, and
+answers on which the SDK trips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from adapters.slack.wire.errors import REVOKED, TRUNCATED, TooLong, code_of
+
+
+class Web(AsyncWebClient):
+    """A client without retries of its own.
+
+    Attributes:
+        doubted: Set once Slack has refused the token in the middle of the work.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(retry_handlers=[], **options)
+        self.doubted = asyncio.Event()
+
+    async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
+        """See `AsyncWebClient.api_call`.
+
+        Raises:
+            TooLong: When Slack has taken a text, but not all of it.
+            ConnectionError: When the answer was none of Slack's.
+        """
+        try:
+            answer = await super().api_call(api_method, **options)
+        except SlackApiError as error:
+            if code_of(error) in REVOKED:
+                self.doubted.set()
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # The SDK looks for `ok` in whatever came: text, a list, bytes that are no UTF-8.
+            raise ConnectionError(f"{api_method}: no answer of Slack's ({type(error).__name__})") from error
+        if TRUNCATED in _warnings(answer):
+            raise TooLong(TRUNCATED, str(answer.get("ts") or ""))
+        return answer
+
+
+def _warnings(answer: AsyncSlackResponse) -> str:
+    more = (answer.get("response_metadata") or {}).get("warnings") or ()
+    return ",".join([str(answer.get("warning") or ""), *map(str, more)])

@@ -1,0 +1,78 @@
+"""What a press on *Continue* or *Try again* asks, as far as the ledger knows what it was pressed under.
+
+A press is a question of its own; its key is that of the message, "/" and the control's name, so that one
+message is followed once by each, and a restart finds what it follows.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.core.conversation import HISTORY, Past
+from bot.core.live import Live, Means
+from bot.core.sayings import plain_answer
+from bot.events import CONTINUE, Turn
+from bot.platform import Asked, Mention, Platform, Press, Remains, Surface
+from bot.store import Entry, Store
+
+log = structlog.get_logger(__name__)
+
+
+async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
+    """Return the answer to *press*; None if it means no button that the ledger knows.
+
+    Raises:
+        OSError: The ledger can't be read now.
+    """
+    entry = await means.store.find_shown(press.message)
+    asked = follow(entry, press, means.clock()) if entry else None
+    if asked is None:
+        return None
+    past, remains = await remembered(means.store, platform, asked, Remains())
+    surface = platform.reopen(asked, remains)
+    if surface is None:
+        return None
+    return Live(means, mention_of(asked, surface), plain_answer(asked.text), past=past)
+
+
+def follow(entry: Entry, press: Press, at: float) -> Asked | None:
+    """Return what *press* on a button under the answer in *entry* asks; None if that button is not there."""
+    if entry.note is None or press.control not in entry.controls:
+        return None
+    text = CONTINUE.name if press.control == CONTINUE.name else entry.asked.text
+    key = f"{press.message}/{press.control}"
+    return Asked(key, entry.asked.conversation, press.actor, press.place, text, at)
+
+
+async def remembered(
+    store: Store, platform: Platform, asked: Asked, remains: Remains
+) -> tuple[Past, Remains]:
+    """Return what came before *asked*, and *remains* with all that a press goes on below.
+
+    A platform's own history of a press would lack the page that it was pressed under.
+    """
+    first = asked
+    said: tuple[Turn, ...] = ()
+    for _ in range(HISTORY):
+        message, _, control = first.key.rpartition("/")
+        try:
+            entry = await store.find_shown(message)
+        except OSError as error:
+            log.warning("not all that was said before is known", question=asked.key, error=str(error))
+            break
+        if entry is None:
+            break
+        first = entry.asked
+        if control == CONTINUE.name:
+            said = (Turn("user", first.text, first.actor.name), Turn("assistant", entry.text), *said)
+        shown = (part.message for part in entry.parts if part.message)
+        address = remains.address or entry.remains.address
+        remains = Remains(address, (*shown, *remains.messages), remains.nonces)
+    if first is asked:
+        return Past(), remains
+    return Past(surface=platform.reopen(first, Remains()), said=said), remains
+
+
+def mention_of(asked: Asked, surface: Surface) -> Mention:
+    """Return the question anew, to be answered on *surface*."""
+    return Mention(asked.key, asked.conversation, asked.actor, asked.place, asked.text, surface)

@@ -1,0 +1,63 @@
+"""What the ledger is told of one answer: before and after each write, and at its end.
+
+The order is the one that `bot.store` asks for.  Must never write to a platform but what it is given.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from bot.platform import Receipt, Surface
+from bot.show.answer import Answer, Write
+from bot.store import Entry, Part, Store
+
+#: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.
+SHARED = 18
+
+
+class Kept:
+    """One answer's way into the ledger.
+
+    Args:
+        store: The ledger.
+        key: The question's.
+        clock: Seconds of the wall clock.
+        left: What an earlier run has left of the answer.
+    """
+
+    def __init__(self, store: Store, key: str, clock: Callable[[], float], left: Entry | None = None) -> None:
+        self._store = store
+        self._key = key
+        self._clock = clock
+        begun = left is not None and bool(left.parts)
+        self._shared = left.parts[0].nonce[:SHARED] if left and begun else secrets.token_hex(SHARED // 2)
+        self._replaced = left.replaced if left else {}
+
+    async def put(self, surface: Surface, write: Write, text: str, *, escaped: bool) -> Receipt:
+        """Make *write*, which may show all of *text*, on *surface*; *escaped*: by a new message.
+
+        A message that an earlier run was about to replace is replaced, so that none of the two is left.
+        """
+        before = write.message or ""
+        if before and not escaped and before not in self._replaced:
+            await self._store.save(self._key, text)
+            return await surface.edit(before, write.page)
+        nonce = self._replaced.get(before) or f"{self._shared}{'r' if before else ''}{write.index:x}"
+        await self._store.intend(self._key, Part(nonce, write.index, surface.address, replaces=before), text)
+        if before:
+            receipt = await surface.replace(before, write.page, nonce)
+        else:
+            receipt = await surface.post(write.page, nonce)
+        await self._store.posted(self._key, nonce, receipt.message)
+        return receipt
+
+    async def end(self, answer: Answer) -> None:
+        """Keep how *answer* ends, so that a repair does not make another end of it."""
+        controls = tuple(control.name for control in answer.controls)
+        await self._store.end(self._key, answer.text, answer.note, controls)
+
+    async def done(self, surface: Surface) -> None:
+        """Keep that the answer is done, as soon as nothing on *surface* lags behind."""
+        await surface.settle()
+        await self._store.done(self._key, self._clock())

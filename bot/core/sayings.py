@@ -1,0 +1,37 @@
+"""What is said without asking the model: hints, refusals, and why an answer was interrupted.  Pure."""
+
+from __future__ import annotations
+
+from bot.core.intake import Refusal
+from bot.events import CONTINUE, RETRY, Control
+
+HINT = "Mention me with a question, and I'll answer it here. React with 🛑 to an answer to stop it."
+NOTHING = "There is nothing to stop here. React with 🛑 to an answer, or press its Stop button."
+BUSY = "Too many questions are waiting in this conversation. Please ask again in a moment."
+YOURS = "One question of yours is being answered here and one is waiting. Please ask again after them."
+OFTEN = "You have asked as often as I may answer for now. Please ask again later."
+FULL = "Too many people are asking right now. Please ask again in a minute."
+TOO_MUCH = {
+    Refusal.CONVERSATION: BUSY,
+    Refusal.USER: YOURS,
+    Refusal.RATE: OFTEN,
+    Refusal.FULL: FULL,
+}
+RESTART = "Interrupted by a restart. Say “continue” for the rest."
+UNBEGUN = "Interrupted before it began. Please ask again."
+AWAY = "Interrupted: for minutes nothing could be written here. Say “continue” for the rest."
+
+
+def interrupted(*, begun: bool, reason: str = RESTART) -> tuple[str, tuple[Control, ...]]:
+    """Return the note and the buttons under an answer that was interrupted; *begun*: it has text."""
+    return (reason, (CONTINUE,)) if begun else (UNBEGUN, (RETRY,))
+
+
+def plain_answer(text: str) -> str:
+    """Return what is said to a question that the model need not see; "" for all others."""
+    return NOTHING if means_stop(text) else "" if text.strip() else HINT
+
+
+def means_stop(text: str) -> bool:
+    """Tell whether a mention says nothing but *stop*."""
+    return text.strip().lower() == "stop"

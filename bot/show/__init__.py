@@ -1,0 +1,1 @@
+"""What should be visible of an answer, and when it may be written."""

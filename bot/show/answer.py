@@ -1,0 +1,347 @@
+"""One answer, from first token to last edit, as a state machine.  Pure.
+
+Rule 1: no I/O, no clock, no tasks here.  Whoever drives it brings those.
+Rule 2: `next_write()` is the difference between what should be visible and what is.  Deltas that arrive
+while a write is out or a rate limit is in force therefore batch themselves: the next write carries all.
+
+               receive()                 wrote() the last page
+      OPEN ───────────────▶ CLOSING ───────────────▶ CLOSED
+        │     Finished, end()  │                        ▲
+        └──────────────────────┴──────── lost() ────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from bot.events import (
+    CONTINUE,
+    STOP,
+    Again,
+    Control,
+    Event,
+    File,
+    Finished,
+    Page,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolStarted,
+    Usage,
+    Waiting,
+)
+from bot.platform import Limits, Op
+from bot.show.pages import Pages, Piece, join
+from bot.text.safe import Links, clean, line
+
+
+class Phase(Enum):
+    """How far along an answer is."""
+
+    #: The model may still say something.
+    OPEN = 1
+    #: The last word is in; the last edit is not.
+    CLOSING = 2
+    #: Nothing more will be written.
+    CLOSED = 3
+
+
+class Ending(Enum):
+    """Why an answer ended."""
+
+    FINISHED = 1
+    STOPPED = 2
+    FAILED = 3
+    INTERRUPTED = 4
+    LOST = 5
+
+
+class Rank(Enum):
+    """How urgent a write is; the smaller goes first."""
+
+    #: The last word on a page of an answer that has ended.
+    FINAL = 1
+    #: What shows that the bot has heard.
+    PLACEHOLDER = 2
+    #: The first text.
+    FIRST = 3
+    #: Everything between.
+    PREVIEW = 4
+
+
+#: What people read under an answer that ended for an API stop reason; "" says nothing.
+NOTES = {
+    "end_turn": "",
+    "stop_sequence": "",
+    "max_tokens": "Cut at the length limit. Say “continue” for more.",
+    "refusal": "Claude declined to answer this.",
+    "model_context_window_exceeded": "Cut here: the conversation is too long for the model.",
+    "pause_turn": "Claude paused here. Say “continue” for more.",
+    "tool_use": "Claude wanted to use a tool that this bot does not have.",
+}
+
+#: The stop reasons after which there is more to say.
+MORE = frozenset({"max_tokens", "pause_turn"})
+
+#: What people read instead of an answer without text.
+EMPTY = "Claude gave no answer text."
+
+#: What people read where an answer would have to begin anew, but its first pages can't change any more.
+TORN = "Cut short here: the connection to Claude broke off."
+
+#: What people read under the last page of an answer that is longer than its pages.
+GOES_ON = "This goes on; all of it comes as a file when it is done."
+ATTACHED = "The whole answer is in the file."
+FILE = "answer.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What all answers have in common for those who read them.
+
+    Attributes:
+        hosts: Hosts that may be linked; "*" for all.
+        pages: Messages that an answer may take before the rest comes as a file; 0 for any number.
+        code: Characters of a block of code from which on it comes as a file; 0 for never.
+    """
+
+    hosts: Collection[str] = ()
+    pages: int = 0
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Make the message *message* show *page*; post it if it has no message yet.
+
+    Attributes:
+        index: Which page of the answer it is, from 0.
+        message: The message's key, or None to post one.
+        page: What it should show.
+        rank: How urgent it is.
+        upto: How many characters of the answer are visible once it is through.
+    """
+
+    index: int
+    message: str | None
+    page: Page
+    rank: Rank
+    upto: int
+
+    @property
+    def op(self) -> Op:
+        """The kind of call this takes."""
+        if self.message is None:
+            return Op.POST
+        return Op.FINAL if self.rank is Rank.FINAL else Op.EDIT
+
+
+class Answer:
+    """What should be visible, what is, and the difference.
+
+    Args:
+        limits: How much a page holds.
+        links: Which URLs may be links.
+        showing: How long it may get where what is more can be attached as a file.
+
+    Attributes:
+        phase: How far along it is.
+        ending: Why it ended, once it has.
+        usage: What it cost, once the model has said so.
+        received: How many characters the model has said.
+    """
+
+    def __init__(self, limits: Limits, links: Links | None = None, showing: Showing | None = None) -> None:
+        self.phase = Phase.OPEN
+        self.ending: Ending | None = None
+        self.usage = Usage()
+        self.received = 0
+        self._fresh: list[str] = []
+        showing = showing if showing and limits.attach else Showing()
+        self._blank = partial(Pages, limits, links, showing.pages, showing.code)
+        self._pages = self._blank()
+        self._room = limits.attach
+        self._lengths = [0]  # of the text before each page
+        self._tools: dict[str, str] = {}
+        self._thinking = False
+        self._waiting = ""
+        self._note = ""
+        self._shown: list[tuple[str, Page | None]] = []
+        self._controls: tuple[Control, ...] = ()
+        self._visible = 0
+
+    @property
+    def text(self) -> str:
+        """Everything the model has said so far."""
+        return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The buttons under an answer that has ended."""
+        return self._controls
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages this answer occupies."""
+        return [message for message, _ in self._shown]
+
+    def page_of(self, message: str) -> Page | None:
+        """Return what *message* shows."""
+        return dict(self._shown).get(message)
+
+    @property
+    def unshown(self) -> int:
+        """How many characters the screen is behind."""
+        return self.received - self._visible
+
+    @property
+    def note(self) -> str:
+        """What stands below an answer that has ended."""
+        return self._note
+
+    def resume(self, text: str, messages: Sequence[str]) -> None:
+        """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
+        if text:
+            self.receive(Text(text))
+        self._shown = [(message, None) for message in messages]
+
+    def receive(self, event: Event) -> None:
+        """Take the next event from the model; ignored once the answer has ended."""
+        if self.phase is not Phase.OPEN:
+            return
+        self._waiting = ""
+        match event:
+            case Text(text):
+                self._fresh.append(text)
+                self.received += len(text)
+                self._thinking = False
+            case Thinking():
+                self._thinking = True
+            case ToolStarted(id, title):
+                self._tools[id] = title
+            case ToolFinished(id):
+                self._tools.pop(id, None)
+            case Waiting(note):
+                self._waiting = note
+                self._tools.clear()
+            case Again():
+                self._restart()
+            case Finished(reason, usage, note):
+                self.usage = usage
+                said = NOTES.get(reason, f"Ended early: {reason}.") or ("" if self.text.strip() else EMPTY)
+                more = (CONTINUE,) if reason in MORE else ()
+                self.end(Ending.FINISHED, " ".join(filter(None, [said, note])), more)
+
+    def _restart(self) -> None:
+        """Forget what was said; a page that is cut can't follow, so then the answer ends here."""
+        self._feed()
+        if self._pages.closed:
+            self.end(Ending.FAILED, TORN, (CONTINUE,))
+            return
+        self._pages = self._blank()
+        self.received = self._visible = 0
+
+    def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
+        """End the answer for *ending*, with *controls* below; the first ending wins."""
+        if self.phase is not Phase.OPEN:
+            return
+        self._feed()
+        self._pages.end()
+        self.phase = Phase.CLOSING
+        self.ending = ending
+        self._note = note
+        self._controls = controls
+        self._tools.clear()
+        if not self.text.strip() and ending is Ending.FINISHED and not note:
+            self._note = EMPTY
+        self._settle()
+
+    def next_write(self) -> Write | None:
+        """Return the write that brings the screen up to date, or None if it is."""
+        if self.phase is Phase.CLOSED:
+            return None
+        pieces = self._visible_pieces()
+        # A closed page changes once, when it closes; all but the newest shown page were shown closed.
+        for index in range(max(0, len(self._shown) - 1), len(pieces)):
+            page = self._page(pieces[index]) if index < len(pieces) - 1 else self._last_page(pieces[index])
+            if index >= len(self._shown):
+                return self._write(index, None, page)
+            message, shown = self._shown[index]
+            if shown != page:
+                return self._write(index, message, page)
+        self._visible = self.received  # what is held back, or cannot be seen, is as visible as it gets
+        return None
+
+    def wrote(self, write: Write, message: str) -> None:
+        """Record that *write* is visible, as *message*."""
+        self._shown[write.index : write.index + 1] = [(message, write.page)]
+        self._visible = min(max(self._visible, write.upto), self.received)  # it may have begun anew meanwhile
+        self._settle()
+
+    def lost(self) -> None:
+        """Record that nothing can be written any more."""
+        self.ending = self.ending or Ending.LOST
+        self.phase = Phase.CLOSED
+
+    def _settle(self) -> None:
+        if self.phase is Phase.CLOSING and self.next_write() is None:
+            self.phase = Phase.CLOSED
+
+    def _feed(self) -> None:
+        if self._fresh:
+            self._pages.feed("".join(self._fresh))
+            self._fresh.clear()
+
+    def _visible_pieces(self) -> list[Piece]:
+        """Return the pages that there should be; the last one is there once it has something to show."""
+        self._feed()
+        closed, last = self._pages.closed, self._pages.last
+        for piece in closed[len(self._lengths) - 1 :]:
+            self._lengths.append(self._lengths[-1] + len(piece.text))
+        hidden = closed and (self._pages.overflowing or not last.shown.strip())
+        pieces = [*closed] if hidden else [*closed, last]
+        # A resumed answer can have messages for text that a loss of power took from the ledger.
+        return pieces + [Piece("")] * (len(self._shown) - len(pieces))
+
+    def _write(self, index: int, message: str | None, page: Page) -> Write:
+        closed = index + 1 < len(self._lengths)
+        return Write(
+            index, message, page, self._rank(), self._lengths[index + 1] if closed else self.received
+        )
+
+    def _rank(self) -> Rank:
+        if self.phase is Phase.CLOSING:
+            return Rank.FINAL
+        if not self._shown:
+            return Rank.PLACEHOLDER
+        return Rank.PREVIEW if any(page and page.text for _, page in self._shown) else Rank.FIRST
+
+    def _page(self, piece: Piece) -> Page:
+        return Page(piece.shown, live=False, files=piece.files, settled=piece.settled)
+
+    def _last_page(self, piece: Piece) -> Page:
+        if self.phase is Phase.OPEN:
+            return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
+        note, files = self._note, piece.files
+        if self._pages.overflowing:
+            note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
+        return Page(
+            piece.shown, line(note), live=False, controls=self._controls, files=files, settled=piece.settled
+        )
+
+    def _whole(self) -> File:
+        """Return the whole answer as a file."""
+        data = clean(self.text).encode()[: self._room]
+        return File(FILE, "text/markdown", len(data), data=data)
+
+    def _progress(self) -> str:
+        if self._waiting:
+            return self._waiting
+        if self._tools:
+            return ", ".join(f"{title} …" for title in self._tools.values())
+        if self._pages.overflowing:
+            return GOES_ON
+        return "thinking …" if self._thinking and not self.received else ""

@@ -1,0 +1,315 @@
+"""Who writes next, and when.  Pure: callers bring the time, in seconds of one monotonic clock.
+
+Every answer that wants to write holds a `Ticket`; it spends one call of each bucket that its write counts
+against, and all answers whose writes share a bucket share its `Budget`.  Finals go first.  Previews share one
+number, the *price*: how old an answer's oldest unshown character must be before it is worth a call.
+
+    price = (answer-seconds expected in the next h seconds) / (calls left in h - finals expected in h)
+
+for the h for which that is highest.  The same price for all is optimal, since staleness is convex in it (mean
+staleness is about half the price); it is low while few answers are live and the window is empty, and rises
+before the window runs dry.  docs/pacing.md has the figures.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from bot.platform import Bucket, BucketState
+from bot.show.answer import Rank
+from bot.show.windows import MARGIN, Sliding, Told
+
+#: Mean seconds that an answer lives, until some have ended; 15 to 60 make no difference beyond 5 %.
+LIFETIME = 25.0
+#: Seconds over which it is remembered how many answers are live usually.
+MEMORY = 120.0
+#: How far what is live now says what will be, and seconds that soften a memory that is young.
+NOW = 0.05
+YOUNG = 10.0
+#: A first text waits this share of the price past PATIENT seconds: at once while few are live.
+FIRST = 0.5
+PATIENT = 0.5
+#: Many answers end before a high price is reached; it is damped from this share of a lifetime on.
+DAMP = 0.6
+#: Seconds within which a price is looked at again, because calls come back.
+LOOK = 0.5
+#: A final may escape to another bucket from so many live answers on, at this share of a lifetime as price.
+CROWD = 5
+DEAR = 0.15
+#: A share of a call; with less than this to spare, previews are as dear as they get.
+SCARCE = 0.05
+#: How much a wider bucket's answers ask for more than it has, so that it need not be waited for.
+AMPLE = 1.1
+#: Budgets that are kept; past that, those at rest are forgotten, which is the same as new ones.
+KEPT = 1000
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A wish to write.
+
+    Attributes:
+        buckets: What the write counts against, the narrowest first; at least one.
+        rank: How urgent it is.
+        since: When its oldest unshown character came; when the answer ended, for a final.
+        escape: What a final may be counted against instead, where it would wait too long; () for nothing.
+        escaped: Whether it was admitted that way.
+    """
+
+    buckets: Sequence[Bucket]
+    rank: Rank
+    since: float
+    escape: Sequence[Bucket] = ()
+    escaped: bool = field(default=False, init=False)
+    waiting: bool = field(default=False, init=False)
+
+
+class Crowd:
+    """How many answers are live in a bucket, how many usually, and for how long."""
+
+    def __init__(self, now: float) -> None:
+        self._born: dict[object, float] = {}
+        self._sum = 0.0
+        self._mean = LIFETIME
+        self._began = self._seen = now
+        self._load = 0.0  # answer-seconds, decayed
+
+    def __len__(self) -> int:
+        return len(self._born)
+
+    def enter(self, who: object, now: float) -> None:
+        """Count an answer in."""
+        self._pass(now)
+        self._born[who] = now
+        self._sum += now
+
+    def leave(self, who: object, now: float) -> None:
+        """Count it out."""
+        self._pass(now)
+        if (born := self._born.pop(who, None)) is not None:
+            self._sum -= born
+            self._mean += 0.15 * (now - born - self._mean)
+
+    def lifetime(self, now: float) -> float:
+        """Return the mean seconds of an answer: not below the mean age of those that live."""
+        return max(self._mean, now - self._sum / len(self._born)) if self._born else self._mean
+
+    def usual(self, now: float) -> float:
+        """Return how many answers are expected to be live later on."""
+        self._pass(now)
+        before = self._load / min(MEMORY, now - self._began + YOUNG)
+        return NOW * len(self._born) + (1 - NOW) * before
+
+    def _pass(self, now: float) -> None:
+        past = self._seen - now
+        self._load = self._load * math.exp(past / MEMORY) - len(self._born) * past
+        self._seen = now
+
+
+class Budget:
+    """One bucket: what it allows, whose answers are live in it, and who waits for it."""
+
+    def __init__(self, bucket: Bucket, now: float) -> None:
+        self.bucket = bucket
+        self.allows: Sliding | Told = Told(bucket) if bucket.told else Sliding(bucket)
+        self.crowd = Crowd(now)
+        self.blocked = -math.inf
+        self.alarm = -math.inf  # when it is looked at next
+        self.escapes = False  # whether finals may escape, so that previews need not leave calls to them
+        self.wider: tuple[str, ...] = ()
+        self._queues: dict[Rank, list[tuple[float, int, Ticket]]] = {rank: [] for rank in Rank}
+        self._order = count()
+
+    def wait(self, ticket: Ticket) -> None:
+        """Queue *ticket*."""
+        self.wider = tuple(bucket.key for bucket in ticket.buckets[1:])
+        self.escapes = self.escapes or bool(ticket.escape)
+        heapq.heappush(self._queues[ticket.rank], (ticket.since, next(self._order), ticket))
+
+    def opens(self, now: float) -> float:
+        """Return when a call may be made, whoever makes it."""
+        return max(self.blocked, self.allows.opens(now))
+
+    def head(self, now: float, floor: float) -> tuple[float, Ticket] | None:
+        """Return the next ticket and when it may go, or is to be looked at again.
+
+        Args:
+            now: The time.
+            floor: A price not to go below, which a wider bucket asks.
+        """
+        if urgent := self._top(Rank.FINAL) or self._top(Rank.PLACEHOLDER):
+            return self.opens(now), urgent
+        first, preview = self._top(Rank.FIRST), self._top(Rank.PREVIEW)
+        if not first and not preview:
+            return None
+        look = max(now + LOOK, self.blocked)
+        opens = max(self.blocked, self.allows.opens_preview(now, self._finals(now)))
+        if opens > now:
+            return min(opens, look), first or preview  # type: ignore[return-value]  # one of them is
+        price = max(floor, self.price(now))
+        due: list[tuple[float, int, Ticket]] = []
+        if first:
+            due.append((max(now, first.since + FIRST * max(0.0, price - PATIENT)), 0, first))
+        if preview:
+            due.append((max(now, preview.since + price), 1, preview))
+        at, _, ticket = min(due, key=lambda one: one[:2])
+        return (at if at <= now else min(at, look)), ticket
+
+    def price(self, now: float) -> float:
+        """Return how old an unshown character must be to be worth a call; 0 where calls need no price."""
+        live, lifetime, usual = len(self.crowd), self.crowd.lifetime(now), self.crowd.usual(now)
+        finals = len(self._queues[Rank.FINAL])
+        elsewhere = self.escapes and live >= CROWD
+        price = 0.0
+        for ahead, calls in self.allows.supply(now, live / lifetime):
+            gone = 1 - math.exp(-ahead / lifetime)  # the share of those that live now that will have ended
+            work = live * lifetime * gone + usual * (ahead - lifetime * gone)
+            spare = calls - finals - (0.0 if elsewhere else work / lifetime)
+            asked = work / spare if spare > SCARCE else work / SCARCE
+            price = max(price, asked)
+        # Many answers end before a high price is reached, so it asks too much of the others.
+        return DAMP * lifetime * math.log1p(price / (DAMP * lifetime))
+
+    def floor(self) -> float:
+        """Return the price below which the answers in this bucket would want more calls than it has."""
+        return AMPLE * len(self.crowd) / self.bucket.rate
+
+    def overloaded(self, now: float) -> bool:
+        """Whether a final is better counted against another bucket."""
+        dear = max(self.price(now), self.floor()) > DEAR * self.crowd.lifetime(now)
+        return len(self.crowd) >= CROWD and (dear or self.opens(now) > now)
+
+    def refused(self, retry_after: float, now: float) -> None:
+        """Record a 429."""
+        self.blocked = max(self.blocked, now + retry_after + MARGIN)
+        self.allows.refused(retry_after, now)
+
+    def rests(self, now: float) -> bool:
+        """Whether this budget knows no more than a new one would."""
+        idle = not self.crowd and not any(map(self._top, Rank))
+        return idle and self.blocked <= now and self.allows.rests(now)
+
+    def _finals(self, now: float) -> float:
+        """Return how many answers are expected to end a second."""
+        return len(self.crowd) / self.crowd.lifetime(now)
+
+    def _top(self, rank: Rank) -> Ticket | None:
+        queue = self._queues[rank]
+        while queue:
+            if queue[0][-1].waiting:
+                return queue[0][-1]
+            heapq.heappop(queue)
+        return None
+
+
+class Pacing:
+    """All budgets, and who waits for them.
+
+    Call `admit` whenever anything else was called, and at `wakes`.
+    """
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, Budget] = {}
+        self._changed: set[str] = set()
+        self._alarms: list[tuple[float, str]] = []
+
+    def enter(self, who: object, buckets: Iterable[Bucket], now: float) -> None:
+        """Count *who* as an answer that will want edits of *buckets*."""
+        for bucket in buckets:
+            self._budget(bucket, now).crowd.enter(who, now)
+
+    def leave(self, who: object, buckets: Iterable[Bucket], now: float) -> None:
+        """Count *who* out."""
+        for bucket in buckets:
+            self._budget(bucket, now).crowd.leave(who, now)
+
+    def crowded(self, buckets: Sequence[Bucket]) -> bool:
+        """Whether an answer is live in the narrowest of *buckets*."""
+        budget = self._budgets.get(buckets[0].key)
+        return budget is not None and len(budget.crowd) > 0
+
+    def wait(self, ticket: Ticket, now: float) -> None:
+        """Queue *ticket*."""
+        ticket.waiting = True
+        self._budget(ticket.buckets[0], now).wait(ticket)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Forget *ticket*."""
+        ticket.waiting = False
+
+    def admit(self, now: float) -> list[Ticket]:
+        """Return the tickets that may write now, most urgent first, and spend their calls."""
+        while self._alarms and self._alarms[0][0] <= now:
+            self._changed.add(heapq.heappop(self._alarms)[1])
+        admitted: list[Ticket] = []
+        while self._changed:
+            key = self._changed.pop()
+            if budget := self._budgets.get(key):
+                self._admit(budget, now, admitted)
+        return admitted
+
+    def wakes(self, _now: float) -> float | None:
+        """Return when to call `admit` again; None while nobody waits."""
+        return self._alarms[0][0] if self._alarms else None
+
+    def accepted(self, buckets: Iterable[Bucket], states: Iterable[BucketState], now: float) -> None:
+        """Record that a write got through."""
+        said = {state.key: state for state in states}
+        for bucket in buckets:
+            self._budget(bucket, now).allows.answered(said.get(bucket.key), now)
+
+    def failed(self, buckets: Iterable[Bucket], now: float) -> None:
+        """Record that a write failed, so that nobody knows whether it was counted."""
+        for bucket in buckets:
+            self._budget(bucket, now).allows.answered(None, now)
+
+    def refused(self, buckets: Sequence[Bucket], key: str, retry_after: float, now: float) -> None:
+        """Record a 429 of the bucket *key*, or of all *buckets* if it is none of them."""
+        known = {bucket.key for bucket in buckets}
+        for bucket in buckets:
+            if key not in known or key == bucket.key:
+                self._budget(bucket, now).refused(retry_after, now)
+            else:
+                self._budget(bucket, now).allows.answered(None, now)
+
+    def _admit(self, budget: Budget, now: float, admitted: list[Ticket]) -> None:
+        """Let go who may of *budget*, and set an alarm for the next."""
+        while due := self._due(budget, now):
+            at, ticket = due
+            if at > now:
+                if at < budget.alarm or budget.alarm <= now:
+                    budget.alarm = at if at < math.inf else now + LOOK
+                    heapq.heappush(self._alarms, (budget.alarm, budget.bucket.key))
+                return
+            ticket.waiting = False
+            for bucket in ticket.escape if ticket.escaped else ticket.buckets:
+                self._budget(bucket, now).allows.sent(ticket.rank, now)
+            admitted.append(ticket)
+
+    def _due(self, budget: Budget, now: float) -> tuple[float, Ticket] | None:
+        """Return the next ticket of *budget* and when all its buckets let it go; changes nothing."""
+        wider = [self._budgets[key] for key in budget.wider if key in self._budgets]
+        head = budget.head(now, max((one.floor() for one in wider), default=0.0))
+        if head is None:
+            return None
+        at, ticket = head
+        if ticket.escape:
+            there = [self._budgets[bucket.key] for bucket in ticket.escape if bucket.key in self._budgets]
+            free = all(one.opens(now) <= now for one in there)
+            ticket.escaped = free and budget.overloaded(now)
+            if ticket.escaped:
+                return now, ticket
+        return max([at, *(one.opens(now) for one in wider)]), ticket
+
+    def _budget(self, bucket: Bucket, now: float) -> Budget:
+        """Return the budget of *bucket*, which is about to change."""
+        self._changed.add(bucket.key)
+        if (budget := self._budgets.get(bucket.key)) is None:
+            if len(self._budgets) >= KEPT:
+                self._budgets = {key: one for key, one in self._budgets.items() if not one.rests(now)}
+            budget = self._budgets[bucket.key] = Budget(bucket, now)
+        return budget

@@ -1,0 +1,170 @@
+"""What a platform allows in one bucket.  Pure: callers bring the time, in seconds of one monotonic clock.
+
+`Sliding` for a platform that says nothing until it says 429, `Told` for one that says with every answer what
+is left.  Both only count; who gets the next call is decided in `bot.show.pacing`.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from bot.platform import Bucket, BucketState
+from bot.show.answer import Rank
+
+#: Shares of a window ahead for which a supply is told.
+HORIZONS = (1 / 6, 1 / 3, 1 / 2, 3 / 4, 1.0)
+#: Seconds for whose finals previews leave calls, and how many more of them than expected.
+AHEAD = (1.0, 2.0, 3.0, 5.0, 8.0)
+RUSH = 1.3
+#: A window with less than this to spare for previews waits for the next.
+SCARCE = 0.3
+#: After a 429: seconds past the Retry-After, the share of the limit that is still believed, and for how long.
+MARGIN = 0.2
+DOUBT = 0.7
+LEARNED = 3600.0
+#: Refused far below its nominal limit, a platform forbids bursts: then calls are spaced a little over evenly.
+EARLY = 0.7
+EVEN = 1.1
+
+
+class Sliding:
+    """At most so many calls in any span of `seconds`.
+
+    A call counts until `seconds` after its *answer*: whenever in between the platform counted it, the promise
+    holds, whatever the network does.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._nominal = self._calls = bucket.burst
+        self._seconds = bucket.burst / bucket.rate
+        self._ahead = [ahead for ahead in AHEAD if ahead < self._seconds]
+        self._horizons = [share * self._seconds for share in HORIZONS]
+        self._spacing = bucket.spacing
+        self._even = 0.0
+        self._returns: list[float] = []
+        self._flying = 0
+        self._last = self._last_preview = self._doubted = -math.inf
+
+    def left(self, now: float) -> int:
+        """Return how many calls may be made now."""
+        if self._returns and self._returns[0] <= now:
+            del self._returns[: bisect_left(self._returns, now)]
+        if now - self._doubted > LEARNED:
+            self._calls, self._even = self._nominal, 0.0
+        return self._calls - self._flying - len(self._returns)
+
+    def opens(self, now: float, kept: int = 0) -> float:
+        """Return when a call may be made that leaves *kept* others."""
+        missing = kept + 1 - self.left(now)
+        if missing <= 0:
+            free = now
+        else:
+            free = self._returns[missing - 1] if missing <= len(self._returns) else math.inf
+        return max(free, self._last + self._even)
+
+    def opens_preview(self, now: float, finals: float) -> float:
+        """Return when a preview may go, if *finals* answers a second end."""
+        self.left(now)
+        spaced = self._last_preview + max(self._spacing, self._even)
+        return max(self.opens(now, self._reserve(finals, now)), spaced)
+
+    def supply(self, now: float, finals: float) -> Iterable[tuple[float, float]]:
+        """Return for each horizon how many calls previews and later finals may make within it."""
+        left = self.left(now) - self._reserve(finals, now)
+        return [(ahead, left + bisect_left(self._returns, now + ahead)) for ahead in self._horizons]
+
+    def sent(self, rank: Rank, now: float) -> None:
+        """Count a call that goes out."""
+        self._flying += 1
+        self._last = now
+        if rank is Rank.PREVIEW:
+            self._last_preview = now
+
+    def answered(self, _state: BucketState | None, now: float) -> None:
+        """Count a call that got through."""
+        self._flying -= 1
+        self._returns.append(now + self._seconds)
+
+    def refused(self, _retry_after: float, now: float) -> None:
+        """Learn from a 429: what went through before it is all there is."""
+        self._flying -= 1
+        through = self._nominal if self.left(now) < 0 else len(self._returns)
+        self._doubted = now
+        self._calls = max(5, through, int(DOUBT * self._calls))
+        if through < EARLY * self._nominal:
+            self._even = EVEN * self._seconds / self._calls
+
+    def rests(self, now: float) -> bool:
+        """Whether this knows no more than a new one would."""
+        return self.left(now) == self._nominal
+
+    def _reserve(self, finals: float, now: float) -> int:
+        """Return the calls that previews leave to finals: for those that come sooner than calls come back."""
+        returns, rush, short = self._returns, RUSH * finals, 0.0
+        for ahead in self._ahead:
+            missing = rush * ahead - bisect_left(returns, now + ahead)
+            short = max(short, missing)
+        return min(1 + int(short), self._nominal - 1)
+
+
+class Told:
+    """A window of `seconds` that opens with its first call; the platform says what is left after every one.
+
+    So short that it needs no price: previews are spread evenly over what it has left, less the finals in it.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._calls = bucket.burst
+        self._seconds = bucket.burst / bucket.rate
+        self._left = bucket.burst
+        self._ends = -math.inf
+        self._flying = 0
+        self._last = 0.0
+
+    def opens(self, now: float) -> float:
+        """Return when a call may be made."""
+        if now >= self._ends:
+            return now if not self._flying else math.inf  # its answer will say which window it fell in
+        return now if self._left > 0 else self._ends
+
+    def opens_preview(self, now: float, finals: float) -> float:
+        """Return when a preview may go, if *finals* answers a second end."""
+        if now >= self._ends or self._left <= 0:
+            return self.opens(now)
+        spare = self._left - finals * (self._ends - now)
+        if spare <= SCARCE:
+            return self._ends
+        return self._last + (self._ends - self._last) / (spare + 1)
+
+    def supply(self, _now: float, _finals: float) -> Iterable[tuple[float, float]]:
+        """Return nothing: no price is needed."""
+        return ()
+
+    def sent(self, _rank: Rank, now: float) -> None:
+        """Count a call that goes out."""
+        if now >= self._ends:
+            self._left, self._ends = self._calls, now + self._seconds + MARGIN  # a guess, until the answer
+        self._left -= 1
+        self._flying += 1
+        self._last = now
+
+    def answered(self, state: BucketState | None, now: float) -> None:
+        """Believe what the platform says."""
+        self._flying -= 1
+        if state is None:
+            return
+        same = abs(now + state.reset_after - self._ends) < 1
+        # Calls that are still under way are not in the platform's count yet, but in ours.
+        self._left = min(state.remaining - self._flying, self._left if same else self._calls)
+        self._ends = now + state.reset_after
+
+    def refused(self, retry_after: float, now: float) -> None:
+        """Wait for the window that the platform names."""
+        self._flying -= 1
+        self._left, self._ends = 0, now + retry_after + MARGIN
+
+    def rests(self, now: float) -> bool:
+        """Whether this knows no more than a new one would."""
+        return now >= self._ends and not self._flying
