@@ -110,12 +110,19 @@ class Limits:
         measure: How many units a text takes as it is sent; adds up over its parts.
         dialect: How the platform's markdown is written.
         attach: Bytes of one file that may be attached to a page; 0 where none can be.
+        items: Headings, rules, tables, and runs of other blocks between them, that a page may have; 0 for any
+            number, as below.
+        rows: Rows that all tables of a page may have.
+        cells: Characters that all cells of a page's tables may have.
     """
 
     size: int
     measure: Callable[[str], int] = len
     dialect: Dialect = field(default_factory=Dialect)
     attach: int = 0
+    items: int = 0
+    rows: int = 0
+    cells: int = 0
 
 
 class Surface(ABC):

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from adapters.discord.dialect import DiscordDialect
 from adapters.slack.dialect import SlackDialect
 from bot.platform import Limits
 from bot.show.pages import paginate
+from bot.text.writing import render
 from tests.bench.oracles import SIDES, unfit
 from tests.readers import READERS, missing, text_of
 
@@ -29,8 +30,8 @@ FIXTURES = "tests/test_port/fixtures"
 #: Of the port's own examples, those of GFM and those that go beyond the specification's.
 GFM = ("tables", "strikethrough", "tasklists", "commonmark_extras")
 RENDER: Mapping[str, Callable[[str], str]] = {
-    "slack": SlackDialect().render,
-    "discord": DiscordDialect().render,
+    "slack": partial(render, SlackDialect()),
+    "discord": partial(render, DiscordDialect()),
 }
 QUERY = re.compile(r"(https?://[^\s?]*)\?\S*")
 STREAMED = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("reference")

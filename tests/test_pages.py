@@ -76,7 +76,7 @@ def test_a_code_block_that_crosses_a_cut_is_closed_and_opened_again():
     assert pages[0].startswith("Look:\n```python\n")
     assert all(page.endswith("```") for page in pages[:-1])
     assert all(page.startswith("```python\n") for page in pages[1:])
-    assert pages[-1].endswith("```\n\nDone.")
+    assert pages[-1].endswith("```\nDone.")
 
 
 def test_an_unfinished_code_block_is_closed_in_what_is_shown():

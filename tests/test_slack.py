@@ -20,6 +20,7 @@ from adapters.slack.incoming import events
 from adapters.slack.text import blocks, preview, said, typed, words
 from adapters.slack.wire.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from bot.events import STOP, Page
+from bot.text.writing import render
 from bot.platform import Gone, SlowDown, Unavailable
 from tests.contract import HOLD, at, until
 from tests.worlds import SlackWorld
@@ -43,14 +44,14 @@ async def world() -> AsyncIterator[SlackWorld]:
 
 @given(st.text() | NOISY)
 def test_what_is_sent_has_no_markup_of_slacks(text):
-    drawn = SlackDialect().render(text.replace(">", "").replace("<", "a<"))
+    drawn = render(SlackDialect(), text.replace(">", "").replace("<", "a<"))
     assert not set("<>") & set(drawn)
     assert "&" not in drawn.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
 
 
 @given(st.text() | NOISY)
 def test_a_notification_has_no_markup_pings_nobody_and_is_never_empty(text):
-    sent = preview(Page(SlackDialect().render(text), text))
+    sent = preview(Page(render(SlackDialect(), text), text))
     assert sent.strip()
     assert not pings(sent, [], linked=True)
     assert links(sent, []) == []
@@ -59,7 +60,7 @@ def test_a_notification_has_no_markup_pings_nobody_and_is_never_empty(text):
 
 @pytest.mark.parametrize("name", ["channel", "HERE", "Everyone"])
 def test_bare_group_mentions_are_broken_invisibly(name):
-    assert SlackDialect().render(f"@{name}") == f"@\u2060{name}"
+    assert render(SlackDialect(), f"@{name}") == f"@\u2060{name}"
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from unicodedata import bidirectional
 
 from wcwidth import wcswidth
 
-from bot.text.dialect import Dialect
+from bot.text.dialect import Cell, Dialect, told
 from bot.text.safe import JOINER
-from bot.text.writing import Writing
 
 #: The widest table that is drawn as one, in columns of a fixed font: what a desktop window holds.  A wider
 #: one is told row by row.
 WIDEST = 76
-#: What Discord takes for a language behind the opening of a block of code.
-_LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]+(?=\s|$)")
 #: Discord makes a link of an invitation without a scheme too.
 _INVITE = re.compile(
     r"(?:[a-z0-9+.\-_]{1,32}://|[\w.+\-]{0,32}mailto:|www\.)[^\s<>`]*"
@@ -33,6 +31,8 @@ _INVITE = re.compile(
 class DiscordDialect(Dialect):
     """Discord's markdown."""
 
+    flanking = False
+
     marks = re.compile(
         r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
     )
@@ -43,22 +43,17 @@ class DiscordDialect(Dialect):
             text = re.sub("`(?=`)", f"`{JOINER}", text)
         return super().code(text)
 
-    def fence(self, text: str, marker: str, info: str) -> str:
+    def fence(self, text: str, marker: str, language: str) -> str:
         """See `Dialect.fence`; the first ``` ends it, and it must not be empty."""
-        language = _LANGUAGE.match(info)
         body = re.sub("`(?=``)", f"`{JOINER}", text) if text.strip() else " \n"
         end = "" if body.endswith("\n") else "\n"
-        return f"```{language[0] if language else ''}\n{body}{end}```"
+        return f"```{language}\n{body}{end}```"
 
     def heading(self, text: str, level: int) -> str:
         """See `Dialect.heading`."""
         if not text.strip():
             return ""
         return super().heading(text, level) if level <= 3 else f"**{text}**"
-
-    def emphasis(self, markup: str) -> str:
-        """See `Dialect.emphasis`; two underscores underline, one is no mark within a word."""
-        return markup.replace("_", "*")
 
     def rule(self) -> str:
         """See `Dialect.rule`."""
@@ -81,27 +76,20 @@ class DiscordDialect(Dialect):
         """See `Dialect.urls`."""
         return _INVITE.finditer(text)
 
-    def table(self, rows: Sequence[Sequence[str]], aligned: Sequence[str], source: Writing) -> str:
+    def table(self, rows: Sequence[Sequence[Cell]], aligned: Sequence[str]) -> str:
         """See `Dialect.table`: columns in a block of code, aligned by what the characters are wide."""
-        cells = [[_isolated(source.words(cell)) for cell in row] for row in rows]
-        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        cells = [[[_isolated(line) for line in cell.words.split("\n")] for cell in row] for row in rows]
+        widths = [max(_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
         if sum(widths) + 3 * (len(widths) - 1) > WIDEST:
-            return _told([[source.cell(cell) for cell in row] for row in rows])
+            return told(rows)
         lines = [
-            " │ ".join(_padded(*each) for each in zip(row, widths, aligned, strict=True)).rstrip()
+            " │ ".join(_padded(*each) for each in zip(line, widths, aligned, strict=True)).rstrip()
             for row in cells
+            for line in zip_longest(*row, fillvalue="")
         ]
+        height = max(map(len, cells[0]))
         ruler = "─┼─".join("─" * width for width in widths)
-        return self.fence("\n".join([lines[0], ruler, *lines[1:], ""]), "```", "")
-
-
-def _told(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table that is too wide row by row: each cell behind its column's name."""
-    head, *body = rows
-    if not body:
-        return " · ".join(filter(None, head))
-    pairs = ([(name, cell) for name, cell in zip(head, row, strict=True) if name or cell] for row in body)
-    return "\n\n".join("\n".join(f"{name}: {cell}" if name else cell for name, cell in row) for row in pairs)
+        return self.fence("\n".join([*lines[:height], ruler, *lines[height:], ""]), "```", "")
 
 
 def _padded(text: str, width: int, aligned: str) -> str:

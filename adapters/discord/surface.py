@@ -20,6 +20,7 @@ from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page, Turn
 from bot.platform import Bucket, BucketState, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 from bot.text.safe import JOINER
+from bot.text.writing import line
 
 log = structlog.get_logger(__name__)
 
@@ -79,15 +80,15 @@ def draw(page: Page) -> Json:
 
 def _small(note: str) -> str:
     """Return *note* on one line that has room; what is escaped takes up to three times its length."""
-    drawn = DIALECT.line(note)
-    return drawn if len(drawn) <= NOTE - len(f"\n{SUBTEXT}") else DIALECT.line(note[: NOTE // 4])
+    drawn = line(DIALECT, note)
+    return drawn if len(drawn) <= NOTE - len(f"\n{SUBTEXT}") else line(DIALECT, note[: NOTE // 4])
 
 
 def _bare(page: Page) -> Page:
     """Return *page* without its files, saying so."""
     note = f"{page.note} {NO_FILES}".strip()
     room = NOTE - len(f"\n{SUBTEXT}")
-    return replace(page, files=(), note=note if len(DIALECT.line(note)) <= room else NO_FILES)
+    return replace(page, files=(), note=note if len(line(DIALECT, note)) <= room else NO_FILES)
 
 
 def said(content: str) -> str:

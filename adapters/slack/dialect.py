@@ -1,6 +1,6 @@
 """What Slack's `markdown` blocks and `markdown_text` show: CommonMark, with entities of Slack's own.  Pure.
 
-Images, footnotes, formulas and HTML, which Slack does not draw, come out as `bot.text.markdown` writes them.
+Images, footnotes, formulas and HTML, which Slack does not draw, come out as `bot.text.writing` writes them.
 """
 
 from __future__ import annotations
@@ -10,17 +10,29 @@ import re
 from bot.text.dialect import Dialect
 from bot.text.safe import JOINER
 
-#: What would begin a tag, an address or an entity where it is read a second time.
-_READ_AGAIN = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w{1,31};)")
+#: What would be a mention, a command or a channel where code is not taken as it is.
+_TOKEN = re.compile(r"<(?=[@!#])")
 
 
 class SlackDialect(Dialect):
-    """Slack reads <...> before it reads markdown, in code too: only its three entities keep text as it is."""
+    """Slack reads <...> before it reads markdown: its three entities keep text as it is.
 
-    def literal(self, text: str, *, fresh: bool = True) -> str:
-        """See `Dialect.literal`; once Slack has decoded its entities, no tag and no other entity is left."""
-        return super().literal(_READ_AGAIN.sub(f"\\g<0>{JOINER}", text), fresh=fresh)
+    Attributes:
+        code_entities: Whether entities are decoded in code too.  Slack does not say; what others have seen says
+            that code is taken as it is written.
+    """
+
+    columns = 20
+    code_entities = False
 
     def entities(self, text: str) -> str:
         """See `Dialect.entities`."""
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+    def coded(self, text: str) -> str:
+        """See `Dialect.coded`."""
+        return self.entities(text) if self.code_entities else _TOKEN.sub(f"<{JOINER}", text)
+
+    def address(self, url: str) -> str:
+        """See `Dialect.address`: entities are not decoded there."""
+        return super().address(url).replace("|", "%7C")

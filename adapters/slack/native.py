@@ -16,7 +16,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.outgoing.streams import OFF, OVER, Stream, Streams
-from adapters.slack.surface import SlackSurface
+from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
 from adapters.slack.text import DIALECT, joint, weight
 from adapters.slack.wire.errors import GONE, TooLong, translated
 from bot.events import Page
@@ -67,7 +67,7 @@ class NativeSurface(SlackSurface):
         reader: For whom.
     """
 
-    limits = Limits(PAGE, weight, DIALECT)
+    limits = Limits(PAGE, weight, DIALECT, items=ITEMS, rows=ROWS, cells=CELLS)
 
     def __init__(self, *where: Any, streams: Streams, reader: Reader) -> None:
         super().__init__(*where)

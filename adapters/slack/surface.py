@@ -32,6 +32,11 @@ DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
 BESIDE = 2.0
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
+#: A message has 50 blocks, and Slack makes one of each heading, rule and table in a markdown block, and of what is
+#: between them (measured by slack-markdown-parser, June 2026).  The note and the buttons are two.
+ITEMS = 47
+#: A table block holds 100 rows and 10,000 characters in its cells; escapes take some of them.
+ROWS, CELLS = 100, 9_000
 #: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
 LONGEST_THREAD = 5
 DM_THREADS = 3
@@ -57,7 +62,7 @@ class SlackSurface(Surface):
         shut: Tells the asker that nothing can be written here, in Slack's word for why.
     """
 
-    limits = Limits(PAGE, len, DIALECT)
+    limits = Limits(PAGE, len, DIALECT, items=ITEMS, rows=ROWS, cells=CELLS)
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.slack.dialect import SlackDialect
 from bot.events import Page
-from bot.text.markdown import plain
+from bot.text.writing import bare
 from bot.text.safe import JOINER, URL, disarm
 
 Json = dict[str, Any]
@@ -35,7 +35,7 @@ def joint(text: str, end: int) -> int:
 
 def preview(page: Page) -> str:
     """Return *page* as a notification shows it: words, and nothing that pings or is a link."""
-    words = plain(page.text[:PREVIEW]) if page.text else page.note
+    words = bare(page.text[:PREVIEW]) if page.text else page.note
     words = disarm(
         URL.sub(lambda found: f"{JOINER}".join(re.split(r"(?=[:.])", found[0], maxsplit=1)), words)
     )

@@ -14,18 +14,12 @@ from dataclasses import dataclass, replace
 
 from bot.events import File
 from bot.platform import Limits
-from bot.text.block import Block
-from bot.text.divide import divide
-from bot.text.filenames import extension
-from bot.text.markdown import Known
-from bot.text.references import References
+from bot.show.sheet import Sheet, codes, load
+from bot.text import grammar
+from bot.text.blocks import Block, Ink, files, joined, source
+from bot.text.lead import Lead
 from bot.text.safe import Links, seen
-from bot.text.scanner import Kind, Scanner
-from bot.text.sheet import Sheet, files, joined, source
-
-#: Characters of a line after which it is looked at although it goes on; of a table's row, many more.
-STEP = 128
-ROW = 8192
+from bot.text.writing import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +29,8 @@ class Piece:
     Attributes:
         text: The slice of the source, exactly.
         shown: What the page shows, as the platform is to be sent it.
-        settled: How many characters of that will stay, unless an underline makes it a heading.
+        settled: How many characters of that will stay, unless an underline makes it a heading or a definition
+            that is still to come makes it a link.
         files: Code that is shown by a file's name only.
     """
 
@@ -57,19 +52,13 @@ class Pages:
 
     def __init__(self, limits: Limits, links: Links | None = None, most: int = 0, code: int = 0) -> None:
         self._limits = limits
-        self._measure = limits.measure
         self._most = most
-        self._code = min(code, limits.size // 2)
-        self._codes = 0
-        self._references = References()
-        self._known = Known(links or Links())
-        self._scanner = Scanner()
+        self._ink = Ink(limits.dialect, Known(links or Links()), min(code, limits.size // 2))
+        self._sheet = Sheet(self._ink, limits)
         self._cut: list[Piece] = []
-        self._sheet = Sheet()
-        self._rest = ""  # of a line: what is not looked at yet
-        self._fresh = True  # whether `_rest` begins a line
+        self._defined: dict[str, tuple[str, int]] = {}  # by label: address, and where in the whole text
         self._beyond: list[str] | None = None
-        self._ended = False
+        self._end: list[Block] | None = None
         self._last: Piece | None = None  # as it is asked for again and again
 
     @property
@@ -92,186 +81,91 @@ class Pages:
     def _growing(self) -> Piece:
         if self._beyond is not None:
             return replace(self._cut[-1], text="".join(self._beyond))
-        blocks = self._sheet.blocks
-        text = source(blocks) + self._rest
-        if self._ended:
-            return Piece(text, seen(joined(blocks)), files=files(blocks))
-        for shown, settled in map(self._live, (self._rest, "")):
-            if self._measure(shown) <= self._limits.size:
-                return Piece(text, seen(shown), settled)
-        return Piece(text, seen(self._sheet.shown()))
+        text = self._sheet.raw
+        if self._end is not None:
+            return Piece(text, seen(joined(self._end)), files=files(self._end))
+        shown, settled = self._sheet.live()
+        if self._limits.measure(shown) > self._limits.size:
+            shown, settled = self._sheet.fitting(), 0
+        return Piece(text, seen(shown), settled)
 
     def feed(self, text: str) -> None:
         """Append *text*."""
         self._last = None
-        text, self._rest = self._rest + text, ""
-        at = 0
-        while self._beyond is None and (end := self._step(text, at)):
-            self._take(text[at:end])
-            at = end
-        if self._beyond is None:
-            self._rest = text[at:]
-        else:
-            self._beyond.append(text[at:])
+        if self._beyond is not None:
+            self._beyond.append(text)
+            return
+        self._sheet.raw += text
+        while self._beyond is None and (end := self._sheet.due()):
+            if not self._sheet.check(end):
+                self._turn()
 
     def end(self) -> None:
         """Close the last page: nothing more comes."""
-        if self._ended:
+        if self._end is not None:
             return
         self._last = None
-        rest, self._rest = self._rest, ""
-        if rest:
-            self._take(rest)
-        self._close()
-        self._ended = True
+        while self._beyond is None and not self._sheet.check(len(self._sheet.raw), final=True):
+            self._turn()
+        self._end = []
         if self._beyond is None:
-            self._repeat()
+            self._resolve()
 
-    # Reading.
+    def _turn(self) -> None:
+        """End the page that is too full, and begin the next one with the text behind."""
+        blocks, lead = self._sheet.cut()
+        rest = self._sheet.raw[len(source(blocks)) :]
+        self._define(source(blocks))
+        self._ink.codes = self._sheet.codes + codes(blocks)
+        self._page(blocks, rest, lead)
 
-    def _step(self, text: str, at: int) -> int:
-        """Return up to where *text* is looked at next, from *at* on; 0 if more must come first."""
-        in_code = self._scanner.open and self._scanner.leaf.kind is Kind.FENCE
-        row = self._fresh and not in_code and text[at : at + STEP].lstrip().startswith("|")
-        step = ROW if row else STEP
-        line = text.find("\n", at, at + step)
-        if line >= 0:
-            return line + 1
-        return at + step if len(text) > at + step else 0
-
-    def _take(self, part: str) -> None:
-        """Take the next line, or the next part of a long one."""
-        leaf = self._fresh and self._look(part)
-        self._fresh = part.endswith("\n")
-        sheet, scanner = self._sheet, self._scanner
-        if not sheet.blocks:
-            sheet.blocks.append(Block(self._limits.dialect, self._known, Kind.NOTHING))
-        block = sheet.blocks[-1]
-        block.add(part, scanner.kind if sheet.open else block.kind, leaf=leaf)
-        if sheet.open and self._fresh and not scanner.open:
-            self._close()
-        elif sheet.open:
-            block.seal()
-            self._fit()
-
-    def _look(self, line: str) -> bool:
-        """Close and begin the blocks that *line* does; return whether it begins one of any depth."""
-        scanner = self._scanner
-        path, was_open = scanner.path, scanner.open
-        if scanner.feed(line.removesuffix("\n")):
-            self._close()
-            self._begin()
-        elif was_open and not scanner.open and not line.strip():
-            self._close()  # a blank line has ended it
-        return scanner.path != path
-
-    def _begin(self) -> None:
-        """Begin a block."""
-        scanner, number, name = self._scanner, None, ""
-        if scanner.kind is Kind.ITEM and scanner.number is not None:
-            number = self._references.counted(scanner)
-        else:
-            self._references.uncount()
-        if scanner.kind is Kind.FENCE and self._code:
-            self._codes += 1
-            name = f"code-{self._codes}{extension(scanner.info)}"
-        block = self._block(scanner, number)
-        block.attachable(name, self._code)
-        self._sheet.blocks.append(block)
-        self._sheet.open = True
-
-    def _block(self, scanner: Scanner, number: int | None = None) -> Block:
-        """Return the block that *scanner* has just begun."""
-        known = replace(self._references.known(self._known), number=number, cells={})
-        gap = "\n\n" if scanner.kind in {Kind.RULE, Kind.HTML} else self._sheet.gap
-        return Block(self._limits.dialect, known, scanner.kind, gap)
-
-    def _close(self) -> None:
-        """Close the block that is open."""
-        if not self._sheet.open:
-            return
-        self._sheet.open = False
-        block = self._sheet.blocks[-1]
-        block.close()
-        if block.kind is Kind.DEFINITION:
-            self._references.define(block.raw, len(self._cut))
-        self._fit()
-
-    def _live(self, rest: str) -> tuple[str, int]:
-        """Return what the page that grows shows with *rest* behind it, and how much of that will stay."""
-        fresh = None
-        if self._fresh and rest.strip() and (probe := self._scanner.copy()).feed(rest):
-            fresh = self._block(probe)
-            fresh.add(rest, probe.kind, leaf=True)
-        return self._sheet.live(rest, fresh)
-
-    # Cutting.
-
-    def _fit(self) -> None:
-        """Cut until the page that grows is not too long."""
-        while self._beyond is None and self._measure(self._sheet.shown()) > self._limits.size:
-            if not (self._cut_before() or self._cut_within()):
-                return
-
-    def _cut_before(self, *, always: bool = False) -> bool:
-        """End the page before its last block, if that is better than to divide it; a heading goes with it."""
-        *before, last = self._sheet.blocks
-        size = self._limits.size
-        full = self._measure(joined(before)) >= size // 3
-        if not seen(joined(before)) or not (
-            always or full or self._measure(last.until(len(last.raw))) <= size // 4
-        ):
-            return False
-        kept = len(before)
-        while kept > 1 and before[kept - 1].kind is Kind.HEADING and seen(joined(before[: kept - 1])):
-            kept -= 1
-        page = before[:kept]
-        self._sheet.blocks = [*before[kept:], last]
-        self._page(source(page), joined(page), files(page))
-        return True
-
-    def _cut_within(self) -> bool:
-        """End the page within its last block; False if that cannot be."""
-        *before, last = self._sheet.blocks
-        head = joined(before)
-        head += last.gap if head else ""
-        room = self._limits.size - self._measure(head)
-        parts = divide(last, room, self._limits.size, self._measure)
-        if parts is None and self._cut_before(always=True):
-            return True
-        if parts is None:
-            last.literally()
-            if self._measure(self._sheet.shown()) <= self._limits.size:
-                return True
-            parts = divide(last, room, self._limits.size, self._measure)
-        if parts is None:
-            return False
-        first, tail = parts
-        text = source(before) + last.raw[: len(last.raw) - len(tail.raw)]
-        if not self._sheet.open:
-            tail.close()
-        self._sheet.blocks = [tail]
-        self._page(text, head + first, files(before))
-        return True
-
-    def _page(self, text: str, shown: str, attached: tuple[File, ...] = ()) -> None:
-        self._cut.append(Piece(text, shown, len(shown), attached))
+    def _page(self, blocks: Sequence[Block], rest: str, lead: Lead | None = None) -> None:
+        shown = joined(blocks)
+        self._cut.append(Piece(source(blocks), shown, len(shown), files(blocks)))
+        self._sheet = Sheet(self._ink, self._limits, rest, lead)
         if len(self._cut) == self._most:
-            self._beyond = [source(self._sheet.blocks)]
-            self._sheet = Sheet()
+            self._beyond = [rest]
 
-    def _repeat(self) -> None:
-        """Let definitions that came too late for a reference stand on the last page too."""
+    # What links and footnotes refer to.
+
+    def _define(self, text: str) -> bool:
+        """Take the definitions that *text*, the next of the whole, has; tell whether there is a new one."""
+        begin = sum(len(piece.text) for piece in self._cut)
+        found = [each for each in grammar.definitions(text) if each[0].casefold() not in self._defined]
+        for label, url, _ in found:
+            place = text.casefold().find(f"[{label}]:".casefold())
+            self._defined[label.casefold()] = (url, begin + place)
+        known = self._ink.known
+        lines = (*known.definitions, *(line for _, _, line in found))
+        self._ink.known = replace(known, definitions=lines, memo={})
+        return bool(found)
+
+    def _resolve(self) -> None:
+        """Let links of the last page be some whose definitions came after them, and show what needs to be."""
+        sheet = self._sheet
+        blocks = [*sheet.kept, *sheet.open]
+        if self._define(sheet.raw):
+            whole = sheet.whole()
+            blocks = whole if load(whole, self._limits).full <= 1 else blocks
+        for block in self._unresolved():
+            if load([*blocks, block], self._limits).full > 1:
+                self._page(blocks, "")
+                blocks = []
+            blocks.append(block)
+        self._end = blocks
+
+    def _unresolved(self) -> Iterable[Block]:
+        """Yield the definitions that no link could use where it stood, or that none uses."""
+        text = (join(self._cut) + self._sheet.raw).casefold()
+        last = len(text) - len(self._sheet.raw)
         gap = "\n\n"
-        for definition in self._references.late(join(self._cut), len(self._cut)):
-            block = Block(self._limits.dialect, self._known, Kind.DEFINITION, gap)
-            block.shown = self._limits.dialect.render(definition, self._known)
-            gap = "\n"
-            blocks = self._sheet.blocks
-            if self._measure(joined([*blocks, block])) > self._limits.size:
-                self._page(source(blocks), joined(blocks), files(blocks))
-                self._sheet = Sheet()
-            self._sheet.blocks.append(block)
+        for label, (url, place) in self._defined.items():
+            used = text.find(f"[{label}]")
+            early = used < min(place, last)
+            if early or text.count(f"[{label}]") == text.count(f"[{label}]:"):
+                [*made] = self._ink.blocks(f"\\[{label}\\]: {url}", Lead(), gap)
+                gap = "\n"
+                yield from (replace(block, raw="") for block in made)
 
 
 def paginate(text: str, limits: Limits, links: Links | None = None) -> list[Piece]:

@@ -1,6 +1,6 @@
 """Where text may be divided between two messages.  Pure.
 
-Never within a grapheme, a link, an entity, inline code, a run of marks or a formula, unless one of them alone
+Never within a grapheme, a link, an entity, inline code, a mark or a formula, unless one of them alone
 is longer than half a page.
 """
 
@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
+import comrak
 import regex
+from comrak import AstNode
 
-#: What belongs together; bounded, so that no text makes it slow.
-_WHOLE = re.compile(
-    r"(?<!`)(?P<t>`++)[^`](?:.{0,600}?[^`])??(?P=t)(?!`)"
-    r"|!?\[(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,300}\]"
-    r"(?:\([^()\n]{0,500}(?:\([^()\n]{0,100}\)[^()\n]{0,100})?\)|\[[^\[\]]{0,100}\])?"
-    r"|\[\^[^\]\s]{1,40}\]"
-    r"|<[^<>\s]{1,500}>"
-    r"|&#?\w{1,32};"
-    r"|[A-Za-z0-9+.\-_]{1,32}://[^\s<>]{1,2000}"
-    r"|\\\(.{1,300}?\\\)|\\\[.{1,300}?\\\]|\$[^\s$][^$\n]{0,200}\$"
-    r"|[*_~`|$@\uff20]{2,}|\\.|[@\uff20\ufe6b]\w{1,40}",
-    re.DOTALL,
+from bot.text.grammar import Tree, kind, walk
+from bot.text.safe import URL
+
+#: What belongs together in text.
+_WHOLE = re.compile(r"&#?\w{1,32};|[*_~`|$@\uff20]{2,}|[@\uff20\ufe6b]\w{1,40}")
+_UNITS = (
+    comrak.Code,
+    comrak.Math,
+    comrak.Link,
+    comrak.Image,
+    comrak.HtmlInline,
+    comrak.Escaped,
+    comrak.FootnoteReference,
 )
+_MARKS = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
 _SENTENCE = re.compile(
     "(?<=[.!?\u2026:;])[\"'\u201d\u2019)\\]*_]{0,3} +|(?<=[\u3002\uff01\uff1f\uff1b\uff1a])"
 )
@@ -33,18 +38,43 @@ _BEGINS = re.compile(r"[#>|=~+\-*`]|\d{1,9}[.)]\s|\[[^\]]*\]:|<|\s")
 _JOINS = regex.compile(r"[\p{Grapheme_Extend}\p{Mc}\u200d\p{Emoji_Modifier}]")
 #: How many places are looked at, backwards, for one that is not within anything.
 _LOOKS = 64
+#: Spans that may lie within each other.
+_NEAR = 8
 _GRAPHEME = regex.compile(r"\X")
 
 
-def places(text: str, end: int, *, lines_only: bool = False) -> int:
+Span = tuple[int, int]
+
+
+def spans(tree: Tree, nodes: Sequence[AstNode]) -> list[Span]:
+    """Return what of *nodes* no cut should go through, in the order of the text."""
+    found = [span for block in nodes for node in walk(block) for span in _spans(tree, node)]
+    return sorted(found)
+
+
+def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
+    made = kind(node)
+    if made is comrak.Text:
+        begin, end = tree.begin(node), tree.end(node)
+        for pattern in (_WHOLE, URL):
+            yield from (found.span() for found in pattern.finditer(tree.source, begin, end))
+    elif made in _UNITS:
+        yield tree.begin(node), tree.end(node)
+    elif size := _MARKS.get(made):  # a mark stays with the character inside
+        begin, end = tree.begin(node), tree.end(node)
+        yield begin, begin + size + 1
+        yield end - size - 1, end
+
+
+def places(text: str, end: int, wholes: Sequence[Span] = (), *, lines_only: bool = False) -> int:
     """Return the best place, 1 to *end*, to divide *text*: between paragraphs, lines, sentences, words.
 
     Args:
         text: All that is known of it.
         end: The last place that would do.
+        wholes: What is not to be divided, unless it alone is longer than half of that; see `spans`.
         lines_only: For code and tables, where only line ends are better than others.
     """
-    wholes = [found.span() for found in _WHOLE.finditer(text, 0, min(len(text), end + 3000))]
     wholes = [span for span in wholes if span[1] - span[0] <= max(end // 2, 8)]
     kinds = _kinds(text, end // 2, end, lines_only=lines_only)
     for found in kinds:
@@ -67,12 +97,12 @@ def _kinds(text: str, low: int, high: int, *, lines_only: bool) -> list[list[int
     return [[low + at for at in paragraphs], [low + at for at in lines], *words]
 
 
-def _may(text: str, at: int, wholes: list[tuple[int, int]]) -> bool:
+def _may(text: str, at: int, wholes: Sequence[Span]) -> bool:
     """Tell whether *text* may be divided at *at*."""
     if text[at - 1] != "\n" and at >= len(text):
         return False  # what comes next may belong to the last character
     index = bisect_left(wholes, (at, 0)) - 1
-    if index >= 0 and wholes[index][0] < at < wholes[index][1]:
+    if any(span[0] < at < span[1] for span in wholes[max(0, index - _NEAR) : index + 1]):
         return False
     return grapheme(text, at)
 
@@ -102,7 +132,7 @@ def begins(text: str, at: int) -> int:
     return last
 
 
-def _character(text: str, end: int, wholes: list[tuple[int, int]]) -> int:
+def _character(text: str, end: int, wholes: Sequence[Span]) -> int:
     """Return the last place up to *end* between two characters, outside of *wholes* if possible."""
     at = min(end, len(text))
     for _ in range(_LOOKS):

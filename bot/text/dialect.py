@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Protocol
+from unicodedata import category
 
-from bot.text.markdown import Known, inlines, tamed, tree
-from bot.text.safe import URL, clean, disarm
-from bot.text.writing import Writing
+from bot.text.safe import URL, disarm
 
 #: What makes a line a heading, a quote, a list or small print.
 _START = re.compile(
@@ -36,6 +36,21 @@ def _begun(line: str) -> str:
     return _ORDINAL.sub(r"\1\\\2", _START.sub(r"\1\\", line))
 
 
+class Cell(Protocol):
+    """A cell of a table.
+
+    Attributes:
+        written: As the dialect writes it, on one line or several.
+        words: As plain text, with addresses behind the labels of links.
+    """
+
+    @property
+    def written(self) -> str: ...
+
+    @property
+    def words(self) -> str: ...
+
+
 class Dialect:
     """CommonMark with tables and strikethrough, written so that nothing pings and no stranger is linked."""
 
@@ -43,25 +58,10 @@ class Dialect:
     marks = re.compile(
         r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\](?=[(\[:])|\\(?![A-Za-z0-9\s])|\\\Z"
     )
-
-    def render(self, source: str, known: Known | None = None) -> str:
-        """Return *source*, which is one block or several, as the platform is to be sent it."""
-        source, known = clean(source), known or Known()
-        return Writing(self, source.split("\n"), known).blocks(tree(source, known))
-
-    def inline(self, source: str, known: Known, *, fresh: bool) -> str:
-        """Return *source*, a part of a paragraph; *fresh* where it begins a line."""
-        return Writing(self, [], known).inline(inlines(tamed(clean(source)), known), fresh=fresh)
-
-    def line(self, text: str) -> str:
-        """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""
-        return self.plain(" ".join(clean(text).split()))
-
-    def plain(self, text: str) -> str:
-        """Return *text*, which may have several lines, without any markup of its own."""
-        return Writing(self, [], Known()).plain(clean(text))
-
-    # What platforms differ in.
+    #: Whether emphasis needs a space or punctuation outside of a mark that has punctuation inside (CommonMark 6.2).
+    flanking = True
+    #: Columns of a table; one with more is told row by row.  0: any number.
+    columns = 0
 
     def literal(self, text: str, *, fresh: bool = True) -> str:
         """Return *text* so that all its characters are shown; *fresh* where it begins a line."""
@@ -85,25 +85,24 @@ class Dialect:
             if text[:1] == "`" or text[-1:] == "`" or (text.strip() and text[0] == text[-1] == " ")
             else ""
         )
-        return f"{marks}{pad}{self.entities(text)}{pad}{marks}" if text else ""
+        return f"{marks}{pad}{self.coded(text)}{pad}{marks}" if text else ""
 
-    def fence(self, text: str, marker: str, info: str) -> str:
-        """Return *text*, whole lines, as a block of code that was begun with *marker* and *info*."""
+    def coded(self, text: str) -> str:
+        """Return *text*, which is code, with the platform's own escapes."""
+        return text
+
+    def fence(self, text: str, marker: str, language: str) -> str:
+        """Return *text*, whole lines, as a block of code in *language* that was begun with *marker*."""
         longest = max((len(run) for run in re.findall(f"{re.escape(marker[0])}+", text)), default=0)
         usual = len(marker) if len(marker) <= LONGEST_MARKER else 3
         marker = marker[0] * max(usual, longest + 1 if longest >= usual else 3)
         end = "" if not text or text.endswith("\n") else "\n"
-        info = f" {info}" if info[:1] == marker[0] else info
-        return f"{marker}{self.entities(info)}\n{self.entities(text)}{end}{marker}"
+        return f"{marker}{language}\n{self.coded(text)}{end}{marker}"
 
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
         text = re.sub(r"(?:(?<= )|^)#+$", r"\\\g<0>", text)  # else it would count as the heading's end
         return f"{'#' * level} {text}".rstrip()
-
-    def emphasis(self, markup: str) -> str:
-        """Return the mark that the model's *markup* begins or ends emphasis with."""
-        return markup
 
     def rule(self) -> str:
         """Return a horizontal rule."""
@@ -125,29 +124,60 @@ class Dialect:
         """Return the mark of the footnote *label*: numbers are raised."""
         if label.isdecimal() and label.isascii():
             return label.translate(_RAISED)
-        return self.literal(f"[^{label}]", fresh=False)
+        return f"\\[{self.literal(f'^{label}', fresh=False)}\\]"
 
     def link(self, label: str, url: str) -> str:
         """Return *label*, which is written already, as a link to *url*, which may be one."""
         return f"[{label}]({self.address(url)})"
 
     def address(self, url: str) -> str:
-        """Return *url*, which may be a link, as it stands in text."""
-        return self.entities(re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", url))
+        """Return *url*, which may be a link, as the end of one or as it stands in text."""
+        return re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", url)
 
     def urls(self, text: str) -> Iterator[re.Match[str]]:
         """Return what people or the platform would take for URLs in *text*."""
         return URL.finditer(text)
 
-    def table(self, rows: Sequence[Sequence[str]], aligned: Sequence[str], source: Writing) -> str:
+    def table(self, rows: Sequence[Sequence[Cell]], aligned: Sequence[str]) -> str:
         """Return a table.
 
         Args:
-            rows: The cells' texts as markdown; the first row is the head.
+            rows: The cells; the first row is the head.
             aligned: "left", "right", "center" or "", a column each.
-            source: Writes the cells.
         """
+        if self.columns and len(aligned) > self.columns:
+            return told(rows)
         ruler = {"": "---", "left": ":--", "right": "--:", "center": ":-:"}
-        cells = [[source.cell(cell).replace("|", "\\|") for cell in row] for row in rows]
-        lines = [f"| {' | '.join(row)} |" for row in cells]
+        lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
         return "\n".join([lines[0], f"| {' | '.join(ruler[side] for side in aligned)} |", *lines[1:]])
+
+
+def _cell(cell: Cell) -> str:
+    return cell.written.replace("\n", " · ").replace("|", "\\|")
+
+
+def told(rows: Sequence[Sequence[Cell]]) -> str:
+    """Return a table that can't be drawn row by row: each cell behind its column's name."""
+    head, *body = [[cell.written for cell in row] for row in rows]
+    if not body:
+        return " · ".join(filter(None, head))
+    pairs = ([(name, cell) for name, cell in zip(head, row, strict=True) if name or cell] for row in body)
+    return "\n\n".join("\n".join(f"{name}: {cell}" if name else cell for name, cell in row) for row in pairs)
+
+
+def left_flanking(before: str, after: str) -> bool:
+    """Tell whether a run of marks between two characters, "" at an end, can begin emphasis (CommonMark 6.2)."""
+    return bool(after) and not after.isspace() and (not _punctuation(after) or not before or not _wordlike(before))
+
+
+def right_flanking(before: str, after: str) -> bool:
+    """Tell whether a run of marks between two characters, "" at an end, can end emphasis (CommonMark 6.2)."""
+    return left_flanking(after, before)
+
+
+def _punctuation(character: str) -> bool:
+    return category(character)[0] in "PS"
+
+
+def _wordlike(character: str) -> bool:
+    return not character.isspace() and not _punctuation(character)

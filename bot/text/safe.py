@@ -32,6 +32,9 @@ _UNCLEAN = re.compile(
 #: What breaks a line somewhere; markdown knows "\n" and "\r\n" only.
 _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
+#: The same, where a line's end of two characters stays.
+_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]|\r(?!\n)")
+
 #: A character that can be seen.
 _SEEN = regex.compile(r"[^\p{Z}\p{Cc}\p{Cf}\p{M}\u115f\u1160\u2800\u3164\uffa0]")
 
@@ -59,6 +62,14 @@ def clean(text: str) -> str:
         return text
     text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
     return _UNSEEN.sub(lambda found: found[1] or JOINER, _BROKEN.sub("\ufffd", text))
+
+
+def legible(text: str) -> str:
+    """Return `clean` *text* of the same length: a character in place of each that hides, reorders or breaks lines."""
+    if not _UNCLEAN.search(text):
+        return text
+    text = _BROKEN.sub("\ufffd", _BREAKS.sub(" ", text))
+    return _UNSEEN.sub(lambda found: found[1] or JOINER * len(found[0]), text)
 
 
 def seen(text: str) -> str:

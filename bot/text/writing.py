@@ -1,150 +1,296 @@
-"""One block on its way from markdown-it's tokens to a dialect's text.  Pure.
+"""From the parser's tree to a dialect's text.  Pure.
 
-`Writing` walks the blocks, `Line` what stands in one of them.  Text between two marks is one run: only so a
-URL or a mention is seen whole, however the model has put it together.
+`Writing` writes blocks, `Line` what stands in one of them.  Text between two marks is one run: only so a URL or
+a mention is seen whole, however the model has put it together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from markdown_it.token import Token
+import comrak
+from comrak import AstNode
 
-from bot.text.markdown import Known, Node, inlines, said
+from bot.text import grammar
+from bot.text.dialect import Dialect, left_flanking, right_flanking
+from bot.text.grammar import Tree, kind
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
-if TYPE_CHECKING:
-    from bot.text.dialect import Dialect
+#: Nobody sees it; put inside of marks it lets emphasis begin or end next to punctuation.
+THIN = "\u200b"
+#: How deep blocks may be nested; deeper ones are shown as they are written.
+DEEPEST = 60
+#: How deep marks may be nested; deeper ones are left away.
+DEEPEST_MARKS = 100
 
 _TASK = re.compile(r"\\?\[([ xX])\](?=\s)")
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_BREAKS = re.compile(r"\s*(?:<br\s*/?>\s*)+", re.IGNORECASE)
+_DUNDER = re.compile(r"__\w+__")
+#: Behind a fence: a language, and what else stands there.
+_INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?P<rest>.*)", re.DOTALL)
+#: Attributes that say which file code is from; lines to highlight say nothing to a reader.
+_TITLE = re.compile(r"^\{?(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"'}]+)[\"']?\}?$", re.IGNORECASE)
+_LINES = re.compile(r"\{[\d,\s-]*\}")
+
+_MARKS = {comrak.Emph: "*", comrak.Strong: "**", comrak.Strikethrough: "~~"}
+_SIDES = (
+    (comrak.TableAlignment.Left, "left"),
+    (comrak.TableAlignment.Center, "center"),
+    (comrak.TableAlignment.Right, "right"),
+)
+
+
+class TooDeep(Exception):
+    """Blocks are nested deeper than is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a text may refer to, and what was written of it before.
+
+    Attributes:
+        links: Which URLs may be links.
+        definitions: Lines that define links: "[label]: <url>".
+        memo: What blocks within others were written as, by their source.
+    """
+
+    links: Links = field(default_factory=Links)
+    definitions: tuple[str, ...] = ()
+    memo: dict[tuple[Any, ...], str] = field(default_factory=dict)
+
+
+def render(dialect: Dialect, source: str, known: Known | None = None) -> str:
+    """Return *source*, markdown, as the platform of *dialect* is to be sent it."""
+    known = known or Known()
+    tree = grammar.parse(source, known.definitions)
+    try:
+        return Writing(dialect, tree, known).blocks(tree.blocks)
+    except TooDeep:
+        return plain(dialect, source)
+
+
+def plain(dialect: Dialect, text: str) -> str:
+    """Return *text*, which may have several lines, without any markup of its own."""
+    return Line(dialect, grammar.parse(""), Known()).literally(clean(text))
+
+
+def line(dialect: Dialect, text: str) -> str:
+    """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""
+    return plain(dialect, " ".join(clean(text).split()))
 
 
 class Writing:
-    """One block being written.
+    """Blocks being written.
 
     Args:
         dialect: How.
-        lines: The source's lines.
-        known: What it may refer to.
+        tree: What they are of.
+        known: What they may refer to.
+        number: Of the first item, where its list began before.
+        empty: Whether a block of code that begins the text may be nothing: it was shown before.
+
+    Attributes:
+        nodes: How many nodes were written.
     """
 
-    def __init__(self, dialect: Dialect, lines: Sequence[str], known: Known) -> None:
+    def __init__(
+        self, dialect: Dialect, tree: Tree, known: Known, *, number: int | None = None, empty: bool = False
+    ) -> None:
         self._dialect = dialect
-        self._lines = lines
+        self._tree = tree
         self._known = known
-        self._quotes = 0
+        self._number = number
+        self._empty = empty
+        self._quotes = self._depth = 0
         self._strong = True  # whether bold may be marked here
 
-    def blocks(self, nodes: Sequence[Node]) -> str:
+    def blocks(self, nodes: Sequence[AstNode]) -> str:
         """Return *nodes*, with blank lines where the source has them."""
+        if self._depth > DEEPEST:
+            raise TooDeep
         written = ""
-        end, apart = 0, False
-        for node in nodes:
-            text = str(getattr(self, f"_{node.kind}")(node))
-            begin, after = node.token.map or (end, end)
-            # HTML is a paragraph now, which would become a part of the next block, or of a table before it.
-            apart = apart or node.kind == "html_block"
-            gap = "\n\n" if apart or node.kind == "hr" or self._blank(begin - 1) else "\n"
-            written += f"{gap if written else ''}{text}" if text else ""
-            end, apart = after, node.kind in {"html_block", "table"}
+        apart = False
+        for index, node in enumerate(nodes):
+            text = self._remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
+            gap = self.gap(node, apart=apart) if written else ""
+            written += gap + text if text else ""
+            apart = kind(node) in {comrak.HtmlBlock, comrak.Table}
         return written
 
-    def _blank(self, line: int) -> bool:
-        return 0 <= line < len(self._lines) and not self._lines[line].strip("> \t")
+    def gap(self, node: AstNode, *, apart: bool) -> str:
+        """Return what is between *node* and the block before, from which it stands *apart* if needs be."""
+        # HTML is a paragraph now, which would become a part of the next block, or of a table before it.
+        needs = apart or kind(node) in {comrak.HtmlBlock, comrak.ThematicBreak}
+        return "\n\n" if needs or self._tree.blank_before(node) else "\n"
 
-    # Blocks, by the names of markdown-it's tokens.
+    def block(self, node: AstNode) -> str:
+        """Return one block."""
+        self._depth += 1
+        text: str = _BLOCKS[kind(node)](self, node)
+        self._depth -= 1
+        return text
 
-    def _paragraph(self, node: Node) -> str:
-        return self.inline(inlines(node.children[0].token.content, self._known))
+    def _remembered(self, node: AstNode, write: Any, *more: Any) -> str:
+        """Return what *write* makes of *node*, from memory where it was written before."""
+        if not self._depth:
+            return str(write(node, *more))
+        start = node.sourcepos.start
+        key = (kind(node), start.column, self._quotes, self._depth, *more, self._tree.rows(node))
+        if (known := self._known.memo.get(key)) is None:
+            known = self._known.memo[key] = str(write(node, *more))
+        return known
 
-    def _heading(self, node: Node) -> str:
+    # Blocks.
+
+    def _paragraph(self, node: AstNode) -> str:
+        return self.inline(node.children)
+
+    def _heading(self, node: AstNode) -> str:
         self._strong = False
-        text = self.inline(inlines(node.children[0].token.content, self._known))
+        text = self.inline(node.children)
         self._strong = True
-        return self._dialect.heading(text.replace("\n", " "), int(node.token.tag[1]))
+        return self._dialect.heading(" ".join(text.split("\n")), node.node_value.value.level)  # type: ignore[attr-defined]
 
-    def _fence(self, node: Node) -> str:
-        token = node.token
-        return self._dialect.fence(token.content, token.markup, clean(token.info).strip())
+    def _code(self, node: AstNode) -> str:
+        value: comrak.NodeCodeBlock = node.node_value.value  # type: ignore[attr-defined]
+        content = grammar.words(value.literal)
+        if self._empty and not content.strip() and self._depth == 1:
+            return ""  # the end of a block that was shown
+        if not value.fenced:
+            return self._dialect.fence(content, "```", "")
+        marker = chr(value.fence_char) * value.fence_length
+        language, caption = _told(clean(grammar.words(value.info)).strip())
+        block = self._dialect.fence(content, marker, language)
+        return f"{self._dialect.code(caption)}\n{block}" if caption else block
 
-    def _code_block(self, node: Node) -> str:
-        return self._dialect.fence(node.token.content, "```", "")
+    def _html(self, node: AstNode) -> str:
+        text = grammar.words(node.node_value.value.literal).strip("\n")  # type: ignore[attr-defined]
+        rest = _BREAKS.match(text)
+        if rest is None:
+            return plain(self._dialect, text)
+        return render(self._dialect, text[rest.end() :], self._known)  # what a line break has begun
 
-    def _html_block(self, node: Node) -> str:
-        return self.plain(node.token.content.strip("\n"))
-
-    def _hr(self, _node: Node) -> str:
+    def _rule(self, _node: AstNode) -> str:
         return self._dialect.rule()
 
-    def _blockquote(self, node: Node) -> str:
+    def _quote(self, node: AstNode) -> str:
         self._quotes += 1
         text = self.blocks(node.children)
         self._quotes -= 1
-        return self._dialect.quote(text, self._quotes)
+        return self._dialect.quote(text, self._quotes) if text else ""
 
-    def _bullet_list(self, node: Node) -> str:
-        return self._items(node, [None] * len(node.children))
-
-    def _ordered_list(self, node: Node) -> str:
-        begin = int(node.token.attrs.get("start", 1))
-        if self._known.number is not None and node.token.level == 0:
-            begin = self._known.number
-        return self._items(node, list(range(begin, begin + len(node.children))))
-
-    def _items(self, node: Node, numbers: Sequence[int | None]) -> str:
+    def _list(self, node: AstNode) -> str:
         written = ""
-        for item, number in zip(node.children, numbers, strict=True):
-            marker = self._dialect.marker(item.token.markup, number)
-            begin = (item.token.map or [0])[0]
-            text = self._hung(self._task(self.blocks(item.children)), " " * len(marker))
-            gap = "\n\n" if self._blank(begin - 1) else "\n"
-            written += f"{gap if written else ''}{marker}{text}".rstrip(" ")
+        items = [*self.numbered(node)]
+        for index, (item, number) in enumerate(items):
+            last = index == len(items) - 1
+            text = self.item(item, number) if last else self._remembered(item, self.item, number)
+            gap = "\n\n" if self._tree.blank_before(item) else "\n"
+            written += f"{gap if written else ''}{text}"
         return written
 
-    def _hung(self, text: str, indent: str) -> str:
-        """Return *text* with all lines but the first indented."""
-        return "\n".join(line if not line else f"{indent}{line}" for line in text.split("\n"))[len(indent) :]
+    def numbered(self, node: AstNode) -> Iterator[tuple[AstNode, int | None]]:
+        """Yield the items of the list *node* with their numbers, None where they have bullets."""
+        value: comrak.NodeList = node.node_value.value  # type: ignore[attr-defined]
+        if value.list_type != comrak.ListType.Ordered:
+            yield from ((item, None) for item in node.children)
+            return
+        begin = value.start if self._number is None else self._number
+        self._number = None
+        yield from zip(node.children, range(begin, begin + len(node.children)), strict=True)
+
+    def item(self, node: AstNode, number: int | None) -> str:
+        """Return an item of a list with *number*."""
+        value: comrak.NodeList = node.node_value.value  # type: ignore[attr-defined]
+        delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
+        marker = self._dialect.marker(delimiter if number is not None else chr(value.bullet_char), number)
+        self._number, depth = None, self._depth
+        self._depth += 1
+        text = self._task(self.blocks(node.children))
+        self._depth = depth
+        return f"{marker}{_hung(text, ' ' * len(marker))}".rstrip(" ")
 
     def _task(self, text: str) -> str:
         found = _TASK.match(text)
         return f"{self._dialect.task(done=found[1] != ' ')}{text[found.end() :]}" if found else text
 
-    def _table(self, node: Node) -> str:
-        rows = [
-            [cell.children[0].token.content for cell in row.children]
-            for part in node.children
-            for row in part.children
-        ]
-        head = node.children[0].children[0].children
-        aligned = [str(cell.token.attrs.get("style", "")).partition(":")[2] for cell in head]
-        return self._dialect.table(rows, aligned, self)
+    def _note(self, node: AstNode) -> str:
+        """Return the text of a footnote, behind its mark."""
+        label = node.node_value.value.name  # type: ignore[attr-defined]
+        return f"{self._dialect.note(label)} {self.blocks(node.children)}".rstrip(" ")
 
-    def cell(self, source: str) -> str:
-        """Return a table's cell, written as a line."""
-        known = self._known.cells
-        if source not in known:
-            known[source] = self.inline(inlines(source, self._known)).replace("\n", " ")
-        return known[source]
+    def _table(self, node: AstNode) -> str:
+        value: comrak.NodeTable = node.node_value.value  # type: ignore[attr-defined]
+        rows = [[_Cell(self, cell) for cell in row.children] for row in node.children]
+        return self._dialect.table(rows, [_side(alignment) for alignment in value.alignments])
 
-    # What stands in a line.
+    def inline(self, nodes: Sequence[AstNode]) -> str:
+        """Return what *nodes* say, from the beginning of a line on."""
+        return Line(self._dialect, self._tree, self._known, strong=self._strong).write(nodes)
 
-    def words(self, source: str) -> str:
-        """Return a table's cell as plain text."""
-        known, key = self._known.cells, f"\0{source}"
-        if key not in known:
-            tokens = inlines(source, self._known)
-            known[key] = " ".join(clean(said(tokens, addresses=True)).split())
-        return known[key]
+    def cell(self, node: AstNode, *, words: bool) -> str:
+        """Return what the table's cell *node* says, as *words* alone or with marks."""
+        key = (comrak.TableCell, words, self._tree.text(node))
+        if (known := self._known.memo.get(key)) is None:
+            if words:
+                told = clean(said(node.children, addresses=True)).split("\n")
+                known = "\n".join(" ".join(line.split()) for line in told)
+            else:
+                known = self.inline(node.children)
+            self._known.memo[key] = known
+        return known
 
-    def inline(self, tokens: Sequence[Token], *, fresh: bool = True) -> str:
-        """Return what *tokens* say; *fresh* where they begin a line."""
-        return Line(self._dialect, self._known, strong=self._strong).write(tokens, fresh=fresh)
 
-    def plain(self, text: str) -> str:
-        """Return *text* without any markup of its own."""
-        return Line(self._dialect, self._known).write([Token("text", "", 0, content=text)], fresh=True)
+_BLOCKS: dict[type[Any], Any] = {
+    comrak.Paragraph: Writing._paragraph,  # noqa: SLF001  a table of its own methods
+    comrak.Heading: Writing._heading,  # noqa: SLF001
+    comrak.CodeBlock: Writing._code,  # noqa: SLF001
+    comrak.HtmlBlock: Writing._html,  # noqa: SLF001
+    comrak.ThematicBreak: Writing._rule,  # noqa: SLF001
+    comrak.BlockQuote: Writing._quote,  # noqa: SLF001
+    comrak.List: Writing._list,  # noqa: SLF001
+    comrak.Table: Writing._table,  # noqa: SLF001
+    comrak.FootnoteDefinition: Writing._note,  # noqa: SLF001
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """See `bot.text.dialect.Cell`."""
+
+    writing: Writing
+    node: AstNode
+
+    @property
+    def written(self) -> str:
+        return self.writing.cell(self.node, words=False)
+
+    @property
+    def words(self) -> str:
+        return self.writing.cell(self.node, words=True)
+
+
+def _side(alignment: comrak.TableAlignment) -> str:
+    return next((side for each, side in _SIDES if each == alignment), "")
+
+
+def _told(info: str) -> tuple[str, str]:
+    """Return the language that is named behind a fence, and what else is said there."""
+    found = _INFO.match(info)
+    if found is None:
+        return "", info
+    rest = _LINES.sub("", found["rest"]).strip().removesuffix("}").strip()
+    title = _TITLE.match(rest)
+    return found["language"], title[1] if title else rest
+
+
+def _hung(text: str, indent: str) -> str:
+    """Return *text* with all lines but the first indented."""
+    return "\n".join(line if not line else f"{indent}{line}" for line in text.split("\n"))[len(indent) :]
 
 
 class _Address(str):
@@ -159,64 +305,108 @@ class _Opening(str):
     __slots__ = ()
 
 
+class _Closing(str):
+    """A mark that ends emphasis."""
+
+    __slots__ = ()
+
+
 class Line:
     """What stands in a line, being written: runs of text between marks."""
 
-    def __init__(self, dialect: Dialect, known: Known, *, strong: bool = True) -> None:
+    def __init__(self, dialect: Dialect, tree: Tree, known: Known, *, strong: bool = True) -> None:
         self._dialect = dialect
+        self._tree = tree
         self._known = known
         self._strong = strong
         self._written: list[str] = []
-        self._depths: dict[str, int] = {}
+        self._within: list[type[Any]] = []
         self._run = ""
         self._fresh = True
 
-    def write(self, tokens: Sequence[Token], *, fresh: bool) -> str:
-        """Return what *tokens* say."""
-        self._fresh = fresh
-        at = 0
-        while at < len(tokens):
-            at = self._link(tokens, at) if tokens[at].type == "link_open" else self._one(tokens[at], at)
+    def write(self, nodes: Sequence[AstNode]) -> str:
+        """Return what *nodes* say."""
+        self._each(nodes)
+        return self._joined()
+
+    def literally(self, text: str) -> str:
+        """Return *text* without any markup of its own."""
+        self._run = text
+        return self._joined()
+
+    def _joined(self) -> str:
         self._flush()
-        for number in range(len(self._written) - 1):
-            piece, after = self._written[number], self._written[number + 1]
-            if isinstance(piece, _Address) and not after[0].isspace():
-                self._written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
-        return "".join(self._written)
+        written = [piece for piece in self._written if piece]
+        for number, piece in enumerate(written):
+            before = written[number - 1][-1] if number else ""
+            after = written[number + 1][0] if number + 1 < len(written) else ""
+            if isinstance(piece, _Address) and after and not after.isspace():
+                written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
+            elif not self._dialect.flanking:
+                continue
+            elif isinstance(piece, _Opening) and not left_flanking(before, after):
+                written[number] = f"{piece}{THIN}"
+            elif isinstance(piece, _Closing) and not right_flanking(before, after):
+                written[number] = f"{THIN}{piece}"
+        return "".join(written)
 
-    def _one(self, token: Token, at: int) -> int:
-        match token.type:
-            case "text" | "html_inline":
-                self._run += token.content
-            case "text_special":
-                self._run += token.content.replace("\n", " ")  # else it could begin a block
-            case "softbreak" | "hardbreak":
-                self._run += "\n"
-            case "code_inline" | "math":
-                self._mark(self._dialect.code(" ".join(token.content.split("\n"))))
-            case "image":
-                self._point(
-                    said(token.children or []) or "image", str(token.attrs["src"]), token.children or []
-                )
-            case "note":
-                self._footnote(token.content)
-            case _:
-                self._emphasize(token)
-        return at + 1
+    def _each(self, nodes: Sequence[AstNode]) -> None:
+        for node in nodes:
+            _INLINES[kind(node)](self, node)
 
-    def _emphasize(self, token: Token) -> None:
-        """Begin or end emphasis; within its own kind, and bold within a heading, it is no more than that."""
-        kind = token.type.partition("_")[0]
-        self._depths[kind] = self._depths.get(kind, 0) + token.nesting
-        outermost = self._depths[kind] == (token.nesting == 1)
-        if not outermost or (kind == "strong" and not self._strong):
+    def _text(self, node: AstNode) -> None:
+        # What an entity has made must not begin a line, which could begin a block.
+        self._run += grammar.words(node.node_value.value).replace("\n", " ")  # type: ignore[attr-defined]
+
+    def _break(self, _node: AstNode) -> None:
+        self._run += "\n"
+
+    def _code(self, node: AstNode) -> None:
+        self._mark(self._dialect.code(grammar.words(node.node_value.value.literal)))  # type: ignore[attr-defined]
+
+    def _math(self, node: AstNode) -> None:
+        literal = node.node_value.value.literal  # type: ignore[attr-defined]
+        self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
+
+    def _html(self, node: AstNode) -> None:
+        text = grammar.words(node.node_value.value)  # type: ignore[attr-defined]
+        self._run += "\n" if _BREAK.fullmatch(text) else text
+
+    def _inner(self, node: AstNode) -> None:
+        self._each(node.children)
+
+    def _emphasis(self, node: AstNode) -> None:
+        """Write emphasis; within its own kind, and bold within a heading, it is no more than that."""
+        source = self._tree.text(node)
+        if source[:1] == "~" and source[:2] != "~~":
+            self._literal("~", node)
+        elif source[:2] == "__" and _DUNDER.fullmatch(source):
+            self._literal("__", node)
+        else:
+            self._emphasize(node)
+
+    def _literal(self, mark: str, node: AstNode) -> None:
+        self._run += mark
+        self._each(node.children)
+        self._run += mark
+
+    def _emphasize(self, node: AstNode) -> None:
+        made = kind(node)
+        marked = made not in self._within and len(self._within) < DEEPEST_MARKS
+        if not marked or (made is comrak.Strong and not self._strong):
+            self._each(node.children)
             return
-        mark = self._dialect.emphasis(token.markup)
         self._flush()
-        if token.nesting < 0 and self._written and isinstance(self._written[-1], _Opening):
-            self._written.pop()  # there is nothing between
-        elif mark:
-            self._put(_Opening(mark) if token.nesting > 0 else mark)
+        self._within.append(made)
+        self._put(_Opening(_MARKS[made]))
+        before = len(self._written)
+        self._each(node.children)
+        self._flush()
+        self._within.pop()
+        if len(self._written) == before or not "".join(self._written[before:]).strip():
+            self._written[before - 1] = ""  # there is nothing between
+        else:
+            self._put(_Closing(_MARKS[made]))
 
     def _mark(self, markup: str) -> None:
         if markup:
@@ -224,9 +414,14 @@ class Line:
             self._put(markup)
 
     def _put(self, markup: str) -> None:
-        """Write something of ours; two pieces of code must not touch."""
-        touches = markup[0] == "`" and self._written and self._written[-1].endswith("`")
-        self._written.append(f"{JOINER}{markup}" if touches else markup)
+        """Write something of ours; two pieces of code must not touch, nor an end of emphasis a beginning."""
+        before = next((piece for piece in reversed(self._written) if piece), "")
+        touches = before.endswith(markup[0]) and (
+            markup[0] == "`" or (isinstance(before, _Closing) and isinstance(markup, _Opening))
+        )
+        if touches:
+            self._written.append(JOINER)
+        self._written.append(markup)
         self._fresh = False
 
     def _flush(self) -> None:
@@ -239,12 +434,12 @@ class Line:
             url = trimmed(found[0])
             if found.start() < end or not url:
                 continue
-            self._text(run[end : found.start()])
+            self._put_text(run[end : found.start()])
             self._put(self._address(url))
             end = found.start() + len(url)
-        self._text(run[end:])
+        self._put_text(run[end:])
 
-    def _text(self, text: str) -> None:
+    def _put_text(self, text: str) -> None:
         if text:
             self._written.append(self._dialect.literal(text, fresh=self._fresh))
             self._fresh = text.endswith("\n")
@@ -253,50 +448,92 @@ class Line:
         allowed = self._known.links.allows(url)
         return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
 
-    def _link(self, tokens: Sequence[Token], at: int) -> int:
-        """Write the link that begins at *at*; return where it is over."""
-        depth, end = 1, at
-        while depth:
-            end += 1
-            depth += (tokens[end].type == "link_open") - (tokens[end].type == "link_close")
-        inner = tokens[at + 1 : end]
-        self._point(said(inner), str(tokens[at].attrs["href"]), inner)
-        return end + 1
+    def _link(self, node: AstNode) -> None:
+        self._point(said(node.children), node.node_value.value.url, node.children)  # type: ignore[attr-defined]
 
-    def _point(self, label: str, url: str, inner: Sequence[Token]) -> None:
+    def _image(self, node: AstNode) -> None:
+        label = said(node.children) or "image"
+        self._point(label, node.node_value.value.url, node.children)  # type: ignore[attr-defined]
+
+    def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
         """Write something that is said to be at *url*."""
-        self._flush()
-        same = label in {
-            url,
-            url.removeprefix("mailto:"),
-            url.removeprefix("https://"),
-            url.removeprefix("http://"),
-        }
-        if not url or same:
-            self._run += label if not url else ""
-            self._mark(self._address(url) if url else "")
+        url = grammar.words(url)
+        if not url or url == f"mailto:{label}":
+            self._run += label
             return
-        links = self._known.links
-        within = Line(self._dialect, Known(Links(), self._known.references), strong=self._strong)
-        text = (
-            within.write(inner, fresh=self._fresh)
-            if inner
-            else self._dialect.literal(label, fresh=self._fresh)
-        )
-        if (
-            text.strip()
-            and "\n\n" not in text
-            and links.allows(url)
-            and not (deceives(label, url) or deceives(text, url))
-        ):
+        self._flush()
+        if label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
+            self._mark(self._address(url))
+            return
+        within = Line(self._dialect, self._tree, Known(Links()), strong=self._strong)
+        within._within, within._fresh = [*self._within], self._fresh  # noqa: SLF001  of its own kind
+        text = within.write(inner) if inner else self._dialect.literal(label, fresh=self._fresh)
+        deceptive = deceives(label, url) or deceives(text, url)
+        if text.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
             self._mark(self._dialect.link(text.strip(), url))
         else:
-            bare = not text.strip()
-            for part in [self._address(url)] if bare else [f"{text} (", self._address(url), ")"]:
+            for part in [f"{text} (", self._address(url), ")"] if text.strip() else [self._address(url)]:
                 self._mark(part)
 
-    def _footnote(self, label: str) -> None:
-        if said := self._known.notes.get(label):
-            self._run += f" ({said})"
-        else:
-            self._mark(self._dialect.note(label))
+    def _footnote(self, node: AstNode) -> None:
+        self._mark(self._dialect.note(node.node_value.value.name))  # type: ignore[attr-defined]
+
+
+_INLINES: dict[type[Any], Any] = {
+    comrak.Text: Line._text,  # noqa: SLF001  a table of its own methods
+    comrak.SoftBreak: Line._break,  # noqa: SLF001
+    comrak.LineBreak: Line._break,  # noqa: SLF001
+    comrak.Code: Line._code,  # noqa: SLF001
+    comrak.Math: Line._math,  # noqa: SLF001
+    comrak.HtmlInline: Line._html,  # noqa: SLF001
+    comrak.Escaped: Line._inner,  # noqa: SLF001
+    comrak.Emph: Line._emphasis,  # noqa: SLF001
+    comrak.Strong: Line._emphasis,  # noqa: SLF001
+    comrak.Strikethrough: Line._emphasis,  # noqa: SLF001
+    comrak.Link: Line._link,  # noqa: SLF001
+    comrak.Image: Line._image,  # noqa: SLF001
+    comrak.FootnoteReference: Line._footnote,  # noqa: SLF001
+}
+
+
+def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
+    """Return the text of *nodes* without markup; with the links' *addresses* behind their labels."""
+    parts = []
+    for node in nodes:
+        value: Any = getattr(node.node_value, "value", "")
+        match node.node_value:
+            case comrak.Text():
+                parts.append(value)
+            case comrak.SoftBreak() | comrak.LineBreak():
+                parts.append("\n")
+            case comrak.Code() | comrak.Math():
+                parts.append(value.literal)
+            case comrak.HtmlInline():
+                parts.append("\n" if _BREAK.fullmatch(value) else value)
+            case comrak.FootnoteReference():
+                parts.append(f"[^{value.name}]")
+            case comrak.Link() | comrak.Image():
+                label, target = said(node.children), inert(value.url)
+                same = target.removeprefix("mailto:") == label
+                parts.append(label if same or not addresses else f"{label} ({target})")
+            case _:
+                parts.append(said(node.children, addresses=addresses))
+    return grammar.words("".join(parts))
+
+
+def bare(source: str) -> str:
+    """Return *source*, markdown, as plain text for notifications and logs: words without marks and addresses."""
+    return "\n".join(_bare(grammar.parse(source).blocks))
+
+
+def _bare(nodes: Sequence[AstNode]) -> Iterator[str]:
+    for node in nodes:
+        match node.node_value:
+            case comrak.Paragraph() | comrak.Heading() | comrak.TableCell():
+                yield said(node.children)
+            case comrak.CodeBlock() | comrak.HtmlBlock():
+                yield grammar.words(node.node_value.value.literal).rstrip("\n")
+            case comrak.TableRow():
+                yield " | ".join(said(cell.children) for cell in node.children)
+            case _:
+                yield from _bare(node.children)

@@ -1,0 +1,218 @@
+"""One page that grows: blocks that will not change any more, and the text behind them that is parsed anew.  Pure.
+
+What the parser says is complete is written once and kept: a block with another one behind it, an item of a list,
+the beginning of a long paragraph.  So a frame costs what is open, and not what is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import comrak
+
+from bot.platform import Limits
+from bot.text import edge, grammar
+from bot.text.blocks import Block, Ink, joined
+from bot.text.divide import divided, literally
+from bot.text.lead import Lead
+from bot.text.safe import seen
+
+#: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
+LONG, VERY_LONG = 400, 1_200
+#: Characters after which a page is checked: at most, at least; and of a line, after which it is although it goes on.
+MOST, LEAST, STEP = 512, 128, 128
+#: Nodes of the parser's tree that one page may have, so that no text makes it slow to draw.
+NODES = 3_000
+#: A page so full is ended before a block that does not fit; a block so small is never divided.
+FULL, SMALL = 1 / 3, 1 / 4
+#: Blocks that are an item of their own where a platform counts items; others side by side are one together.
+_ALONE = frozenset({comrak.Heading, comrak.ThematicBreak, comrak.Table})
+
+
+@dataclass(slots=True)
+class Load:
+    """What blocks take of a page; see `Limits`."""
+
+    limits: Limits
+    size: int = 0
+    rows: int = 0
+    cells: int = 0
+    nodes: int = 0
+    items: int = 0
+    _running: bool = False  # whether a block that is no item of its own goes on with the last item
+
+    def add(self, block: Block) -> Load:
+        """Add *block*; return itself."""
+        if block.shown:
+            self.size += self.limits.measure((block.gap if self.size else "") + block.shown)
+            alone = block.kind in _ALONE
+            self.items += alone or not self._running
+            self._running = not alone
+        self.rows += block.rows
+        self.cells += block.cells
+        self.nodes += block.nodes
+        return self
+
+    @property
+    def full(self) -> float:
+        """How much of a page that is; more than 1 does not fit."""
+        limits = self.limits
+        bounds = (
+            (self.size, limits.size),
+            (self.items, limits.items),
+            (self.rows, limits.rows),
+            (self.cells, limits.cells),
+            (self.nodes, NODES),
+        )
+        return max(taken / most for taken, most in bounds if most)
+
+
+def load(blocks: Iterable[Block], limits: Limits) -> Load:
+    """Return what *blocks* take of a page within *limits*."""
+    total = Load(limits)
+    for block in blocks:
+        total.add(block)
+    return total
+
+
+class Sheet:
+    """The page that grows.
+
+    Args:
+        ink: What it is written with.
+        limits: How much it holds.
+        raw: Its source so far.
+        lead: What that needs to stand for itself.
+
+    Attributes:
+        kept: Blocks that stay as they are.
+        codes: Blocks of code that there were before it.
+        open: The blocks behind them as of the last `check`.
+    """
+
+    def __init__(self, ink: Ink, limits: Limits, raw: str = "", lead: Lead | None = None) -> None:
+        self.raw = raw
+        self.kept: list[Block] = []
+        self.open: list[Block] = []
+        self._ink = ink
+        self._limits = limits
+        self._begin = lead or Lead()
+        self._lead = self._begin  # of what is open
+        self._gap = ""  # before that
+        self._open_at = 0
+        self.codes = ink.codes
+        self._text = ""  # that is kept
+        self._least = max(8, min(LEAST, limits.size // 4))
+        self._next = min(MOST, limits.size // 4)
+
+    def due(self) -> int:
+        """Return up to where the source is to be checked next; 0 if more must come first.
+
+        That depends on the text alone, and not on the parts in which it came: else where a page ends would too.
+        """
+        if self._next > len(self.raw):
+            return 0
+        begin = self.raw.rfind("\n", 0, self._next) + 1
+        step = begin + -(-(self._next - begin) // STEP) * STEP
+        line = self.raw.find("\n", self._next - 1, step)
+        at = line + 1 if line >= 0 else max(step, self._next)
+        return at if at <= len(self.raw) else 0
+
+    def check(self, end: int, *, final: bool = False) -> bool:
+        """Keep what is complete up to *end*, a place in the source; tell whether all of it fits on the page."""
+        text = self.raw[self._open_at : end]
+        self._ink.codes = self.codes + codes(self.kept)
+        self.open = self._ink.blocks(text, self._lead, self._gap, apart=True)
+        if text.endswith("\n") and not final:
+            self._keep(self.open[:-1])
+        if not final and len(self.open) == 1 and self.open[0].kind is comrak.Paragraph:
+            self._take_apart(self.open[0])
+        full = load([*self.kept, *self.open], self._limits).full
+        room = int(max(0.0, 1 - full) * self._limits.size)
+        self._next = end + max(self._least, min(room // 4, MOST))
+        return full <= 1
+
+    def _keep(self, blocks: Sequence[Block]) -> None:
+        """Keep *blocks*, the first that are open."""
+        for block in blocks:
+            self._text += (block.gap if self._text and block.shown else "") + block.shown
+            self._open_at += len(block.raw)
+        self.kept += blocks
+        self.open = self.open[len(blocks) :]
+        if blocks and self.open:
+            self._lead, self._gap = self.open[0].lead, self.open[0].gap
+
+    def _take_apart(self, block: Block) -> None:
+        """Keep the beginning of a long paragraph."""
+        if len(block.raw) < LONG:
+            return
+        dressed = block.lead.applied(block.raw)
+        tree = grammar.parse(dressed.source, self._ink.known.definitions)
+        at = edge.firm(tree) or (edge.firm(tree, far=True) if len(block.raw) > VERY_LONG else 0)
+        end = dressed.place(at) if at else 0
+        if not end or len(tree.blocks) != 1:
+            return
+        [*first], text = self._ink.blocks(block.raw[:end], block.lead, block.gap), block.raw[end:]
+        gap = {"\n": "\n", " ": " "}.get(block.raw[end - 1], "")
+        lead = Lead(path=dressed.path(at))
+        self.open = [*first, *self._ink.blocks(text, lead, gap, apart=True)]
+        self._keep(first)
+
+    def live(self) -> tuple[str, int]:
+        """Return what the page shows for now, and how much of that will stay."""
+        self._ink.codes = self.codes + codes(self.kept)
+        shown, settled = self._ink.live(self.raw[self._open_at :], self._lead)
+        if not shown:
+            return self._text, len(self._text)
+        head = self._text + (self._gap if self._text else "")
+        return head + shown, len(head) + settled if settled else len(self._text)
+
+    def fitting(self) -> str:
+        """Return what it shows of its text that surely fits."""
+        shown = joined([*self.kept, *self.open])
+        return shown if self._limits.measure(shown) <= self._limits.size else self._text
+
+    def whole(self) -> list[Block]:
+        """Return its blocks as they are with all that is known now."""
+        self._ink.codes = self.codes
+        return self._ink.blocks(self.raw, self._begin, apart=True)
+
+    def cut(self) -> tuple[list[Block], Lead]:
+        """End the page where that is best; return its blocks, and what the text behind them needs."""
+        blocks = [*self.kept, *self.open]
+        total, index = Load(self._limits), 0
+        while index < len(blocks) - 1 and total.add(blocks[index]).full <= 1:
+            index += 1
+        before, block = blocks[:index], blocks[index]
+        taken, alone = load(before, self._limits).full, load([block], self._limits).full
+        visible = bool(seen(joined(before)))
+        if visible and (taken >= FULL or alone <= SMALL):
+            return _before(blocks, index)
+        full = partial(_full, before, self._limits)
+        if (parts := divided(block, self._ink, full)) is not None:
+            head, lead = parts
+            return [*before, *head], lead
+        if visible:
+            return _before(blocks, index)
+        head, lead = literally(block, self._ink, full)
+        return [*before, *head], lead
+
+
+def codes(blocks: Iterable[Block]) -> int:
+    """Return how many blocks of code begin in *blocks*."""
+    return sum(block.kind is comrak.CodeBlock and not block.lead.within for block in blocks)
+
+
+def _full(before: Sequence[Block], limits: Limits, more: Sequence[Block]) -> float:
+    """Return how full a page is of the blocks *before* and *more*."""
+    return load([*before, *more], limits).full
+
+
+def _before(blocks: Sequence[Block], end: int) -> tuple[list[Block], Lead]:
+    """Return the first *end* of *blocks*, but for headings at their end, and what the others need."""
+    kept = end
+    while kept > 1 and blocks[kept - 1].kind is comrak.Heading and seen(joined(blocks[: kept - 1])):
+        kept -= 1
+    return [*blocks[:kept]], blocks[kept].lead

@@ -1,0 +1,203 @@
+"""Blocks of an answer as they are shown: finished, or while they grow.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import comrak
+from comrak import AstNode
+
+from bot.events import File
+from bot.text import edge, grammar
+from bot.text.dialect import Dialect
+from bot.text.filenames import extension
+from bot.text.grammar import Tree, kind, walk
+from bot.text.lead import Dressed, Lead
+from bot.text.safe import legible, seen, seen_from
+from bot.text.writing import Known, TooDeep, Writing, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block, or a part of one that stands for itself, as it is shown.
+
+    Attributes:
+        raw: Its source, exactly.
+        lead: What that needs to stand for itself.
+        shown: What it is shown as.
+        gap: What is between it and the block before.
+        kind: What it is: a class of comrak's, or None for text that is shown as it is.
+        nodes: How much there is to draw.
+        rows, cells: Of a table: its rows, and the characters in its cells.
+        file: What it is attached as.
+    """
+
+    raw: str
+    lead: Lead
+    shown: str = ""
+    gap: str = ""
+    kind: type[Any] | None = None
+    nodes: int = 0
+    rows: int = 0
+    cells: int = 0
+    file: File | None = None
+
+
+def joined(blocks: Iterable[Block]) -> str:
+    """Return what *blocks* show together."""
+    shown = ""
+    for block in blocks:
+        if block.shown:
+            shown += (block.gap if shown else "") + block.shown
+    return shown
+
+
+def source(blocks: Iterable[Block]) -> str:
+    """Return what *blocks* were written as."""
+    return "".join(block.raw for block in blocks)
+
+
+def files(blocks: Iterable[Block]) -> tuple[File, ...]:
+    """Return the files that *blocks* are shown as."""
+    return tuple(block.file for block in blocks if block.file)
+
+
+@dataclass(slots=True)
+class Ink:
+    """What text is written with.
+
+    Attributes:
+        dialect: How.
+        known: What it may refer to.
+        code: Characters from which on a block of code becomes a file; 0 for never.
+        codes: Blocks of code that there were before.
+    """
+
+    dialect: Dialect
+    known: Known = field(default_factory=Known)
+    code: int = 0
+    codes: int = 0
+
+    def blocks(self, text: str, lead: Lead, gap: str = "", *, apart: bool = False) -> list[Block]:
+        """Return the blocks of *text*, with everything closed.
+
+        Args:
+            text: The source.
+            lead: What it needs to stand for itself.
+            gap: What is between it and the block before.
+            apart: Whether the items of a list are blocks of their own.
+        """
+        if lead.literal:
+            return self._literal(text, lead)
+        dressed = lead.applied(text)
+        tree = edge.closed(dressed.source, self.known.definitions)
+        try:
+            return [*self.written(dressed, tree, lead, gap, items=apart)]
+        except TooDeep:
+            return [self.literal(text)]
+
+    def literal(self, text: str) -> Block:
+        """Return *text* as it is, without any markup of its own."""
+        shown = plain(self.dialect, seen_from(legible(text)))
+        return Block(text, Lead(literal=len(text)), shown if seen(shown) else "", "\n\n")
+
+    def _literal(self, text: str, lead: Lead) -> list[Block]:
+        first = self.literal(text[: lead.literal])
+        rest = text[lead.literal :]
+        return [first, *(self.blocks(rest, Lead(), "\n\n") if rest else ())]
+
+    def written(
+        self, dressed: Dressed, tree: Tree, lead: Lead, gap: str, *, items: bool = False
+    ) -> Iterator[Block]:
+        """Yield the blocks of *tree*, which is *dressed* with *lead*; *gap* is before the first of them.
+
+        The items of its lists are blocks of their own if *items* says so.
+        """
+        writing = Writing(self.dialect, tree, self.known, number=lead.number, empty=lead.within)
+        parts = [*_parts(tree, writing, items=items)]
+        begins = [0, *(dressed.place(tree.line(tree.first(node))) for node, _, _ in parts[1:])]
+        ends = [*begins[1:], None]
+        raw = dressed.source if dressed.text is None else dressed.text
+        last: type[Any] | None = None
+        codes = self.codes
+        for index, (node, number, whole) in enumerate(parts):
+            text = raw[begins[index] : ends[index]]
+            between = writing.gap(node, apart=last in {comrak.HtmlBlock, comrak.Table})
+            path = dressed.path(tree.line(tree.first(node)))
+            made = Block(
+                text,
+                lead if not index else Lead(path=path, number=number),
+                gap=between if index else gap,
+                kind=kind(node),
+                nodes=sum(1 for _ in walk(node)),
+            )
+            made = _counted(made, tree, node)
+            attached = kind(node) is comrak.CodeBlock and self._attached(node, codes)
+            codes += kind(node) is comrak.CodeBlock and not (lead.within and not index)
+            if attached:
+                made = replace(made, **attached)
+            else:
+                made = replace(made, shown=writing.block(node) if whole else writing.item(node, number))
+            last = kind(node)
+            yield made
+        if not parts and raw:
+            yield Block(raw, lead, gap=gap)
+
+    def _attached(self, node: AstNode, codes: int) -> dict[str, Any]:
+        """Return how the block of code *node* is shown if it is a file; {} if it is none."""
+        value: comrak.NodeCodeBlock = node.node_value.value  # type: ignore[attr-defined]
+        content = grammar.words(value.literal)
+        if not (self.code and value.fenced and len(content) > self.code):
+            return {}
+        name = f"code-{codes + 1}{extension(value.info)}"
+        data = content.encode()
+        shown = f"{self.dialect.code(name)} ({content.count(chr(10))} lines, in the file)"
+        return {"shown": shown, "file": File(name, "text/plain", len(data), data=data)}
+
+    def live(self, text: str, lead: Lead) -> tuple[str, int]:
+        """Return what *text*, which grows, is shown as, and how much of that will stay."""
+        if lead.literal:
+            shown = joined(self._literal(text, lead))
+            return shown, 0
+        dressed = lead.applied(text)
+        tree = edge.mended(dressed.source, self.known.definitions)
+        try:
+            blocks = [*self.written(Dressed(tree.source), tree, lead, "")]
+            shown = joined(blocks)
+            return shown, self._settled(dressed.source, tree, shown, lead)
+        except TooDeep:
+            return self.literal(text).shown, 0
+
+    def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
+        """Return how much of *shown*, which *source* is shown as for now, will stay."""
+        at = edge.firm(grammar.parse(source, self.known.definitions), far=True)
+        if not at:
+            node = edge.leaf(tree)
+            at = tree.line(tree.first(node)) if node is not None else 0
+        if not at:
+            return 0
+        made = edge.closed(source[:at], self.known.definitions)
+        before = joined(self.written(Dressed(made.source), made, lead, ""))
+        return next((i for i, (a, b) in enumerate(zip(before, shown, strict=False)) if a != b), min(len(before), len(shown)))
+
+
+def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[tuple[AstNode, int | None, bool]]:
+    """Yield what is written on its own: (node, number of an item, whether it is a whole block)."""
+    for node in tree.blocks:
+        if items and kind(node) is comrak.List:
+            yield from ((item, number, False) for item, number in writing.numbered(node))
+        else:
+            yield node, None, True
+
+
+def _counted(block: Block, tree: Tree, node: AstNode) -> Block:
+    """Return *block* with the rows and cells of the tables in *node*."""
+    if "|" not in block.raw:
+        return block
+    tables = [each for each in walk(node) if kind(each) is comrak.Table]
+    rows = sum(len(table.children) for table in tables)
+    cells = sum(len(tree.text(cell)) for table in tables for row in table.children for cell in row.children)
+    return replace(block, rows=rows, cells=cells)
+

@@ -1,0 +1,260 @@
+"""The end of a text that still grows: what is open there is closed or held back, so that it looks finished.  Pure.
+
+What is open is read off the parser's tree: marks that it has left as text.  Whether a mark that is added closes
+them is asked of the parser too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import comrak
+from comrak import AstNode
+
+from bot.text import grammar
+from bot.text.grammar import Tree, kind
+from bot.text.safe import URL
+
+#: A last line that may still become anything: it is shown when there is more of it.
+_UNDECIDED = re.compile(
+    r"[ \t>]*(?:[-=*_+#>`~|:.)\d \t]*|`{3,}[^\n]*|~{3,}[^\n]*|\|[^\n]*|\[[^\]\n]*\]?:?[^\n]{0,4})\Z"
+)
+#: A last line of code that may become the end of it.
+_CLOSING = re.compile(r"[ \t>]*(?:`+|~+)\Z")
+_RUN = re.compile(r"`+|\*+|_+|~~+")
+#: What is in the making at the end: an entity, an escape, a tag or an autolink, an image, a footnote.
+_MAKING = re.compile(r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!|\[\^[^\]\s]{0,40})\Z")
+#: What may still become a formula; a price is none.
+_FORMULA = re.compile(r"(?:\$(?=[^\s$\d])[^$\n`]{0,80}|\$\$[^$`]{0,80}|\\[(\[](?:(?!\\[)\]])[^\n`]){0,80})\Z")
+#: What could make a link of a bracket that is open.
+_PROBES = (")", ">)", "\")", "')", "](x)", "(x)")
+#: Characters after which nobody expects the rest of a link or a URL any more.
+_LONGEST = 2_000
+#: Marks that may be open at once, and brackets that are looked at; what is opened within so many is text.
+_MOST, _BRACKETS = 24, 3
+#: The end of a sentence, or of a line: where a paragraph is best taken apart.
+_SENTENCE = re.compile(r"(?<=[.!?:;…])[\"'”’)]{0,2} (?=[^\W\d_])|(?<=[。！？；：])(?=[^\W\d_])|\n(?=[^\W\d_])")
+_SPACE = re.compile(r" (?=[^\W\d_])")
+#: What may begin something that ends behind the place at which a paragraph is taken apart.
+_OPENS = re.compile(r"[*~](?=\S)|(?<!\w)_(?=\S)|`|\[|\$(?=[^\s\d])|<(?=[A-Za-z/!?])|\\")
+
+
+class Mark(NamedTuple):
+    """A mark that the parser has left as text: where, and what."""
+
+    at: int
+    text: str
+
+
+def leaf(tree: Tree) -> AstNode | None:
+    """Return the innermost block at the end of the text, if it still grows there."""
+    if not tree.blocks:
+        return None
+    node = tree.blocks[-1]
+    while kind(node) in {comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition} and node.children:
+        node = node.children[-1]
+    behind = tree.source[tree.line(tree.last(node) + 1) :]
+    goes_on = kind(node) is comrak.CodeBlock or not behind.strip("> \t\r\n") and "\n" not in behind
+    return node if goes_on else None
+
+
+def closed(source: str, definitions: Sequence[str] = ()) -> Tree:
+    """Return the tree of *source* with its open emphasis and code closed, and all of it there."""
+    tree = grammar.parse(source, definitions)
+    node = leaf(tree)
+    if node is None or kind(node) is not comrak.Paragraph:
+        return tree
+    return _closed(tree, node, len(tree.source), partial(grammar.parse, definitions=definitions))
+
+
+def mended(source: str, definitions: Sequence[str] = ()) -> Tree:
+    """Return the tree of *source* with what is open at its end closed, or held back."""
+    parse = partial(grammar.parse, definitions=definitions)
+    tree = _decided(parse(source), parse)
+    node = leaf(tree)
+    if node is None or kind(node) not in {comrak.Paragraph, comrak.Heading}:
+        return tree
+    tree = _unlinked(tree, node, parse)
+    node = leaf(tree)
+    if node is None or kind(node) not in {comrak.Paragraph, comrak.Heading}:
+        return tree
+    return _closed(tree, node, _held(tree, node), parse)
+
+
+def firm(tree: Tree, *, far: bool = False) -> int:
+    """Return up to where the last block of *tree* stays as it is, whatever follows; 0 if that is nowhere.
+
+    Args:
+        tree: Of a text that grows.
+        far: Whether the end of any word will do; else it is that of a sentence or a line.
+    """
+    node = leaf(tree)
+    if node is None:
+        return len(tree.source) if tree.blocks else 0
+    if kind(node) is comrak.CodeBlock:
+        return tree.source.rfind("\n") + 1
+    if kind(node) is not comrak.Paragraph:
+        return 0
+    begin = tree.begin(node)
+    last = tree.source.rfind("\n", begin, len(tree.source.rstrip("\n"))) + 1
+    end = last if "|" in tree.source[last:] else len(tree.source)  # it may become the head of a table
+    for at, text in _texts(tree, node):
+        if (opens := _OPENS.search(text)) is not None:
+            end = min(end, at + opens.start())
+            break
+    return max(_ends(tree, node, begin, end, far=far), default=0)
+
+
+def _ends(tree: Tree, node: AstNode, begin: int, end: int, *, far: bool) -> Iterator[int]:
+    """Yield where between *begin* and *end* the paragraph *node* can be taken apart."""
+    for at, text in [*_texts(tree, node), *_softs(tree, node)]:
+        for found in _SENTENCE.finditer(tree.source, at, at + len(text)):
+            if begin < found.end() <= end:
+                yield found.end()
+        for found in _SPACE.finditer(tree.source, at, at + len(text)) if far else ():
+            if begin < found.end() <= end:
+                yield found.end()
+
+
+def _softs(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
+    """Yield the line ends in the paragraph *node*, outside of all marks."""
+    for each in node.children:
+        if kind(each) is comrak.SoftBreak and tree.source[(at := tree.begin(each)) : at + 1] == "\n":
+            yield at, "\n"
+
+
+def _texts(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
+    """Yield the texts in the paragraph *node* outside of all marks, where they stand as they were written."""
+    for each in node.children:
+        if kind(each) is comrak.Text:
+            text: str = each.node_value.value  # type: ignore[attr-defined]
+            at = tree.begin(each)
+            if not tree.source.startswith(text, at):  # entities are decoded: what is behind the last of them
+                written = tree.text(each)
+                at += written.rfind(";") + 1
+                text = written[written.rfind(";") + 1 :]
+            yield at, text
+
+
+def _decided(tree: Tree, parse: Any) -> Tree:
+    """Return *tree* without a last line that may still become something else."""
+    source, node = tree.source, leaf(tree)
+    begin = source.rfind("\n") + 1
+    if node is not None and kind(node) is comrak.CodeBlock and not _fresh(tree, node):
+        held = begin if _CLOSING.match(source, begin) else len(source)
+    elif _UNDECIDED.match(source, begin) or (node is not None and kind(node) is comrak.Table):
+        held = begin
+    else:
+        held = len(source)
+    if held < len(source):
+        tree = parse(source[:held])
+    return _unheaded(tree, parse) if held == begin else tree
+
+
+def _fresh(tree: Tree, node: AstNode) -> bool:
+    """Tell whether the block of code *node* has no line yet, so that its first may be no fence."""
+    value: comrak.NodeCodeBlock = node.node_value.value  # type: ignore[attr-defined]
+    return value.fenced and tree.first(node) == len(tree.lines) - 1
+
+
+def _unheaded(tree: Tree, parse: Any) -> Tree:
+    """Return *tree* without a last line that looks like a table's head, which waits for the line below it."""
+    node = leaf(tree)
+    if node is None or kind(node) is not comrak.Paragraph:
+        return tree
+    begin = tree.line(tree.last(node))
+    row = tree.source[begin:].lstrip("> \t")
+    return parse(tree.source[:begin]) if row.startswith("|") else tree
+
+
+def _unlinked(tree: Tree, node: AstNode, parse: Any) -> Tree:
+    """Return *tree* with no more than the label of a link whose end is still to come."""
+    source = tree.source
+    brackets = [at + found.start() for at, text in _texts(tree, node) for found in re.finditer(r"\[", text)]
+    for at in reversed(brackets[-_BRACKETS:]):
+        if len(source) - at > _LONGEST:
+            break
+        if source.startswith("[^", at):
+            continue
+        for probe in _PROBES:
+            probed = parse(source.rstrip("\n") + probe)
+            if (found := _link(probed, at)) is not None:
+                begin = at - (source[at - 1 : at] == "!")
+                end = min(probed.end(found.children[-1]), len(source)) if found.children else at
+                label = source[at + 1 : end] if found.children else ""
+                return parse(source[:begin] + label)
+    return tree
+
+
+def _link(tree: Tree, at: int) -> AstNode | None:
+    """Return the link or image at the end of the text whose label begins behind the bracket *at*."""
+    node = leaf(tree)
+    last = node.children[-1] if node is not None and node.children else None
+    if last is None or kind(last) not in {comrak.Link, comrak.Image}:
+        return None
+    return last if tree.begin(last) + (kind(last) is comrak.Image) == at else None
+
+
+def _held(tree: Tree, node: AstNode) -> int:
+    """Return from where on the text of *tree*, which ends in *node*, is not to be shown yet."""
+    source = tree.source
+    texts = [*_texts(tree, node)]
+    end = len(source)
+    if not texts or texts[-1][0] + len(texts[-1][1]) < len(source.rstrip()):
+        return end  # it ends with something that is whole
+    ticks = (at + found.start() for at, text in texts if (found := re.search("`+(?!`|\\Z)", text)))
+    if next(ticks, None) is not None:
+        return end  # in code all is as it is
+    held = len(source.rstrip("*_~`"))
+    last = texts[-1][0]
+    if found := _MAKING.search(source, max(last, end - 200)):
+        held = min(held, found.start())
+    if found := _FORMULA.search(source, max(last, end - 84)):
+        held = min(held, found.start())
+    tail = max(source.rfind(" "), source.rfind("\n")) + 1
+    if (found := URL.search(source, max(tail, end - _LONGEST))) and found.end() >= end:
+        held = min(held, found.start())
+    return held
+
+
+def _closed(tree: Tree, node: AstNode, end: int, parse: Any) -> Tree:
+    """Return the tree of the text up to *end* with the marks closed that are open in the paragraph *node*."""
+    source = tree.source[:end]
+    marks = [mark for mark in _marks(tree, node) if mark.at + len(mark.text) < len(source.rstrip())]
+    if not marks:
+        return tree if end == len(tree.source) else parse(source)
+    body = source.rstrip()
+    while marks:
+        closers = "".join(mark.text for mark in reversed(marks))
+        made = parse(f"{body}{closers}{source[len(body) :]}")
+        left = {mark.at for mark in _runs(made, leaf(made))}
+        if not left.intersection(mark.at for mark in marks):
+            return made
+        fewer = [mark for mark in marks if mark.at not in left]
+        marks = fewer or marks[1:]
+    return parse(source)
+
+
+def _marks(tree: Tree, node: AstNode) -> list[Mark]:
+    """Return the marks that may be open in *node*: those before code that is open, and the code's own."""
+    marks: list[Mark] = []
+    for mark in _runs(tree, node):
+        behind = tree.source[mark.at + len(mark.text) :][:1]
+        if mark.text[0] == "`":
+            return [*marks[-_MOST:], mark]
+        if behind and not behind.isspace():
+            marks.append(mark)
+    return marks[-_MOST:] if len(marks) <= _MOST else []
+
+
+def _runs(tree: Tree, node: AstNode | None) -> Iterator[Mark]:
+    """Yield the runs of marks that are text in *node*, outside of all others."""
+    for at, text in _texts(tree, node) if node is not None else ():
+        for found in _RUN.finditer(text):
+            begin = at + found.start()
+            within = found[0][0] == "_" and begin and tree.source[begin - 1].isalnum()
+            if not within:
+                yield Mark(begin, found[0])

@@ -1,0 +1,284 @@
+"""The one grammar: GitHub-flavoured markdown as comrak parses it, and where everything stands.  Pure.
+
+Whatever asks for the structure of a text asks here: what is shown, where a page may be cut, what is open at the
+end.  Beside the specification there are emphasis that closes next to CJK characters, footnotes, and formulas; a
+price is none.  Only this module knows how comrak is set up.
+
+Positions are offsets in the source in characters.  comrak's positions of blocks are exact; those within a
+paragraph can be wrong behind a definition, so they say where to cut or to look, never what a text says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import comrak
+from comrak import AstNode
+
+from bot.text.safe import legible
+
+_EXTENSIONS = comrak.ExtensionOptions(
+    strikethrough=True,
+    table=True,
+    footnotes=True,
+    math_dollars=True,
+    math_latex=True,
+    cjk_friendly_emphasis=True,
+)
+_OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spans=True)
+
+#: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
+_DOLLAR = "\ufe69"
+#: What formulas have and prices do not; a letter alone is a formula too.
+_FORMULA = re.compile(r"[^`]*[\\_^{=<>+][^`]*|[^\W\d_]", re.DOTALL)
+_PRICE = re.compile(r"\d[\d.,]*\b(?![\s\d]*[\\_^])")
+_LONGEST_FORMULA = 1_000
+#: Formulas that are refused one by one; past that no dollar sign of the text begins one.
+_REFUSALS = 8
+_NOTE = re.compile(r"\[\^([^\]\s]{1,40})\](:?)")
+_DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
+_NESTING = re.compile(r"(?:md|markdown)\b", re.IGNORECASE)
+
+
+def kind(node: AstNode) -> type[Any]:
+    """Return what *node* is: a class of comrak's, such as `comrak.Paragraph`."""
+    return type(node.node_value)
+
+
+class Tree:
+    """A text and what it is made of.
+
+    Args:
+        source: The text, which the bot never shows before `legible`.
+        root: What comrak made of it.
+        before: Lines that were parsed before the text: what it may refer to.
+
+    Attributes:
+        lines: The text's lines, without their ends.
+        blocks: Its outermost blocks.
+    """
+
+    def __init__(self, source: str, root: AstNode, before: int = 0) -> None:
+        self.source = source
+        self._before = before
+        self._plain = source.isascii()
+        self.lines = source.split("\n")
+        self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        starts = [0]
+        for line in self.lines:
+            starts.append(starts[-1] + len(line) + 1)
+        return starts
+
+    def first(self, node: AstNode) -> int:
+        """Return which line *node* begins in, from 0."""
+        return node.sourcepos.start.line - 1 - self._before
+
+    def last(self, node: AstNode) -> int:
+        """Return which line *node* ends in."""
+        return max(node.sourcepos.end.line - 1 - self._before, self.first(node))
+
+    def line(self, number: int) -> int:
+        """Return where line *number* begins; the end of the text where there is none."""
+        return min(self._starts[min(number, len(self.lines))], len(self.source))
+
+    def begin(self, node: AstNode) -> int:
+        """Return where *node* begins."""
+        start = node.sourcepos.start
+        return self._at(start.line, start.column - 1)
+
+    def end(self, node: AstNode) -> int:
+        """Return where *node* is over."""
+        end = node.sourcepos.end
+        return self._at(end.line, end.column)
+
+    def _at(self, line: int, column: int) -> int:
+        number = line - 1 - self._before
+        if not 0 <= number < len(self.lines):
+            return 0 if number < 0 else len(self.source)
+        text = self.lines[number]
+        if not (self._plain or text.isascii()):
+            column = len(text.encode()[:column].decode(errors="ignore"))
+        return self._starts[number] + min(column, len(text))
+
+    def text(self, node: AstNode) -> str:
+        """Return the source of *node*."""
+        return self.source[self.begin(node) : self.end(node)]
+
+    def rows(self, node: AstNode) -> str:
+        """Return the lines that *node* stands in."""
+        return "\n".join(self.lines[self.first(node) : self.last(node) + 1])
+
+    def blank_before(self, node: AstNode) -> bool:
+        """Tell whether there is a blank line before *node*."""
+        number = self.first(node) - 1
+        return 0 <= number < len(self.lines) and not self.lines[number].strip("> \t\r")
+
+
+def walk(node: AstNode) -> Iterator[AstNode]:
+    """Yield *node* and all that it holds, in the order of the text."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(node.children))
+
+
+def parse(source: str, definitions: Sequence[str] = ()) -> Tree:
+    """Return what *source* is made of.
+
+    Args:
+        source: Markdown.
+        definitions: Lines that define links it may refer to: "[label]: <url>".
+    """
+    source = _nested(legible(source))
+    tree = _parsed(source, definitions)
+    if "$" in source:
+        tree = _priced(tree, definitions)
+    if "|" in source and (wide := _widened(tree)) != source:
+        tree = _parsed(wide, definitions)
+    return tree
+
+
+def definitions(source: str) -> list[tuple[str, str, str]]:
+    """Return the links that *source* defines: label, address, and the line that defines it."""
+    labels = list(dict.fromkeys(found[1] for found in _DEFINITION.finditer(source)))
+    if not labels:
+        return []
+    probes = "\n\n".join(f"[{label}]" for label in labels)
+    tree = _parsed(f"{legible(source)}\n\n{probes}", ())
+    count = len(labels)
+    found = []
+    for label, block in zip(labels, tree.blocks[-count:], strict=False):
+        if kind(block) is comrak.Paragraph and len(block.children) == 1:
+            [node] = block.children
+            if kind(node) is comrak.Link:
+                url = node.node_value.value.url  # type: ignore[attr-defined]
+                found.append((label, url, f"[{label}]: <{url}>"))
+    return found
+
+
+def _parsed(source: str, definitions: Sequence[str]) -> Tree:
+    before = "".join(f"{line}\n" for line in definitions)
+    # A footnote is one also where its text is still to come, or stands on another page.
+    told = {label for label, colon in _NOTE.findall(source) if colon} if "[^" in source else set()
+    labels = dict.fromkeys(label for label, _ in _NOTE.findall(source)) if "[^" in source else {}
+    before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
+    before += "\n" if before else ""
+    root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
+    return Tree(source, root, before.count("\n"))
+
+
+# Formulas.
+
+
+def _priced(tree: Tree, definitions: Sequence[str]) -> Tree:
+    """Return *tree* with only those formulas that are some."""
+    source = tree.source
+    for _ in range(_REFUSALS):
+        found = _refused(tree)
+        if found is None:
+            return tree
+        at = tree.begin(found)
+        if source[at : at + 1] != "$":
+            break
+        source = f"{source[:at]}{_DOLLAR}{source[at + 1 :]}"
+        tree = _parsed(source, definitions)
+    return tree if _refused(tree) is None else _parsed(source.replace("$", _DOLLAR), definitions)
+
+
+def _refused(tree: Tree) -> AstNode | None:
+    """Return the first formula of *tree* that is none."""
+    nodes = (node for block in tree.blocks for node in walk(block) if kind(node) is comrak.Math)
+    return next((node for node in nodes if not _formula(node)), None)
+
+
+def _formula(node: AstNode) -> bool:
+    value: comrak.NodeMath = node.node_value.value  # type: ignore[attr-defined]
+    body = value.literal
+    if len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
+        return False
+    if not value.dollar_math or value.display_math:
+        return "`" not in body
+    return "\n" not in body and not _PRICE.match(body) and bool(_FORMULA.fullmatch(body))
+
+
+def words(text: str) -> str:
+    """Return *text* of a tree's node as it was written."""
+    return text.replace(_DOLLAR, "$")
+
+
+# What models write and the specification does not have.
+
+
+def _widened(tree: Tree) -> str:
+    """Return the source with as many columns in each table's head as in its longest row."""
+    lines = tree.lines
+    for block in tree.blocks:
+        for table in walk(block) if block.children else ():
+            if kind(table) is not comrak.Table:
+                continue
+            more = max(map(lambda row: _surplus(tree, row), table.children))
+            head = tree.first(table)
+            if more and head + 1 < len(lines):
+                lines = [*lines]
+                lines[head] = f"{lines[head].rstrip().removesuffix('|')}|{' |' * more}"
+                lines[head + 1] = f"{lines[head + 1].rstrip().removesuffix('|')}|{'-|' * more}"
+    return "\n".join(lines)
+
+
+def _surplus(tree: Tree, row: AstNode) -> int:
+    """Return how many cells of *row* are beyond its table's head."""
+    if not row.children:
+        return 0
+    rest = tree.source[tree.end(row.children[-1]) : tree.line(tree.first(row) + 1)].strip()
+    cells = re.split(r"(?<!\\)\|", rest.removeprefix("|"))
+    return len(cells) - (not cells[-1].strip())
+
+
+def _nested(source: str) -> str:
+    """Return *source* with a longer fence around a block of markdown that has blocks of code in it.
+
+    By the specification such a block ends with the first fence in it.  Where text goes on right behind that
+    fence, as it does behind one that opens, the model has meant another one.
+    """
+    if "```m" not in source.lower():
+        return source
+    lines = source.split("\n")
+    opened = 0
+    while opened < len(lines):
+        line = lines[opened].strip()
+        if line.startswith("```") and _NESTING.match(line.lstrip("`")):
+            opened = _lengthened(lines, opened)
+        opened += 1
+    return "\n".join(lines)
+
+
+def _lengthened(lines: list[str], opened: int) -> int:
+    """Lengthen the fence that line *opened* begins, if others are within; return the line that it ends in."""
+    marker = re.match(r"\s*(`+)", lines[opened])
+    size = len(marker[1]) if marker else 0
+    inner, holds = False, False
+    for number in range(opened + 1, len(lines)):
+        line = lines[number].strip()
+        if not line.startswith("`" * size):
+            continue
+        bare = not line.strip("`")
+        follows = number + 1 < len(lines) and bool(lines[number + 1].strip())
+        if inner:
+            inner = not bare
+        elif bare and not follows:
+            if holds:
+                lines[number] = f"{lines[number].rstrip()}`"
+                lines[opened] = lines[opened].replace("`" * size, "`" * (size + 1), 1)
+            return number
+        else:
+            inner = holds = True
+    if holds:
+        lines[opened] = lines[opened].replace("`" * size, "`" * (size + 1), 1)
+    return len(lines)

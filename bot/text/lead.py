@@ -1,0 +1,210 @@
+"""What the text behind a cut needs to stand for itself: what is open there is opened again.  Pure.
+
+All of it is dressing: lines before the text, the beginning of its first line, and how far in its lines are.  The
+text itself stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import comrak
+from comrak import AstNode
+
+from bot.text import grammar
+from bot.text.grammar import Tree, kind
+from bot.text.safe import JOINER, legible
+
+_QUOTE = re.compile(r" {0,3}> ?")
+_MARKS = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
+#: In `Lead.path`: a quote; a number stands for an item whose lines are so many columns in.
+QUOTE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How a text begins that is a part of a longer one.
+
+    Attributes:
+        lines: What is to stand before it: a fence, a table's head.
+        first: What its first line begins with: a quote's mark, emphasis that goes on.
+        skip: Characters of its first line that this replaces.
+        path: The containers that it is in, outermost first: `QUOTE`, or the columns of an item.
+        number: Of its first item, where a list goes on.
+        within: Whether it goes on with a block that was shown in part.
+        literal: So many characters of it are shown as they are, because nothing else fits.
+    """
+
+    lines: str = ""
+    first: str = ""
+    skip: int = 0
+    path: tuple[int, ...] = ()
+    number: int | None = None
+    within: bool = False
+    literal: int = 0
+
+    def applied(self, text: str) -> Dressed:
+        """Return *text* with all that it needs."""
+        if not (self.lines or self.first or self.path):
+            return Dressed(text)
+        before = self.lines.count("\n")
+        path, lines, shifts, paths = self.path, [], [0] * before, [self.path] * before
+        for number, line in enumerate(text.split("\n")):
+            if not number and (self.first or self.skip):
+                stripped, kept = self.first + line[self.skip :], path
+            else:
+                stripped, kept = _stripped(line, path)
+            path = kept
+            paths.append(path)
+            lines.append(stripped)
+            shifts.append(len(line) - len(stripped))
+        return Dressed(self.lines + "\n".join(lines), text, before, tuple(shifts), tuple(paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Dressed:
+    """A text with what it needs to stand for itself.
+
+    Attributes:
+        source: What is to be parsed.
+        text: What it is of; the same where nothing was needed.
+        before: Lines of `source` that are not the text's.
+        shifts: For each line of `source`, characters that were taken off.
+        paths: For each line of `source`, the containers that the text is still in.
+    """
+
+    source: str
+    text: str | None = None
+    before: int = 0
+    shifts: Sequence[int] = ()
+    paths: Sequence[tuple[int, ...]] = field(default_factory=tuple)
+
+    def place(self, at: int) -> int:
+        """Return where in the text the place *at* of the source is."""
+        if self.text is None:
+            return at
+        number = self.source.count("\n", 0, at)
+        if number < self.before:
+            return 0
+        column = at - (self.source.rfind("\n", 0, at) + 1)
+        lines = self.text.split("\n")
+        begin = sum(len(line) + 1 for line in lines[: number - self.before])
+        length = len(lines[number - self.before])
+        return begin + min(max(0, column + self.shifts[number]) if column else 0, length)
+
+    def path(self, at: int) -> tuple[int, ...]:
+        """Return the containers that the text is in at the place *at* of the source."""
+        return self.paths[self.source.count("\n", 0, at)] if self.text is not None else ()
+
+
+def _stripped(line: str, path: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    """Return *line* without the columns of the items of *path*, and the part of *path* that it is in."""
+    if not any(step != QUOTE for step in path) or not line.strip():
+        return line, path
+    kept, rest = "", line
+    for depth, step in enumerate(path):
+        if step == QUOTE:
+            found = _QUOTE.match(rest)
+            if found is None:
+                return kept + rest, path[:depth]
+            kept, rest = kept + found[0], rest[found.end() :]
+            continue
+        wide = rest.expandtabs(4) if "\t" in rest[:step] else rest
+        if wide[:step].strip():
+            return kept + rest, path[:depth]
+        rest = wide[step:]
+    return kept + rest, path
+
+
+def lead_at(tree: Tree, at: int, rest: str) -> Lead:
+    """Return what the text of *tree* needs from *at* on, where it goes on with *rest*."""
+    path: list[int] = []
+    number, nodes = None, tree.blocks
+    node = None
+    while (inner := _around(tree, nodes, at)) is not None:
+        node, nodes = inner, inner.children
+        match node.node_value:
+            case comrak.BlockQuote():
+                path.append(QUOTE)
+            case comrak.Item():
+                value: comrak.NodeList = node.node_value.value
+                path.append(value.marker_offset + value.padding)
+            case comrak.List():
+                number = _next(tree, node, at)
+            case _:
+                break
+    begun = tree.source.rfind("\n", 0, at) + 1 < at
+    return _opened(tree, node, at, rest, tuple(path), number, begun=begun)
+
+
+def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
+    """Return the block of *nodes* that *at* is within."""
+    for node in nodes:
+        first = tree.first(node)
+        begin = tree.line(first) if not tree.source[tree.line(first) : tree.begin(node)].strip("> \t") else 0
+        if max(begin, 0) < at <= tree.line(tree.last(node) + 1) - 1 and tree.begin(node) < at:
+            return node
+    return None
+
+
+def _next(tree: Tree, node: AstNode, at: int) -> int | None:
+    """Return the number of the first item of the list *node* that begins at *at* or behind."""
+    value: comrak.NodeList = node.node_value.value  # type: ignore[attr-defined]
+    if value.list_type != comrak.ListType.Ordered:
+        return None
+    return value.start + sum(tree.begin(item) < at for item in node.children)
+
+
+def _opened(
+    tree: Tree,
+    node: AstNode | None,
+    at: int,
+    rest: str,
+    path: tuple[int, ...],
+    number: int | None,
+    *,
+    begun: bool,
+) -> Lead:
+    """Return the lead of *rest*, at *at*, which is within *node*; *begun* within a line."""
+    quotes = "> " * path.count(QUOTE)
+    bare = Lead(path=path, number=number)
+    value: Any = getattr(node.node_value, "value", None) if node is not None else None
+    match node.node_value if node is not None else None:
+        case comrak.CodeBlock() if value.fenced:
+            fence = chr(value.fence_char) * value.fence_length
+            lines = f"{quotes}{fence}{grammar.words(value.info)}\n"
+            return Lead(lines, quotes if begun else "", 0, path, within=True)
+        case comrak.CodeBlock():
+            return Lead("", f"{quotes}    " if begun else "", 0, path, within=True)
+        case comrak.Table():
+            head = tree.source[tree.line(tree.first(node)) : tree.line(tree.first(node) + 2)]
+            head = "".join(f"{quotes}{line.lstrip('> ')}\n" for line in head.splitlines())
+            return Lead(head, f"{quotes}| " if begun else "", 0, path, within=True)
+        case comrak.Paragraph() | comrak.Heading():
+            return _continued(tree, node, at, rest, Lead(path=path, within=True), begun=begun)
+    return bare
+
+
+def _continued(tree: Tree, node: AstNode, at: int, rest: str, lead: Lead, *, begun: bool) -> Lead:
+    """Return *lead* with what the paragraph *node* needs that goes on at *at*."""
+    marks = ""
+    nodes: Sequence[AstNode] = node.children
+    while (inner := next((each for each in nodes if tree.begin(each) < at < tree.end(each)), None)) is not None:
+        if size := _MARKS.get(kind(inner)):
+            mark = tree.source[tree.begin(inner)] * size
+            marks += mark if mark not in marks else ""
+        nodes = inner.children
+    line = rest.partition("\n")[0]
+    stripped, _ = (line, ()) if begun else _stripped(line, lead.path)
+    quotes = "> " * lead.path.count(QUOTE)
+    bare = stripped.lstrip("> \t") if quotes and not begun else stripped.lstrip(" \t") if not begun else stripped
+    joined = marks + bare
+    probe = grammar.parse(legible(joined) or "x").blocks
+    plain = len(probe) == 1 and kind(probe[0]) is comrak.Paragraph and not joined[:1].isspace()
+    first = quotes + marks + ("" if plain and marks[-1:] != bare[:1] else JOINER)
+    if first == quotes and not begun:
+        return lead
+    return Lead("", first, len(line) - len(bare), lead.path, within=True)
