@@ -150,13 +150,15 @@ class Sheet:
             return
         dressed = block.lead.applied(block.raw)
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
+        if edge.leaf(tree) is None or len(tree.blocks) != 1:
+            return
         at = edge.firm(tree) or (edge.firm(tree, far=True) if len(block.raw) > VERY_LONG else 0)
-        end = dressed.place(at) if at else 0
-        if not end or len(tree.blocks) != 1:
+        end = dressed.place(*tree.where(at)) if at else 0
+        if not end:
             return
         [*first], text = self._ink.blocks(block.raw[:end], block.lead, block.gap), block.raw[end:]
         gap = {"\n": "\n", " ": " "}.get(block.raw[end - 1], "")
-        lead = Lead(path=dressed.path(at))
+        lead = Lead(path=dressed.path(tree.where(at)[0]))
         self.open = [*first, *self._ink.blocks(text, lead, gap, apart=True)]
         self._keep(first)
 

@@ -101,7 +101,7 @@ class Ink:
     def literal(self, text: str) -> Block:
         """Return *text* as it is, without any markup of its own."""
         shown = plain(self.dialect, seen_from(legible(text)))
-        return Block(text, Lead(literal=len(text)), shown if seen(shown) else "", "\n\n")
+        return Block(text, Lead(literal=len(text)), seen(shown), "\n\n")
 
     def _literal(self, text: str, lead: Lead) -> list[Block]:
         first = self.literal(text[: lead.literal])
@@ -117,15 +117,15 @@ class Ink:
         """
         writing = Writing(self.dialect, tree, self.known, number=lead.number, empty=lead.within)
         parts = [*_parts(tree, writing, items=items)]
-        begins = [0, *(dressed.place(tree.line(tree.first(node))) for node, _, _ in parts[1:])]
+        begins = [0, *(dressed.place(tree.first(node)) for node, _, _ in parts[1:])]
         ends = [*begins[1:], None]
-        raw = dressed.source if dressed.text is None else dressed.text
+        raw = dressed.text
         last: type[Any] | None = None
         codes = self.codes
         for index, (node, number, whole) in enumerate(parts):
             text = raw[begins[index] : ends[index]]
             between = writing.gap(node, apart=last in {comrak.HtmlBlock, comrak.Table})
-            path = dressed.path(tree.line(tree.first(node)))
+            path = dressed.path(tree.first(node))
             made = Block(
                 text,
                 lead if not index else Lead(path=path, number=number),
@@ -139,7 +139,7 @@ class Ink:
             if attached:
                 made = replace(made, **attached)
             else:
-                made = replace(made, shown=writing.block(node) if whole else writing.item(node, number))
+                made = replace(made, shown=seen(writing.block(node) if whole else writing.item(node, number)))
             last = kind(node)
             yield made
         if not parts and raw:
@@ -172,15 +172,17 @@ class Ink:
 
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
-        at = edge.firm(grammar.parse(source, self.known.definitions), far=True)
-        if not at:
-            node = edge.leaf(tree)
-            at = tree.line(tree.first(node)) if node is not None else 0
+        at, node = edge.firm(grammar.parse(source, self.known.definitions), far=True), edge.leaf(tree)
+        if not at and node is not None:
+            at = tree.line(tree.first(node))
         if not at:
             return 0
         made = edge.closed(source[:at], self.known.definitions)
         before = joined(self.written(Dressed(made.source), made, lead, ""))
-        return next((i for i, (a, b) in enumerate(zip(before, shown, strict=False)) if a != b), min(len(before), len(shown)))
+        if node is not None and kind(node) is comrak.CodeBlock:
+            before = before[: before.rfind("\n") + 1]  # its end comes later
+        pairs = enumerate(zip(before, shown, strict=False))
+        return next((at for at, (a, b) in pairs if a != b), min(len(before), len(shown)))
 
 
 def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[tuple[AstNode, int | None, bool]]:

@@ -21,6 +21,9 @@ HEAD = 3
 #: Kinds whose lines are best left whole.
 _LINED = frozenset({comrak.CodeBlock, comrak.Table})
 
+#: Characters that are looked at for the end of a grapheme; one that is longer is divided.
+_LOOKS = 200
+
 #: How full a page is of blocks; more than 1 does not fit.
 Full = Callable[[Sequence[Block]], float]
 
@@ -40,7 +43,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         return None
     dressed = block.lead.applied(block.raw)
     tree = grammar.parse(dressed.source, ink.known.definitions)
-    text = dressed.source
+    text = tree.source
     least = max(len(block.lead.lines) + len(block.lead.first), _least(tree, block))
     wholes, lined = spans(tree, tree.blocks), block.kind in _LINED
     empty = full([])
@@ -48,7 +51,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     end = min(len(text) - 1, max(least + 1, int(len(text) * min(share, 1.0))))
     for _ in range(TRIES):
         at = places(text, end, wholes, lines_only=lined)
-        cut = dressed.place(at)
+        cut = dressed.place(*tree.where(at))
         if at < least or not 0 < cut < len(block.raw) or not grapheme(block.raw, cut):
             return None
         head = ink.blocks(block.raw[:cut], block.lead, block.gap)
@@ -66,7 +69,7 @@ def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:
     end = bisect_right(range(1, len(raw)), 1.0, key=lambda at: full([ink.literal(raw[:at])]))
     at = places(raw, end) if end else 0
     if not at or not seen(ink.literal(raw[:at]).shown) or full([ink.literal(raw[:at])]) > 1:
-        at = max(1, end)  # within a grapheme that is longer than a page
+        at = next((at for at in range(end, max(0, end - _LOOKS), -1) if grapheme(raw, at)), max(1, end))
     return [ink.literal(raw[:at])], Lead(literal=len(raw) - at)
 
 
@@ -82,7 +85,7 @@ def _behind(tree: Tree, dressed: Dressed, at: int, before: Lead) -> Lead:
     """Return what the text behind *at* needs, where the text before needed the lead *before*."""
     lead = lead_at(tree, at, tree.source[at:])
     path, steps = [], [*lead.path]
-    for step in dressed.path(at) or before.path:
+    for step in dressed.path(tree.where(at)[0]) or before.path:
         if step == QUOTE:
             while steps and steps[0] != QUOTE:
                 path.append(steps.pop(0))

@@ -101,10 +101,9 @@ def firm(tree: Tree, *, far: bool = False) -> int:
     begin = tree.begin(node)
     last = tree.source.rfind("\n", begin, len(tree.source.rstrip("\n"))) + 1
     end = last if "|" in tree.source[last:] else len(tree.source)  # it may become the head of a table
-    for at, text in _texts(tree, node):
+    for at, text in [*_texts(tree, node), *_escaped(tree, node)]:
         if (opens := _OPENS.search(text)) is not None:
             end = min(end, at + opens.start())
-            break
     return max(_ends(tree, node, begin, end, far=far), default=0)
 
 
@@ -137,6 +136,13 @@ def _texts(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
                 at += written.rfind(";") + 1
                 text = written[written.rfind(";") + 1 :]
             yield at, text
+
+
+def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
+    """Yield the escaped brackets in the paragraph *node*, with which a formula may begin."""
+    for each in node.children:
+        if kind(each) is comrak.Escaped and (text := tree.text(each)) in {"\\(", "\\["}:
+            yield tree.begin(each), text
 
 
 def _decided(tree: Tree, parse: Any) -> Tree:
@@ -209,7 +215,7 @@ def _held(tree: Tree, node: AstNode) -> int:
     if next(ticks, None) is not None:
         return end  # in code all is as it is
     held = len(source.rstrip("*_~`"))
-    last = texts[-1][0]
+    last = _plain_from(tree, node)
     if found := _MAKING.search(source, max(last, end - 200)):
         held = min(held, found.start())
     if found := _FORMULA.search(source, max(last, end - 84)):
@@ -218,6 +224,16 @@ def _held(tree: Tree, node: AstNode) -> int:
     if (found := URL.search(source, max(tail, end - _LONGEST))) and found.end() >= end:
         held = min(held, found.start())
     return held
+
+
+def _plain_from(tree: Tree, node: AstNode) -> int:
+    """Return from where on the paragraph *node* has nothing but text and escapes."""
+    at = tree.end(node)
+    for each in reversed(node.children):
+        if kind(each) not in {comrak.Text, comrak.Escaped}:
+            break
+        at = tree.begin(each)
+    return at
 
 
 def _closed(tree: Tree, node: AstNode, end: int, parse: Any) -> Tree:

@@ -11,6 +11,7 @@ paragraph can be wrong behind a definition, so they say where to cut or to look,
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import comrak
 from comrak import AstNode
 
-from bot.text.safe import legible
+from bot.text.safe import clean, legible
 
 _EXTENSIONS = comrak.ExtensionOptions(
     strikethrough=True,
@@ -86,6 +87,11 @@ class Tree:
     def line(self, number: int) -> int:
         """Return where line *number* begins; the end of the text where there is none."""
         return min(self._starts[min(number, len(self.lines))], len(self.source))
+
+    def where(self, at: int) -> tuple[int, int]:
+        """Return line and column of the place *at*, both from 0."""
+        number = max(0, min(bisect_right(self._starts, at) - 1, len(self.lines) - 1))
+        return number, at - self._starts[number]
 
     def begin(self, node: AstNode) -> int:
         """Return where *node* begins."""
@@ -169,7 +175,7 @@ def _parsed(source: str, definitions: Sequence[str]) -> Tree:
     told = {label for label, colon in _NOTE.findall(source) if colon} if "[^" in source else set()
     labels = dict.fromkeys(label for label, _ in _NOTE.findall(source)) if "[^" in source else {}
     before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
-    before += "\n" if before else ""
+    before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
     return Tree(source, root, before.count("\n"))
 
@@ -195,10 +201,11 @@ def _priced(tree: Tree, definitions: Sequence[str]) -> Tree:
 def _refused(tree: Tree) -> AstNode | None:
     """Return the first formula of *tree* that is none."""
     nodes = (node for block in tree.blocks for node in walk(block) if kind(node) is comrak.Math)
-    return next((node for node in nodes if not _formula(node)), None)
+    return next((node for node in nodes if node.node_value.value.dollar_math and not formula(node)), None)  # type: ignore[attr-defined]
 
 
-def _formula(node: AstNode) -> bool:
+def formula(node: AstNode) -> bool:
+    """Tell whether *node*, which stands between the marks of a formula, is one."""
     value: comrak.NodeMath = node.node_value.value  # type: ignore[attr-defined]
     body = value.literal
     if len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
@@ -209,8 +216,8 @@ def _formula(node: AstNode) -> bool:
 
 
 def words(text: str) -> str:
-    """Return *text* of a tree's node as it was written."""
-    return text.replace(_DOLLAR, "$")
+    """Return *text* of a tree's node as it was written, with plain line ends."""
+    return clean(text.replace(_DOLLAR, "$"))
 
 
 # What models write and the specification does not have.

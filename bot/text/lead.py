@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import comrak
@@ -64,11 +64,10 @@ class Lead:
         return Dressed(self.lines + "\n".join(lines), text, before, tuple(shifts), tuple(paths))
 
 
-@dataclass(frozen=True, slots=True)
 class Dressed:
     """A text with what it needs to stand for itself.
 
-    Attributes:
+    Args:
         source: What is to be parsed.
         text: What it is of; the same where nothing was needed.
         before: Lines of `source` that are not the text's.
@@ -76,28 +75,33 @@ class Dressed:
         paths: For each line of `source`, the containers that the text is still in.
     """
 
-    source: str
-    text: str | None = None
-    before: int = 0
-    shifts: Sequence[int] = ()
-    paths: Sequence[tuple[int, ...]] = field(default_factory=tuple)
+    def __init__(
+        self,
+        source: str,
+        text: str | None = None,
+        before: int = 0,
+        shifts: Sequence[int] = (),
+        paths: Sequence[tuple[int, ...]] = (),
+    ) -> None:
+        self.source = source
+        self.text = source if text is None else text
+        self._before = before
+        self._shifts = shifts
+        self._paths = paths
+        self._starts = [0, *(found.end() for found in re.finditer("\n", self.text)), len(self.text)]
 
-    def place(self, at: int) -> int:
-        """Return where in the text the place *at* of the source is."""
-        if self.text is None:
-            return at
-        number = self.source.count("\n", 0, at)
-        if number < self.before:
+    def place(self, line: int, column: int = 0) -> int:
+        """Return where in the text *column* of the source's *line* is."""
+        number = line - self._before
+        if number < 0:
             return 0
-        column = at - (self.source.rfind("\n", 0, at) + 1)
-        lines = self.text.split("\n")
-        begin = sum(len(line) + 1 for line in lines[: number - self.before])
-        length = len(lines[number - self.before])
-        return begin + min(max(0, column + self.shifts[number]) if column else 0, length)
+        begin, end = (self._starts[min(each, len(self._starts) - 1)] for each in (number, number + 1))
+        shift = self._shifts[line] if column and line < len(self._shifts) else 0
+        return min(begin + max(0, column + shift), end)
 
-    def path(self, at: int) -> tuple[int, ...]:
-        """Return the containers that the text is in at the place *at* of the source."""
-        return self.paths[self.source.count("\n", 0, at)] if self.text is not None else ()
+    def path(self, line: int) -> tuple[int, ...]:
+        """Return the containers that the text is in where the source's *line* begins."""
+        return self._paths[line] if line < len(self._paths) else ()
 
 
 def _stripped(line: str, path: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:

@@ -29,6 +29,7 @@ DEEPEST_MARKS = 100
 _TASK = re.compile(r"\\?\[([ xX])\](?=\s)")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _BREAKS = re.compile(r"\s*(?:<br\s*/?>\s*)+", re.IGNORECASE)
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _DUNDER = re.compile(r"__\w+__")
 #: Behind a fence: a language, and what else stands there.
 _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?P<rest>.*)", re.DOTALL)
@@ -163,7 +164,7 @@ class Writing:
         if not value.fenced:
             return self._dialect.fence(content, "```", "")
         marker = chr(value.fence_char) * value.fence_length
-        language, caption = _told(clean(grammar.words(value.info)).strip())
+        language, caption = _told(grammar.words(value.info).strip())
         block = self._dialect.fence(content, marker, language)
         return f"{self._dialect.code(caption)}\n{block}" if caption else block
 
@@ -237,7 +238,7 @@ class Writing:
         key = (comrak.TableCell, words, self._tree.text(node))
         if (known := self._known.memo.get(key)) is None:
             if words:
-                told = clean(said(node.children, addresses=True)).split("\n")
+                told = said(node.children, addresses=True).split("\n")
                 known = "\n".join(" ".join(line.split()) for line in told)
             else:
                 known = self.inline(node.children)
@@ -365,7 +366,12 @@ class Line:
         self._mark(self._dialect.code(grammar.words(node.node_value.value.literal)))  # type: ignore[attr-defined]
 
     def _math(self, node: AstNode) -> None:
-        literal = node.node_value.value.literal  # type: ignore[attr-defined]
+        value: comrak.NodeMath = node.node_value.value  # type: ignore[attr-defined]
+        literal = grammar.words(value.literal)
+        if not grammar.formula(node):  # escaped brackets
+            begin, end = "[]" if value.display_math else "()"
+            self._run += begin + _ESCAPE.sub(r"\1", literal) + end
+            return
         self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
 
     def _html(self, node: AstNode) -> None:
