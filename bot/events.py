@@ -144,7 +144,8 @@ class Page:
         controls: The buttons below; `STOP` exactly while the page is live, then perhaps `CONTINUE` or
             `RETRY`.
         files: Attachments; a page that has some will not change again.
-        settled: How many characters of the text will stay, whatever follows; see `bot.show.pages.Piece`.
+        settled: How many characters of the text will stay, whatever follows; 0 where `Limits.appends` is not
+            set.
     """
 
     text: str

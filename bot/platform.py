@@ -114,6 +114,7 @@ class Limits:
             number, as below.
         rows: Rows that all tables of a page may have.
         cells: Characters that all cells of a page's tables may have.
+        appends: Whether a page that grows is appended to, so that `Page.settled` is worth knowing.
     """
 
     size: int
@@ -123,6 +124,7 @@ class Limits:
     items: int = 0
     rows: int = 0
     cells: int = 0
+    appends: bool = False
 
 
 class Surface(ABC):

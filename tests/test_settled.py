@@ -21,7 +21,7 @@ TEXTS = (
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_is_settled_stays_in_code_within_lists_and_quotes_and_formulas(text):
-    pages, kept = Pages(Limits(10_000, dialect=SlackDialect())), ""
+    pages, kept = Pages(Limits(10_000, dialect=SlackDialect(), appends=True)), ""
     for character in text:
         pages.feed(character)
         last = pages.last
@@ -30,7 +30,7 @@ def test_what_is_settled_stays_in_code_within_lists_and_quotes_and_formulas(text
 
 
 def test_a_formula_is_never_shown_raw_while_it_grows():
-    pages = Pages(Limits(10_000, dialect=SlackDialect()))
+    pages = Pages(Limits(10_000, dialect=SlackDialect(), appends=True))
     shown = []
     for character in "A run takes $O(n \\log n)$ steps.":
         pages.feed(character)
@@ -39,7 +39,7 @@ def test_a_formula_is_never_shown_raw_while_it_grows():
 
 
 def test_the_head_of_a_table_waits_for_the_line_below_it():
-    pages = Pages(Limits(10_000, dialect=SlackDialect()))
+    pages = Pages(Limits(10_000, dialect=SlackDialect(), appends=True))
     shown = []
     for character in "| Region | Workers |\n|:--|--:|\n| Oslo | 8 |\n":
         pages.feed(character)

@@ -129,7 +129,7 @@ PROSE = st.lists(
 def test_what_is_settled_stays_whatever_follows(tokens):
     """A growing page, with the fence it closes while live, is never taken back."""
     assume(not UNDERLINED.search("".join(tokens)))
-    pages, sent = Pages(Limits(100_000, weight, SlackDialect())), ""
+    pages, sent = Pages(Limits(100_000, weight, SlackDialect(), appends=True)), ""
     for token in tokens:
         pages.feed(token)
         assert pages.last.shown.startswith(sent)

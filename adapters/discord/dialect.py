@@ -14,7 +14,7 @@ from unicodedata import bidirectional
 
 from wcwidth import wcswidth
 
-from bot.text.dialect import Cell, Dialect, told
+from bot.text.dialect import Dialect, Row, told
 from bot.text.safe import JOINER
 
 #: The widest table that is drawn as one, in columns of a fixed font: what a desktop window holds.  A wider
@@ -76,9 +76,9 @@ class DiscordDialect(Dialect):
         """See `Dialect.urls`."""
         return _INVITE.finditer(text)
 
-    def table(self, rows: Sequence[Sequence[Cell]], aligned: Sequence[str]) -> str:
+    def table(self, rows: Sequence[Row], aligned: Sequence[str]) -> str:
         """See `Dialect.table`: columns in a block of code, aligned by what the characters are wide."""
-        cells = [[[_isolated(line) for line in cell.words.split("\n")] for cell in row] for row in rows]
+        cells = [[[_isolated(line) for line in cell.split("\n")] for cell in row.words] for row in rows]
         widths = [max(_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
         if sum(widths) + 3 * (len(widths) - 1) > WIDEST:
             return told(rows)

@@ -67,7 +67,7 @@ class NativeSurface(SlackSurface):
         reader: For whom.
     """
 
-    limits = Limits(PAGE, weight, DIALECT, items=ITEMS, rows=ROWS, cells=CELLS)
+    limits = Limits(PAGE, weight, DIALECT, items=ITEMS, rows=ROWS, cells=CELLS, appends=True)
 
     def __init__(self, *where: Any, streams: Streams, reader: Reader) -> None:
         super().__init__(*where)

@@ -9,17 +9,20 @@ Rule 4: what a page shows has been through a `Dialect`, and nothing else leaves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import File
 from bot.platform import Limits
 from bot.show.sheet import Sheet, codes, load
-from bot.text import grammar
 from bot.text.blocks import Block, Ink, files, joined, source
 from bot.text.lead import Lead
 from bot.text.safe import Links, seen
 from bot.text.writing import Known
+
+#: Where a link may refer to a definition.
+_REFERENCE = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,6 @@ class Pages:
         self._ink = Ink(limits.dialect, Known(links or Links()), min(code, limits.size // 2))
         self._sheet = Sheet(self._ink, limits)
         self._cut: list[Piece] = []
-        self._defined: dict[str, tuple[str, int]] = {}  # by label: address, and where in the whole text
         self._beyond: list[str] | None = None
         self._end: list[Block] | None = None
         self._last: Piece | None = None  # as it is asked for again and again
@@ -64,16 +66,22 @@ class Pages:
     @property
     def closed(self) -> Sequence[Piece]:
         """The pages that will not change any more."""
+        while self.read():
+            pass
         return self._cut
 
     @property
     def overflowing(self) -> bool:
         """Whether there is more text than pages to show it."""
+        while self.read():
+            pass
         return self._beyond is not None
 
     @property
     def last(self) -> Piece:
         """The page that still grows; where there are no more pages, the last one again."""
+        while self.read():
+            pass
         if self._last is None:
             self._last = self._growing()
         return self._last
@@ -90,18 +98,26 @@ class Pages:
         return Piece(text, seen(shown), settled)
 
     def feed(self, text: str) -> None:
-        """Append *text*."""
+        """Append *text*; it is read by `read`, or when the pages are asked for."""
         self._last = None
         if self._beyond is not None:
             self._beyond.append(text)
-            return
-        self._sheet.raw += text
-        while self._beyond is None and (end := self._sheet.due()):
-            if not self._sheet.check(end):
-                self._turn()
+        else:
+            self._sheet.raw += text
+
+    def read(self) -> bool:
+        """Read a little of what was appended; tell whether there is more."""
+        if self._beyond is not None or not (end := self._sheet.due()):
+            return False
+        self._last = None
+        if not self._sheet.check(end):
+            self._turn()
+        return True
 
     def end(self) -> None:
         """Close the last page: nothing more comes."""
+        while self.read():
+            pass
         if self._end is not None:
             return
         self._last = None
@@ -109,63 +125,55 @@ class Pages:
             self._turn()
         self._end = []
         if self._beyond is None:
-            self._resolve()
+            self._end = self._sheet.whole()
+            self._define_late()
 
     def _turn(self) -> None:
         """End the page that is too full, and begin the next one with the text behind."""
         blocks, lead = self._sheet.cut()
         rest = self._sheet.raw[len(source(blocks)) :]
-        self._define(source(blocks))
+        self._ink.define(source(blocks))
         self._ink.codes = self._sheet.codes + codes(blocks)
-        self._page(blocks, rest, lead)
-
-    def _page(self, blocks: Sequence[Block], rest: str, lead: Lead | None = None) -> None:
-        shown = joined(blocks)
-        self._cut.append(Piece(source(blocks), shown, len(shown), files(blocks)))
+        self._page(blocks)
         self._sheet = Sheet(self._ink, self._limits, rest, lead)
         if len(self._cut) == self._most:
             self._beyond = [rest]
 
-    # What links and footnotes refer to.
+    def _page(self, blocks: Sequence[Block]) -> None:
+        shown = joined(blocks)
+        self._cut.append(Piece(source(blocks), shown, len(shown), files(blocks)))
 
-    def _define(self, text: str) -> bool:
-        """Take the definitions that *text*, the next of the whole, has; tell whether there is a new one."""
-        begin = sum(len(piece.text) for piece in self._cut)
-        found = [each for each in grammar.definitions(text) if each[0].casefold() not in self._defined]
-        for label, url, _ in found:
-            place = text.casefold().find(f"[{label}]:".casefold())
-            self._defined[label.casefold()] = (url, begin + place)
-        known = self._ink.known
-        lines = (*known.definitions, *(line for _, _, line in found))
-        self._ink.known = replace(known, definitions=lines, memo={})
-        return bool(found)
+    def _define_late(self) -> None:
+        """Show the definitions that no link could use where it stood, or that none uses."""
+        text = "".join(f"\\[{label}\\]: {self._ink.defined[label]}\n" for label in self._unresolved())
+        sheet = Sheet(self._ink, self._limits, text)
+        while text and not sheet.check(len(sheet.raw), final=True):
+            blocks, lead = sheet.cut()
+            self._add([replace(block, raw="") for block in blocks])
+            sheet = Sheet(self._ink, self._limits, sheet.raw[len(source(blocks)) :], lead)
+        self._add([replace(block, raw="") for block in sheet.open])
 
-    def _resolve(self) -> None:
-        """Let links of the last page be some whose definitions came after them, and show what needs to be."""
-        sheet = self._sheet
-        blocks = [*sheet.kept, *sheet.open]
-        if self._define(sheet.raw):
-            whole = sheet.whole()
-            blocks = whole if load(whole, self._limits).full <= 1 else blocks
-        for block in self._unresolved():
-            if load([*blocks, block], self._limits).full > 1:
-                self._page(blocks, "")
-                blocks = []
-            blocks.append(block)
-        self._end = blocks
+    def _add(self, blocks: Sequence[Block]) -> None:
+        """Add *blocks* to the last page, or to one more if it is full."""
+        assert self._end is not None
+        more = [replace(block, gap="\n\n") if not index else block for index, block in enumerate(blocks)]
+        if self._end and load([*self._end, *more], self._limits).full > 1:
+            self._page(self._end)
+            self._sheet, self._end = Sheet(self._ink, self._limits), []
+        self._end += more
 
-    def _unresolved(self) -> Iterable[Block]:
-        """Yield the definitions that no link could use where it stood, or that none uses."""
-        text = (join(self._cut) + self._sheet.raw).casefold()
+    def _unresolved(self) -> Iterable[str]:
+        """Yield the labels of definitions that the text needed on a page before, or does not need."""
+        if not self._ink.defined:
+            return
+        text = join(self._cut) + self._sheet.raw
+        used: dict[str, int] = {}
+        for found in _REFERENCE.finditer(text):
+            used.setdefault(found[1].casefold(), found.start())
         last = len(text) - len(self._sheet.raw)
-        gap = "\n\n"
-        for label, (url, place) in self._defined.items():
-            used = text.find(f"[{label}]")
-            early = used < min(place, last)
-            if early or text.count(f"[{label}]") == text.count(f"[{label}]:"):
-                [*made] = self._ink.blocks(f"\\[{label}\\]: {url}", Lead(), gap)
-                gap = "\n"
-                yield from (replace(block, raw="") for block in made)
+        for label in self._ink.defined:
+            if label not in used or used[label] < last:
+                yield label
 
 
 def paginate(text: str, limits: Limits, links: Links | None = None) -> list[Piece]:

@@ -14,17 +14,22 @@ import comrak
 
 from bot.platform import Limits
 from bot.text import edge, grammar
-from bot.text.blocks import Block, Ink, joined
+from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
 from bot.text.lead import Lead
-from bot.text.safe import seen
+from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 400, 1_200
 #: Characters after which a page is checked: at most, at least; and of a line, after which it is although it goes on.
 MOST, LEAST, STEP = 512, 128, 128
-#: Nodes of the parser's tree that one page may have, so that no text makes it slow to draw.
-NODES = 3_000
+#: Characters of a paragraph from which on its beginning is kept wherever that can be.
+FORCED = 1_600
+#: Nodes of the parser's tree that one block may have, a table three times as many: else it would be slow to draw
+#: while it grows.
+NODES = 800
+#: Characters of a page that is drawn anew in the end, for definitions that came late.
+REDRAWN = 12_000
 #: A page so full is ended before a block that does not fit; a block so small is never divided.
 FULL, SMALL = 1 / 3, 1 / 4
 #: Blocks that are an item of their own where a platform counts items; others side by side are one together.
@@ -52,7 +57,7 @@ class Load:
             self._running = not alone
         self.rows += block.rows
         self.cells += block.cells
-        self.nodes += block.nodes
+        self.nodes = max(self.nodes, block.nodes // (3 if block.kind is comrak.Table else 1))
         return self
 
     @property
@@ -104,6 +109,7 @@ class Sheet:
         self._open_at = 0
         self.codes = ink.codes
         self._text = ""  # that is kept
+        self._known = ink.known.definitions  # when it began
         self._least = max(8, min(LEAST, limits.size // 4))
         self._next = min(MOST, limits.size // 4)
 
@@ -126,7 +132,8 @@ class Sheet:
         self._ink.codes = self.codes + codes(self.kept)
         self.open = self._ink.blocks(text, self._lead, self._gap, apart=True)
         if text.endswith("\n") and not final:
-            self._keep(self.open[:-1])
+            nothing = len(text) > LONG and not any(block.shown for block in self.open)  # but definitions
+            self._keep(self.open if nothing else self.open[:-1])
         if not final and len(self.open) == 1 and self.open[0].kind is comrak.Paragraph:
             self._take_apart(self.open[0])
         full = load([*self.kept, *self.open], self._limits).full
@@ -139,6 +146,7 @@ class Sheet:
         for block in blocks:
             self._text += (block.gap if self._text and block.shown else "") + block.shown
             self._open_at += len(block.raw)
+            self._ink.define(block.raw)
         self.kept += blocks
         self.open = self.open[len(blocks) :]
         if blocks and self.open:
@@ -153,23 +161,28 @@ class Sheet:
         if edge.leaf(tree) is None or len(tree.blocks) != 1:
             return
         at = edge.firm(tree) or (edge.firm(tree, far=True) if len(block.raw) > VERY_LONG else 0)
-        end = dressed.place(*tree.where(at)) if at else 0
-        if not end:
+        if at:
+            end, lead = dressed.place(*tree.where(at)), Lead(path=dressed.path(tree.where(at)[0]))
+            first = self._ink.blocks(block.raw[:end], block.lead, block.gap)
+        elif len(block.raw) > FORCED and (parts := divided(block, self._ink, _most)) is not None:
+            first, lead = parts
+            end = len(source(first))
+        else:
             return
-        [*first], text = self._ink.blocks(block.raw[:end], block.lead, block.gap), block.raw[end:]
-        gap = {"\n": "\n", " ": " "}.get(block.raw[end - 1], "")
-        lead = Lead(path=dressed.path(tree.where(at)[0]))
-        self.open = [*first, *self._ink.blocks(text, lead, gap, apart=True)]
+        gap = {"\n": "\n", " ": " "}.get(block.raw[end - 1], JOINER if lead.first else "")
+        self.open = [*first, *self._ink.blocks(block.raw[end:], lead, gap, apart=True)]
         self._keep(first)
 
     def live(self) -> tuple[str, int]:
         """Return what the page shows for now, and how much of that will stay."""
         self._ink.codes = self.codes + codes(self.kept)
-        shown, settled = self._ink.live(self.raw[self._open_at :], self._lead)
+        shown, settled = self._ink.live(
+            self.raw[self._open_at :], self._lead, settled=self._limits.appends
+        )
         if not shown:
-            return self._text, len(self._text)
+            return self._text, len(self._text) if self._limits.appends else 0
         head = self._text + (self._gap if self._text else "")
-        return head + shown, len(head) + settled if settled else len(self._text)
+        return head + shown, (len(head) + settled if settled else len(self._text)) if self._limits.appends else 0
 
     def fitting(self) -> str:
         """Return what it shows of its text that surely fits."""
@@ -177,9 +190,15 @@ class Sheet:
         return shown if self._limits.measure(shown) <= self._limits.size else self._text
 
     def whole(self) -> list[Block]:
-        """Return its blocks as they are with all that is known now."""
+        """Return its blocks as they are with all that is known now, where that fits."""
+        for block in self.open:
+            self._ink.define(block.raw)
+        blocks = [*self.kept, *self.open]
+        if self._known is self._ink.known.definitions or len(self.raw) > REDRAWN:
+            return blocks
         self._ink.codes = self.codes
-        return self._ink.blocks(self.raw, self._begin, apart=True)
+        whole = self._ink.blocks(self.raw, self._begin, apart=True)
+        return whole if load(whole, self._limits).full <= 1 else blocks
 
     def cut(self) -> tuple[list[Block], Lead]:
         """End the page where that is best; return its blocks, and what the text behind them needs."""
@@ -205,6 +224,11 @@ class Sheet:
 def codes(blocks: Iterable[Block]) -> int:
     """Return how many blocks of code begin in *blocks*."""
     return sum(block.kind is comrak.CodeBlock and not block.lead.within for block in blocks)
+
+
+def _most(blocks: Sequence[Block]) -> float:
+    """Return how much of what a paragraph may have before it is taken apart *blocks* are."""
+    return len(source(blocks)) / FORCED * 1.1
 
 
 def _full(before: Sequence[Block], limits: Limits, more: Sequence[Block]) -> float:

@@ -18,6 +18,9 @@ from bot.text.lead import Dressed, Lead
 from bot.text.safe import legible, seen, seen_from
 from bot.text.writing import Known, TooDeep, Writing, plain
 
+#: Definitions of links that are read again with every text that may refer to them.
+DEFINITIONS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -71,6 +74,7 @@ class Ink:
     Attributes:
         dialect: How.
         known: What it may refer to.
+        defined: The addresses that were defined, by the labels of links.
         code: Characters from which on a block of code becomes a file; 0 for never.
         codes: Blocks of code that there were before.
     """
@@ -79,6 +83,17 @@ class Ink:
     known: Known = field(default_factory=Known)
     code: int = 0
     codes: int = 0
+    defined: dict[str, str] = field(default_factory=dict)
+
+    def define(self, text: str) -> None:
+        """Take the definitions of links that *text* has; the first of a label counts."""
+        if "]:" not in text:
+            return
+        found = [each for each in grammar.definitions(text) if each[0].casefold() not in self.defined]
+        self.defined |= {label.casefold(): url for label, url, _ in found}
+        lines = (*self.known.definitions, *(line for _, _, line in found))[:DEFINITIONS]
+        if lines != self.known.definitions:
+            self.known = replace(self.known, definitions=lines, memo={})
 
     def blocks(self, text: str, lead: Lead, gap: str = "", *, apart: bool = False) -> list[Block]:
         """Return the blocks of *text*, with everything closed.
@@ -109,14 +124,14 @@ class Ink:
         return [first, *(self.blocks(rest, Lead(), "\n\n") if rest else ())]
 
     def written(
-        self, dressed: Dressed, tree: Tree, lead: Lead, gap: str, *, items: bool = False
+        self, dressed: Dressed, tree: Tree, lead: Lead, gap: str, *, items: bool | None = None
     ) -> Iterator[Block]:
         """Yield the blocks of *tree*, which is *dressed* with *lead*; *gap* is before the first of them.
 
-        The items of its lists are blocks of their own if *items* says so.
+        The items of its lists are blocks of their own if *items* says so.  Where it is None nothing is counted.
         """
         writing = Writing(self.dialect, tree, self.known, number=lead.number, empty=lead.within)
-        parts = [*_parts(tree, writing, items=items)]
+        parts = [*_parts(tree, writing, items=bool(items))]
         begins = [0, *(dressed.place(tree.first(node)) for node, _, _ in parts[1:])]
         ends = [*begins[1:], None]
         raw = dressed.text
@@ -131,9 +146,7 @@ class Ink:
                 lead if not index else Lead(path=path, number=number),
                 gap=between if index else gap,
                 kind=kind(node),
-                nodes=sum(1 for _ in walk(node)),
             )
-            made = _counted(made, tree, node)
             attached = kind(node) is comrak.CodeBlock and self._attached(node, codes)
             codes += kind(node) is comrak.CodeBlock and not (lead.within and not index)
             if attached:
@@ -141,7 +154,7 @@ class Ink:
             else:
                 made = replace(made, shown=seen(writing.block(node) if whole else writing.item(node, number)))
             last = kind(node)
-            yield made
+            yield made if items is None else _counted(made, tree, node)
         if not parts and raw:
             yield Block(raw, lead, gap=gap)
 
@@ -156,17 +169,15 @@ class Ink:
         shown = f"{self.dialect.code(name)} ({content.count(chr(10))} lines, in the file)"
         return {"shown": shown, "file": File(name, "text/plain", len(data), data=data)}
 
-    def live(self, text: str, lead: Lead) -> tuple[str, int]:
-        """Return what *text*, which grows, is shown as, and how much of that will stay."""
+    def live(self, text: str, lead: Lead, *, settled: bool) -> tuple[str, int]:
+        """Return what *text*, which grows, is shown as, and how much of that will stay, if *settled* asks so."""
         if lead.literal:
-            shown = joined(self._literal(text, lead))
-            return shown, 0
+            return joined(self._literal(text, lead)), 0
         dressed = lead.applied(text)
         tree = edge.mended(dressed.source, self.known.definitions)
         try:
-            blocks = [*self.written(Dressed(tree.source), tree, lead, "")]
-            shown = joined(blocks)
-            return shown, self._settled(dressed.source, tree, shown, lead)
+            shown = joined(self.written(Dressed(tree.source), tree, lead, ""))
+            return shown, self._settled(dressed.source, tree, shown, lead) if settled else 0
         except TooDeep:
             return self.literal(text).shown, 0
 
@@ -195,11 +206,8 @@ def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[tuple[AstNo
 
 
 def _counted(block: Block, tree: Tree, node: AstNode) -> Block:
-    """Return *block* with the rows and cells of the tables in *node*."""
-    if "|" not in block.raw:
-        return block
-    tables = [each for each in walk(node) if kind(each) is comrak.Table]
-    rows = sum(len(table.children) for table in tables)
-    cells = sum(len(tree.text(cell)) for table in tables for row in table.children for cell in row.children)
-    return replace(block, rows=rows, cells=cells)
+    """Return *block* with what there is to draw in *node*, and the rows and cells of its tables."""
+    rows = [row for table in grammar.tables([node]) for row in table.children] if "|" in block.raw else []
+    cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
+    return replace(block, nodes=sum(1 for _ in walk(node)), rows=len(rows), cells=cells)
 

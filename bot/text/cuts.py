@@ -40,6 +40,8 @@ _JOINS = regex.compile(r"[\p{Grapheme_Extend}\p{Mc}\u200d\p{Emoji_Modifier}]")
 _LOOKS = 64
 #: Spans that may lie within each other.
 _NEAR = 8
+#: Characters before a place in which the beginning of its grapheme is looked for.
+_BACK = 400
 _GRAPHEME = regex.compile(r"\X")
 
 
@@ -121,8 +123,8 @@ def grapheme(text: str, at: int) -> bool:
 
 def begins(text: str, at: int) -> int:
     """Return where the grapheme begins that the character before *at* is part of."""
-    begin = max(0, at - 1)
-    while begin > 0 and not (text[begin].isascii() and text[begin - 1].isascii()):
+    begin, least = max(0, at - 1), max(0, at - _BACK)
+    while begin > least and not (text[begin].isascii() and text[begin - 1].isascii()):
         begin -= 1
     last = begin
     for found in _GRAPHEME.finditer(text, begin):

@@ -36,19 +36,19 @@ def _begun(line: str) -> str:
     return _ORDINAL.sub(r"\1\\\2", _START.sub(r"\1\\", line))
 
 
-class Cell(Protocol):
-    """A cell of a table.
+class Row(Protocol):
+    """A row of a table.
 
     Attributes:
-        written: As the dialect writes it, on one line or several.
+        cells: As the dialect writes them, each on one line or several.
         words: As plain text, with addresses behind the labels of links.
     """
 
     @property
-    def written(self) -> str: ...
+    def cells(self) -> Sequence[str]: ...
 
     @property
-    def words(self) -> str: ...
+    def words(self) -> Sequence[str]: ...
 
 
 class Dialect:
@@ -138,27 +138,27 @@ class Dialect:
         """Return what people or the platform would take for URLs in *text*."""
         return URL.finditer(text)
 
-    def table(self, rows: Sequence[Sequence[Cell]], aligned: Sequence[str]) -> str:
+    def table(self, rows: Sequence[Row], aligned: Sequence[str]) -> str:
         """Return a table.
 
         Args:
-            rows: The cells; the first row is the head.
+            rows: The first is the head.
             aligned: "left", "right", "center" or "", a column each.
         """
         if self.columns and len(aligned) > self.columns:
             return told(rows)
         ruler = {"": "---", "left": ":--", "right": "--:", "center": ":-:"}
-        lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+        lines = [f"| {' | '.join(map(_piped, row.cells))} |" for row in rows]
         return "\n".join([lines[0], f"| {' | '.join(ruler[side] for side in aligned)} |", *lines[1:]])
 
 
-def _cell(cell: Cell) -> str:
-    return cell.written.replace("\n", " · ").replace("|", "\\|")
+def _piped(cell: str) -> str:
+    return cell.replace("\n", " · ").replace("|", "\\|")
 
 
-def told(rows: Sequence[Sequence[Cell]]) -> str:
+def told(rows: Sequence[Row]) -> str:
     """Return a table that can't be drawn row by row: each cell behind its column's name."""
-    head, *body = [[cell.written for cell in row] for row in rows]
+    head, *body = [row.cells for row in rows]
     if not body:
         return " · ".join(filter(None, head))
     pairs = ([(name, cell) for name, cell in zip(head, row, strict=True) if name or cell] for row in body)

@@ -15,7 +15,7 @@ from bot.text.lead import QUOTE, Dressed, Lead, lead_at
 from bot.text.safe import seen
 
 #: How often a place is looked for that leaves the first part short enough.
-TRIES = 16
+TRIES = 8
 #: Lines that a table begins with and that stay together: its head, what is below that, a row.
 HEAD = 3
 #: Kinds whose lines are best left whole.

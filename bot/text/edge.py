@@ -7,7 +7,7 @@ them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -35,9 +35,12 @@ _PROBES = (")", ">)", "\")", "')", "](x)", "(x)")
 _LONGEST = 2_000
 #: Marks that may be open at once, and brackets that are looked at; what is opened within so many is text.
 _MOST, _BRACKETS = 24, 3
+#: How often the parser is asked which marks it takes.
+_ROUNDS = 3
 #: The end of a sentence, or of a line: where a paragraph is best taken apart.
-_SENTENCE = re.compile(r"(?<=[.!?:;…])[\"'”’)]{0,2} (?=[^\W\d_])|(?<=[。！？；：])(?=[^\W\d_])|\n(?=[^\W\d_])")
-_SPACE = re.compile(r" (?=[^\W\d_])")
+_WORD = r"(?=[^\W\d_]|\d+(?![\d.)]))"  # and no item of a list
+_SENTENCE = re.compile(rf"(?<=[.!?:;…])[\"'”’)]{{0,2}} {_WORD}|(?<=[。！？；：])(?=[^\W\d_])|\n{_WORD}")
+_SPACE = re.compile(rf" {_WORD}")
 #: What may begin something that ends behind the place at which a paragraph is taken apart.
 _OPENS = re.compile(r"[*~](?=\S)|(?<!\w)_(?=\S)|`|\[|\$(?=[^\s\d])|<(?=[A-Za-z/!?])|\\")
 
@@ -54,14 +57,14 @@ def leaf(tree: Tree) -> AstNode | None:
     if not tree.blocks:
         return None
     node = tree.blocks[-1]
-    while kind(node) in {comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition} and node.children:
+    while kind(node) in grammar.CONTAINERS and node.children:
         node = node.children[-1]
     behind = tree.source[tree.line(tree.last(node) + 1) :]
     goes_on = kind(node) is comrak.CodeBlock or not behind.strip("> \t\r\n") and "\n" not in behind
     return node if goes_on else None
 
 
-def closed(source: str, definitions: Sequence[str] = ()) -> Tree:
+def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with its open emphasis and code closed, and all of it there."""
     tree = grammar.parse(source, definitions)
     node = leaf(tree)
@@ -70,7 +73,7 @@ def closed(source: str, definitions: Sequence[str] = ()) -> Tree:
     return _closed(tree, node, len(tree.source), partial(grammar.parse, definitions=definitions))
 
 
-def mended(source: str, definitions: Sequence[str] = ()) -> Tree:
+def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with what is open at its end closed, or held back."""
     parse = partial(grammar.parse, definitions=definitions)
     tree = _decided(parse(source), parse)
@@ -243,7 +246,9 @@ def _closed(tree: Tree, node: AstNode, end: int, parse: Any) -> Tree:
     if not marks:
         return tree if end == len(tree.source) else parse(source)
     body = source.rstrip()
-    while marks:
+    for _ in range(_ROUNDS):
+        if not marks:
+            break
         closers = "".join(mark.text for mark in reversed(marks))
         made = parse(f"{body}{closers}{source[len(body) :]}")
         left = {mark.at for mark in _runs(made, leaf(made))}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import comrak
@@ -39,6 +39,8 @@ _PRICE = re.compile(r"\d[\d.,]*\b(?![\s\d]*[\\_^])")
 _LONGEST_FORMULA = 1_000
 #: Formulas that are refused one by one; past that no dollar sign of the text begins one.
 _REFUSALS = 8
+#: Blocks that hold blocks.
+CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\](:?)")
 _DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
 _NESTING = re.compile(r"(?:md|markdown)\b", re.IGNORECASE)
@@ -135,7 +137,8 @@ def walk(node: AstNode) -> Iterator[AstNode]:
         stack.extend(reversed(node.children))
 
 
-def parse(source: str, definitions: Sequence[str] = ()) -> Tree:
+@lru_cache(maxsize=16)  # a line that waits to be decided is left out of one frame after another
+def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return what *source* is made of.
 
     Args:
@@ -169,7 +172,7 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def _parsed(source: str, definitions: Sequence[str]) -> Tree:
+def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before = "".join(f"{line}\n" for line in definitions)
     # A footnote is one also where its text is still to come, or stands on another page.
     told = {label for label, colon in _NOTE.findall(source) if colon} if "[^" in source else set()
@@ -183,7 +186,7 @@ def _parsed(source: str, definitions: Sequence[str]) -> Tree:
 # Formulas.
 
 
-def _priced(tree: Tree, definitions: Sequence[str]) -> Tree:
+def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     """Return *tree* with only those formulas that are some."""
     source = tree.source
     for _ in range(_REFUSALS):
@@ -226,17 +229,24 @@ def words(text: str) -> str:
 def _widened(tree: Tree) -> str:
     """Return the source with as many columns in each table's head as in its longest row."""
     lines = tree.lines
-    for block in tree.blocks:
-        for table in walk(block) if block.children else ():
-            if kind(table) is not comrak.Table:
-                continue
-            more = max(map(lambda row: _surplus(tree, row), table.children))
-            head = tree.first(table)
-            if more and head + 1 < len(lines):
-                lines = [*lines]
-                lines[head] = f"{lines[head].rstrip().removesuffix('|')}|{' |' * more}"
-                lines[head + 1] = f"{lines[head + 1].rstrip().removesuffix('|')}|{'-|' * more}"
-    return "\n".join(lines)
+    for table in tables(tree.blocks):
+        head = tree.first(table)
+        pipes = [line.count("|") for line in tree.lines[head : tree.last(table) + 1]]
+        more = max(_surplus(tree, row) for row in table.children) if max(pipes) > pipes[0] else 0
+        if more and head + 1 < len(lines):
+            lines = [*lines]
+            lines[head] = f"{lines[head].rstrip().removesuffix('|')}|{' |' * more}"
+            lines[head + 1] = f"{lines[head + 1].rstrip().removesuffix('|')}|{'-|' * more}"
+    return tree.source if lines is tree.lines else "\n".join(lines)
+
+
+def tables(nodes: Sequence[AstNode]) -> Iterator[AstNode]:
+    """Yield the tables that *nodes* are or hold."""
+    for node in nodes:
+        if kind(node) is comrak.Table:
+            yield node
+        elif kind(node) in CONTAINERS:
+            yield from tables(node.children)
 
 
 def _surplus(tree: Tree, row: AstNode) -> int:

@@ -158,11 +158,13 @@ def inert(url: str) -> str:
 def trimmed(url: str) -> str:
     """Return *url* without the punctuation behind it, as chat platforms take it."""
     end = len(url)
+    more = {closer: url.count(closer) - url.count(opener) for closer, opener in _CLOSERS.items()}
     while end:
         last = url[end - 1]
-        unbalanced = last in _CLOSERS and url.count(last, 0, end) > url.count(_CLOSERS[last], 0, end)
-        if last not in ".,;:!?'\"*_~|\u2026\u3002\uff0c\u3001" and not unbalanced:
+        if last not in ".,;:!?'\"*_~|\u2026\u3002\uff0c\u3001" and more.get(last, 0) <= 0:
             break
+        if last in more:
+            more[last] -= 1
         end -= 1
     return url[:end]
 

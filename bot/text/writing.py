@@ -226,24 +226,20 @@ class Writing:
 
     def _table(self, node: AstNode) -> str:
         value: comrak.NodeTable = node.node_value.value  # type: ignore[attr-defined]
-        rows = [[_Cell(self, cell) for cell in row.children] for row in node.children]
+        rows = [_Row(self, row) for row in node.children]
         return self._dialect.table(rows, [_side(alignment) for alignment in value.alignments])
 
     def inline(self, nodes: Sequence[AstNode]) -> str:
         """Return what *nodes* say, from the beginning of a line on."""
         return Line(self._dialect, self._tree, self._known, strong=self._strong).write(nodes)
 
-    def cell(self, node: AstNode, *, words: bool) -> str:
-        """Return what the table's cell *node* says, as *words* alone or with marks."""
-        key = (comrak.TableCell, words, self._tree.text(node))
+    def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
+        """Return the cells of the table's row *node*, as *words* alone or with marks."""
+        key = (comrak.TableRow, words, self._tree.rows(node))
         if (known := self._known.memo.get(key)) is None:
-            if words:
-                told = said(node.children, addresses=True).split("\n")
-                known = "\n".join(" ".join(line.split()) for line in told)
-            else:
-                known = self.inline(node.children)
-            self._known.memo[key] = known
-        return known
+            cell = _worded if words else self.inline
+            known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)
+        return known.split("\0")
 
 
 _BLOCKS: dict[type[Any], Any] = {
@@ -260,19 +256,23 @@ _BLOCKS: dict[type[Any], Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """See `bot.text.dialect.Cell`."""
+class _Row:
+    """See `bot.text.dialect.Row`."""
 
     writing: Writing
     node: AstNode
 
     @property
-    def written(self) -> str:
-        return self.writing.cell(self.node, words=False)
+    def cells(self) -> Sequence[str]:
+        return self.writing.row(self.node, words=False)
 
     @property
-    def words(self) -> str:
-        return self.writing.cell(self.node, words=True)
+    def words(self) -> Sequence[str]:
+        return self.writing.row(self.node, words=True)
+
+
+def _worded(nodes: Sequence[AstNode]) -> str:
+    return "\n".join(" ".join(line.split()) for line in said(nodes, addresses=True).split("\n"))
 
 
 def _side(alignment: comrak.TableAlignment) -> str:
