@@ -155,10 +155,11 @@ def read(source: str, code: Code = "literal") -> Reading:
     links: list[str] = []
     for token in _all(tokens):
         if token.type in _CODE:
+            inside = f"{token.info}\n{token.content}"
             if code == "literal":
-                literal |= marked.within(token.content + token.info)
+                literal |= marked.within(inside)
             else:
-                links += [found[0] for found in LINK.finditer(token.content)]
+                links += [found[0] for found in LINK.finditer(inside)]
         _resolve(token, marked, code)
     live = [each.token for number, each in enumerate(marked.specials) if each.token and number not in literal]
     return Reading(tokens, [*live, *links])
@@ -240,9 +241,15 @@ def html(source: str, code: Code = "literal") -> str:
 
 
 def shown(token: str) -> str:
-    """Return what is read of one of Slack's own tokens: its label, or a name."""
+    """Return what is read of one of Slack's own tokens: a name with its sign, or a link's label."""
     name, _, label = token[1:-1].partition("|")
-    return label or name.removeprefix("!")
+    match name[0]:
+        case "@" | "#" as sign:
+            return sign + (label or name[1:])
+        case "!":
+            return label or f"@{name[1:]}"
+        case _:
+            return label or name
 
 
 def _draw(_renderer: object, tokens: Sequence[Token], at: int, _options: object, _env: object) -> str:
@@ -262,7 +269,7 @@ def items(source: str) -> int:
     and each run of other text between them.  Inferred: those in a list or a quote belong to its run.
     """
     count, run = 0, False
-    for token in read(source).tokens:
+    for token in read(source, "literal").tokens:
         if not token.level and token.nesting >= 0:
             alone = token.type in _ALONE
             count += alone or not run
@@ -273,7 +280,7 @@ def items(source: str) -> int:
 def tables(source: str) -> list[Table]:
     """Return the sizes of all tables in a markdown block, the head being a row."""
     found, rows = [], list[list[int]]()
-    for token in read(source).tokens:
+    for token in read(source, "literal").tokens:
         match token.type:
             case "table_open":
                 rows = []
