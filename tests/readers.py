@@ -1,6 +1,6 @@
 """What people read of a page on each platform: its text, without what the client takes for markup.  Pure.
 
-Slack's client reads `&amp; &lt; &gt;`, then CommonMark.  Discord's rules are its client's own, which takes
+How Slack reads a markdown block is the emulator's.  Discord's rules are its client's own, which takes
 whatever comes first in the text (they are simple-markdown's, with Discord's changes).
 """
 
@@ -12,7 +12,10 @@ from html.parser import HTMLParser
 
 from markdown_it import MarkdownIt
 
-#: A markdown block shows HTML as it is written.
+from adapters.emulators.slack import markdown
+from adapters.emulators.slack.markdown import Code
+
+#: CommonMark as the model writes it; HTML is shown as it is written.
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 #: Discord's markup in order of precedence: what it shows is the group "text", or the last one that matched.
@@ -54,10 +57,9 @@ def text_of(html: str) -> str:
     return "".join(parser.parts)
 
 
-def slack(page: str) -> str:
-    """Return what people read of a markdown block on Slack."""
-    page = page.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return text_of(COMMONMARK.render(page))
+def slack(page: str, code: Code = "literal") -> str:
+    """Return what people read of a markdown block on Slack; *code* as in the emulator's `markdown`."""
+    return text_of(markdown.html(page, code))
 
 
 def discord(page: str) -> str:

@@ -383,6 +383,96 @@ async def test_threads_are_channels_of_their_own(world: Discord, connect: Connec
     assert (status, body["global"]) == (429, False)
 
 
+async def test_a_message_starts_one_thread_whose_id_is_its_own(world: Discord, rest: Rest) -> None:
+    """The second try gets code 160004, and the thread is where the message's id leads."""
+    question = await world.say(CHANNEL, ALICE, "why?")
+    path = f"channels/{CHANNEL}/messages/{question}/threads"
+    assert (await rest("POST", path, {"name": "talk"}))[1]["id"] == question
+    status, body, _ = await rest("POST", path, {"name": "more"})
+    assert (status, body["code"]) == (400, 160004)
+    assert (await rest("GET", f"channels/{question}"))[1]["name"] == "talk"
+
+
+async def started(world: Discord, rest: Rest) -> tuple[str, str]:
+    """Return a thread of alice's, and the bot's answer in it."""
+    question = await world.say(CHANNEL, ALICE, "why?")
+    thread = await world.open_thread(CHANNEL, question, ALICE, "talk")
+    return thread, (await rest("POST", f"channels/{thread}/messages", {"content": "answer"}))[1]["id"]
+
+
+async def code_of(rest: Rest, method: str, path: str, body: Any = None) -> int:
+    """Return the error code with which Discord refuses a request, or 0."""
+    return int((await rest(method, path, body))[1].get("code", 0))
+
+
+async def test_an_archived_thread_takes_no_edit_until_it_is_opened(
+    world: Discord, connect: Connect, rest: Rest
+) -> None:
+    """Edits and reactions get code 50083, deletions work; who is in it may open it, and no more than that."""
+    bot = await connect()
+    thread, answer = await started(world, rest)
+    other = (await rest("POST", f"channels/{thread}/messages", {"content": "other"}))[1]["id"]
+    await world.close_thread(thread)
+    data = await bot.hear("THREAD_UPDATE")
+    assert (data["id"], data["thread_metadata"]["archived"]) == (thread, True)
+    path = f"channels/{thread}/messages/{answer}"
+    assert await code_of(rest, "PATCH", path, {"content": "more"}) == 50083
+    assert await code_of(rest, "PUT", f"{path}/reactions/%F0%9F%91%80/@me") == 50083
+    assert await code_of(rest, "PATCH", f"channels/{thread}", {"name": "new"}) == 50083
+    assert (await rest("DELETE", f"channels/{thread}/messages/{other}"))[0] == 204
+    assert (await world.message(thread, answer))["text"] == "answer"
+    status, body, _ = await rest("PATCH", f"channels/{thread}", {"archived": False})
+    assert (status, body["id"], body["thread_metadata"]["archived"]) == (200, thread, False)
+    assert await code_of(rest, "PATCH", path, {"content": "more"}) == 0
+    assert await code_of(rest, "PATCH", f"channels/{thread}", {"name": "new"}) == 50013
+    assert await code_of(rest, "PATCH", f"channels/{CHANNEL}", {"archived": False}) == 50013
+
+
+@pytest.mark.parametrize("who", ["the bot", "alice"])
+async def test_a_post_opens_an_archived_thread(world: Discord, rest: Rest, who: str) -> None:
+    """Whoever writes it."""
+    thread, answer = await started(world, rest)
+    await world.close_thread(thread)
+    if who == "alice":
+        await world.say(thread, ALICE, "go on")
+    else:
+        assert await code_of(rest, "POST", f"channels/{thread}/messages", {"content": "go on"}) == 0
+    state = (await rest("GET", f"channels/{thread}"))[1]["thread_metadata"]
+    assert (state["archived"], state["locked"]) == (False, False)
+    assert await code_of(rest, "PATCH", f"channels/{thread}/messages/{answer}", {"content": "more"}) == 0
+
+
+async def test_a_locked_thread_stays_closed(world: Discord, rest: Rest) -> None:
+    """Posts and opening it get code 160005, whether it is archived or not; then reactions still work."""
+    thread, answer = await started(world, rest)
+    message, eyes = f"channels/{thread}/messages/{answer}", "reactions/%F0%9F%91%80/@me"
+    post = ("POST", f"channels/{thread}/messages", {"content": "go on"})
+    await world.close_thread(thread, archived=True, locked=True)
+    assert await code_of(rest, *post) == 160005
+    assert await code_of(rest, "PATCH", message, {"content": "more"}) == 50083
+    assert await code_of(rest, "DELETE", message) == 160005
+    assert await code_of(rest, "PATCH", f"channels/{thread}", {"archived": False}) == 160005
+    with pytest.raises(ValueError, match="locked"):
+        await world.say(thread, ALICE, "go on")
+    await world.close_thread(thread, archived=False, locked=True)
+    assert await code_of(rest, *post) == 160005
+    assert await code_of(rest, "PATCH", message, {"content": "more"}) == 160005
+    assert (await rest("PUT", f"{message}/{eyes}"))[0] == 204
+    await world.close_thread(thread, archived=False)
+    assert await code_of(rest, "PATCH", message, {"content": "more"}) == 0
+
+
+async def test_a_thread_of_its_own_the_bot_may_name_and_archive(world: Discord, rest: Rest) -> None:
+    """It started it; what needs the right to manage threads it may not."""
+    thread = (await rest("POST", f"channels/{CHANNEL}/threads", {"name": "mine", "type": 11}))[1]["id"]
+    path = f"channels/{thread}"
+    _, body, _ = await rest("PATCH", path, {"name": "new", "archived": True})
+    assert (body["name"], body["thread_metadata"]["archived"]) == ("new", True)
+    assert await code_of(rest, "PATCH", path, {"archived": False, "name": "newer"}) == 0
+    assert await code_of(rest, "PATCH", path, {"locked": True}) == 50013
+    assert await code_of(rest, "DELETE", path) == 0
+
+
 async def test_files_can_be_sent_both_ways(world: Discord, connect: Connect) -> None:
     """An upload is stored, and a person's file can be read."""
     bot = await connect()
@@ -508,13 +598,14 @@ async def test_a_shared_429_comes_once(world: Discord, rest: Rest) -> None:
 
 
 async def test_old_messages_are_edited_rarely(world: Discord, rest: Rest) -> None:
-    """The fourth edit of an hour-old message gets code 30046 as a 429."""
+    """The fourth edit within 6 s of an hour-old message gets code 30046 as a 429."""
     message = await post(rest)
     await world.age(CHANNEL, message, 4000)
     path = f"channels/{CHANNEL}/messages/{message}"
     answers = [await rest("PATCH", path, {"content": str(number)}) for number in range(4)]
     assert [each[0] for each in answers] == [200, 200, 200, 429]
     assert answers[3][1]["code"] == 30046
+    assert 0 < answers[3][1]["retry_after"] <= 6
 
 
 # ------------------------------------------------------------------------------- refusals

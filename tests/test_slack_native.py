@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from adapters.emulators.slack.content import decoded
+from adapters.emulators.slack.markdown import decoded
 from adapters.slack import native
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.native import NativeSurface

@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import Any
 
-from tests.readers import COMMONMARK
+from adapters.emulators.slack.markdown import html
 
 CSS = """
 body { background: #fff; color: #1d1c1d; font: 15px/1.47 Lato, "Noto Sans", "Noto Sans CJK JP", sans-serif }
@@ -51,11 +51,10 @@ def _block(block: dict[str, Any]) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return the markdown block of *text*: Slack decodes its three entities, then reads CommonMark."""
-    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    """Return the markdown block of *text* as the emulator reads it, with boxes for tasks."""
     boxes = {" ": "☐", "x": "☑"}
     return re.sub(
         r"<li>(<p>)?\[([ x])\] ",
         lambda found: f'<li class="task">{found[1] or ""}{boxes[found[2]]} ',
-        str(COMMONMARK.render(text)),
+        html(text),
     )

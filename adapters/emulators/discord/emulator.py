@@ -98,6 +98,11 @@ class Discord(Knobs):
         return str(self._messages.start_thread(self._there(channel, message), {"name": name}, user)["id"])
 
     @control
+    async def close_thread(self, thread: str, *, archived: bool = True, locked: bool = False) -> None:
+        """Archive a thread, or open it; *locked*, only moderators write in it, of whom the bot is none."""
+        self._world.close_thread(thread, archived=archived, locked=locked)
+
+    @control
     async def age(self, channel: str, message: str, seconds: float) -> None:
         """Make a message *seconds* older, for the limit on edits of old messages."""
         self._there(channel, message).born -= seconds

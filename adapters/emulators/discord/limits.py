@@ -29,8 +29,8 @@ DEFAULTS: dict[str, tuple[int, float]] = {
     "PATCH webhooks": (5, 5.0),
     "global": (50, 1.0),
 }
-#: Edits of messages older than an hour, per channel: starboard-4#118, discord-api-docs#4413.
-OLD_EDITS = (3, 20.0)
+#: Edits of messages older than an hour, per channel: userdoccers#551 (starboard-4#118 guessed 20 s).
+OLD_EDITS = (3, 6.0)
 OLD = 3600.0
 #: Counted apart, yet named alike: discord-api-docs#8073.
 SAME_BUCKET = {"POST messages": "messages", "PATCH messages": "messages"}

@@ -80,6 +80,7 @@ class Messages:
     def write(self, channel: str, author: Json, body: Json, files: Sequence[Upload] = ()) -> Post:
         """Write a message, or raise `Refusal`."""
         check_message(body)
+        self._world.admit(channel, "post")
         replied = self._replied(channel, body.get("message_reference"))
         shape = self._blank(channel, author, shapes.REPLY if replied else shapes.DEFAULT)
         post = Post(shape, time.monotonic(), (replied.channel, replied.id) if replied else None)
@@ -196,6 +197,7 @@ class Messages:
     def edit(self, post: Post, body: Json, files: Sequence[Upload] = ()) -> None:
         """Change a message, or raise `Refusal`; of the flags only SUPPRESS_EMBEDS can change."""
         check_message(body)
+        self._world.admit(post.channel, "edit")
         self._fill(post, body, files, post.edits + 1)
         mask = reading.SUPPRESS_EMBEDS
         if body.get("flags") is not None:
@@ -207,6 +209,7 @@ class Messages:
 
     def delete(self, post: Post) -> None:
         """Delete a message."""
+        self._world.admit(post.channel, "delete")
         post.deleted = True
         self._record("delete", channel=post.channel, message=post.id)
         data = {"id": post.id, "channel_id": post.channel, **self._place(post)}
@@ -219,6 +222,7 @@ class Messages:
 
     def react(self, post: Post, user: str, emoji: str, *, on: bool = True) -> None:
         """Add or remove somebody's reaction; a repeated one changes nothing."""
+        self._world.admit(post.channel, "react")
         users = post.reactions.setdefault(emoji, [])
         if (user in users) is on:
             return

@@ -82,7 +82,7 @@ class Routes:
         """Return where a request leads; an unknown one leads to a 404."""
         match path.split("/"):
             case ["channels", channel]:
-                return Endpoint(f"{method} channels", lambda _: self.world.channel(channel), channel)
+                return Endpoint(f"{method} channels", self._channel(method, channel), channel)
             case ["channels", channel, *rest]:
                 return self._in_channel(method, channel, rest)
             case ["interactions", id_, token, "callback"]:
@@ -112,6 +112,15 @@ class Routes:
                 return lambda _: self.world.guild(id_)
             case "PUT", ["applications", _, "commands"] | ["applications", _, "guilds", _, "commands"]:
                 return lambda call: [self._command(each) for each in call.body]
+            case _:
+                return missing
+
+    def _channel(self, method: str, channel: str) -> Answer:
+        match method:
+            case "GET":
+                return lambda _: self.world.channel(channel)
+            case "PATCH":
+                return lambda call: self.world.edit_thread(channel, call.body)
             case _:
                 return missing
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from adapters.emulators.discord import shapes
 from adapters.emulators.discord.rules import Refusal, check_name, unknown
@@ -15,6 +16,9 @@ from adapters.emulators.discord.shapes import BOT, GUILD, OWNER, ROLE, Json
 
 #: Tells the gateway: event, data, and the guild's id ("" in direct messages).
 Publish = Callable[[str, Json, str], None]
+
+#: What is done to a message in a thread; a deletion is what an archived thread allows.
+Act = Literal["post", "edit", "react", "delete"]
 
 #: The first second of 2015, in ms since 1970, from which snowflakes count (reference.mdx).
 EPOCH = 1420070400000
@@ -90,6 +94,7 @@ class World:
         """Return a guild as GUILD_CREATE brings it."""
         here = [each for each in self.channels.values() if each.get("guild_id") == id_]
         threads = [dict(each) for each in here if each["type"] in shapes.THREADS]
+        threads = [each for each in threads if not each["thread_metadata"]["archived"]]
         members = [{**shapes.member(self.roles_of(BOT, id_)), "user": self.users[BOT]}]
         texts = [each for each in here if each["type"] not in shapes.THREADS]
         return shapes.guild_create(self.guilds[id_], texts, threads, members)
@@ -139,6 +144,50 @@ class World:
         self.channels[thread["id"]] = thread
         self._publish("THREAD_CREATE", {**thread, "newly_created": True}, thread["guild_id"])
         return {**thread, "member": self.thread_member(thread["id"], owner)}
+
+    def admit(self, channel: str, act: Act) -> None:
+        """Raise where a thread is closed to this *act*; a post opens an archived one (topics/threads.mdx).
+
+        Which of the two codes an archived and locked thread answers with is inferred.
+        """
+        state = self.channel(channel).get("thread_metadata", {"archived": False, "locked": False})
+        if state["archived"] and act in {"edit", "react"}:
+            raise Refusal(400, 50083, "Thread is archived")
+        if state["locked"] and (state["archived"] or act in {"post", "edit"}):
+            raise Refusal(400, 160005, "Thread is locked")
+        if state["archived"] and act == "post":
+            self.close_thread(channel, archived=False)
+
+    def close_thread(self, id_: str, *, archived: bool, locked: bool = False) -> None:
+        """Archive a thread or open it, and lock it or not."""
+        thread = self.channel(id_)
+        thread["thread_metadata"] |= {
+            "archived": archived,
+            "locked": locked,
+            "archive_timestamp": shapes.now(),
+        }
+        self._publish("THREAD_UPDATE", dict(thread), thread["guild_id"])
+
+    def edit_thread(self, id_: str, body: Json) -> Json:
+        """Change a thread as the bot, which may not manage threads: archive or open it, or name it anew.
+
+        Who wrote in a thread is in it, and may open it; the rest is for who started it (topics/threads.mdx).
+        """
+        thread = self.channel(id_)
+        asked = {name for name in body if name != "archived" or body[name]}
+        if thread["type"] not in shapes.THREADS or asked - {"archived", "name"}:
+            raise Refusal(403, 50013, "Missing Permissions")
+        state = thread["thread_metadata"]
+        if state["archived"] and body.get("archived") is not False:
+            raise Refusal(400, 50083, "Thread is archived")
+        if state["locked"]:
+            raise Refusal(400, 160005, "Thread is locked")
+        if asked and thread["owner_id"] != BOT:
+            raise Refusal(403, 50013, "Missing Permissions")
+        if "name" in body:
+            thread["name"] = check_name(body)
+        self.close_thread(id_, archived=bool(body.get("archived")))
+        return dict(thread)
 
     def thread_member(self, thread: str, user: str) -> Json:
         """Return what a thread knows about one who is in it."""

@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from adapters.emulators.slack import markdown
+from adapters.emulators.slack.markdown import INVISIBLE, Code, Table, entities
+
 Block = dict[str, Any]
 
 #: "The text field cannot exceed 4,000 characters" [docs chat.update]; a live probe found UTF-8 bytes.
@@ -17,8 +20,13 @@ UPDATE_BYTES = 4_000
 POST_CHARACTERS = 40_000
 #: "Cumulative limit for all markdown blocks in a single payload" [docs markdown-block].
 MARKDOWN_CHARACTERS = 12_000
-#: Blocks in a message [docs block-kit/blocks].
+#: The text of all blocks together: somewhat over 13,200 pass at times (slack-markdown-parser, bolt-js#2509).
+TEXTS_CHARACTERS = 13_200
+#: Blocks in a message [docs block-kit/blocks], those counted that Slack makes of its markdown blocks.
 BLOCKS = 50
+#: A table, and the characters in all cells of a message [docs table-block]; inferred for the tables of
+#: markdown blocks, as is that their head is a row.
+ROWS, COLUMNS, CELL_CHARACTERS = 100, 20, 10_000
 #: A text object in a section or a context block [docs section-block, text-object].
 TEXT_CHARACTERS = 3_000
 #: Elements of a context block [docs context-block].
@@ -58,8 +66,46 @@ def refusal(text: str, blocks: Sequence[Block]) -> str:
         return "no_text"
     if len(blocks) > BLOCKS or not all(_well_formed(block) and _sound(block) for block in blocks):
         return "invalid_blocks"
-    markdown = sum(len(block["text"]) for block in blocks if block["type"] == "markdown")
-    return "msg_blocks_too_long" if markdown > MARKDOWN_CHARACTERS else ""
+    if len("".join(_markdown(blocks))) > MARKDOWN_CHARACTERS or _length(blocks) > TEXTS_CHARACTERS:
+        return "msg_blocks_too_long"
+    return "" if expands(blocks) else "invalid_blocks"
+
+
+def expands(blocks: Sequence[Block]) -> bool:
+    """Tell whether what Slack makes of well-formed *blocks* is no more than a message holds.
+
+    Measured for posts (slack-markdown-parser, metabase#79908, #80652) and inferred for all other calls.
+    """
+    texts = _markdown(blocks)
+    tables = [table for text in texts for table in markdown.tables(text)]
+    tables += [_table(block) for block in blocks if block["type"] == "table"]
+    return (
+        len(blocks) - len(texts) + sum(map(markdown.items, texts)) <= BLOCKS
+        and all(table.rows <= ROWS and table.columns <= COLUMNS for table in tables)
+        and sum(table.characters for table in tables) <= CELL_CHARACTERS
+    )
+
+
+def _markdown(blocks: Sequence[Block]) -> list[str]:
+    return [block["text"] for block in blocks if block["type"] == "markdown"]
+
+
+def _length(value: Any) -> int:
+    """Return how many characters of text there are in blocks, or in a part of them."""
+    match value:
+        case list():
+            return sum(map(_length, value))
+        case dict():
+            text = value.get("text")
+            return sum(map(_length, value.values())) + (len(text) if isinstance(text, str) else 0)
+        case _:
+            return 0
+
+
+def _table(block: Block) -> Table:
+    """Return the size of a table block."""
+    rows = [row for row in block.get("rows") or [] if isinstance(row, list)]
+    return Table(len(rows), max(map(len, rows), default=0), _length(rows))
 
 
 def _well_formed(block: Any) -> bool:
@@ -129,21 +175,17 @@ def _escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
-def entities(text: str) -> str:
-    """Return *text* with the three entities decoded that Slack knows."""
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
 def decoded(text: str) -> str:
-    """Return *text* as it is drawn: without entities and invisible word joiners."""
-    return entities(text).replace("\u2060", "")
+    """Return mrkdwn or plain *text* without entities and what is drawn as nothing; see `markdown.decoded`."""
+    return entities(text).translate(INVISIBLE)
 
 
-def visible(text: str, blocks: Sequence[Block]) -> str:
-    """Return what a reader sees as the message's body."""
-    markdown = [block["text"] for block in blocks if block["type"] == "markdown"]
+def visible(text: str, blocks: Sequence[Block], code: Code = "literal") -> str:
+    """Return what a reader sees as the message's body, with its markup; *code* as in `markdown`."""
+    if written := _markdown(blocks):
+        return "\n".join(markdown.decoded(each, code) for each in written)
     sections = [part["text"] for block in blocks if block["type"] == "section" for part in texts(block)]
-    return decoded("\n".join(markdown or sections) or text)
+    return decoded("\n".join(sections) or text)
 
 
 def note(blocks: Sequence[Block]) -> str:

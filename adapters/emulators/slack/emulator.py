@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.chaos import Chaos
 from adapters.emulators.slack.http_sender import HttpSender
+from adapters.emulators.slack.markdown import Code
 from adapters.emulators.slack.shapes import Json, Message, Person
 from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Sockets
 from adapters.emulators.slack.streams import Streams
@@ -161,6 +162,16 @@ class Slack(Chaos, Emulator):
         self._streams.life = self._streams.life if life is None else life
         self._streams.size = self._streams.size if size is None else size
         self._streams.trims = self._streams.trims if trims is None else trims
+
+    @control
+    async def code_entities(self, how: Code) -> None:
+        """Set how readers see code in markdown blocks from now on: "literal", or with entities "decoded".
+
+        Nobody has measured which; see `markdown`.
+        """
+        if how not in get_args(Code):
+            raise ValueError(f"code is literal or decoded, not {how}")
+        self._workspace.code = how
 
     @control
     async def redelivery(
@@ -349,18 +360,19 @@ class Slack(Chaos, Emulator):
             thread_ts is '' at top level, controls are the visible labels of its buttons, files are
             {name, size, text}.
         """
-        return view(self._workspace.get(channel, ts))
+        return view(self._workspace.get(channel, ts), self._workspace.code)
 
     @control
     async def thread(self, channel: str, thread_ts: str) -> list[Json]:
         """Return the root, if it is known, and its replies, oldest first; see `message`."""
         root = [kept for kept in self._workspace.messages(channel) if kept.ts == thread_ts]
-        return [view(kept) for kept in [*root, *self._workspace.replies(channel, thread_ts)]]
+        below = self._workspace.replies(channel, thread_ts)
+        return [view(kept, self._workspace.code) for kept in [*root, *below]]
 
     @control
     async def channel_messages(self, channel: str) -> list[Json]:
         """Return all messages of a channel, replies too, oldest first; see `message`."""
-        return [view(kept) for kept in self._workspace.messages(channel)]
+        return [view(kept, self._workspace.code) for kept in self._workspace.messages(channel)]
 
     @control
     async def verdict(self) -> Json:

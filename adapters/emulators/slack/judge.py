@@ -1,7 +1,7 @@
 """What a message does to those who read it: whom it pings, and which addresses it takes them to.
 
-A markdown block is read as Slack's client reads it: `<...>` tokens first, wherever they stand, then
-entities, then CommonMark.  Pure: no clock, no state, no network; it never asks what a bot intended.
+A markdown block is read by `markdown`, in whose words *code* says how code is taken.  Pure: no clock, no
+state, no network; it never asks what a bot intended.
 """
 
 from __future__ import annotations
@@ -10,22 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from adapters.emulators.slack.content import Block, entities, texts
+from adapters.emulators.slack.content import Block, texts
+from adapters.emulators.slack.markdown import LINK, MENTION, SLACK, Code, entities, read, shown
 
-#: Raw HTML is no part of a markdown block: it is shown as it is written [docs markdown-block].
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-# What a browser does with an address is not our guess: none is refused, none rewritten.
-_MARKDOWN.validateLink = bool  # type: ignore[assignment,method-assign]
-_MARKDOWN.normalizeLink = str  # type: ignore[assignment,method-assign]
-
-_TOKEN = re.compile(r"<(?:![^<>\n]+|@[UWB][A-Z0-9]+[^<>\n]*|#[CGD][A-Z0-9]+[^<>\n]*)>")
 _BARE = re.compile(r"(?<![\w.])@(?:channel|here|everyone)\b", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>|)\"']+")
-#: A link as Slack stores it: <https://a.com>, <https://a.com|label>, <mailto:a@b.c|label>.
-_LINK = re.compile(r"<((?:https?://|mailto:|tel:|www\.)[^<>|\n]+)(?:\|([^<>\n]*))?>", re.IGNORECASE)
 #: An address that becomes a link as it stands.
 _ADDRESS = re.compile(r"(?:https?://|mailto:|\bwww\.)[^\s<>]+", re.IGNORECASE)
 #: mrkdwn's code, in which no address is a link.
@@ -33,26 +24,28 @@ _CODE = re.compile(r"```[\s\S]+?```|`[^`\n]+`")
 _TRAILING = ".,:;!?'\"*_~|"
 
 
-def pings(text: str, blocks: Sequence[Block], *, linked: bool) -> list[str]:
+def pings(text: str, blocks: Sequence[Block], *, linked: bool, code: Code = "literal") -> list[str]:
     """Return what would notify or link somebody, as it is written.
 
     Args:
         text: The `text` argument: mrkdwn.
         blocks: The blocks; `plain_text` never pings, escaped text neither.
         linked: Whether link_names or parse=full also turns bare names into mentions.
+        code: How code in markdown blocks is read.
     """
     markdown, mrkdwn = _markdown(blocks), _mrkdwn(text, blocks)
-    tokens = [token for part in [*mrkdwn, *markdown] for token in _TOKEN.findall(part)]
+    tokens = [token for part in mrkdwn for token in MENTION.findall(part)]
+    tokens += [token for part in markdown for token in read(part, code).live if MENTION.fullmatch(token)]
     # Nobody documents whether a bare @here in a markdown block pings, so it counts, but for code.
-    plain = [run for part in markdown for run in _runs(part)]
+    plain = [run for part in markdown for run in _runs(part, code)]
     bare = [token for part in [*plain, *(mrkdwn if linked else [])] for token in _BARE.findall(part)]
     return [*tokens, *bare, *_rich_pings(blocks)]
 
 
-def links(text: str, blocks: Sequence[Block]) -> list[tuple[str, str]]:
+def links(text: str, blocks: Sequence[Block], code: Code = "literal") -> list[tuple[str, str]]:
     """Return (label, target) of everything that a reader can click, or Slack could unfurl."""
     found = [link for part in _mrkdwn(text, blocks) for link in _mrkdwn_links(part)]
-    found += [link for part in _markdown(blocks) for link in _markdown_links(part)]
+    found += [link for part in _markdown(blocks) for link in _markdown_links(part, code)]
     return list(dict.fromkeys([*found, *_rich_links(blocks)]))
 
 
@@ -61,7 +54,7 @@ def images(blocks: Sequence[Block]) -> list[str]:
     found = [
         str(token.attrs["src"])
         for part in _markdown(blocks)
-        for line in _inline(entities(part))
+        for line in _inline(part)
         for token in line
         if token.type == "image"
     ]
@@ -85,42 +78,55 @@ def _mrkdwn(text: str, blocks: Sequence[Block]) -> list[str]:
     return [text, *(part["text"] for block in blocks for part in texts(block) if part["type"] == "mrkdwn")]
 
 
-def _inline(source: str) -> list[list[Token]]:
+def _inline(markdown: str, code: Code = "literal") -> list[list[Token]]:
     """Return the tokens of every paragraph, heading and cell."""
-    return [token.children or [] for token in _MARKDOWN.parse(source) if token.type == "inline"]
+    return [token.children or [] for token in read(markdown, code).tokens if token.type == "inline"]
 
 
-def _runs(markdown: str) -> Iterator[str]:
+def _runs(markdown: str, code: Code) -> Iterator[str]:
     """Yield the texts of a markdown block that formatting leaves whole, without code."""
-    for line in _inline(entities(_TOKEN.sub(" ", markdown))):
-        yield from (token.content for token in line if token.type in {"text", "image"})
-
-
-def _markdown_links(markdown: str) -> Iterator[tuple[str, str]]:
-    yield from _tokens(markdown)
-    for line in _inline(entities(_LINK.sub(" ", markdown))):
-        label: list[str] | None = None
-        target = ""
+    for line in _inline(markdown, code):
         for token in line:
+            yield from (part.content for part in token.children or [token] if part.type == "text")
+
+
+def _markdown_links(markdown: str, code: Code) -> Iterator[tuple[str, str]]:
+    yield from _tokens(" ".join(read(markdown, code).live))
+    for line in _inline(markdown, code):
+        opened = -1
+        for at, token in enumerate(line):
             match token.type:
                 case "link_open":
-                    label, target = [], str(token.attrs["href"])
+                    opened = at
                 case "link_close":
-                    yield "".join(label or []), target
-                    label = None
-                case "text" | "code_inline" | "image" | "softbreak" if label is not None:
-                    label.append(" " if token.type == "softbreak" else token.content)
-                case "text":
+                    yield _words(line[opened:at]), str(line[opened].attrs["href"])
+                    opened = -1
+                case "text" if opened < 0:
                     yield from _addresses(token.content)
+
+
+def _words(line: Sequence[Token]) -> str:
+    """Return what is read of *line*."""
+    return "".join(map(_word, line))
+
+
+def _word(token: Token) -> str:
+    match token.type:
+        case "softbreak":
+            return " "
+        case "image":
+            return _words(token.children or [])
+        case kind:
+            return shown(token.content) if kind == SLACK else token.content
 
 
 def _mrkdwn_links(mrkdwn: str) -> Iterator[tuple[str, str]]:
     yield from _tokens(mrkdwn)
-    yield from _addresses(entities(_CODE.sub(" ", _LINK.sub(" ", mrkdwn))))
+    yield from _addresses(entities(_CODE.sub(" ", LINK.sub(" ", mrkdwn))))
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    for target, label in _LINK.findall(text):
+    for target, label in LINK.findall(text):
         yield entities(label or target), entities(target)
 
 

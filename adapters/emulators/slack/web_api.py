@@ -260,7 +260,8 @@ class WebApi:
         draft = draft_of(arguments)
         if arguments.get("user") not in self._workspace.people:
             raise Refused("user_not_in_channel")
-        ts, text = self._workspace.ts(), content.visible(draft.text, draft.blocks)
+        text = content.visible(draft.text, draft.blocks, self._workspace.code)
+        ts = self._workspace.ts()
         self._record("ephemeral", channel=channel, ts=ts, user=arguments["user"], text=text)
         return {"message_ts": ts}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.emulators import masks
 from adapters.emulators.slack import content, judge, shapes
+from adapters.emulators.slack.markdown import Code
 from adapters.emulators.slack.shapes import Json, Message, Person
 
 PEOPLE = (
@@ -41,6 +42,9 @@ class Workspace:
     Args:
         record: Adds an entry to the emulator's log.
         send: Delivers an event's payload to the app.
+
+    Attributes:
+        code: How readers see code in markdown blocks; see `markdown`.
     """
 
     def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
@@ -49,6 +53,7 @@ class Workspace:
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
         self.masks: list[Json] = []
+        self.code: Code = "literal"
         self._channels: dict[str, dict[str, Message]] = defaultdict(dict)
         self._threads: dict[tuple[str, str], list[Message]] = defaultdict(list)
         self._shared: set[str] = set()
@@ -179,15 +184,16 @@ class Workspace:
             unfurled: Whether its links may unfurl.
         """
         where = {"channel": kept.channel, "ts": kept.ts}
-        found = judge.pings(kept.text, kept.blocks, linked=linked)
+        found = judge.pings(kept.text, kept.blocks, linked=linked, code=self.code)
         self.pings += [where | {"token": token} for token in found]
-        self.masks += [where | mask for mask in masks.found(judge.links(kept.text, kept.blocks))]
+        links = judge.links(kept.text, kept.blocks, self.code)
+        self.masks += [where | mask for mask in masks.found(links)]
         if unfurled:
             self.unfurls += [where | {"url": url} for url in judge.urls(kept.text, kept.blocks)]
 
     def _log(self, kind: str, kept: Message) -> None:
         kept.was_live |= kept.live
-        text = content.visible(kept.text, kept.blocks)
+        text = content.visible(kept.text, kept.blocks, self.code)
         self._record(
             kind,
             channel=kept.channel,
@@ -200,13 +206,13 @@ class Workspace:
         )
 
 
-def view(kept: Message) -> Json:
-    """Return what a reader sees of a message, as JSON."""
+def view(kept: Message, code: Code) -> Json:
+    """Return what a reader sees of a message, as JSON; *code* as in `markdown`."""
     return {
         "ts": kept.ts,
         "thread_ts": kept.thread_ts,
         "user": kept.user,
-        "text": content.visible(kept.text, kept.blocks),
+        "text": content.visible(kept.text, kept.blocks, code),
         "note": content.note(kept.blocks),
         "live": kept.live,
         "edits": kept.edits,
