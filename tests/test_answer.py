@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bot.events import STOP, Again, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage, Waiting
 from bot.platform import Limits, Op
-from bot.show.answer import NOTES, Answer, Ending, Phase, Rank, Write
+from bot.show.answer import EMPTY, NOTES, Answer, Ending, Phase, Rank, Write
 from bot.show.pages import paginate
+from bot.text.safe import Links
 
 LIMITS = Limits(80)
 
@@ -230,3 +231,25 @@ class Walk(RuleBasedStateMachine):
 
 TestWalk = Walk.TestCase
 TestWalk.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_an_answer_of_which_nothing_can_be_seen_says_so():
+    for text in ("\u200b\u2060", "<br>", "&rlm;", "\ufeff \u00ad"):
+        answer = Answer(Limits(100))
+        answer.receive(Text(text))
+        answer.receive(Finished())
+        write = answer.next_write()
+        assert write, text
+        assert write.page.note == EMPTY, text
+
+
+def test_what_the_edited_question_links_may_be_linked():
+    answer = Answer(Limits(100), Links.of("see https://a.example/1"))
+    answer.allow(Links.of("see https://b.example/2"))
+    answer.receive(Text("https://a.example/1 https://b.example/2"))
+    write = answer.next_write()
+    assert write
+    answer.receive(Finished())
+    last = answer.next_write()
+    assert last
+    assert last.page.text == "`https://a.example/1` https://b.example/2"

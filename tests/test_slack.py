@@ -20,8 +20,8 @@ from adapters.slack.incoming import events
 from adapters.slack.text import blocks, preview, said, typed, words
 from adapters.slack.wire.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from bot.events import STOP, Page
-from bot.text.writing import render
 from bot.platform import Gone, SlowDown, Unavailable
+from bot.text.writing import render
 from tests.contract import HOLD, at, until
 from tests.worlds import SlackWorld
 

@@ -79,7 +79,9 @@ class DiscordDialect(Dialect):
     def table(self, rows: Sequence[Row], aligned: Sequence[str]) -> str:
         """See `Dialect.table`: columns in a block of code, aligned by what the characters are wide."""
         cells = [[[_isolated(line) for line in cell.split("\n")] for cell in row.words] for row in rows]
-        widths = [max(_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
+        widths = [
+            max(_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)
+        ]
         if sum(widths) + 3 * (len(widths) - 1) > WIDEST:
             return told(rows)
         lines = [

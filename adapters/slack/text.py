@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.slack.dialect import SlackDialect
 from bot.events import Page
-from bot.text.writing import bare
 from bot.text.safe import JOINER, URL, disarm
+from bot.text.writing import bare
 
 Json = dict[str, Any]
 

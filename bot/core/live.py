@@ -194,6 +194,7 @@ class Live:
         if not (fresh and news):
             return False
         self.mention = replace(self.mention, text=edited.text)
+        self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         if self._reader:
             self._reader.cancel()
             self._read()
@@ -305,6 +306,8 @@ class Live:
         while self._answer.phase is not Phase.CLOSED:
             if self._noting:
                 await asyncio.wait({self._noting})
+            while self._answer.read():
+                await asyncio.sleep(0)  # a long text is read in steps, so that nobody else waits for it
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
                 self._shown.set()  # what cannot be seen keeps no reader waiting

@@ -35,7 +35,7 @@ from bot.events import (
 )
 from bot.platform import Limits, Op
 from bot.show.pages import Pages, Piece, join
-from bot.text.safe import Links, clean, line
+from bot.text.safe import Links, clean, line, seen
 
 
 class Phase(Enum):
@@ -161,7 +161,7 @@ class Answer:
         self.received = 0
         self._fresh: list[str] = []
         showing = showing if showing and limits.attach else Showing()
-        self._blank = partial(Pages, limits, links, showing.pages, showing.code)
+        self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
         self._room = limits.attach
         self._lengths = [0]  # of the text before each page
@@ -202,6 +202,11 @@ class Answer:
         """What stands below an answer that has ended."""
         return self._note
 
+    def allow(self, links: Links) -> None:
+        """Let *links* be links in an answer of which nothing was said yet."""
+        self._blank = partial(self._blank, links=links)
+        self._pages = self._blank()
+
     def resume(self, text: str, messages: Sequence[str]) -> None:
         """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
         if text:
@@ -231,9 +236,10 @@ class Answer:
                 self._restart()
             case Finished(reason, usage, note):
                 self.usage = usage
-                said = NOTES.get(reason, f"Ended early: {reason}.") or ("" if self.text.strip() else EMPTY)
+                said = NOTES.get(reason, f"Ended early: {reason}.")
                 more = (CONTINUE,) if reason in MORE else ()
-                self.end(Ending.FINISHED, " ".join(filter(None, [said, note])), more)
+                told = " ".join(filter(None, [said, note]))
+                self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 
     def _restart(self) -> None:
         """Forget what was said; a page that is cut can't follow, so then the answer ends here."""
@@ -244,8 +250,17 @@ class Answer:
         self._pages = self._blank()
         self.received = self._visible = 0
 
-    def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
-        """End the answer for *ending*, with *controls* below; the first ending wins."""
+    def end(
+        self, ending: Ending, note: str = "", controls: tuple[Control, ...] = (), *, empty: str = EMPTY
+    ) -> None:
+        """End the answer for *ending*; the first ending wins.
+
+        Args:
+            ending: Why.
+            note: What stands below.
+            controls: The buttons below.
+            empty: What is said where a finished answer has nothing that can be seen.
+        """
         if self.phase is not Phase.OPEN:
             return
         self._feed()
@@ -255,9 +270,18 @@ class Answer:
         self._note = note
         self._controls = controls
         self._tools.clear()
-        if not self.text.strip() and ending is Ending.FINISHED and not note:
-            self._note = EMPTY
+        if ending is Ending.FINISHED and not self._visible_text():
+            self._note = " ".join(filter(None, [empty, note]))
         self._settle()
+
+    def read(self) -> bool:
+        """Read a little of what the model has said; tell whether there is more to read before the next write."""
+        self._feed()
+        return self._pages.read()
+
+    def _visible_text(self) -> bool:
+        """Tell whether anything of the answer can be seen."""
+        return any(seen(piece.shown) for piece in (*self._pages.closed, self._pages.last))
 
     def next_write(self) -> Write | None:
         """Return the write that brings the screen up to date, or None if it is."""

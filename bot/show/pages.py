@@ -17,7 +17,6 @@ from bot.events import File
 from bot.platform import Limits
 from bot.show.sheet import Sheet, codes, load
 from bot.text.blocks import Block, Ink, files, joined, source
-from bot.text.lead import Lead
 from bot.text.safe import Links, seen
 from bot.text.writing import Known
 

@@ -176,13 +176,13 @@ class Sheet:
     def live(self) -> tuple[str, int]:
         """Return what the page shows for now, and how much of that will stay."""
         self._ink.codes = self.codes + codes(self.kept)
-        shown, settled = self._ink.live(
-            self.raw[self._open_at :], self._lead, settled=self._limits.appends
-        )
+        shown, settled = self._ink.live(self.raw[self._open_at :], self._lead, settled=self._limits.appends)
         if not shown:
             return self._text, len(self._text) if self._limits.appends else 0
         head = self._text + (self._gap if self._text else "")
-        return head + shown, (len(head) + settled if settled else len(self._text)) if self._limits.appends else 0
+        return head + shown, (
+            len(head) + settled if settled else len(self._text)
+        ) if self._limits.appends else 0
 
     def fitting(self) -> str:
         """Return what it shows of its text that surely fits."""

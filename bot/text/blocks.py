@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,9 +11,10 @@ from comrak import AstNode
 
 from bot.events import File
 from bot.text import edge, grammar
+from bot.text.cuts import grapheme
 from bot.text.dialect import Dialect
 from bot.text.filenames import extension
-from bot.text.grammar import Tree, kind, walk
+from bot.text.grammar import Tree, kind, value_of, walk
 from bot.text.lead import Dressed, Lead
 from bot.text.safe import legible, seen, seen_from
 from bot.text.writing import Known, TooDeep, Writing, plain
@@ -119,8 +120,10 @@ class Ink:
         return Block(text, Lead(literal=len(text)), seen(shown), "\n\n")
 
     def _literal(self, text: str, lead: Lead) -> list[Block]:
-        first = self.literal(text[: lead.literal])
-        rest = text[lead.literal :]
+        end = min(lead.literal, len(text))
+        while not grapheme(text, end):
+            end += 1
+        first, rest = self.literal(text[:end]), text[end:]
         return [first, *(self.blocks(rest, Lead(), "\n\n") if rest else ())]
 
     def written(
@@ -160,7 +163,7 @@ class Ink:
 
     def _attached(self, node: AstNode, codes: int) -> dict[str, Any]:
         """Return how the block of code *node* is shown if it is a file; {} if it is none."""
-        value: comrak.NodeCodeBlock = node.node_value.value  # type: ignore[attr-defined]
+        value: comrak.NodeCodeBlock = value_of(node)
         content = grammar.words(value.literal)
         if not (self.code and value.fenced and len(content) > self.code):
             return {}
@@ -210,4 +213,3 @@ def _counted(block: Block, tree: Tree, node: AstNode) -> Block:
     rows = [row for table in grammar.tables([node]) for row in table.children] if "|" in block.raw else []
     cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
     return replace(block, nodes=sum(1 for _ in walk(node)), rows=len(rows), cells=cells)
-

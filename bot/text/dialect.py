@@ -167,7 +167,11 @@ def told(rows: Sequence[Row]) -> str:
 
 def left_flanking(before: str, after: str) -> bool:
     """Tell whether a run of marks between two characters, "" at an end, can begin emphasis (CommonMark 6.2)."""
-    return bool(after) and not after.isspace() and (not _punctuation(after) or not before or not _wordlike(before))
+    return (
+        bool(after)
+        and not after.isspace()
+        and (not _punctuation(after) or not before or not _wordlike(before))
+    )
 
 
 def right_flanking(before: str, after: str) -> bool:

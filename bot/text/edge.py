@@ -7,15 +7,15 @@ them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.grammar import Tree, kind
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import URL
 
 #: A last line that may still become anything: it is shown when there is more of it.
@@ -30,7 +30,8 @@ _MAKING = re.compile(r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!|\[\^[^\]\s]{0,
 #: What may still become a formula; a price is none.
 _FORMULA = re.compile(r"(?:\$(?=[^\s$\d])[^$\n`]{0,80}|\$\$[^$`]{0,80}|\\[(\[](?:(?!\\[)\]])[^\n`]){0,80})\Z")
 #: What could make a link of a bracket that is open.
-_PROBES = (")", ">)", "\")", "')", "](x)", "(x)")
+_PROBES = (")", ">)", '")', "')", "](x)", "(x)")
+Parse = Callable[[str], Tree]
 #: Characters after which nobody expects the rest of a link or a URL any more.
 _LONGEST = 2_000
 #: Marks that may be open at once, and brackets that are looked at; what is opened within so many is text.
@@ -60,7 +61,7 @@ def leaf(tree: Tree) -> AstNode | None:
     while kind(node) in grammar.CONTAINERS and node.children:
         node = node.children[-1]
     behind = tree.source[tree.line(tree.last(node) + 1) :]
-    goes_on = kind(node) is comrak.CodeBlock or not behind.strip("> \t\r\n") and "\n" not in behind
+    goes_on = kind(node) is comrak.CodeBlock or (not behind.strip("> \t\r\n") and "\n" not in behind)
     return node if goes_on else None
 
 
@@ -132,7 +133,7 @@ def _texts(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
     """Yield the texts in the paragraph *node* outside of all marks, where they stand as they were written."""
     for each in node.children:
         if kind(each) is comrak.Text:
-            text: str = each.node_value.value  # type: ignore[attr-defined]
+            text: str = value_of(each)
             at = tree.begin(each)
             if not tree.source.startswith(text, at):  # entities are decoded: what is behind the last of them
                 written = tree.text(each)
@@ -148,7 +149,7 @@ def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
             yield tree.begin(each), text
 
 
-def _decided(tree: Tree, parse: Any) -> Tree:
+def _decided(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* without a last line that may still become something else."""
     source, node = tree.source, leaf(tree)
     begin = source.rfind("\n") + 1
@@ -165,11 +166,11 @@ def _decided(tree: Tree, parse: Any) -> Tree:
 
 def _fresh(tree: Tree, node: AstNode) -> bool:
     """Tell whether the block of code *node* has no line yet, so that its first may be no fence."""
-    value: comrak.NodeCodeBlock = node.node_value.value  # type: ignore[attr-defined]
+    value: comrak.NodeCodeBlock = value_of(node)
     return value.fenced and tree.first(node) == len(tree.lines) - 1
 
 
-def _unheaded(tree: Tree, parse: Any) -> Tree:
+def _unheaded(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* without a last line that looks like a table's head, which waits for the line below it."""
     node = leaf(tree)
     if node is None or kind(node) is not comrak.Paragraph:
@@ -179,7 +180,7 @@ def _unheaded(tree: Tree, parse: Any) -> Tree:
     return parse(tree.source[:begin]) if row.startswith("|") else tree
 
 
-def _unlinked(tree: Tree, node: AstNode, parse: Any) -> Tree:
+def _unlinked(tree: Tree, node: AstNode, parse: Parse) -> Tree:
     """Return *tree* with no more than the label of a link whose end is still to come."""
     source = tree.source
     brackets = [at + found.start() for at, text in _texts(tree, node) for found in re.finditer(r"\[", text)]
@@ -239,7 +240,7 @@ def _plain_from(tree: Tree, node: AstNode) -> int:
     return at
 
 
-def _closed(tree: Tree, node: AstNode, end: int, parse: Any) -> Tree:
+def _closed(tree: Tree, node: AstNode, end: int, parse: Parse) -> Tree:
     """Return the tree of the text up to *end* with the marks closed that are open in the paragraph *node*."""
     source = tree.source[:end]
     marks = [mark for mark in _marks(tree, node) if mark.at + len(mark.text) < len(source.rstrip())]

@@ -51,6 +51,11 @@ def kind(node: AstNode) -> type[Any]:
     return type(node.node_value)
 
 
+def value_of(node: AstNode) -> Any:
+    """Return what comrak says of *node* beside its kind: a heading's level, the text of a text."""
+    return getattr(node.node_value, "value", None)
+
+
 class Tree:
     """A text and what it is made of.
 
@@ -167,7 +172,7 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
         if kind(block) is comrak.Paragraph and len(block.children) == 1:
             [node] = block.children
             if kind(node) is comrak.Link:
-                url = node.node_value.value.url  # type: ignore[attr-defined]
+                url = value_of(node).url
                 found.append((label, url, f"[{label}]: <{url}>"))
     return found
 
@@ -204,12 +209,12 @@ def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
 def _refused(tree: Tree) -> AstNode | None:
     """Return the first formula of *tree* that is none."""
     nodes = (node for block in tree.blocks for node in walk(block) if kind(node) is comrak.Math)
-    return next((node for node in nodes if node.node_value.value.dollar_math and not formula(node)), None)  # type: ignore[attr-defined]
+    return next((node for node in nodes if value_of(node).dollar_math and not formula(node)), None)
 
 
 def formula(node: AstNode) -> bool:
     """Tell whether *node*, which stands between the marks of a formula, is one."""
-    value: comrak.NodeMath = node.node_value.value  # type: ignore[attr-defined]
+    value: comrak.NodeMath = value_of(node)
     body = value.literal
     if len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
         return False

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.grammar import Tree, kind
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER, legible
 
 _QUOTE = re.compile(r" {0,3}> ?")
@@ -134,7 +133,7 @@ def lead_at(tree: Tree, at: int, rest: str) -> Lead:
             case comrak.BlockQuote():
                 path.append(QUOTE)
             case comrak.Item():
-                value: comrak.NodeList = node.node_value.value
+                value: comrak.NodeList = value_of(node)
                 path.append(value.marker_offset + value.padding)
             case comrak.List():
                 number = _next(tree, node, at)
@@ -156,7 +155,7 @@ def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
 
 def _next(tree: Tree, node: AstNode, at: int) -> int | None:
     """Return the number of the first item of the list *node* that begins at *at* or behind."""
-    value: comrak.NodeList = node.node_value.value  # type: ignore[attr-defined]
+    value: comrak.NodeList = value_of(node)
     if value.list_type != comrak.ListType.Ordered:
         return None
     return value.start + sum(tree.begin(item) < at for item in node.children)
@@ -174,9 +173,10 @@ def _opened(
 ) -> Lead:
     """Return the lead of *rest*, at *at*, which is within *node*; *begun* within a line."""
     quotes = "> " * path.count(QUOTE)
-    bare = Lead(path=path, number=number)
-    value: Any = getattr(node.node_value, "value", None) if node is not None else None
-    match node.node_value if node is not None else None:
+    if node is None:
+        return Lead(path=path, number=number)
+    value = value_of(node)
+    match node.node_value:
         case comrak.CodeBlock() if value.fenced:
             fence = chr(value.fence_char) * value.fence_length
             lines = f"{quotes}{fence}{grammar.words(value.info)}\n"
@@ -189,14 +189,16 @@ def _opened(
             return Lead(head, f"{quotes}| " if begun else "", 0, path, within=True)
         case comrak.Paragraph() | comrak.Heading():
             return _continued(tree, node, at, rest, Lead(path=path, within=True), begun=begun)
-    return bare
+    return Lead(path=path, number=number)
 
 
 def _continued(tree: Tree, node: AstNode, at: int, rest: str, lead: Lead, *, begun: bool) -> Lead:
     """Return *lead* with what the paragraph *node* needs that goes on at *at*."""
     marks = ""
     nodes: Sequence[AstNode] = node.children
-    while (inner := next((each for each in nodes if tree.begin(each) < at < tree.end(each)), None)) is not None:
+    while (
+        inner := next((each for each in nodes if tree.begin(each) < at < tree.end(each)), None)
+    ) is not None:
         if size := _MARKS.get(kind(inner)):
             mark = tree.source[tree.begin(inner)] * size
             marks += mark if mark not in marks else ""
@@ -204,7 +206,9 @@ def _continued(tree: Tree, node: AstNode, at: int, rest: str, lead: Lead, *, beg
     line = rest.partition("\n")[0]
     stripped, _ = (line, ()) if begun else _stripped(line, lead.path)
     quotes = "> " * lead.path.count(QUOTE)
-    bare = stripped.lstrip("> \t") if quotes and not begun else stripped.lstrip(" \t") if not begun else stripped
+    bare = (
+        stripped.lstrip("> \t") if quotes and not begun else stripped.lstrip(" \t") if not begun else stripped
+    )
     joined = marks + bare
     probe = grammar.parse(legible(joined) or "x").blocks
     plain = len(probe) == 1 and kind(probe[0]) is comrak.Paragraph and not joined[:1].isspace()

@@ -16,7 +16,7 @@ from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.dialect import Dialect, left_flanking, right_flanking
-from bot.text.grammar import Tree, kind
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
 #: Nobody sees it; put inside of marks it lets emphasis begin or end next to punctuation.
@@ -154,10 +154,10 @@ class Writing:
         self._strong = False
         text = self.inline(node.children)
         self._strong = True
-        return self._dialect.heading(" ".join(text.split("\n")), node.node_value.value.level)  # type: ignore[attr-defined]
+        return self._dialect.heading(" ".join(text.split("\n")), value_of(node).level)
 
     def _code(self, node: AstNode) -> str:
-        value: comrak.NodeCodeBlock = node.node_value.value  # type: ignore[attr-defined]
+        value: comrak.NodeCodeBlock = value_of(node)
         content = grammar.words(value.literal)
         if self._empty and not content.strip() and self._depth == 1:
             return ""  # the end of a block that was shown
@@ -169,7 +169,7 @@ class Writing:
         return f"{self._dialect.code(caption)}\n{block}" if caption else block
 
     def _html(self, node: AstNode) -> str:
-        text = grammar.words(node.node_value.value.literal).strip("\n")  # type: ignore[attr-defined]
+        text = grammar.words(value_of(node).literal).strip("\n")
         rest = _BREAKS.match(text)
         if rest is None:
             return plain(self._dialect, text)
@@ -196,7 +196,7 @@ class Writing:
 
     def numbered(self, node: AstNode) -> Iterator[tuple[AstNode, int | None]]:
         """Yield the items of the list *node* with their numbers, None where they have bullets."""
-        value: comrak.NodeList = node.node_value.value  # type: ignore[attr-defined]
+        value: comrak.NodeList = value_of(node)
         if value.list_type != comrak.ListType.Ordered:
             yield from ((item, None) for item in node.children)
             return
@@ -206,7 +206,7 @@ class Writing:
 
     def item(self, node: AstNode, number: int | None) -> str:
         """Return an item of a list with *number*."""
-        value: comrak.NodeList = node.node_value.value  # type: ignore[attr-defined]
+        value: comrak.NodeList = value_of(node)
         delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
         marker = self._dialect.marker(delimiter if number is not None else chr(value.bullet_char), number)
         self._number, depth = None, self._depth
@@ -221,11 +221,11 @@ class Writing:
 
     def _note(self, node: AstNode) -> str:
         """Return the text of a footnote, behind its mark."""
-        label = node.node_value.value.name  # type: ignore[attr-defined]
+        label = value_of(node).name
         return f"{self._dialect.note(label)} {self.blocks(node.children)}".rstrip(" ")
 
     def _table(self, node: AstNode) -> str:
-        value: comrak.NodeTable = node.node_value.value  # type: ignore[attr-defined]
+        value: comrak.NodeTable = value_of(node)
         rows = [_Row(self, row) for row in node.children]
         return self._dialect.table(rows, [_side(alignment) for alignment in value.alignments])
 
@@ -357,16 +357,16 @@ class Line:
 
     def _text(self, node: AstNode) -> None:
         # What an entity has made must not begin a line, which could begin a block.
-        self._run += grammar.words(node.node_value.value).replace("\n", " ")  # type: ignore[attr-defined]
+        self._run += grammar.words(value_of(node)).replace("\n", " ")
 
     def _break(self, _node: AstNode) -> None:
         self._run += "\n"
 
     def _code(self, node: AstNode) -> None:
-        self._mark(self._dialect.code(grammar.words(node.node_value.value.literal)))  # type: ignore[attr-defined]
+        self._mark(self._dialect.code(grammar.words(value_of(node).literal)))
 
     def _math(self, node: AstNode) -> None:
-        value: comrak.NodeMath = node.node_value.value  # type: ignore[attr-defined]
+        value: comrak.NodeMath = value_of(node)
         literal = grammar.words(value.literal)
         if not grammar.formula(node):  # escaped brackets
             begin, end = "[]" if value.display_math else "()"
@@ -375,7 +375,7 @@ class Line:
         self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
 
     def _html(self, node: AstNode) -> None:
-        text = grammar.words(node.node_value.value)  # type: ignore[attr-defined]
+        text = grammar.words(value_of(node))
         self._run += "\n" if _BREAK.fullmatch(text) else text
 
     def _inner(self, node: AstNode) -> None:
@@ -455,11 +455,11 @@ class Line:
         return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
 
     def _link(self, node: AstNode) -> None:
-        self._point(said(node.children), node.node_value.value.url, node.children)  # type: ignore[attr-defined]
+        self._point(said(node.children), value_of(node).url, node.children)
 
     def _image(self, node: AstNode) -> None:
         label = said(node.children) or "image"
-        self._point(label, node.node_value.value.url, node.children)  # type: ignore[attr-defined]
+        self._point(label, value_of(node).url, node.children)
 
     def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
         """Write something that is said to be at *url*."""
@@ -472,7 +472,7 @@ class Line:
             self._mark(self._address(url))
             return
         within = Line(self._dialect, self._tree, Known(Links()), strong=self._strong)
-        within._within, within._fresh = [*self._within], self._fresh  # noqa: SLF001  of its own kind
+        within._within, within._fresh = [*self._within], self._fresh
         text = within.write(inner) if inner else self._dialect.literal(label, fresh=self._fresh)
         deceptive = deceives(label, url) or deceives(text, url)
         if text.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
@@ -482,7 +482,7 @@ class Line:
                 self._mark(part)
 
     def _footnote(self, node: AstNode) -> None:
-        self._mark(self._dialect.note(node.node_value.value.name))  # type: ignore[attr-defined]
+        self._mark(self._dialect.note(value_of(node).name))
 
 
 _INLINES: dict[type[Any], Any] = {
@@ -538,7 +538,7 @@ def _bare(nodes: Sequence[AstNode]) -> Iterator[str]:
             case comrak.Paragraph() | comrak.Heading() | comrak.TableCell():
                 yield said(node.children)
             case comrak.CodeBlock() | comrak.HtmlBlock():
-                yield grammar.words(node.node_value.value.literal).rstrip("\n")
+                yield grammar.words(value_of(node).literal).rstrip("\n")
             case comrak.TableRow():
                 yield " | ".join(said(cell.children) for cell in node.children)
             case _:
