@@ -306,8 +306,7 @@ class Live:
         while self._answer.phase is not Phase.CLOSED:
             if self._noting:
                 await asyncio.wait({self._noting})
-            while self._answer.read():
-                await asyncio.sleep(0)  # a long text is read in steps, so that nobody else waits for it
+            await self._catch_up()
             if (write := self._answer.next_write()) is None:
                 self._changed.clear()
                 self._shown.set()  # what cannot be seen keeps no reader waiting
@@ -325,6 +324,11 @@ class Live:
                 return write, turn, since
             self._means.pace.failed(turn.buckets)  # it ended in this very moment
         return None
+
+    async def _catch_up(self) -> None:
+        """Read what the model has said in steps, so that nobody else waits for a long text."""
+        while self._answer.read():  # noqa: ASYNC110  there is work to do, and nothing to wait for
+            await asyncio.sleep(0)
 
     async def _granted(self, write: Write, since: float) -> WriteTurn | None:
         """Wait for the turn of *write*; None if the answer ended meanwhile."""

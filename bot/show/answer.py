@@ -275,7 +275,7 @@ class Answer:
         self._settle()
 
     def read(self) -> bool:
-        """Read a little of what the model has said; tell whether there is more to read before the next write."""
+        """Read a little of what the model has said; tell whether there is more to read."""
         self._feed()
         return self._pages.read()
 

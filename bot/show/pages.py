@@ -154,12 +154,12 @@ class Pages:
 
     def _add(self, blocks: Sequence[Block]) -> None:
         """Add *blocks* to the last page, or to one more if it is full."""
-        assert self._end is not None
+        end = self._end or []
         more = [replace(block, gap="\n\n") if not index else block for index, block in enumerate(blocks)]
-        if self._end and load([*self._end, *more], self._limits).full > 1:
-            self._page(self._end)
-            self._sheet, self._end = Sheet(self._ink, self._limits), []
-        self._end += more
+        if end and load([*end, *more], self._limits).full > 1:
+            self._page(end)
+            self._sheet, end = Sheet(self._ink, self._limits), []
+        self._end = [*end, *more]
 
     def _unresolved(self) -> Iterable[str]:
         """Yield the labels of definitions that the text needed on a page before, or does not need."""

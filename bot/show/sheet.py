@@ -1,7 +1,7 @@
-"""One page that grows: blocks that will not change any more, and the text behind them that is parsed anew.  Pure.
+"""One page that grows: blocks that stay as they are, and the text behind them, which is parsed anew.  Pure.
 
-What the parser says is complete is written once and kept: a block with another one behind it, an item of a list,
-the beginning of a long paragraph.  So a frame costs what is open, and not what is shown.
+What is complete by the parser is written once and kept: a block with another one behind it, an item of a
+list, the beginning of a long paragraph.  So a frame costs what is open, and not what is shown.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 400, 1_200
-#: Characters after which a page is checked: at most, at least; and of a line, after which it is although it goes on.
+#: Characters after which a page is checked: at most, at least, and of a line that goes on.
 MOST, LEAST, STEP = 512, 128, 128
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
 FORCED = 1_600
-#: Nodes of the parser's tree that one block may have, a table three times as many: else it would be slow to draw
-#: while it grows.
+#: Nodes of the parser's tree that one block may have, a table three times as many: else it is slow to draw.
 NODES = 800
 #: Characters of a page that is drawn anew in the end, for definitions that came late.
 REDRAWN = 12_000
@@ -116,7 +115,7 @@ class Sheet:
     def due(self) -> int:
         """Return up to where the source is to be checked next; 0 if more must come first.
 
-        That depends on the text alone, and not on the parts in which it came: else where a page ends would too.
+        That depends on the text alone and not on the parts in which it came: so does where a page ends.
         """
         if self._next > len(self.raw):
             return 0
@@ -127,7 +126,7 @@ class Sheet:
         return at if at <= len(self.raw) else 0
 
     def check(self, end: int, *, final: bool = False) -> bool:
-        """Keep what is complete up to *end*, a place in the source; tell whether all of it fits on the page."""
+        """Keep what is complete up to *end*, a place in the source; tell whether all of that fits."""
         text = self.raw[self._open_at : end]
         self._ink.codes = self.codes + codes(self.kept)
         self.open = self._ink.blocks(text, self._lead, self._gap, apart=True)
@@ -176,13 +175,11 @@ class Sheet:
     def live(self) -> tuple[str, int]:
         """Return what the page shows for now, and how much of that will stay."""
         self._ink.codes = self.codes + codes(self.kept)
-        shown, settled = self._ink.live(self.raw[self._open_at :], self._lead, settled=self._limits.appends)
-        if not shown:
-            return self._text, len(self._text) if self._limits.appends else 0
-        head = self._text + (self._gap if self._text else "")
-        return head + shown, (
-            len(head) + settled if settled else len(self._text)
-        ) if self._limits.appends else 0
+        appends = self._limits.appends
+        shown, settled = self._ink.live(self.raw[self._open_at :], self._lead, settled=appends)
+        head = self._text + (self._gap if self._text and shown else "")
+        kept = len(head) + settled if settled else len(self._text)
+        return head + shown, kept if appends else 0
 
     def fitting(self) -> str:
         """Return what it shows of its text that surely fits."""

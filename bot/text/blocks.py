@@ -131,7 +131,7 @@ class Ink:
     ) -> Iterator[Block]:
         """Yield the blocks of *tree*, which is *dressed* with *lead*; *gap* is before the first of them.
 
-        The items of its lists are blocks of their own if *items* says so.  Where it is None nothing is counted.
+        The items of its lists are blocks of their own if *items* says so.  None: no, and nothing is counted.
         """
         writing = Writing(self.dialect, tree, self.known, number=lead.number, empty=lead.within)
         parts = [*_parts(tree, writing, items=bool(items))]
@@ -173,7 +173,7 @@ class Ink:
         return {"shown": shown, "file": File(name, "text/plain", len(data), data=data)}
 
     def live(self, text: str, lead: Lead, *, settled: bool) -> tuple[str, int]:
-        """Return what *text*, which grows, is shown as, and how much of that will stay, if *settled* asks so."""
+        """Return what *text*, which grows, is shown as, and, if *settled*, how much of that will stay."""
         if lead.literal:
             return joined(self._literal(text, lead)), 0
         dressed = lead.applied(text)

@@ -37,18 +37,15 @@ def _begun(line: str) -> str:
 
 
 class Row(Protocol):
-    """A row of a table.
-
-    Attributes:
-        cells: As the dialect writes them, each on one line or several.
-        words: As plain text, with addresses behind the labels of links.
-    """
+    """A row of a table."""
 
     @property
-    def cells(self) -> Sequence[str]: ...
+    def cells(self) -> Sequence[str]:
+        """Its cells as the dialect writes them, each on one line or several."""
 
     @property
-    def words(self) -> Sequence[str]: ...
+    def words(self) -> Sequence[str]:
+        """Its cells as plain text, with addresses behind the labels of links."""
 
 
 class Dialect:
@@ -58,7 +55,7 @@ class Dialect:
     marks = re.compile(
         r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\](?=[(\[:])|\\(?![A-Za-z0-9\s])|\\\Z"
     )
-    #: Whether emphasis needs a space or punctuation outside of a mark that has punctuation inside (CommonMark 6.2).
+    #: Whether a mark with punctuation inside needs a space or punctuation outside (CommonMark 6.2).
     flanking = True
     #: Columns of a table; one with more is told row by row.  0: any number.
     columns = 0
@@ -166,22 +163,16 @@ def told(rows: Sequence[Row]) -> str:
 
 
 def left_flanking(before: str, after: str) -> bool:
-    """Tell whether a run of marks between two characters, "" at an end, can begin emphasis (CommonMark 6.2)."""
-    return (
-        bool(after)
-        and not after.isspace()
-        and (not _punctuation(after) or not before or not _wordlike(before))
-    )
+    """Tell whether marks between two characters, "" at an end, can begin emphasis (CommonMark 6.2)."""
+    if not after.strip():
+        return False
+    return not _punctuation(after) or not before.strip() or _punctuation(before)
 
 
 def right_flanking(before: str, after: str) -> bool:
-    """Tell whether a run of marks between two characters, "" at an end, can end emphasis (CommonMark 6.2)."""
+    """Tell whether marks between two characters, "" at an end, can end emphasis (CommonMark 6.2)."""
     return left_flanking(after, before)
 
 
 def _punctuation(character: str) -> bool:
     return category(character)[0] in "PS"
-
-
-def _wordlike(character: str) -> bool:
-    return not character.isspace() and not _punctuation(character)

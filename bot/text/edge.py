@@ -1,7 +1,7 @@
-"""The end of a text that still grows: what is open there is closed or held back, so that it looks finished.  Pure.
+"""The end of a text that grows: what is open there is closed or held back, so that it looks finished.  Pure.
 
-What is open is read off the parser's tree: marks that it has left as text.  Whether a mark that is added closes
-them is asked of the parser too.
+What is open is read off the parser's tree: marks that it has left as text.  Whether a mark that is added
+closes them is asked of the parser too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _MOST, _BRACKETS = 24, 3
 _ROUNDS = 3
 #: The end of a sentence, or of a line: where a paragraph is best taken apart.
 _WORD = r"(?=[^\W\d_]|\d+(?![\d.)]))"  # and no item of a list
-_SENTENCE = re.compile(rf"(?<=[.!?:;…])[\"'”’)]{{0,2}} {_WORD}|(?<=[。！？；：])(?=[^\W\d_])|\n{_WORD}")
+_SENTENCE = re.compile(
+    rf"(?<=[.!?:;\u2026])[\"'\u201d\u2019)]{{0,2}} {_WORD}"
+    rf"|(?<=[\u3002\uff01\uff1f\uff1b\uff1a])(?=[^\W\d_])|\n{_WORD}"
+)
 _SPACE = re.compile(rf" {_WORD}")
 #: What may begin something that ends behind the place at which a paragraph is taken apart.
 _OPENS = re.compile(r"[*~](?=\S)|(?<!\w)_(?=\S)|`|\[|\$(?=[^\s\d])|<(?=[A-Za-z/!?])|\\")

@@ -1,8 +1,8 @@
 """The one grammar: GitHub-flavoured markdown as comrak parses it, and where everything stands.  Pure.
 
-Whatever asks for the structure of a text asks here: what is shown, where a page may be cut, what is open at the
-end.  Beside the specification there are emphasis that closes next to CJK characters, footnotes, and formulas; a
-price is none.  Only this module knows how comrak is set up.
+Whatever needs the structure of a text asks here: what is shown, where a page may be cut, what is open at
+the end. Beside GitHub's there are emphasis that closes next to CJK characters, and formulas; a price is
+none.  Only this module knows how comrak is set up.
 
 Positions are offsets in the source in characters.  comrak's positions of blocks are exact; those within a
 paragraph can be wrong behind a definition, so they say where to cut or to look, never what a text says.

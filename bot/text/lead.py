@@ -1,7 +1,7 @@
 """What the text behind a cut needs to stand for itself: what is open there is opened again.  Pure.
 
-All of it is dressing: lines before the text, the beginning of its first line, and how far in its lines are.  The
-text itself stays as it is.
+All of it is dressing: lines before the text, the beginning of its first line, and how far in its lines are.
+The text itself stays as it is.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.grammar import Tree, kind, value_of
-from bot.text.safe import JOINER, legible
+from bot.text.safe import JOINER
 
 _QUOTE = re.compile(r" {0,3}> ?")
-_MARKS = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
+_SIZES = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
 #: In `Lead.path`: a quote; a number stands for an item whose lines are so many columns in.
 QUOTE = -1
 
@@ -194,25 +194,27 @@ def _opened(
 
 def _continued(tree: Tree, node: AstNode, at: int, rest: str, lead: Lead, *, begun: bool) -> Lead:
     """Return *lead* with what the paragraph *node* needs that goes on at *at*."""
-    marks = ""
-    nodes: Sequence[AstNode] = node.children
-    while (
-        inner := next((each for each in nodes if tree.begin(each) < at < tree.end(each)), None)
-    ) is not None:
-        if size := _MARKS.get(kind(inner)):
-            mark = tree.source[tree.begin(inner)] * size
-            marks += mark if mark not in marks else ""
-        nodes = inner.children
+    marks = _marks(tree, node, at)
     line = rest.partition("\n")[0]
-    stripped, _ = (line, ()) if begun else _stripped(line, lead.path)
+    stripped = line if begun else _stripped(line, lead.path)[0]
     quotes = "> " * lead.path.count(QUOTE)
-    bare = (
-        stripped.lstrip("> \t") if quotes and not begun else stripped.lstrip(" \t") if not begun else stripped
-    )
+    bare = stripped if begun else stripped.lstrip("> \t" if quotes else " \t")
     joined = marks + bare
-    probe = grammar.parse(legible(joined) or "x").blocks
+    probe = grammar.parse(joined or "x").blocks
     plain = len(probe) == 1 and kind(probe[0]) is comrak.Paragraph and not joined[:1].isspace()
     first = quotes + marks + ("" if plain and marks[-1:] != bare[:1] else JOINER)
     if first == quotes and not begun:
         return lead
     return Lead("", first, len(line) - len(bare), lead.path, within=True)
+
+
+def _marks(tree: Tree, node: AstNode, at: int) -> str:
+    """Return the marks that are open in the paragraph *node* at *at*."""
+    marks = ""
+    nodes: Sequence[AstNode] = node.children
+    while inner := next((each for each in nodes if tree.begin(each) < at < tree.end(each)), None):
+        if size := _SIZES.get(kind(inner)):
+            mark = tree.source[tree.begin(inner)] * size
+            marks += mark if mark not in marks else ""
+        nodes = inner.children
+    return marks

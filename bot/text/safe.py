@@ -65,7 +65,7 @@ def clean(text: str) -> str:
 
 
 def legible(text: str) -> str:
-    """Return `clean` *text* of the same length: a character in place of each that hides, reorders or breaks lines."""
+    """Return *text* as `clean` does, but as long: another character for each that is not wanted."""
     if not _UNCLEAN.search(text):
         return text
     text = _BROKEN.sub("\ufffd", _BREAKS.sub(" ", text))

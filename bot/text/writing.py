@@ -1,7 +1,7 @@
 """From the parser's tree to a dialect's text.  Pure.
 
-`Writing` writes blocks, `Line` what stands in one of them.  Text between two marks is one run: only so a URL or
-a mention is seen whole, however the model has put it together.
+`Writing` writes blocks, `Line` what stands in one of them.  Text between two marks is one run: only so a
+URL or a mention is seen whole, however the model has put it together.
 """
 
 from __future__ import annotations
@@ -528,7 +528,7 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
 
 
 def bare(source: str) -> str:
-    """Return *source*, markdown, as plain text for notifications and logs: words without marks and addresses."""
+    """Return *source*, markdown, as words without marks and addresses, for notifications and logs."""
     return "\n".join(_bare(grammar.parse(source).blocks))
 
 
