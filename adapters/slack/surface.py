@@ -32,8 +32,8 @@ DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
 BESIDE = 2.0
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
-#: A message has 50 blocks, and Slack makes one of each heading, rule and table in a markdown block, and one of
-#: what is between two of them (measured by slack-markdown-parser, June 2026).  The note and the buttons are two.
+#: A message has 50 blocks; Slack makes one of each heading, rule and table in a markdown block, and one of what
+#: is between two of them (measured by slack-markdown-parser, June 2026).  The note and the buttons are two.
 ITEMS = 47
 #: A table block holds 100 rows and 10,000 characters in its cells; escapes take some of them.
 ROWS, CELLS = 100, 9_000
