@@ -85,7 +85,8 @@ class Streams:
         blocks = arguments.get("blocks") or []
         if not isinstance(blocks, list) or (blocks and content.refusal("", blocks)):
             raise Refused("invalid_blocks")
-        self._grow(kept, text, "stop", blocks, streams_until=0.0)
+        metadata = arguments.get("metadata") or kept.metadata
+        self._grow(kept, text, "stop", blocks, streams_until=0.0, metadata=metadata)
         if status := arguments.get("session_status"):
             self.set_status({"channel_id": kept.channel, "thread_ts": kept.thread_ts, "status": status})
         return {"channel": kept.channel, "ts": kept.ts, "message": self._workspace.shape(kept)}
