@@ -122,7 +122,6 @@ async def refused(world: DiscordWorld, surface: DiscordSurface, **fault: Any) ->
         ({"status": 503, "body": "[]"}, ConnectionError),
         ({"drop": True}, ConnectionError),
         ({"delay": 2.0, "status": 0}, TimeoutError),
-        ({"status": 400, "body": {"message": "Invalid Form Body", "code": 50035}}, RuntimeError),
     ],
 )
 async def test_each_answer_means_one_thing_to_the_core(world, surface, fault, kind):
