@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -35,6 +36,9 @@ PATIENCE = 20.0
 Trouble = Literal["slow", "gone", "ill", "cut"]
 #: "attach" is the call that makes files visible to readers.
 Call = Literal["post", "edit", "attach"]
+#: What a platform may mind in a call: whatever is in it, its buttons (and what comes only with them), or what
+#: a post is known by when it is in doubt.
+Part = Literal["anything", "buttons", "mark"]
 
 Found = TypeVar("Found")
 
@@ -341,6 +345,20 @@ class World(ABC):
     @abstractmethod
     async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
         """Let the next *call* fail; *lands* if it takes effect all the same."""
+
+    @abstractmethod
+    async def refuse(self, call: Call, part: Part = "anything", times: int = 1, *, status: int = 400) -> None:
+        """Let the next *times* calls of a kind that have *part* be invalid, with a code that nobody knows."""
+
+    async def shown(self, question: str) -> list[Seen]:
+        """Return what there is to be read of the answer to the only *question*, wherever it stands."""
+        return await self.answers(question)
+
+    async def repeated(self) -> list[str]:
+        """Return the writes that were refused and came again as they were."""
+        refused = {each["body"] for each in await self.emulator.events(kinds=["error"]) if "body" in each}
+        sent = Counter(each["body"] for each in await self.emulator.events(kinds=["call"]) if "body" in each)
+        return [body for body in refused if sent[body] > 1]
 
     @abstractmethod
     async def slow(self, call: Call, seconds: float) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import adapters.discord
 from adapters.discord.incoming.history import translated
-from adapters.discord.surface import CONTENT, NOTE, DiscordSurface, draw, said
+from adapters.discord.outgoing.drawing import CONTENT, NOTE, draw
+from adapters.discord.surface import DiscordSurface, said
 from adapters.discord.wire.rest import GLOBAL, LONGEST_RETRY, RETRY_AFTER, Rest, retry_after
 from adapters.discord.wire.traffic import PAUSE
 from bot.events import STOP, Page
@@ -121,7 +122,6 @@ async def refused(world: DiscordWorld, surface: DiscordSurface, **fault: Any) ->
         ({"status": 503, "body": "[]"}, ConnectionError),
         ({"drop": True}, ConnectionError),
         ({"delay": 2.0, "status": 0}, TimeoutError),
-        ({"status": 400, "body": {"message": "Invalid Form Body", "code": 50035}}, RuntimeError),
     ],
 )
 async def test_each_answer_means_one_thing_to_the_core(world, surface, fault, kind):

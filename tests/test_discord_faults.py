@@ -11,10 +11,11 @@ import pytest
 
 import adapters.discord.wire.rest
 import adapters.discord.wire.traffic
+from adapters.discord.outgoing.lastresort import BUTTONS_REFUSED
 from adapters.discord.surface import BLOCKED, NO_FILES, DiscordSurface
 from adapters.discord.wire.bars import RIGHTS
-from adapters.discord.wire.rest import GLOBAL, Refused, Rest
-from bot.events import File, Page
+from adapters.discord.wire.rest import GLOBAL, Rest
+from bot.events import CONTINUE, File, Page
 from bot.platform import Gone, Platform, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import DiscordWorld
@@ -244,9 +245,10 @@ async def idle(world: DiscordWorld) -> bool:
 async def test_a_page_that_is_too_long_after_all_is_sent_in_pieces(world, surface):
     text = "".join(chr(0x4E00 + number) for number in range(1800))
     posted = await surface.post(Page("…"), "n1")
-    for _ in range(2):  # the second time is a repetition of the core's
-        await world.emulator.strike("400 too long", "PATCH messages")
+    await world.emulator.strike("400 too long", "PATCH messages")
+    for _ in range(2):  # the second time is a repetition of the core's, and what was refused is not in it
         await surface.edit(posted.message, Page(text, live=False))
+    assert await calls(world, "PATCH messages") == 3
     shown = await kept(world)
     assert "".join(each["text"] for each in shown) == text
     assert not any(each["live"] for each in shown)
@@ -260,11 +262,14 @@ async def test_progress_that_is_too_long_shows_its_beginning_and_posts_nothing(w
     assert shown["text"] == "x" * 1000
 
 
-async def test_another_fault_of_a_body_is_a_bug_and_no_reason_to_split(world, surface):
+async def test_what_discord_names_is_left_out_and_nothing_else(world, surface):
     body = {"message": "Invalid Form Body", "code": 50035, "errors": {"components": {}}}
     await world.emulator.fault("POST messages", status=400, body=body)
-    with pytest.raises(Refused):
-        await surface.post(Page("x" * 1800), "n1")
+    await surface.post(Page("x" * 1800, live=False, controls=(CONTINUE,)), "n1")
+    [shown] = await kept(world)
+    assert (shown["text"], shown["note"]) == ("x" * 1800, BUTTONS_REFUSED)
+    assert shown["reply_to"] == str(surface._question)
+    assert await calls(world, "POST messages") == 2
 
 
 @pytest.mark.parametrize("code", [50083, 160005])

@@ -12,7 +12,7 @@ from adapters.emulators.discord import Discord as DiscordEmulator
 from adapters.emulators.slack import Slack as SlackEmulator
 from bot.platform import Platform, Surface
 from bot.run.server import serving
-from tests.contract import HOLD, Call, Seen, Trouble, World, at, until
+from tests.contract import HOLD, Call, Part, Seen, Trouble, World, at, until
 
 METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
 ROUTES = {"post": "POST messages", "edit": "PATCH messages", "attach": "P* messages"}
@@ -142,6 +142,10 @@ class SlackWorld(World):
                 await self.emulator.fault(method, status=500, body="<html>oh", apply=lands)
             case "cut":
                 await self.emulator.fault(method, drop=True, apply=lands)
+
+    async def refuse(self, call: Call, part: Part = "anything", times: int = 1, *, status: int = 400) -> None:
+        having = {"anything": "", "buttons": "blocks", "mark": "metadata"}[part]
+        await self.emulator.fault(METHODS[call], times, status, "some_new_error", having=having)
 
     async def slow(self, call: Call, seconds: float) -> None:
         await self.emulator.latency(METHODS[call], seconds)
@@ -333,6 +337,18 @@ class DiscordWorld(World):
                 await self.emulator.fault(route, status=500, body="<html>oh", apply=lands)
             case "cut":
                 await self.emulator.fault(route, drop=True, apply=lands)
+
+    async def refuse(self, call: Call, part: Part = "anything", times: int = 1, *, status: int = 400) -> None:
+        having = {"anything": "", "buttons": "components", "mark": "nonce"}[part]
+        if call == "attach":
+            having = "files"
+        body = {"message": "Something new", "code": 99999}
+        await self.emulator.fault(ROUTES[call], times, max(status, 400), body, having=having)
+
+    async def shown(self, question: str) -> list[Seen]:
+        channel, _ = at(question)
+        ours = [each for each in await self.emulator.messages(channel) if each["user"] == "999"]
+        return [Seen.of(each, f"{channel}/{each['id']}", "") for each in ours if not each["deleted"]]
 
     async def slow(self, call: Call, seconds: float) -> None:
         await self.emulator.latency(ROUTES[call], seconds)

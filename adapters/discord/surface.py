@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,46 +10,37 @@ from urllib.parse import quote
 
 import structlog
 
-from adapters.discord.dialect import DiscordDialect
+from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw, noted
+from adapters.discord.outgoing.lastresort import MODERATED, LastResort, Told, nonce
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, nowhere
 from adapters.discord.wire.bars import MISSING_PERMISSIONS, Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page, Turn
-from bot.platform import Bucket, BucketState, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 from bot.text.safe import JOINER
-from bot.text.writing import line
 
 log = structlog.get_logger(__name__)
 
-#: 2,000 code points, create and edit, less the room for a note.
-CONTENT = 2000
 #: Bytes of a file: 10 MiB for everybody (reference.mdx, uploading files); boosted servers allow more.
 ATTACH = 10 * 2**20
-NOTE = 150
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
 #: All calls of the process together.  `Traffic` counts them all; the core, which sees its writes alone, has
 #: to know the same limit, so that writes wait there: last edits first, and rendered late.
 EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
-#: JSON error codes: the body is wrong, here for a text that is too long; AutoMod blocked a message.
-INVALID_FORM, MODERATED = 50035, 200000
-#: Those that no other try would change: somebody else's message, no channel for text, a thread that is
-#: archived or locked.
+#: JSON error codes that no other try would change: somebody else's message, no channel for text, a thread
+#: that is archived or locked.
 OVER = {50005, 50008, 50083, 160005}
-#: Code points that fit in a message however Discord counts them.
-PIECE = CONTENT // 2
+#: Seconds after which a message that could not be changed is deleted: the core must know by then that it is
+#: no page of the answer any more, or it takes the deletion for a reader's.
+BESIDE = 2.0
+#: Seconds before each new try to delete it.
+DELETE_AGAIN = (1.0, 5.0, 20.0)
 BLOCKED = "The server's AutoMod blocked the rest of this answer."
 NO_FILES = "I lack the right Attach Files here, so what was to be attached is missing."
-#: Message flag: no previews of links.
-SUPPRESS_EMBEDS = 1 << 2
-#: What our buttons' custom ids begin with.
-BUTTON = "rivulet:"
-#: A note is subtext below the text.
-SUBTEXT = "-# "
 EYES = quote("👀")
-DIALECT = DiscordDialect()
 
 
 #: Reads the history of the surface's conversation.
@@ -60,35 +50,6 @@ History = Callable[[int], Awaitable[Sequence[Turn]]]
 async def nothing(_limit: int) -> Sequence[Turn]:
     """Return the history of a fresh question."""
     return ()
-
-
-def draw(page: Page) -> Json:
-    """Return *page* as the part of a message that posts and edits share; it pings nobody."""
-    parts = [page.text, SUBTEXT + _small(page.note) if page.note else ""]
-    buttons = [
-        {"type": 2, "style": 2, "label": control.label, "custom_id": BUTTON + control.name}
-        for control in page.controls
-    ]
-    return {
-        # A message of blank space only is empty to Discord, which refuses it (50006).
-        "content": content if (content := "\n".join(filter(None, parts))).strip() else "…",
-        "components": [{"type": 1, "components": buttons}] if buttons else [],
-        "allowed_mentions": {"parse": [], "replied_user": False},
-        "flags": SUPPRESS_EMBEDS,
-    }
-
-
-def _small(note: str) -> str:
-    """Return *note* on one line that has room; what is escaped takes up to three times its length."""
-    drawn = line(DIALECT, note)
-    return drawn if len(drawn) <= NOTE - len(f"\n{SUBTEXT}") else line(DIALECT, note[: NOTE // 4])
-
-
-def _bare(page: Page) -> Page:
-    """Return *page* without its files, saying so."""
-    note = f"{page.note} {NO_FILES}".strip()
-    room = NOTE - len(f"\n{SUBTEXT}")
-    return replace(page, files=(), note=note if len(line(DIALECT, note)) <= room else NO_FILES)
 
 
 def said(content: str) -> str:
@@ -141,6 +102,9 @@ class DiscordSurface(Surface):
         self._shown: dict[str, str] = {}
         self._doubtful: set[str] = set()
         self._me = me
+        self._under: dict[str, int | None] = {}
+        self._lagging: list[asyncio.Task[bool]] = []
+        self._resort = LastResort(self._send)
         self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -159,21 +123,32 @@ class DiscordSurface(Surface):
         again = nonce in self._doubtful
         if again and self._me and (found := await self._earlier()):
             return await self._adopt(found, page)
+        path = f"channels/{self._channel}/messages"
         try:
-            answer, states = await self._put("POST", f"channels/{self._channel}/messages", page, more)
+            answer, states = await self._put("POST", path, page, more)
         except OSError:
             self._doubtful.add(nonce)
             raise
+        except Refused:
+            answer, states = await self._said(path, more)
         made = int(answer["id"])
         if again:
             return await self._adopt(made, page)
         self._shown[str(made)] = page.text
         return Receipt(self._keep(made), states)
 
+    async def _said(self, path: str, more: Json) -> Told:
+        """Say that Discord takes a page in no form, where it was to be posted; or tell the asker."""
+        try:
+            return await self._resort.say(path, more)
+        except Gone:
+            await self._notices.refused(self._asker, self._channel)
+            raise
+
     async def _adopt(self, message: int, page: Page) -> Receipt:
         """Let *message*, which an earlier try has made, show *page*; until it does, another try finds it."""
         receipt = await self.edit(f"discord/{self._channel}/{message}", page)
-        self._keep(message)
+        self._keep(int(receipt.message.split("/")[-1]))
         return receipt
 
     def resume(self, remains: Remains, me: str) -> None:
@@ -185,6 +160,7 @@ class DiscordSurface(Surface):
 
     def _keep(self, message: int) -> str:
         """Let the next page reply to *message*; return its key."""
+        self._under[str(message)] = self._replied
         self._replied = message
         if self._posted:
             self._posted(message)
@@ -220,18 +196,66 @@ class DiscordSurface(Surface):
         _, channel, id_ = message.split("/")
         if page.live and self._rest.breaker.open(channel, asyncio.get_running_loop().time()):
             return Receipt(message)
-        _, states = await self._put("PATCH", f"channels/{channel}/messages/{id_}", page, {}, id_)
+        try:
+            _, states = await self._put("PATCH", f"channels/{channel}/messages/{id_}", page, {}, id_)
+        except Refused as refused:
+            log.warning("Discord takes a change in no form", message=message, error=str(refused))
+            if page.live:  # the last edit, which always comes, brings all of it
+                return Receipt(message)
+            return await self._beside(message, page)
         self._shown[id_] = page.text
         return Receipt(message, states)
 
-    async def _put(
-        self, method: str, path: str, page: Page, more: Json, message: str = ""
-    ) -> tuple[Json, tuple[BucketState, ...]]:
-        """Send *page*; where Discord does not take it, what of it can stand."""
-        if page.files and not self.limits.attach:
-            page = _bare(page)
+    async def _beside(self, message: str, page: Page) -> Receipt:
+        """Show *page*, which is final, in place of *message*, which takes no change; else end that."""
+        _, channel, id_ = message.split("/")
+        more: Json = {"nonce": nonce(message), "enforce_nonce": True}
+        if under := self._under.get(id_):
+            more["message_reference"] = {"message_id": str(under), "fail_if_not_exists": False}
         try:
-            return await self._send(method, path, page, more)
+            answer, states = await self._put("POST", f"channels/{channel}/messages", page, more)
+        except Refused:
+            await self._resort.end(f"channels/{channel}/messages/{id_}")
+            return Receipt(message)
+        if self._replied == int(id_):
+            self._keep(int(answer["id"]))
+        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
+        return Receipt(f"discord/{channel}/{answer['id']}", states)
+
+    async def _delete(self, channel: str, message: str) -> bool:
+        """Delete a message that another stands in place of; tell whether nothing is left to do."""
+        await asyncio.sleep(BESIDE)
+        for delay in (*DELETE_AGAIN, 0.0):
+            try:
+                path = f"channels/{channel}/messages/{message}"
+                await self._rest.call("DELETE", path, f"discord/DELETE/{channel}")
+            except SlowDown as slow:
+                await asyncio.sleep(max(delay, slow.retry_after))
+            except OSError:
+                await asyncio.sleep(delay)
+            except (Gone, Refused) as error:
+                log.info("a replaced message was not deleted", message=message, error=str(error))
+                return True
+            else:
+                return True
+        log.warning("a replaced message stays", message=message)
+        return False
+
+    async def settle(self) -> None:
+        """See `Surface.settle`: a message that was replaced is still to be deleted."""
+        if not all(await asyncio.gather(*self._lagging)):
+            raise ConnectionError("a message that was replaced is not deleted yet")
+
+    async def _put(self, method: str, path: str, page: Page, more: Json, message: str = "") -> Told:
+        """Send *page*; where Discord does not take it, what of it can stand.
+
+        Raises:
+            Refused: When that is nothing.
+        """
+        if page.files and not self.limits.attach:
+            page = noted(replace(page, files=()), NO_FILES)
+        try:
+            return await self._resort.put(method, path, page, more)
         except Forbidden as forbidden:
             if page.files and forbidden.code == MISSING_PERMISSIONS:
                 log.warning("no files may be attached here", channel=self._channel)
@@ -243,33 +267,17 @@ class DiscordSurface(Surface):
             if refused.code == MODERATED:
                 await self._moderated(method, path, more, message)
                 raise Gone("the server's AutoMod blocked the answer") from refused
-            if refused.code == INVALID_FORM and "content" in refused.fields and len(page.text) > PIECE:
-                log.warning("a page is too long for Discord; sending it in pieces", length=len(page.text))
-                return await self._in_pieces(method, path, page, more)
+            raise
+
+    async def _send(self, method: str, path: str, page: Page, more: Json) -> Told:
+        bucket = f"discord/{method}/{self._channel}"
+        urgency = Urgency.FINAL if not page.live else Urgency.POST if method == "POST" else Urgency.EDIT
+        try:
+            return await self._rest.call(method, path, bucket, {**draw(page), **more}, page.files, urgency)
+        except Refused as refused:
             if refused.code in OVER:
                 raise Gone(str(refused)) from refused
             raise
-
-    async def _send(
-        self, method: str, path: str, page: Page, more: Json
-    ) -> tuple[Json, tuple[BucketState, ...]]:
-        bucket = f"discord/{method}/{self._channel}"
-        urgency = Urgency.FINAL if not page.live else Urgency.POST if method == "POST" else Urgency.EDIT
-        return await self._rest.call(method, path, bucket, {**draw(page), **more}, page.files, urgency)
-
-    async def _in_pieces(
-        self, method: str, path: str, page: Page, more: Json
-    ) -> tuple[Json, tuple[BucketState, ...]]:
-        """Show what fits of a page that is too long after all, and once it is final the rest below it."""
-        pieces = [page.text[at : at + PIECE] for at in range(0, len(page.text), PIECE)]
-        told = await self._send(method, path, replace(page, text=pieces[0]), more)
-        for number, piece in enumerate(pieces[1:] if not page.live else ()):
-            digest = hashlib.sha256(f"{path}{number}{piece}".encode()).hexdigest()
-            # The same nonce for the same piece: the page may be sent again.
-            once = {"nonce": digest[:25], "enforce_nonce": True}
-            rest = Page(piece, live=False)
-            await self._send("POST", f"channels/{self._channel}/messages", rest, once)
-        return told
 
     async def _moderated(self, method: str, path: str, more: Json, message: str) -> None:
         """Say in the answer, or else to the asker, that a rule of the server blocked it."""

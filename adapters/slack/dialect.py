@@ -18,8 +18,8 @@ class SlackDialect(Dialect):
     """Slack reads <...> before it reads markdown: its three entities keep text as it is.
 
     Attributes:
-        code_entities: Whether entities are decoded in code too.  Slack does not say; others have seen that code
-            is taken as it is written.
+        code_entities: Whether entities are decoded in code too.  Slack does not say; others have seen that
+            code is taken as it is written.
     """
 
     columns = 20

@@ -15,10 +15,11 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from adapters.slack.outgoing.looks import STRIPPED, Look
 from adapters.slack.outgoing.streams import OFF, OVER, Stream, Streams
 from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
-from adapters.slack.text import DIALECT, joint, weight
-from adapters.slack.wire.errors import GONE, TooLong, translated
+from adapters.slack.text import DIALECT, Json, joint, marked, weight
+from adapters.slack.wire.errors import GONE, StillStreaming, TooLong, translated, why
 from bot.events import Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown
 
@@ -54,6 +55,8 @@ async def _nothing(_message: str) -> None:
     """Let nobody know."""
 
 
+#: The mark of a stream of which it is not known what it was started for.
+UNKNOWN = "stream"
 #: For messages of an earlier run, which are only edited.
 NOBODY = Reader("", "", _nothing)
 
@@ -77,6 +80,7 @@ class NativeSurface(SlackSurface):
         self._newest = ""
         self._native: bool | None = None  # how the next message is to be made, once that is decided
         self._unsure: set[str] = set()
+        self._stuck: set[str] = set()
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
@@ -141,54 +145,55 @@ class NativeSurface(SlackSurface):
         except SlowDown as slow:
             self._streams.starts.block(slow.retry_after)
         except (Gone, SlackApiError) as error:
-            code = str(error.response.get("error")) if isinstance(error, SlackApiError) else str(error)
+            code = why(error) if isinstance(error, SlackApiError) else str(error)
             if code not in GONE or code == "missing_scope":  # the others are about this channel
                 log.warning("Slack refuses native streams; answers are edited", error=code)
                 self._streams.starts.block(OFF)
         except TooLong as error:
             if error.ts:  # it is there, and shows a part
-                message = self._posted_as[nonce] = self._adopt(self._key(error.ts), self._thread)
+                message = self._posted_as[nonce] = self._adopt(self._key(error.ts), self._thread, nonce=nonce)
                 self._mine[message].ask()
                 return await self.edit(message, page)
         except OSError:
             self._unsure.add(nonce)
             raise
         else:
-            return Receipt(self._adopt(self._key(answer["ts"]), self._thread, text))
+            return Receipt(self._adopt(self._key(answer["ts"]), self._thread, text, nonce=nonce))
         return await super().post(page, nonce)
 
-    def _adopt(self, message: str, thread: str = "", sent: str = "") -> str:
+    def _adopt(self, message: str, thread: str = "", sent: str = "", nonce: str = UNKNOWN) -> str:
         """Keep the stream that *message* is; return *message*."""
         _, _, channel, ts = message.split("/")
-
-        stream = self._mine[message] = Stream(
-            self._streams, channel, thread, ts, sent, partial(super()._update, message)
-        )
+        repair = partial(super()._update, message)
+        stream = self._mine[message] = Stream(self._streams, channel, thread, ts, sent, nonce, repair)
         self._streams.keep(stream)
         return message
 
     async def _again(self, page: Page, nonce: str) -> Receipt:
         """Post after a start of which nobody knows whether it got through."""
         if ts := await self._unknown():
-            message = self._posted_as[nonce] = self._adopt(self._key(ts))
+            message = self._posted_as[nonce] = self._adopt(self._key(ts), nonce=nonce)
             self._mine[message].ask()
             return await self.edit(message, page)
         return await super().post(page, nonce)
 
     async def _unknown(self) -> str:
         """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any."""
-        with translated():
-            answer = await self._web.conversations_replies(
-                channel=self._channel,
-                ts=self._thread,
-                oldest=self._question,
-                limit=200,
-                include_all_metadata=True,
-            )
+        try:
+            with translated():
+                answer = await self._web.conversations_replies(
+                    channel=self._channel,
+                    ts=self._thread,
+                    oldest=self._question,
+                    limit=200,
+                    include_all_metadata=True,
+                )
+        except SlackApiError as error:
+            log.warning("a stream that may have begun was not looked for", error=why(error))
+            return ""
         later = (each for each in answer["messages"] if float(each["ts"]) > float(self._question))
-        mine = (each for each in later if each.get("user") == self._me)
-        new = (each["ts"] for each in mine if not (each.get("metadata") or each.get("files")))
-        return next((str(ts) for ts in new if ts not in self._streams.known), "")
+        mine = (each for each in later if each.get("user") == self._me and not _posted(each))
+        return next((str(each["ts"]) for each in mine if each["ts"] not in self._streams.known), "")
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
@@ -228,7 +233,7 @@ class NativeSurface(SlackSurface):
             stream.ask()
             raise Left("Slack has shortened a stream: its message is edited") from error
         except SlackApiError as error:
-            code = str(error.response.get("error"))
+            code = why(error)
             stream.over = code in OVER
             stream.ask()
             if code == "stopped_by_user":
@@ -242,14 +247,35 @@ class NativeSurface(SlackSurface):
     async def _update(self, message: str, page: Page) -> Receipt:
         try:
             receipt = await super()._update(message, page)
-        except SlackApiError as error:
-            if error.response.get("error") != "streaming_state_conflict":
-                raise
-            self._mine[self._adopt(message)].ask()  # a crash left it streaming, or its stop was not heard
-            raise Left("a message is still a stream") from error
+        except StillStreaming as error:
+            return await self._taken_up(message, page, error)
         if stream := self._mine.get(message):
             stream.stopped = True
         return receipt
+
+    async def _taken_up(self, message: str, page: Page, error: StillStreaming) -> Receipt:
+        """Let *message*, which cannot be changed yet, be stopped; once that is done, it is not done again."""
+        stream = self._mine.get(message)
+        if stream is None or not stream.stopped:  # a crash left it streaming, or its stop was not heard
+            self._mine[self._adopt(message, nonce=stream.nonce if stream else UNKNOWN)].ask()
+        elif message in self._stuck:
+            log.warning("Slack says of a stream that it is none, and that it is one", message=message)
+            self._fixed.add(message)
+            return await self._beside(message, page)
+        else:
+            self._stuck.add(message)
+        raise Left("a message is still a stream") from error
+
+    def _mark(self, message: str) -> Json:
+        """See `SlackSurface._mark`: a stream has no mark unless its stop was heard as it was meant."""
+        stream = self._mine.get(message)
+        return {"metadata": marked(stream.nonce)} if stream else {}
+
+    async def _send(self, page: Page, nonce: str, look: Look) -> str:
+        ts = await super()._send(page, nonce, look)
+        if look is Look.BARE:
+            self._streams.known.append(ts)  # it has no mark, and is no stream
+        return ts
 
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """See `Surface.replace`; a stream can be deleted once it is stopped."""
@@ -263,6 +289,11 @@ class NativeSurface(SlackSurface):
         if stream := self._mine.get(message):
             await stream.close()
         await super()._delete(message, after)
+
+
+def _posted(message: Json) -> bool:
+    """Whether *message*, which is ours, was posted or was a stream that was stopped."""
+    return bool(message.get("metadata") or message.get("files") or STRIPPED in message.get("text", ""))
 
 
 __all__ = ["NOBODY", "Left", "NativeSurface", "Reader"]

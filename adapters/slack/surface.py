@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.outgoing.overlong import Overlong
+from adapters.slack.outgoing.lastresort import LastResort
+from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.uploads import Uploads
-from adapters.slack.text import DIALECT, Json, blocks, preview, said, words
+from adapters.slack.text import DIALECT, Json, marked, said, words
 from adapters.slack.wire.errands import Errands
-from adapters.slack.wire.errors import CLOSED, FIXED, TooLong, translated
+from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
 from bot.events import Page, Turn
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
 
@@ -32,11 +34,13 @@ DELETE_AGAIN = (1.0, 5.0, 20.0, 60.0, 120.0)
 BESIDE = 2.0
 #: All markdown blocks of a message together hold 12,000 characters.
 PAGE = 11_000
-#: A message has 50 blocks; Slack makes one of each heading, rule and table in a markdown block, and one of what
-#: is between two of them (measured by slack-markdown-parser, June 2026).  The note and the buttons are two.
+#: A message has 50 blocks; Slack makes one of each heading, rule and table in a markdown block, and one of
+#: what is between (measured by slack-markdown-parser, June 2026).  The note and the buttons are two more.
 ITEMS = 47
 #: A table block holds 100 rows and 10,000 characters in its cells; escapes take some of them.
 ROWS, CELLS = 100, 9_000
+#: Below a page whose files Slack does not take.
+NO_FILES = "What was to be attached is missing: Slack refused it."
 #: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
 LONGEST_THREAD = 5
 DM_THREADS = 3
@@ -91,7 +95,7 @@ class SlackSurface(Surface):
         self._uploads = Uploads(web, errands.uploads)
         self._shut = shut
         self._fixed: set[str] = set()
-        self._overlong = Overlong(self._send, self._change, self._posted)
+        self._resort = LastResort(self._send, self._change, self._posted, self._key)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`."""
@@ -101,44 +105,47 @@ class SlackSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
-        if message := self._posted_as.get(nonce):  # the page is there, its files are not
+        try:
+            return await self._post(page, nonce)
+        except Unfit as unfit:
+            log.warning("Slack takes a post in no form", channel=self._channel, error=str(unfit))
+        try:
+            return Receipt(await self._resort.say(nonce))
+        except Gone:
+            self._shut("refused")
+            raise
+
+    async def _post(self, page: Page, nonce: str) -> Receipt:
+        """Post *page*, in parts if it must be, unless that was done already.
+
+        Raises:
+            Unfit: When Slack takes it in no way.
+        """
+        page = self._able(page)
+        if message := self._posted_as.get(nonce):  # the page is there; its rest, or its files, are not
             return await self._filed(await self._update(message, page), page)
         if nonce in self._doubtful and (ts := await self._posted(nonce)):
             return await self._filed(await self._update(self._key(ts), page), page)
         try:
-            ts = await self._send(page, nonce)
+            message, whole = await self._resort.post(page, nonce)
         except OSError:
             self._doubtful.add(nonce)
             raise
-        except TooLong as error:
-            ts = error.ts or await self._begin(page, nonce)
-            message = self._posted_as[nonce] = self._key(ts)
-            return await self._filed(await self._update(message, page), page)
-        if page.files:
-            self._posted_as[nonce] = self._key(ts)
-        return await self._filed(Receipt(self._key(ts)), page)
+        if page.files or not whole:
+            self._posted_as[nonce] = message
+        receipt = Receipt(message) if whole else await self._update(message, page)
+        return await self._filed(receipt, page)
 
-    async def _begin(self, page: Page, nonce: str) -> str:
-        """Post the beginning of a page that is too long; return its `ts`."""
-        try:
-            return await self._send(self._overlong.head(page), nonce)
-        except TooLong as error:
-            if error.ts:
-                return error.ts
-            self._overlong.shrink(page)
-            raise ConnectionError("Slack finds the beginning of a page too long") from error
-
-    async def _send(self, page: Page, nonce: str) -> str:
+    async def _send(self, page: Page, nonce: str, look: Look) -> str:
         """Post *page*; return its `ts`."""
         with self._telling(), translated(self._posts().key):
             answer = await self._web.chat_postMessage(
                 channel=self._channel,
                 thread_ts=self._thread,
-                blocks=blocks(page),
-                text=preview(page),
                 unfurl_links=False,
                 unfurl_media=False,
-                metadata={"event_type": "rivulet_page", "event_payload": {"nonce": nonce}},
+                metadata=None if look is Look.BARE else marked(nonce),
+                **drawn(page, look),
             )
         return str(answer["ts"])
 
@@ -153,11 +160,22 @@ class SlackSurface(Surface):
             raise
 
     async def _filed(self, receipt: Receipt, page: Page) -> Receipt:
-        """Return *receipt* once the files of *page* are below the message."""
-        if page.files:
-            _, _, channel, ts = receipt.message.split("/")
+        """Return *receipt* once the files of *page* are below the message, or it says that they are not."""
+        if not page.files:
+            return receipt
+        _, _, channel, ts = receipt.message.split("/")
+        try:
             await self._uploads.attach(channel, ts, self._thread, page.files)
+        except (Gone, Unfit) as error:
+            log.warning("Slack refuses what was to be attached", error=str(error))
+            return await self.edit(receipt.message, self._able(page))
         return receipt
+
+    def _able(self, page: Page) -> Page:
+        """Return *page* without files that Slack has refused, saying so."""
+        if not self._uploads.refuses(page.files):
+            return page
+        return replace(page, files=(), note=" ".join(filter(None, [page.note, NO_FILES])))
 
     def resume(self, remains: Remains) -> None:
         """Go on where an earlier run left off: posts with its nonces may have got through."""
@@ -173,15 +191,19 @@ class SlackSurface(Surface):
                 raise ConnectionError("a message that was replaced is not deleted yet")
 
     async def _posted(self, nonce: str) -> str:
-        """Return the `ts` of the message that was posted with *nonce*, if any."""
-        with translated():
-            answer = await self._web.conversations_replies(
-                channel=self._channel,
-                ts=self._thread,
-                oldest=self._question,
-                limit=200,
-                include_all_metadata=True,
-            )
+        """Return the `ts` of the message that was posted with *nonce*, if any; "" too if Slack won't say."""
+        try:
+            with translated():
+                answer = await self._web.conversations_replies(
+                    channel=self._channel,
+                    ts=self._thread,
+                    oldest=self._question,
+                    limit=200,
+                    include_all_metadata=True,
+                )
+        except SlackApiError as error:
+            log.warning("what may have been posted was not looked for", error=why(error))
+            return ""
         sent = {
             message.get("metadata", {}).get("event_payload", {}).get("nonce"): message["ts"]
             for message in answer["messages"]
@@ -196,6 +218,7 @@ class SlackSurface(Surface):
             )  # its replacement was posted after all
             message = self._key(ts)
         self._replacing = ""
+        page = self._able(page)
         return await self._filed(await self._update(message, page), page)
 
     async def _update(self, message: str, page: Page) -> Receipt:
@@ -203,12 +226,16 @@ class SlackSurface(Surface):
         if message in self._fixed or (not page.live and await self._has_beside(message)):
             return await self._beside(message, page)
         try:
-            if message in self._overlong:
-                await self._overlong.show(message, page)
-            else:
-                await self._change(message, page)
-        except TooLong:
-            await self._overlong.show(message, page)
+            await self._resort.show(message, page)
+        except Unfit as unfit:
+            log.warning("Slack takes a change in no form", message=message, error=str(unfit))
+            if page.live:  # the last edit, which always comes, brings all of it
+                return Receipt(message)
+            if message in self._posted_as.values():  # it was posted just now, beside another or in parts
+                await self._resort.end(message)
+                return Receipt(message)
+            self._fixed.add(message)
+            return await self._beside(message, page)
         except Gone as gone:
             if str(gone) not in FIXED:
                 raise
@@ -228,16 +255,28 @@ class SlackSurface(Surface):
         self._doubtful.discard(nonce)
         return False
 
-    async def _change(self, message: str, page: Page) -> None:
+    async def _change(self, message: str, page: Page, look: Look) -> None:
+        """Make *message* show *page*."""
         _, _, channel, ts = message.split("/")
+        mark = self._mark(message) if look is Look.RICH else {}
         with self._telling(), translated(f"slack/{self._team}/chat.update"):
-            await self._web.chat_update(channel=channel, ts=ts, blocks=blocks(page), text=preview(page))
+            await self._web.chat_update(channel=channel, ts=ts, **drawn(page, look), **mark)
+
+    def _mark(self, _message: str) -> Json:
+        """Return what a change adds by which a message is found again; posts have it from the start."""
+        return {}
 
     async def _beside(self, message: str, page: Page) -> Receipt:
         """Show *page* in place of *message*, which is there to stay; previews of it are let go."""
         if page.live:
             return Receipt(message)
-        receipt = await SlackSurface.post(self, page, _beside(message))
+        nonce = _beside(message)
+        try:
+            receipt = await self._post(page, nonce)
+        except Unfit:
+            await self._resort.end(message)
+            return Receipt(message)
+        self._posted_as[nonce] = receipt.message
         self._lagging.append(self._errands.start(self._delete(message, after=BESIDE)))
         return receipt
 
@@ -248,7 +287,11 @@ class SlackSurface(Surface):
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """See `Surface.replace`: the new message first, so that there is always one."""
         self._replacing = nonce  # should this fail, `edit` must know that there may be two
-        receipt = await SlackSurface.post(self, page, nonce)
+        try:
+            receipt = await self._post(page, nonce)
+        except Unfit:
+            self._replacing = ""
+            return await self.edit(message, page)
         self._replacing = ""
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
@@ -284,16 +327,21 @@ class SlackSurface(Surface):
 
     async def history(self, limit: int) -> Sequence[Turn]:
         """See `Surface.history`: the thread, or the direct message so far."""
-        with translated():
-            if self._thread != self._question:
-                messages = [message async for message in self._replies(self._thread)]
-            elif self._channel.startswith("D"):
-                messages = [message async for message in self._direct(limit)]
-            else:
-                messages = []
+        try:
+            with translated():
+                messages = await self._earlier(limit)
+        except SlackApiError as error:
+            raise ConnectionError(f"Slack shows no history: {why(error)}") from error
         there = [message for message in messages if not self._is_silent(message)]
         turns = [await self._turn(message) for message in there[-limit:]]
         return [turn for turn in turns if turn.text]
+
+    async def _earlier(self, limit: int) -> list[Json]:
+        if self._thread != self._question:
+            return [message async for message in self._replies(self._thread)]
+        if self._channel.startswith("D"):
+            return [message async for message in self._direct(limit)]
+        return []
 
     async def _replies(self, thread: str) -> AsyncIterator[Json]:
         cursor = ""

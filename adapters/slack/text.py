@@ -9,13 +9,17 @@ from typing import Any
 from adapters.slack.dialect import SlackDialect
 from bot.events import Page
 from bot.text.safe import JOINER, URL, disarm
-from bot.text.writing import bare
+from bot.text.writing import unmarked
 
 Json = dict[str, Any]
 
 DIALECT = SlackDialect()
+#: What a note of ours begins with where there are no blocks for it; nobody sees the first character.
+BELOW = f"{JOINER}— "
 #: The notification, which Slack refuses over 4,000 bytes, and people see cut far earlier.
 PREVIEW = 200
+#: UTF-8 bytes of a note below a text without blocks; escaped, a character takes at most five.
+SMALL = 900
 
 
 def weight(text: str) -> int:
@@ -35,7 +39,7 @@ def joint(text: str, end: int) -> int:
 
 def preview(page: Page) -> str:
     """Return *page* as a notification shows it: words, and nothing that pings or is a link."""
-    words = bare(page.text[:PREVIEW]) if page.text else page.note
+    words = unmarked(page.text[:PREVIEW]) if page.text else page.note
     words = disarm(
         URL.sub(lambda found: f"{JOINER}".join(re.split(r"(?=[:.])", found[0], maxsplit=1)), words)
     )
@@ -57,6 +61,18 @@ def blocks(page: Page) -> list[Json]:
     return drawn + small_print(page)
 
 
+def bare(page: Page) -> str:
+    """Return *page* as a text without blocks: no marks are read in it but Slack's own, and no markup is."""
+    note = page.note[:300] if weight(inert(page.note[:300])) <= SMALL else page.note[: SMALL // 5]
+    below = f"{BELOW}{inert(note)}" if note else ""
+    return "\n".join(filter(None, [inert(page.text), below])) or "…"
+
+
+def inert(text: str) -> str:
+    """Return markdown whose entities are Slack's with an entity for each character that begins markup."""
+    return DIALECT.entities(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+
+
 def small_print(page: Page) -> list[Json]:
     """Return what stands below the text of *page* in Block Kit: its note and its buttons."""
     drawn: list[Json] = []
@@ -72,6 +88,11 @@ def _button(name: str, label: str) -> Json:
     return {"type": "button", "action_id": name, "text": {"type": "plain_text", "text": label}}
 
 
+def marked(nonce: str) -> Json:
+    """Return the metadata by which a message that was made with *nonce* is found again."""
+    return {"event_type": "rivulet_page", "event_payload": {"nonce": nonce}}
+
+
 def words(text: str, me: str) -> str:
     """Return what a person wrote in *text*, without mentions of the bot *me*."""
     return typed(re.sub(rf"<@{me}(\|[^<>]*)?>", "", text)).strip()
@@ -79,9 +100,17 @@ def words(text: str, me: str) -> str:
 
 def said(message: Json) -> str:
     """Return what a message of ours says as markdown, without its note and buttons."""
-    if "blocks" not in message:
-        return typed(message.get("text", ""))
-    if any(block["type"] == "rich_text" for block in message["blocks"]):  # Slack's own of a stream
-        return typed(message.get("text", ""))
-    parts = [block["text"] for block in message["blocks"] if block["type"] == "markdown"]
+    drawn = message.get("blocks") or ()
+    if not drawn or any(
+        block["type"] == "rich_text" for block in drawn
+    ):  # Slack's own, of a text or a stream
+        return typed(_unnoted(message.get("text", "")))
+    parts = [block["text"] for block in drawn if block["type"] == "markdown"]
     return typed("\n".join(parts)).removesuffix("…" if parts == ["…"] else "")
+
+
+def _unnoted(text: str) -> str:
+    """Return what `bare` has made without the note, and without the mark of an empty page."""
+    above, _, last = text.rpartition("\n")
+    text = above if last.startswith(BELOW) else text
+    return "" if text == "…" else text

@@ -527,12 +527,12 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
     return grammar.words("".join(parts))
 
 
-def bare(source: str) -> str:
+def unmarked(source: str) -> str:
     """Return *source*, markdown, as words without marks and addresses, for notifications and logs."""
-    return "\n".join(_bare(grammar.parse(source).blocks))
+    return "\n".join(_unmarked(grammar.parse(source).blocks))
 
 
-def _bare(nodes: Sequence[AstNode]) -> Iterator[str]:
+def _unmarked(nodes: Sequence[AstNode]) -> Iterator[str]:
     for node in nodes:
         match node.node_value:
             case comrak.Paragraph() | comrak.Heading() | comrak.TableCell():
@@ -542,4 +542,4 @@ def _bare(nodes: Sequence[AstNode]) -> Iterator[str]:
             case comrak.TableRow():
                 yield " | ".join(said(cell.children) for cell in node.children)
             case _:
-                yield from _bare(node.children)
+                yield from _unmarked(node.children)

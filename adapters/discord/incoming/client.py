@@ -16,10 +16,11 @@ import yarl
 
 from adapters.discord.incoming.history import SPOKEN, chain, recent, thread, translated, words
 from adapters.discord.incoming.missed import missed, place
+from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
 from adapters.discord.rights import lacking, limits
-from adapters.discord.surface import BUTTON, DiscordSurface, History, nothing
+from adapters.discord.surface import DiscordSurface, History, nothing
 from adapters.discord.wire.rest import Rest
 from bot.events import Turn
 from bot.platform import (

@@ -41,6 +41,11 @@ class Notices:
         if user:
             await self._tell(user, channel, f"The server's AutoMod blocked my answer in <#{channel}>.")
 
+    async def refused(self, user: int, channel: int) -> None:
+        """Tell *user* that Discord takes no answer in *channel*, whatever its form."""
+        if user:
+            await self._tell(user, channel, f"Discord refuses my answer in <#{channel}>, however I write it.")
+
     async def _tell(self, user: int, channel: int, text: str) -> None:
         now = asyncio.get_running_loop().time()
         if self._told.get((user, channel), 0.0) > now:

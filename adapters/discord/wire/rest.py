@@ -31,6 +31,8 @@ RETRY_AFTER = 60.0
 LONGEST_RETRY = 300.0
 #: Seconds that a call with files may take in total.
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60.0)
+#: Errors of the client's that say nothing about the call: it came too slowly, or too early.
+PASSING = (408, 425)
 #: The bucket of all calls together.
 GLOBAL = "discord/global"
 #: JSON error code for a client that Cloudflare blocks ("internal network error").
@@ -197,7 +199,7 @@ class Rest:
             raise self._lacks(method, path, code, f"Discord answered {said}")
         if status == 404:
             raise Gone(f"Discord answered {said}")
-        if status >= 500:
+        if status >= 500 or status in PASSING:
             self.breaker.failed(place(method, path)[0], _now())
             raise ConnectionError(f"Discord answered {said}")
         raise Refused(said, code, _fields(answer))

@@ -40,6 +40,7 @@ class Fault:
     via: bool = True
     content_type: str = JSON_TYPE
     after: int = 0
+    having: str = ""
 
     def response(self) -> web.Response | None:
         """Return the answer, or None for a connection cut without one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -107,6 +108,7 @@ class Knobs(Emulator):
         delay: float = 0.0,
         via: bool = True,
         content_type: str = JSON_TYPE,
+        having: str = "",
     ) -> None:
         """Answer the next *times* requests of *route* in another way.
 
@@ -121,10 +123,10 @@ class Knobs(Emulator):
             delay: Seconds before the answer.
             via: Whether the Via header is there, which discord.py wants to see on a 429.
             content_type: The media type.
+            having: Only requests in whose JSON this field is there and not empty; "files": with files.
         """
-        self._rest.faults.append(
-            Fault(route, times, status, body, headers or {}, drop, apply, delay, via, content_type)
-        )
+        fault = Fault(route, times, status, body, headers or {}, drop, apply, delay, via, content_type)
+        self._rest.faults.append(replace(fault, having=having))
 
     @control
     async def strike(self, name: str, route: str, after: int = 0, times: int = 1) -> None:

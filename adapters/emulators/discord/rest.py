@@ -7,6 +7,7 @@ it must never be cancelled with the client's connection.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,8 +50,9 @@ class Rest:
         """Answer one request."""
         path = request.path.removeprefix(PREFIX)
         endpoint = self.routes.find(request.method, path)
-        self.record("call", method=request.method, path=path, route=endpoint.route)
         raw = await self.files.read(request, self.routes.world.new_id)
+        body = _digest(request, raw)
+        self.record("call", method=request.method, path=path, route=endpoint.route, body=body)
         answered: asyncio.Future[web.Response | None] = asyncio.get_running_loop().create_future()
         self.spawn(self._work(request, endpoint, raw, answered))
         response = await answered
@@ -80,7 +82,7 @@ class Rest:
         """Apply a request half-way through its latency, or whatever a fault makes of it."""
         pause = self.latencies.get(endpoint.route, self.latencies.get("*", 0.0)) / 2
         await asyncio.sleep(pause)
-        fault = self._take(endpoint.route)
+        fault = self._take(endpoint.route, raw)
         if fault is None:
             response = self._answer(request, endpoint, raw)
             await asyncio.sleep(pause)
@@ -89,12 +91,12 @@ class Rest:
             response = self._answer(request, endpoint, raw)
         await asyncio.sleep(fault.delay)
         if fault.drop or fault.status:
-            return self._spoil(endpoint.route, fault)
+            return self._spoil(endpoint.route, fault, _digest(request, raw))
         return response if fault.apply else self._answer(request, endpoint, raw)
 
-    def _take(self, route: str) -> Fault | None:
+    def _take(self, route: str, raw: tuple[bytes, list[Upload]]) -> Fault | None:
         for fault in self.faults:
-            if not fnmatchcase(route, fault.route):
+            if not fnmatchcase(route, fault.route) or not _has(raw, fault.having):
                 continue
             if fault.after:
                 fault.after -= 1
@@ -109,14 +111,14 @@ class Rest:
             return fault
         return None
 
-    def _spoil(self, route: str, fault: Fault) -> web.Response | None:
+    def _spoil(self, route: str, fault: Fault, body: str) -> web.Response | None:
         code = fault.body.get("code", 0) if isinstance(fault.body, dict) else 0
         if fault.drop:
             self.record("error", route=route, status=0, code=0)
         elif fault.status == 429:
             self.record("429", route=route, scope=fault.headers.get("X-RateLimit-Scope", ""), code=code)
         elif fault.status >= 400:
-            self.record("error", route=route, status=fault.status, code=code)
+            self.record("error", route=route, status=fault.status, code=code, body=body)
         return fault.response()
 
     def _answer(
@@ -134,7 +136,10 @@ class Rest:
             self.record("429", route=endpoint.route, scope=refusal.scope, code=code, major=endpoint.major)
             return _json(refusal.body, 429, headers | refusal.headers)
         except Refusal as refusal:
-            self.record("error", route=endpoint.route, status=refusal.status, code=refusal.body["code"])
+            code = refusal.body["code"]
+            self.record(
+                "error", route=endpoint.route, status=refusal.status, code=code, body=_digest(request, raw)
+            )
             return _json(refusal.body, refusal.status, headers)
         if answer is None:
             return web.Response(status=204, headers=headers)
@@ -145,6 +150,23 @@ class Rest:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if not endpoint.open and not (kind == "Bot" and self.valid(token)):
             raise Refusal(401, 0, "401: Unauthorized")
+
+
+def _digest(request: web.Request, raw: tuple[bytes, list[Upload]]) -> str:
+    """Return what two requests have in common if they ask for the same."""
+    files = [(each.number, each.attachment["filename"], each.attachment["size"]) for each in raw[1]]
+    said = f"{request.method} {request.path} {files}".encode() + raw[0]
+    return hashlib.sha256(said).hexdigest()[:16]
+
+
+def _has(raw: tuple[bytes, list[Upload]], name: str) -> bool:
+    """Tell whether a request has the field *name*, if one is named, and something in it."""
+    if name in {"", "files"}:
+        return not name or bool(raw[1])
+    try:
+        return bool(json.loads(raw[0] or b"{}").get(name))
+    except (ValueError, AttributeError):
+        return False
 
 
 def _abort(transport: asyncio.BaseTransport | None) -> None:

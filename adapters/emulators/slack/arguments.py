@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -72,6 +73,12 @@ async def read(request: web.Request) -> Arguments:
             with contextlib.suppress(ValueError):
                 arguments[name] = json.loads(arguments[name] or "null")
     return arguments
+
+
+def digest(arguments: Mapping[str, Any]) -> str:
+    """Return what two calls of a method have in common if they ask for the same."""
+    said = {name: value for name, value in arguments.items() if name != "token"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def channel_of(arguments: Mapping[str, Any], *, people: bool = False) -> str:

@@ -132,6 +132,7 @@ class Slack(Chaos, Emulator):
         drop: bool = False,
         apply: bool = False,
         delay: float = 0.0,
+        having: str = "",
     ) -> None:
         """Answer the next *times* calls of *method* otherwise.
 
@@ -145,8 +146,10 @@ class Slack(Chaos, Emulator):
             drop: Close the connection without an answer.
             apply: Let the call take effect first, so that only its answer is lost.
             delay: Seconds before the answer.
+            having: Only calls in which this argument is there and not empty: "blocks", "metadata".
         """
-        self._traffic.add(method, Fault(times, status, error, headers or {}, body, drop, apply, delay))
+        fault = Fault(times, status, error, headers or {}, body, drop, apply, delay, having=having)
+        self._traffic.add(method, fault)
 
     @control
     async def streams(

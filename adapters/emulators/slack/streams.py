@@ -88,7 +88,8 @@ class Streams:
         # They are another 50 [docs chat.stopStream]; that the text below them has its own is inferred.
         if blocks and (error := content.refusal("", blocks)):
             raise Refused(error)
-        self._grow(kept, text, "stop", blocks, streams_until=0.0)
+        metadata = arguments.get("metadata") or kept.metadata
+        self._grow(kept, text, "stop", blocks, streams_until=0.0, metadata=metadata)
         if status := arguments.get("session_status"):
             self.set_status({"channel_id": kept.channel, "thread_ts": kept.thread_ts, "status": status})
         return {"channel": kept.channel, "ts": kept.ts, "message": self._workspace.shape(kept)}

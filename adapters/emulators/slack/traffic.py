@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ class Limit:
 
 @dataclass
 class Fault:
-    """How the next *times* calls of a method are answered instead."""
+    """How the next *times* calls of a method, of those with the argument *having*, are answered instead."""
 
     times: int
     status: int
@@ -35,6 +35,7 @@ class Fault:
     apply: bool
     delay: float
     raw: bytes = b""
+    having: str = ""
     kind: str = "application/json"
 
 
@@ -128,10 +129,12 @@ class Traffic:
         self.latency.clear()
         self.chance = None
 
-    def fault(self, method: str) -> Fault | None:
-        """Return what the present call of *method* meets, if anything."""
+    def fault(self, method: str, arguments: Mapping[str, Any] | None = None) -> Fault | None:
+        """Return what the present call of *method*, with these *arguments*, meets, if anything."""
         waiting = self._faults.get(method)
         if not waiting:
             return self.chance(method) if self.chance else None
+        if waiting[0].having and not (arguments or {}).get(waiting[0].having):
+            return None
         waiting[0].times -= 1
         return waiting[0] if waiting[0].times else waiting.popleft()

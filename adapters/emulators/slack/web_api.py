@@ -18,6 +18,7 @@ from adapters.emulators.slack.arguments import (
     Refused,
     channel_of,
     cursor,
+    digest,
     draft_of,
     read,
     uncursor,
@@ -125,23 +126,24 @@ class WebApi:
             seen["ts"] = seen.pop("timestamp")
         if "channel_id" in seen:
             seen["channel"] = seen.pop("channel_id")
-        self._record("call", method=method, **seen)
-        fault = self._traffic.fault(method)
+        body = digest(arguments)
+        self._record("call", method=method, body=body, **seen)
+        fault = self._traffic.fault(method, arguments)
         if fault and not fault.apply:
-            return await self._fail(request, method, fault)
+            return await self._fail(request, method, fault, body)
         wait = self._traffic.refuse(method, str(arguments.get("channel", "")))
         half = self._traffic.delay(method) / 2
         await asyncio.sleep(half)
-        body = {"ok": False, "error": "ratelimited"} if wait else self._apply(method, arguments)
+        answer = {"ok": False, "error": "ratelimited"} if wait else self._apply(method, arguments)
         await asyncio.sleep(half)
         if fault:
-            return await self._fail(request, method, fault)
+            return await self._fail(request, method, fault, body)
         if wait:
             self._record("429", method=method)
-            return web.json_response(body, status=429, headers={"Retry-After": str(wait)})
-        if not body["ok"]:
-            self._record("error", method=method, error=body["error"])
-        return web.json_response(body, headers={"x-oauth-scopes": self.scopes})
+            return web.json_response(answer, status=429, headers={"Retry-After": str(wait)})
+        if not answer["ok"]:
+            self._record("error", method=method, error=answer["error"], body=body)
+        return web.json_response(answer, headers={"x-oauth-scopes": self.scopes})
 
     def _apply(self, method: str, arguments: Arguments) -> Json:
         try:
@@ -156,12 +158,12 @@ class WebApi:
         except Refused as refused:
             return refused.body
 
-    async def _fail(self, request: web.Request, method: str, fault: Fault) -> web.StreamResponse:
+    async def _fail(self, request: web.Request, method: str, fault: Fault, body: str) -> web.StreamResponse:
         await asyncio.sleep(fault.delay)
         if fault.status == 429:
             self._record("429", method=method)
         else:
-            self._record("error", method=method, error=fault.error or f"http {fault.status}")
+            self._record("error", method=method, error=fault.error or f"http {fault.status}", body=body)
         return hang_up(request) if fault.drop else faulty(fault)
 
     def _authorize(self, arguments: Arguments) -> None:

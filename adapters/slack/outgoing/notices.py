@@ -27,6 +27,7 @@ WHY = {
     "restricted_action": "the workspace's settings do not let me post there.",
     "no_permission": "I may not post there.",
 }
+OTHERWISE = "Slack refuses whatever I write there."
 
 
 class Notices:
@@ -50,7 +51,9 @@ class Notices:
         self._told[user, channel] = now
         if len(self._told) > KNOWN:
             self._told.popitem(last=False)
-        self._errands.start(self._tell(user, channel, f"I cannot answer in that channel: {WHY[why]}"))
+        self._errands.start(
+            self._tell(user, channel, f"I cannot answer in that channel: {WHY.get(why, OTHERWISE)}")
+        )
 
     async def _tell(self, user: str, channel: str, text: str) -> None:
         """Say it where only *user* sees it; in a direct message if that is not possible."""

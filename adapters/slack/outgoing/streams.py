@@ -15,9 +15,9 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.text import small_print
+from adapters.slack.text import Json, marked, small_print
 from adapters.slack.wire.errands import Errands, Tally
-from adapters.slack.wire.errors import TooLong, code_of, translated
+from adapters.slack.wire.errors import StillStreaming, TooLong, code_of, translated
 from bot.events import Page
 from bot.platform import Gone, SlowDown
 
@@ -86,6 +86,7 @@ class Stream:
         thread: The thread whose session it is part of; "" for none.
         ts: The message.
         sent: What it shows: all that Slack has acknowledged.
+        nonce: What its message is marked with when it stops, so that nobody takes it for a stream of theirs.
         repair: Writes the last page if the stream ended before it was whole.
 
     Attributes:
@@ -95,10 +96,11 @@ class Stream:
     """
 
     def __init__(
-        self, streams: Streams, channel: str, thread: str, ts: str, sent: str, repair: Repair
+        self, streams: Streams, channel: str, thread: str, ts: str, sent: str, nonce: str, repair: Repair
     ) -> None:
         self.ts = ts
         self.sent = sent
+        self.nonce = nonce
         self.left = False
         self.over = False
         self.stopped = False
@@ -150,22 +152,27 @@ class Stream:
         await self._status("active")
 
     async def _stop(self) -> bool:
-        """Call chat.stopStream until it is heard; False if it was not, or the stream was over before."""
+        """Stop it, with its note and buttons; False if it does not show them."""
         drawn = small_print(self._page) if self._page else []
+        heard = await self._call({"blocks": drawn or None, "metadata": marked(self.nonce)})
+        if heard is None:  # Slack calls it invalid: it stops without what is optional
+            return bool(await self._call({})) and not drawn
+        return heard
+
+    async def _call(self, more: Json) -> bool | None:
+        """Call chat.stopStream until it is heard; False if it was over before, None if it is refused."""
         for delay in AGAIN:
             await self._streams.stops.turn()
             try:
                 with translated():
-                    await self._streams.web.chat_stopStream(
-                        channel=self._channel, ts=self.ts, blocks=drawn or None
-                    )
+                    await self._streams.web.chat_stopStream(channel=self._channel, ts=self.ts, **more)
             except SlowDown as slow:
                 self._streams.stops.block(slow.retry_after)
             except (Gone, TooLong, SlackApiError) as error:
-                log.info("a stream was over before its stop", message=self.ts, error=str(error))
+                log.info("a stream was not stopped", message=self.ts, error=str(error))
                 code = code_of(error) if isinstance(error, SlackApiError) else ""
                 self.stopped = isinstance(error, Gone) or code in OVER
-                return False
+                return False if self.stopped else None
             except OSError:
                 await asyncio.sleep(delay)
             else:
@@ -181,13 +188,16 @@ class Stream:
                 await self._repair(page)
             except SlowDown as slow:
                 await asyncio.sleep(slow.retry_after)
+            except StillStreaming:
+                break
             except OSError:
                 await asyncio.sleep(delay)
-            except (Gone, TooLong, SlackApiError) as error:
-                log.warning("a stream stays as it was", message=self.ts, error=str(error))
-                return isinstance(error, Gone)
+            except Gone as gone:
+                log.warning("a stream stays as it was", message=self.ts, error=str(gone))
+                return True
             else:
                 return True
+        log.warning("a stream stays as it was", message=self.ts)
         return False
 
     async def _status(self, status: str) -> None:

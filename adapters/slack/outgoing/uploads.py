@@ -1,7 +1,8 @@
 """Files of an answer: Slack attaches none to a message of text, so they are a message of their own below it.
 
-A share can be made once, and Slack does not say whether one that failed was made.  Rule: after any doubt the
-thread is looked through for the file, and the share is made again only if it is not there.
+A share can be made once, and Slack does not say whether one that failed was made.  Rule 1: after any doubt
+the thread is looked through for the file, and the share is made again only if it is not there.  Rule 2: files
+that Slack refuses are given up, as it would refuse them again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Tally
-from adapters.slack.wire.errors import translated
+from adapters.slack.wire.errors import ON_THE_WAY, Unfit, code_of, translated, why
 from bot.events import File
-from bot.platform import SlowDown
+from bot.platform import Gone, SlowDown
 from bot.text.filenames import safe
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ ATTACH = 100 * 10**6
 SCOPE = "files:write"
 #: Seconds that the bytes of one file may take.
 TIMEOUT = aiohttp.ClientTimeout(total=60.0)
-#: Times that a call waits for its turn anew after a 429.
+#: Times that a call waits for its turn anew after a 429, and that files are uploaded that Slack loses.
 TRIES = 3
 #: Answers to a share whose ticket is spent, or was never good.
 SPENT = frozenset({"file_not_found", "file_update_failed"})
@@ -51,11 +52,15 @@ class _Share:
         ids: The uploaded files, once they all are.
         doubtful: Whether a share was tried of which nobody knows.
         done: Whether it is there.
+        lost: How often Slack has lost what was uploaded for it.
+        refused: Slack's word for why it can't be.
     """
 
     ids: tuple[str, ...] = ()
     doubtful: bool = False
     done: bool = False
+    lost: int = 0
+    refused: str = ""
 
 
 class Uploads:
@@ -81,17 +86,34 @@ class Uploads:
             files: What; their content is in memory.
 
         Raises:
-            Gone: Without the scope or the right to write there.
+            Unfit: When Slack refuses them, also for want of a right.
             OSError: When Slack was not reached or not able.
         """
         share = self._shares.setdefault(files, _Share())
         if share.done:
             return
+        if not share.refused:
+            try:
+                await self._share(channel, message, thread, share, files)
+            except (Gone, Unfit, SlackApiError) as error:
+                share.refused = why(error) if isinstance(error, SlackApiError) else str(error)
+            else:
+                share.done = True
+                return
+        raise Unfit(share.refused)
+
+    def refuses(self, files: tuple[File, ...]) -> bool:
+        """Whether Slack has refused *files*."""
+        share = self._shares.get(files)
+        return share is not None and bool(share.refused)
+
+    async def _share(
+        self, channel: str, message: str, thread: str, share: _Share, files: tuple[File, ...]
+    ) -> None:
         root = await self._root(channel, message) if thread == message else thread
         if not (share.doubtful and await self._is_there(channel, root, message, share.ids)):
             share.ids = share.ids or tuple([await self._upload(file) for file in files])
             await self._complete(channel, root, share, files)
-        share.done = True
 
     async def _root(self, channel: str, message: str) -> str:
         """Return the thread of *message*; a reply's own `ts` is none."""
@@ -114,25 +136,40 @@ class Uploads:
             raise
         except aiohttp.ClientError as error:
             raise ConnectionError(f"Slack took no file: {type(error).__name__}") from error
+        if 400 <= status < 500 and status not in ON_THE_WAY:
+            raise Unfit(f"HTTP {status} for a file")
         if status != 200:
             raise ConnectionError(f"Slack took no file: {status}")
         return str(answer["file_id"])
 
     async def _complete(self, channel: str, thread: str, share: _Share, files: Sequence[File]) -> None:
         titled = [{"id": id_, "title": safe(file.name)} for id_, file in zip(share.ids, files, strict=True)]
-        wanted = {"files": titled, "channel_id": channel, "thread_ts": thread}
+        try:
+            await self._try(channel, thread, share, titled)
+        except SlackApiError as error:
+            log.warning("Slack refuses files; they are shared without titles", error=why(error))
+            await self._try(channel, thread, share, [{"id": id_} for id_ in share.ids])
+
+    async def _try(self, channel: str, thread: str, share: _Share, files: Sequence[Json]) -> None:
         doubtful, share.doubtful = share.doubtful, True
         try:
-            await self._call("files.completeUploadExternal", wanted)
+            await self._call(
+                "files.completeUploadExternal",
+                {"files": files, "channel_id": channel, "thread_ts": thread},
+            )
         except Held:
             share.doubtful = doubtful
             raise
         except SlackApiError as error:
-            if error.response.get("error") not in SPENT:
+            if code_of(error) not in SPENT:
+                share.doubtful = doubtful
                 raise
             if doubtful:  # the share before was made, and is not to be seen yet
                 return
             share.ids, share.doubtful = (), False
+            share.lost += 1
+            if share.lost == TRIES:
+                raise Unfit(code_of(error)) from error
             raise ConnectionError("Slack has lost an upload") from error
 
     async def _call(self, method: str, arguments: Json) -> AsyncSlackResponse:
@@ -147,11 +184,14 @@ class Uploads:
         raise Held(f"Slack lets no {method} through")
 
     async def _is_there(self, channel: str, thread: str, message: str, ids: Sequence[str]) -> bool:
-        """Whether a message below *message* holds the first of *ids*."""
-        with translated():
-            async for found in self._below(channel, thread, message):
-                if any(file.get("id") in ids for file in found.get("files") or ()):
-                    return True
+        """Whether a message below *message* holds the first of *ids*; no, if Slack won't say."""
+        try:
+            with translated():
+                async for found in self._below(channel, thread, message):
+                    if any(file.get("id") in ids for file in found.get("files") or ()):
+                        return True
+        except (Gone, SlackApiError) as error:  # a share that was made can't be made again
+            log.warning("what may have been shared was not looked for", error=str(error))
         return False
 
     async def _below(self, channel: str, thread: str, message: str) -> AsyncIterator[Json]:

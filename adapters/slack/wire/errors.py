@@ -1,4 +1,8 @@
-"""Slack's errors in the words of the seam, once, by table."""
+"""Slack's errors in the words of the seam, once, by table.
+
+What is in no table comes as the `SlackApiError` that it is: Slack finds fault with the call itself, which
+must not be made again as it was (see `adapters.slack.outgoing.lastresort`).
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,10 @@ GONE = frozenset({*CLOSED, *FIXED, "message_not_found", "thread_not_found", "is_
 #: Answers that say that a text does not fit; the last is a warning beside `ok: true`.
 TRUNCATED = "message_truncated"
 LONG = frozenset({"msg_too_long", "msg_blocks_too_long", TRUNCATED})
+#: The answer to a change of a message that is still a stream.
+STREAMING = "streaming_state_conflict"
+#: Statuses without a word of Slack's that are about the way there, not about what was sent.
+ON_THE_WAY = frozenset({401, 403, 404, 407, 408, 425, 429})
 #: Answers that say that Slack is not well.
 ILL = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 
@@ -41,6 +49,14 @@ class TooLong(Exception):
         self.ts = ts
 
 
+class Unfit(Exception):
+    """Slack takes something in no way that we know; the message is its word for why."""
+
+
+class StillStreaming(ConnectionError):
+    """A message can't be changed yet: it is a stream, to be stopped first."""
+
+
 class Refused(Unavailable):
     """Slack refuses a token, which may become good again."""
 
@@ -51,7 +67,11 @@ class Revoked(ConnectionError):
 
 @contextmanager
 def translated(bucket: str = "") -> Iterator[None]:
-    """Turn the SDK's errors into those of the seam; *bucket* is the key that a 429 is about."""
+    """Turn the SDK's errors into those of the seam; *bucket* is the key that a 429 is about.
+
+    Raises:
+        SlackApiError: Slack finds fault with the call, in a word that is in no table.
+    """
     try:
         yield
     except SlackApiError as error:
@@ -64,13 +84,28 @@ def translated(bucket: str = "") -> Iterator[None]:
             raise Gone(code) from error
         if code in LONG:
             raise TooLong(code) from error
-        if status >= 500 or code in ILL or not code:
+        if code == STREAMING:
+            raise StillStreaming(code) from error
+        if _ill(status, code):
             raise ConnectionError(f"Slack answered {status} {code}") from error
         raise
     except TimeoutError:
         raise
     except aiohttp.ClientError as error:
         raise ConnectionError(f"Slack was not reached: {type(error).__name__}") from error
+
+
+def _ill(status: int, code: str) -> bool:
+    """Whether an answer says nothing about the call, so that it may be made again."""
+    if code:
+        return code in ILL or status >= 500
+    return not 400 <= status < 500 or status in ON_THE_WAY
+
+
+def why(error: SlackApiError) -> str:
+    """Return Slack's own word for *error*, or the status of an answer that had none."""
+    status, code = _answer(error)
+    return code or f"HTTP {status}"
 
 
 def code_of(error: SlackApiError) -> str:
