@@ -12,6 +12,7 @@ from bot.text.safe import JOINER
 
 #: What would be a mention, a command or a channel where code is not taken as it is.
 _TOKEN = re.compile(r"<(?=[@!#])")
+_QUOTED = re.compile(r"^([ \t]*)\\(?=>)", re.MULTILINE)
 
 
 class SlackDialect(Dialect):
@@ -26,7 +27,8 @@ class SlackDialect(Dialect):
     code_entities = False
 
     def entities(self, text: str) -> str:
-        """See `Dialect.entities`."""
+        """See `Dialect.entities`; one begins no quote, and takes no backslash."""
+        text = _QUOTED.sub(r"\1", text)
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
     def coded(self, text: str) -> str:
