@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import (
+    bombs,
     faults,
     fuzz,
     kill,
@@ -39,6 +40,7 @@ BENCHES = {
     "pacing": pacing,
     "live": live,
     "fuzz": fuzz,
+    "bombs": bombs,
     "render": render,
     "kill": kill,
     "term": term,
@@ -100,6 +102,9 @@ def _options() -> argparse.Namespace:
     texts = parser.add_argument_group("fuzz")
     texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
     texts.add_argument("--replay", default="", metavar="CASE", help="only that case (also of faults)")
+    parser.add_argument_group("bombs").add_argument(
+        "--search", type=float, default=0.0, metavar="SECONDS", help="look for worse shapes that long"
+    )
     parser.add_argument_group("faults").add_argument(
         "--hops", type=_words, default=(), help=f"of {', '.join(faults.HOPS)}"
     )
@@ -125,6 +130,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
             return {"runs": options.runs}
         case "fuzz":
             return {"cases": options.cases, "again": options.replay}
+        case "bombs":
+            return {"search": options.search}
         case "soak":
             return {"minutes": options.minutes}
         case "faults":

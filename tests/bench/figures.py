@@ -80,6 +80,11 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.*.torn", "=", 0, ""),
     ),
     "fuzz": (("failures", "=", 0, ""),),
+    "bombs": (
+        ("p100_ms", "<=", 25.0, "ms"),
+        ("given_up", "=", 0, ""),
+        ("growth.*", "<=", 2.0, "x a character of a shorter text"),
+    ),
     "storm": (
         ("slack.ack_ms.p99", "<=", 500.0, "ms"),
         ("slack.unacknowledged", "=", 0, ""),

@@ -1,6 +1,8 @@
-"""Nasty markdown that grows, as pages of both platforms: what must hold for any text holds for these.
+"""Markdown that grows, as pages of both platforms: what must hold for any text holds for these.
 
-A case is one text that grows in chunks as pages of one platform; every other case is of the other one.
+A case is one text that grows in chunks as pages of one platform; every other case is of the other one.  Half
+of the texts are what models write, on pages of the platform's own size as often as on small ones; the others
+are what nobody should write.
 Every case is made of its seed alone ("1.17": case 17 of seed 1), so a failure is one command to see again.
 """
 
@@ -12,7 +14,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -21,10 +23,12 @@ from typing import Any
 from bot.platform import Limits
 from bot.show.pages import Pages, Piece, paginate
 from bot.text.safe import Links
+from tests.bench.fidelity import read, unlike, unlike_so_far
 from tests.bench.nasty import chunked, nasty
-from tests.bench.oracles import ALLOWED, SIDES, empty, lost, torn, unfit
+from tests.bench.oracles import ALLOWED, SIDES, allowed, empty, lost, torn, unfit
+from tests.bench.typical import typical
 
-LIMITS = "none; pages of 60 to 300 units, one case in ten the platform's own"
+LIMITS = "none; pages of 60 to 300 units, the platform's own in half of the typical and a tenth of the nasty"
 #: Cases without --cases.
 CASES = 50_000
 #: Cases that a process takes at a time.
@@ -55,9 +59,10 @@ class Case:
     def of(cls, seed: str) -> Case:
         """Make the case of *seed*."""
         rng = random.Random(seed)
-        size = 0 if rng.random() < 0.1 else rng.randint(60, 300)
-        side = sorted(SIDES)[int(seed.rpartition(".")[2] or 0) % len(SIDES)]
-        return cls(side, size, rng.random() < 0.3, chunked(rng, nasty(rng)))
+        number = int(seed.rpartition(".")[2] or 0)
+        side, make, own = sorted(SIDES)[number % 2], *((typical, 0.5), (nasty, 0.1))[number // 2 % 2]
+        size = 0 if rng.random() < own else rng.randint(60, 300)
+        return cls(side, size, rng.random() < 0.3, chunked(rng, make(rng)))
 
     @property
     def text(self) -> str:
@@ -74,6 +79,16 @@ class Case:
     def links(self) -> Links:
         """The links that are allowed."""
         return ALLOWED if self.linked else Links()
+
+    @property
+    def allowed(self) -> Callable[[str], bool]:
+        """Whether a link is allowed, as the oracles see it."""
+        return allowed if self.linked else nothing
+
+
+def nothing(_url: str) -> bool:
+    """Return that no link is allowed."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,11 @@ def complaints(case: Case) -> Iterator[str]:
     for chunk in case.chunks:
         pages.feed(chunk)
         text += chunk
+        fresh = pages.last.shown not in judged
         yield from _judged(case, [*pages.closed, pages.last], text, judged)
+        if fresh:
+            begin = len(text) - len(pages.last.text)
+            yield from unlike_so_far(pages.last, text, begin, case.side, case.allowed)
     before = _shown(pages.closed)
     pages.end()
     pieces = [*pages.closed, pages.last]
@@ -110,6 +129,7 @@ def complaints(case: Case) -> Iterator[str]:
     yield from empty(pieces)
     yield from lost(pieces, text)
     yield from torn(pieces, text, case.limits)
+    yield from unlike(pieces, text, case.side, case.allowed)
 
 
 def _judged(case: Case, pieces: Sequence[Piece], text: str, judged: set[str]) -> Iterator[str]:
@@ -141,16 +161,17 @@ def _hangs(_signal: int, _frame: FrameType | None) -> None:
     raise TimeoutError(f"more than {PATIENCE} s of CPU")
 
 
-def _batch(seed: int, start: int, end: int) -> tuple[list[Failure], int]:
-    """Run cases *start* to *end* in this process; return the failures and how many characters there were."""
+def _batch(seed: int, start: int, end: int) -> tuple[list[Failure], int, int]:
+    """Run cases *start* to *end* here; return failures, characters, and cases that were not compared."""
     signal.signal(signal.SIGPROF, _hangs)
-    failures, size = [], 0
+    failures, size, unread = [], 0, 0
     for number in range(start, end):
         case = Case.of(name := f"{seed}.{number}")
         size += len(case.text)
         if wrong := failing(case):
             failures.append(Failure(name, wrong))
-    return failures, size
+        unread += read(case.text, case.side, case.allowed) is None
+    return failures, size, unread
 
 
 # Shrinking.
@@ -222,7 +243,7 @@ async def bench(*, quick: bool, seed: int, cases: int = 0, again: str = "") -> d
         seed, cases = int(again.partition(".")[0]), 1
     cases = cases or (CASES // 10 if quick else CASES)
     began = time.monotonic()
-    failures, size = _one(again) if again else _all(seed, cases)
+    failures, size, unread = _one(again) if again else _all(seed, cases)
     took = time.monotonic() - began
     lines = [line(failure) for failure in _different(failures)] if not again else []
     print("\n".join(lines))
@@ -232,24 +253,26 @@ async def bench(*, quick: bool, seed: int, cases: int = 0, again: str = "") -> d
         "failures": len(failures),
         "seed": seed,
         "mean_characters": round(size / cases),
+        "not_compared": round(unread / cases, 3),
         "cases_per_s": round(cases / took),
         "by": Counter(failure.name for failure in failures),
         "failed": lines,
     }
 
 
-def _one(name: str) -> tuple[list[Failure], int]:
+def _one(name: str) -> tuple[list[Failure], int, int]:
     seed, _, number = name.partition(".")
     return _batch(int(seed), int(number), int(number) + 1)
 
 
-def _all(seed: int, cases: int) -> tuple[list[Failure], int]:
+def _all(seed: int, cases: int) -> tuple[list[Failure], int, int]:
     signal.signal(signal.SIGPROF, _hangs)  # for shrinking, in this process
     starts = range(0, cases, BATCH)
     ends = [min(start + BATCH, cases) for start in starts]
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         done = list(pool.map(_batch, [seed] * len(ends), starts, ends))
-    return [failure for failures, _ in done for failure in failures], sum(size for _, size in done)
+    failures, sizes, unread = zip(*done, strict=True)
+    return [failure for some in failures for failure in some], sum(sizes), sum(unread)
 
 
 def _different(failures: Sequence[Failure]) -> list[Failure]:

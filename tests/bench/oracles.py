@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import regex
-from markdown_it import MarkdownIt
 
 from adapters.discord.surface import DiscordSurface
 from adapters.emulators.discord import markup
@@ -26,6 +25,7 @@ from adapters.slack.surface import SlackSurface
 from bot.platform import Limits
 from bot.show.pages import Piece
 from bot.text.safe import Links
+from tests.bench import reads_slack
 
 #: The only links that a page may hold, where any.
 HOSTS, URLS = ("ok.example",), ("https://one.example/only",)
@@ -56,7 +56,6 @@ UNTOLD = re.compile(
 #: Categories of what is drawn as nothing; private and unassigned characters are drawn as boxes.
 UNDRAWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 CLUSTER = regex.compile(r"\X")
-COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def open_commonmark(shown: str) -> bool:
     if "```" not in shown and "~~~" not in shown:
         return False
     lines = shown.rstrip().split("\n")
-    fences = [token for token in COMMONMARK.parse(shown) if token.type == "fence"]
+    fences = [token for token in reads_slack.tokens(shown)[0] if token.type == "fence"]
     if not fences or not fences[-1].map:
         return False
     begin, end = fences[-1].map

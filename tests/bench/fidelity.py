@@ -1,0 +1,193 @@
+"""Whether pages say what the model's text says.  Pure.
+
+The text is read by comrak (`meant`), a page by its platform's rules (`reads_slack`, `reads_discord`): the
+same numbers of lists, code to the byte, links, emphasis and words, and no definition of a link that the page
+has made.  Of a page that holds only a part of the text, what lies wholly on it is compared, and where the cut
+goes through words or code alone, also what all pages say together; of one that still grows, all but its last
+block.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from typing import Any
+from urllib.parse import unquote
+
+import regex
+
+from bot.show.pages import Piece
+from tests.bench import reads_discord, reads_slack
+from tests.bench.facts import DEFINITION, Facts, joined
+from tests.bench.meant import Leaf, leaves
+from tests.bench.tree import UnclearError
+
+READERS: Mapping[str, Callable[[str], Facts]] = {"slack": reads_slack.seen, "discord": reads_discord.seen}
+#: What a complaint may begin with.
+NAMES = ("numbers", "spans", "blocks", "links", "definition", "text", "emphasis")
+#: Tables of which each may be drawn or told.
+TABLES = 4
+#: A page of nothing else is shown as nothing.
+_INVISIBLE = regex.compile(r"[\p{M}\u2800]*")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_USED = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")
+_DEFINED = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
+
+Allowed = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a text lies wholly on a page.
+
+    Attributes:
+        leaves: The blocks.
+        begins: Whether the page has nothing before them.
+        ends: Whether it has nothing behind them.
+    """
+
+    leaves: Sequence[Leaf]
+    begins: bool
+    ends: bool
+
+
+def read(text: str, side: str, allowed: Allowed, *, pages: int = 1) -> Sequence[Leaf] | None:
+    """Return the blocks of *text*; None where it cannot be compared.
+
+    A reference becomes a link when the answer ends, on the page that still grows then; a definition that no
+    reference uses is text.
+    """
+    if DEFINITION.search(text):
+        used = {label.casefold() for label in _USED.findall(text)}
+        if pages > 1 or not all(label.casefold() in used for label in _DEFINED.findall(text)):
+            return None
+    try:
+        return leaves(text, side, allowed)
+    except UnclearError:
+        return None
+
+
+def unlike(pieces: Sequence[Piece], text: str, side: str, allowed: Allowed) -> Iterator[str]:
+    """Yield where *pieces*, which are all of *text*, say something else."""
+    yield from (wrong for piece in pieces for wrong in _invented(piece.shown, text, side))
+    if any(piece.files for piece in pieces):
+        return
+    if (found := read(text, side, allowed, pages=len(pieces))) is None:
+        return
+    seen = [READERS[side](piece.shown) for piece in pieces]
+    cuts = [0, *itertools.accumulate(len(piece.text) for piece in pieces)]
+    for facts, begin, end in zip(seen, cuts, cuts[1:], strict=False):
+        yield from differing(_part(found, text, begin, end), facts)
+    if len(pieces) > 1 and not _parted(found, text, cuts[1:-1]):
+        yield from differing(Part(found, begins=True, ends=True), joined(seen), cut=True)
+
+
+def unlike_so_far(piece: Piece, text: str, begin: int, side: str, allowed: Allowed) -> Iterator[str]:
+    """Yield where *piece*, which grows and has what is behind *begin* of *text*, says something else."""
+    yield from _invented(piece.shown, text, side)
+    if not piece.shown or (found := read(text, side, allowed, pages=2)) is None or "```m" in text.lower():
+        return
+    part = _part(found, text, begin, len(text))
+    last = part.leaves[:-1] if part.leaves and part.leaves[-1] is found[-1] else part.leaves
+    yield from differing(Part(last, part.begins, ends=False), READERS[side](piece.shown))
+
+
+def _invented(shown: str, text: str, side: str) -> Iterator[str]:
+    """Yield the links and definitions of the page *shown* that *text* does not have."""
+    if side == "slack" and "]:" in shown and reads_slack.tokens(shown)[1]:
+        yield f"definition: {shown[:60]!a}"
+    if "](" in shown and (links := READERS[side](shown).links):
+        told = unquote(_unescaped(text))
+        if wrong := [link for link in links if unquote(link) not in told]:
+            yield f"links: {wrong[:3]!a} are new"
+
+
+def _unescaped(text: str) -> str:
+    """Return *text*, and as it is without escapes and entities."""
+    return text + unescape(_ESCAPE.sub(r"\1", text))
+
+
+def _lines(text: str) -> Sequence[int]:
+    """Return where the lines of *text* begin, and where one behind the last would."""
+    return [0, *itertools.accumulate(len(line) + 1 for line in text.split("\n"))]
+
+
+def _part(found: Sequence[Leaf], text: str, begin: int, end: int) -> Part:
+    """Return those blocks that lie wholly between *begin* and *end*."""
+    starts = _lines(text)
+    within, begins, ends = [], True, True
+    for leaf in found:
+        first, last = starts[leaf.first], len(text[: starts[leaf.last + 1] - 1].rstrip())
+        if begin <= first and last <= end:
+            within.append(leaf)
+        elif first < end and last > begin:
+            begins, ends = begins and first >= begin, ends and last <= end
+    return Part(within, begins, ends)
+
+
+def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
+    """Return whether a cut goes through what is not put together again: a table, a link, inline code."""
+    starts = _lines(text)
+    wholes = [(starts[leaf.first], starts[leaf.last + 1]) for leaf in found if leaf.whole]
+    return any(begin < cut < end for begin, end in wholes for cut in cuts)
+
+
+def differing(part: Part, seen: Facts, *, cut: bool = False) -> list[str]:
+    """Return in what *seen*, a page, differs from what it has; *cut*: a block of code may be in pieces."""
+    tables = [leaf for leaf in part.leaves if len(leaf.facts) > 1]
+    complaints: list[str] = []
+    if not seen.text and _INVISIBLE.fullmatch("".join(leaf.facts[0].text for leaf in part.leaves)):
+        return []  # `empty` says whether a page may be
+    for ways in itertools.product((0, 1), repeat=min(len(tables), TABLES)):
+        told = {id(leaf) for leaf, way in zip(tables, itertools.cycle(ways or (0,)), strict=False) if way}
+        meant = joined(leaf.facts[id(leaf) in told] for leaf in part.leaves)
+        wrong = [*_differing(meant, seen, part, cut=cut)]
+        if not wrong:
+            return []
+        complaints = complaints or wrong
+    return complaints
+
+
+def _differing(meant: Facts, seen: Facts, part: Part, *, cut: bool) -> Iterator[str]:
+    if not _fits(meant.items, seen.items, part):
+        yield f"numbers: {_told(meant.items, seen.items)}"
+    if not cut and not _fits(meant.spans, seen.spans, part):
+        yield f"spans: {_told(meant.spans, seen.spans)}"
+    blocks = [tuple("".join(each.blocks).replace("\n", "")) if cut else each.blocks for each in (meant, seen)]
+    if not _fits(blocks[0], blocks[1], part):
+        yield f"blocks: {_told(*blocks)}"
+    rest = iter(map(unquote, seen.links))
+    if missing := [link for link in meant.links if unquote(link) not in rest]:
+        yield f"links: {missing[:3]!a} missing"
+    if not _fits(meant.text, seen.text, part):
+        yield f"text: {_told(meant.text, seen.text)}"
+    elif not _fits(meant.marks, seen.marks, part, meant.text, seen.text):
+        yield f"emphasis: {_marked(meant)} but {_marked(seen)}"
+
+
+def _fits(meant: Any, seen: Any, part: Part, text: str = "", within: str = "") -> bool:
+    """Return whether *meant* is where it should be in *seen*, and *text* in that place *within* another."""
+    room = len(seen) - len(meant)
+    places = [0] * part.begins + [room] * part.ends if part.begins or part.ends else range(room + 1)
+    if room < 0 or (part.begins and part.ends and room):
+        return False
+    return any(
+        seen[at : at + len(meant)] == meant and within[at : at + len(text)] == text
+        for at in dict.fromkeys(places)
+    )
+
+
+def _told(meant: Sequence[Any], seen: Sequence[Any]) -> str:
+    """Return both from a little before where they begin to differ."""
+    same = len([*itertools.takewhile(lambda both: both[0] == both[1], zip(meant, seen, strict=False))])
+    return " but ".join(ascii(each[max(0, same - 8) : same + 40]) for each in (meant, seen))
+
+
+def _marked(facts: Facts) -> str:
+    """Return the words of *facts* that are marked, with the marks' bits."""
+    runs = itertools.groupby(zip(facts.text, facts.marks, strict=True), key=lambda both: both[1])
+    words = [(ord(mark), "".join(character for character, _ in run)) for mark, run in runs if ord(mark)]
+    return ascii(words)[:200]

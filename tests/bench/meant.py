@@ -1,0 +1,219 @@
+"""What a model's text says, block by block, as a platform is to show it, without the bot's code.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
+
+import comrak
+
+from tests.bench.facts import HEADING, QUOTE, STRONG, Facts, Telling
+from tests.bench.reads_discord import DRAWN, HIGHEST
+from tests.bench.tree import Node, Tree, UnclearError, dollars, nested, plain, priced
+from tests.bench.words import BREAK, DEEPEST, WAYS, Inlines, Way, note
+
+_INFO = re.compile(r"(?:[A-Za-z0-9_+\-.#]*+(?![/\\]))?[:,]?\s*(?P<caption>.*)")
+_TITLE = re.compile(r"(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"']+)[\"']?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A block that holds no other: a paragraph, a table.
+
+    Attributes:
+        first: The line of the text that it begins in.
+        last: The line that it ends in.
+        kind: What it is.
+        facts: What it says; a table in two ways: drawn, and told row by row.
+        whole: Whether it has anything that no cut goes through: code, a link, a formula.
+    """
+
+    first: int
+    last: int
+    kind: str
+    facts: tuple[Facts, ...]
+    whole: bool
+
+
+@lru_cache(maxsize=8)
+def leaves(text: str, side: str, allowed: Callable[[str], bool]) -> Sequence[Leaf]:
+    """Return what *text* is to say on the platform *side*, where links are links if they are *allowed*.
+
+    Raises:
+        UnclearError: Nobody can say.
+    """
+    tree = priced(nested(plain(text)))
+    reading = _Reading(tree, WAYS[side], allowed)
+    for node in tree.root.children:
+        if tree.line(node) >= 0:
+            reading.block(node, 0)
+    return reading.leaves
+
+
+class _Reading:
+    """Leaves being read."""
+
+    def __init__(self, tree: Tree, way: Way, allowed: Callable[[str], bool]) -> None:
+        self.leaves: list[Leaf] = []
+        self._tree = tree
+        self._way = way
+        self._allowed = allowed
+        self._depth = self._quotes = 0
+        self._items: list[int | None] = []
+        self._notes = ""
+        self._task = False
+
+    def block(self, node: Node, marks: int) -> None:
+        """Read one block."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise UnclearError("deeper than what is drawn")
+        self._task = self._task and type(node.node_value) is comrak.Paragraph
+        kind, value = type(node.node_value).__name__, _value(node)
+        match kind:
+            case "BlockQuote":
+                self._each(node, marks | QUOTE)
+            case "List":
+                self._list(node, marks)
+            case "FootnoteDefinition":
+                self._notes += note(value.name) + " "
+                self._each(node, marks)
+                self._notes = ""
+            case "Table":
+                self._table(node, marks)
+            case _:
+                self._leaf(node, kind, value, marks)
+        self._depth -= 1
+
+    def _each(self, node: Node, marks: int) -> None:
+        for child in node.children:
+            self.block(child, marks)
+
+    def _list(self, node: Node, marks: int) -> None:
+        value = node.node_value.value
+        ordered = value.list_type == comrak.ListType.Ordered
+        first = min(max(value.start, self._way.least), HIGHEST)
+        for number, item in enumerate(node.children):
+            count, begun = len(self.leaves), len(self._items)
+            self._items.append(first + number if ordered else None)
+            self._task = True
+            self._each(item, marks)
+            self._task = False
+            del self._items[begun:]
+            if len(self.leaves) == count:
+                self._empty(item, f"{value.start + number}." if ordered else "-", marks)
+
+    def _empty(self, node: Node, marker: str, marks: int) -> None:
+        if self._way.empty:
+            telling = self._begin()
+            telling.say(marker, marks)
+            self._put(node, "Item", telling)
+
+    def _begin(self) -> Telling:
+        """Return a telling that begins with what stands before the next leaf."""
+        telling = Telling()
+        for number in self._items:
+            telling.item(number)
+        self._items.clear()
+        telling.say(self._notes)
+        self._notes = ""
+        return telling
+
+    def _put(self, node: Node, kind: str, *tellings: Telling, whole: bool = False) -> None:
+        first = self._tree.line(node)
+        facts = tuple(telling.facts() for telling in tellings)
+        self._items[:] = tellings[0].pending
+        self.leaves.append(Leaf(first, max(first, self._tree.line(node, last=True)), kind, facts, whole))
+
+    def _leaf(self, node: Node, kind: str, value: Node, marks: int) -> None:
+        telling, task, self._task = self._begin(), self._task, False
+        inlines = Inlines(self._tree, self._way, self._allowed, telling)
+        match kind:
+            case "Paragraph":
+                inlines.task = task
+                inlines.write(node.children, marks)
+            case "Heading":
+                inlines.plain = True  # a heading is bold: docs/text.md
+                deep = value.level > self._way.levels
+                inlines.write(node.children, marks | STRONG if deep else marks + HEADING * value.level)
+            case "CodeBlock":
+                self._code(value, marks, telling)
+            case "ThematicBreak":
+                telling.say(self._way.rule, marks)
+            case "HtmlBlock":
+                if BREAK.match(value.literal.strip()):
+                    raise UnclearError("what a line break has begun")
+                telling.say(dollars(value.literal), marks)
+            case _:
+                raise UnclearError(f"a {kind}")
+        self._put(node, kind, telling, whole=inlines.whole)
+
+    def _code(self, value: Node, marks: int, telling: Telling) -> None:
+        info = dollars(value.info).strip() if value.fenced else ""
+        if caption := _caption(info):
+            telling.span(caption, marks)
+            telling.say("\n")
+        telling.block(dollars(value.literal), marks)
+
+    def _table(self, node: Node, marks: int) -> None:
+        rows = [[*row.children] for row in node.children]
+        if any(self._surplus(row, len(rows[0])) for row in node.children[1:]):
+            raise UnclearError("cells that no column is for")
+        drawn, told = self._begin(), self._begin()
+        if self._way.drawn:
+            self._draw(rows, marks, drawn)
+        else:
+            for cell in (cell for row in rows for cell in row):
+                self._cell(cell, marks, drawn, self._way.within)
+                drawn.say("\n")
+        self._tell(rows, marks, told)
+        self._put(node, "Table", drawn, told, whole=True)
+
+    def _surplus(self, row: Node, columns: int) -> bool:
+        line = self._tree.lines[self._tree.line(row)].strip()
+        line = line.removeprefix("|").removesuffix("|")
+        return len(re.findall(r"(?<!\\)\|", line)) >= columns
+
+    def _cell(self, cell: Node, marks: int, telling: Telling, within: str = "") -> None:
+        inlines = Inlines(self._tree, self._way, self._allowed, telling, within)
+        inlines.write(cell.children, marks)
+
+    def _draw(self, rows: Sequence[Sequence[Node]], marks: int, telling: Telling) -> None:
+        """Say a table as words in a block of code: cells beside each other, line by line."""
+        for row in rows:
+            cells = []
+            for cell in row:
+                words = Inlines(self._tree, self._way, self._allowed, Telling())
+                words.write(cell.children, 0)
+                cells.append(words.telling.said().split("\n"))
+            for line in zip_longest(*cells, fillvalue=""):
+                telling.say(" \n ".join(line).translate(DRAWN) + "\n", marks)
+
+    def _tell(self, rows: Sequence[Sequence[Node]], marks: int, telling: Telling) -> None:
+        """Say a table row by row: each cell behind its column's name."""
+        head, *body = rows
+        for row in body:
+            for name, cell in zip(head, row, strict=True):
+                if name.children:
+                    self._cell(name, marks, telling)
+                    telling.say(": ", marks)
+                self._cell(cell, marks, telling)
+                telling.say("\n")
+        for number, cell in enumerate(each for each in head if each.children) if not body else ():
+            telling.say(" · " if number else "", marks)
+            self._cell(cell, marks, telling)
+
+
+def _value(node: Node) -> Node:
+    return getattr(node.node_value, "value", None)
+
+
+def _caption(info: str) -> str:
+    """Return what is said behind a fence beside the language, but for lines to highlight."""
+    found = _INFO.fullmatch(info)
+    caption = re.sub(r"\{[\d,\s-]*\}", "", found["caption"] if found else info).strip()
+    title = _TITLE.fullmatch(caption)
+    return title[1] if title else caption
