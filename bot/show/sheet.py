@@ -129,7 +129,7 @@ class Sheet:
         """Keep what is complete up to *end*, a place in the source; tell whether all of that fits."""
         text = self.raw[self._open_at : end]
         self._ink.codes = self.codes + codes(self.kept)
-        self.open = self._ink.blocks(text, self._lead, self._gap, apart=True)
+        self.open = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=not final)
         if text.endswith("\n") and not final:
             nothing = len(text) > LONG and not any(block.shown for block in self.open)  # but definitions
             self._keep(self.open if nothing else self.open[:-1])
@@ -161,7 +161,7 @@ class Sheet:
             return
         at = edge.firm(tree) or (edge.firm(tree, far=True) if len(block.raw) > VERY_LONG else 0)
         if at:
-            end, lead = dressed.place(*tree.where(at)), Lead(path=dressed.path(tree.where(at)[0]))
+            end, lead = dressed.place(*tree.where(at)), Lead()
             first = self._ink.blocks(block.raw[:end], block.lead, block.gap)
         elif len(block.raw) > FORCED and (parts := divided(block, self._ink, _most)) is not None:
             first, lead = parts
@@ -169,7 +169,7 @@ class Sheet:
         else:
             return
         gap = {"\n": "\n", " ": " "}.get(block.raw[end - 1], JOINER if lead.first else "")
-        self.open = [*first, *self._ink.blocks(block.raw[end:], lead, gap, apart=True)]
+        self.open = [*first, *self._ink.blocks(block.raw[end:], lead, gap, apart=True, closing=True)]
         self._keep(first)
 
     def live(self) -> tuple[str, int]:

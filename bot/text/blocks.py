@@ -96,19 +96,23 @@ class Ink:
         if lines != self.known.definitions:
             self.known = replace(self.known, definitions=lines, memo={})
 
-    def blocks(self, text: str, lead: Lead, gap: str = "", *, apart: bool = False) -> list[Block]:
-        """Return the blocks of *text*, with everything closed.
+    def blocks(
+        self, text: str, lead: Lead, gap: str = "", *, apart: bool = False, closing: bool = False
+    ) -> list[Block]:
+        """Return the blocks of *text*.
 
         Args:
             text: The source.
             lead: What it needs to stand for itself.
             gap: What is between it and the block before.
             apart: Whether the items of a list are blocks of their own.
+            closing: Whether marks that are open at its end are closed: more is to come, or stands elsewhere.
         """
         if lead.literal:
             return self._literal(text, lead)
         dressed = lead.applied(text)
-        tree = edge.closed(dressed.source, self.known.definitions)
+        parse = edge.closed if closing else grammar.parse
+        tree = parse(dressed.source, self.known.definitions)
         try:
             return [*self.written(dressed, tree, lead, gap, items=apart)]
         except TooDeep:
@@ -133,7 +137,7 @@ class Ink:
 
         The items of its lists are blocks of their own if *items* says so.  None: no, and nothing is counted.
         """
-        writing = Writing(self.dialect, tree, self.known, number=lead.number, empty=lead.within)
+        writing = Writing(self.dialect, tree, self.known, lead)
         parts = [*_parts(tree, writing, items=bool(items))]
         begins = [0, *(dressed.place(tree.first(node)) for node, _, _ in parts[1:])]
         ends = [*begins[1:], None]
@@ -143,10 +147,9 @@ class Ink:
         for index, (node, number, whole) in enumerate(parts):
             text = raw[begins[index] : ends[index]]
             between = writing.gap(node, apart=last in {comrak.HtmlBlock, comrak.Table})
-            path = dressed.path(tree.first(node))
             made = Block(
                 text,
-                lead if not index else Lead(path=path, number=number),
+                lead if not index else Lead(number=number),
                 gap=between if index else gap,
                 kind=kind(node),
             )
@@ -179,7 +182,7 @@ class Ink:
         dressed = lead.applied(text)
         tree = edge.mended(dressed.source, self.known.definitions)
         try:
-            shown = joined(self.written(Dressed(tree.source), tree, lead, ""))
+            shown = joined(self.written(Dressed(Lead(), tree.source), tree, lead, ""))
             return shown, self._settled(dressed.source, tree, shown, lead) if settled else 0
         except TooDeep:
             return self.literal(text).shown, 0
@@ -192,7 +195,7 @@ class Ink:
         if not at:
             return 0
         made = edge.closed(source[:at], self.known.definitions)
-        before = joined(self.written(Dressed(made.source), made, lead, ""))
+        before = joined(self.written(Dressed(Lead(), made.source), made, lead, ""))
         if node is not None and kind(node) is comrak.CodeBlock:
             before = before[: before.rfind("\n") + 1]  # its end comes later
         pairs = enumerate(zip(before, shown, strict=False))

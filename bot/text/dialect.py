@@ -98,7 +98,7 @@ class Dialect:
 
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
-        text = re.sub(r"(?:(?<= )|^)#+$", r"\\\g<0>", text)  # else it would count as the heading's end
+        text = re.sub(r"#+$", r"\\\g<0>", text)  # else it would count as the heading's end
         return f"{'#' * level} {text}".rstrip()
 
     def rule(self) -> str:

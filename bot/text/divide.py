@@ -11,7 +11,7 @@ from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import grapheme, places, spans
 from bot.text.grammar import Tree, kind
-from bot.text.lead import QUOTE, Dressed, Lead, lead_at
+from bot.text.lead import Lead, lead_at
 from bot.text.safe import seen
 
 #: How often a place is looked for that leaves the first part short enough.
@@ -54,10 +54,10 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         cut = dressed.place(*tree.where(at))
         if at < least or not 0 < cut < len(block.raw) or not grapheme(block.raw, cut):
             return None
-        head = ink.blocks(block.raw[:cut], block.lead, block.gap)
+        head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
         taken = full(head)
         if taken <= 1 and seen(joined(head)):
-            return head, _behind(tree, dressed, at, block.lead)
+            return head, lead_at(tree, at)
         share = (1 - empty) / max(taken - empty, 1e-9)
         end = max(1, min(at - 1, int(at * share)))
     return None
@@ -79,16 +79,3 @@ def _least(tree: Tree, block: Block) -> int:
     if table is None or kind(table) is not comrak.Table:
         return 1
     return min(tree.line(tree.first(table) + HEAD), len(tree.source))
-
-
-def _behind(tree: Tree, dressed: Dressed, at: int, before: Lead) -> Lead:
-    """Return what the text behind *at* needs, where the text before needed the lead *before*."""
-    lead = lead_at(tree, at, tree.source[at:])
-    path, steps = [], [*lead.path]
-    for step in dressed.path(tree.where(at)[0]) or before.path:
-        if step == QUOTE:
-            while steps and steps[0] != QUOTE:
-                path.append(steps.pop(0))
-            steps = steps[1:]
-        path.append(step)
-    return Lead(lead.lines, lead.first, lead.skip, (*path, *steps), lead.number, lead.within)

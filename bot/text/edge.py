@@ -255,6 +255,9 @@ def _closed(tree: Tree, node: AstNode, end: int, parse: Parse) -> Tree:
             break
         closers = "".join(mark.text for mark in reversed(marks))
         made = parse(f"{body}{closers}{source[len(body) :]}")
+        if len(made.blocks) != len(tree.blocks) or kind(leaf(made) or node) is not kind(node):
+            marks = marks[1:]  # they would begin another block
+            continue
         left = {mark.at for mark in _runs(made, leaf(made))}
         if not left.intersection(mark.at for mark in marks):
             return made

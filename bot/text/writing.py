@@ -17,6 +17,7 @@ from comrak import AstNode
 from bot.text import grammar
 from bot.text.dialect import Dialect, left_flanking, right_flanking
 from bot.text.grammar import Tree, kind, value_of
+from bot.text.lead import Lead
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
 #: Nobody sees it; put inside of marks it lets emphasis begin or end next to punctuation.
@@ -91,21 +92,15 @@ class Writing:
         dialect: How.
         tree: What they are of.
         known: What they may refer to.
-        number: Of the first item, where its list began before.
-        empty: Whether a block of code that begins the text may be nothing: it was shown before.
-
-    Attributes:
-        nodes: How many nodes were written.
+        lead: How they go on with what was shown before.
     """
 
-    def __init__(
-        self, dialect: Dialect, tree: Tree, known: Known, *, number: int | None = None, empty: bool = False
-    ) -> None:
+    def __init__(self, dialect: Dialect, tree: Tree, known: Known, lead: Lead | None = None) -> None:
         self._dialect = dialect
         self._tree = tree
         self._known = known
-        self._number = number
-        self._empty = empty
+        lead = lead or Lead()
+        self._number, self._items, self._empty = lead.number, lead.items, lead.within
         self._quotes = self._depth = 0
         self._strong = True  # whether bold may be marked here
 
@@ -159,7 +154,8 @@ class Writing:
     def _code(self, node: AstNode) -> str:
         value: comrak.NodeCodeBlock = value_of(node)
         content = grammar.words(value.literal)
-        if self._empty and not content.strip() and self._depth == 1:
+        empty, self._empty = self._empty, False
+        if empty and not content.strip():
             return ""  # the end of a block that was shown
         if not value.fenced:
             return self._dialect.fence(content, "```", "")
@@ -206,6 +202,9 @@ class Writing:
 
     def item(self, node: AstNode, number: int | None) -> str:
         """Return an item of a list with *number*."""
+        if self._items:
+            self._items -= 1
+            return self.blocks(node.children)  # the rest of one
         value: comrak.NodeList = value_of(node)
         delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
         marker = self._dialect.marker(delimiter if number is not None else chr(value.bullet_char), number)
