@@ -31,7 +31,7 @@ _INVITE = re.compile(
 class DiscordDialect(Dialect):
     """Discord's markdown."""
 
-    flanking = False
+    flanking = lists = False
 
     marks = re.compile(
         r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"

@@ -146,7 +146,8 @@ class Ink:
         codes = self.codes
         for index, (node, number, whole) in enumerate(parts):
             text = raw[begins[index] : ends[index]]
-            between = writing.gap(node, apart=last in {comrak.HtmlBlock, comrak.Table})
+            goes_on = not whole and tree.first(node) != tree.first(node.parent or node)
+            between = writing.gap(node if whole or goes_on else node.parent or node, last)
             made = Block(
                 text,
                 lead if not index else Lead(number=number),
@@ -159,7 +160,7 @@ class Ink:
                 made = replace(made, **attached)
             else:
                 made = replace(made, shown=seen(writing.block(node) if whole else writing.item(node, number)))
-            last = kind(node)
+            last = kind(node) if whole else comrak.List
             yield made if items is None else _counted(made, tree, node)
         if not parts and raw:
             yield Block(raw, lead, gap=gap)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 from unicodedata import category
 
-from bot.text.safe import URL, disarm
+from bot.text.safe import JOINER, URL, disarm
 
 #: What makes a line a heading, a quote, a list or small print.
 _START = re.compile(
@@ -57,6 +57,9 @@ class Dialect:
     )
     #: Whether a mark with punctuation inside needs a space or punctuation outside (CommonMark 6.2).
     flanking = True
+    #: Whether lists are CommonMark's.  Else a blank line ends one, bullets and numbers side by side are one
+    #: list, and headings are none in it.
+    lists = True
     #: Columns of a table; one with more is told row by row.  0: any number.
     columns = 0
 
@@ -98,8 +101,8 @@ class Dialect:
 
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
-        text = re.sub(r"#+$", r"\\\g<0>", text)  # else it would count as the heading's end
-        return f"{'#' * level} {text}".rstrip()
+        end = JOINER if text.endswith("#") else ""  # else it would count as the heading's end
+        return f"{'#' * level} {text}{end}".rstrip()
 
     def rule(self) -> str:
         """Return a horizontal rule."""

@@ -281,6 +281,12 @@ def _nested(source: str) -> str:
     return "\n".join(lines)
 
 
+def opening(value: comrak.NodeCodeBlock) -> str:
+    """Return the line that opens the block of code again; see `_nested`."""
+    marker = chr(value.fence_char) * value.fence_length
+    return f"{'```' if _NESTING.match(value.info) and marker == '````' else marker}{words(value.info)}"
+
+
 def _lengthened(lines: list[str], opened: int) -> int:
     """Lengthen the fence that line *opened* begins, if others are within; return the line that it ends in."""
     marker = re.match(r"\s*(`+)", lines[opened])

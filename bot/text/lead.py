@@ -1,6 +1,6 @@
 """What the text behind a cut needs to stand for itself: what is open there is opened again.  Pure.
 
-All of it is dressing: lines before the text, and the beginning of its first line.  The text itself stays as it is.
+All of it is dressing: lines before the text, and the beginning of its first line.  The text stays as it is.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from bot.text import grammar
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER
 
-#: What a line begins with that stands in containers.
-_INDENT = re.compile(r"[> \t]*")
 _SIZES = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
 
 
@@ -140,13 +138,13 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], 
     items = sum(kind(each) is comrak.Item for each in path)
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
-    own = 0 if begun else len(_INDENT.match(line)[0]) if path else 0  # type: ignore[index]  it matches anything
+    own = len(line) - len(line.lstrip("> 	")) if path and not begun else 0
     before = goes_on if begun else ""
     made = kind(node) if node is not None else None
     if node is not None and made is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced:
-            fence = f"{chr(value.fence_char) * value.fence_length}{grammar.words(value.info)}"
+            fence = grammar.opening(value)
             return Lead(f"{opens}{fence}\n", before, 0, items, within=True)
         return Lead("", f"{opens}    ", own + 4 * (not begun), items, within=True)
     if node is not None and made is comrak.Table:
@@ -162,7 +160,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], 
 
 
 def _seam(marks: str, bare: str) -> str:
-    """Return what keeps *bare*, which goes on with a paragraph behind *marks*, from beginning another block."""
+    """Return what keeps *bare*, a paragraph that goes on behind *marks*, from beginning another block."""
     joined = marks + bare
     probe = grammar.parse(joined or "x").blocks
     plain = len(probe) == 1 and kind(probe[0]) is comrak.Paragraph and not joined[:1].isspace()

@@ -38,6 +38,7 @@ _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?
 _TITLE = re.compile(r"^\{?(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"'}]+)[\"']?\}?$", re.IGNORECASE)
 _LINES = re.compile(r"\{[\d,\s-]*\}")
 
+_APART = frozenset({comrak.HtmlBlock, comrak.Table})
 _MARKS = {comrak.Emph: "*", comrak.Strong: "**", comrak.Strikethrough: "~~"}
 _SIDES = (
     (comrak.TableAlignment.Left, "left"),
@@ -101,7 +102,7 @@ class Writing:
         self._known = known
         lead = lead or Lead()
         self._number, self._items, self._empty = lead.number, lead.items, lead.within
-        self._quotes = self._depth = 0
+        self._quotes = self._hung = self._depth = 0
         self._strong = True  # whether bold may be marked here
 
     def blocks(self, nodes: Sequence[AstNode]) -> str:
@@ -109,30 +110,37 @@ class Writing:
         if self._depth > DEEPEST:
             raise TooDeep
         written = ""
-        apart = False
+        before: type[Any] | None = None
         for index, node in enumerate(nodes):
             text = self._remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
-            gap = self.gap(node, apart=apart) if written else ""
-            written += gap + text if text else ""
-            apart = kind(node) in {comrak.HtmlBlock, comrak.Table}
+            written += (self.gap(node, before) if written else "") + text if text else ""
+            before = kind(node)
         return written
 
-    def gap(self, node: AstNode, *, apart: bool) -> str:
-        """Return what is between *node* and the block before, from which it stands *apart* if needs be."""
+    def gap(self, node: AstNode, before: type[Any] | None) -> str:
+        """Return what is between *node* and the block *before* it."""
+        mixed = not self._dialect.lists and kind(node) is before is comrak.List
+        if self._hung and not self._dialect.lists:
+            return "\n"
         # HTML is a paragraph now, which would become a part of the next block, or of a table before it.
-        needs = apart or kind(node) in {comrak.HtmlBlock, comrak.ThematicBreak}
-        return "\n\n" if needs or self._tree.blank_before(node) else "\n"
+        apart = before in {comrak.HtmlBlock, comrak.Table} or kind(node) in {
+            comrak.HtmlBlock,
+            comrak.ThematicBreak,
+        }
+        return "\n\n" if mixed or apart or self._tree.blank_before(node) else "\n"
 
     def block(self, node: AstNode) -> str:
         """Return one block."""
         self._depth += 1
+        if kind(node) not in grammar.CONTAINERS:
+            self._items = 0  # what went on was not this
         text: str = _BLOCKS[kind(node)](self, node)
         self._depth -= 1
         return text
 
     def _remembered(self, node: AstNode, write: Any, *more: Any) -> str:
         """Return what *write* makes of *node*, from memory where it was written before."""
-        if not self._depth:
+        if not self._depth or self._items:
             return str(write(node, *more))
         start = node.sourcepos.start
         key = (kind(node), start.column, self._quotes, self._depth, *more, self._tree.rows(node))
@@ -149,7 +157,10 @@ class Writing:
         self._strong = False
         text = self.inline(node.children)
         self._strong = True
-        return self._dialect.heading(" ".join(text.split("\n")), value_of(node).level)
+        text = " ".join(text.split("\n"))
+        if self._hung and not self._dialect.lists:
+            return f"**{text}**" if text.strip() else ""
+        return self._dialect.heading(text, value_of(node).level)
 
     def _code(self, node: AstNode) -> str:
         value: comrak.NodeCodeBlock = value_of(node)
@@ -161,6 +172,7 @@ class Writing:
             return self._dialect.fence(content, "```", "")
         marker = chr(value.fence_char) * value.fence_length
         language, caption = _told(grammar.words(value.info).strip())
+        caption = "" if empty else caption  # it was shown
         block = self._dialect.fence(content, marker, language)
         return f"{self._dialect.code(caption)}\n{block}" if caption else block
 
@@ -210,9 +222,11 @@ class Writing:
         marker = self._dialect.marker(delimiter if number is not None else chr(value.bullet_char), number)
         self._number, depth = None, self._depth
         self._depth += 1
+        self._hung += 1
         text = self._task(self.blocks(node.children))
+        self._hung -= 1
         self._depth = depth
-        return f"{marker}{_hung(text, ' ' * len(marker))}".rstrip(" ")
+        return marker + (_hung(text, " " * len(marker)) or JOINER)
 
     def _task(self, text: str) -> str:
         found = _TASK.match(text)
