@@ -102,7 +102,8 @@ class Dialect:
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
         end = JOINER if text.endswith("#") else ""  # else it would count as the heading's end
-        return f"{'#' * level} {text}{end}".rstrip()
+        begin = JOINER if text.startswith("#") else ""
+        return f"{'#' * level} {begin}{text}{end}".rstrip()
 
     def rule(self) -> str:
         """Return a horizontal rule."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comrak
 from comrak import AstNode
@@ -16,6 +16,7 @@ from bot.text import grammar
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER
 
+_QUOTE = re.compile(r" {0,3}> ?")
 _SIZES = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
 
 
@@ -71,8 +72,14 @@ class Dressed:
         return min(begin + max(0, column + shift), end)
 
 
-def lead_at(tree: Tree, at: int) -> Lead:
-    """Return what the text of *tree* needs from *at* on to stand for itself."""
+def lead_at(tree: Tree, at: int, start: int | None = None) -> Lead:
+    """Return what the text of *tree* needs from *at* on to stand for itself.
+
+    Args:
+        tree: Of the text before and behind.
+        at: Where that is cut.
+        start: The number of its first item, where that is not the one it is written with.
+    """
     path: list[AstNode] = []
     number, node, nodes = None, None, tree.blocks
     while (inner := _around(tree, nodes, at)) is not None:
@@ -84,7 +91,13 @@ def lead_at(tree: Tree, at: int) -> Lead:
             number = None
         else:
             break
-    return _opened(tree, node, at, path, number)
+    lead = _opened(tree, node, at, path, number)
+    outermost = tree.blocks[0] if tree.blocks else None
+    if start is None or not lead.items or outermost is None or kind(outermost) is not comrak.List:
+        return lead
+    return replace(
+        lead, number=start + sum(tree.line(tree.first(item)) < at for item in outermost.children) - 1
+    )
 
 
 def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
@@ -138,7 +151,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], 
     items = sum(kind(each) is comrak.Item for each in path)
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
-    own = len(line) - len(line.lstrip("> 	")) if path and not begun else 0
+    own = 0 if begun else _own(line, path)
     before = goes_on if begun else ""
     made = kind(node) if node is not None else None
     if node is not None and made is comrak.CodeBlock:
@@ -152,11 +165,25 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], 
         return Lead(f"{opens}{head}\n{goes_on}{ruler}\n", before + "| " * begun, 0, items, within=True)
     if node is not None and made in {comrak.Paragraph, comrak.Heading}:
         marks = _marks(tree, node, at)
-        bare = line if begun else line.lstrip("> \t" if path else " \t")
+        bare = line if begun else line[own:].lstrip(" \t")
         first = opens + marks + _seam(marks, bare)
         skip = len(line) - len(bare)
         return Lead("", first, skip, items, within=True) if first or skip else Lead(within=True)
     return Lead("", opens, own, items, number)
+
+
+def _own(line: str, path: Sequence[AstNode]) -> int:
+    """Return how many characters of *line* say that it is in the containers of *path*."""
+    at = 0
+    for node in path:
+        if kind(node) is comrak.BlockQuote:
+            found = _QUOTE.match(line, at)
+            at = found.end() if found else at
+        elif kind(node) is comrak.Item:
+            value: comrak.NodeList = value_of(node)
+            columns = value.marker_offset + value.padding
+            at += min(columns, len(line[at:]) - len(line[at:].lstrip(" \t")))
+    return at
 
 
 def _seam(marks: str, bare: str) -> str:

@@ -198,7 +198,8 @@ class Writing:
         for index, (item, number) in enumerate(items):
             last = index == len(items) - 1
             text = self.item(item, number) if last else self._remembered(item, self.item, number)
-            gap = "\n\n" if self._tree.blank_before(item) else "\n"
+            tight = self._hung and not self._dialect.lists
+            gap = "\n" if tight or not self._tree.blank_before(item) else "\n\n"
             written += f"{gap if written else ''}{text}"
         return written
 

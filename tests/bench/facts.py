@@ -89,7 +89,7 @@ class Telling:
         """Say *text*, which looks as *marks* say."""
         self._text.append(text)
         self._marks.append(chr(marks) * len(text))
-        if self._pending and text.strip():
+        if self._pending and text.strip(" \n\u2060\u200b"):
             self._begin()
 
     def _begin(self) -> None:

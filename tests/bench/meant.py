@@ -61,7 +61,7 @@ class _Reading:
         self._tree = tree
         self._way = way
         self._allowed = allowed
-        self._depth = self._quotes = 0
+        self._depth = self._quotes = self._listed = 0
         self._items: list[int | None] = []
         self._notes = ""
         self._task = False
@@ -100,7 +100,9 @@ class _Reading:
             count, begun = len(self.leaves), len(self._items)
             self._items.append(first + number if ordered else None)
             self._task = True
+            self._listed += 1
             self._each(item, marks)
+            self._listed -= 1
             self._task = False
             del self._items[begun:]
             if len(self.leaves) == count:
@@ -137,7 +139,7 @@ class _Reading:
                 inlines.write(node.children, marks)
             case "Heading":
                 inlines.plain = True  # a heading is bold: docs/text.md
-                deep = value.level > self._way.levels
+                deep = value.level > self._way.levels or (self._listed > 0 and self._way.bold_in_lists)
                 inlines.write(node.children, marks | STRONG if deep else marks + HEADING * value.level)
             case "CodeBlock":
                 self._code(value, marks, telling)

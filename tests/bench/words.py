@@ -30,6 +30,7 @@ class Way:
     Attributes:
         least: The number from which lists count at least.
         empty: Whether an item without anything is shown as it is written.
+        bold_in_lists: Whether a heading in a list is shown bold.
         levels: Headings deeper than this are bold.
         rule: What a horizontal rule is shown as.
         boxes: A task that is done and one that is not.
@@ -39,6 +40,7 @@ class Way:
 
     least: int = 0
     empty: bool = False
+    bold_in_lists: bool = False
     levels: int = 6
     rule: str = ""
     boxes: tuple[str, str] = ("[x]", "[ ]")
@@ -52,7 +54,8 @@ WAYS: Mapping[str, Way] = {
     ),
     "discord": Way(
         least=1,  # parse-discord, tests/lists.py, test_ol_bounds
-        empty=True,  # a bullet needs a character behind it: parse-discord, parse.py, "optional rules"
+        bold_in_lists=True,  # headings are none in lists: parse-discord
+        empty=False,  # an invisible character stands behind the bullet, which needs one
         levels=3,  # Discord's help, "Markdown Text 101": # to ###
         rule="─" * 24,  # there is no rule in parse-discord's grammar; docs/text.md
         boxes=("☑", "☐"),  # there are no tasks; docs/text.md
