@@ -227,7 +227,7 @@ class Writing:
         text = self._task(self.blocks(node.children))
         self._hung -= 1
         self._depth = depth
-        return marker + (_hung(text, " " * len(marker)) or JOINER)
+        return marker + (_hung(text, " " * len(marker), blank=self._dialect.lists) or JOINER)
 
     def _task(self, text: str) -> str:
         found = _TASK.match(text)
@@ -303,9 +303,10 @@ def _told(info: str) -> tuple[str, str]:
     return found["language"], title[1] if title else rest
 
 
-def _hung(text: str, indent: str) -> str:
-    """Return *text* with all lines but the first indented."""
-    return "\n".join(line if not line else f"{indent}{line}" for line in text.split("\n"))[len(indent) :]
+def _hung(text: str, indent: str, *, blank: bool) -> str:
+    """Return *text* with all lines but the first indented; those that are empty only if none may be *blank*."""
+    first, *lines = text.split("\n")
+    return "\n".join([first, *(f"{indent}{line}" if line or not blank else line for line in lines)])
 
 
 class _Address(str):
