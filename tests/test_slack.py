@@ -17,7 +17,7 @@ import adapters.slack
 from adapters.emulators.slack.judge import links, pings
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.incoming import events
-from adapters.slack.text import blocks, preview, said, typed, words
+from adapters.slack.text import bare, blocks, inert, preview, said, typed, words
 from adapters.slack.wire.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from bot.events import STOP, Page
 from bot.platform import Gone, SlowDown, Unavailable
@@ -160,8 +160,22 @@ def test_an_answer_that_is_no_json_is_tried_again():
     assert isinstance(raised(SlackApiError("", response)), ConnectionError)
 
 
-def test_a_call_that_slack_refuses_is_a_bug_of_ours():
-    assert isinstance(raised(SlackApiError("", Answer(200, "invalid_blocks"))), SlackApiError)
+@pytest.mark.parametrize(
+    ("status", "error"), [(200, "invalid_blocks"), (400, "new"), (400, ""), (413, ""), (404, "new")]
+)
+def test_a_call_that_slack_finds_fault_with_is_no_call_to_make_again(status, error):
+    assert isinstance(raised(SlackApiError("", Answer(status, error))), SlackApiError)
+
+
+@given(st.text() | NOISY)
+def test_a_page_without_blocks_has_no_markup_of_slacks_and_its_text_is_read_back(text):
+    shown = SlackDialect().entities(text)
+    for note in ("", "Stopped by <@U1>."):
+        sent = bare(Page(shown, note))
+        assert not set("<>") & set(sent)
+        assert not pings(sent, [], linked=False)
+        assert said({"text": sent}) in {typed(shown), ""}
+        assert len(sent.encode()) <= len(inert(shown).encode()) + 1_000
 
 
 def test_a_connection_that_fails_is_a_connection_error_and_a_timeout_stays_one():

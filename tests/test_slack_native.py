@@ -20,7 +20,7 @@ from adapters.slack.outgoing import streams
 from adapters.slack.text import joint, weight
 from adapters.slack.wire import errands
 from bot.events import Event, Page, Text
-from bot.platform import Limits, Op, Platform
+from bot.platform import Limits, Op, Platform, Remains
 from bot.show.pages import Pages, paginate
 from tests.contract import HOLD, Seen, at, until
 from tests.worlds import SlackWorld
@@ -423,6 +423,54 @@ async def test_a_stream_whose_stop_never_gets_through_is_left_to_a_repair(world,
     await world.restart(remember=True)
     assert (await whole(world, question, "Because of")).note == "Stopped by ann."
     await until(partial(done, world, question))
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    ("method", "having", "times"),
+    [
+        *(("chat.startStream", "", times) for times in (1, 1000)),
+        *(("chat.appendStream", "", times) for times in (1, 1000)),
+        ("chat.stopStream", "", 1),
+        *(("chat.stopStream", part, times) for part in ("blocks", "metadata") for times in (1, 1000)),
+    ],
+)
+async def test_a_call_that_is_refused_for_a_reason_nobody_knows_is_not_repeated(
+    world, method, having, times, status
+):
+    await world.emulator.fault(method, times, status, "something_new", having=having)
+    question, answer = await begun(world, "Because of ", HOLD)
+    await world.react(answer.id)
+    seen = await whole(world, question, "Because of")
+    assert seen.note == "Stopped by ann."
+    assert "something_new" in (await world.emulator.verdict())["errors"]
+    assert await world.repeated() == []
+
+
+async def test_a_stream_that_slack_says_is_over_is_not_stopped_a_second_time(world):
+    question, _ = await begun(world, "Because of ", HOLD, TEXT.removeprefix("Because of "))
+    await world.emulator.expire()
+    await world.emulator.fault("chat.update", times=2, error="streaming_state_conflict")
+    world.model.go.set()
+
+    async def ended() -> bool:
+        seen = [each for each in await world.answers(question) if each.text == TEXT]
+        return bool(seen) and not world.core._taken
+
+    await until(ended)
+    assert len(await called(world, "chat.stopStream")) == 1
+
+
+async def test_a_post_in_doubt_does_not_take_over_another_answers_stream_that_is_finished(world):
+    question, _ = await begun(world, "Because of ", HOLD, TEXT.removeprefix("Because of "))
+    world.model.go.set()
+    finished = await whole(world, question, TEXT)
+    world.platform._streams.known.clear()  # as after a restart
+    surface = world.reopened(question)
+    surface.resume(Remains(nonces=("n1",)))
+    await surface.post(Page("Another answer.", live=False), "n1")
+    assert [each.text for each in await world.answers(question)] == [TEXT, "Another answer."]
+    assert (await world.answers(question))[0].id == finished.id
 
 
 async def done(world: SlackWorld, question: str) -> bool:

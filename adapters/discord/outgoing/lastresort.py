@@ -107,11 +107,15 @@ class LastResort:
         first, *rest = [text[at : at + form.size] for at in range(0, len(text), form.size)] or [""]
         told = await self._send(method, path, replace(form.page, text=first), form.more)
         for number, piece in enumerate(rest if not form.page.live else ()):
-            await self._below(path, number, piece)
+            if not await self._below(path, number, piece):
+                message = path if method == "PATCH" else f"{path}/{told[0]['id']}"
+                self._taken[message] = first
+                await self.end(message)
+                break
         return told
 
-    async def _below(self, path: str, number: int, piece: str) -> None:
-        """Post a piece of a page below it; say so where Discord does not take it."""
+    async def _below(self, path: str, number: int, piece: str) -> bool:
+        """Post a piece of a page below it; tell if Discord takes that, or that it is missing."""
         place = f"channels/{path.split('/')[1]}/messages"
         # The same nonce for the same piece: the page may be sent again.
         once = {"nonce": nonce(f"{path}{number}{piece}"), "enforce_nonce": True}
@@ -123,8 +127,8 @@ class LastResort:
                 if refused.code == MODERATED:
                     raise
                 continue
-            return
-        raise Gone("Discord refuses a part of an answer in every form")
+            return True
+        return False
 
     async def end(self, path: str) -> Told:
         """End the message at *path* with what Discord has taken of it, and a note that the rest is missing.
@@ -176,8 +180,10 @@ def _forms(form: _Form, refused: Refused) -> Iterator[_Form]:
     if named:
         yield form.without(named)
     if form.page.files:
-        yield form.without(frozenset({"files"}))
-    bare = form.without(OPTIONAL)
+        form = form.without(frozenset({"files"}))
+        yield form
+    yield form.without(frozenset({"components"}))
+    bare = form.without(OPTIONAL)  # a reply is how the next question finds what was said, so it goes last
     yield bare
     if len(form.page.text) > LEAST:
         yield replace(bare, size=max(min(PIECE, len(form.page.text) // 2 + 1), LEAST))

@@ -14,7 +14,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.outgoing.looks import Look, drawn
-from adapters.slack.outgoing.overlong import LEAST, Change, Find, Overlong, Send
+from adapters.slack.outgoing.overlong import LEAST, Change, Find, Halted, Overlong, Send
 from adapters.slack.wire.errors import TooLong, Unfit, why
 from bot.events import Page
 from bot.platform import Gone
@@ -100,10 +100,12 @@ class LastResort:
             Unfit: When Slack takes it in no way.
         """
         plain = message in self._plain and (page.live or self._overlong.posted(message) is Look.PLAIN)
-        if plain or not await self._richly(message, page):
-            self._plain.add(message)
-            await self._overlong.show(message, page, Look.PLAIN)
-        self._taken[message] = page.text
+        try:
+            if plain or not await self._richly(message, page):
+                self._plain.add(message)
+                await self._overlong.show(message, page, Look.PLAIN)
+        except Halted:
+            await self.end(message)
 
     async def _richly(self, message: str, page: Page) -> bool:
         """Show *page* with all its formatting, perhaps in parts; tell whether Slack takes it so."""
@@ -161,6 +163,7 @@ class LastResort:
     async def _change(self, message: str, page: Page, look: Look) -> None:
         body = f"{message} {drawn(page, look)}"
         await self._once(body, lambda: self._raw_change(message, page, look))
+        self._taken[message] = page.text
 
     async def _once(self, body: str, call: Callable[[], Awaitable[Made]]) -> Made:
         """Make *call* unless Slack has refused its *body*; raise what that means."""

@@ -15,7 +15,6 @@ import structlog
 from adapters.slack.outgoing.looks import Look, fits, stripped
 from adapters.slack.wire.errors import TooLong, Unfit
 from bot.events import Page
-from bot.platform import Gone
 from bot.text.cuts import places, spans
 from bot.text.grammar import parse
 
@@ -33,6 +32,10 @@ Send = Callable[[Page, str, Look], Awaitable[str]]
 Change = Callable[[str, Page, Look], Awaitable[None]]
 #: Returns the `ts` of what was posted with a nonce, or "".
 Find = Callable[[str], Awaitable[str]]
+
+
+class Halted(Exception):
+    """Slack takes no more messages below the first, not even one that says so."""
 
 
 @dataclass
@@ -124,6 +127,7 @@ class Overlong:
 
         Raises:
             Unfit: When it does not take the beginning, however small.
+            Halted: When it takes no more than that.
         """
         self.begin(message)
         mine = self._shown[message]
@@ -173,7 +177,7 @@ class Overlong:
             except Unfit:
                 continue
             return
-        raise Gone("Slack refuses a part of an answer in every form")
+        raise Halted("Slack refuses a part of an answer in every form")
 
     async def _place(self, message: str, part: _Part, page: Page, look: Look) -> None:
         if part.ts:
