@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.events import File, Page, Turn
-from bot.text.dialect import Dialect
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from bot.text.dialect import Dialect
 
 
 class SlowDown(Exception):
@@ -101,6 +102,12 @@ class Op(Enum):
     FINAL = 3
 
 
+def _plain() -> Dialect:
+    from bot.text.dialect import Dialect  # noqa: PLC0415  a mistake in the settings waits for no parser
+
+    return Dialect()
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one message holds.
@@ -114,7 +121,7 @@ class Limits:
 
     size: int
     measure: Callable[[str], int] = len
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: Dialect = field(default_factory=_plain)
     attach: int = 0
 
 
