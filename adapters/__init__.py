@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bot.platform import Platform
+if TYPE_CHECKING:
+    from bot.platform import Platform
 
 #: The adapters that `rivulet run` looks at.
 NAMES = ("slack", "discord")
 
 #: Makes a platform.  May import an SDK first, so it may take half a second.
-Make = Callable[[], Platform]
+Make = Callable[[], "Platform"]
 
 
 def find(name: str, **settings: Any) -> Make | None:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.events import File, Page, Turn
+from bot.text.dialect import Dialect
+from bot.unavailable import Unavailable as Unavailable  # noqa: PLC0414  part of the seam
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    from bot.text.dialect import Dialect
 
 
 class SlowDown(Exception):
@@ -37,10 +37,6 @@ class SlowDown(Exception):
 
 class Gone(Exception):
     """The message is deleted, or there is no right to write there."""
-
-
-class Unavailable(Exception):
-    """A platform cannot be served as it is set up; the message says what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +98,6 @@ class Op(Enum):
     FINAL = 3
 
 
-def _plain() -> Dialect:
-    from bot.text.dialect import Dialect  # noqa: PLC0415  a mistake in the settings waits for no parser
-
-    return Dialect()
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one message holds.
@@ -121,7 +111,7 @@ class Limits:
 
     size: int
     measure: Callable[[str], int] = len
-    dialect: Dialect = field(default_factory=_plain)
+    dialect: Dialect = field(default_factory=Dialect)
     attach: int = 0
 
 

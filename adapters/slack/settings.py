@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from bot.config import SOURCES, Names, split
-from bot.platform import Unavailable
+from bot.unavailable import Unavailable
 
 #: The scope without which nothing can be attached.
 FILES = "files:write"

@@ -7,6 +7,8 @@ to be good, so that `--help` and a mistake in the settings are said at once.
 from __future__ import annotations
 
 import argparse
+import gc
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 def main() -> None:
     """Run the command line."""
+    gc.disable()  # what imports make stays; what runs for long switches it on again
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package
     parser = _parser()
     options = parser.parse_args()
     if "command" not in options:
@@ -55,7 +59,7 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     from pydantic import ValidationError
 
     from bot.config import expect_readable, explain
-    from bot.platform import Unavailable
+    from bot.unavailable import Unavailable
 
     try:
         expect_readable()
@@ -76,7 +80,7 @@ def _mistake(line: str) -> int:
 
 async def _run(_options: argparse.Namespace) -> int:
     """Serve every platform that has credentials, until SIGTERM."""
-    from bot.platform import Unavailable
+    from bot.unavailable import Unavailable
 
     settings, makes = _configured()
     if not makes:

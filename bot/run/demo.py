@@ -7,6 +7,7 @@ what the bot believes, only by what the emulators saw.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -149,6 +150,7 @@ def _import() -> None:
     """Import what takes seconds, while the emulators start."""
     for name in ("model", "supervise"):
         import_module(f"bot.run.{name}")
+    gc.enable()  # see `bot.run.cli.main`
 
 
 def _redirected(world: World) -> dict[str, Any]:

@@ -125,7 +125,7 @@ async def _alive(_request: web.Request) -> web.Response:
 
 async def _starting(_request: web.Request) -> web.Response:
     """Say that what was asked for is not there yet."""
-    return web.json_response({"ready": False, "starting": True}, status=503)
+    return web.json_response({"ready": False, "platforms": {}}, status=503)
 
 
 def _ready(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:

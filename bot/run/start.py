@@ -7,7 +7,6 @@ already that the process lives.  Must never import one of them, an adapter or th
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -75,7 +74,6 @@ async def start(settings: Settings, makes: Makes) -> int:
 
 async def _parts(settings: Settings, makes: Makes, stack: AsyncExitStack) -> tuple[list[Platform], Patient]:
     """Import all that is slow; return the platforms and the model, once Claude was asked about its key."""
-    gc.disable()  # what imports make stays; `supervise` switches it on again
     await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.to_thread(import_module, "bot.run.model")
     from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
