@@ -103,6 +103,24 @@ def test_every_make_target_and_file_that_the_docs_name_exists():
             assert (ROOT / link).exists(), link
 
 
+def test_the_demo_is_set_up_with_what_the_bot_needs_alone_and_the_tests_with_more():
+    for target, more in (
+        ("demo", False),
+        ("setup", False),
+        ("test", True),
+        ("lint", True),
+        ("bench-quick", True),
+    ):
+        done = subprocess.run(
+            ["make", "-C", str(ROOT), "--dry-run", "--always-make", target],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert "-r requirements.lock" in done
+        assert ("-r requirements-dev.lock" in done) == more
+
+
 def test_nothing_says_to_install_the_package_from_pypi():
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         assert "pip install rivulet" not in path.read_text()
