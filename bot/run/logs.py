@@ -17,8 +17,8 @@ SECRET = re.compile(
 )
 #: A line is cut here.
 LONGEST = 4096
-#: Values that must never appear.
-_hidden: set[str] = set()
+#: Values that must never appear, the longest first: one may be part of another.
+_hidden: list[str] = []
 
 
 def configure(level: str, secrets: Collection[str] = ()) -> None:
@@ -64,7 +64,7 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
 
 def hide(secrets: Iterable[str]) -> None:
     """Let *secrets* appear in no line from now on; loggers keep what they were first configured with."""
-    _hidden.update(filter(None, secrets))
+    _hidden[:] = sorted({*_hidden, *filter(None, secrets)}, key=len, reverse=True)
 
 
 def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
