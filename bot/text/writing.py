@@ -304,7 +304,7 @@ def _told(info: str) -> tuple[str, str]:
 
 
 def _hung(text: str, indent: str, *, blank: bool) -> str:
-    """Return *text* with all lines but the first indented; those that are empty only if none may be *blank*."""
+    """Return *text* with all lines but the first indented, empty ones too unless lines may be *blank*."""
     first, *lines = text.split("\n")
     return "\n".join([first, *(f"{indent}{line}" if line or not blank else line for line in lines)])
 
