@@ -1,12 +1,11 @@
 """From the model's markdown to what a platform may be sent.  Pure; `bot.show.pages` puts it together.
 
-scanner      where blocks begin and end
-sheet        the blocks of the page that grows
-block        one block while it grows: what is open in it is closed or held back by `mend`
-divide       one block on two pages; `cuts` says where
-markdown     the parser
-dialect      how a block is written for a platform, by `writing`; adapters override what differs
+grammar      the parser: the only one that says what is a list, a link, a formula
+edge         the end of a text that grows: what is open is closed or held back
+writing      from the parser's tree to text, as a dialect writes it
+dialect      how a platform's markdown is written; adapters override what differs
+blocks       blocks as they are shown
+divide       one block on two pages; `cuts` says where, `lead` what the second part needs before it
 safe         what no text leaves without
-references   definitions and footnotes that were seen
 filenames    names of files that go out
 """
