@@ -17,8 +17,8 @@ from bot.events import File
 from bot.platform import Limits
 from bot.show.sheet import Sheet, codes, load
 from bot.text.blocks import Block, Ink, files, joined, source
+from bot.text.line import Known
 from bot.text.safe import Links, seen
-from bot.text.writing import Known
 
 #: Where a link may refer to a definition.
 _REFERENCE = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")

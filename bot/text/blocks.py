@@ -16,8 +16,9 @@ from bot.text.dialect import Dialect
 from bot.text.filenames import extension
 from bot.text.grammar import Tree, kind, value_of, walk
 from bot.text.lead import Dressed, Lead
+from bot.text.line import Known, plain
 from bot.text.safe import legible, seen, seen_from
-from bot.text.writing import Known, TooDeep, Writing, plain
+from bot.text.writing import TooDeep, Writing
 
 #: Definitions of links that are read again with every text that may refer to them.
 DEFINITIONS = 100

@@ -1,37 +1,27 @@
-"""From the parser's tree to a dialect's text.  Pure.
-
-`Writing` writes blocks, `Line` what stands in one of them.  Text between two marks is one run: only so a
-URL or a mention is seen whole, however the model has put it together.
-"""
+"""Blocks, on their way from the tree to a dialect's text; `line.py` writes what stands in one.  Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.dialect import Dialect, left_flanking, right_flanking
+from bot.text.dialect import Dialect
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Lead
-from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
+from bot.text.line import Known, Line, plain, said
+from bot.text.safe import JOINER
 
-#: Nobody sees it; put inside of marks it lets emphasis begin or end next to punctuation.
-THIN = "\u200b"
 #: How deep blocks may be nested; deeper ones are shown as they are written.
 DEEPEST = 60
-#: How deep marks may be nested; deeper ones are left away.
-DEEPEST_MARKS = 100
 
 _TASK = re.compile(r"\\?\[([ xX])\](?=\s)")
-_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _BREAKS = re.compile(r"\s*(?:<br\s*/?>\s*)+", re.IGNORECASE)
-_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_DUNDER = re.compile(r"__\w+__")
 #: Behind a fence: a language, and what else stands there.
 _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?P<rest>.*)", re.DOTALL)
 #: Attributes that say which file code is from; lines to highlight say nothing to a reader.
@@ -39,7 +29,6 @@ _TITLE = re.compile(r"^\{?(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"'}]+)[\"
 _LINES = re.compile(r"\{[\d,\s-]*\}")
 
 _APART = frozenset({comrak.HtmlBlock, comrak.Table})
-_MARKS = {comrak.Emph: "*", comrak.Strong: "**", comrak.Strikethrough: "~~"}
 _SIDES = (
     (comrak.TableAlignment.Left, "left"),
     (comrak.TableAlignment.Center, "center"),
@@ -51,21 +40,6 @@ class TooDeep(Exception):
     """Blocks are nested deeper than is drawn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a text may refer to, and what was written of it before.
-
-    Attributes:
-        links: Which URLs may be links.
-        definitions: Lines that define links: "[label]: <url>".
-        memo: What blocks within others were written as, by their source.
-    """
-
-    links: Links = field(default_factory=Links)
-    definitions: tuple[str, ...] = ()
-    memo: dict[tuple[Any, ...], str] = field(default_factory=dict)
-
-
 def render(dialect: Dialect, source: str, known: Known | None = None) -> str:
     """Return *source*, markdown, as the platform of *dialect* is to be sent it."""
     known = known or Known()
@@ -74,16 +48,6 @@ def render(dialect: Dialect, source: str, known: Known | None = None) -> str:
         return Writing(dialect, tree, known).blocks(tree.blocks)
     except TooDeep:
         return plain(dialect, source)
-
-
-def plain(dialect: Dialect, text: str) -> str:
-    """Return *text*, which may have several lines, without any markup of its own."""
-    return Line(dialect, grammar.parse(""), Known()).literally(clean(text))
-
-
-def line(dialect: Dialect, text: str) -> str:
-    """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""
-    return plain(dialect, " ".join(clean(text).split()))
 
 
 class Writing:
@@ -307,239 +271,6 @@ def _hung(text: str, indent: str, *, blank: bool) -> str:
     """Return *text* with all lines but the first indented, empty ones too unless lines may be *blank*."""
     first, *lines = text.split("\n")
     return "\n".join([first, *(f"{indent}{line}" if line or not blank else line for line in lines)])
-
-
-class _Address(str):
-    """A URL that the platform makes a link of."""
-
-    __slots__ = ()
-
-
-class _Opening(str):
-    """A mark that begins emphasis."""
-
-    __slots__ = ()
-
-
-class _Closing(str):
-    """A mark that ends emphasis."""
-
-    __slots__ = ()
-
-
-class Line:
-    """What stands in a line, being written: runs of text between marks."""
-
-    def __init__(self, dialect: Dialect, tree: Tree, known: Known, *, strong: bool = True) -> None:
-        self._dialect = dialect
-        self._tree = tree
-        self._known = known
-        self._strong = strong
-        self._written: list[str] = []
-        self._within: list[type[Any]] = []
-        self._run = ""
-        self._fresh = True
-
-    def write(self, nodes: Sequence[AstNode]) -> str:
-        """Return what *nodes* say."""
-        self._each(nodes)
-        return self._joined()
-
-    def literally(self, text: str) -> str:
-        """Return *text* without any markup of its own."""
-        self._run = text
-        return self._joined()
-
-    def _joined(self) -> str:
-        self._flush()
-        written = [piece for piece in self._written if piece]
-        for number, piece in enumerate(written):
-            before = written[number - 1][-1] if number else ""
-            after = written[number + 1][0] if number + 1 < len(written) else ""
-            if isinstance(piece, _Address) and after and not after.isspace():
-                written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
-            elif not self._dialect.flanking:
-                continue
-            elif isinstance(piece, _Opening) and not left_flanking(before, after):
-                written[number] = f"{piece}{THIN}"
-            elif isinstance(piece, _Closing) and not right_flanking(before, after):
-                written[number] = f"{THIN}{piece}"
-        return "".join(written)
-
-    def _each(self, nodes: Sequence[AstNode]) -> None:
-        for node in nodes:
-            _INLINES[kind(node)](self, node)
-
-    def _text(self, node: AstNode) -> None:
-        # What an entity has made must not begin a line, which could begin a block.
-        self._run += grammar.words(value_of(node)).replace("\n", " ")
-
-    def _break(self, _node: AstNode) -> None:
-        self._run += "\n"
-
-    def _code(self, node: AstNode) -> None:
-        self._mark(self._dialect.code(grammar.words(value_of(node).literal)))
-
-    def _math(self, node: AstNode) -> None:
-        value: comrak.NodeMath = value_of(node)
-        literal = grammar.words(value.literal)
-        if not grammar.formula(node):  # escaped brackets
-            begin, end = "[]" if value.display_math else "()"
-            self._run += begin + _ESCAPE.sub(r"\1", literal) + end
-            return
-        self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
-
-    def _html(self, node: AstNode) -> None:
-        text = grammar.words(value_of(node))
-        self._run += "\n" if _BREAK.fullmatch(text) else text
-
-    def _inner(self, node: AstNode) -> None:
-        self._each(node.children)
-
-    def _emphasis(self, node: AstNode) -> None:
-        """Write emphasis; within its own kind, and bold within a heading, it is no more than that."""
-        source = self._tree.text(node)
-        if source[:1] == "~" and source[:2] != "~~":
-            self._literal("~", node)
-        elif source[:2] == "__" and _DUNDER.fullmatch(source):
-            self._literal("__", node)
-        else:
-            self._emphasize(node)
-
-    def _literal(self, mark: str, node: AstNode) -> None:
-        self._run += mark
-        self._each(node.children)
-        self._run += mark
-
-    def _emphasize(self, node: AstNode) -> None:
-        made = kind(node)
-        marked = made not in self._within and len(self._within) < DEEPEST_MARKS
-        if not marked or (made is comrak.Strong and not self._strong):
-            self._each(node.children)
-            return
-        self._flush()
-        self._within.append(made)
-        self._put(_Opening(_MARKS[made]))
-        before = len(self._written)
-        self._each(node.children)
-        self._flush()
-        self._within.pop()
-        if len(self._written) == before or not "".join(self._written[before:]).strip():
-            self._written[before - 1] = ""  # there is nothing between
-        else:
-            self._put(_Closing(_MARKS[made]))
-
-    def _mark(self, markup: str) -> None:
-        if markup:
-            self._flush()
-            self._put(markup)
-
-    def _put(self, markup: str) -> None:
-        """Write something of ours; two pieces of code must not touch, nor an end of emphasis a beginning."""
-        before = next((piece for piece in reversed(self._written) if piece), "")
-        touches = before.endswith(markup[0]) and (
-            markup[0] == "`" or (isinstance(before, _Closing) and isinstance(markup, _Opening))
-        )
-        if touches:
-            self._written.append(JOINER)
-        self._written.append(markup)
-        self._fresh = False
-
-    def _flush(self) -> None:
-        """Write the run of text so far: its URLs, and what is between them."""
-        if not self._run:
-            return
-        run, self._run = clean(self._run), ""  # once more: entities are decoded now
-        end = 0
-        for found in self._dialect.urls(run) if addressed(run) else ():
-            url = trimmed(found[0])
-            if found.start() < end or not url:
-                continue
-            self._put_text(run[end : found.start()])
-            self._put(self._address(url))
-            end = found.start() + len(url)
-        self._put_text(run[end:])
-
-    def _put_text(self, text: str) -> None:
-        if text:
-            self._written.append(self._dialect.literal(text, fresh=self._fresh))
-            self._fresh = text.endswith("\n")
-
-    def _address(self, url: str) -> str:
-        allowed = self._known.links.allows(url)
-        return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
-
-    def _link(self, node: AstNode) -> None:
-        self._point(said(node.children), value_of(node).url, node.children)
-
-    def _image(self, node: AstNode) -> None:
-        label = said(node.children) or "image"
-        self._point(label, value_of(node).url, node.children)
-
-    def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
-        """Write something that is said to be at *url*."""
-        url = grammar.words(url)
-        if not url or url == f"mailto:{label}":
-            self._run += label
-            return
-        self._flush()
-        if label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
-            self._mark(self._address(url))
-            return
-        within = Line(self._dialect, self._tree, Known(Links()), strong=self._strong)
-        within._within, within._fresh = [*self._within], self._fresh
-        text = within.write(inner) if inner else self._dialect.literal(label, fresh=self._fresh)
-        deceptive = deceives(label, url) or deceives(text, url)
-        if text.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
-            self._mark(self._dialect.link(text.strip(), url))
-        else:
-            for part in [f"{text} (", self._address(url), ")"] if text.strip() else [self._address(url)]:
-                self._mark(part)
-
-    def _footnote(self, node: AstNode) -> None:
-        self._mark(self._dialect.note(value_of(node).name))
-
-
-_INLINES: dict[type[Any], Any] = {
-    comrak.Text: Line._text,  # noqa: SLF001  a table of its own methods
-    comrak.SoftBreak: Line._break,  # noqa: SLF001
-    comrak.LineBreak: Line._break,  # noqa: SLF001
-    comrak.Code: Line._code,  # noqa: SLF001
-    comrak.Math: Line._math,  # noqa: SLF001
-    comrak.HtmlInline: Line._html,  # noqa: SLF001
-    comrak.Escaped: Line._inner,  # noqa: SLF001
-    comrak.Emph: Line._emphasis,  # noqa: SLF001
-    comrak.Strong: Line._emphasis,  # noqa: SLF001
-    comrak.Strikethrough: Line._emphasis,  # noqa: SLF001
-    comrak.Link: Line._link,  # noqa: SLF001
-    comrak.Image: Line._image,  # noqa: SLF001
-    comrak.FootnoteReference: Line._footnote,  # noqa: SLF001
-}
-
-
-def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
-    """Return the text of *nodes* without markup; with the links' *addresses* behind their labels."""
-    parts = []
-    for node in nodes:
-        value: Any = getattr(node.node_value, "value", "")
-        match node.node_value:
-            case comrak.Text():
-                parts.append(value)
-            case comrak.SoftBreak() | comrak.LineBreak():
-                parts.append("\n")
-            case comrak.Code() | comrak.Math():
-                parts.append(value.literal)
-            case comrak.HtmlInline():
-                parts.append("\n" if _BREAK.fullmatch(value) else value)
-            case comrak.FootnoteReference():
-                parts.append(f"[^{value.name}]")
-            case comrak.Link() | comrak.Image():
-                label, target = said(node.children), inert(value.url)
-                same = target.removeprefix("mailto:") == label
-                parts.append(label if same or not addresses else f"{label} ({target})")
-            case _:
-                parts.append(said(node.children, addresses=addresses))
-    return grammar.words("".join(parts))
 
 
 def unmarked(source: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from adapters.discord.dialect import DiscordDialect
 from adapters.discord.wire.rest import Json
 from bot.events import Page
-from bot.text.writing import line
+from bot.text.line import line
 
 #: 2,000 code points, create and edit, less the room for a note.
 CONTENT = 2000
