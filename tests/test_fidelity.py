@@ -122,8 +122,15 @@ SO_FAR = [
 
 @pytest.mark.parametrize(("names", "text", "shown", "begin"), SO_FAR)
 def test_a_page_that_grows_says_all_but_its_last_block(names, text, shown, begin):
-    found = unlike_so_far(Piece(text[begin:], shown), text, begin, "slack", allowed)
+    found = unlike_so_far(Piece(text[begin:], shown), text, begin, "slack", allowed, 100)
     assert [each.partition(":")[0] for each in found] == names
+
+
+def test_a_page_that_grows_may_leave_what_does_not_fit_to_the_next_but_nothing_else():
+    text = "a\n\nb\n\n" + "c" * 90 + "\n\nd"
+    for shown, names in (("a\n\nb", []), ("a", ["text"])):
+        found = unlike_so_far(Piece(text, shown), text, 0, "slack", allowed, 100)
+        assert [each.partition(":")[0] for each in found] == names
 
 
 # The readers, by what their sources say.

@@ -41,6 +41,8 @@ PARTS = (1, 30, 4_000)
 FRAME = 512
 #: Milliseconds of CPU that a step may take.
 LONGEST = 25.0
+#: A step that takes so many times as long is no noise.
+CLEAR = 4
 #: Characters at which the cost of one is compared, and how long each is measured at least, in seconds of CPU.
 SIZES, ENOUGH = (200, 1_000, 5_000, 20_000, 40_000), 0.05
 #: Characters of a text in the quick form, and its parts.
@@ -160,7 +162,7 @@ async def play(text: str, limits: Limits, part: int, patience: float = PATIENCE)
 async def _fairly(text: str, limits: Limits, part: int, patience: float) -> Played:
     """Play *text*, and again if a step was too long: each counts with the shorter of its times."""
     played = await play(text, limits, part, patience)
-    if played.worst <= LONGEST or played.given_up:
+    if not LONGEST < played.worst < CLEAR * LONGEST or played.given_up:
         return played
     again = await play(text, limits, part, patience)
     if again.given_up or len(again.steps) != len(played.steps):

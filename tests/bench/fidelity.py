@@ -81,18 +81,30 @@ def unlike(pieces: Sequence[Piece], text: str, side: str, allowed: Allowed) -> I
     cuts = [0, *itertools.accumulate(len(piece.text) for piece in pieces)]
     for facts, begin, end in zip(seen, cuts, cuts[1:], strict=False):
         yield from differing(_part(found, text, begin, end), facts)
-    if len(pieces) > 1 and not _parted(found, text, cuts[1:-1]):
+    whole = all(facts.text for facts in seen)  # pages of combining marks alone are not shown
+    if len(pieces) > 1 and whole and not _parted(found, text, cuts[1:-1]):
         yield from differing(Part(found, begins=True, ends=True), joined(seen), cut=True)
 
 
-def unlike_so_far(piece: Piece, text: str, begin: int, side: str, allowed: Allowed) -> Iterator[str]:
-    """Yield where *piece*, which grows and has what is behind *begin* of *text*, says something else."""
+def unlike_so_far(
+    piece: Piece, text: str, begin: int, side: str, allowed: Allowed, size: int
+) -> Iterator[str]:
+    """Yield where *piece*, which grows and has what is behind *begin* of *text*, says something else.
+
+    A page of *size* may leave what does not fit to the next one, which comes when more of the text has come.
+    """
     yield from _invented(piece.shown, text, side)
     if not piece.shown or (found := read(text, side, allowed, pages=2)) is None or "```m" in text.lower():
         return
     part = _part(found, text, begin, len(text))
-    last = part.leaves[:-1] if part.leaves and part.leaves[-1] is found[-1] else part.leaves
-    yield from differing(Part(last, part.begins, ends=False), READERS[side](piece.shown))
+    shown = [*part.leaves[:-1]] if part.leaves and part.leaves[-1] is found[-1] else [*part.leaves]
+    seen, starts = READERS[side](piece.shown), _lines(text)
+    complaints = wrong = differing(Part(shown, part.begins, ends=False), seen)
+    full = len(piece.text) > size // 2
+    while wrong and full and shown and starts[shown[-1].last + 1] - begin > size // 4:
+        shown.pop()
+        wrong = differing(Part(shown, part.begins, ends=False), seen)
+    yield from wrong and complaints
 
 
 def _invented(shown: str, text: str, side: str) -> Iterator[str]:

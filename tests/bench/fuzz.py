@@ -117,7 +117,7 @@ def complaints(case: Case) -> Iterator[str]:
         yield from _judged(case, [*pages.closed, pages.last], text, judged)
         if fresh:
             begin = len(text) - len(pages.last.text)
-            yield from unlike_so_far(pages.last, text, begin, case.side, case.allowed)
+            yield from unlike_so_far(pages.last, text, begin, case.side, case.allowed, case.limits.size)
     before = _shown(pages.closed)
     pages.end()
     pieces = [*pages.closed, pages.last]

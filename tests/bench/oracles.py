@@ -50,7 +50,7 @@ WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
 #: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the
 #: first of a row (GFM drops what is beyond the head's).
 UNTOLD = re.compile(
-    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\((?!\s*(?:```|~~~))\s*[^)|\n]*\)?|\[[^\[\]\n]*\]:.*|\]:.*|\?[^\s|()\[\]]*|&#?\w+;?|(?<=\|)[^\n]+",
+    r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\((?!\s*(?:```|~~~))\s*[^)|\n]*\)?|\[[^\[\]\n]*\]:.*|\?[^\s|()\[\]]*|&#?\w+;?|(?<=\|)[^\n]+",
     re.IGNORECASE,
 )
 #: Categories of what is drawn as nothing; private and unassigned characters are drawn as boxes.
