@@ -110,7 +110,9 @@ def test_only_what_was_listed_is_allowed():
 
 
 def test_a_failure_is_shrunk_to_no_more_than_what_fails(monkeypatch):
-    monkeypatch.setattr("tests.bench.fuzz.complaints", lambda case: iter(["ping: x"] * ("<!" in case.text)))
+    monkeypatch.setattr(
+        "tests.bench.fuzz.complaints", lambda case, **_: iter(["ping: x"] * ("<!" in case.text))
+    )
     found = next(case for number in range(500) if failing(case := Case.of(f"1.{number}")))
     assert shrunk(found, "ping").text == "<!"
 

@@ -88,7 +88,11 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     node = leaf(tree)
     if node is None or kind(node) not in {comrak.Paragraph, comrak.Heading}:
         return tree
-    return _closed(tree, node, _held(tree, node), parse)
+    end = _held(tree, node)
+    begin = tree.source.rfind("\n", 0, end) + 1
+    if end < len(tree.source) and _UNDECIDED.match(tree.source[begin:end]):
+        end = begin  # without what is held it would be something else
+    return _closed(tree, node, end, parse)
 
 
 def firm(tree: Tree, *, far: bool = False) -> int:

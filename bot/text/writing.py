@@ -67,6 +67,7 @@ class Writing:
         lead = lead or Lead()
         self._number, self._items, self._empty = lead.number, lead.items, lead.within
         self._quotes = self._hung = self._depth = 0
+        self._resumed = False  # whether the rest of an item was written just now
         self._strong = True  # whether bold may be marked here
 
     def blocks(self, nodes: Sequence[AstNode]) -> str:
@@ -83,6 +84,9 @@ class Writing:
 
     def gap(self, node: AstNode, before: type[Any] | None) -> str:
         """Return what is between *node* and the block *before* it."""
+        if self._resumed:  # the rest of an item is a paragraph now, which the next one would go on with
+            self._resumed = False
+            return "\n\n"
         mixed = not self._dialect.lists and kind(node) is before is comrak.List
         if self._hung and not self._dialect.lists:
             return "\n"
@@ -98,13 +102,14 @@ class Writing:
         self._depth += 1
         if kind(node) not in grammar.CONTAINERS:
             self._items = 0  # what went on was not this
+            self._empty = self._empty and kind(node) is comrak.CodeBlock
         text: str = _BLOCKS[kind(node)](self, node)
         self._depth -= 1
         return text
 
     def _remembered(self, node: AstNode, write: Any, *more: Any) -> str:
         """Return what *write* makes of *node*, from memory where it was written before."""
-        if not self._depth or self._items:
+        if not self._depth or self._items or self._empty:
             return str(write(node, *more))
         start = node.sourcepos.start
         key = (kind(node), start.column, self._quotes, self._depth, *more, self._tree.rows(node))
@@ -163,7 +168,8 @@ class Writing:
             last = index == len(items) - 1
             text = self.item(item, number) if last else self._remembered(item, self.item, number)
             tight = self._hung and not self._dialect.lists
-            gap = "\n" if tight or not self._tree.blank_before(item) else "\n\n"
+            apart = self._resumed or (self._tree.blank_before(item) and not tight)
+            gap, self._resumed = "\n\n" if apart else "\n", False
             written += f"{gap if written else ''}{text}"
         return written
 
@@ -181,7 +187,9 @@ class Writing:
         """Return an item of a list with *number*."""
         if self._items:
             self._items -= 1
-            return self.blocks(node.children)  # the rest of one
+            rest = self.blocks(node.children)
+            self._resumed = True
+            return rest
         value: comrak.NodeList = value_of(node)
         delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
         marker = self._dialect.marker(delimiter if number is not None else chr(value.bullet_char), number)
