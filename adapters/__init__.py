@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bot.platform import Platform
+if TYPE_CHECKING:
+    from bot.platform import Platform
 
 #: The adapters that `rivulet run` looks at.
 NAMES = ("slack", "discord")
 
+#: Makes a platform.  May import an SDK first, so it may take half a second.
+Make = Callable[[], "Platform"]
 
-def load(name: str, **settings: Any) -> Platform | None:
-    """Return the platform *name*, or None if it has no credentials.
+
+def find(name: str, **settings: Any) -> Make | None:
+    """Return what makes the platform *name*, or None if it has no credentials; imports no SDK yet.
+
+    So that what is wrong with the settings of any platform is said before anything slow is done.
 
     Args:
         name: One of `NAMES`.
@@ -23,5 +30,11 @@ def load(name: str, **settings: Any) -> Platform | None:
         pydantic.ValidationError: When one of them is no valid value.
     """
     module = import_module(f"adapters.{name}")
-    platform: Platform | None = module.load(module.Settings(**settings))
-    return platform
+    make: Make | None = module.load(module.Settings(**settings))
+    return make
+
+
+def load(name: str, **settings: Any) -> Platform | None:
+    """Return the platform *name*, or None if it has no credentials; see `find`."""
+    make = find(name, **settings)
+    return make() if make else None

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.platform import Unavailable
+from bot.unavailable import Unavailable
 
 #: What goes before every conversation unless the operator says otherwise.
 SYSTEM = (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.events import File, Page, Turn
 from bot.text.dialect import Dialect
+from bot.unavailable import Unavailable as Unavailable  # noqa: PLC0414  part of the seam
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -36,10 +37,6 @@ class SlowDown(Exception):
 
 class Gone(Exception):
     """The message is deleted, or there is no right to write there."""
-
-
-class Unavailable(Exception):
-    """A platform cannot be served as it is set up; the message says what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,70 @@ async def test_a_mistake_in_the_settings_is_one_line_and_exit_78(mistake, tmp_pa
     assert TRACEBACK not in out + err
 
 
+SDKS = ("anthropic", "slack_sdk", "slack_bolt", "discord")
+#: Says at the end of the process which of them it has imported.
+TELL = f"""
+import atexit, sys
+atexit.register(lambda: sys.stdout.write(f"SDKs: {{[name for name in {SDKS} if name in sys.modules]}}"))
+"""
+#: Lets Claude's SDK take as long to import as there is no file "go".
+SLOW = """
+import importlib.abc, pathlib, sys, time
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        while name == "anthropic" and not pathlib.Path("go").exists():
+            time.sleep(0.05)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.parametrize("mistake", ["no key", "no platform", "half of Slack", "not a port", "not an effort"])
+async def test_a_mistake_that_the_settings_show_is_said_before_any_sdk_is_imported(mistake, tmp_path):
+    env = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DISCORD_BOT_TOKEN": "1"}
+    wrong, line = MISTAKES[mistake]
+    code, out, err = await ran("run", cwd=tmp_path, env={**env, **wrong}, code=TELL)
+    assert (code, out) == (78, "SDKs: []")
+    assert line in err
+
+
+async def test_the_help_imports_no_sdk_and_a_command_without_a_name_prints_it(tmp_path):
+    code, out, _ = await ran("--help", cwd=tmp_path, env={}, code=TELL)
+    assert (code, "SDKs: []" in out) == (0, True)
+    assert await ran(cwd=tmp_path, env={}) == (2, out.removesuffix("SDKs: []"), "")
+
+
+async def test_a_platform_that_is_not_configured_costs_no_import(tmp_path):
+    async with spawned() as world:
+        env = {**good(world), "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
+        _, out, _ = await ran("doctor", cwd=tmp_path, env=env, code=TELL)
+    assert out.endswith("SDKs: ['anthropic', 'discord']")
+
+
+async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_then(
+    tmp_path, unused_tcp_port_factory
+):
+    url = f"http://127.0.0.1:{unused_tcp_port_factory()}"
+    async with spawned() as world, aiohttp.ClientSession() as session:
+        env = {**good(world), "RIVULET_PORT": url.rpartition(":")[2]}
+        async with started("run", cwd=tmp_path, env=env, code=SLOW) as process:
+
+            async def status(path: str) -> int:
+                try:
+                    async with session.get(url + path) as response:
+                        return response.status
+                except aiohttp.ClientError:
+                    return 0
+
+            await until(partial(status, "/healthz"), 20)
+            answers = [await status(path) for path in ("/healthz", "/readyz", "/slack/events")]
+            process.send_signal(signal.SIGTERM)
+            (tmp_path / "go").touch()
+            _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert answers == [200, 503, 503]
+    assert process.returncode == 0, err
+    assert TRACEBACK.encode() not in err
+
+
 async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
     """From `.env`, without a restart; the refusal of the old one is forgotten."""
     async with spawned() as world:

@@ -212,7 +212,7 @@ def test_discord_pys_errors_mean_the_same(status, kind):
 
 def test_discord_without_a_token_is_left_out(monkeypatch):
     monkeypatch.delenv("DISCORD_BOT_TOKEN", raising=False)
-    assert adapters.discord.load(adapters.discord.Settings(DISCORD_BOT_TOKEN="")) is None  # type: ignore[call-arg]
+    assert adapters.find("discord", DISCORD_BOT_TOKEN="") is None
 
 
 def test_guilds_and_emoji_are_names_with_commas_between():

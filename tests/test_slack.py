@@ -20,7 +20,7 @@ from adapters.slack.incoming import events
 from adapters.slack.text import blocks, preview, said, typed, words
 from adapters.slack.wire.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from bot.events import STOP, Page
-from bot.platform import Gone, SlowDown, Unavailable
+from bot.platform import Gone, Platform, SlowDown, Unavailable
 from tests.contract import HOLD, at, until
 from tests.worlds import SlackWorld
 
@@ -173,8 +173,8 @@ def test_a_connection_that_fails_is_a_connection_error_and_a_timeout_stays_one()
 # Settings.
 
 
-def load(**settings: str) -> adapters.slack.Slack | None:
-    return adapters.slack.load(adapters.slack.Settings(**{**TOKENS, **settings}))  # type: ignore[arg-type]
+def load(**settings: str) -> Platform | None:
+    return adapters.load("slack", **{**TOKENS, **settings})
 
 
 def test_slack_without_tokens_is_left_out(monkeypatch):

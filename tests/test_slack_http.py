@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import adapters.slack
+import adapters.slack.platform
 from adapters.emulators.slack.http_sender import signed
 from adapters.slack.incoming import http
 from adapters.slack.incoming.http import FRESH, authentic, parsed
@@ -252,7 +252,7 @@ async def test_a_press_comes_as_a_form(world):
 
 def test_without_an_app_token_a_signing_secret_is_enough_and_a_route_is_wanted():
     settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": SECRET}
-    platform = adapters.slack.load(adapters.slack.Settings.model_validate(settings))
+    platform = adapters.load("slack", **settings)
     assert platform
     assert [getattr(route, "path", "") for route in platform.routes] == [http.PATH]
     assert SECRET in platform.secrets
@@ -260,7 +260,7 @@ def test_without_an_app_token_a_signing_secret_is_enough_and_a_route_is_wanted()
 
 def test_with_an_app_token_nothing_is_served():
     settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": SECRET}
-    platform = adapters.slack.load(adapters.slack.Settings.model_validate(settings))
+    platform = adapters.load("slack", **settings)
     assert platform
     assert not platform.routes
 
@@ -269,7 +269,7 @@ def test_with_an_app_token_nothing_is_served():
 def test_an_empty_secret_is_refused_at_the_start(secret):
     settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": secret}
     with pytest.raises(Unavailable, match="SLACK_SIGNING_SECRET"):
-        adapters.slack.load(adapters.slack.Settings.model_validate(settings))
+        adapters.find("slack", **settings)
 
 
 async def test_the_doctor_needs_no_app_token(world):
@@ -278,8 +278,8 @@ async def test_the_doctor_needs_no_app_token(world):
 
 
 async def test_health_follows_what_slack_answers(world, monkeypatch):
-    monkeypatch.setattr(adapters.slack, "PULSE", 0.1)
-    monkeypatch.setattr(adapters.slack, "DOWN", 0.3)
+    monkeypatch.setattr(adapters.slack.platform, "PULSE", 0.1)
+    monkeypatch.setattr(adapters.slack.platform, "DOWN", 0.3)
     await world.vanish()
     await world.connect()
     await world.emulator.fault("auth.test", times=6, status=503)

@@ -10,7 +10,7 @@ import pytest
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
-import adapters.slack
+import adapters.slack.platform
 from adapters.slack.incoming import sockets
 from adapters.slack.incoming.sockets import LONGEST, SHORTEST, backoff, read
 from bot.platform import Unavailable
@@ -223,7 +223,7 @@ async def test_slacks_own_client_uses_a_stale_ticket_for_ever(world):
 async def test_a_token_that_is_revoked_switches_slack_off_until_it_is_good_again(
     world, monkeypatch, error, told
 ):
-    monkeypatch.setattr(adapters.slack, "RECHECK", 0.3)
+    monkeypatch.setattr(adapters.slack.platform, "RECHECK", 0.3)
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     await world.first(question, "Because")
     await world.emulator.revoke(error, tell=told)

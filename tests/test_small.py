@@ -135,6 +135,22 @@ def test_no_secret_reaches_the_log(secret, capsys):
     assert "RuntimeError" in lines[2]["exception"]
 
 
+def test_a_secret_that_is_known_later_reaches_no_line_of_a_logger_that_was_used_before(capsys):
+    logs.configure("info", ["token"])
+    try:
+        logger = structlog.get_logger("bot.test")
+        logger.info("started")
+        logs.hide(["token-of-a-platform"])
+        logger.info("with token-of-a-platform")
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers.clear()
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == [
+        "started",
+        "with ***",
+    ]
+
+
 def test_libraries_are_heard_from_warnings_on_and_ours_from_the_level_set(capsys):
     logs.configure("info")
     try:

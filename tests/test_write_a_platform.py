@@ -64,4 +64,4 @@ async def test_it_answers_and_stops(module):
 def test_it_is_left_out_until_it_is_configured(module, monkeypatch):
     assert module.load(module.Settings()) is None
     monkeypatch.setenv("TERMINAL", "true")
-    assert module.load(module.Settings()).name == "terminal"
+    assert module.load(module.Settings())().name == "terminal"

@@ -1,202 +1,30 @@
 """Discord: discord.py's gateway in, a small REST client of our own out.
 
-Must never send or edit an answer through discord.py (see rest.py), and never without `allowed_mentions`.
+This module and `settings` import no SDK: that takes half a second, for which neither a mistake in the
+settings nor who runs the bot on another platform alone should wait.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-import aiohttp
-import discord
-import structlog
-import yarl
-from discord.gateway import DiscordWebSocket
-from discord.http import Route
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
+from adapters.discord.settings import Settings
 
-from adapters.discord.incoming.client import Client
-from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
-from adapters.discord.incoming.starts import Book
-from adapters.discord.outgoing.threads import Reply, Threads
-from adapters.discord.wire.rest import Rest
-from adapters.discord.wire.trace import trace
-from bot.config import SOURCES, Names, split
-from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
-
-log = structlog.get_logger(__name__)
-
-discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here speaks
-
-API_URL = "https://discord.com/api/v10"
-GATEWAY_URL = "wss://gateway.discord.gg/"
-
-#: Seconds that one write may take in total.
-TIMEOUT = 10.0
-
-#: Rights that the features here need; the invite link asks for no more.
-PERMISSIONS = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    create_public_threads=True,
-    read_message_history=True,
-    add_reactions=True,
-    attach_files=True,
-)
-GUILDS_STEP = (
-    "Discord: only the application's owner may use the bot. To let a server's members in, name its id in "
-    "RIVULET_DISCORD_GUILDS (right-click the server > Copy Server ID)."
-)
+if TYPE_CHECKING:
+    from adapters.discord.platform import Discord
 
 
-class Settings(BaseSettings):
-    """Discord's settings; see the README's table."""
-
-    model_config = SOURCES
-
-    bot_token: SecretStr = Field(
-        default=SecretStr(""), validation_alias="DISCORD_BOT_TOKEN", description="Discord bot token."
-    )
-    api_url: str = Field(
-        default=API_URL,
-        validation_alias="DISCORD_API_URL",
-        description="Where Discord's REST API is; for proxies and tests.",
-    )
-    gateway_url: str = Field(
-        default=GATEWAY_URL,
-        validation_alias="DISCORD_GATEWAY_URL",
-        description="Where Discord's gateway is; for proxies and tests.",
-    )
-    guilds: Names = Field(
-        default=(),
-        validation_alias="RIVULET_DISCORD_GUILDS",
-        description="Ids of the servers whose members may use the bot, with commas between; `*` means all.",
-    )
-    content: bool = Field(
-        default=True,
-        validation_alias="RIVULET_DISCORD_CONTENT",
-        description="Ask for the message content intent; without it the bot hears direct mentions only.",
-    )
-    reply: Reply = Field(
-        default="auto",
-        validation_alias="RIVULET_DISCORD_REPLY",
-        description="Where answers go: `channel`, a `thread` each, or `auto`: a thread while another answer "
-        "is live in the channel.",
-    )
-    stop_emoji: Names = Field(
-        default=("🛑", "⏹", "❌", "✋"),
-        validation_alias="RIVULET_DISCORD_STOP_EMOJI",
-        description="Reactions that stop an answer, with commas between; any skin tone.",
-    )
-    brake: bool = Field(
-        default=True,
-        validation_alias="RIVULET_DISCORD_BRAKE",
-        description="Log in to the gateway once a minute and 200 times a day at most, and wait after "
-        "restarts in quick succession.",
-    )
-
-    _split = field_validator("guilds", "stop_emoji", mode="before")(split)
+def load(settings: Settings) -> Callable[[], Discord] | None:
+    """See `adapters.find`."""
+    return partial(_made, settings) if settings.bot_token.get_secret_value() else None
 
 
-def load(settings: Settings) -> Discord | None:
-    """See `adapters.load`."""
-    return Discord(settings) if settings.bot_token.get_secret_value() else None
+def _made(settings: Settings) -> Discord:
+    from adapters.discord.platform import Discord  # noqa: PLC0415  imports the SDK
+
+    return Discord(settings)
 
 
-class Discord(Platform):
-    """One application in many guilds."""
-
-    name = "discord"
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._token = settings.bot_token.get_secret_value()
-        self._rest = Rest(settings.api_url, self._token)
-        self._threads = Threads(self._rest, settings.reply)
-        self._roots: OrderedDict[int, int] = OrderedDict()
-        self._book: Book | None = None
-        self._running: Client | None = None
-        self.admits = settings.guilds
-        self.secrets = [self._token]
-
-    async def run(self, inbox: Inbox) -> None:
-        """See `Platform.run`."""
-        if not self.admits:
-            log.warning(GUILDS_STEP)
-        self._rest.traffic.dead.clear()  # another try is another token, or another hope
-
-        def client() -> Client:
-            made = self._new()
-            made.inbox = inbox
-            made.roots = self._roots
-            made.content_step = CONTENT_STEP if self._settings.content else ""
-            made.repair = partial(self._repair, inbox, made)
-            return made
-
-        # What was counted in memory is not forgotten where there is no folder.
-        book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
-        async with self._session():
-            brake, hear = self._settings.brake, self._hear
-            await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
-
-    async def _repair(self, inbox: Inbox, client: Client) -> None:
-        self._running = client  # whose predecessor is closed, and has to answer no more
-        await inbox.repair(self)
-
-    async def check(self) -> Sequence[Finding]:
-        """See `Platform.check`."""
-        try:
-            async with self._session(), self._new() as client:
-                await client.login(self._token)
-                app = await client.application_info()
-        except discord.LoginFailure:
-            return [Finding(ok=False, text=REFUSED_STEP, fatal=True)]
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            return [Finding(ok=False, text=f"Discord could not be asked ({error}); is the network up?")]
-        invite = discord.utils.oauth_url(app.id, permissions=PERMISSIONS)
-        findings = [Finding(ok=True, text=f"Discord: application {app.name}; invite it with {invite}")]
-        allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
-        if self._settings.content and not allowed:
-            findings.append(Finding(ok=False, text=CONTENT_STEP, fatal=True))
-        if not self.admits:
-            findings.append(Finding(ok=False, text=GUILDS_STEP))
-        return findings
-
-    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
-        """See `Platform.reopen`."""
-        return self._running.reopen(asked, remains) if self._running else None
-
-    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
-        """See `Platform.missed`."""
-        return await self._running.missed(recent, since) if self._running else ()
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[None]:
-        # Both are global to discord.py: one API per process.
-        Route.BASE = self._settings.api_url.rstrip("/")
-        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
-            self._rest.session = session
-            try:
-                yield
-            finally:
-                self._report("down")
-
-    def _new(self) -> Client:
-        intents = discord.Intents.none()
-        intents.guilds = intents.messages = intents.reactions = True
-        intents.message_content = self._settings.content
-        seen = trace(self._rest.traffic, self._settings.api_url)
-        return Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
-
-    def _hear(self, at: float) -> None:
-        self.heard_at = at
-
-    def _report(self, health: Health) -> None:
-        self.health = health
+__all__ = ["Settings", "load"]

@@ -1,4 +1,4 @@
-"""What the operator sets for Slack, and what the app must be allowed."""
+"""What the operator sets for Slack, and what the app must be allowed.  Imports no SDK."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from adapters.slack.outgoing.uploads import SCOPE
 from bot.config import SOURCES, Names, split
-from bot.platform import Unavailable
+from bot.unavailable import Unavailable
 
+#: The scope without which nothing can be attached.
+FILES = "files:write"
 #: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
 SCOPES = {
     "app_mentions:read": "to hear mentions",
@@ -21,7 +22,7 @@ SCOPES = {
     "reactions:read": "to be stopped with an emoji",
     "reactions:write": "to mark a question that waits",
     "users:read": "to tell members from guests and strangers",
-    SCOPE: "to attach what is too long for a message",
+    FILES: "to attach what is too long for a message",
 }
 
 

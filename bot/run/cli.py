@@ -1,81 +1,66 @@
-"""The command line: `rivulet run | demo | doctor | forget | purge`."""
+"""The command line: `rivulet run | demo | doctor | forget | purge`.
+
+Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
+to be good, so that `--help` and a mistake in the settings are said at once.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import argparse
+import gc
+import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-from pydantic import ValidationError
-
-import adapters
-from bot.config import Settings, expect_readable, explain
-from bot.platform import Platform, Unavailable
-from bot.run import demo as demonstration
-from bot.run import logs, screen
-from bot.run.doctor import examine
-from bot.run.orders import order
-from bot.run.supervise import claude_of, patient_of, rekey_on_hangup, supervise
+if TYPE_CHECKING:
+    from adapters import Make
+    from bot.config import Settings
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Claude's answers, streamed into Slack and Discord by editing one message.",
-)
-
-
-@app.command()
-def run() -> None:
-    """Serve every platform that has credentials, until SIGTERM."""
-    _finish(_run)
-
-
-@app.command()
-def demo(
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="Play the scenes without a terminal and judge them; exit 1 if a claim fails."
-        ),
-    ] = False,
-) -> None:
-    """Watch it work on emulated platforms; needs no account."""
-    _finish(demonstration.check if check else screen.show)
-
-
-@app.command()
-def doctor() -> None:
-    """Look at tokens, scopes and intents, and say what to do."""
-    _finish(_doctor)
-
-
-@app.command()
-def forget(
-    user: Annotated[str, typer.Argument(help="Their id, as Slack (U…) or Discord (digits) shows it.")],
-) -> None:
-    """Delete what a person asked and was answered, also while the bot runs."""
-    _finish(lambda: _order({"forget": user}))
-
-
-@app.command()
-def purge() -> None:
-    """Delete all that the bot remembers, also while it runs."""
-    _finish(lambda: _order({"purge": True}))
+#: What the shell expects of a command that was called wrongly.
+USAGE = 2
+ABOUT = "Claude's answers, streamed into Slack and Discord by editing one message."
+CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
+USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    gc.disable()  # what imports make stays; what runs for long switches it on again
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package
+    parser = _parser()
+    options = parser.parse_args()
+    if "command" not in options:
+        parser.print_help()
+        sys.exit(USAGE)
+    _finish(lambda: options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return what reads the command line; what a command does is the first line of its docstring."""
+    parser = argparse.ArgumentParser(prog="rivulet", description=ABOUT)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parsers = {}
+    for name, command in COMMANDS.items():
+        does = (command.__doc__ or "").splitlines()[0]
+        parsers[name] = commands.add_parser(name, help=does, description=does)
+        parsers[name].set_defaults(command=command)
+    parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
+    parsers["forget"].add_argument("user", help=USER)
+    return parser
 
 
 def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     """Run *command*; answer a user's mistake with one line and exit 78."""
+    import asyncio
+
+    from pydantic import ValidationError
+
+    from bot.config import expect_readable, explain
+    from bot.unavailable import Unavailable
+
     try:
         expect_readable()
         code = asyncio.run(command())
@@ -93,38 +78,68 @@ def _mistake(line: str) -> int:
     return CONFIG
 
 
-async def _run() -> int:
-    settings, platforms = _configured()
-    if not platforms:
+async def _run(_options: argparse.Namespace) -> int:
+    """Serve every platform that has credentials, until SIGTERM."""
+    from bot.unavailable import Unavailable
+
+    settings, makes = _configured()
+    if not makes:
         raise Unavailable("no platform is configured: set SLACK_… or DISCORD_… as .env.example shows.")
     if not settings.anthropic_api_key.get_secret_value():
         raise Unavailable("ANTHROPIC_API_KEY is not set: make a key in the Claude Console.")
-    async with claude_of(settings) as claude:
-        if trouble := await claude.check():
-            sys.stderr.write(f"rivulet: {trouble} Starting all the same.\n")
-        patient = patient_of(settings, claude)
-        rekey_on_hangup(claude, patient)
-        await supervise(settings, platforms, patient)
-    return 0
+    from bot.run.start import start
+
+    return await start(settings, makes)
+
+
+async def _demo(options: argparse.Namespace) -> int:
+    """Watch it work on emulated platforms; needs no account."""
+    if options.check:
+        from bot.run.demo import check
+
+        return await check()
+    from bot.run.screen import show
+
+    return await show()
+
+
+async def _doctor(_options: argparse.Namespace) -> int:
+    """Look at tokens, scopes and intents, and say what to do."""
+    settings, makes = _configured()
+    from bot.run.doctor import doctor
+
+    return 0 if await doctor(settings, makes) else CONFIG
+
+
+async def _forget(options: argparse.Namespace) -> int:
+    """Delete what a person asked and was answered, also while the bot runs."""
+    return await _order({"forget": options.user})
+
+
+async def _purge(_options: argparse.Namespace) -> int:
+    """Delete all that the bot remembers, also while it runs."""
+    return await _order({"purge": True})
 
 
 async def _order(what: dict[str, Any]) -> int:
+    from bot.config import Settings
+
     settings = Settings()
+    from bot.run import logs
+    from bot.run.orders import order
+
     logs.configure("error", [])
     count = await order(settings.data, what)
     sys.stdout.write(f"{count} question{'s' * (count != 1)} deleted.\n")
     return 0
 
 
-async def _doctor() -> int:
-    settings, platforms = _configured()
-    async with claude_of(settings) as claude:
-        return 0 if await examine(claude, platforms) else CONFIG
+def _configured() -> tuple[Settings, list[Make]]:
+    """Return the settings, and what makes each platform that has credentials."""
+    import adapters
+    from bot.config import Settings
+
+    return Settings(), [make for name in adapters.NAMES if (make := adapters.find(name))]
 
 
-def _configured() -> tuple[Settings, list[Platform]]:
-    settings = Settings()
-    platforms = [platform for name in adapters.NAMES if (platform := adapters.load(name))]
-    secrets = [secret for platform in platforms for secret in platform.secrets]
-    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
-    return settings, platforms
+COMMANDS = {"run": _run, "demo": _demo, "doctor": _doctor, "forget": _forget, "purge": _purge}

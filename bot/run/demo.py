@@ -7,10 +7,12 @@ what the bot believes, only by what the emulators saw.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import adapters
@@ -18,7 +20,6 @@ from adapters.emulators.process import World, spawned
 from bot.config import Settings
 from bot.platform import Platform
 from bot.run import logs
-from bot.run.supervise import build, claude_of, keep, patient_of
 
 #: Seconds that a claim of `--check` waits for what it claims.
 PATIENCE = 10.0
@@ -119,7 +120,12 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
     """
     key = Settings().anthropic_api_key.get_secret_value() if real else ""
     logs.configure("error", [key])
+    importing = asyncio.create_task(asyncio.to_thread(_import))
     async with spawned() as world:
+        await importing
+        from bot.run.model import claude_of, patient_of  # noqa: PLC0415  imported by now
+        from bot.run.supervise import build, keep  # noqa: PLC0415  imported by now
+
         emulator: dict[str, Any] = {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
         settings = Settings(**({} if key else emulator))
         platforms = [
@@ -138,6 +144,13 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)
+
+
+def _import() -> None:
+    """Import what takes seconds, while the emulators start."""
+    for name in ("model", "supervise"):
+        import_module(f"bot.run.{name}")
+    gc.enable()  # see `bot.run.cli.main`
 
 
 def _redirected(world: World) -> dict[str, Any]:

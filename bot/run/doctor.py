@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 from rich.console import Console
 
+from bot.config import Settings
 from bot.model.claude import Claude
 from bot.platform import Finding, Platform, Unavailable
+from bot.run import logs
+from bot.run.model import claude_of
+
+
+async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) -> bool:
+    """Look at all that *settings* say; True if the bot can run."""
+    platforms = [make() for make in makes]
+    secrets = [secret for platform in platforms for secret in platform.secrets]
+    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
+    async with claude_of(settings) as claude:
+        return await examine(claude, platforms)
 
 
 async def examine(claude: Claude, platforms: Collection[Platform]) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Collection, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
 
 #: What tokens look like, for those that no setting of ours holds.
 SECRET = re.compile(
@@ -18,6 +17,8 @@ SECRET = re.compile(
 )
 #: A line is cut here.
 LONGEST = 4096
+#: Values that must never appear, the longest first: one may be part of another.
+_hidden: list[str] = []
 
 
 def configure(level: str, secrets: Collection[str] = ()) -> None:
@@ -27,12 +28,14 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
         level: What is logged of ours; of libraries, warnings and worse.
         secrets: Values that must never appear.
     """
+    _hidden.clear()
+    hide(secrets)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _redactor([secret for secret in secrets if secret]),
+        _redact,
     ]
     tty = sys.stderr.isatty()
     renderer = (
@@ -59,16 +62,16 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
         logging.getLogger(ours).setLevel(level.upper())
 
 
-def _redactor(hidden: Collection[str]) -> Processor:
-    def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {
-            key: _clean(value, hidden) if isinstance(value, str) else value for key, value in event.items()
-        }
-
-    return redact
+def hide(secrets: Iterable[str]) -> None:
+    """Let *secrets* appear in no line from now on; loggers keep what they were first configured with."""
+    _hidden[:] = sorted({*_hidden, *filter(None, secrets)}, key=len, reverse=True)
 
 
-def _clean(text: str, hidden: Collection[str]) -> str:
-    for secret in hidden:
+def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: _clean(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _clean(text: str) -> str:
+    for secret in _hidden:
         text = text.replace(secret, "***")
     return SECRET.sub("***", text)[:LONGEST]

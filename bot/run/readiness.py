@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bot.core.core import Core
 from bot.platform import Platform
+
+if TYPE_CHECKING:
+    from bot.core.core import Core
 
 #: Seconds for which a platform may be away, once it was there, before the bot is not ready.
 AWAY = 120.0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bot.core.core import Core
 from bot.platform import Platform, Unavailable
 from bot.run.readiness import Readiness
+
+if TYPE_CHECKING:
+    from bot.core.core import Core
 
 #: Seconds between two looks at the platforms.
 LOOK = 1.0
@@ -18,37 +21,86 @@ LOOK = 1.0
 ACCEPTING = 3
 
 
+class Front:
+    """What answers on the port: that the process lives, and from `open` on all the rest.
+
+    Attributes:
+        port: Which one it is.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def accept(self) -> asyncio.Protocol:
+        """Return what talks to the next client."""
+        assert self._runner  # noqa: S101  set before anybody listens
+        assert self._runner.server  # noqa: S101  it was set up
+        return self._runner.server()
+
+    async def prepare(self) -> None:
+        """Answer that nothing else is ready; what asks for a platform's route has to come again."""
+        await self._answer([web.get("/healthz", _alive), web.route("*", "/{path:.*}", _starting)])
+
+    async def open(self, platforms: Collection[Platform], core: Core | None = None) -> None:
+        """Answer with the state of *platforms* and *core* from now on, and serve the platforms' routes."""
+        readiness = Readiness(platforms, core)
+        routes = [web.get("/healthz", _alive), web.get("/readyz", _ready(readiness))]
+        await self._answer([*routes, *(route for platform in platforms for route in platform.routes)])
+        self._looking = asyncio.create_task(_look(readiness))
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        if self._looking:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _answer(self, routes: Iterable[web.AbstractRouteDef]) -> None:
+        """Answer on *routes* from the next connection on, and hang up on those that there are."""
+        app = web.Application()
+        app.add_routes(routes)
+        before, after = self._runner, web.AppRunner(app, access_log=None)
+        await after.setup()
+        self._runner = after
+        if before:
+            await before.cleanup()
+
+
 @asynccontextmanager
-async def serving(
-    host: str, port: int, platforms: Collection[Platform], core: Core | None = None
-) -> AsyncIterator[int]:
-    """Serve while the block runs; yield the port.
+async def listening(host: str, port: int) -> AsyncIterator[Front]:
+    """Listen while the block runs; `Front.open` says more than that the process lives.
 
     Raises:
         Unavailable: When the address cannot be had.
     """
-    readiness = Readiness(platforms, core)
-    app = web.Application()
-    app.add_routes([web.get("/healthz", _alive), web.get("/readyz", _ready(readiness))])
-    app.add_routes([route for platform in platforms for route in platform.routes])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    assert runner.server  # noqa: S101  it was set up
+    front = Front()
+    await front.prepare()
     try:
-        server = await asyncio.get_running_loop().create_server(runner.server, host, port)
+        server = await asyncio.get_running_loop().create_server(front.accept, host, port)
     except OSError as error:
-        await runner.cleanup()
+        await front.close()
         raise Unavailable(
             f"RIVULET_HOST and RIVULET_PORT: {host}:{port} cannot be used ({error.strerror})."
         ) from None
-    looking = asyncio.create_task(_look(readiness))
+    front.port = int(server.sockets[0].getsockname()[1])
     try:
-        yield int(server.sockets[0].getsockname()[1])
+        yield front
     finally:
-        looking.cancel()
-        await asyncio.wait({looking})
         await _closed(server)
-        await runner.cleanup()
+        await front.close()
+
+
+@asynccontextmanager
+async def serving(
+    host: str, port: int, platforms: Collection[Platform], core: Core | None = None
+) -> AsyncIterator[int]:
+    """Serve all of it while the block runs; yield the port.  See `listening`."""
+    async with listening(host, port) as front:
+        await front.open(platforms, core)
+        yield front.port
 
 
 async def _closed(server: asyncio.Server) -> None:
@@ -69,6 +121,11 @@ async def _look(readiness: Readiness) -> None:
 async def _alive(_request: web.Request) -> web.Response:
     """Say that the event loop turns; what is wrong with others, a restart of this process does not heal."""
     return web.json_response({"ok": True})
+
+
+async def _starting(_request: web.Request) -> web.Response:
+    """Say that what was asked for is not there yet."""
+    return web.json_response({"ready": False, "platforms": {}}, status=503)
 
 
 def _ready(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -24,6 +24,7 @@ from tests.bench import (
     redeliver,
     render,
     soak,
+    start,
     stop,
     stops,
     storm,
@@ -34,6 +35,7 @@ from tests.bench.plot import draw
 from tests.bench.scenario import DELTA
 
 BENCHES = {
+    "start": start,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,

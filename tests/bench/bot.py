@@ -7,6 +7,7 @@ the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -69,7 +70,7 @@ async def watched() -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.report)
     ticking = None if os.environ.get("RIVULET_BENCH_LAG") == "off" else asyncio.create_task(watch.run())
     try:
-        return await cli._run()
+        return await cli._run(argparse.Namespace())
     finally:
         if ticking:
             ticking.cancel()

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import adapters
-from adapters.discord import Discord
+from adapters.discord.platform import Discord
 from adapters.discord.surface import BLOCKED
 from adapters.discord.wire.traffic import Traffic
 from adapters.emulators.discord import Discord as Emulated

@@ -36,6 +36,12 @@ LATENESS = (
 #: Every figure that the issue asks for: by bench, where it stands in the bench's JSON ("*": each platform),
 #: the relation, the limit, and the unit.
 ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
+    "start": (
+        ("help.wall_s.p50", "<=", 0.4, "s"),
+        ("mistake.*.wall_s.p50", "<=", 0.4, "s"),
+        ("run.*.listening_s.p50", "<=", 1.5, "s"),
+        ("wrong", "=", 0, ""),
+    ),
     "stop": (
         ("*.closed_ms.p50", "<=", 5.0, "ms"),
         ("*.closed_ms.p99", "<=", 50.0, "ms"),

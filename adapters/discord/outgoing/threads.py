@@ -10,18 +10,16 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import structlog
 
+from adapters.discord.settings import Reply
 from adapters.discord.wire.rest import GLOBAL, Refused, Rest
 from bot.platform import Gone, SlowDown
 from bot.text.safe import line
 
 log = structlog.get_logger(__name__)
 
-#: Where answers go: to a thread while another answer is live in the channel, always, or never.
-Reply = Literal["auto", "thread", "channel"]
 #: Opens a thread for one question, told whether its channel is crowded; returns its id, or None to stay.
 Fork = Callable[[bool], Awaitable[int | None]]
 

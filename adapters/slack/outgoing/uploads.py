@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 #: Bytes of a file.  Slack takes 1 GB; more than this is no part of an answer.
 ATTACH = 100 * 10**6
-#: The scope that it needs.
-SCOPE = "files:write"
 #: Seconds that the bytes of one file may take.
 TIMEOUT = aiohttp.ClientTimeout(total=60.0)
 #: Times that a call waits for its turn anew after a 429.

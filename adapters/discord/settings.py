@@ -1,0 +1,65 @@
+"""What the operator sets for Discord.  Imports no SDK."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+from bot.config import SOURCES, Names, split
+
+API_URL = "https://discord.com/api/v10"
+GATEWAY_URL = "wss://gateway.discord.gg/"
+
+#: Where answers go: to a thread while another answer is live in the channel, always, or never.
+Reply = Literal["auto", "thread", "channel"]
+
+
+class Settings(BaseSettings):
+    """Discord's settings; see the README's table."""
+
+    model_config = SOURCES
+
+    bot_token: SecretStr = Field(
+        default=SecretStr(""), validation_alias="DISCORD_BOT_TOKEN", description="Discord bot token."
+    )
+    api_url: str = Field(
+        default=API_URL,
+        validation_alias="DISCORD_API_URL",
+        description="Where Discord's REST API is; for proxies and tests.",
+    )
+    gateway_url: str = Field(
+        default=GATEWAY_URL,
+        validation_alias="DISCORD_GATEWAY_URL",
+        description="Where Discord's gateway is; for proxies and tests.",
+    )
+    guilds: Names = Field(
+        default=(),
+        validation_alias="RIVULET_DISCORD_GUILDS",
+        description="Ids of the servers whose members may use the bot, with commas between; `*` means all.",
+    )
+    content: bool = Field(
+        default=True,
+        validation_alias="RIVULET_DISCORD_CONTENT",
+        description="Ask for the message content intent; without it the bot hears direct mentions only.",
+    )
+    reply: Reply = Field(
+        default="auto",
+        validation_alias="RIVULET_DISCORD_REPLY",
+        description="Where answers go: `channel`, a `thread` each, or `auto`: a thread while another answer "
+        "is live in the channel.",
+    )
+    stop_emoji: Names = Field(
+        default=("🛑", "⏹", "❌", "✋"),
+        validation_alias="RIVULET_DISCORD_STOP_EMOJI",
+        description="Reactions that stop an answer, with commas between; any skin tone.",
+    )
+    brake: bool = Field(
+        default=True,
+        validation_alias="RIVULET_DISCORD_BRAKE",
+        description="Log in to the gateway once a minute and 200 times a day at most, and wait after "
+        "restarts in quick succession.",
+    )
+
+    _split = field_validator("guilds", "stop_emoji", mode="before")(split)

@@ -1,0 +1,238 @@
+"""One Slack workspace: who listens, and where answers are written.
+
+What the core did not take is not acknowledged, and Slack sends it again.  Must never use Bolt's `lazy=`
+(breaks with a shared session) nor the SDK's retries on a create (they post twice).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from adapters.slack.incoming.bolt import taker
+from adapters.slack.incoming.events import Events
+from adapters.slack.incoming.http import Http
+from adapters.slack.incoming.missed import missed
+from adapters.slack.incoming.people import People
+from adapters.slack.incoming.sockets import DOWN, Sockets, first, ticket
+from adapters.slack.native import NOBODY, NativeSurface, Reader
+from adapters.slack.outgoing.notices import Notices
+from adapters.slack.outgoing.streams import Streams
+from adapters.slack.outgoing.uploads import ATTACH
+from adapters.slack.settings import FILES, SCOPES, Settings
+from adapters.slack.surface import SlackSurface
+from adapters.slack.wire.errands import Errands
+from adapters.slack.wire.errors import Refused, Revoked, translated
+from adapters.slack.wire.web import Web
+from bot.platform import (
+    Asked,
+    Finding,
+    Gone,
+    Health,
+    Inbox,
+    Mention,
+    Platform,
+    Remains,
+    SlowDown,
+    Surface,
+    Unavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that one call may take in total.
+TIMEOUT = 10.0
+#: Seconds after which a token that was refused is tried again, and between two looks at one that may be.
+RECHECK = 600.0
+DOUBT = 60.0
+#: Seconds between two calls in HTTP mode that only ask whether Slack is there.
+PULSE = 60.0
+
+
+class Slack(Platform):
+    """One workspace, through one app."""
+
+    name = "slack"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        secrets = (settings.bot_token, settings.app_token, settings.signing_secret)
+        self.secrets = [value for secret in secrets if (value := secret.get_secret_value().strip())]
+        self._web = Web()
+        self._team = ""
+        self._user = ""
+        self._attach = 0
+        self._people = People(self._web)
+        self._errands = Errands()
+        self._streams = Streams(self._web, self._errands)
+        self._notices = Notices(self._web, self._errands)
+        self._events: Events | None = None
+        self._served = False
+        self._sockets: Sockets | None = None
+        self._http: Http | None = None
+        if not settings.app_token.get_secret_value():
+            self._http = Http(settings.signing_secret.get_secret_value().strip())
+            self.routes = self._http.routes
+
+    async def run(self, inbox: Inbox) -> None:
+        """See `Platform.run`; a token that was good and is refused now is tried again every ten minutes."""
+        while True:
+            try:
+                await self._serve(inbox)
+            except Refused as error:
+                if not self._served:
+                    raise
+                log.error("Slack is off until its token is good again", reason=str(error))  # noqa: TRY400  told in full
+                await asyncio.sleep(RECHECK)
+
+    async def _serve(self, inbox: Inbox) -> None:
+        """Listen while the token is good."""
+        async with self._client() as self._web:
+            self._people = People(self._web)
+            self._streams = Streams(self._web, self._errands)
+            self._notices = Notices(self._web, self._errands)
+            try:
+                await self._identify()
+                self._events = self._events_for(inbox)
+                await inbox.repair(self)
+                await first(self._listen(self._events), self._mistrust(self._web))
+            finally:
+                self.health = "down"
+                await self._streams.close()
+
+    async def _listen(self, events: Events) -> None:
+        take = taker(self._web, events)
+        if self._http is None:
+            token = self._settings.app_token.get_secret_value()
+            self._sockets = Sockets(self._web, token, take, self._tell)
+            await self._sockets.run()
+            return
+        self._http.take = take
+        try:
+            await self._feel_pulse()
+        finally:
+            await self._http.close()
+
+    async def _feel_pulse(self) -> None:
+        """Report whether Slack is there, which in HTTP mode nothing else says while nobody asks."""
+        now = asyncio.get_running_loop().time
+        self.heard_at = heard = now()  # `_identify` has just asked
+        self._tell("up")
+        while True:
+            await asyncio.sleep(PULSE)
+            try:
+                await self._identify()
+            except (SlowDown, OSError):
+                if now() - heard >= DOWN:
+                    self._tell("down")
+            else:
+                self.heard_at = heard = now()
+                self._tell("up")
+
+    async def _mistrust(self, web: Web) -> None:
+        """Ask whether the token is still good whenever there is a reason to doubt it."""
+        while True:
+            await web.doubted.wait()
+            with suppress(SlowDown, OSError):
+                await self._identify()
+            await asyncio.sleep(DOUBT)
+            web.doubted.clear()
+
+    def _tell(self, health: Health) -> None:
+        self.health = health
+        self.heard_at = self._sockets.heard if self._sockets else self.heard_at
+        self._served = self._served or health == "up"
+
+    async def check(self) -> Sequence[Finding]:
+        """See `Platform.check`."""
+        async with self._client() as self._web:
+            try:
+                scopes = await self._identify()
+                if self._http is None:
+                    await ticket(self._web, self._settings.app_token.get_secret_value())
+            except Unavailable as error:
+                return [Finding(ok=False, text=str(error), fatal=True)]
+            except (SlowDown, OSError, SlackApiError) as error:
+                return [Finding(ok=False, text=f"Slack could not be asked ({error}); is the network up?")]
+        good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}")
+        lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
+        return [good, *lacking]
+
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
+        """See `Platform.reopen`."""
+        match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
+            case ["slack", self._team, channel, ts, *_, thread]:  # a press has its button's name at the end
+                surface = self._surface(channel, thread, ts)
+                surface.resume(remains)
+                return surface
+        return None
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`: Slack sends again what it can, but not for ever."""
+        if self._events is None:
+            return ()
+        found: list[Mention] = []
+        for message in await missed(self._web, recent, since):
+            ours = message["channel"].startswith("D") or f"<@{self._user}" in message.get("text", "")
+            if not (ours and self._events.asks(message)):
+                continue
+            try:
+                found.append(await self._events.mention(message, self._team))
+            except (SlowDown, Gone, OSError, SlackApiError) as error:
+                log.warning("a mention that was missed was not taken", ts=message["ts"], error=repr(error))
+        return found
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[Web]:
+        # With a session of ours, the SDK's own timeout does not apply; no retries: the core is the one owner.
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
+            yield Web(
+                token=self._settings.bot_token.get_secret_value(),
+                base_url=self._settings.api_url.rstrip("/") + "/",
+                session=session,
+            )
+
+    async def _identify(self) -> set[str]:
+        """Learn who we are; return the scopes that we have."""
+        try:
+            with translated():
+                answer = await self._web.auth_test()
+        except (Gone, Revoked) as gone:
+            raise Refused(
+                f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
+            ) from None
+        self._team, self._user = answer["team_id"], answer["user_id"]
+        scopes = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
+        self._attach = ATTACH if FILES in scopes else 0
+        return scopes
+
+    def _events_for(self, inbox: Inbox) -> Events:
+        us = (self._web, self._team, self._user, self._people)
+        return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
+
+    def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
+        where = (self._web, self._team, channel, thread, question, self._people.name, self._user)
+        kind = self._settings.streaming
+        shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
+        surface = SlackSurface(*where, self._errands, shut)
+        if kind == "native" or (kind == "auto" and channel.startswith("D")):
+            surface = NativeSurface(*where, self._errands, shut, streams=self._streams, reader=reader)
+        surface.limits = replace(surface.limits, attach=self._attach)
+        return surface
+
+
+def _unheard(_why: str) -> None:
+    """Tell nobody: there is no asker."""
+
+
+def _scope(scope: str) -> str:
+    return (
+        f"Slack: add the bot scope {scope} ({SCOPES[scope]}) at OAuth & Permissions, then reinstall the app."
+    )

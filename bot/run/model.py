@@ -1,0 +1,59 @@
+"""The model that the settings describe, and a new key for it.  Imports Claude's SDK, which takes seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from pydantic import ValidationError
+
+from bot.config import Settings, expect_readable, explain
+from bot.model import Model
+from bot.model.claude import Claude
+from bot.model.course import Patience
+from bot.model.patient import Patient
+from bot.platform import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
+    """Yield the model that *settings* describe."""
+    patience = Patience()
+    claude = Claude(
+        settings.anthropic_api_key.get_secret_value(),
+        settings.anthropic_base_url,
+        settings.model,
+        silence=patience.byte_idle,
+        event=patience.event,
+    )
+    try:
+        yield claude
+    finally:
+        await claude.close()
+
+
+def patient_of(settings: Settings, model: Model) -> Patient:
+    """Return *model* with the patience that *settings* describe."""
+    return Patient(model, Patience(streams=settings.turns), settings.fallback_model)
+
+
+def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
+    """Take a new API key from `.env` on SIGHUP, so that a rotation needs no restart."""
+
+    def rekey() -> None:
+        try:
+            expect_readable()
+            claude.rekey(Settings().anthropic_api_key.get_secret_value())
+        except (ValidationError, Unavailable) as error:
+            reason = explain(error) if isinstance(error, ValidationError) else str(error)
+            log.error("the settings can't be read again", reason=reason)  # noqa: TRY400 - hides values
+        else:
+            patient.forgive()
+            log.info("took the API key anew")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, rekey)

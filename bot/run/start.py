@@ -1,0 +1,147 @@
+"""`rivulet run`, from good settings to service.
+
+It listens first and imports the SDKs then, in a thread: Claude's takes seconds, in which `/healthz` says
+already that the process lives.  Must never import one of them, an adapter or the core before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from bot.config import Settings
+from bot.platform import Platform
+from bot.run import logs
+from bot.run.orders import obeying
+from bot.run.server import listening
+from bot.store import Store
+from bot.store.folder import Folder
+from bot.store.sqlite import Sqlite
+
+if TYPE_CHECKING:
+    from bot.model.patient import Patient
+
+T = TypeVar("T")
+Makes = Sequence[Callable[[], Platform]]
+
+log = structlog.get_logger(__name__)
+
+#: Seconds from the first signal to the end of the process at the latest: Docker kills after 10.
+LAST = 7.5
+#: Seconds between two looks for what the ledger need not keep.
+PRUNE = 600.0
+
+
+async def start(settings: Settings, makes: Makes) -> int:
+    """Serve until SIGTERM or SIGINT, then end every answer with a last edit; a second signal ends at once.
+
+    Args:
+        settings: The operator's.
+        makes: What makes each platform; see `adapters.find`.
+
+    Raises:
+        Unavailable: When another process has the data, the port is taken, Claude refuses the key, or no
+            platform can be served as it is set up.
+    """
+    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
+    ended = _signalled()
+    async with (
+        ledger(settings.data) as (folder, store),
+        listening(settings.host, settings.port) as front,
+        AsyncExitStack() as stack,
+    ):
+        log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
+        if parts := await _unless(ended, _parts(settings, makes, stack)):
+            from bot.run.supervise import supervise  # noqa: PLC0415  imported by now
+
+            platforms, model = parts
+            for platform in platforms:
+                platform.data = folder.path if folder.usable else None
+            await supervise(settings, platforms, model, store, front, ended)
+    return 0
+
+
+async def _parts(settings: Settings, makes: Makes, stack: AsyncExitStack) -> tuple[list[Platform], Patient]:
+    """Import all that is slow; return the platforms and the model, once Claude was asked about its key."""
+    await asyncio.to_thread(import_module, "bot.run.supervise")
+    await asyncio.to_thread(import_module, "bot.run.model")
+    from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
+
+    claude = await stack.enter_async_context(claude_of(settings))
+    making = asyncio.to_thread(lambda: [make() for make in makes])
+    platforms, trouble = await asyncio.gather(making, claude.check())
+    if trouble:
+        sys.stderr.write(f"rivulet: {trouble} Starting all the same.\n")
+    logs.hide([secret for platform in platforms for secret in platform.secrets])
+    patient = patient_of(settings, claude)
+    rekey_on_hangup(claude, patient)
+    return platforms, patient
+
+
+async def _unless(ended: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what *work* returns, or None where it was given up because *ended* came first."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(ended.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait({working})
+    return None if working.cancelled() else working.result()
+
+
+def _signalled() -> asyncio.Event:
+    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        if ended.is_set():
+            os._exit(128 + number)  # the ledger is whole at every moment
+        ended.set()
+        # Whatever hangs, the process is gone before Docker kills it; what is left is there for a repair.
+        last = threading.Timer(LAST, os._exit, (0,))
+        last.daemon = True
+        last.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    return ended
+
+
+@asynccontextmanager
+async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
+    """Yield the data folder and the store in it, which is pruned now and then and takes orders.
+
+    Raises:
+        Unavailable: When another process has the folder.
+    """
+    folder = Folder(path)
+    folder.hold()
+    store = Sqlite(path)
+    await store.open()
+    pruning = asyncio.create_task(_prune(store))
+    try:
+        async with obeying(path, store):
+            yield folder, store
+    finally:
+        pruning.cancel()
+        await asyncio.wait({pruning})
+        await store.close()
+        folder.release()
+
+
+async def _prune(store: Store) -> None:
+    while True:
+        await store.prune(time.time())
+        await asyncio.sleep(PRUNE)
