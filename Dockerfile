@@ -11,6 +11,8 @@ COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 COPY bot ./bot
 COPY adapters ./adapters
+# Compiled here: the bot may not write, and would compile all of it at every start.
+RUN python -m compileall -q --invalidation-mode unchecked-hash bot adapters
 
 RUN useradd --uid 10001 --no-create-home rivulet && install -d -o 10001 -g 10001 -m 0700 /data
 USER 10001:10001

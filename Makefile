@@ -2,33 +2,53 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench-quick lock picture looks clean
+# The machine's pip fills .venv where it can (22.3 or newer): one more pip in there takes seconds to make.
+PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
+QUIET := --quiet --disable-pip-version-check --no-input
+
+.PHONY: setup dev demo test lint bench-quick lock picture looks clean
 
 setup: .venv/ready
 
-.venv/ready: requirements-dev.lock pyproject.toml tests/spec.lock
+dev: .venv/ready-dev
+
+# What `rivulet` needs, and its command, which runs this checkout.  Compiled on all cores, where pip would use one;
+# of the lexers nobody imports more than one.
+.venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Rivulet needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@echo "Installing $$(grep -c == requirements.lock) packages into .venv; once, in about half a minute ..."
+	@$(PYTHON) -m venv --without-pip .venv
+	@$(PYTHON) -m pip --python $(BIN)/python --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@$(PIP) install $(QUIET) --no-compile --require-hashes -r requirements.lock
+	@$(BIN)/python -m compileall -q -j 0 -x pygments/lexers .venv/lib bot adapters || true
+	@echo '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rivulet.pth"
+	@printf '#!/bin/sh\nexec "%s" -P -m bot "$$@"\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/rivulet
+	@chmod +x $(BIN)/rivulet
+	@touch $@
+
+# What the tests, the linters and the benches need beside that.
+.venv/ready-dev: .venv/ready requirements-dev.lock tests/spec.lock
+	@echo "Installing what tests and linters need into .venv; once, in about half a minute ..."
+	@$(PIP) install $(QUIET) --require-hashes -r requirements-dev.lock
 	@rm -rf .venv/spec
-	$(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --no-deps --no-binary :all: --no-build-isolation -d .venv/spec -r tests/spec.lock
-	$(BIN)/python -m tarfile -e .venv/spec/*.tar.gz .venv/spec
+	@$(PIP) download $(QUIET) --require-hashes --no-deps --no-binary :all: --no-build-isolation -d .venv/spec -r tests/spec.lock
+	@$(BIN)/python -m tarfile -e .venv/spec/*.tar.gz .venv/spec
 	@touch $@
 
 demo: setup
 	@$(BIN)/rivulet demo
 
-test: setup
+test: dev
 	$(BIN)/pytest -n 2
 
-lint: setup
+lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-quick: setup
+bench-quick: dev
+	$(BIN)/python -m tests.bench start --quick --json
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
 	$(BIN)/python -m tests.bench kill --quick --json --assert
@@ -48,11 +68,11 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-dev.lock pyproject.toml --group dev -c requirements.lock
 
-picture: setup
+picture: dev
 	$(BIN)/python -m tests.picture docs/demo.svg
 
 # Needs chromium; says what to install where there is none.
-looks: setup
+looks: dev
 	$(BIN)/python -m tests.looks docs
 
 clean:

@@ -1,6 +1,6 @@
 """Every example of CommonMark's specification and of GFM's tables, in what people read of our pages.
 
-The examples come with markdown-it-py's source distribution, which `make setup` unpacks (tests/spec.lock).
+The examples come with markdown-it-py's source distribution, which `make dev` unpacks (tests/spec.lock).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def examples() -> Sequence[Example]:
     """Return all of them."""
     found = next(SPEC.glob("markdown_it_py-*/"), None)
     if not found:
-        pytest.fail(f"{SPEC} has no examples: run `make setup`", pytrace=False)
+        pytest.fail(f"{SPEC} has no examples: run `make dev`", pytrace=False)
     return [*_commonmark(found / COMMONMARK), *_gfm(found / FIXTURES)]
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 import adapters.discord
 import adapters.slack
 import bot.config
+from bot.run import cli
 from tests.bench import rig
 
 ROOT = Path(__file__).parent.parent
@@ -63,8 +64,8 @@ def test_the_help_in_the_readme_is_what_the_command_prints():
         check=True,
         env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": ""},
     ).stdout
-    commands = re.findall(r"│ (run|demo|doctor|forget|purge) +(.*?) +│", printed)
-    assert len(commands) == 5
+    commands = re.findall(r"^    (\w+) +(.+)$", printed, re.MULTILINE)
+    assert len(commands) == len(cli.COMMANDS)
     for name, text in commands:
         assert f"| `rivulet {name}` | {text} |" in README
 
@@ -100,6 +101,24 @@ def test_every_make_target_and_file_that_the_docs_name_exists():
         assert set(re.findall(r"make ([a-z][\w-]+)", text)) - {"sure"} <= targets
         for link in re.findall(r"\]\((?!http|#)([^)#]+)\)", text):
             assert (ROOT / link).exists(), link
+
+
+def test_the_demo_is_set_up_with_what_the_bot_needs_alone_and_the_tests_with_more():
+    for target, more in (
+        ("demo", False),
+        ("setup", False),
+        ("test", True),
+        ("lint", True),
+        ("bench-quick", True),
+    ):
+        done = subprocess.run(
+            ["make", "-C", str(ROOT), "--dry-run", "--always-make", target],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert "-r requirements.lock" in done
+        assert ("-r requirements-dev.lock" in done) == more
 
 
 def test_nothing_says_to_install_the_package_from_pypi():
