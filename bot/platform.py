@@ -127,6 +127,10 @@ class Limits:
 class Surface(ABC):
     """Where one answer is written: a Slack thread, a Discord channel.
 
+    The core sends again what has failed.  What the platform calls invalid, in whatever word, must therefore
+    not leave a surface as an error: it shows the page with less (in parts, without buttons or files, as plain
+    text) and says so; a body that was refused is never sent twice.
+
     Attributes:
         limits: How much one page holds.
         address: What `Platform.reopen` needs beside the question to find this place; kept with each post.

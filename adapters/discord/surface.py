@@ -103,6 +103,7 @@ class DiscordSurface(Surface):
         self._doubtful: set[str] = set()
         self._me = me
         self._under: dict[str, int | None] = {}
+        self._instead: dict[str, str] = {}
         self._lagging: list[asyncio.Task[bool]] = []
         self._resort = LastResort(self._send)
         self.address = str(channel)
@@ -193,6 +194,7 @@ class DiscordSurface(Surface):
         While Discord is not well, what is only progress is left out as if it had been shown: the last edit of
         the message, which always comes, brings all of it.
         """
+        message = self._instead.get(message, message)
         _, channel, id_ = message.split("/")
         if page.live and self._rest.breaker.open(channel, asyncio.get_running_loop().time()):
             return Receipt(message)
@@ -219,8 +221,9 @@ class DiscordSurface(Surface):
             return Receipt(message)
         if self._replied == int(id_):
             self._keep(int(answer["id"]))
+        self._instead[message] = made = f"discord/{channel}/{answer['id']}"
         self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
-        return Receipt(f"discord/{channel}/{answer['id']}", states)
+        return Receipt(made, states)
 
     async def _delete(self, channel: str, message: str) -> bool:
         """Delete a message that another stands in place of; tell whether nothing is left to do."""

@@ -95,6 +95,7 @@ class SlackSurface(Surface):
         self._uploads = Uploads(web, errands.uploads)
         self._shut = shut
         self._fixed: set[str] = set()
+        self._made: set[str] = set()
         self._resort = LastResort(self._send, self._change, self._posted, self._key)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -133,6 +134,8 @@ class SlackSurface(Surface):
             raise
         if page.files or not whole:
             self._posted_as[nonce] = message
+        if not whole:
+            self._made.add(message)
         receipt = Receipt(message) if whole else await self._update(message, page)
         return await self._filed(receipt, page)
 
@@ -231,7 +234,7 @@ class SlackSurface(Surface):
             log.warning("Slack takes a change in no form", message=message, error=str(unfit))
             if page.live:  # the last edit, which always comes, brings all of it
                 return Receipt(message)
-            if message in self._posted_as.values():  # it was posted just now, beside another or in parts
+            if message in self._made:  # it was posted for this page, so that another would be refused too
                 await self._resort.end(message)
                 return Receipt(message)
             self._fixed.add(message)
@@ -277,6 +280,7 @@ class SlackSurface(Surface):
             await self._resort.end(message)
             return Receipt(message)
         self._posted_as[nonce] = receipt.message
+        self._made.add(receipt.message)
         self._lagging.append(self._errands.start(self._delete(message, after=BESIDE)))
         return receipt
 
