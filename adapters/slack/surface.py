@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -11,10 +11,11 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.history import History, Names
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.uploads import Uploads
-from adapters.slack.text import DIALECT, Json, marked, said, words
+from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
 from bot.events import Page, Turn
@@ -41,12 +42,7 @@ ITEMS = 47
 ROWS, CELLS = 100, 9_000
 #: Below a page whose files Slack does not take.
 NO_FILES = "What was to be attached is missing: Slack refused it."
-#: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
-LONGEST_THREAD = 5
-DM_THREADS = 3
 
-#: Returns a person's display name.
-Names = Callable[[str], Awaitable[str]]
 #: Hears why nothing can be written in a channel.
 Shut = Callable[[str], None]
 
@@ -85,8 +81,8 @@ class SlackSurface(Surface):
         self._channel = channel
         self._thread = thread
         self._question = question
-        self._names = names
         self._me = me
+        self._history = History(web, channel, thread, question, names, me)
         self._errands = errands
         self._doubtful: set[str] = set()
         self._lagging: list[asyncio.Task[None]] = []
@@ -333,58 +329,9 @@ class SlackSurface(Surface):
         """See `Surface.history`: the thread, or the direct message so far."""
         try:
             with translated():
-                messages = await self._earlier(limit)
+                return await self._history.turns(limit)
         except SlackApiError as error:
             raise ConnectionError(f"Slack shows no history: {why(error)}") from error
-        there = [message for message in messages if not self._is_silent(message)]
-        turns = [await self._turn(message) for message in there[-limit:]]
-        return [turn for turn in turns if turn.text]
-
-    async def _earlier(self, limit: int) -> list[Json]:
-        if self._thread != self._question:
-            return [message async for message in self._replies(self._thread)]
-        if self._channel.startswith("D"):
-            return [message async for message in self._direct(limit)]
-        return []
-
-    async def _replies(self, thread: str) -> AsyncIterator[Json]:
-        cursor = ""
-        for _ in range(LONGEST_THREAD):
-            answer = await self._web.conversations_replies(
-                channel=self._channel, ts=thread, latest=self._question, limit=200, cursor=cursor or None
-            )
-            for message in answer["messages"]:
-                if float(message["ts"]) < float(self._question):
-                    yield message
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                return
-
-    async def _direct(self, limit: int) -> AsyncIterator[Json]:
-        """Yield the last top-level messages, the newest threads among them opened."""
-        answer = await self._web.conversations_history(
-            channel=self._channel, latest=self._question, inclusive=False, limit=limit
-        )
-        messages = list(reversed(answer["messages"]))
-        threads = [message["ts"] for message in messages if message.get("reply_count")][-DM_THREADS:]
-        for message in messages:
-            if message["ts"] in threads:
-                async for reply in self._replies(message["ts"]):
-                    yield reply
-            else:
-                yield message
-
-    def _is_silent(self, message: Json) -> bool:
-        """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
-        ours = message.get("user") == self._me and not message.get("text")
-        return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
-
-    async def _turn(self, message: Json) -> Turn:
-        user = message.get("user", "")
-        if user == self._me:
-            return Turn("assistant", said(message))
-        name = await self._names(user) if user else ""
-        return Turn("user", words(message.get("text", ""), self._me), name)
 
     def _posts(self) -> Bucket:
         return Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)
