@@ -19,9 +19,10 @@ from slack_sdk.errors import SlackApiError
 from adapters.slack.incoming.bolt import taker
 from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
+from adapters.slack.incoming.link import ticket
 from adapters.slack.incoming.missed import missed
 from adapters.slack.incoming.people import People
-from adapters.slack.incoming.sockets import DOWN, Sockets, first, ticket
+from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.outgoing.notices import Notices
 from adapters.slack.outgoing.streams import Streams
@@ -30,6 +31,7 @@ from adapters.slack.settings import SCOPES, Settings, check
 from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import Refused, Revoked, translated
+from adapters.slack.wire.first import first
 from adapters.slack.wire.web import Web
 from bot.platform import (
     Asked,
