@@ -134,7 +134,7 @@ class Discord(Platform):
         def client() -> Client:
             made = self._new()
             made.inbox = inbox
-            made.roots = self._roots
+            made.questions.roots = self._roots
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             return made
@@ -170,11 +170,11 @@ class Discord(Platform):
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        return self._running.reopen(asked, remains) if self._running else None
+        return self._running.questions.reopen(asked, remains) if self._running else None
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""
-        return await self._running.missed(recent, since) if self._running else ()
+        return await self._running.questions.missed(recent, since) if self._running else ()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[None]:

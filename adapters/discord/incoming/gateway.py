@@ -17,7 +17,7 @@ from contextlib import suppress
 import discord
 import structlog
 
-from adapters.discord.incoming.client import Client, Held
+from adapters.discord.incoming.shards import Held, Shards
 from adapters.discord.incoming.starts import DAY, Book
 from adapters.discord.wire.rest import Json, Rest
 from bot.platform import Gone, SlowDown, Unavailable
@@ -69,7 +69,7 @@ class Gateway:
 
     def __init__(
         self,
-        client: Callable[[], Client],
+        client: Callable[[], Shards],
         rest: Rest,
         token: str,
         book: Book,
@@ -190,7 +190,7 @@ class Gateway:
             task.result()
         log.warning("Discord ended the session")
 
-    async def _watch(self, client: Client) -> None:
+    async def _watch(self, client: Shards) -> None:
         """Recycle connections that are dead; return when all of the client has to be replaced."""
         while not self._rest.traffic.dead.is_set():
             if client.since and _now() - min(client.since.values()) > READY:
@@ -206,7 +206,7 @@ class Gateway:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._rest.traffic.dead.wait(), LOOK)
 
-    async def _close(self, client: Client) -> None:
+    async def _close(self, client: Shards) -> None:
         """Close a client; one that does not come back is left to itself."""
         closing = self._spawn(client.close())
         done, _ = await asyncio.wait({closing}, timeout=CLOSING)
@@ -242,7 +242,7 @@ def left(said: Json) -> tuple[int, float]:
     return RESERVE, 0.0
 
 
-def hush(client: Client) -> None:
+def hush(client: Shards) -> None:
     """End the heartbeats of connections that *client* forgot, since their log-in failed."""
     for thread in threading.enumerate():
         beats = isinstance(thread, discord.gateway.KeepAliveHandler)
@@ -250,7 +250,7 @@ def hush(client: Client) -> None:
             thread.stop()  # type: ignore[attr-defined]
 
 
-def silent(client: Client, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
+def silent(client: Shards, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
     """Return for each connection the seconds since a heartbeat of it was answered.
 
     discord.py only watches when it last received anything.  It has no public word for the time of the last
@@ -261,7 +261,7 @@ def silent(client: Client, now: float) -> dict[discord.gateway.DiscordWebSocket,
     return {socket: now - beat._last_ack for socket, beat in beating if beat and beat.interval}  # noqa: SLF001
 
 
-def zombies(client: Client, now: float) -> list[discord.gateway.DiscordWebSocket]:
+def zombies(client: Shards, now: float) -> list[discord.gateway.DiscordWebSocket]:
     """Return the connections whose heartbeats nobody has answered for `BEATS` intervals."""
     return [
         socket
