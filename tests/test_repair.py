@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.core.core import AGAIN, LATE, Core
-from bot.core.repair import RUNS, STALE, YOUNG
+from bot.core.core import Core
+from bot.core.repair import AGAIN, LATE, RUNS, STALE, YOUNG
 from bot.core.sayings import AWAY, NOTHING, RESTART, UNBEGUN
 from bot.core.writer import RETRIES
 from bot.events import CONTINUE, RETRY, Page
