@@ -31,7 +31,7 @@ from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remai
 
 log = structlog.get_logger(__name__)
 
-discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here speaks
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot does not use voice
 
 API_URL = "https://discord.com/api/v10"
 GATEWAY_URL = "wss://gateway.discord.gg/"
@@ -129,7 +129,7 @@ class Discord(Platform):
         """See `Platform.run`."""
         if not self.admits:
             log.warning(GUILDS_STEP)
-        self._rest.traffic.dead.clear()  # another try is another token, or another hope
+        self._rest.traffic.dead.clear()  # called anew, this may have a good token
 
         def client() -> Client:
             made = self._new()
@@ -139,14 +139,14 @@ class Discord(Platform):
             made.repair = partial(self._repair, inbox, made)
             return made
 
-        # What was counted in memory is not forgotten where there is no folder.
+        # Without a folder the book is in memory, and the one of the last run is used again.
         book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
         async with self._session():
             brake, hear = self._settings.brake, self._hear
             await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
 
     async def _repair(self, inbox: Inbox, client: Client) -> None:
-        self._running = client  # whose predecessor is closed, and has to answer no more
+        self._running = client  # the one before it is closed
         await inbox.repair(self)
 
     async def check(self) -> Sequence[Finding]:

@@ -1,7 +1,7 @@
 """Slack: Socket Mode or HTTP in, Web API out.
 
-What the core did not take is not acknowledged, and Slack sends it again.  Must never use Bolt's `lazy=`
-(breaks with a shared session) nor the SDK's retries on a create (they post twice).
+An event that the core did not take is not acknowledged, so Slack sends it again.  Must never use Bolt's
+`lazy=` (breaks with a shared session) nor the SDK's retries on a create (they post twice).
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Slack(Platform):
             await self._http.close()
 
     async def _feel_pulse(self) -> None:
-        """Report whether Slack is there, which in HTTP mode nothing else says while nobody asks."""
+        """Report whether Slack is there; in HTTP mode nothing else shows that while no event comes."""
         now = asyncio.get_running_loop().time
         self.heard_at = heard = now()  # `_identify` has just asked
         self._tell("up")
@@ -201,7 +201,7 @@ class Slack(Platform):
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
-        # With a session of ours, the SDK's own timeout does not apply; no retries: the core is the one owner.
+        # With a session of ours, the SDK's own timeout does not apply; no retries: the core makes them.
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
             yield Web(
                 token=self._settings.bot_token.get_secret_value(),
@@ -239,7 +239,7 @@ class Slack(Platform):
 
 
 def _unheard(_why: str) -> None:
-    """Tell nobody: there is no asker."""
+    """Tell no person: it is not known who asked."""
 
 
 def _scope(scope: str) -> str:

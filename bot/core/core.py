@@ -81,7 +81,7 @@ class Core:
         return Outcome.UNKNOWN
 
     async def press(self, press: Press) -> Outcome:
-        """Do what a button says; while shutting down, what is asked is left to the next start."""
+        """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
         if not await self._allowed(press, Action.PRESS):
@@ -117,7 +117,7 @@ class Core:
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone.
 
-        There is nobody to authorize: platforms say that a message is gone, not by whom.
+        No right is asked for: platforms do not say who deleted a message.
         """
         if live := self._stops.find(deleted.key):
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")

@@ -66,8 +66,8 @@ class Repairs:
     async def repair(self, platform: Platform) -> None:
         """See `Inbox.repair`.
 
-        Returns once the answers stand in their conversations, before any newer question; they are written to
-        later.  Afterwards looks for mentions that nobody has heard.
+        Returns once the answers stand in their conversations, before any newer question; they are written
+        later.  A task then looks for mentions that no process heard.
         """
         restarted = platform.name not in self.platforms
         self.platforms[platform.name] = platform

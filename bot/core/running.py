@@ -86,7 +86,7 @@ class Running:
     def say(self, mention: Mention, text: str, about: str) -> bool:
         """Answer *mention* with *text*, without the model; False if nothing is said.
 
-        One person is told what is *about* the same once a minute, and nobody while too many others are told.
+        A person hears *about* one thing once a minute, and nothing while too many others are being told.
         """
         under_way = len(self.lives) - len(self._tickets)
         if not self._intake.tell(_user(mention), about, _now(), free=under_way < SAYINGS):

@@ -1,7 +1,8 @@
 """Keeps a client of discord.py connected, whatever happens to it; only the operator's mistakes end it.
 
-discord.py resumes sessions well, but it waits up to 17 minutes between two tries, takes a gateway that only
-sends for a live one, raises anything when its first connection fails, and identifies as often as it likes.
+discord.py resumes sessions well.  But it waits up to 17 minutes between two tries, does not notice a gateway
+that sends events and answers no heartbeats, may raise anything when its first connection fails, and puts no
+limit on IDENTIFYs.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class Gateway:
         """Spend an IDENTIFY.
 
         Raises:
-            Held: It has to wait: not in here, where a connection is open and nobody listens to it.
+            Held: It has to wait.  Not in here: a connection is open, and its events would not be read.
         """
         if (seconds := self._book.wait()) and self._brake:
             raise Held(seconds)
@@ -229,12 +230,12 @@ class Gateway:
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds before the next client: half of them sure, half of them by chance."""
+    """Return the seconds before the next client: half of the full time, and a random part of the rest."""
     return min(2.0**failures, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
 
 
 def left(said: Json) -> tuple[int, float]:
-    """Return how many sessions may be started, and the seconds until that is reset; "enough" where unsaid."""
+    """Return how many sessions may be started, and the seconds until that is reset; enough if unsaid."""
     limit = said.get("session_start_limit")
     match limit:
         case {"remaining": int(remaining), "reset_after": int() | float() as reset_after}:
@@ -253,8 +254,8 @@ def hush(client: Shards) -> None:
 def silent(client: Shards, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
     """Return for each connection the seconds since a heartbeat of it was answered.
 
-    discord.py only watches when it last received anything.  It has no public word for the time of the last
-    acknowledgement; a test with the real one sees that this still is it.
+    discord.py itself only watches when it last received anything.  The time of the last acknowledgement is a
+    private attribute of it; a test with the real discord.py fails if that changes.
     """
     sockets = (info._parent.ws for info in client.shards.values())  # noqa: SLF001
     beating = ((socket, socket._keep_alive) for socket in sockets)  # noqa: SLF001
@@ -262,7 +263,7 @@ def silent(client: Shards, now: float) -> dict[discord.gateway.DiscordWebSocket,
 
 
 def zombies(client: Shards, now: float) -> list[discord.gateway.DiscordWebSocket]:
-    """Return the connections whose heartbeats nobody has answered for `BEATS` intervals."""
+    """Return the connections on which no heartbeat was answered for `BEATS` intervals."""
     return [
         socket
         for socket, seconds in silent(client, now).items()

@@ -20,8 +20,7 @@ from adapters.discord.wire.rest import Rest
 from bot.events import Turn
 from bot.platform import Asked, Mention, Remains
 
-#: Of so many messages and threads it is remembered in which conversation they stand: of all that are answered
-#: at once, and many more.
+#: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
 
 
@@ -51,7 +50,7 @@ class Questions:
         return self._client.me
 
     def reopen(self, asked: Asked, remains: Remains) -> DiscordSurface | None:
-        """See `Platform.reopen`; a thread that an answer went to has the id of its question."""
+        """See `Platform.reopen`; a thread that was opened for an answer has the id of the question."""
         match asked.key.split("/"):
             case ["discord", channel, question, *_]:  # a press has its button's name at the end
                 here = int(remains.address or channel)
@@ -73,7 +72,7 @@ class Questions:
         return None
 
     async def _past(self, asked: Asked, limit: int) -> Sequence[Turn]:
-        """Read the history of a question of which there is only its key."""
+        """Read the history of a question that is known by its key alone."""
         _, channel, question, *_ = asked.key.split("/")
         with translated():
             message = await (await place(self._client, int(channel))).fetch_message(int(question))

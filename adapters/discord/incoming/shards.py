@@ -47,7 +47,7 @@ class Shards(discord.AutoShardedClient):
         report: See above.
         repair: Called when surfaces can be written to, and when a session was lost and another one begins.
         gateway: Says when to log in.
-        since: Since when a shard is not ready, by its number; None for the log-in.
+        since: Since when each shard that is not ready is so, by its number; None is the log-in.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Shards(discord.AutoShardedClient):
                 await socket.close()
 
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
-        """Connect a shard; a failure ends the client, whose successor waits better than discord.py does.
+        """Connect a shard; a failure ends the client, and the gateway makes another one after a pause.
 
-        discord.py calls this again, from inside itself and without an end, 5 s after each failure.
+        discord.py itself would call this again 5 s after each failure, from inside itself and without an end.
         """
         if shard_id in self._launching:
             raise ConnectionError(f"shard {shard_id} could not be connected")
@@ -106,13 +106,13 @@ class Shards(discord.AutoShardedClient):
         self.shards[shard_id]._parent._backoff._max = BACKOFF  # noqa: SLF001  there is no setting for it
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Count an IDENTIFY, or have it wait; without a gateway's say there is none."""
+        """Ask the gateway for an IDENTIFY, which it counts, or refuses by raising `Held`."""
         await super().before_identify_hook(shard_id, initial=initial)
         if self.gateway:
             self.gateway.identifying()
 
     async def on_shard_connect(self, shard_id: int) -> None:
-        """A shard has a new session; what was said since the one before it comes from nowhere but history."""
+        """A shard has a new session: no event tells what was said since its last one, so ask for a repair."""
         self._listens(shard_id)
         if shard_id in self._sessions:
             await self.repair()
@@ -134,7 +134,7 @@ class Shards(discord.AutoShardedClient):
 
 
 async def _nothing() -> None:
-    """Repair nothing: nobody answers."""
+    """Repair nothing, until `Shards.repair` is set."""
 
 
 def _now() -> float:

@@ -128,7 +128,7 @@ class Link:
     def _ended(self, work: asyncio.Task[None]) -> None:
         self._ears.left(self)
         if not work.cancelled():
-            work.exception()  # who waits is told; after it was told to go, nobody does
+            work.exception()  # `_until` raises it; after the link was told to go, nothing waits there
 
     async def leave(self) -> None:
         """Return when Slack tells this link to go.
@@ -197,7 +197,7 @@ class Link:
                 self._owed.add(task)
                 task.add_done_callback(self._owed.discard)
             case _:
-                log.info("Slack sent what nobody knows", type=message.get("type"))
+                log.info("Slack sent a message of an unknown type", type=message.get("type"))
 
     async def _ping(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
