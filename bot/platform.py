@@ -167,7 +167,7 @@ class Surface(ABC):
         """
 
     def escape(self) -> Sequence[Bucket]:
-        """Return the buckets that `replace` spends, none of them for edits; () where it is not possible."""
+        """Return the buckets that `replace` spends, none of them an edit's; () if there is no way to."""
         return ()
 
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
@@ -190,7 +190,7 @@ class Surface(ABC):
         """Wait for what lags behind the last write, such as a deletion; only then the answer counts as done.
 
         Raises:
-            OSError: It was cut off, and is left to a repair.
+            OSError: The wait was cut off; a repair waits again.
         """
 
     async def history(self, limit: int) -> Sequence[Turn]:
@@ -284,7 +284,7 @@ class Remains:
     Attributes:
         address: The `Surface.address` that it was written at; "" if nothing was.
         messages: Its messages, first page first.
-        nonces: Posts of which nobody knows whether they got through.
+        nonces: The nonces of posts that may have got through, or not.
     """
 
     address: str = ""
@@ -331,15 +331,15 @@ class Deleted:
 class Outcome(Enum):
     """What became of a stop or a press."""
 
-    #: An answer ended for it.
+    #: It ended an answer.
     STOPPED = 1
-    #: No answer is running here that it could mean.
+    #: It belongs to no answer that is running.
     UNKNOWN = 2
-    #: They may not.
+    #: The actor may not do that.
     REFUSED = 3
-    #: It is being done, and the button has served.
+    #: It is being done; the button is not needed any more.
     TAKEN = 4
-    #: Not now, as they were told; the button stays.
+    #: It can't be done now, and the actor was told so; the button stays.
     LATER = 5
 
 
@@ -398,7 +398,7 @@ class Platform(ABC):
         name: "slack"; the first part of its message keys.
         health: What was last heard from the far side.
         heard_at: The event loop's time when anything at all (a heartbeat's answer too) was last heard of it;
-            None as long as nothing was, and for a platform of which silence says nothing.
+            None until then, and on a platform that may be silent although it is well.
         routes: HTTP routes that it wants served.
         secrets: Values that no log may show.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
@@ -429,11 +429,11 @@ class Platform(ABC):
         """Look at credentials, scopes and rights, for `rivulet doctor`."""
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
-        """Return where the answer to *asked* goes on; None if that is nowhere.
+        """Return where the answer to *asked* goes on; None if it can't go on.
 
-        An earlier run has left it, or it is a press on a button.  The key of a press is its message's, "/"
-        and the control's name; the messages that remain then are those that it goes on below, and its own
-        after them.
+        An earlier run has left *asked* unanswered, or it is a press on a button.  The key of a press is its
+        message's, "/" and the control's name; `remains.messages` are then those of the answers above the
+        button, followed by those of its own answer.
 
         On this surface a post with one of `remains.nonces` makes no second message, and neither does
         `Surface.replace`.  May be called as soon as `run` has asked for `Inbox.repair`, and must not wait.
@@ -441,7 +441,9 @@ class Platform(ABC):
         return None
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
-        """Return the mentions that were made while nobody listened, oldest first; others do no harm.
+        """Return the mentions that were made while the bot did not listen, oldest first.
+
+        Mentions that the core has taken already may be among them: it takes none twice.
 
         Args:
             recent: The newest question of each conversation of the last day, newest first: where to look.

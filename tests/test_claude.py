@@ -18,10 +18,10 @@ from structlog.testing import capture_logs
 
 from adapters.emulators.claude import Claude as Emulated
 from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
-from bot.model import Kind, ModelError, Request
-from bot.model import claude as module
+from bot.model import Kind, ModelError, Request, failures
 from bot.model import reply as reply_module
-from bot.model.claude import FAILED, SENTENCES, Claude, sentence
+from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, sentence
+from bot.model.failures import FAILED, FAILURES, INTERNAL
 from bot.platform import Unavailable
 
 QUESTION = Request(turns=(Turn("user", "hi"),))
@@ -148,7 +148,7 @@ async def test_a_paused_turn_goes_on_in_the_same_stream(emulator: Emulated, mode
 async def test_a_turn_that_never_stops_pausing_fails(emulator: Emulated, model: Claude) -> None:
     """Pauses are bounded, because each costs money."""
     await emulator.script(["a", {"finish": "pause_turn"}])
-    assert await failure(model) == ("a" * 6, module.RESTLESS)
+    assert await failure(model) == ("a" * 6, failures.RESTLESS)
 
 
 async def test_tools_start_and_server_tools_finish(emulator: Emulated, model: Claude) -> None:
@@ -309,16 +309,16 @@ async def test_every_api_error_has_its_sentence(
 ) -> None:
     """By type, whether it comes as an HTTP status or inside a stream with status 200."""
     await emulator.script([{"status": status, "type": kind}] if early else ["partial", 0.01, {"error": kind}])
-    assert await failure(model) == ("" if early else "partial", SENTENCES.get(kind, FAILED))
+    assert await failure(model) == ("" if early else "partial", FAILURES.get(kind, INTERNAL).sentence)
 
 
-@pytest.mark.parametrize("code", [key for key in SENTENCES if isinstance(key, str) and "_error" not in key])
+@pytest.mark.parametrize("code", [key for key in FAILURES if "_error" not in key])
 async def test_error_codes_that_need_an_operator_win_over_the_type(
     emulator: Emulated, model: Claude, code: Any
 ) -> None:
     """A spend limit comes as a 400, which else blames the question."""
     await emulator.script([{"status": 400, "code": code}])
-    assert await failure(model) == ("", SENTENCES[code])
+    assert await failure(model) == ("", FAILURES[code].sentence)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +327,9 @@ async def test_error_codes_that_need_an_operator_win_over_the_type(
         ({"cut": True}, reply_module.BROKEN_OFF),
         ({"reset": True}, reply_module.BROKEN_OFF),
         ({"end": True}, reply_module.BROKEN_OFF),
-        ({"stall": True}, module.SILENT),
-        ({"raw": "event: content_block_delta\ndata: {oops\n\n"}, module.GARBLED),
-        ({"raw": "event: content_block_delta\ndata: \udcff\n\n"}, module.GARBLED),
+        ({"stall": True}, failures.SILENT),
+        ({"raw": "event: content_block_delta\ndata: {oops\n\n"}, failures.GARBLED),
+        ({"raw": "event: content_block_delta\ndata: \udcff\n\n"}, failures.GARBLED),
         ({"raw": "event: error\ndata: <html>\n\n"}, FAILED),
     ],
 )
@@ -343,7 +343,7 @@ async def test_faults_on_the_wire_come_after_the_text(
 
 @pytest.mark.parametrize(
     ("step", "wanted"),
-    [({"html": True}, module.NO_STREAM), ({"hang": True}, module.UNREACHABLE)],
+    [({"html": True}, failures.NO_STREAM), ({"hang": True}, failures.UNREACHABLE)],
 )
 async def test_answers_that_are_no_stream(
     emulator: Emulated, connect: Connect, step: Any, wanted: Any
@@ -355,7 +355,7 @@ async def test_answers_that_are_no_stream(
 
 async def test_nobody_listens(connect: Connect) -> None:
     """A refused connection is told from a broken one."""
-    assert await failure(connect(base_url="http://127.0.0.1:1")) == ("", module.UNREACHABLE)
+    assert await failure(connect(base_url="http://127.0.0.1:1")) == ("", failures.UNREACHABLE)
 
 
 def response(status: int) -> httpx2.Response:
@@ -366,10 +366,10 @@ def response(status: int) -> httpx2.Response:
     ("error", "wanted"),
     [
         (anthropic.APIStatusError("secret", response=response(502), body="<html>"), FAILED),
-        (anthropic.APIStatusError("secret", response=response(529), body=None), module.BUSY),
+        (anthropic.APIStatusError("secret", response=response(529), body=None), failures.BUSY),
         (anthropic.APIStatusError("secret", response=response(200), body={"error": {"type": []}}), FAILED),
-        (anthropic.APITimeoutError(httpx2.Request("POST", URL)), module.UNREACHABLE),
-        (httpx2.ReadTimeout("secret"), module.SILENT),
+        (anthropic.APITimeoutError(httpx2.Request("POST", URL)), failures.UNREACHABLE),
+        (httpx2.ReadTimeout("secret"), failures.SILENT),
         (httpx2.RemoteProtocolError("secret"), reply_module.BROKEN_OFF),
         (anthropic.AnthropicError("secret"), FAILED),
     ],
@@ -445,17 +445,13 @@ async def test_an_event_is_bounded_and_a_stream_is_not(emulator: Emulated, conne
     await emulator.script(["a" * 900] * 50)
     assert len(text(await answer(connect(event=2_000)))) == 45_000
     await emulator.script(["b" * 900, 0.05, "c" * 3_000])
-    assert await failure(connect(event=2_000)) == ("b" * 900, module.GARBLED)
-
-
-def test_every_sentence_has_its_kind() -> None:
-    """The two tables name the same failures."""
-    assert SENTENCES.keys() == module.KINDS.keys()
+    assert await failure(connect(event=2_000)) == ("b" * 900, failures.GARBLED)
 
 
 def test_sentences_are_fit_for_users() -> None:
     """Plain sentences: no URL, no class, no code."""
-    for words in SENTENCES.values():
+    named = [failure.sentence for failure in [*FAILURES.values(), *EXCEPTIONS.values()]]
+    for words in [*named, failures.NO_STREAM, failures.RESTLESS]:
         assert words.endswith(".")
         assert words[0].isupper()
         assert not [code for code in ("http", "Error", "_") if code in words]
@@ -554,13 +550,13 @@ async def test_check_says_what_is_wrong(connect: Connect, key: Any, name: Any, w
 
 async def test_check_tells_an_unreachable_api(connect: Connect) -> None:
     """Nobody listens there."""
-    assert await connect(base_url="http://127.0.0.1:1").check() == module.UNREACHABLE
+    assert await connect(base_url="http://127.0.0.1:1").check() == failures.UNREACHABLE
 
 
 @pytest.mark.parametrize(
     ("reply", "wanted"),
     [
-        (web.Response(text="<html>", content_type="text/html"), module.NO_STREAM),
+        (web.Response(text="<html>", content_type="text/html"), failures.NO_STREAM),
         (web.json_response({"type": "model", "id": "x", "lifecycle": "retired"}), "retired"),
         (web.Response(status=502, text="<html>", content_type="text/html"), FAILED),
     ],
@@ -598,7 +594,7 @@ async def test_the_environment_redirects_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "stray")
     model = Claude("sk-good")
-    assert str(model._client.base_url).rstrip("/") == module.BASE_URL
+    assert str(model._client.base_url).rstrip("/") == BASE_URL
     assert model._client.auth_token is None
     await model.close()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import bot.core.core
+import bot.core.repair
 from bot.core.repair import YOUNG
 from bot.core.sayings import RESTART, UNBEGUN
 from bot.platform import Platform
@@ -52,7 +52,7 @@ KINDS: dict[str, type[World]] = {
 
 @pytest.fixture(params=[*KINDS.values()], ids=[*KINDS])
 async def world(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(bot.core.core, "LATE", 0.05)
+    monkeypatch.setattr(bot.core.repair, "LATE", 0.05)
     world = await request.param.open()
     yield world
     await world.close()
@@ -110,8 +110,9 @@ class Deaf(Memory):
 
 async def forgetful(world: World, store: Memory) -> None:
     world.store = store
-    world.core._store = store
-    world.core._means = replace(world.core._means, store=store)
+    core = world.core
+    core._store = store
+    core._means = core._running._means = core._repairs._means = replace(core._means, store=store)
 
 
 @pytest.mark.parametrize("said", ["", SAID])
@@ -301,7 +302,7 @@ async def test_a_crash_before_the_rest_is_shown_does_not_lose_the_press(world):
 async def test_a_button_under_what_was_purged_is_taken_away(world, how):
     question, first = await interrupted(world, how)
     await ended(world, question)
-    await asyncio.gather(*world.core._searches)  # what it finds would be news to an empty ledger
+    await asyncio.gather(*world.core._repairs._searches)  # what it finds would be news to an empty ledger
     await world.store.purge()
     await world.emulator.press(*at(first), world.ann, "Continue")
     await until(partial(bare, world, first))

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import bot.core.core
+import bot.core.repair
 from tests.contract import World
 from tests.worlds import WORLDS
 
 
 @pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
 async def world(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(bot.core.core, "LATE", 0.05)
+    monkeypatch.setattr(bot.core.repair, "LATE", 0.05)
     world = await request.param.open()
     yield world
     await world.close()

@@ -9,8 +9,9 @@ import pytest
 
 from bot.core.core import Core
 from bot.core.intake import WAITING
-from bot.core.live import BROKEN, READING, RETRIES
+from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
+from bot.core.writer import RETRIES
 from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
 from bot.guard.access import Access
 from bot.model import Asking, Model

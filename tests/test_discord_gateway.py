@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import adapters.discord.incoming.gateway as supervisor
-from adapters.discord.incoming.client import BACKOFF, Client
+from adapters.discord.incoming.client import Client
+from adapters.discord.incoming.shards import BACKOFF
 from adapters.discord.incoming.starts import Book
 from bot.platform import Platform, Unavailable
 from tests.contract import until

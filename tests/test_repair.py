@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.core.core import AGAIN, LATE, Core
-from bot.core.live import RETRIES
-from bot.core.repair import RUNS, STALE, YOUNG
+from bot.core.core import Core
+from bot.core.repair import AGAIN, LATE, RUNS, STALE, YOUNG
 from bot.core.sayings import AWAY, NOTHING, RESTART, UNBEGUN
+from bot.core.writer import RETRIES
 from bot.events import CONTINUE, RETRY, Page
 from bot.guard.access import Access
 from bot.model import Asking

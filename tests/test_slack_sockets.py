@@ -11,8 +11,9 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 import adapters.slack.platform
-from adapters.slack.incoming import sockets
-from adapters.slack.incoming.sockets import LONGEST, SHORTEST, backoff, read
+from adapters.slack.incoming import link, sockets
+from adapters.slack.incoming.link import read
+from adapters.slack.incoming.sockets import LONGEST, SHORTEST, backoff
 from bot.platform import Unavailable
 from tests.contract import HOLD, until
 from tests.worlds import SlackWorld
@@ -133,8 +134,8 @@ async def test_slack_that_has_switched_sockets_off_ends_the_run_with_what_to_do(
 
 
 async def test_a_half_open_socket_is_replaced_when_nothing_was_heard_of_it(world, monkeypatch):
-    monkeypatch.setattr(sockets, "PING", 0.1)
-    monkeypatch.setattr(sockets, "SILENCE", 0.5)
+    monkeypatch.setattr(link, "PING", 0.1)
+    monkeypatch.setattr(link, "SILENCE", 0.5)
     await world.vanish()
     await world.connect()
     await opened(world, 2)
@@ -145,8 +146,8 @@ async def test_a_half_open_socket_is_replaced_when_nothing_was_heard_of_it(world
 
 
 async def test_a_socket_that_answers_pings_is_kept_however_quiet_it_is(world, monkeypatch):
-    monkeypatch.setattr(sockets, "PING", 0.05)
-    monkeypatch.setattr(sockets, "SILENCE", 0.5)
+    monkeypatch.setattr(link, "PING", 0.05)
+    monkeypatch.setattr(link, "SILENCE", 0.5)
     await world.vanish()
     await world.connect()
     await opened(world, 2)
@@ -168,7 +169,7 @@ async def test_a_socket_without_a_hello_does_not_count_and_is_replaced(world, mo
 
 async def test_health_is_down_only_when_no_socket_was_up_for_a_while(world, monkeypatch):
     monkeypatch.setattr(sockets, "DOWN", 0.8)
-    monkeypatch.setattr(sockets, "PING", 0.1)
+    monkeypatch.setattr(link, "PING", 0.1)
     await world.vanish()
     await world.connect()
     await opened(world, 2)

@@ -29,7 +29,7 @@ from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remai
 
 log = structlog.get_logger(__name__)
 
-discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here speaks
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot does not use voice
 
 #: Seconds that one write may take in total.
 TIMEOUT = 10.0
@@ -70,24 +70,24 @@ class Discord(Platform):
         """See `Platform.run`."""
         if not self.admits:
             log.warning(GUILDS_STEP)
-        self._rest.traffic.dead.clear()  # another try is another token, or another hope
+        self._rest.traffic.dead.clear()  # called anew, this may have a good token
 
         def client() -> Client:
             made = self._new()
             made.inbox = inbox
-            made.roots = self._roots
+            made.questions.roots = self._roots
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             return made
 
-        # What was counted in memory is not forgotten where there is no folder.
+        # Without a folder the book is in memory, and the one of the last run is used again.
         book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
         async with self._session():
             brake, hear = self._settings.brake, self._hear
             await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
 
     async def _repair(self, inbox: Inbox, client: Client) -> None:
-        self._running = client  # whose predecessor is closed, and has to answer no more
+        self._running = client  # the one before it is closed
         await inbox.repair(self)
 
     async def check(self) -> Sequence[Finding]:
@@ -111,11 +111,11 @@ class Discord(Platform):
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        return self._running.reopen(asked, remains) if self._running else None
+        return self._running.questions.reopen(asked, remains) if self._running else None
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""
-        return await self._running.missed(recent, since) if self._running else ()
+        return await self._running.questions.missed(recent, since) if self._running else ()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""What the bot's roles let it do in a channel.  Where that is not known, Discord is asked by trying."""
+"""What the bot's roles let it do in a channel.  Where that is not known, the bot tries, and Discord says."""
 
 from __future__ import annotations
 

@@ -19,9 +19,10 @@ from slack_sdk.errors import SlackApiError
 from adapters.slack.incoming.bolt import taker
 from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
+from adapters.slack.incoming.link import ticket
 from adapters.slack.incoming.missed import missed
 from adapters.slack.incoming.people import People
-from adapters.slack.incoming.sockets import DOWN, Sockets, first, ticket
+from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.outgoing.notices import Notices
 from adapters.slack.outgoing.streams import Streams
@@ -30,6 +31,7 @@ from adapters.slack.settings import FILES, SCOPES, Settings
 from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import Refused, Revoked, translated
+from adapters.slack.wire.first import first
 from adapters.slack.wire.web import Web
 from bot.platform import (
     Asked,
@@ -121,7 +123,7 @@ class Slack(Platform):
             await self._http.close()
 
     async def _feel_pulse(self) -> None:
-        """Report whether Slack is there, which in HTTP mode nothing else says while nobody asks."""
+        """Report whether Slack is there, in HTTP mode nothing else shows that while no event comes."""
         now = asyncio.get_running_loop().time
         self.heard_at = heard = now()  # `_identify` has just asked
         self._tell("up")
@@ -191,7 +193,7 @@ class Slack(Platform):
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
-        # With a session of ours, the SDK's own timeout does not apply; no retries: the core is the one owner.
+        # With a session of ours, the SDK's own timeout does not apply; no retries: the core makes them.
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
             yield Web(
                 token=self._settings.bot_token.get_secret_value(),
@@ -229,7 +231,7 @@ class Slack(Platform):
 
 
 def _unheard(_why: str) -> None:
-    """Tell nobody: there is no asker."""
+    """Tell no person: it is not known who asked."""
 
 
 def _scope(scope: str) -> str:

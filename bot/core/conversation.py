@@ -17,9 +17,9 @@ class Past:
     """What came before a question.
 
     Attributes:
-        read: The history, where nobody need read it anew.
-        surface: Whose history it is else; None for the question's own.
-        said: What was said between that and the question.
+        read: The history, if it was read already; None if it is still to be read.
+        surface: Where it is to be read; None for the question's own surface.
+        said: What was said after that history and before the question.
     """
 
     read: Sequence[Turn] | None = None

@@ -1,7 +1,7 @@
-"""What a press on *Continue* or *Try again* asks, as far as the ledger knows what it was pressed under.
+"""A press on *Continue* or *Try again* becomes a question, from what the ledger has of the answer above.
 
-A press is a question of its own; its key is that of the message, "/" and the control's name, so that one
-message is followed once by each, and a restart finds what it follows.
+The key of that question is the message's, "/" and the control's name.  So each button under a message can be
+pressed once, and after a restart the key says which message the button was under.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
-    """Return the answer to *press*; None if it means no button that the ledger knows.
+    """Return the answer to *press*; None if the ledger knows no such button.
 
     Raises:
         OSError: The ledger can't be read now.
@@ -47,9 +47,9 @@ def follow(entry: Entry, press: Press, at: float) -> Asked | None:
 async def remembered(
     store: Store, platform: Platform, asked: Asked, remains: Remains
 ) -> tuple[Past, Remains]:
-    """Return what came before *asked*, and *remains* with all that a press goes on below.
+    """Return what was said before *asked*, and *remains* with the messages of the answers that it continues.
 
-    A platform's own history of a press would lack the page that it was pressed under.
+    If *asked* is a press, the platform's history may lack the answer above the button; the ledger has it.
     """
     first = asked
     said: tuple[Turn, ...] = ()

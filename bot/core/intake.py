@@ -1,8 +1,8 @@
 """How much is taken on, and whose turn it is.  Pure: callers bring the time.
 
-Questions that are taken but not answered yet have a bound, and so have those answered at once, those of a
-conversation, and those of a person in a channel.  Within the bounds the oldest that may begin is next; one
-that may not (its conversation or its asker is busy) holds up nobody else.
+There are bounds on the questions that are taken and not answered yet, on those answered at once, on those of
+a conversation, and on those of a person in a channel.  Of the questions that may begin, the oldest is next;
+one whose conversation or asker is busy does not hold up the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 #: Questions that may wait behind the running one in a conversation.
 WAITING = 1
-#: Seconds within which somebody is told one thing once.
+#: Seconds within which one person is told the same thing only once.
 TOLD = 60.0
 MINUTE, HOUR = 60.0, 3600.0
 #: People whose notices are remembered; of more, the oldest are forgotten and may be told again.
@@ -43,7 +43,7 @@ class Caps:
     per_hour: int = 60
 
 
-#: No bounds on single people, for a caller that has none to tell apart.
+#: No bounds on single people.
 ANYBODY = Caps(user_turns=0, per_minute=0, per_hour=0)
 
 
@@ -65,8 +65,8 @@ class Ticket(Generic[Run]):
         channel: Where.
         conversation: The unit of order.
         run: The answer.
-        idle: Whether it asks no model, but ends what there is: that keeps its place in the conversation, and
-            takes no turn of anybody's.
+        idle: Whether it asks no model and only ends an answer that exists: it waits for its conversation, and
+            counts against no other bound.
         begun: Whether it may run.
     """
 
@@ -123,7 +123,7 @@ class Intake(Generic[Run]):
         return refusal
 
     def owe(self, ticket: Ticket[Run]) -> None:
-        """Take *ticket*, which was taken before, whatever the bounds say; it waits for its turn, too."""
+        """Take *ticket* whatever the bounds say: an earlier run took its question.  It may have to wait."""
         self._tickets[ticket] = None
         self._busy += not ticket.idle
         self._most = max(self._most, self._busy)
@@ -155,7 +155,7 @@ class Intake(Generic[Run]):
         return crowd.tickets[-1] if crowd else None
 
     def tell(self, user: str, what: str, now: float, *, free: bool = True) -> bool:
-        """Return whether *user* is to be told *what*: once a minute, and if there is a *free* hand."""
+        """Return whether *user* is to be told *what*: once a minute, and only if *free*."""
         key = user, what
         if not free or now - self._told.get(key, -TOLD) < TOLD:
             self.counts["silence"] += 1

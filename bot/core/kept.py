@@ -1,6 +1,6 @@
 """What the ledger is told of one answer: before and after each write, and at its end.
 
-The order is the one that `bot.store` asks for.  Must never write to a platform but what it is given.
+The order is the one that `bot.store` asks for.  Must never write anything to a platform but what it is given.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Kept:
     async def put(self, surface: Surface, write: Write, text: str, *, escaped: bool) -> Receipt:
         """Make *write*, which may show all of *text*, on *surface*; *escaped*: by a new message.
 
-        A message that an earlier run was about to replace is replaced, so that none of the two is left.
+        A message that an earlier run had begun to replace is replaced again with the same nonce, so that only
+        one of the two is there in the end.
         """
         before = write.message or ""
         if before and not escaped and before not in self._replaced:

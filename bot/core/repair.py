@@ -1,33 +1,134 @@
-"""What becomes of a question in nobody's hands: left by an earlier run, given up in this one, or never heard.
+"""Taking up questions that an earlier run left, that this one gave up, or that no process heard.
 
-It is rebuilt as an answer that goes on, so it is written the way all answers are: there is no second way.
+Each is rebuilt as an answer that goes on, so it is written the way all answers are: there is no second way.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
 from bot.core.follow import mention_of, remembered
 from bot.core.live import Live, Means
-from bot.core.sayings import interrupted, plain_answer
+from bot.core.running import Running
+from bot.core.sayings import AWAY, RESTART, interrupted, plain_answer
 from bot.guard.access import Action
-from bot.platform import Gone, Mention, Platform, SlowDown
+from bot.platform import Gone, Mention, Platform, SlowDown, Unavailable
 from bot.show.answer import Ending
 from bot.store import Entry
 
 log = structlog.get_logger(__name__)
 
-#: Questions younger than this many seconds are answered after a restart, older ones are told.
+#: Questions younger than this many seconds are answered after a restart; older ones are told that they were
+#: interrupted.
 YOUNG = 300.0
 #: How often one question is begun: it may be what ends the process.
 RUNS = 3
-#: Seconds after which nobody wants to hear of a question that nothing was said to.
+#: Seconds after which an unanswered question is dropped without a word.
 STALE = 86_400.0
 #: Seconds that a platform may look for mentions that were missed.
 SEARCH = 60.0
+#: Seconds after the start before a repair writes: an edit of the process that died may still land.
+LATE = 2.0
+#: Seconds after which an answer that could not be written for minutes is taken up again, for a day.
+AGAIN = 60.0
+#: Of so many searches for missed mentions the tasks are kept, to end them on shutdown.
+SEARCHES = 16
+
+
+class Repairs:
+    """Takes up questions, platform by platform.
+
+    Args:
+        means: What all answers share.
+        running: Where the answers go on; tells what was given up.
+        hear: Takes a mention that was missed.
+
+    Attributes:
+        platforms: Those that asked for a repair, by name.
+    """
+
+    def __init__(self, means: Means, running: Running, hear: Callable[[Mention], Awaitable[None]]) -> None:
+        self.platforms: dict[str, Platform] = {}
+        self._means = means
+        self._running = running
+        self._hear = hear
+        self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
+        self._later: dict[str, asyncio.Task[None]] = {}  # by platform
+        self._writes_from: float | None = None
+        self._closed = False
+        running.given_up = self._take_up_later
+
+    async def repair(self, platform: Platform) -> None:
+        """See `Inbox.repair`.
+
+        Returns once the answers stand in their conversations, before any newer question; they are written
+        later.  A task then looks for mentions that no process heard.
+        """
+        restarted = platform.name not in self.platforms
+        self.platforms[platform.name] = platform
+        if self._closed:
+            return
+        if self._writes_from is None:
+            self._writes_from = _now() + LATE
+        await self._take_up(platform, restarted=restarted)
+        self._searches.append(self._running.errand(self._catch_up(platform)))
+
+    def close(self) -> None:
+        """Take up nothing any more, and end what looks for more."""
+        self._closed = True
+        for task in (*self._searches, *self._later.values()):
+            task.cancel()
+
+    async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
+        """Go on with the questions that an earlier run left or this one gave up."""
+        taken, now, reason = self._running.taken, self._means.clock(), RESTART if restarted else AWAY
+        left = [
+            entry
+            for entry in await self._means.store.unfinished(platform.name)
+            if entry.asked.key not in taken and (restarted or now - entry.asked.at < STALE)
+        ]
+        waiting = {entry.asked.key for entry in left}
+        taken |= waiting  # all at once: while one is resumed, others end and would be found again
+        try:
+            for entry in left:
+                if await self._resume(platform, entry, reason):
+                    waiting.discard(entry.asked.key)
+        finally:
+            taken -= waiting
+        if left:
+            log.info("taking up what is not done", platform=platform.name, answers=len(left))
+
+    async def _resume(self, platform: Platform, entry: Entry, reason: str) -> bool:
+        after = max(0.0, (self._writes_from or 0.0) - _now())
+        if (found := await resumed(self._means, platform, entry, reason, after)) is None:
+            return False
+        live, asks = found
+        self._running.owe(live, idle=not asks)
+        return True
+
+    def _take_up_later(self, key: str) -> None:
+        """Take up the question *key*, and all that was given up on its platform, after a while."""
+        platform = self.platforms.get(key.partition("/")[0])
+        if platform is None or self._closed:
+            return
+        waits = self._later.get(platform.name)
+        if waits is None or waits.done():
+            self._later[platform.name] = self._running.errand(self._again(platform))
+
+    async def _again(self, platform: Platform) -> None:
+        await asyncio.sleep(AGAIN)
+        await self._take_up(platform, restarted=False)
+
+    async def _catch_up(self, platform: Platform) -> None:
+        """Take the mentions that no process heard; the ledger refuses those that one did."""
+        with suppress(Unavailable):
+            for mention in await missed(self._means, platform, self._means.clock()):
+                await self._hear(mention)
 
 
 async def resumed(
@@ -63,7 +164,7 @@ async def resumed(
 
 
 async def missed(means: Means, platform: Platform, now: float) -> Sequence[Mention]:
-    """Return the mentions that were made while nobody listened, and some that the ledger knows."""
+    """Return the mentions that were made while no process listened, and some that the ledger has."""
     try:
         recent = await means.store.recent(platform.name, now - STALE)
         async with asyncio.timeout(SEARCH):
@@ -71,3 +172,7 @@ async def missed(means: Means, platform: Platform, now: float) -> Sequence[Menti
     except (SlowDown, Gone, OSError) as error:
         log.warning("not all that was missed was looked for", platform=platform.name, error=repr(error))
         return ()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

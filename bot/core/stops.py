@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from bot.platform import Stop
 
-#: A stop may overtake our own knowledge of a message by this much, and there may be so many.
+#: Seconds for which a stop is kept whose message no answer watches yet, and how many are kept.
 PATIENCE = 30.0
 EARLY = 256
 
@@ -17,8 +17,8 @@ Run = TypeVar("Run")
 class Stops(Generic[Run]):
     """Which message belongs to which running answer.
 
-    A reaction may overtake the reply to our own post, so a stop for a message that nobody watches yet is
-    kept for a while and handed to whoever comes to watch it.
+    A reaction may arrive before the reply to our own post, so a stop for a message that no answer watches yet
+    is kept for a while, and given to the answer that comes to watch it.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Stops(Generic[Run]):
         self._early: OrderedDict[str, tuple[float, Stop]] = OrderedDict()
 
     def watch(self, message: str, run: Run, now: float) -> Stop | None:
-        """Let stops of *message* find *run*; return one that came before."""
+        """Let stops of *message* find *run*; return a stop that came before."""
         self._watched[message] = run
         came, stop = self._early.pop(message, (0.0, None))
         return stop if stop and now - came <= PATIENCE else None

@@ -57,11 +57,11 @@ class Kind(Enum):
     LIMITED = "limited"
     #: Overloaded, or broken inside: it passes.
     ILL = "ill"
-    #: Nobody was reached.
+    #: The API was not reached.
     AWAY = "away"
-    #: Somebody was reached who never answered, or who stopped.
+    #: It was reached, and never answered, or stopped to.
     SILENT = "silent"
-    #: The stream broke off, or nobody can read it.
+    #: The stream broke off, or can't be read.
     CUT = "cut"
     #: The conversation is too long.
     LONG = "long"

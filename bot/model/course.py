@@ -1,7 +1,8 @@
 """The course of one answer through failures: what to do after each, and what people see of it.  Pure.
 
-Before the first token of a request, the same is asked again after a wait.  After it, little text is replaced
-by one fresh try; more is kept, and the model asked once to go on from there.  What is left then is said.
+A request that fails before its first token is made again after a wait.  After that token, a short text is
+replaced by one fresh try; a longer one is kept, and the model is asked once to go on from there.  If that
+fails too, the answer says what is missing.
 
 Rule 1: text that was shown is kept until other text replaces it.
 Rule 2: nothing ends without a word that could be mistaken for a whole answer.
@@ -20,11 +21,11 @@ from bot.model.seam import Seam
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long is waited, and for how much.  Times are in seconds.
+    """How long an answer may wait, and how large it may get.  Times are in seconds.
 
     Attributes:
-        tries: Requests before the first token, where the fault may pass.
-        mute_tries: The same where each try takes as long as the silence that ended it.
+        tries: Requests that are made before a first token, if the fault may pass.
+        mute_tries: The same where the API was silent, which each try may take a minute to find out.
         backoff: The longest wait before the second try; doubles with every further one.
         backing_off: All such waits together, at most.
         header: The longest wait that the API may ask for.
@@ -75,14 +76,14 @@ NOTES: Mapping[Kind, str] = {
     Kind.LONG: "leaving out the oldest messages …",
     Kind.MISSING: "trying another model …",
 }
-#: What people read below an answer that did not come straight.
+#: What people read below an answer that took more than one request.
 TRIMMED = "Older messages were left out: the conversation is too long."
 RESUMED = "The connection broke off in between; Claude went on from there."
 REPLACED = "Answered by {model}."
 TOO_LONG = "This conversation is too long for Claude. Please start a new thread."
 NOTHING = "Claude had nothing to say when asked again."
 LIMITED = "The bot has reached its rate limit at Claude. Please try again in {span}."
-#: Before the reason, where there is text that may look like all.
+#: Stands before the reason, where the text above may look like the whole answer.
 INCOMPLETE = "Cut short here."
 #: Seconds from which on people are told minutes.
 MINUTES = 90
@@ -104,7 +105,7 @@ class Course:
     Args:
         request: What was asked.
         patience: The limits.
-        chance: Returns a number below its argument, for waits that are not everybody's.
+        chance: Returns a random number below its argument, so that not all answers wait equally long.
         fallback: The model to ask where the other one fails; "" for none.
 
     Attributes:
@@ -216,11 +217,11 @@ class Course:
         return Retry(wait, NOTES[error.kind]) if self._backed_off <= self._patience.backing_off else None
 
     def _most(self, error: ModelError) -> int:
-        """Return how often what happened in *error* may happen."""
+        """Return how many requests may fail as *error* did."""
         if error.kind is Kind.SILENT:
             return self._patience.mute_tries
         if error.kind is Kind.LIMITED and error.retry_after is None:
-            return 2  # a limit that does not say when it ends may be the month's
+            return 2  # a limit without an end may be the monthly one
         return self._patience.tries
 
     def _jitter(self) -> float:

@@ -1,6 +1,6 @@
-"""A model that outlives the failures of another: it waits, asks again, goes on, and says what it could not.
+"""A model that asks another one and deals with its failures: it waits, asks again, and says what is missing.
 
-The only owner of retries: the SDK's are off, and nothing above asks twice.  What to do after a failure is
+All retries are made here: the SDK's are off, and nothing above asks twice.  What to do after a failure is
 decided by `bot.model.course`; this brings the clock, the limits and the log.  It must never swallow a
 cancellation: that is how a stop arrives, and the sleep before another try is where it often does.
 """
@@ -58,7 +58,7 @@ class Patient:
         return self._barred[1] if self._barred and _now() < self._barred[0] else ""
 
     def forgive(self) -> None:
-        """Ask again at once, whatever only the operator could help: they have."""
+        """Ask again at once, although only the operator could help: they have done so."""
         self._barred = None
 
     async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
@@ -168,7 +168,7 @@ def _logged(error: ModelError, cause: BaseException | None = None) -> ModelError
 
 
 def _expect_no_stop() -> None:
-    """Raise the cancellation that is on its way, if one is, before tokens are bought for nobody."""
+    """Raise a cancellation that is pending, before tokens are bought for an answer that was stopped."""
     task = asyncio.current_task()
     if task and task.cancelling():
         raise asyncio.CancelledError

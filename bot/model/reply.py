@@ -149,7 +149,7 @@ class Reply:
         """Parse a tool's input, once: again at each delta would take quadratic time."""
         try:
             given = json.loads(whole or "{}")
-            # Escapes hide surrogates from everybody but the parser.
+            # A surrogate that is written as an escape is seen only after parsing.
             head["input"] = json.loads(mended(json.dumps(given, ensure_ascii=False)))
         except json.JSONDecodeError:
             self._unreadable = True

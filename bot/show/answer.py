@@ -1,6 +1,6 @@
 """One answer, from first token to last edit, as a state machine.  Pure.
 
-Rule 1: no I/O, no clock, no tasks here.  Whoever drives it brings those.
+Rule 1: no I/O, no clock, no tasks here.  The caller has those.
 Rule 2: `next_write()` is the difference between what should be visible and what is.  Deltas that arrive
 while a write is out or a rate limit is in force therefore batch themselves: the next write carries all.
 
@@ -100,7 +100,7 @@ FILE = "answer.md"
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """What all answers have in common for those who read them.
+    """How all answers are shown.
 
     Attributes:
         hosts: Hosts that may be linked; "*" for all.
@@ -145,7 +145,7 @@ class Answer:
     Args:
         limits: How much a page holds.
         links: Which URLs may be links.
-        showing: How long it may get where what is more can be attached as a file.
+        showing: How long it may get, where the rest can be attached as a file.
 
     Attributes:
         phase: How far along it is.
@@ -242,7 +242,7 @@ class Answer:
                 self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 
     def _restart(self) -> None:
-        """Forget what was said; a page that is cut can't follow, so then the answer ends here."""
+        """Forget what was said; if a page is closed, and so can't change any more, end the answer instead."""
         self._feed()
         if self._pages.closed:
             self.end(Ending.FAILED, TORN, (CONTINUE,))
@@ -296,7 +296,7 @@ class Answer:
             message, shown = self._shown[index]
             if shown != page:
                 return self._write(index, message, page)
-        self._visible = self.received  # what is held back, or cannot be seen, is as visible as it gets
+        self._visible = self.received  # no write would show more of it
         return None
 
     def wrote(self, write: Write, message: str) -> None:

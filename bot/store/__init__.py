@@ -1,11 +1,11 @@
 """The ledger: which questions were taken, and what is visible of their answers.
 
-What survives and what is shared goes through one protocol; there is a file for each kind of store.
+The core uses it through one protocol, `Store`; there is a module for each kind of store.
 
 Order of the writes, on which all repair rests: `accept` before an event is acknowledged; `intend` with the
 nonce before a post, `posted` after it; `save` before an edit; `end` when the last word is in; `done` after
-the last edit.  So whatever a crash interrupts, the ledger knows of everything that may be visible, or knows
-the nonce by which to find it.
+the last edit.  So whenever a crash comes, the ledger knows every message that may be visible, or the nonce by
+which to find it.
 
 A store must never keep an answer from being written: where it can't write, it says so in `health`, and goes
 on from memory.
@@ -20,13 +20,13 @@ from typing import Protocol
 from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains
 
-#: Seconds after which what was said in a finished turn that offers controls is deleted, and after which each
-#: turn is.
+#: Seconds after which the text of a finished question that offers controls is deleted, and after which the
+#: whole question is.
 TEXT_KEPT = 3600.0
 ROWS_KEPT = 7 * 86_400.0
 #: Conversations that `Store.recent` returns.
 MOST_RECENT = 1000
-#: What a store says that is well.
+#: The `health` of a store that is well.
 OK = "ok"
 
 
@@ -38,7 +38,7 @@ class Part:
         nonce: What it was posted with.
         page: Which page it is, from 0.
         address: Where; see `Surface.address`.
-        message: Its key; "" as long as nobody knows whether it got through.
+        message: Its key; "" until the platform has said that it got through.
         replaces: The message that it was posted in place of.
     """
 
@@ -113,12 +113,12 @@ class Store(Protocol):
     async def accept(self, asked: Asked) -> bool:
         """Keep a question; True to the first caller with its key, False to all others for `ROWS_KEPT`.
 
-        Whoever is answered knows that the question is kept, and may acknowledge its event.
+        When this returns, True or False, the question is kept, and its event may be acknowledged.
         """
         ...
 
     async def reword(self, key: str, question: str) -> None:
-        """Keep that the question is another one now."""
+        """Keep the new text of the question."""
         ...
 
     async def intend(self, key: str, part: Part, text: str) -> None:
@@ -138,7 +138,7 @@ class Store(Protocol):
         ...
 
     async def done(self, key: str, at: float) -> None:
-        """Keep that the last edit is through, and nothing that was said if it offers no controls.
+        """Keep that the last edit is through; delete what was said if the answer offers no controls.
 
         Safe against loss of power.
         """
@@ -178,7 +178,7 @@ class Store(Protocol):
         Only keys and times stay, so that nothing is answered twice.
 
         Raises:
-            OSError: It can't be written now, and is as soon as it can.
+            OSError: It can't be written now; it will be as soon as that is possible.
         """
         ...
 
@@ -187,5 +187,5 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Write out what is not written yet; what is told afterwards is not kept."""
+        """Write what is not written yet; keep nothing any more that comes afterwards."""
         ...

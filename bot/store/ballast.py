@@ -1,4 +1,4 @@
-"""Room on the disk, given up when there is no other, so that the ledger goes on until somebody makes more.
+"""A file that reserves disk space: deleted when the disk is full, so that the ledger can go on being written.
 
 Every call blocks.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 NAME = "ballast"
 #: Bytes: days of questions, and more than a write-ahead log may take.
 SIZE = 16 * 2**20
-#: The ballast is taken where this many times its size is free.
+#: The ballast is made where this many times its size is free.
 PLENTY = 4
 
 
@@ -23,7 +23,7 @@ class Ballast:
         folder: Where it lies.
 
     Attributes:
-        spent: Whether it was given up, and not taken again yet.
+        spent: Whether it was deleted, and not made again yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class Ballast:
         self.spent = False
 
     def take(self) -> None:
-        """Make the file, if there is plenty of room; elsewise there is none, and that is all right."""
+        """Make the file if there is plenty of room; else go without it."""
         try:
             if self._path.exists() or shutil.disk_usage(self._path.parent).free < PLENTY * SIZE:
                 return
@@ -43,7 +43,7 @@ class Ballast:
             self._path.unlink(missing_ok=True)
 
     def drop(self) -> bool:
-        """Give the room back; return whether there was any."""
+        """Delete the file; return whether there was one."""
         try:
             self._path.unlink()
         except OSError:

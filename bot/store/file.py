@@ -18,9 +18,10 @@ from bot.store.tables import Statement
 log = structlog.get_logger(__name__)
 
 NAME = "ledger.db"
-#: Seconds that a write waits for a lock of somebody else's; platforms want an event acknowledged within 3.
+#: Seconds that a write waits while another process locks the file; platforms want an event acknowledged
+#: within 3.
 BUSY = 2.0
-#: Kilobytes of it in memory: what is written belongs to the newest questions.
+#: Kilobytes of the file that are kept in memory; few, since only the newest questions are written.
 CACHE = 256
 
 

@@ -1,10 +1,10 @@
-"""Which questions there were: one number for each, so that a busy week's fit into memory.  Pure."""
+"""The keys of the questions that were taken: one number each, so that a busy week fits into memory.  Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-#: Seconds of which the keys are forgotten together.
+#: Seconds of a day; the keys of one day are forgotten together.
 DAY = 86_400.0
 
 

@@ -146,5 +146,5 @@ class Memory:
 
 
 def _bare(entry: Entry) -> Entry:
-    """Return *entry* without what was said, for nobody can go on from it."""
+    """Return *entry* without what was said in it."""
     return replace(entry, asked=replace(entry.asked, text=""), text="", note="", parts=(), controls=())

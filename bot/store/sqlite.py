@@ -1,8 +1,8 @@
 """A store in one SQLite file: `Memory`, written down as it changes.
 
-What is not done is in memory, read once at the start, so a disk that is full, locked or gone costs what a
-restart would need and nothing else.  What is done is in the file alone; of that memory has the keys, so that
-nothing is answered twice.
+Questions that are not done are also in memory, read once at the start: while the disk is full, locked or
+gone, answers go on, and only what a restart would need is missing.  Questions that are done are in the file
+alone; memory has their keys, so that none is answered twice.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Sqlite(Memory):
             self._put(entry)
 
     async def _catch_up(self) -> None:
-        """Write down all that is in memory, and let go of what is done."""
+        """Write all that is in memory; then keep in memory only what is not done."""
         if not self._read:
             await self._load()
         entries, owed = [*self._entries.values()], [*self._owed]
@@ -134,7 +134,7 @@ class Sqlite(Memory):
         return going or await self._writer.read(lambda: self._file.find_shown(message))
 
     async def recent(self, platform: str, since: float) -> Sequence[Asked]:
-        """See `Store.recent`; from a file that can't be read, what is not done."""
+        """See `Store.recent`; if the file can't be read, only the questions that are not done."""
         known = [*await super().recent(platform, since)]
         try:
             known += await self._writer.read(lambda: self._file.recent(platform, since))
@@ -177,7 +177,7 @@ class Sqlite(Memory):
         await self._writer.close()
 
     async def _delete(self, *statements: Statement) -> None:
-        """Apply *statements*, now or with the next catching up."""
+        """Apply *statements* now; if that fails, when the file is next caught up."""
         done = [key for key in self._entries if key not in self._open]
         await self._writer.write(*statements, full=True)
         if self._writer.trouble:
@@ -195,7 +195,7 @@ class Sqlite(Memory):
         return super()._knows(key) or key in self._done
 
     def _let_go(self, keys: Sequence[str]) -> None:
-        """Leave *keys*, whose entries are done and written, to the file alone."""
+        """Remove the entries of *keys* from memory if they are done: the file has them."""
         for key in keys:
             if key in self._entries and key not in self._open:
                 self._done.add(key, self._entries.pop(key).asked.at)

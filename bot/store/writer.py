@@ -67,8 +67,8 @@ class Writer:
     async def write(self, *statements: Statement, full: bool = False) -> None:
         """Apply *statements* together; *full*: safe against loss of power.
 
-        What comes while the thread writes is written next, all in one transaction: a storm of questions would
-        else wait for a commit each.
+        All that comes while the thread writes is written next in one transaction: in a storm, a commit for
+        each question would take too long.
         """
         if self.trouble:
             return  # `_heal` catches up
@@ -82,7 +82,7 @@ class Writer:
         await asyncio.shield(batch.written)
 
     async def apply(self, statements: Sequence[Statement], *, full: bool = True) -> None:
-        """Apply *statements* together, at once, and wherever there is trouble; see `run`."""
+        """Apply *statements* together, at once, also while there is trouble; raises as `run`."""
         await self.run(lambda: self._apply(statements, full=full))
 
     async def read(self, work: Callable[[], Result]) -> Result:
@@ -140,7 +140,7 @@ class Writer:
             await asyncio.wait({self._healing})
         if not self.trouble:
             await self.checkpoint()
-        self.trouble = CLOSED  # what an answer still has to say is for the repair to find out
+        self.trouble = CLOSED  # answers that still write are left to a repair
         await asyncio.get_running_loop().run_in_executor(self._thread, self.file.close)
         self._thread.shutdown(wait=False)
 
@@ -155,7 +155,7 @@ class Writer:
                 self.degrade(error)
 
     def _apply(self, statements: Sequence[Statement], *, full: bool) -> None:
-        """Apply *statements*, with the ballast's room where there is no other; in the thread."""
+        """Apply *statements*; if the disk is full, delete the ballast and try again.  In the thread."""
         try:
             self.file.apply(statements, full=full)
         except sqlite3.OperationalError as error:
@@ -169,7 +169,7 @@ class Writer:
             await asyncio.sleep(RETRY)
             try:
                 await self.run(self.file.reopen)
-                await self._catch_up()  # most of it, which may take long and holds up nobody
+                await self._catch_up()  # most of it, which may take long; writes go on meanwhile
                 async with self._writing:
                     # What comes from here on waits for the lock, and is written after the rest.
                     self.trouble = ""

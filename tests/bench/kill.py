@@ -28,7 +28,7 @@ RATE = 3.0
 #: Seconds from both platforms connected to the kill: a repair begins 2 s after the start, so many kills fall
 #: before it or into it.
 ALIVE = (0.0, 5.0)
-#: Seconds before a repair writes anything; see `bot.core.core.LATE`.
+#: Seconds before a repair writes anything; see `bot.core.repair.LATE`.
 WAIT = 2.0
 #: What the platforms allow the edits of the orphans: Slack's 50 a minute and workspace, Discord's 5 in 5 s of
 #: one channel.

@@ -13,7 +13,7 @@ from tests.bench.virtual import Told
 
 
 class Ours:
-    """`bot.show.pacing`, with tickets as `bot.core.live` takes them.
+    """`bot.show.pacing`, with tickets as `bot.core.writer` takes them.
 
     Args:
         buckets_of: What an answer's edits count against.

@@ -1,7 +1,8 @@
 """Keeps a client of discord.py connected, whatever happens to it; only the operator's mistakes end it.
 
-discord.py resumes sessions well, but it waits up to 17 minutes between two tries, takes a gateway that only
-sends for a live one, raises anything when its first connection fails, and identifies as often as it likes.
+discord.py resumes sessions well.  But it waits up to 17 minutes between two tries, does not notice a gateway
+that sends events and answers no heartbeats, may raise anything when its first connection fails, and puts no
+limit on IDENTIFYs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import suppress
 import discord
 import structlog
 
-from adapters.discord.incoming.client import Client, Held
+from adapters.discord.incoming.shards import Held, Shards
 from adapters.discord.incoming.starts import DAY, Book
 from adapters.discord.wire.rest import Json, Rest
 from bot.platform import Gone, SlowDown, Unavailable
@@ -69,7 +70,7 @@ class Gateway:
 
     def __init__(
         self,
-        client: Callable[[], Client],
+        client: Callable[[], Shards],
         rest: Rest,
         token: str,
         book: Book,
@@ -143,7 +144,7 @@ class Gateway:
         """Spend an IDENTIFY.
 
         Raises:
-            Held: It has to wait: not in here, where a connection is open and nobody listens to it.
+            Held: It has to wait.  Not in here: a connection is open, and its events would not be read.
         """
         if (seconds := self._book.wait()) and self._brake:
             raise Held(seconds)
@@ -190,7 +191,7 @@ class Gateway:
             task.result()
         log.warning("Discord ended the session")
 
-    async def _watch(self, client: Client) -> None:
+    async def _watch(self, client: Shards) -> None:
         """Recycle connections that are dead; return when all of the client has to be replaced."""
         while not self._rest.traffic.dead.is_set():
             if client.since and _now() - min(client.since.values()) > READY:
@@ -206,7 +207,7 @@ class Gateway:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._rest.traffic.dead.wait(), LOOK)
 
-    async def _close(self, client: Client) -> None:
+    async def _close(self, client: Shards) -> None:
         """Close a client; one that does not come back is left to itself."""
         closing = self._spawn(client.close())
         done, _ = await asyncio.wait({closing}, timeout=CLOSING)
@@ -229,12 +230,12 @@ class Gateway:
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds before the next client: half of them sure, half of them by chance."""
+    """Return the seconds before the next client: half of the full time, and a random part of the rest."""
     return min(2.0**failures, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
 
 
 def left(said: Json) -> tuple[int, float]:
-    """Return how many sessions may be started, and the seconds until that is reset; "enough" where unsaid."""
+    """Return how many sessions may be started, and the seconds until that is reset; enough if unsaid."""
     limit = said.get("session_start_limit")
     match limit:
         case {"remaining": int(remaining), "reset_after": int() | float() as reset_after}:
@@ -242,7 +243,7 @@ def left(said: Json) -> tuple[int, float]:
     return RESERVE, 0.0
 
 
-def hush(client: Client) -> None:
+def hush(client: Shards) -> None:
     """End the heartbeats of connections that *client* forgot, since their log-in failed."""
     for thread in threading.enumerate():
         beats = isinstance(thread, discord.gateway.KeepAliveHandler)
@@ -250,19 +251,19 @@ def hush(client: Client) -> None:
             thread.stop()  # type: ignore[attr-defined]
 
 
-def silent(client: Client, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
+def silent(client: Shards, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
     """Return for each connection the seconds since a heartbeat of it was answered.
 
-    discord.py only watches when it last received anything.  It has no public word for the time of the last
-    acknowledgement; a test with the real one sees that this still is it.
+    discord.py itself only watches when it last received anything.  The time of the last acknowledgement is a
+    private attribute of it; a test with the real discord.py fails if that changes.
     """
     sockets = (info._parent.ws for info in client.shards.values())  # noqa: SLF001
     beating = ((socket, socket._keep_alive) for socket in sockets)  # noqa: SLF001
     return {socket: now - beat._last_ack for socket, beat in beating if beat and beat.interval}  # noqa: SLF001
 
 
-def zombies(client: Client, now: float) -> list[discord.gateway.DiscordWebSocket]:
-    """Return the connections whose heartbeats nobody has answered for `BEATS` intervals."""
+def zombies(client: Shards, now: float) -> list[discord.gateway.DiscordWebSocket]:
+    """Return the connections on which no heartbeat was answered for `BEATS` intervals."""
     return [
         socket
         for socket, seconds in silent(client, now).items()

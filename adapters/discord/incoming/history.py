@@ -15,13 +15,13 @@ from bot.platform import Gone
 #: Messages among which a chain is looked for in one call, and calls for links that are further back.
 NEARBY = 100
 FETCHES = 5
-#: What people and bots say; everything else Discord says itself, such as "a thread was started".
+#: Types of messages that people and bots write; the others are Discord's own, such as "a thread was started".
 SPOKEN = {discord.MessageType.default, discord.MessageType.reply}
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn discord.py's errors into those of the seam; it also raises what it trips over in an odd answer."""
+    """Turn discord.py's errors into those of the seam, and what it raises when it can't parse an answer."""
     try:
         yield
     except (discord.Forbidden, discord.NotFound) as error:

@@ -1,4 +1,4 @@
-"""What was written while nobody listened, as history has it."""
+"""Finds the messages that were written while the bot did not listen, in the history of channels."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ async def place(client: discord.Client, channel: int) -> discord.abc.Messageable
     """Return a channel as the gateway knows it, or as REST does.
 
     Raises:
-        Gone: Nobody writes there.
+        Gone: It is no channel for messages.
     """
     await _told(client)
     found = client.get_channel(channel) or await client.fetch_channel(channel)
     if not isinstance(found, discord.abc.Messageable):
-        raise Gone(f"nobody writes in channel {channel}")
+        raise Gone(f"channel {channel} holds no messages")
     return found
 
 

@@ -19,7 +19,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 DAY = 86_400.0
-#: Log-ins that are made in any 24 hours: a fifth of Discord's limit, the rest is the operator's.
+#: Log-ins that are made in any 24 hours: a fifth of Discord's limit; the operator may need the rest.
 DAILY = 200
 #: Seconds between two log-ins, at least.
 GAP = 60.0

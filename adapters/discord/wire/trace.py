@@ -1,4 +1,4 @@
-"""Lets discord.py's own calls pass through our `Traffic`: aiohttp waits for what sees a request begin."""
+"""Lets discord.py's own calls wait for our `Traffic`: aiohttp awaits a trace before it sends a request."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import yarl
 from adapters.discord.wire.rest import banned, retry_after
 from adapters.discord.wire.traffic import Traffic, Urgency
 
-#: Calls below these have tokens of their own in their path, and are left alone by the global limit.
+#: Calls below these have tokens of their own in their path, and do not count against the global limit.
 EXEMPT = ("interactions", "webhooks")
 
 
 def trace(traffic: Traffic, api_url: str) -> aiohttp.TraceConfig:
-    """Return what discord.py's HTTP client is to be seen with.
+    """Return the trace for discord.py's HTTP client.
 
     Args:
         traffic: What all calls share.
-        api_url: Other addresses are none of its business: the gateway, the CDN.
+        api_url: Only calls to this API are counted, not those to the gateway and the CDN.
     """
     watch = _Watch(traffic, yarl.URL(api_url.rstrip("/")))
     config = aiohttp.TraceConfig()
@@ -29,7 +29,7 @@ def trace(traffic: Traffic, api_url: str) -> aiohttp.TraceConfig:
 
 
 class _Watch:
-    """Sees each request begin, which it may hold or refuse, and end."""
+    """Sees each request begin and end; at its beginning it may delay or refuse it."""
 
     def __init__(self, traffic: Traffic, base: yarl.URL) -> None:
         self._traffic = traffic

@@ -1,7 +1,7 @@
 """What all calls to Discord's REST API share: 40 a second, bans, a dead token, the count of refused calls.
 
-discord.py's own calls are counted too (see trace.py); interactions are not, which Discord's limit leaves
-alone.
+discord.py's own calls are counted too (see trace.py); interactions are not, since Discord's limit does not
+count them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 #: Calls in any second.  Discord allows 50 (topics/rate-limits.mdx), counted where they arrive: a fifth is
-#: left for what the network pushes together, and for another process on the same token during a restart.
+#: left for calls that the network delays and delivers together, and for another process during a restart.
 RATE = 40
 #: Seconds of the first pause after a ban, and of the longest: every further ban doubles it.
 PAUSE, LONGEST_PAUSE = 600.0, 3600.0
@@ -27,7 +27,7 @@ INVALID_WINDOW, INVALID = 600.0, 50
 
 
 class Urgency(IntEnum):
-    """What goes first; a number is tenths of a second that it lets others go before."""
+    """How urgent a call is: it waits as if it had come so many tenths of a second later."""
 
     FINAL = 0
     POST = 1
@@ -36,7 +36,7 @@ class Urgency(IntEnum):
 
 
 class Flow:
-    """Lets `RATE` calls a second through, the more urgent first; none starves, since waiting makes urgent."""
+    """Lets `RATE` calls a second through, the more urgent first; waiting makes each of them more urgent."""
 
     def __init__(self) -> None:
         self._gone: deque[float] = deque(maxlen=RATE)

@@ -1,7 +1,7 @@
-"""What Slack tells, given to the core in the words of the seam.
+"""Slack's events, given to the core as the seam's values.
 
-It returns once the core has taken an event, so that nobody acknowledges what was not taken.  Must never drop
-one because it is a retry: what happened while nobody listened comes as a retry only.
+`Events.take` returns once the core has taken an event, so none is acknowledged before.  Must never drop one
+because it is a retry: Slack sends what happened while the bot did not listen as retries only.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ log = structlog.get_logger(__name__)
 
 #: Seconds for which the log says once that Slack holds events back.
 QUIET = 3600.0
-#: Seconds after which an answer that goes on has met the Stop pressed on it: one still unknown is nobody's.
-NOBODYS = 3.0
+#: Seconds after a press on Stop until the core knows all messages of running answers: a message that it does
+#: not know then belongs to none.
+KNOWN = 3.0
 
 #: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
 Open = Callable[[str, str, str, Reader], Surface]
@@ -73,7 +74,7 @@ class Events:
     _told: float = field(default=float("-inf"), init=False)
 
     async def take(self, body: Json) -> None:
-        """Give one event, or one press of a button, to the core; what it does not know, nobody misses."""
+        """Give one event, or one press of a button, to the core; ignore all other kinds."""
         match body.get("type"):
             case "block_actions":
                 outcome = await self._press(body)
@@ -88,7 +89,7 @@ class Events:
             case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self.asks(event):
                 await self.inbox.mention(await self.mention(event, body["team_id"]))
             case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
-                # What remains of a deleted question in whose thread somebody has written.
+                # What Slack leaves of a deleted question that has replies.
                 await self.inbox.deleted(Deleted(self._key(event["channel"], ts)))
             case {"type": "message", "subtype": "message_changed", "message": {"user": user} as message}:
                 before = event.get("previous_message", {})
@@ -109,7 +110,7 @@ class Events:
                 self.web.doubted.set()
 
     def _warn(self) -> None:
-        """Say that Slack has begun to hold events back, once in an hour."""
+        """Log that Slack has begun to hold events back, once in an hour."""
         now = asyncio.get_running_loop().time()
         if now - self._told >= QUIET:
             self._told = now
@@ -122,7 +123,7 @@ class Events:
         actor, place = await self._who(event["user"], channel, team)
 
         async def stopped(message: str) -> None:
-            if channel.startswith("D"):  # else it may have been anybody: Slack's event says who
+            if channel.startswith("D"):  # elsewhere Slack's event says who it was
                 await self.inbox.stop(Stop(message, actor, place))
 
         reader = Reader(actor.id, actor.workspace or team, stopped)
@@ -146,15 +147,15 @@ class Events:
         return await self.inbox.press(Press(self._key(channel, message), _pressed(body), actor, place))
 
     async def _tidy(self, body: Json, outcome: Outcome) -> None:
-        """Take the buttons off a message where they have served, or where a crash left them.
+        """Take the buttons off a message if they are not needed any more, or were left by a crash.
 
-        The message as it was pressed may be older than what is there now, which is to stay.
+        The press has the message as it was then; it is read anew, so that a newer text stays.
         """
         if outcome not in {Outcome.UNKNOWN, Outcome.TAKEN}:
             return
         stop = _pressed(body) == STOP.name
         if stop:
-            await asyncio.sleep(NOBODYS)
+            await asyncio.sleep(KNOWN)
         with suppress(SlowDown, Gone, TooLong, OSError, SlackApiError), translated():
             message = await self._there(body)
             drawn = message.get("blocks") or []
@@ -162,7 +163,7 @@ class Events:
             if _pressed(body) not in {button.get("action_id") for row in rows for button in row}:
                 return
             if stop and await self._press(body) is not Outcome.UNKNOWN:
-                return  # it was in somebody's hands after all
+                return  # a running answer has it after all
             await self.web.chat_update(
                 channel=body["container"]["channel_id"],
                 ts=message["ts"],

@@ -1,8 +1,8 @@
 """HTTP mode: Slack posts events and presses to us, signed.
 
-Rule 1: nothing is looked at before the signature is good, but for the size.  Any check that fails, or trips,
-is 401 and never 500, which Slack would take for a reason to send it again.
-Rule 2: 200 means that the core has it.  All else of Slack's is 503, and comes again.
+Rule 1: only the size is looked at before the signature is found good.  A check that fails or raises is
+answered with 401, never with 500, after which Slack would send the request again.
+Rule 2: 200 means that the core has the event.  Other events of Slack's are answered with 503, and come again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Http:
         secret: The app's signing secret.
 
     Attributes:
-        take: Takes an event, while somebody does.
+        take: Takes an event; None while the bot does not listen.
         routes: What is to be served.
     """
 
@@ -92,14 +92,14 @@ class Http:
         return web.Response(status=200 if await self._taken(payload) else 503)
 
     def _warn(self, request: web.Request) -> None:
-        """Say that somebody else has posted, or that the secret is wrong: once in a while, as anybody can."""
+        """Log that a request was not Slack's or the secret is wrong; seldom, since anybody can post."""
         now = asyncio.get_running_loop().time()
         if now - self._warned >= QUIET:
             self._warned = now
             log.warning("a request that SLACK_SIGNING_SECRET did not sign was refused", remote=request.remote)
 
     async def _taken(self, payload: Json) -> bool:
-        """Whether the core has *payload*, as far as can be said in time; it goes on to take it either way."""
+        """Return whether the core took *payload* in time; if it is slower, it goes on in the background."""
         try:
             async with asyncio.timeout(WITHIN) as limit:
                 await self._room.acquire()
@@ -141,7 +141,7 @@ async def _body(request: web.Request) -> bytes | None:
                     return None
     except TimeoutError:
         return None
-    except Exception:  # noqa: BLE001  broken compression, a caller that hung up: nothing that could be signed
+    except Exception:  # noqa: BLE001  broken compression, a caller that hung up: not signed
         return b""
     return bytes(body)
 

@@ -1,4 +1,4 @@
-"""What was written while nobody listened: Slack sends again what was not acknowledged, but not for ever."""
+"""Finds messages that were written while the bot did not listen; Slack sends them again for a while only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
     Each has its "channel", as events do.
     """
     channels = dict.fromkeys(asked.place.channel for asked in recent)
-    # Of a question at the top of a channel too: what is said below it is in no channel's history.
+    # Also below questions at the top of a channel: a channel's history has no replies.
     threads = dict.fromkeys((asked.place.channel, asked.conversation.split("/")[-1]) for asked in recent)
     window = {"oldest": f"{since:.6f}", "limit": NEWEST}
     found: dict[tuple[str, str], Json] = {}
@@ -41,7 +41,7 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
         try:
             with translated():
                 answer = await call(**arguments, **window)  # type: ignore[arg-type]
-        except SlowDown as slow:  # the others wait for the same
+        except SlowDown as slow:  # all calls share the limit
             log.warning("not all that was missed was looked for", channel=channel, error=repr(slow))
             break
         except (Gone, TooLong, OSError, SlackApiError) as error:

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 #: Seconds for which an answer is good, and how many people are remembered.
 FRESH = 600.0
 PEOPLE = 10_000
-#: Answers that say that this app may see nobody of that id.
+#: Errors that say that this app may not see that person.
 NOBODY = frozenset({"user_not_found", "user_not_visible"})
 
 

@@ -1,4 +1,4 @@
-"""What may lag behind a write: tracked tasks that end with the connection, or soon after."""
+"""Work that a write does not wait for: tasks that end with the connection, or soon after."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from bot.platform import Gone, SlowDown, Unavailable
 RETRY_AFTER = 30.0
 LONGEST_RETRY = 300.0
 
-#: Answers that say that the token is good for nothing any more.
+#: Answers that say that the token is not valid any more.
 REVOKED = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
 #: Answers that say that nothing can be written in a channel.
 CLOSED = frozenset(

@@ -1,7 +1,6 @@
-"""Slack's client, which also notices what no caller of one method can know.
+"""Slack's client, which notices for all its callers that Slack refuses the token, or shortens a text.
 
-That is: a token that is refused wherever it is shown, a text that was shortened by a call that went well, and
-answers on which the SDK trips.
+It also raises ConnectionError where the SDK can't parse an answer.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""One answer in the making: what its reader and its writer share, and how they tell each other of news.
+
+The reader adds to it and the writer shows it; neither knows the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.core.kept import Kept
+from bot.events import Control, Event
+from bot.show.answer import Answer, Ending, Phase
+from bot.show.pace import Turn
+
+
+class Draft:
+    """An answer, and when something happens to it.
+
+    Args:
+        answer: What should be visible, what is, and the difference.
+        kept: Its way into the ledger.
+
+    Attributes:
+        answer: See above.
+        kept: See above.
+        since: When the oldest character came that no write carries yet, by the loop's clock; else None.
+        changed: Set when there may be something to write.
+        shown: Set when something was written, or cannot be: the reader need not wait for it.
+        ended: Set at the end.
+        turn: The place in the queue where the writer waits now.
+    """
+
+    def __init__(self, answer: Answer, kept: Kept) -> None:
+        self.answer = answer
+        self.kept = kept
+        self.since: float | None = None
+        self.changed = asyncio.Event()
+        self.shown = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.turn: Turn | None = None
+        self._noting: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the model may still say something."""
+        return self.answer.phase is Phase.OPEN
+
+    def take(self, event: Event) -> None:
+        """Add the next event of the model."""
+        self.answer.receive(event)
+        if self.since is None:
+            self.since = _now()
+        self.changed.set()
+
+    def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
+        """End the answer; see `Answer.end`.  The writer, which may wait among previews, looks anew."""
+        self.answer.end(ending, note, controls)
+        if self.answer.phase is Phase.CLOSING and not self._noting:
+            self._noting = asyncio.get_running_loop().create_task(self.kept.end(self.answer))
+        self.since = _now()
+        self.changed.set()
+        self.shown.set()
+        self.ended.set()
+        if self.turn:
+            self.turn.leave()
+
+    async def noted(self) -> None:
+        """Wait until the ledger has the end, if there is one."""
+        if self._noting:
+            await asyncio.wait({self._noting})
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

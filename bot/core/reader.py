@@ -1,0 +1,111 @@
+"""Reading one answer: feeds the model's events to its draft.
+
+It never waits for a write, so a slow platform never slows a stop; only when the draft is far ahead of what is
+shown, it stops reading until the writer has caught up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+import structlog
+
+from bot.core import conversation
+from bot.core.conversation import Past
+from bot.core.draft import Draft
+from bot.events import CONTINUE, RETRY, Text, Turn
+from bot.model import Asking, Model, ModelError, Request
+from bot.platform import Gone, Mention, SlowDown
+from bot.show.answer import Ending
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that reading what was said before may take; then it is answered without.
+READING = 10.0
+
+BROKEN = "Something broke on our side; the operator's log says what."
+
+
+class Reader:
+    """Reads one answer from the model.
+
+    Args:
+        draft: What to add to.
+        model: Who answers.
+        asking: What every request has in common.
+        past: What came before the question.
+        saying: What to answer without asking the model; "" to ask it.
+    """
+
+    def __init__(self, draft: Draft, model: Model, asking: Asking, past: Past, saying: str = "") -> None:
+        self._draft = draft
+        self._model = model
+        self._asking = asking
+        self._past = past
+        self._saying = saying
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, mention: Mention) -> None:
+        """Begin to read the answer to *mention*."""
+        self._task = asyncio.get_running_loop().create_task(self._read(mention))
+
+    def again(self, mention: Mention) -> None:
+        """Ask anew with *mention* if reading has begun."""
+        if self._task:
+            self._task.cancel()
+            self.begin(mention)
+
+    def hang_up(self) -> None:
+        """Close the model's stream."""
+        if self._task:
+            self._task.cancel()
+
+    async def close(self) -> None:
+        """Close the model's stream, and wait until it is."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _read(self, mention: Mention) -> None:
+        try:
+            if self._saying:
+                self._draft.take(Text(self._saying))
+            else:
+                await self._ask(mention)
+        except ModelError as error:
+            control = CONTINUE if self._draft.answer.received else RETRY
+            self._draft.end(Ending.FAILED, str(error), (control,))
+        except Exception:
+            log.exception("reading an answer failed", question=mention.key)
+            self._draft.end(Ending.FAILED, BROKEN)
+        else:
+            self._draft.end(Ending.FINISHED)
+
+    async def _ask(self, mention: Mention) -> None:
+        draft, asking = self._draft, self._asking
+        if self._past.read is None:
+            self._past = replace(self._past, read=await self._history(mention))
+        turns = conversation.turns([*(self._past.read or ()), *self._past.said], mention)
+        request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens)
+        async with aclosing(self._model.stream(request, _no)) as events:
+            async for event in events:
+                draft.take(event)
+                while draft.answer.unshown > asking.ahead and draft.open:
+                    draft.shown.clear()
+                    await draft.shown.wait()
+
+    async def _history(self, mention: Mention) -> Sequence[Turn]:
+        try:
+            async with asyncio.timeout(READING):
+                return await (self._past.surface or mention.surface).history(conversation.HISTORY)
+        except (SlowDown, Gone, OSError) as error:
+            log.warning("answering without history", question=mention.key, error=repr(error))
+            return ()
+
+
+async def _no(_title: str) -> bool:
+    """Refuse every tool call: there are no tools yet."""
+    return False

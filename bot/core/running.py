@@ -1,0 +1,170 @@
+"""The answers that run and wait: each begins when its turn comes, and lets others begin when it ends.
+
+All tasks of the core are started here: one for each answer, and errands beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+
+import structlog
+
+from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
+from bot.core.live import Live, Means
+from bot.core.sayings import TOO_MUCH
+from bot.platform import Asked, Mention, Outcome, Stop
+
+log = structlog.get_logger(__name__)
+
+#: Answers without a model (hints, notices of the intake) that may be under way at once; more are not given.
+SAYINGS = 100
+
+
+class Running:
+    """The answers of one core, from the moment that their question is taken.
+
+    Args:
+        means: What they share.
+        caps: How many there may be.
+
+    Attributes:
+        lives: The answers that run or wait, by the tasks that they run in.
+        taken: The keys of all questions that this process works on.
+        given_up: Told the key of a question whose answer ended before it was done.
+    """
+
+    def __init__(self, means: Means, caps: Caps = ANYBODY) -> None:
+        self._means = means
+        self._intake: Intake[Live] = Intake(caps)
+        self._tickets: dict[Live, Ticket[Live]] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+        self.lives: dict[asyncio.Task[None], Live] = {}
+        self.taken: set[str] = set()
+        self.given_up: Callable[[str], None] = _nobody
+
+    @property
+    def state(self) -> Mapping[str, int]:
+        """See `Intake.state`."""
+        return self._intake.state
+
+    async def accept(self, mention: Mention) -> bool:
+        """Tell whether *mention* is new to the ledger, which has it then; if so, this process works on it."""
+        asked = _asked(mention, self._means.clock())
+        new = asked.key not in self.taken
+        self.taken.add(asked.key)  # before it is in the ledger, where a repair would find it
+        accepted = await self._means.store.accept(asked)
+        if new and not accepted:
+            self.taken.discard(asked.key)
+        return accepted
+
+    async def drop(self, mention: Mention) -> None:
+        """Be done with a question to which nothing is said."""
+        self.taken.discard(mention.key)
+        await self._means.store.done(mention.key, self._means.clock())
+
+    def refuse(self, mention: Mention) -> Refusal | None:
+        """See `Intake.refuse`."""
+        where = mention.place.channel, mention.conversation
+        return self._intake.refuse(_user(mention), *where, _now())
+
+    def queue(self, live: Live) -> bool:
+        """Let *live* begin when its turn comes; if that is too much, say so.  False if nothing is said."""
+        ticket = _ticket(live)
+        if refusal := self._intake.take(ticket, _now()):
+            return self.say(live.mention, TOO_MUCH[refusal], "too much")
+        self._tickets[live] = ticket
+        self._start(live, waits=not ticket.begun)
+        return True
+
+    def owe(self, live: Live, *, idle: bool) -> None:
+        """Let *live*, whose question an earlier run took, begin when its turn comes; see `Ticket.idle`."""
+        ticket = self._tickets[live] = _ticket(live, idle=idle)
+        self._intake.owe(ticket)
+        self._start(live, waits=not ticket.begun)
+
+    def say(self, mention: Mention, text: str, about: str) -> bool:
+        """Answer *mention* with *text*, without the model; False if nothing is said.
+
+        A person hears *about* one thing once a minute, and nothing while too many others are being told.
+        """
+        under_way = len(self.lives) - len(self._tickets)
+        if not self._intake.tell(_user(mention), about, _now(), free=under_way < SAYINGS):
+            return False
+        log.info("told", about=about, actor=mention.actor.id, workspace=mention.place.workspace)
+        self._start(Live(self._means, mention, saying=text))
+        return True
+
+    def stop_newest(self, mention: Mention) -> bool:
+        """Stop the newest answer where *mention* says so, if its actor may; tell whether it stopped."""
+        newest = self._intake.newest(mention.conversation)
+        stop = Stop(mention.key, mention.actor, mention.place)
+        return newest is not None and newest.run.stop(stop) is Outcome.STOPPED
+
+    def errand(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do *work* beside the answers; a failure of it is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errand_ended)
+        return task
+
+    async def all_done(self) -> None:
+        """Wait until no answer and no errand is left."""
+        while waited := {*self.lives, *self._errands}:
+            await asyncio.wait(waited)
+
+    def _start(self, live: Live, *, waits: bool = False) -> None:
+        if not waits:
+            live.begin()
+        task = asyncio.get_running_loop().create_task(live.go())
+        self.lives[task] = live
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        live = self.lives.pop(task)
+        if task.cancelled() or task.exception() or live.given_up:
+            self.taken.discard(live.mention.key)  # for a repair, which may take it up
+            self.given_up(live.mention.key)
+        else:
+            self.errand(self._done(live))
+        if ticket := self._tickets.pop(live, None):
+            for each in self._intake.leave(ticket):
+                each.run.begin()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("an answer crashed", exc_info=error)
+
+    async def _done(self, live: Live) -> None:
+        try:
+            await live.keep_done()
+        except OSError as error:
+            log.warning("left to a repair", question=live.mention.key, error=str(error))
+            self.given_up(live.mention.key)
+        finally:
+            self.taken.discard(live.mention.key)
+
+    def _errand_ended(self, task: asyncio.Task[None]) -> None:
+        self._errands.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("an errand failed", exc_info=error)
+
+
+def _nobody(_key: str) -> None:
+    """Leave what was given up to the next start."""
+
+
+def _asked(mention: Mention, at: float) -> Asked:
+    return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
+
+
+def _ticket(live: Live, *, idle: bool = False) -> Ticket[Live]:
+    mention = live.mention
+    return Ticket(_user(mention), mention.place.channel, mention.conversation, live, idle)
+
+
+def _user(mention: Mention) -> str:
+    """Return one name for who asked over all platforms, whose message keys begin with their names."""
+    return f"{mention.key.partition('/')[0]}/{mention.actor.id}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

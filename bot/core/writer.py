@@ -1,0 +1,221 @@
+"""Writing one answer: shows its draft on a `Surface`, whenever `Pace` lets it.
+
+Rule 1: the writer is never cancelled, only told: it finishes the request that is out, then looks anew.
+Rule 2: no page waits in a queue: a page is rendered when its write may go out, so it carries all that came
+while the writer waited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from bot.core.draft import Draft
+from bot.platform import Bucket, Gone, Op, Receipt, SlowDown, Surface
+from bot.show.answer import Ending, Phase, Rank, Write
+from bot.show.pace import Pace, Turn
+
+log = structlog.get_logger(__name__)
+
+#: Seconds before each new try of a write that failed without the platform saying why.
+RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
+#: Seconds after which a page is sent again when an edit before it timed out and may still land.
+SETTLE = 2.0
+#: Seconds of a 429 that people are told of.
+LONG = 10.0
+
+
+class Writer:
+    """Writes one answer.
+
+    Args:
+        draft: What to show.
+        surface: Where.
+        pace: Says when.
+        question: The question's key, for the log.
+        watch: Told each message that shows a page.
+        forget: Told a message that shows none any more.
+
+    Attributes:
+        surface: Where it writes; `settle_in` may choose another place.
+        given_up: Whether the platform was not reached for so long that the rest is left to a later repair.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        surface: Surface,
+        pace: Pace,
+        question: str,
+        watch: Callable[[str], object],
+        forget: Callable[[str], object],
+    ) -> None:
+        self._draft = draft
+        self._answer = draft.answer
+        self._pace = pace
+        self._question = question
+        self._watch = watch
+        self._forget = forget
+        self.surface = surface
+        self.given_up = False
+        self._failures = 0
+        self._waiting = False
+        self._counted: tuple[Bucket, ...] = ()
+        self._doubtful: str | None = None
+
+    async def settle_in(self, *, branch: bool) -> None:
+        """Count as live where the answer goes; *branch*: the surface may choose another place first."""
+        crowded = self._pace.crowded(self.surface.buckets(Op.EDIT))
+        self._count_in(self.surface.buckets(Op.EDIT))
+        if branch and self._draft.open:
+            await self._branch(crowded)
+
+    async def write(self) -> None:
+        """Write until the last edit is through."""
+        while (planned := await self._next_write()) is not None:
+            write, turn, since = planned
+            try:
+                text, escaped = self._answer.text, turn.escaped
+                receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped)
+            except SlowDown as slow:
+                await self._slowed(turn, since, slow)
+            except Gone as gone:
+                self._pace.failed(turn.buckets)
+                log.info("nothing can be written any more", question=self._question, reason=str(gone))
+                self._answer.lost()
+            except Exception as error:  # noqa: BLE001  told in full by _tell
+                self._pace.failed(turn.buckets)
+                self._draft.since = since
+                self._tell(error)
+                await self._failed(write, timed_out=isinstance(error, TimeoutError))
+            else:
+                await self._wrote(write, turn, receipt)
+        await self._write_last_again()
+
+    def leave(self) -> None:
+        """Count as live nowhere."""
+        self._count_in(())
+
+    async def _branch(self, crowded: bool) -> None:
+        """Let the surface choose its place; that may take a call, which the wider buckets must allow."""
+        if wider := self.surface.buckets(Op.POST)[1:]:
+            turn = self._draft.turn = self._pace.join(wider, Rank.PLACEHOLDER, _now())
+            granted = await turn.come()
+            self._draft.turn = None
+            if not granted:
+                return  # it ended meanwhile
+        self.surface = await self.surface.branch(crowded)
+        self._pace.failed(wider)  # the surface does not say whether it made the call
+
+    def _count_in(self, buckets: Sequence[Bucket]) -> None:
+        """Be counted as live in *buckets* and in no others."""
+        if tuple(buckets) != self._counted:
+            self._pace.leave(self, self._counted)
+            self._counted = tuple(buckets)
+            self._pace.enter(self, buckets)
+
+    async def _next_write(self) -> tuple[Write, Turn, float] | None:
+        """Wait until there is something to write and it may be written; None after the last."""
+        while self._answer.phase is not Phase.CLOSED:
+            await self._draft.noted()
+            await self._catch_up()
+            if (write := self._answer.next_write()) is None:
+                await self._wait_for_news()
+                continue
+            self._count_in(self.surface.buckets(Op.EDIT))
+            since = _now() if self._draft.since is None else self._draft.since
+            turn = await self._granted(write, since)
+            if turn is None:
+                continue
+            # Render late: this write carries all that arrived while we waited.
+            write = self._answer.next_write()
+            if write and (turn.escaped or tuple(turn.buckets) == tuple(self.surface.buckets(write.op))):
+                self._draft.since = None
+                return write, turn, since
+            self._pace.failed(turn.buckets)  # it ended in this very moment
+        return None
+
+    async def _wait_for_news(self) -> None:
+        self._draft.changed.clear()
+        self._draft.shown.set()  # all is shown that can be
+        await self._draft.changed.wait()
+
+    async def _catch_up(self) -> None:
+        """Read what the model has said in steps, so that nobody else waits for a long text."""
+        while self._answer.read():  # noqa: ASYNC110  there is work to do, and nothing to wait for
+            await asyncio.sleep(0)
+
+    async def _granted(self, write: Write, since: float) -> Turn | None:
+        """Wait for the turn of *write*; None if the answer ended meanwhile."""
+        escape = self.surface.escape() if write.op is Op.FINAL else ()
+        turn = self._draft.turn = self._pace.join(self.surface.buckets(write.op), write.rank, since, escape)
+        granted = await turn.come()
+        self._draft.turn = None
+        return turn if granted else None
+
+    async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
+        self._failures = 0
+        self._pace.accepted(turn.buckets, receipt)
+        self._answer.wrote(write, receipt.message)
+        if write.message and write.message != receipt.message:
+            self._forget(write.message)
+        self._watch(receipt.message)
+        self._draft.shown.set()
+        await self._say_waiting(on=False)
+
+    async def _slowed(self, turn: Turn, since: float, slow: SlowDown) -> None:
+        self._pace.refused(turn.buckets, slow)
+        self._draft.since = since
+        if slow.retry_after >= LONG:
+            await self._say_waiting(on=True)
+
+    async def _say_waiting(self, *, on: bool) -> None:
+        """Show at the question that the platform lets nothing through, which the answer itself can't show."""
+        if on is not self._waiting:
+            self._waiting = on
+            await self.surface.status(on)
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            log.warning("a write failed", question=self._question, error=str(error))
+        else:
+            log.error("a write failed", question=self._question, exc_info=error)
+
+    async def _failed(self, write: Write, *, timed_out: bool = False) -> None:
+        """Wait before the next try, at most until the answer ends; give up after the last."""
+        if timed_out:
+            self._doubtful = write.message
+        if self._failures == len(RETRIES):
+            log.error("gave up on an answer", question=self._question)
+            self.given_up = True
+            self._answer.lost()
+            return
+        delay = RETRIES[self._failures]
+        self._failures += 1
+        if self._draft.ended.is_set():
+            await asyncio.sleep(delay)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._draft.ended.wait(), delay)
+
+    async def _write_last_again(self) -> None:
+        """Send a page once more if an edit of it timed out: that edit may land after the last one."""
+        page = self._answer.page_of(self._doubtful) if self._doubtful else None
+        if not self._doubtful or not page or self._answer.ending is Ending.LOST:
+            return
+        await asyncio.sleep(SETTLE)
+        turn = self._pace.join(self.surface.buckets(Op.FINAL), Rank.FINAL, _now())
+        await turn.come()
+        try:
+            receipt = await self.surface.edit(self._doubtful, page)
+        except (SlowDown, Gone, OSError):
+            self._pace.failed(turn.buckets)
+        else:
+            self._pace.accepted(turn.buckets, receipt)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

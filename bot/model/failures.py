@@ -1,0 +1,110 @@
+"""What can fail at Claude: the sentence that people read about it, and what kind of failure it is.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.model import Kind, ModelError
+
+UNREACHABLE = "Claude can't be reached right now. Please try again in a minute."
+SILENT = "Claude went silent, so this answer is incomplete. Please ask again."
+GARBLED = "Claude's answer arrived garbled, so it is incomplete. Please ask again."
+BUSY = "Claude is overloaded right now. Please try again in a minute."
+FAILED = "Claude had an internal error. Please try again in a minute."
+NO_STREAM = "Something else than Claude answered. The bot's operator should check the network and its proxy."
+RESTLESS = "Claude kept pausing and didn't get to an end. Please ask for less at once."
+SPENT = "The bot has used up its budget at Anthropic. Its operator has to raise the limit."
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One way to fail.
+
+    Attributes:
+        sentence: What people read: what happened, and what to do.
+        kind: Whether another try makes sense.
+    """
+
+    sentence: str
+    kind: Kind
+
+
+#: What has no name that is known here: it may pass by itself.
+INTERNAL = Failure(FAILED, Kind.ILL)
+
+#: By the API's error code or type (anthropic 2.12, types/shared/error_type.py), not by the HTTP status: an
+#: error in the middle of a stream has status 200.
+FAILURES: Mapping[str, Failure] = {
+    "enforced_spend_limit_reached": Failure(SPENT, Kind.BARRED),
+    "contract_spend_limit_reached": Failure(SPENT, Kind.BARRED),
+    "organization_on_hold": Failure(
+        "Anthropic has put the bot's account on hold. Its operator has to contact them.", Kind.BARRED
+    ),
+    "invalid_request_error": Failure(
+        "Claude didn't accept this request. Please ask differently, or in a new thread.", Kind.OTHER
+    ),
+    "request_too_large": Failure(
+        "This conversation is too long for Claude. Please start a new thread.", Kind.LONG
+    ),
+    "authentication_error": Failure(
+        "Claude didn't accept the bot's API key. Its operator has to set a valid one.", Kind.BARRED
+    ),
+    "permission_error": Failure(
+        "The bot's API key may not use this model. Its operator has to allow it.", Kind.BARRED
+    ),
+    "billing_error": Failure(
+        "The bot's account at Anthropic can't be billed. Its operator has to look after it.", Kind.BARRED
+    ),
+    "not_found_error": Failure(
+        "The configured model doesn't exist. The bot's operator has to choose another.", Kind.MISSING
+    ),
+    "rate_limit_error": Failure(
+        "The bot has reached its rate limit at Claude. Please try again in a minute.", Kind.LIMITED
+    ),
+    "timeout_error": Failure("Claude took too long to answer. Please ask again, for less at once.", Kind.ILL),
+    "overloaded_error": Failure(BUSY, Kind.ILL),
+    "api_error": INTERNAL,
+}
+
+#: How a 400 says that the conversation is too long: it has no code of its own (docs, "Errors").
+TOO_LONG = re.compile(r"prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
+
+#: For error responses that are not the API's own, like a proxy's (docs, "Errors").
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+def named(*names: str) -> Failure:
+    """Return the failure that the first known of *names* stands for."""
+    return next((FAILURES[name] for name in names if name in FAILURES), INTERNAL)
+
+
+def told(error: Any) -> ModelError:
+    """Return the error that came as an event: by its code or its type, since its HTTP status is 200."""
+    said = error if isinstance(error, dict) else {}
+    details = said.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    failure = named(str(code), str(said.get("type")))
+    return ModelError(failure.sentence, failure.kind)
+
+
+def seconds(header: str | None) -> float | None:
+    """Read a Retry-After header; None if it is not a number of seconds, which the API always sends."""
+    try:
+        found = float(header or "")
+    except ValueError:
+        return None
+    return found if 0 <= found < float("inf") else None

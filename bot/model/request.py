@@ -1,0 +1,45 @@
+"""A request in the form that the Messages API takes.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from bot.events import Turn
+from bot.model import Request
+from bot.model.reply import mended
+
+
+def parameters(request: Request, model: str) -> dict[str, Any]:
+    """Return the fields of *request*'s body; *model* answers if it names none."""
+    wanted: dict[str, Any] = {
+        "model": request.model or model,
+        "max_tokens": request.max_tokens,
+        "messages": _messages(request.turns),
+    }
+    if request.system:
+        wanted["system"] = mended(request.system)
+    if request.effort:
+        wanted["output_config"] = {"effort": request.effort}
+    if request.tools:
+        wanted["tools"] = list(request.tools)
+    return wanted
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Merge what one side said in a row; name people where several speak."""
+    said = [turn for turn in turns if turn.text.strip()]  # the API refuses empty text
+    crowd = len({turn.name for turn in said if turn.name}) > 1
+    messages: list[dict[str, Any]] = []
+    for role, run in groupby(said, key=lambda turn: turn.role):
+        text = "\n\n".join(_attributed(turn) if crowd else turn.text for turn in run)
+        messages.append({"role": role, "content": mended(text)})
+    if messages and messages[0]["role"] == "assistant":
+        messages.insert(0, {"role": "user", "content": "…"})  # the API wants a person to speak first
+    return messages
+
+
+def _attributed(turn: Turn) -> str:
+    name = " ".join(turn.name.split())
+    return f"{name}: {turn.text}" if name else turn.text
