@@ -59,3 +59,12 @@ def test_a_file_of_code_says_how_many_lines_it_has():
     write = answer.next_write()
     assert write
     assert "10 lines" in write.page.text
+
+
+@pytest.mark.parametrize(
+    "text", ["000000 000001 000002 000003", "12-34-56-78", "3.14159 and", "2\n3\n5\n7\n11\n13\n17"]
+)
+def test_numbers_are_shown_while_they_grow(text):
+    pages = Pages(Limits(10_000, dialect=SlackDialect()))
+    pages.feed(text)
+    assert len(pages.last.shown) >= len(text) - 10

@@ -20,7 +20,8 @@ from bot.text.safe import URL
 
 #: A last line that may still become anything: it is shown when there is more of it.
 _UNDECIDED = re.compile(
-    r"[ \t>]*(?:[-=*_+#>`~|:.)\d \t]*|`{3,}[^\n]*|~{3,}[^\n]*|\|[^\n]*|\[[^\]\n]*\]?:?[^\n]{0,4})\Z"
+    r"[ \t>]*(?:(?:[-+*]|\d{1,9}[.)]|#{1,6})[ \t]+)*"
+    r"(?:\d{0,9}[.)]?|[-=*_+#`~|: \t]*|`{3,}[^\n]*|~{3,}[^\n]*|\|[^\n]*|\[[^\]\n]*\]?:?[^\n]{0,4})[ \t]*\Z"
 )
 #: A last line of code that may become the end of it.
 _CLOSING = re.compile(r"[ \t>]*(?:`+|~+)\Z")
