@@ -19,7 +19,7 @@ from typing import Any
 from adapters.slack.surface import SlackSurface
 from bot.platform import Surface
 from tests.bench.rig import UNBOUND_TEXT, Entry, Side, rigged
-from tests.bench.scenario import DELTA, LOADS, Spoken, round_trip, summary
+from tests.bench.scenario import DELTA, LOADS, THINKS, Spoken, round_trip, summary
 
 LIMITS = (
     "the emulators' own (Slack chat.update 50 in any 60 s, Retry-After 10; Discord 5 per 5 s, 50/s in all), "
@@ -27,8 +27,6 @@ LIMITS = (
     f"applies; {UNBOUND_TEXT}"
 )
 
-#: Seconds that the model thinks before it begins, so that a placeholder is there as in the virtual bench.
-THINKS = 0.6
 #: Seconds between two draws of the network's latency, which all writes that arrive in between share.
 REDRAW = 0.05
 #: Seconds after the last answer's end at which what is not visible counts as never shown.

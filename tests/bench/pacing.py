@@ -12,16 +12,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adapters.discord.surface import CHANNEL, EVERYTHING
 from adapters.slack.surface import POSTS, UPDATES
 from bot.platform import Bucket
 from bot.show.answer import Rank
 from bot.show.pacing import Pacing, Ticket
+from tests.bench.branching import Branching
 from tests.bench.policies import Buffer, Fifo, FixedInterval, Ours
 from tests.bench.scenario import LOADS, Spoken, summary
 from tests.bench.servers import Channel, Window
-from tests.bench.virtual import Play, Policy
+from tests.bench.virtual import Call, Play, Policy, Servers
 
+#: Threads that Discord lets a bot open in a server, and seconds: not documented, the largest that anybody
+#: guesses at (`adapters.discord.outgoing.threads`).
+THREADS = (50, 300.0)
 UPDATE = Bucket("slack/T1/chat.update", *UPDATES)
 #: chat.appendStream is Tier 4, 100+ a minute; half a second between previews.
 APPEND = Bucket("slack/T1/chat.appendStream", 100 / 60, 100, 0.5)
@@ -33,6 +36,7 @@ BOUNDS = {
     "slack_native": {1: 0.32, 4: 0.80, 16: 2.99},
     "discord_channel": {1: 0.56, 4: 1.59, 16: 5.47},
     "discord_auto": {1: 0.55, 4: 0.55, 16: 0.55, 64: 0.8},
+    "discord_servers": {64: 0.8},
 }
 
 NS: Mapping[str, Sequence[int]] = {kind: tuple(bounds) for kind, bounds in BOUNDS.items()}
@@ -47,23 +51,32 @@ def _posts(one: Spoken) -> Sequence[Bucket]:
     return [Bucket(f"slack/T1/chat.postMessage/{one.channel}", *POSTS)]
 
 
-def _stage(kind: str, limit: int) -> tuple[Policy, Callable[[Spoken], Window | Channel]]:
+def _stage(kind: str, limit: int) -> tuple[Policy, Servers]:
     """Return our policy and the limiters for *kind*."""
     if kind.startswith("discord"):
-        everything: deque[float] = deque()
-        servers: dict[int, Channel] = {}
-
-        def home(one: Spoken) -> int:
-            return 0 if kind == "discord_channel" else one.number
-
-        def buckets(one: Spoken) -> Sequence[Bucket]:
-            return [Bucket(f"discord/PATCH/{home(one)}", *CHANNEL, told=True), EVERYTHING]
-
-        return Ours(buckets), lambda one: servers.setdefault(home(one), Channel(everything))
+        return _discord(kind)
     window = Window(100 if kind == "slack_native" else limit)
     bucket = APPEND if kind == "slack_native" else UPDATE
     escape = _posts if kind in {"slack_lanes", "slack_native"} else lambda _one: ()
-    return Ours(lambda _one: [bucket], escape), lambda _one: window
+    return Ours(lambda _one: [bucket], escape), lambda _one, _call: window
+
+
+def _discord(kind: str) -> tuple[Policy, Servers]:
+    """Return our policy and the limiters for *kind*: of all calls, of a place's posts and edits, of threads."""
+    everything: deque[float] = deque()
+    limiters: dict[tuple[Call, str], Channel] = {}
+
+    def channel(one: Spoken) -> str:
+        return one.channel if kind == "discord_servers" else "C0"
+
+    policy = Branching(channel, threads=kind != "discord_channel")
+
+    def limiter(one: Spoken, call: Call) -> Channel:
+        thread = call is Call.THREAD
+        key = call, channel(one) if thread else policy.place(one)
+        return limiters.setdefault(key, Channel(everything, *(THREADS if thread else ())))
+
+    return policy, limiter
 
 
 def played(
@@ -81,10 +94,7 @@ def played(
         rng = random.Random(seed)
         answers = LOADS[load](n, rng)
         policy, server_of = _stage(kind, limit)
-        Play(answers, other() if other else policy, server_of, rng).run()
-        refused += sum(
-            server.refused for server in {id(one): one for one in map(server_of, answers)}.values()
-        )
+        refused += Play(answers, other() if other else policy, server_of, rng).run()
         spoken += answers
     return summary(spoken, refused, len(seeds))
 
