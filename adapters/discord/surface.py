@@ -31,8 +31,8 @@ NOTE = 150
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
 #: All calls of the process together.  `Traffic` counts them all; the core, which sees its writes alone, has
-#: to know the same limit, so that writes wait there: last edits first, and rendered late.
-EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
+#: to count as it does, so that writes wait there: last edits first, and rendered late.
+EVERYTHING = Bucket(GLOBAL, float(RATE), RATE, held=True)
 #: JSON error codes: the body is wrong, here for a text that is too long; AutoMod blocked a message.
 INVALID_FORM, MODERATED = 50035, 200000
 #: Those that no other try would change: somebody else's message, no channel for text, a thread that is

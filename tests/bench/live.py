@@ -135,8 +135,10 @@ def _virtual(kind: str, n: int, seeds: Sequence[int], load: str) -> dict[str, fl
         from tests.bench.pacing import played  # noqa: PLC0415  it is not needed to measure
     except ImportError:
         return None
-    lanes = SlackSurface.escape is not Surface.escape
-    return played("slack_lanes" if kind == "slack_update" and lanes else kind, n, seeds, load)
+    same = {"discord_auto": "discord_crowd"}  # all are asked in one channel
+    if SlackSurface.escape is not Surface.escape:
+        same["slack_update"] = "slack_lanes"
+    return played(same.get(kind, kind), n, seeds, load)
 
 
 async def _cell(kind: str, n: int, seeds: Sequence[int], load: str, delta: int) -> dict[str, Any]:
@@ -213,7 +215,7 @@ class _Stage:
         """Return what the model says: nothing that a page's end would trim, and no part of it twice."""
         whole, rest = divmod(one.total, DELTA)
         size = whole * self._delta + -(-rest * self._delta // DELTA)
-        return "".join(f"{number:06d}-" for number in range(size // 7 + 1))[:size]
+        return "".join(f"w{number:05d}-" for number in range(size // 7 + 1))[:size]
 
     def _script(self, one: Spoken) -> list[str | float]:
         """Return the steps that say it at the times of `Spoken.said`."""

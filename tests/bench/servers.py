@@ -27,8 +27,20 @@ class Window:
         return 0.0, None
 
 
+class Gate:
+    """Lets so many calls a second out, first come, first served: what the bot itself holds back (Discord)."""
+
+    def __init__(self, calls: int) -> None:
+        self._out: deque[float] = deque([-math.inf] * calls, maxlen=calls)
+
+    def leaves(self, now: float) -> float:
+        """Return when a call that is made *now* goes out."""
+        self._out.append(max(now, self._out[0] + 1.0))
+        return self._out[-1]
+
+
 class Channel:
-    """So many calls in `seconds` from the first on, told with every answer; 50 a second for the bot (Discord)."""
+    """So many calls in `seconds` from the first on, told with every answer; 50 a second in all (Discord)."""
 
     def __init__(self, everything: deque[float], calls: int = 5, seconds: float = 5.0) -> None:
         self._everything = everything
