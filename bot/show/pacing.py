@@ -33,7 +33,7 @@ DAMP = 0.6
 LOOK = 0.5
 #: A final may escape to another bucket from so many live answers on, at this share of a lifetime as price.
 CROWD = 5
-DEAR = 0.15
+DEAR = 0.14
 #: A share of a call; with less than this to spare, previews are as dear as they get.
 SCARCE = 0.05
 #: Budgets that are kept; past that, those at rest are forgotten, which is the same as new ones.
