@@ -1,7 +1,6 @@
 """`pacing`: the real `bot/show/pacing.py` on a virtual clock, beside what comparable bots do.
 
-Figures are of seeds 0 to 5 (3 of them for N = 64); `held_out` are seeds that nothing
-was tuned on.
+Figures are of seeds 0 to 5 (3 of them for N = 64); `held_out` are seeds that nothing was tuned on.
 """
 
 from __future__ import annotations
