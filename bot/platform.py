@@ -50,6 +50,8 @@ class Bucket:
         spacing: Seconds between two previews, at least.
         told: Whether the platform says with every answer how many calls are left (`BucketState`); its window
             then opens with the first call in it.
+        held: Whether the adapter itself holds back calls past the limit: then a call counts from when it is
+            sent, else from its answer, which nothing that the network does can make too early.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Bucket:
     burst: int
     spacing: float = 0.0
     told: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

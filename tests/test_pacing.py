@@ -179,3 +179,34 @@ def test_budgets_at_rest_are_forgotten():
         pacing.admit(i * 10.0)
         pacing.accepted([bucket], [], i * 10.0)
     assert len(pacing._budgets) <= KEPT + 1
+
+
+def discord(channel: int) -> tuple[Bucket, Bucket]:
+    return Bucket(f"discord/PATCH/{channel}", 1.0, 5, told=True), EVERYTHING
+
+
+@pytest.mark.parametrize("rank", [Rank.FINAL, Rank.PREVIEW])
+def test_buckets_that_share_a_wider_one_get_its_calls_in_the_order_in_which_they_came_due(rank):
+    pacing, order = Pacing(), random.Random(0).sample(range(60), 60)
+    for since in order:
+        pacing.wait(ticket(rank, float(since), *discord(since)), 100.0)
+    admitted = [one.since for _, one in drive(pacing, 110.0, 100.0)]
+    assert admitted == sorted(map(float, order))
+
+
+def test_a_final_goes_before_previews_that_wait_longer_for_the_same_wider_bucket():
+    pacing = Pacing()
+    for channel in range(60):
+        pacing.wait(ticket(Rank.PREVIEW, float(channel), *discord(channel)), 100.0)
+    pacing.wait(final := ticket(Rank.FINAL, 100.0, *discord(60)), 100.0)
+    assert pacing.admit(100.0)[0] is final
+
+
+@pytest.mark.parametrize(("held", "opens"), [(False, 1.4), (True, 1.0)])
+def test_a_call_counts_from_its_answer_unless_the_adapter_holds_back_what_is_too_much(held, opens):
+    pacing, bucket = Pacing(), Bucket("b", 1.0, 1, held=held)
+    pacing.wait(ticket(Rank.FINAL, 0.0, bucket), 0.0)
+    pacing.wait(ticket(Rank.FINAL, 0.1, bucket), 0.0)
+    assert len(pacing.admit(0.0)) == 1
+    pacing.accepted([bucket], [], 0.4)
+    assert [time for time, _ in drive(pacing, 10.0, 0.4)] == [opens]

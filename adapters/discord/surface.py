@@ -28,8 +28,8 @@ ATTACH = 10 * 2**20
 #: 5 calls per 5 s, channel and method; not documented, so the headers decide from the first answer on.
 CHANNEL = (1.0, 5)
 #: All calls of the process together.  `Traffic` counts them all; the core, which sees its writes alone, has
-#: to know the same limit, so that writes wait there: last edits first, and rendered late.
-EVERYTHING = Bucket(GLOBAL, float(RATE), RATE)
+#: to count as it does, so that writes wait there: last edits first, and rendered late.
+EVERYTHING = Bucket(GLOBAL, float(RATE), RATE, held=True)
 #: JSON error codes that no other try would change: somebody else's message, no channel for text, a thread
 #: that is archived or locked.
 OVER = {50005, 50008, 50083, 160005}

@@ -21,15 +21,9 @@ from itertools import count
 
 from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
+from bot.show.crowd import Crowd
 from bot.show.windows import MARGIN, Sliding, Told
 
-#: Mean seconds that an answer lives, until some have ended; 15 to 60 make no difference beyond 5 %.
-LIFETIME = 25.0
-#: Seconds over which it is remembered how many answers are live usually.
-MEMORY = 120.0
-#: How far what is live now says what will be, and seconds that soften a memory that is young.
-NOW = 0.05
-YOUNG = 10.0
 #: A first text waits this share of the price past PATIENT seconds: at once while few are live.
 FIRST = 0.5
 PATIENT = 0.5
@@ -39,11 +33,9 @@ DAMP = 0.6
 LOOK = 0.5
 #: A final may escape to another bucket from so many live answers on, at this share of a lifetime as price.
 CROWD = 5
-DEAR = 0.15
+DEAR = 0.14
 #: A share of a call; with less than this to spare, previews are as dear as they get.
 SCARCE = 0.05
-#: How much a wider bucket's answers ask for more than it has, so that it need not be waited for.
-AMPLE = 1.1
 #: Budgets that are kept; past that, those at rest are forgotten, which is the same as new ones.
 KEPT = 1000
 
@@ -66,48 +58,6 @@ class Ticket:
     escape: Sequence[Bucket] = ()
     escaped: bool = field(default=False, init=False)
     waiting: bool = field(default=False, init=False)
-
-
-class Crowd:
-    """How many answers are live in a bucket, how many usually, and for how long."""
-
-    def __init__(self, now: float) -> None:
-        self._born: dict[object, float] = {}
-        self._sum = 0.0
-        self._mean = LIFETIME
-        self._began = self._seen = now
-        self._load = 0.0  # answer-seconds, decayed
-
-    def __len__(self) -> int:
-        return len(self._born)
-
-    def enter(self, who: object, now: float) -> None:
-        """Count an answer in."""
-        self._pass(now)
-        self._born[who] = now
-        self._sum += now
-
-    def leave(self, who: object, now: float) -> None:
-        """Count it out."""
-        self._pass(now)
-        if (born := self._born.pop(who, None)) is not None:
-            self._sum -= born
-            self._mean += 0.15 * (now - born - self._mean)
-
-    def lifetime(self, now: float) -> float:
-        """Return the mean seconds of an answer: not below the mean age of those that live."""
-        return max(self._mean, now - self._sum / len(self._born)) if self._born else self._mean
-
-    def usual(self, now: float) -> float:
-        """Return how many answers are expected to be live later on."""
-        self._pass(now)
-        before = self._load / min(MEMORY, now - self._began + YOUNG)
-        return NOW * len(self._born) + (1 - NOW) * before
-
-    def _pass(self, now: float) -> None:
-        past = self._seen - now
-        self._load = self._load * math.exp(past / MEMORY) - len(self._born) * past
-        self._seen = now
 
 
 class Budget:
@@ -134,6 +84,13 @@ class Budget:
         """Return when a call may be made, whoever makes it."""
         return max(self.blocked, self.allows.opens(now))
 
+    def urgency(self, floor: float) -> tuple[bool, float]:
+        """Return what sorts this budget: finals first, then what came due first at the price *floor*."""
+        if final := self._top(Rank.FINAL):
+            return False, final.since
+        tops = filter(None, map(self._top, Rank))
+        return True, min((top.since + _waits(top.rank, floor) for top in tops), default=math.inf)
+
     def head(self, now: float, floor: float) -> tuple[float, Ticket] | None:
         """Return the next ticket and when it may go, or is to be looked at again.
 
@@ -151,12 +108,8 @@ class Budget:
         if opens > now:
             return min(opens, look), first or preview  # type: ignore[return-value]  # one of them is
         price = max(floor, self.price(now))
-        due: list[tuple[float, int, Ticket]] = []
-        if first:
-            due.append((max(now, first.since + FIRST * max(0.0, price - PATIENT)), 0, first))
-        if preview:
-            due.append((max(now, preview.since + price), 1, preview))
-        at, _, ticket = min(due, key=lambda one: one[:2])
+        due = [(max(now, one.since + _waits(one.rank, price)), one) for one in (first, preview) if one]
+        at, ticket = min(due, key=lambda one: one[0])  # the first text, where both are due
         return (at if at <= now else min(at, look)), ticket
 
     def price(self, now: float) -> float:
@@ -176,7 +129,7 @@ class Budget:
 
     def floor(self) -> float:
         """Return the price below which the answers in this bucket would want more calls than it has."""
-        return AMPLE * len(self.crowd) / self.bucket.rate
+        return len(self.crowd) / self.bucket.rate
 
     def overloaded(self, now: float) -> bool:
         """Whether a final is better counted against another bucket."""
@@ -247,9 +200,12 @@ class Pacing:
             self._changed.add(heapq.heappop(self._alarms)[1])
         admitted: list[Ticket] = []
         while self._changed:
-            key = self._changed.pop()
-            if budget := self._budgets.get(key):
-                self._admit(budget, now, admitted)
+            changed, self._changed = list(self._changed), set()
+            if len(changed) > 1:  # they may share a wider one
+                changed.sort(key=self._urgency)
+            for key in changed:
+                if budget := self._budgets.get(key):
+                    self._admit(budget, now, admitted)
         return admitted
 
     def wakes(self, _now: float) -> float | None:
@@ -292,8 +248,8 @@ class Pacing:
 
     def _due(self, budget: Budget, now: float) -> tuple[float, Ticket] | None:
         """Return the next ticket of *budget* and when all its buckets let it go; changes nothing."""
-        wider = [self._budgets[key] for key in budget.wider if key in self._budgets]
-        head = budget.head(now, max((one.floor() for one in wider), default=0.0))
+        wider = self._wider(budget)
+        head = budget.head(now, _floor(wider))
         if head is None:
             return None
         at, ticket = head
@@ -305,6 +261,15 @@ class Pacing:
                 return now, ticket
         return max([at, *(one.opens(now) for one in wider)]), ticket
 
+    def _urgency(self, key: str) -> tuple[bool, float, str]:
+        """Return what sorts the budget *key*, the same in every run."""
+        budget = self._budgets.get(key)
+        return (*budget.urgency(_floor(self._wider(budget))), key) if budget else (True, math.inf, key)
+
+    def _wider(self, budget: Budget) -> list[Budget]:
+        """Return the budgets that those who wait for *budget* need besides."""
+        return [self._budgets[key] for key in budget.wider if key in self._budgets]
+
     def _budget(self, bucket: Bucket, now: float) -> Budget:
         """Return the budget of *bucket*, which is about to change."""
         self._changed.add(bucket.key)
@@ -313,3 +278,15 @@ class Pacing:
                 self._budgets = {key: one for key, one in self._budgets.items() if not one.rests(now)}
             budget = self._budgets[bucket.key] = Budget(bucket, now)
         return budget
+
+
+def _waits(rank: Rank, price: float) -> float:
+    """Return the seconds from a ticket's `since` until it is worth a call at *price*."""
+    if rank is Rank.FIRST:
+        return FIRST * max(0.0, price - PATIENT)
+    return price if rank is Rank.PREVIEW else 0.0
+
+
+def _floor(wider: Iterable[Budget]) -> float:
+    """Return the price that the *wider* budgets ask."""
+    return max((one.floor() for one in wider), default=0.0)

@@ -33,7 +33,8 @@ class Sliding:
     """At most so many calls in any span of `seconds`.
 
     A call counts until `seconds` after its *answer*: whenever in between the platform counted it, the promise
-    holds, whatever the network does.
+    holds, whatever the network does.  Where the adapter keeps it (`Bucket.held`), a call counts from when it
+    is sent: of a window of one second the way there and back is a fifth.
     """
 
     def __init__(self, bucket: Bucket) -> None:
@@ -42,6 +43,7 @@ class Sliding:
         self._ahead = [ahead for ahead in AHEAD if ahead < self._seconds]
         self._horizons = [share * self._seconds for share in HORIZONS]
         self._spacing = bucket.spacing
+        self._held = bucket.held
         self._even = 0.0
         self._returns: list[float] = []
         self._flying = 0
@@ -77,19 +79,23 @@ class Sliding:
 
     def sent(self, rank: Rank, now: float) -> None:
         """Count a call that goes out."""
-        self._flying += 1
+        if self._held:
+            self._returns.append(now + self._seconds)
+        else:
+            self._flying += 1
         self._last = now
         if rank is Rank.PREVIEW:
             self._last_preview = now
 
     def answered(self, _state: BucketState | None, now: float) -> None:
         """Count a call that got through."""
-        self._flying -= 1
-        self._returns.append(now + self._seconds)
+        if not self._held:
+            self._flying -= 1
+            self._returns.append(now + self._seconds)
 
     def refused(self, _retry_after: float, now: float) -> None:
         """Learn from a 429: what went through before it is all there is."""
-        self._flying -= 1
+        self._flying -= not self._held
         through = self._nominal if self.left(now) < 0 else len(self._returns)
         self._doubted = now
         self._calls = max(5, through, int(DOUBT * self._calls))

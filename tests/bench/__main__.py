@@ -146,6 +146,7 @@ def _plain(figure: Figure) -> dict[str, Any]:
     return {
         "name": figure.name,
         "asked": f"{figure.relation} {figure.asked}",
+        "ours": figure.ours,
         "unit": figure.unit,
         "measured": figure.measured,
         "met": figure.met(),

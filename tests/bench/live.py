@@ -19,7 +19,7 @@ from typing import Any
 from adapters.slack.surface import SlackSurface
 from bot.platform import Surface
 from tests.bench.rig import UNBOUND_TEXT, Entry, Side, rigged
-from tests.bench.scenario import DELTA, LOADS, Spoken, round_trip, summary
+from tests.bench.scenario import DELTA, LOADS, THINKS, Spoken, round_trip, summary
 
 LIMITS = (
     "the emulators' own (Slack chat.update 50 in any 60 s, Retry-After 10; Discord 5 per 5 s, 50/s in all), "
@@ -27,8 +27,6 @@ LIMITS = (
     f"applies; {UNBOUND_TEXT}"
 )
 
-#: Seconds that the model thinks before it begins, so that a placeholder is there as in the virtual bench.
-THINKS = 0.6
 #: Seconds between two draws of the network's latency, which all writes that arrive in between share.
 REDRAW = 0.05
 #: Seconds after the last answer's end at which what is not visible counts as never shown.
@@ -137,8 +135,10 @@ def _virtual(kind: str, n: int, seeds: Sequence[int], load: str) -> dict[str, fl
         from tests.bench.pacing import played  # noqa: PLC0415  it is not needed to measure
     except ImportError:
         return None
-    lanes = SlackSurface.escape is not Surface.escape
-    return played("slack_lanes" if kind == "slack_update" and lanes else kind, n, seeds, load)
+    same = {"discord_auto": "discord_crowd"}  # all are asked in one channel
+    if SlackSurface.escape is not Surface.escape:
+        same["slack_update"] = "slack_lanes"
+    return played(same.get(kind, kind), n, seeds, load)
 
 
 async def _cell(kind: str, n: int, seeds: Sequence[int], load: str, delta: int) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class _Stage:
         """Return what the model says: nothing that a page's end would trim, and no part of it twice."""
         whole, rest = divmod(one.total, DELTA)
         size = whole * self._delta + -(-rest * self._delta // DELTA)
-        return "".join(f"{number:06d}-" for number in range(size // 7 + 1))[:size]
+        return "".join(f"w{number:05d}-" for number in range(size // 7 + 1))[:size]
 
     def _script(self, one: Spoken) -> list[str | float]:
         """Return the steps that say it at the times of `Spoken.said`."""

@@ -15,8 +15,9 @@ LABELS = {
     "slack_update": "Rivulet, Slack, edits only",
     "slack_lanes": "Rivulet, Slack",
     "slack_native": "Rivulet, Slack, native streams",
-    "discord_channel": "Rivulet, Discord, one channel",
-    "discord_auto": "Rivulet, Discord",
+    "discord_channel": "Rivulet, Discord, one channel, no threads",
+    "discord_auto": "Rivulet, Discord, four a server",
+    "discord_crowd": "Rivulet, Discord, all in one server",
 }
 
 
@@ -31,7 +32,7 @@ def draw(measured: Mapping[str, Any], path: Path) -> None:
     axes.set_yscale("log")
     axes.set_xticks([1, 4, 16, 64], ["1", "4", "16", "64"])
     axes.set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
-    axes.set_xlabel("answers at once in one Slack workspace or Discord channel")
+    axes.set_xlabel("answers at once in one Slack workspace or of one Discord bot")
     axes.set_ylabel("mean age of the newest visible text, s")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=7)

@@ -9,7 +9,7 @@ from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
 from bot.show.pacing import Pacing, Ticket
 from tests.bench.scenario import Spoken
-from tests.bench.virtual import Told
+from tests.bench.virtual import Call, Told
 
 
 class Ours:
@@ -19,6 +19,8 @@ class Ours:
         buckets_of: What an answer's edits count against.
         escape_of: What its final may count against instead.
     """
+
+    thinks = 0.0
 
     def __init__(
         self,
@@ -33,7 +35,6 @@ class Ours:
         self._since: dict[int, float | None] = {}
         self._ended: dict[int, float] = {}
         self._shown: set[int] = set()
-        self.decisions = 0
 
     def begin(self, one: Spoken, now: float) -> None:
         """See `Policy`."""
@@ -63,7 +64,8 @@ class Ours:
         else:
             states = [BucketState(spent[0].key, *told)] if told else []
             self._pacing.accepted(spent, states, now)
-            self._shown.add(one.number)
+            if since is not None:
+                self._shown.add(one.number)
         if not (one.number in self._ended and not wait and ticket.rank is Rank.FINAL):
             self._want(one, now)
 
@@ -71,39 +73,47 @@ class Ours:
         """See `Policy`."""
         self._pacing.leave(one.number, self._buckets_of(one), now)
 
-    def due(self, now: float) -> Sequence[tuple[Spoken, bool]]:
+    def due(self, now: float) -> Sequence[tuple[Spoken, Call]]:
         """See `Policy`."""
-        going = []
-        for ticket in self._pacing.admit(now):
-            one = self._owners.pop(ticket)
-            del self._waiting[one.number]
-            self._flying[one.number] = (ticket, self._since[one.number])
-            self._since[one.number] = None
-            self.decisions += 1
-            going.append((one, ticket.escaped))
+        going: list[tuple[Spoken, Call]] = []
+        while admitted := self._pacing.admit(now):
+            for ticket in admitted:
+                one = self._owners.pop(ticket)
+                del self._waiting[one.number]
+                going += self._go(one, ticket, now)
         return going
 
     def wakes(self, now: float) -> float | None:
         """See `Policy`."""
         return self._pacing.wakes(now)
 
+    def _go(self, one: Spoken, ticket: Ticket, _now: float) -> Sequence[tuple[Spoken, Call]]:
+        """Return what goes out for *one*, whose turn it is."""
+        self._flying[one.number] = (ticket, self._since[one.number])
+        self._since[one.number] = None
+        return [(one, Call.ANEW if ticket.escaped else Call.EDIT)]
+
     def _want(self, one: Spoken, now: float) -> None:
         if one.number in self._flying or one.number in self._waiting:
             return
+        if ticket := self._ticket(one, now):
+            self._waiting[one.number] = ticket
+            self._owners[ticket] = one
+            self._pacing.wait(ticket, now)
+
+    def _ticket(self, one: Spoken, _now: float) -> Ticket | None:
+        """Return a wish for what *one* is to show next, if there is anything."""
         if (ended := self._ended.get(one.number)) is not None:
-            ticket = Ticket(self._buckets_of(one), Rank.FINAL, ended, self._escape_of(one))
-        elif (since := self._since[one.number]) is not None:
-            rank = Rank.PREVIEW if one.number in self._shown else Rank.FIRST
-            ticket = Ticket(self._buckets_of(one), rank, since)
-        else:
-            return
-        self._waiting[one.number] = ticket
-        self._owners[ticket] = one
-        self._pacing.wait(ticket, now)
+            return Ticket(self._buckets_of(one), Rank.FINAL, ended, self._escape_of(one))
+        if (since := self._since[one.number]) is None:
+            return None
+        return Ticket(self._buckets_of(one), Rank.PREVIEW if one.number in self._shown else Rank.FIRST, since)
 
 
 class _Other:
     """What the other policies have in common: no budget that is shared, or one that is a queue."""
+
+    thinks = 0.0
 
     def __init__(self) -> None:
         self._pending: dict[int, Spoken] = {}
@@ -142,10 +152,10 @@ class _Other:
         waiting = [self._not_before[n] for n in self._pending if n not in self._flying]
         return max(min(waiting), now + 0.05) if waiting else None
 
-    def _go(self, one: Spoken) -> tuple[Spoken, bool]:
+    def _go(self, one: Spoken) -> tuple[Spoken, Call]:
         del self._pending[one.number]
         self._flying.add(one.number)
-        return one, False
+        return one, Call.EDIT
 
 
 class FixedInterval(_Other):
@@ -155,7 +165,7 @@ class FixedInterval(_Other):
         super().__init__()
         self._seconds = seconds
 
-    def due(self, now: float) -> Sequence[tuple[Spoken, bool]]:
+    def due(self, now: float) -> Sequence[tuple[Spoken, Call]]:
         """See `Policy`."""
         ready = [
             one
@@ -192,7 +202,7 @@ class Fifo(_Other):
         if one.number in self._pending:
             self._join(one)
 
-    def due(self, now: float) -> Sequence[tuple[Spoken, bool]]:
+    def due(self, now: float) -> Sequence[tuple[Spoken, Call]]:
         """See `Policy`."""
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
@@ -239,7 +249,7 @@ class Buffer(_Other):
             if one.number in self._ended or one.said(now) > self._carried[one.number]:
                 self._pending[one.number] = one
 
-    def due(self, now: float) -> Sequence[tuple[Spoken, bool]]:
+    def due(self, now: float) -> Sequence[tuple[Spoken, Call]]:
         """See `Policy`."""
         going = []
         for number, one in list(self._pending.items()):

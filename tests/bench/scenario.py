@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 #: Characters of one delta.
 DELTA = 20
-#: Answers that share a Slack channel, and so the budget of posts there.
+#: Answers that share a channel.
 IN_CHANNEL = 4
+#: Seconds from a question to the first word; a placeholder is there by then.
+THINKS = 0.6
 #: Seconds between two looks at the screen.
 LOOK = 0.1
 
@@ -31,6 +33,7 @@ class Spoken:
         seen: (time, characters visible from then on), in order.
         final: When all of it was visible as final.
         posted: Whether its last page was posted anew.
+        thread: Whether it has a thread of its own.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Spoken:
     seen: list[tuple[float, int]] = field(default_factory=list)
     final: float | None = None
     posted: bool = False
+    thread: bool = False
 
     @property
     def end(self) -> float:
@@ -140,7 +144,7 @@ def summary(spoken: Sequence[Spoken], refused: int, runs: int) -> dict[str, floa
 
     Returns:
         mean and p95 staleness, mean `first` and `final` and its p95 (seconds), 429s a run, the share of
-        finals `posted` anew, and the characters `unshown` in the end.
+        finals `posted` anew, the share of answers in `threads`, and the characters `unshown` in the end.
     """
     ages = sorted(age for one in spoken for age in one.staleness())
     finals = sorted(one.final - one.end for one in spoken if one.final is not None)
@@ -153,4 +157,5 @@ def summary(spoken: Sequence[Spoken], refused: int, runs: int) -> dict[str, floa
         "final_p95": round(finals[int(0.95 * len(finals))], 2) if finals else float("nan"),
         "unshown": sum(one.total - (one.seen[-1][1] if one.seen else 0) for one in spoken),
         "posted": round(sum(one.posted for one in spoken) / len(spoken), 3),
+        "threads": round(sum(one.thread for one in spoken) / len(spoken), 3),
     }
