@@ -43,6 +43,7 @@ RIGHT = [
     ("slack", "__init__.py ~x~ ~~y~~", ["\\_\\_init\\_\\_.py \\~x\\~ ~~y~~"]),
     ("slack", "# **a** b", ["# a b"]),
     ("discord", "#### a", ["**a**"]),
+    ("discord", "- # a\n-\n- b", ["- **a**\n- \u2060\n- b"]),
     ("discord", "# C#", ["# C#\u2060"]),
     ("discord", "> a\n> > b", ["> a\n> ┃ b"]),
     ("discord", "a\n\n---\n\nb", [f"a\n\n{'─' * 24}\n\nb"]),

@@ -144,7 +144,7 @@ class Pages:
 
     def _define_late(self) -> None:
         """Show the definitions that no link could use where it stood, or that none uses."""
-        text = "".join(f"\\[{label}\\]: {self._ink.defined[label]}\n" for label in self._unresolved())
+        text = "".join(f"\\[{label}]: {self._ink.defined[label]}\n" for label in self._unresolved())
         sheet = Sheet(self._ink, self._limits, text)
         while text and not sheet.check(len(sheet.raw), final=True):
             blocks, lead = sheet.cut()

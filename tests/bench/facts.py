@@ -29,6 +29,8 @@ UNDRAWN = regex.compile(
 )
 #: What breaks a line somewhere; in code it comes as a space.
 BREAK = re.compile("\r\n|[\x0b\x0c\r\x85\u2028\u2029]")
+#: A word of this alone cannot be seen: a combining mark needs something to combine with.
+BARE = regex.compile(r"[\p{M}\u2800]+")
 #: What makes a word an address, or a part of one that was put together from several.
 ADDRESS = re.compile(
     r":[/\\]|[/\\]{2}|www\.|mailto:|(?:discord(?:app)?|dsc)\.(?:gg|com)\b|\bdsc\.gg", re.IGNORECASE
@@ -45,7 +47,7 @@ class Facts:
     Attributes:
         text: All of it, but for what the module says.
         marks: How it looks: for each character of *text* one whose code is its bits.
-        items: What each item of a list has before it: its number, or None for a bullet; not of empty ones.
+        items: What each item of a list has before it: its number, or None for a bullet.
         spans: What is inline code, but for addresses.
         blocks: What is in blocks of code, without line ends around it.
         links: Addresses that a label leads to.
@@ -79,7 +81,6 @@ class Telling:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._marks: list[str] = []
-        self._pending: list[int | None] = []
         self._items: list[int | None] = []
         self._spans: list[str] = []
         self._blocks: list[str] = []
@@ -89,37 +90,19 @@ class Telling:
         """Say *text*, which looks as *marks* say."""
         self._text.append(text)
         self._marks.append(chr(marks) * len(text))
-        if self._pending and text.strip(" \n\u2060\u200b"):
-            self._begin()
 
-    def _begin(self) -> None:
-        self._items += self._pending
-        self._pending.clear()
-
-    def item(self, number: int | None) -> int:
-        """Begin an item; return what `end_item` wants."""
-        self._pending.append(number)
-        return len(self._pending) - 1
-
-    @property
-    def pending(self) -> Sequence[int | None]:
-        """The items that have begun and say nothing yet."""
-        return tuple(self._pending)
-
-    def end_item(self, begun: int) -> None:
-        """End an item; it does not count if nothing was said in it."""
-        del self._pending[begun:]
+    def item(self, number: int | None) -> None:
+        """Begin an item of a list, with its number."""
+        self._items.append(number)
 
     def span(self, code: str, marks: int = 0) -> None:
         """Say *code* as inline code."""
-        self._begin()
         self.say(code, marks | CODE)
         if not ADDRESS.search(clean := _clean(code).replace("\n", " ")):
             self._spans.append(clean)
 
     def block(self, code: str, marks: int = 0) -> None:
         """Say *code* as a block of code."""
-        self._begin()
         self.say(f"\n{code}\n", marks | CODE)
         self._blocks.append(clean.strip("\n") if (clean := _clean(code)).strip() else "")
 
@@ -148,7 +131,11 @@ def settled(text: str, marks: str) -> tuple[str, str]:
     if UNDRAWN.search(text):
         ends = [found.span() for found in UNDRAWN.finditer(text)]
         text, marks = _without(text, ends), _without(marks, ends)
-    words = [found.span() for found in WORD.finditer(text) if not ADDRESS.search(found[0])]
+    words = [
+        found.span()
+        for found in WORD.finditer(text)
+        if not (ADDRESS.search(found[0]) or BARE.fullmatch(found[0]))
+    ]
     return "".join(text[a:b] for a, b in words), "".join(marks[a:b] for a, b in words)
 
 

@@ -28,8 +28,10 @@ from tests.bench.tree import UnclearError
 READERS: Mapping[str, Callable[[str], Facts]] = {"slack": reads_slack.seen, "discord": reads_discord.seen}
 #: What a complaint may begin with.
 NAMES = ("numbers", "spans", "blocks", "links", "definition", "text", "emphasis")
-#: Tables of which each may be drawn or told.
+#: Tables, of which each may be drawn or told, and empty items.
 TABLES = 4
+#: Marks that are text.
+_OPEN = re.compile(r"[*_~`\[$]")
 #: A page of nothing else is shown as nothing.
 _INVISIBLE = regex.compile(r"[\p{M}\u2800]*")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -97,7 +99,10 @@ def unlike_so_far(
     if not piece.shown or (found := read(text, side, allowed, pages=2)) is None or "```m" in text.lower():
         return
     part = _part(found, text, begin, len(text))
-    shown = [*part.leaves[:-1]] if part.leaves and part.leaves[-1] is found[-1] else [*part.leaves]
+    shown = [leaf for leaf in part.leaves if leaf is not found[-1]]
+    lines = ["", *text.split("\n")]
+    if shown and lines[-1] and lines[found[-1].first].strip("> \t\r"):
+        shown.pop()  # the last line may be held back, and what it may belong to is open then
     seen, starts = READERS[side](piece.shown), _lines(text)
     complaints = wrong = differing(Part(shown, part.begins, ends=False), seen)
     full = len(piece.text) > size // 2
@@ -141,9 +146,18 @@ def _part(found: Sequence[Leaf], text: str, begin: int, end: int) -> Part:
 
 
 def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
-    """Return whether a cut goes through what is not put together again: a table, a link, inline code."""
+    """Return whether a cut goes through what is not put together again.
+
+    That is a table, a link, inline code, a word; and where marks are left open, nobody could know it then.
+    """
     starts = _lines(text)
-    wholes = [(starts[leaf.first], starts[leaf.last + 1]) for leaf in found if leaf.whole]
+    wholes = [
+        (starts[leaf.first], starts[leaf.last + 1])
+        for leaf in found
+        if leaf.whole or (leaf.kind != "CodeBlock" and _OPEN.search(leaf.facts[0].text))
+    ]
+    if any(len("".join(text[cut - 1 : cut + 1].split())) == 2 for cut in cuts):
+        return True
     return any(begin < cut < end for begin, end in wholes for cut in cuts)
 
 

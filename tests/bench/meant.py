@@ -27,7 +27,7 @@ class Leaf:
         first: The line of the text that it begins in.
         last: The line that it ends in.
         kind: What it is.
-        facts: What it says; a table in two ways: drawn, and told row by row.
+        facts: What it says; a table in two ways: drawn, and told row by row; an empty item may say nothing.
         whole: Whether it has anything that no cut goes through: code, a link, a formula.
     """
 
@@ -61,7 +61,7 @@ class _Reading:
         self._tree = tree
         self._way = way
         self._allowed = allowed
-        self._depth = self._quotes = self._listed = 0
+        self._depth = self._lists = 0
         self._items: list[int | None] = []
         self._notes = ""
         self._task = False
@@ -96,23 +96,16 @@ class _Reading:
         value = node.node_value.value
         ordered = value.list_type == comrak.ListType.Ordered
         first = min(max(value.start, self._way.least), HIGHEST)
+        self._lists += 1
         for number, item in enumerate(node.children):
-            count, begun = len(self.leaves), len(self._items)
+            count = len(self.leaves)
             self._items.append(first + number if ordered else None)
             self._task = True
-            self._listed += 1
             self._each(item, marks)
-            self._listed -= 1
             self._task = False
-            del self._items[begun:]
-            if len(self.leaves) == count:
-                self._empty(item, f"{value.start + number}." if ordered else "-", marks)
-
-    def _empty(self, node: Node, marker: str, marks: int) -> None:
-        if self._way.empty:
-            telling = self._begin()
-            telling.say(marker, marks)
-            self._put(node, "Item", telling)
+            if len(self.leaves) == count:  # it may be left away at the end
+                self._put(item, "Item", self._begin(), Telling())
+        self._lists -= 1
 
     def _begin(self) -> Telling:
         """Return a telling that begins with what stands before the next leaf."""
@@ -127,7 +120,6 @@ class _Reading:
     def _put(self, node: Node, kind: str, *tellings: Telling, whole: bool = False) -> None:
         first = self._tree.line(node)
         facts = tuple(telling.facts() for telling in tellings)
-        self._items[:] = tellings[0].pending
         self.leaves.append(Leaf(first, max(first, self._tree.line(node, last=True)), kind, facts, whole))
 
     def _leaf(self, node: Node, kind: str, value: Node, marks: int) -> None:
@@ -139,7 +131,7 @@ class _Reading:
                 inlines.write(node.children, marks)
             case "Heading":
                 inlines.plain = True  # a heading is bold: docs/text.md
-                deep = value.level > self._way.levels or (self._listed > 0 and self._way.bold_in_lists)
+                deep = value.level > self._way.levels or (self._lists and not self._way.within_lists)
                 inlines.write(node.children, marks | STRONG if deep else marks + HEADING * value.level)
             case "CodeBlock":
                 self._code(value, marks, telling)

@@ -128,10 +128,9 @@ def _list(found: regex.Match[str], marks: int, telling: Telling, lists: int, bef
     first = bullets[0].strip()
     number = None if first in "*-" else min(max(int(first[:-1]), 1), HIGHEST)
     for bullet, item in zip(bullets, found.captures("item"), strict=True):
-        begun = telling.item(number)
+        telling.item(number)
         _read(
             re.sub(f"^ {{1,{len(bullet)}}}", "", item, flags=re.MULTILINE), marks, telling, lists + 1, before
         )
-        telling.end_item(begun)
         telling.say("\n")
         number = None if number is None else number + 1

@@ -61,7 +61,6 @@ class _Reading:
         self.telling = Telling()
         self._quotes = self._level = 0
         self._numbers: list[int | None] = []
-        self._items: list[int] = []
 
     @property
     def _marks(self) -> int:
@@ -85,10 +84,8 @@ class _Reading:
                 self._numbers.pop()
             case "list_item_open":
                 number = self._numbers[-1]
-                self._items.append(self.telling.item(number))
+                self.telling.item(number)
                 self._numbers[-1] = None if number is None else number + 1
-            case "list_item_close":
-                self.telling.end_item(self._items.pop())
         self.telling.say("\n")
 
     def _inline(self, tokens: Sequence[Token]) -> None:

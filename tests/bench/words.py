@@ -29,9 +29,8 @@ class Way:
 
     Attributes:
         least: The number from which lists count at least.
-        empty: Whether an item without anything is shown as it is written.
-        bold_in_lists: Whether a heading in a list is shown bold.
         levels: Headings deeper than this are bold.
+        within_lists: Whether headings in lists are some; else they are bold.
         rule: What a horizontal rule is shown as.
         boxes: A task that is done and one that is not.
         within: What a line break in a table's cell is shown as; "" where there are lines.
@@ -39,9 +38,8 @@ class Way:
     """
 
     least: int = 0
-    empty: bool = False
-    bold_in_lists: bool = False
     levels: int = 6
+    within_lists: bool = True
     rule: str = ""
     boxes: tuple[str, str] = ("[x]", "[ ]")
     within: str = ""
@@ -54,8 +52,7 @@ WAYS: Mapping[str, Way] = {
     ),
     "discord": Way(
         least=1,  # parse-discord, tests/lists.py, test_ol_bounds
-        bold_in_lists=True,  # headings are none in lists: parse-discord
-        empty=False,  # an invisible character stands behind the bullet, which needs one
+        within_lists=False,  # parse-discord, tests/lists.py, test_headers_do_not
         levels=3,  # Discord's help, "Markdown Text 101": # to ###
         rule="─" * 24,  # there is no rule in parse-discord's grammar; docs/text.md
         boxes=("☑", "☐"),  # there are no tasks; docs/text.md
@@ -146,12 +143,11 @@ class Inlines:
         label = " ".join(inner.telling.said().split()) or "image" * image
         if url and label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
             self._address(url, marks, "", "")
-        elif node.children:
+        elif label:
             words = Inlines(self._tree, self._way, lambda _: False, self.telling, self._within)
             words.plain = self.plain
             words.write(node.children, marks)
-        else:
-            self.telling.say(label, marks)
+            self.telling.say("" if node.children else label, marks)
         if not url or url == f"mailto:{label}" or label in {url, url.removeprefix("https://")}:
             return
         if self._allowed(url):

@@ -1,0 +1,215 @@
+"""Structure as the model meant it: what people once saw wrong, and other members of each kind, on both platforms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from adapters.discord.dialect import DiscordDialect
+from adapters.discord.surface import DiscordSurface
+from adapters.slack.dialect import SlackDialect
+from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
+from bot.show.pages import Pages, join, paginate
+from bot.text import grammar
+from bot.text.line import Known
+from bot.text.safe import JOINER, Links
+from bot.text.writing import render
+
+F = "```"
+THIN = "\u200b"
+OK = Known(Links(("ok.example",)))
+
+
+def shown(text: str, known: Known | None = None) -> tuple[str, str]:
+    """Return what Slack and Discord are sent for *text*, without what nobody sees."""
+    slack, discord = (render(each, text, known) for each in (SlackDialect(), DiscordDialect()))
+    return slack.replace(JOINER, ""), discord.replace(JOINER, "")
+
+
+def last(text: str) -> tuple[str, str]:
+    """Return what both show in the end of an answer that came a character at a time."""
+    seen = []
+    for limits in (SlackSurface.limits, DiscordSurface.limits):
+        pages = Pages(limits, Links(("ok.example",)))
+        for each in text:
+            pages.feed(each)
+            pages.read()
+        pages.end()
+        seen.append(pages.last.shown.replace(JOINER, ""))
+    return seen[0], seen[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("1. a\n2. b\n\n3. c\n", "1 2 3"),
+        ("1. a\n\n2. b\n3. c\n\n4. d\n", "1 2 3 4"),
+        ("1) a\n2) b\n10. ten\n", "1 2 10"),
+        ("3. a\n4. b\n   - x\n\n5. c\n", "3 4 5"),
+        ("1. a\n   ```\n   x\n   ```\n2. b\n\n   more\n3. c\n", "1 2 3"),
+        ("1. a\n1. b\n1. c\n", "1 2 3"),
+        ("**Pros**\n1. Fast\n2. Cheap\n**Cons**\n1. Fragile\n2. Slow\n", "1 2 3 4"),
+        ("**Pros**\n\n1. Fast\n2. Cheap\n\n**Cons**\n\n1. Fragile\n2. Slow\n", "1 2 1 2"),
+    ],
+)
+def test_lists_keep_their_numbers(text, numbers):
+    for each in last(text):
+        marks = (line.split()[0] for line in each.split("\n") if line[:1].isdecimal())
+        assert [mark.strip(".)") for mark in marks] == numbers.split()
+
+
+def test_numbers_go_on_behind_a_cut():
+    text = "".join(f"{number}. item {number} of the list, which is long\n" for number in range(1, 301))
+    for limits in (SlackSurface.limits, DiscordSurface.limits):
+        pieces = paginate(text, limits)
+        assert len(pieces) > 1
+        lines = [line for piece in pieces for line in piece.shown.split("\n") if line]
+        assert [line.split(".")[0] for line in lines] == [str(number) for number in range(1, 301)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The plan is **$20**/month; set `$TOKEN` before you run it.",
+        "- **Base:** $10\n- **Extra:** $5 per `user_id`, see `$RATE`",
+        'Pro is **$20** (*billed yearly*); in C# write `$"{name}"`.',
+        "It costs $5/month or $50/year, $1,000 in all.",
+        "`echo $HOME` prints it, `$PATH` too; it costs $3.",
+    ],
+)
+def test_prices_and_shell_variables_are_no_formulas(text):
+    assert shown(text) == (text, text)
+
+
+@pytest.mark.parametrize("body", ["E = mc^2", "x_1", "n", "\\frac{a}{b}", "a < b", "2^n"])
+def test_formulas_are_code(body):
+    for text in (f"so ${body}$ it is", f"so \\({body}\\) it is"):
+        assert shown(text) == (f"so `{body}` it is",) * 2
+
+
+def test_emphasis_next_to_cjk_is_emphasis():
+    text = "**原因：**内存不足，使用**`npm`**命令，**「重点」**内容"
+    slack, discord = shown(text)
+    assert discord == text
+    assert slack == f"**原因：{THIN}**内存不足，使用**{THIN}`npm`{THIN}**命令，**「重点」{THIN}**内容"
+    assert shown("5 * 3 * 2 = 30")[0].replace("\\", "") == "5 * 3 * 2 = 30"
+
+
+def test_a_paragraph_with_a_pipe_stays_and_a_head_of_a_table_waits():
+    for limits in (SlackSurface.limits, DiscordSurface.limits):
+        pages = Pages(limits)
+        pages.feed("The type is `string | undefined`, so check it.")
+        before = pages.last.shown
+        pages.feed("\n")
+        assert pages.last.shown == before
+        pages = Pages(limits)
+        pages.feed("| a | b |\n")
+        assert pages.last.shown == ""
+
+
+def test_footnotes_are_no_definitions():
+    slack, discord = shown("Yes[^1] and[^two].\n\n[^1]: https://ok.example/x\n[^two]: word\n")
+    assert slack == discord == "Yes¹ and\\[^two\\].\n\n¹ `https://ok.example/x`\n\\[^two\\] word"
+
+
+def test_code_in_a_table_keeps_its_pipes():
+    slack, discord = shown("| a | b |\n|---|---|\n| `x \\| y` | z |\n")
+    assert "| `x \\| y` | z |" in slack
+    assert "x | y │ z" in discord
+
+
+@pytest.mark.parametrize(
+    ("info", "language", "caption"),
+    [
+        ('python title="x.py"', "python", "x.py"),
+        ("python:src/app.py", "python", "src/app.py"),
+        ("js {1,3}", "js", ""),
+        ("c++", "c++", ""),
+        ("src/app.py", "", "src/app.py"),
+        ("{.python}", "python", ""),
+    ],
+)
+def test_a_fence_has_a_language_and_what_else_it_says_stands_above(info, language, caption):
+    above = f"`{caption}`\n" if caption else ""
+    assert shown(f"{F}{info}\nx\n{F}\n") == (f"{above}{F}{language}\nx\n{F}",) * 2
+
+
+def test_a_block_of_markdown_holds_blocks_of_code():
+    text = f"{F}markdown\n## Use\nRun:\n{F}\nmake\n{F}\n{F}json\n{{}}\n{F}\n{F}\n\nThat is **all** of it.\n"
+    for each in last(text):
+        assert each.endswith(f"{F}\n\nThat is **all** of it.")
+    plain = f"{F}md\n# x\n{F}\n\nDone.\n"
+    assert last(plain) == (f"{F}md\n# x\n{F}\n\nDone.",) * 2
+
+
+def test_a_line_break_of_html_is_one():
+    slack, discord = shown("one<br>two<br/>three\n\n| a |\n|---|\n| x<br>y |\n")
+    assert slack.startswith("one\ntwo\nthree\n\n") and "| x · y |" in slack  # noqa: PT018  one text
+    assert discord.startswith("one\ntwo\nthree\n\n") and "\nx\ny\n" in discord  # noqa: PT018
+
+
+def test_names_with_underscores_and_single_tildes_are_as_written():
+    for each in shown("call __init__.py, **kwargs, ~5 to ~10 and ~x~"):
+        assert each.replace("\\", "") == "call __init__.py, **kwargs, ~5 to ~10 and ~x~"
+
+
+def test_an_address_of_mail_has_no_scheme():
+    assert shown("Write to <me@ok.example> please.") == ("Write to me@ok.example please.",) * 2
+
+
+def test_links_by_reference_are_links_once_the_answer_ends():
+    text = (
+        "See [the docs][1] and [that].\n\n[1]: https://ok.example/a?b=1&c=2\n[that]: https://ok.example/d\n"
+    )
+    want = "See [the docs](https://ok.example/a?b=1&c=2) and [that](https://ok.example/d)."
+    assert last(text) == (want, want)
+
+
+def test_a_definition_that_no_link_uses_is_shown():
+    for each in last("Hello.\n\n[1]: https://ok.example/a\n"):
+        assert each.replace("\\", "") == "Hello.\n\n[1]: https://ok.example/a"
+
+
+def test_entities_of_slack_are_none_in_addresses_and_in_code():
+    text = "a < b & [x](https://ok.example/?a=1&b=2) `<@U1> & <b>`"
+    literal = "a &lt; b &amp; [x](https://ok.example/?a=1&b=2) `<\u2060@U1> & <b>`"
+    assert render(SlackDialect(), text, OK) == literal
+    switched = SlackDialect()
+    switched.code_entities = True
+    assert render(switched, text, OK).endswith("`&lt;@U1&gt; &amp; &lt;b&gt;`")
+
+
+def items(shown: str) -> int:
+    """Return how many items Slack makes of a page of headings, rules and text."""
+    tree = grammar.parse(shown)
+    kinds = [grammar.kind(node).__name__ in {"Heading", "ThematicBreak", "Table"} for node in tree.blocks]
+    return sum(alone or not index or kinds[index - 1] for index, alone in enumerate(kinds))
+
+
+def test_a_page_of_slack_has_no_more_items_and_rows_than_slack_takes():
+    text = "".join(f"## Step {number}\n\nDo this.\n\n---\n\n" for number in range(60))
+    pieces = paginate(text, SlackSurface.limits)
+    assert join(pieces) == text
+    assert max(items(piece.shown) for piece in pieces) <= ITEMS
+    table = "| a | b |\n|---|---|\n" + "| x | y |\n" * 3_000
+    pieces = paginate(table, replace(SlackSurface.limits, attach=0))
+    assert max(piece.shown.count("\n") for piece in pieces) <= ROWS
+    assert all(piece.shown.startswith("| a | b |\n") for piece in pieces)
+    wide = "| a |\n|---|\n" + f"| {'x' * 900} |\n" * 30
+    assert all(len(piece.shown) <= CELLS + 1_000 for piece in paginate(wide, SlackSurface.limits))
+
+
+def test_an_item_that_goes_on_behind_a_cut_is_followed_by_the_next_number():
+    text = "1. " + "word " * 500 + "\n2. two\n3. three\n"
+    pieces = paginate(text, DiscordSurface.limits)
+    assert len(pieces) > 1
+    assert pieces[-1].shown.endswith("\n2. two\n3. three")
+    assert not pieces[-1].shown.startswith("1.")
+
+
+def test_code_in_an_item_goes_on_as_code_behind_a_cut():
+    text = "1. a\n   ```py\n" + "   x = 1\n" * 400 + "   ```\n2. b\n"
+    pieces = paginate(text, DiscordSurface.limits)
+    assert all(piece.shown.startswith("```py\nx = 1\n") for piece in pieces[1:])
+    assert pieces[-1].shown.endswith("```\n\n2. b")
