@@ -1,4 +1,5 @@
-"""Structure as the model meant it: what people once saw wrong, and other members of each kind, on both platforms."""
+# ruff: noqa: RUF001  full-width punctuation is what some of these are about
+"""Structure as the model meant it: what people saw wrong, and others of each kind, on both platforms."""
 
 from __future__ import annotations
 
