@@ -387,7 +387,7 @@ async def tidied(world: SlackWorld) -> None:
 
 @pytest.mark.parametrize("reason", ["end_turn", "max_tokens"])
 async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeypatch, reason):
-    monkeypatch.setattr(events, "NOBODYS", 0.0)
+    monkeypatch.setattr(events, "KNOWN", 0.0)
     world.model.reason = reason
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     answer = await world.first(question, "Because")
@@ -412,7 +412,7 @@ async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeyp
 
 
 async def test_a_stop_button_that_a_crash_left_goes_away_and_nothing_else(world, monkeypatch):
-    monkeypatch.setattr(events, "NOBODYS", 0.0)
+    monkeypatch.setattr(events, "KNOWN", 0.0)
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     answer = await world.first(question, "Because")
     await world.restart()
@@ -423,7 +423,7 @@ async def test_a_stop_button_that_a_crash_left_goes_away_and_nothing_else(world,
 
 async def test_a_stop_button_of_an_answer_that_goes_on_is_left_to_it(world, monkeypatch):
     """A press may overtake the reply to our own post, and is found by the answer a little later."""
-    monkeypatch.setattr(events, "NOBODYS", 0.3)
+    monkeypatch.setattr(events, "KNOWN", 0.3)
     question = await world.ask("why?", "Because ", HOLD)
     answer = await world.first(question, "Because")
     live = await world.still()

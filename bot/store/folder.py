@@ -38,15 +38,7 @@ class Folder:
         Raises:
             Unavailable: When another process holds it.
         """
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            log.error(  # noqa: TRY400  said in one line
-                "RIVULET_DATA cannot be written to: nothing will survive a restart",
-                folder=str(self.path),
-                error=error.strerror,
-            )
+        if (lock := self._opened()) is None:
             return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,12 +52,25 @@ class Folder:
         try:
             os.ftruncate(lock, 0)
             os.write(lock, f"{os.getpid()}\n".encode())
-        except OSError:  # a full disk: the lock holds all the same
+        except OSError:  # a full disk; the lock holds anyway
             pass
         self._lock, self.usable = lock, True
 
+    def _opened(self) -> int | None:
+        """Make the folder, and open its lock; None, which is logged, if that can't be done."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            log.error(  # noqa: TRY400  said in one line
+                "RIVULET_DATA cannot be written to: nothing will survive a restart",
+                folder=str(self.path),
+                error=error.strerror,
+            )
+            return None
+
     def release(self) -> None:
-        """Let others have it."""
+        """Let other processes have it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -25,22 +25,15 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
 
     Each has its "channel", as events do.
     """
-    channels = dict.fromkeys(asked.place.channel for asked in recent)
-    # Also below questions at the top of a channel: a channel's history has no replies.
-    threads = dict.fromkeys((asked.place.channel, asked.conversation.split("/")[-1]) for asked in recent)
-    window = {"oldest": f"{since:.6f}", "limit": NEWEST}
+    window: Json = {"oldest": f"{since:.6f}", "limit": NEWEST}
     found: dict[tuple[str, str], Json] = {}
-    calls = [(channel, web.conversations_history, {"channel": channel}) for channel in [*channels][:PLACES]]
-    for channel, call, arguments in (
-        *calls,
-        *(
-            (channel, web.conversations_replies, {"channel": channel, "ts": thread})
-            for channel, thread in [*threads][:PLACES]
-        ),
-    ):
+    for channel, thread in _places(recent):
         try:
             with translated():
-                answer = await call(**arguments, **window)  # type: ignore[arg-type]
+                if thread:
+                    answer = await web.conversations_replies(channel=channel, ts=thread, **window)
+                else:
+                    answer = await web.conversations_history(channel=channel, **window)
         except SlowDown as slow:  # all calls share the limit
             log.warning("not all that was missed was looked for", channel=channel, error=repr(slow))
             break
@@ -51,3 +44,11 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
             if float(message["ts"]) > since:
                 found[channel, message["ts"]] = {**message, "channel": channel}
     return [found[key] for key in sorted(found, key=lambda key: float(key[1]))]
+
+
+def _places(recent: Sequence[Asked]) -> list[tuple[str, str]]:
+    """Return the channels of *recent*, each with "", and their threads, each with its `ts`."""
+    channels = dict.fromkeys((asked.place.channel, "") for asked in recent)
+    # Also below questions at the top of a channel: a channel's history has no replies.
+    threads = dict.fromkeys((asked.place.channel, asked.conversation.split("/")[-1]) for asked in recent)
+    return [*[*channels][:PLACES], *[*threads][:PLACES]]
