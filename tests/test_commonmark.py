@@ -37,6 +37,8 @@ QUERY = re.compile(r"(https?://[^\s?]*)\?\S*")
 STREAMED = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("reference")
 #: Whether one of these is markup or text may hang on what comes on the next page.
 DELIMITERS = "`*_~#"
+#: Where markdown-it sees a table, and GitHub's own parser a heading or a line of an item's paragraph.
+NOT_GITHUB = frozenset({"tables.md:145", "tables.md:393", "tables.md:417"})
 #: More than any example takes, and about a line.
 ROOMY, SMALL = 20_000, 80
 
@@ -84,7 +86,8 @@ def _commonmark(path: Path) -> Iterator[Example]:
 def _gfm(folder: Path) -> Iterator[Example]:
     for name in GFM:
         for line, _, markdown, html in read_fixture_file(folder / f"{name}.md"):
-            yield Example.of(f"{name}.md:{line}", markdown, html)
+            if (each := f"{name}.md:{line}") not in NOT_GITHUB:
+                yield Example.of(each, markdown, html)
 
 
 @pytest.fixture(params=SIDES)
