@@ -159,7 +159,7 @@ class Sheet:
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
         if edge.leaf(tree) is None or len(tree.blocks) != 1:
             return
-        at = edge.firm(tree) or (edge.firm(tree, far=True) if len(block.raw) > VERY_LONG else 0)
+        at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(block.raw) > VERY_LONG else 0)
         if at:
             end, lead = dressed.place(*tree.where(at)), Lead()
             first = self._ink.blocks(block.raw[:end], block.lead, block.gap)

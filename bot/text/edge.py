@@ -45,7 +45,9 @@ _SENTENCE = re.compile(
     rf"(?<=[.!?:;\u2026])[\"'\u201d\u2019)]{{0,2}} {_WORD}"
     rf"|(?<=[\u3002\uff01\uff1f\uff1b\uff1a])(?=[^\W\d_])|\n{_WORD}"
 )
-_SPACE = re.compile(rf" {_WORD}")
+SPACE = re.compile(rf" {_WORD}")
+#: The end of a word, whatever comes.
+ANY_SPACE = re.compile(r" (?=\S|\Z)")
 #: What may begin something that ends behind the place at which a paragraph is taken apart.
 _OPENS = re.compile(r"[*~](?=\S)|(?<!\w)_(?=\S)|`|\[|\$(?=[^\s\d])|<(?=[A-Za-z/!?])|\\")
 
@@ -96,12 +98,12 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     return _closed(tree, node, end, parse)
 
 
-def firm(tree: Tree, *, far: bool = False) -> int:
+def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
     """Return up to where the last block of *tree* stays as it is, whatever follows; 0 if that is nowhere.
 
     Args:
         tree: Of a text that grows.
-        far: Whether the end of any word will do; else it is that of a sentence or a line.
+        space: Which end of a word will do; without it that of a sentence or a line.
     """
     node = leaf(tree)
     if node is None:
@@ -116,16 +118,18 @@ def firm(tree: Tree, *, far: bool = False) -> int:
     for at, text in [*_texts(tree, node), *_escaped(tree, node)]:
         if (opens := _OPENS.search(text)) is not None:
             end = min(end, at + opens.start())
-    return max(_ends(tree, node, begin, end, far=far), default=0)
+    if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
+        return end  # the parser leaves out the space in the end
+    return max(_ends(tree, node, begin, end, space), default=0)
 
 
-def _ends(tree: Tree, node: AstNode, begin: int, end: int, *, far: bool) -> Iterator[int]:
+def _ends(tree: Tree, node: AstNode, begin: int, end: int, space: re.Pattern[str] | None) -> Iterator[int]:
     """Yield where between *begin* and *end* the paragraph *node* can be taken apart."""
     for at, text in [*_texts(tree, node), *_softs(tree, node)]:
         for found in _SENTENCE.finditer(tree.source, at, at + len(text)):
             if begin < found.end() <= end:
                 yield found.end()
-        for found in _SPACE.finditer(tree.source, at, at + len(text)) if far else ():
+        for found in space.finditer(tree.source, at, at + len(text)) if space else ():
             if begin < found.end() <= end:
                 yield found.end()
 
