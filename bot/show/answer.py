@@ -251,7 +251,7 @@ class Answer:
         self.received = self._visible = 0
 
     def end(
-        self, ending: Ending, note: str = "", controls: tuple[Control, ...] = (), *, empty: str = EMPTY
+        self, ending: Ending, note: str = "", controls: tuple[Control, ...] = (), *, empty: str = ""
     ) -> None:
         """End the answer for *ending*; the first ending wins.
 
@@ -259,7 +259,7 @@ class Answer:
             ending: Why.
             note: What stands below.
             controls: The buttons below.
-            empty: What is said where a finished answer has nothing that can be seen.
+            empty: What is said before *note* where a finished answer has nothing that can be seen.
         """
         if self.phase is not Phase.OPEN:
             return
@@ -271,7 +271,7 @@ class Answer:
         self._controls = controls
         self._tools.clear()
         if ending is Ending.FINISHED and not self._visible_text():
-            self._note = " ".join(filter(None, [empty, note]))
+            self._note = " ".join(filter(None, [empty, note])) or EMPTY
         self._settle()
 
     def read(self) -> bool:
