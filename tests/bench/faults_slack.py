@@ -265,10 +265,16 @@ def told(rng: random.Random) -> list[str]:
     ]
 
 
+def _said(text: str) -> str:
+    """Return *text* without the notes of the bot that stand below a message without blocks."""
+    lines = text.split("\n")
+    return "\n".join(line for line in lines if not line.strip("\u2060 ").startswith("\u2014 "))
+
+
 def judged(shown: list[dict[str, Any]], model: Halting, fault: Fault) -> str:
     """Return what is wrong with the messages *shown*, "property: detail"."""
     wanted = "".join("".join(model.words).split())
-    found = "".join("".join(each["text"] for each in shown).split())
+    found = "".join("".join(_said(each["text"]) for each in shown).split())
     if model.asked > 1:
         return f"twice: the model was asked {model.asked} times"
     if not model.asked and not shown and (fault.ends or fault.unheard):
