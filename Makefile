@@ -56,7 +56,6 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench redeliver --quick --json --assert
 	$(BIN)/python -m tests.bench pacing --json
 	$(BIN)/python -m tests.bench fuzz --cases 2000 --json --assert
-	$(BIN)/python -m tests.bench bombs --quick --json
 	$(BIN)/python -m tests.bench render --quick --json
 	$(BIN)/python -m tests.bench faults --quick --json --assert
 	$(BIN)/python -m tests.bench storm --quick --json
