@@ -27,6 +27,8 @@ MOST, LEAST, STEP = 512, 128, 128
 FORCED = 1_600
 #: Nodes of the parser's tree that one block may have, a table three times as many: else it is slow to draw.
 NODES = 800
+#: So many headings at the end of a page go with what they head.
+HEADINGS = 2
 #: Characters of a page that is drawn anew in the end, for definitions that came late.
 REDRAWN = 12_000
 #: A page so full is ended before a block that does not fit; a block so small is never divided.
@@ -236,6 +238,8 @@ def _full(before: Sequence[Block], limits: Limits, more: Sequence[Block]) -> flo
 def _before(blocks: Sequence[Block], end: int) -> tuple[list[Block], Lead]:
     """Return the first *end* of *blocks*, but for headings at their end, and what the others need."""
     kept = end
-    while kept > 1 and blocks[kept - 1].kind is comrak.Heading and seen(joined(blocks[: kept - 1])):
+    while kept > max(1, end - HEADINGS) and blocks[kept - 1].kind is comrak.Heading:
+        if not seen(joined(blocks[: kept - 1])):
+            break
         kept -= 1
     return [*blocks[:kept]], blocks[kept].lead

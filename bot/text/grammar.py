@@ -142,7 +142,7 @@ def walk(node: AstNode) -> Iterator[AstNode]:
         stack.extend(reversed(node.children))
 
 
-@lru_cache(maxsize=16)  # a line that waits to be decided is left out of one frame after another
+@lru_cache(maxsize=4)  # a line that waits to be decided is left out of one frame after another
 def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return what *source* is made of.
 
