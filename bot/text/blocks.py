@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import comrak
 from comrak import AstNode
@@ -140,18 +140,19 @@ class Ink:
         """
         writing = Writing(self.dialect, tree, self.known, lead)
         parts = [*_parts(tree, writing, items=bool(items))]
-        begins = [0, *(dressed.place(tree.first(node)) for node, _, _ in parts[1:])]
+        begins = [0, *(dressed.place(tree.first(part.node)) for part in parts[1:])]
         ends = [*begins[1:], None]
         raw = dressed.text
-        last: type[Any] | None = None
+        last: AstNode | None = None
         codes = self.codes
-        for index, (node, number, whole) in enumerate(parts):
+        for index, (node, number, of) in enumerate(parts):
+            whole = of is node
             text = raw[begins[index] : ends[index]]
-            goes_on = not whole and tree.first(node) != tree.first(node.parent or node)
-            between = writing.gap(node if whole or goes_on else node.parent or node, last)
+            goes_on = tree.first(node) != tree.first(of)
+            between = writing.gap(node if goes_on else of, last)
             made = Block(
                 text,
-                lead if not index else Lead(number=number),
+                lead if not index else Lead(numbers=() if whole else (number,)),
                 gap=between if index else gap,
                 kind=kind(node),
             )
@@ -161,7 +162,7 @@ class Ink:
                 made = replace(made, **attached)
             else:
                 made = replace(made, shown=seen(writing.block(node) if whole else writing.item(node, number)))
-            last = kind(node) if whole else comrak.List
+            last = of
             yield made if items is None else _counted(made, tree, node)
         if not parts and raw:
             yield Block(raw, lead, gap=gap)
@@ -204,13 +205,21 @@ class Ink:
         return next((at for at, (a, b) in pairs if a != b), min(len(before), len(shown)))
 
 
-def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[tuple[AstNode, int | None, bool]]:
-    """Yield what is written on its own: (node, number of an item, whether it is a whole block)."""
+class _Part(NamedTuple):
+    """What is written on its own: a block, or an item *of* a list with its number."""
+
+    node: AstNode
+    number: int | None
+    of: AstNode
+
+
+def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
+    """Yield what is written on its own."""
     for node in tree.blocks:
         if items and kind(node) is comrak.List:
-            yield from ((item, number, False) for item, number in writing.numbered(node))
+            yield from (_Part(item, number, node) for item, number in writing.numbered(node))
         else:
-            yield node, None, True
+            yield _Part(node, None, node)
 
 
 def _counted(block: Block, tree: Tree, node: AstNode) -> Block:

@@ -57,7 +57,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
         taken = full(head)
         if taken <= 1 and seen(joined(head)):
-            return head, lead_at(tree, at, block.lead.number)
+            return head, lead_at(tree, at, block.lead.numbers)
         share = (1 - empty) / max(taken - empty, 1e-9)
         end = max(1, min(at - 1, int(at * share)))
     return None

@@ -33,12 +33,17 @@ _OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spa
 
 #: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
 _DOLLAR = "\ufe69"
+#: Stands for an underscore of a name such as __init__, which is not bold; punctuation too.
+_LOW = "\ufe4d"
+_DUNDER = re.compile(r"(?<![^\W_])__(?=[^\W_])(\w*[^\W_])__(?![^\W_])")
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r"[^`]*[\\_^{=<>+][^`]*|[^\W\d_]", re.DOTALL)
 _PRICE = re.compile(r"\d[\d.,]*\b(?![\s\d]*[\\_^])")
 _LONGEST_FORMULA = 1_000
 #: Formulas that are refused one by one; past that no dollar sign of the text begins one.
 _REFUSALS = 8
+#: A language, or what else stands behind a fence, is no longer than this where a page begins with it again.
+LONGEST_INFO = 40
 #: Blocks that hold blocks.
 CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\](:?)")
@@ -151,6 +156,8 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         definitions: Lines that define links it may refer to: "[label]: <url>".
     """
     source = _nested(legible(source))
+    if "__" in source:
+        source = _DUNDER.sub(rf"{_LOW * 2}\1{_LOW * 2}", source)
     tree = _parsed(source, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
@@ -185,6 +192,8 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
+    for node in walk(root):
+        node.parent = None  # else each tree is a circle that Python never frees
     return Tree(source, root, before.count("\n"))
 
 
@@ -225,7 +234,7 @@ def formula(node: AstNode) -> bool:
 
 def words(text: str) -> str:
     """Return *text* of a tree's node as it was written, with plain line ends."""
-    return clean(text.replace(_DOLLAR, "$"))
+    return clean(text.replace(_DOLLAR, "$").replace(_LOW, "_"))
 
 
 # What models write and the specification does not have.
@@ -284,7 +293,8 @@ def _nested(source: str) -> str:
 def opening(value: comrak.NodeCodeBlock) -> str:
     """Return the line that opens the block of code again; see `_nested`."""
     marker = chr(value.fence_char) * value.fence_length
-    return f"{'```' if _NESTING.match(value.info) and marker == '````' else marker}{words(value.info)}"
+    info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
+    return f"{'```' if _NESTING.match(info) and marker == '````' else marker}{info}"
 
 
 def _lengthened(lines: list[str], opened: int) -> int:

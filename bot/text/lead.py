@@ -6,7 +6,7 @@ All of it is dressing: lines before the text, and the beginning of its first lin
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import comrak
@@ -17,6 +17,7 @@ from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER
 
 _QUOTE = re.compile(r" {0,3}> ?")
+_INDENT = re.compile(r" {4}| {0,3}\t?")
 _SIZES = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
 
 
@@ -29,7 +30,7 @@ class Lead:
         first: What its first line begins with: marks of quotes, items and emphasis that go on.
         skip: Characters of its first line that this replaces.
         items: So many items, within each other, go on with it: they have no marker here.
-        number: Of its first item, where a list goes on.
+        numbers: Of the first item of each list that goes on, the outermost first; None for bullets.
         within: Whether it goes on with a block that was shown in part.
         literal: So many characters of it are shown as they are, because nothing else fits.
     """
@@ -38,7 +39,7 @@ class Lead:
     first: str = ""
     skip: int = 0
     items: int = 0
-    number: int | None = None
+    numbers: tuple[int | None, ...] = ()
     within: bool = False
     literal: int = 0
 
@@ -72,32 +73,48 @@ class Dressed:
         return min(begin + max(0, column + shift), end)
 
 
-def lead_at(tree: Tree, at: int, start: int | None = None) -> Lead:
+def begun(tree: Tree, numbers: Sequence[int | None]) -> dict[int, int]:
+    """Return the numbers of the first items of the lists in *tree* that go on, by the `id` of the list.
+
+    Args:
+        tree: Of a text with a lead.
+        numbers: Those of the lead.
+    """
+    found = {}
+    nodes: Sequence[AstNode] = tree.blocks
+    for number in numbers:
+        node = nodes[0] if nodes else None
+        while node is not None and kind(node) is not comrak.List:
+            node = node.children[0] if kind(node) in grammar.CONTAINERS and node.children else None
+        if node is None:
+            break
+        if number is not None:
+            found[id(node)] = number
+        nodes = node.children[0].children
+    return found
+
+
+def lead_at(tree: Tree, at: int, before: Sequence[int | None] = ()) -> Lead:
     """Return what the text of *tree* needs from *at* on to stand for itself.
 
     Args:
         tree: Of the text before and behind.
         at: Where that is cut.
-        start: The number of its first item, where that is not the one it is written with.
+        before: The numbers of the lead that *tree* has.
     """
     path: list[AstNode] = []
-    number, node, nodes = None, None, tree.blocks
+    numbers: list[int | None] = []
+    starts = begun(tree, before)
+    node, nodes = None, tree.blocks
     while (inner := _around(tree, nodes, at)) is not None:
         node, nodes = inner, inner.children
         if kind(node) is comrak.List:
-            number = _count(tree, node, at)
+            numbers.append(_number(tree, node, at, starts))
         elif kind(node) in grammar.CONTAINERS:
             path.append(node)
-            number = None
         else:
             break
-    lead = _opened(tree, node, at, path, number)
-    outermost = tree.blocks[0] if tree.blocks else None
-    if start is None or not lead.items or outermost is None or kind(outermost) is not comrak.List:
-        return lead
-    return replace(
-        lead, number=start + sum(tree.line(tree.first(item)) < at for item in outermost.children) - 1
-    )
+    return replace(_opened(tree, node, at, path), numbers=tuple(numbers))
 
 
 def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
@@ -111,22 +128,23 @@ def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
     return None
 
 
-def _count(tree: Tree, node: AstNode, at: int) -> int | None:
-    """Return the number of the first item of the list *node* that begins at *at* or behind."""
+def _number(tree: Tree, node: AstNode, at: int, starts: Mapping[int, int]) -> int | None:
+    """Return the number of the first item of the list *node* that goes on at *at*; see `begun`."""
     value: comrak.NodeList = value_of(node)
     if value.list_type != comrak.ListType.Ordered:
         return None
-    return value.start + sum(tree.line(tree.first(item)) < at for item in node.children)
+    over = sum(tree.line(tree.last(item) + 1) <= at for item in node.children)
+    return starts.get(id(node), value.start) + over
 
 
-def _prefixes(tree: Tree, path: Sequence[AstNode], at: int) -> tuple[str, str]:
+def _prefixes(path: Sequence[AstNode]) -> tuple[str, str]:
     """Return what opens the containers of *path* again in a line, and what goes on with them in the next."""
     opens = goes_on = ""
     for node in path:
         if kind(node) is comrak.Item:
             value: comrak.NodeList = value_of(node)
             columns = value.marker_offset + value.padding
-            opens += _marker(tree, node, at).ljust(columns)
+            opens += _marker(value).ljust(columns)
             goes_on += " " * columns
         elif kind(node) is comrak.BlockQuote:
             opens += "> "
@@ -134,20 +152,18 @@ def _prefixes(tree: Tree, path: Sequence[AstNode], at: int) -> tuple[str, str]:
     return opens, goes_on
 
 
-def _marker(tree: Tree, node: AstNode, at: int) -> str:
-    """Return a marker for the rest of the item *node*, with its number by the parser."""
-    value: comrak.NodeList = value_of(node)
+def _marker(value: comrak.NodeList) -> str:
+    """Return a marker for the rest of an item, as wide as its own; its number is not shown."""
+    before = " " * value.marker_offset
     if value.list_type != comrak.ListType.Ordered:
-        return " " * value.marker_offset + chr(value.bullet_char)
-    number = (_count(tree, node.parent, at) or 1) - 1 if node.parent is not None else value.start
-    delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
-    made = f"{number}{delimiter}"
-    return " " * value.marker_offset + (made if len(made) < value.padding else f"{value.start}{delimiter}")
+        return before + chr(value.bullet_char)
+    number = "1".zfill(min(max(value.padding - 2, 1), 9))
+    return f"{before}{number}{'.' if value.delimiter == comrak.ListDelimType.Period else ')'}"
 
 
-def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], number: int | None) -> Lead:
+def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> Lead:
     """Return the lead of the text from *at* on, which is within *node* and the containers of *path*."""
-    opens, goes_on = _prefixes(tree, path, at)
+    opens, goes_on = _prefixes(path)
     items = sum(kind(each) is comrak.Item for each in path)
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
@@ -159,7 +175,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], 
         if value.fenced:
             fence = grammar.opening(value)
             return Lead(f"{opens}{fence}\n", before, 0, items, within=True)
-        return Lead("", f"{opens}    ", own + 4 * (not begun), items, within=True)
+        return Lead("", f"{opens}    ", own if begun else own + _indent(line[own:]), items, within=True)
     if node is not None and made is comrak.Table:
         head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
         return Lead(f"{opens}{head}\n{goes_on}{ruler}\n", before + "| " * begun, 0, items, within=True)
@@ -169,7 +185,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], 
         first = opens + marks + _seam(marks, bare)
         skip = len(line) - len(bare)
         return Lead("", first, skip, items, within=True) if first or skip else Lead(within=True)
-    return Lead("", opens, own, items, number)
+    return Lead("", opens, own, items)
 
 
 def _own(line: str, path: Sequence[AstNode]) -> int:
@@ -184,6 +200,12 @@ def _own(line: str, path: Sequence[AstNode]) -> int:
             columns = value.marker_offset + value.padding
             at += min(columns, len(line[at:]) - len(line[at:].lstrip(" \t")))
     return at
+
+
+def _indent(line: str) -> int:
+    """Return how many characters of *line* say that it is indented code."""
+    found = _INDENT.match(line)
+    return found.end() if found else 0
 
 
 def _seam(marks: str, bare: str) -> str:

@@ -24,7 +24,6 @@ THIN = "\u200b"
 DEEPEST_MARKS = 100
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_DUNDER = re.compile(r"__\w+__")
 _MARKS = {comrak.Emph: "*", comrak.Strong: "**", comrak.Strikethrough: "~~"}
 
 
@@ -145,8 +144,6 @@ class Line:
         source = self._tree.text(node)
         if source[:1] == "~" and source[:2] != "~~":
             self._literal("~", node)
-        elif source[:2] == "__" and _DUNDER.fullmatch(source):
-            self._literal("__", node)
         else:
             self._emphasize(node)
 

@@ -63,6 +63,11 @@ class Tree:
         self.lines = text.split("\n")
         self._before = before.count("\n")
         self.root: Node = comrak.parse_document(before + text, _EXTENSIONS, _OPTIONS)
+        stack = [self.root]
+        while stack:
+            node = stack.pop()
+            node.parent = None  # else nothing frees the tree
+            stack += node.children
 
     def line(self, node: Node, *, last: bool = False) -> int:
         """Return the line in which *node* begins, or its last; negative for what is not the text's."""
