@@ -62,6 +62,8 @@ def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
             yield from (found.span() for found in pattern.finditer(tree.source, begin, end))
     elif made in _UNITS:
         yield tree.begin(node), tree.end(node)
+    elif made is comrak.Item and node.children:  # so does the marker of an item
+        yield tree.begin(node), tree.begin(node.children[0]) + 1
     elif size := _MARKS.get(made):  # a mark stays with the character inside
         begin, end = tree.begin(node), tree.end(node)
         yield begin, begin + size + 1

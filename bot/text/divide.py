@@ -50,17 +50,27 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     share = (1 - empty) / max(full([block]) - empty, 1e-9)
     end = min(len(text) - 1, max(least + 1, int(len(text) * min(share, 1.0))))
     for _ in range(TRIES):
-        at = places(text, end, wholes, lines_only=lined)
+        found = places(text, end, wholes, lines_only=lined)
+        at = _unblank(tree, found)
         cut = dressed.place(*tree.where(at))
-        if at < least or not 0 < cut < len(block.raw) or not grapheme(block.raw, cut):
+        if found < least or cut <= 0 or not grapheme(block.raw, cut):
             return None
         head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
         taken = full(head)
-        if taken <= 1 and seen(joined(head)):
+        if taken <= 1 and cut < len(block.raw) and seen(joined(head)):
             return head, lead_at(tree, at, block.lead.numbers)
         share = (1 - empty) / max(taken - empty, 1e-9)
-        end = max(1, min(at - 1, int(at * share)))
+        end = max(1, min(found - 1, int(found * share)))
     return None
+
+
+def _unblank(tree: Tree, at: int) -> int:
+    """Return *at*, or the end of the blank lines that begin there."""
+    while at < len(tree.source) and tree.line(number := tree.where(at)[0]) == at:
+        if tree.lines[number].strip("> \t\r"):
+            break
+        at = tree.line(number + 1)
+    return at
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:

@@ -25,6 +25,8 @@ _UNDECIDED = re.compile(
 )
 #: A last line of code that may become the end of it.
 _CLOSING = re.compile(r"[ \t>]*(?:`+|~+)\Z")
+#: A line break at the end.
+_HARD = re.compile(r"(?<=[^\\\n])\\(\n+)\Z")
 _RUN = re.compile(r"`+|\*+|_+|~~+")
 #: What is in the making at the end: an entity, an escape, a tag or an autolink, an image, a footnote.
 _MAKING = re.compile(r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!|\[\^[^\]\s]{0,40})\Z")
@@ -77,7 +79,11 @@ def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     node = leaf(tree)
     if node is None or kind(node) is not comrak.Paragraph:
         return tree
-    return _closed(tree, node, len(tree.source), partial(grammar.parse, definitions=definitions))
+    parse = partial(grammar.parse, definitions=definitions)
+    if found := _HARD.search(tree.source):  # the next line is elsewhere
+        tree = parse(tree.source[: found.start()] + found[1])
+        node = leaf(tree)
+    return _closed(tree, node, len(tree.source), parse) if node is not None else tree
 
 
 def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:

@@ -19,7 +19,7 @@ from typing import Any
 import comrak
 from comrak import AstNode
 
-from bot.text.safe import clean, legible
+from bot.text.safe import JOINER, clean, legible
 
 _EXTENSIONS = comrak.ExtensionOptions(
     strikethrough=True,
@@ -33,12 +33,20 @@ _OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spa
 
 #: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
 _DOLLAR = "\ufe69"
-#: Stands for an underscore of a name such as __init__, which is not bold; punctuation too.
-_LOW = "\ufe4d"
-_DUNDER = re.compile(r"(?<![^\W_])__(?=[^\W_])(\w*[^\W_])__(?![^\W_])")
+#: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
+#: nothing out; punctuation too.
+_LOW, _TILDE = "\ufe4d", "\u223c"
+_LONE = re.compile(r"(?<![~\\])~(?!~)")
+_DUNDER = re.compile(r"(?<![^\W_])(?<!\\)__(?=[^\W_])(\w*[^\W_])__(?![^\W_])")
+_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
-_FORMULA = re.compile(r"[^`]*[\\_^{=<>+][^`]*|[^\W\d_]", re.DOTALL)
-_PRICE = re.compile(r"\d[\d.,]*\b(?![\s\d]*[\\_^])")
+_FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
+_NO_FORMULA = re.compile(
+    r"\A\d[\d.,]*\b(?![\s\d]*[\\_^])"  # a price
+    r"|\A(?:[A-Z]{4,}|[A-Z][A-Z0-9]+_[A-Z0-9_]+)\b"  # a variable
+    r"|(?:(?<![\\{\w])[a-z]{3,}(?![\w{}]).*?){3}",  # words
+    re.DOTALL,
+)
 _LONGEST_FORMULA = 1_000
 #: Formulas that are refused one by one; past that no dollar sign of the text begins one.
 _REFUSALS = 8
@@ -158,6 +166,8 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     source = _nested(legible(source))
     if "__" in source:
         source = _DUNDER.sub(rf"{_LOW * 2}\1{_LOW * 2}", source)
+    if "~" in source:
+        source = _LONE.sub(_TILDE, source)
     tree = _parsed(source, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
@@ -222,19 +232,23 @@ def _refused(tree: Tree) -> AstNode | None:
 
 
 def formula(node: AstNode) -> bool:
-    """Tell whether *node*, which stands between the marks of a formula, is one."""
+    """Tell whether *node*, which stands between the marks of a formula, is one.
+
+    Between two dollar signs of one line are prices, variables of a shell, and prose too.
+    """
     value: comrak.NodeMath = value_of(node)
     body = value.literal
-    if len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
+    if "`" in body or len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
         return False
     if not value.dollar_math or value.display_math:
-        return "`" not in body
-    return "\n" not in body and not _PRICE.match(body) and bool(_FORMULA.fullmatch(body))
+        return True
+    one_line = node.sourcepos.start.line == node.sourcepos.end.line
+    return one_line and bool(_FORMULA.fullmatch(body)) and not _NO_FORMULA.search(body)
 
 
 def words(text: str) -> str:
     """Return *text* of a tree's node as it was written, with plain line ends."""
-    return clean(text.replace(_DOLLAR, "$").replace(_LOW, "_"))
+    return clean(text.translate(_MEANT))
 
 
 # What models write and the specification does not have.
@@ -290,18 +304,23 @@ def _nested(source: str) -> str:
     return "\n".join(lines)
 
 
-def opening(value: comrak.NodeCodeBlock) -> str:
-    """Return the line that opens the block of code again; see `_nested`."""
-    marker = chr(value.fence_char) * value.fence_length
+def opening(tree: Tree, node: AstNode, at: int) -> str:
+    """Return the line that opens the block of code *node* of *tree* again, which goes on at *at*."""
+    value: comrak.NodeCodeBlock = value_of(node)
+    marker = " " * value.fence_offset + chr(value.fence_char) * value.fence_length
     info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
-    return f"{'```' if _NESTING.match(info) and marker == '````' else marker}{info}"
+    if not (_NESTING.match(info) and marker.strip() == "````"):
+        return marker + info
+    within = tree.source[tree.begin(node) : at].split("\n")[1:]  # in one of the blocks in it
+    inner = sum(line.strip("> \t").startswith("```") for line in within) % 2
+    return f"```{info}{JOINER * inner}"
 
 
 def _lengthened(lines: list[str], opened: int) -> int:
     """Lengthen the fence that line *opened* begins, if others are within; return the line that it ends in."""
     marker = re.match(r"\s*(`+)", lines[opened])
     size = len(marker[1]) if marker else 0
-    inner, holds = False, False
+    inner = holds = lines[opened].endswith(JOINER)  # see `opening`
     for number in range(opened + 1, len(lines)):
         line = lines[number].strip()
         if not line.startswith("`" * size):

@@ -17,7 +17,6 @@ from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER
 
 _QUOTE = re.compile(r" {0,3}> ?")
-_INDENT = re.compile(r" {4}| {0,3}\t?")
 _SIZES = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
 
 
@@ -138,16 +137,14 @@ def _number(tree: Tree, node: AstNode, at: int, starts: Mapping[int, int]) -> in
 
 
 def _prefixes(path: Sequence[AstNode]) -> tuple[str, str]:
-    """Return what opens the containers of *path* again in a line, and what goes on with them in the next."""
+    """Return the lines that open the items of *path* again, and what a line in them begins with."""
     opens = goes_on = ""
     for node in path:
         if kind(node) is comrak.Item:
             value: comrak.NodeList = value_of(node)
-            columns = value.marker_offset + value.padding
-            opens += _marker(value).ljust(columns)
-            goes_on += " " * columns
+            opens += f"{goes_on}{_marker(value)}\n"
+            goes_on += " " * (value.marker_offset + value.padding)
         elif kind(node) is comrak.BlockQuote:
-            opens += "> "
             goes_on += "> "
     return opens, goes_on
 
@@ -164,28 +161,27 @@ def _marker(value: comrak.NodeList) -> str:
 def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> Lead:
     """Return the lead of the text from *at* on, which is within *node* and the containers of *path*."""
     opens, goes_on = _prefixes(path)
-    items = sum(kind(each) is comrak.Item for each in path)
+    lead = Lead(opens, items=sum(kind(each) is comrak.Item for each in path))
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
-    own = 0 if begun else _own(line, path)
     before = goes_on if begun else ""
-    made = kind(node) if node is not None else None
-    if node is not None and made is comrak.CodeBlock:
+    if node is None or kind(node) in grammar.CONTAINERS:
+        return lead
+    lead = replace(lead, first=before, within=True)
+    if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced:
-            fence = grammar.opening(value)
-            return Lead(f"{opens}{fence}\n", before, 0, items, within=True)
-        return Lead("", f"{opens}    ", own if begun else own + _indent(line[own:]), items, within=True)
-    if node is not None and made is comrak.Table:
+            return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n")
+        return replace(lead, first=f"{before}    " if begun else "")
+    if kind(node) is comrak.Table:
         head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
-        return Lead(f"{opens}{head}\n{goes_on}{ruler}\n", before + "| " * begun, 0, items, within=True)
-    if node is not None and made in {comrak.Paragraph, comrak.Heading}:
+        lines = f"{opens}{goes_on}{head}\n{goes_on}{ruler}\n"
+        return replace(lead, lines=lines, first=before + "| " * begun)
+    if kind(node) in {comrak.Paragraph, comrak.Heading}:
         marks = _marks(tree, node, at)
-        bare = line if begun else line[own:].lstrip(" \t")
-        first = opens + marks + _seam(marks, bare)
-        skip = len(line) - len(bare)
-        return Lead("", first, skip, items, within=True) if first or skip else Lead(within=True)
-    return Lead("", opens, own, items)
+        bare = line if begun else line[_own(line, path) :].lstrip(" \t")
+        return replace(lead, first=goes_on + marks + _seam(marks, bare), skip=len(line) - len(bare))
+    return replace(lead, within=False)
 
 
 def _own(line: str, path: Sequence[AstNode]) -> int:
@@ -200,12 +196,6 @@ def _own(line: str, path: Sequence[AstNode]) -> int:
             columns = value.marker_offset + value.padding
             at += min(columns, len(line[at:]) - len(line[at:].lstrip(" \t")))
     return at
-
-
-def _indent(line: str) -> int:
-    """Return how many characters of *line* say that it is indented code."""
-    found = _INDENT.match(line)
-    return found.end() if found else 0
 
 
 def _seam(marks: str, bare: str) -> str:

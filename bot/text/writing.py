@@ -28,7 +28,11 @@ _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?
 _TITLE = re.compile(r"^\{?(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"'}]+)[\"']?\}?$", re.IGNORECASE)
 _LINES = re.compile(r"\{[\d,\s-]*\}")
 
-_APART = frozenset({comrak.HtmlBlock, comrak.Table})
+#: What may be written as a paragraph, or would become a part of one: a blank line is behind or before it.
+_ENDED = frozenset({comrak.HtmlBlock, comrak.Table})
+_BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
+#: A paragraph too, which only a list from 1 on could end.
+_NOTE = comrak.FootnoteDefinition
 _SIDES = (
     (comrak.TableAlignment.Left, "left"),
     (comrak.TableAlignment.Center, "center"),
@@ -68,6 +72,7 @@ class Writing:
         self._items, self._empty = lead.items, lead.within
         self._begun = begun(tree, lead.numbers)
         self._quotes = self._hung = self._depth = 0
+        self._told = False  # whether the next list is told as text
         self._bars = 0  # before lines of text, for quotes within a quote
         self._resumed = False  # whether the rest of an item was written just now
         self._listed = False  # whether a list was written last
@@ -80,6 +85,9 @@ class Writing:
         written = ""
         before: AstNode | None = None
         for index, node in enumerate(nodes):
+            # Where a platform would take it for more of the list before, a list is told as text.
+            self._told = bool(before) and self._hung > 0 and not self._dialect.lists
+            self._told = self._told and kind(node) is kind(nodes[index - 1]) is comrak.List
             text = self._remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
             written += (self.gap(node, before) if written else "") + text if text else ""
             before = node
@@ -93,11 +101,8 @@ class Writing:
         mixed = not self._dialect.lists and kinds == {comrak.List}
         if self._hung and not self._dialect.lists:
             return "\n"
-        # HTML is a paragraph now, which would become a part of the next block, or of a table before it.
-        apart = (before and kind(before)) in {comrak.HtmlBlock, comrak.Table} or kind(node) in {
-            comrak.HtmlBlock,
-            comrak.ThematicBreak,
-        }
+        apart = before and (kind(before) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE))
+        apart = apart or kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node))
         return "\n\n" if mixed or apart or self._tree.blank_before(node) else "\n"
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
@@ -127,8 +132,9 @@ class Writing:
         """Return what *write* makes of *node*, from memory where it was written before."""
         if not self._depth or self._items or self._empty:
             return str(write(node, *more))
-        start = node.sourcepos.start
-        key = (kind(node), start.column, self._quotes, self._bars, self._depth, *more, self._tree.rows(node))
+        place = node.sourcepos.start.column, self._quotes, self._bars, self._depth
+        how = write.__name__, self._told, self._begun.get(id(node)), *more
+        key = (*how, *place, self._tree.rows(node))
         if (known := self._known.memo.get(key)) is None:
             known = self._known.memo[key] = str(write(node, *more))
         return known
@@ -156,8 +162,7 @@ class Writing:
         if not value.fenced:
             return self._dialect.fence(content, "```", "")
         marker = chr(value.fence_char) * value.fence_length
-        language, caption = _told(grammar.words(value.info).strip())
-        language = language if len(language) <= grammar.LONGEST_INFO else ""
+        language, caption = _told(value)
         caption = "" if empty else caption  # it was shown
         block = self._dialect.fence(content, marker, language)
         return f"{self._dialect.code(caption)}\n{block}" if caption else block
@@ -187,6 +192,8 @@ class Writing:
     def _list(self, node: AstNode) -> str:
         written = ""
         items = [*self.numbered(node)]
+        told, self._told = self._told, False
+        write = self._told_item if told else self.item
         tight = self._hung and not self._dialect.lists
         for index, (item, number) in enumerate(items):
             if self._resumed:
@@ -194,7 +201,7 @@ class Writing:
             else:
                 gap = "\n\n" if self._tree.blank_before(item) and not tight else "\n"
             last = index == len(items) - 1
-            text = self.item(item, number) if last else self._remembered(item, self.item, number)
+            text = write(item, number) if last else self._remembered(item, write, number)
             written += f"{gap if written else ''}{text}"
         return written
 
@@ -228,6 +235,11 @@ class Writing:
         self._depth = depth
         self._listed = True
         return marker + (_hung(text, " " * len(marker), blank=self._dialect.lists) or JOINER)
+
+    def _told_item(self, node: AstNode, number: int | None) -> str:
+        """Return an item as text behind its marker."""
+        marker = "• " if number is None else f"{number}\\. "
+        return marker + self._task(self.blocks(node.children))
 
     def _task(self, text: str) -> str:
         found = _TASK.match(text)
@@ -293,14 +305,22 @@ def _side(alignment: comrak.TableAlignment) -> str:
     return next((side for each, side in _SIDES if each == alignment), "")
 
 
-def _told(info: str) -> tuple[str, str]:
+def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:
     """Return the language that is named behind a fence, and what else is said there."""
+    info = grammar.words(value.info).strip()
     found = _INFO.match(info)
     if found is None:
         return "", info
     rest = _LINES.sub("", found["rest"]).strip().removesuffix("}").strip()
     title = _TITLE.match(rest)
-    return found["language"], title[1] if title else rest
+    language = found["language"] if len(found["language"]) <= grammar.LONGEST_INFO else ""
+    return language, title[1] if title else rest
+
+
+def _captioned(node: AstNode) -> bool:
+    """Tell whether something is said of the block of code *node* that stands above it."""
+    value: comrak.NodeCodeBlock = value_of(node)
+    return value.fenced and bool(value.info) and bool(_told(value)[1])
 
 
 def _hung(text: str, indent: str, *, blank: bool) -> str:

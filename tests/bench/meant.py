@@ -62,9 +62,10 @@ class _Reading:
         self._way = way
         self._allowed = allowed
         self._depth = self._lists = 0
-        self._items: list[int | None] = []
+        self._items: list[int | str | None] = []  # a text where it is told
         self._notes = ""
         self._task = False
+        self._told = False
 
     def block(self, node: Node, marks: int) -> None:
         """Read one block."""
@@ -89,17 +90,23 @@ class _Reading:
         self._depth -= 1
 
     def _each(self, node: Node, marks: int) -> None:
+        before = None
         for child in node.children:
+            kind = type(child.node_value)
+            self._told = not self._way.mixed and bool(self._lists) and kind is before is comrak.List
             self.block(child, marks)
+            before = kind
 
     def _list(self, node: Node, marks: int) -> None:
         value = node.node_value.value
         ordered = value.list_type == comrak.ListType.Ordered
         first = min(max(value.start, self._way.least), HIGHEST)
+        told, self._told = self._told, False
         self._lists += 1
         for number, item in enumerate(node.children):
             count = len(self.leaves)
-            self._items.append(first + number if ordered else None)
+            told_number = f"{value.start + number}. " if ordered else "\u2022 "
+            self._items.append(told_number if told else first + number if ordered else None)
             self._task = True
             self._each(item, marks)
             self._task = False
@@ -111,7 +118,10 @@ class _Reading:
         """Return a telling that begins with what stands before the next leaf."""
         telling = Telling()
         for number in self._items:
-            telling.item(number)
+            if isinstance(number, str):
+                telling.say(number)
+            else:
+                telling.item(number)
         self._items.clear()
         telling.say(self._notes)
         self._notes = ""
@@ -156,7 +166,10 @@ class _Reading:
         rows = [[*row.children] for row in node.children]
         if any(self._surplus(row, len(rows[0])) for row in node.children[1:]):
             raise UnclearError("cells that no column is for")
-        drawn, told = self._begin(), self._begin()
+        items, notes = [*self._items], self._notes
+        drawn = self._begin()
+        self._items, self._notes = items, notes
+        told = self._begin()
         if self._way.drawn:
             self._draw(rows, marks, drawn)
         else:
