@@ -28,6 +28,8 @@ _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?
 _TITLE = re.compile(r"^\{?(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"'}]+)[\"']?\}?$", re.IGNORECASE)
 _LINES = re.compile(r"\{[\d,\s-]*\}")
 
+#: A paragraph that nobody sees, between two lists that would be one.
+_BETWEEN = f"\n\n{JOINER}\n\n"
 #: What may be written as a paragraph, or would become a part of one: a blank line is behind or before it.
 _ENDED = frozenset({comrak.HtmlBlock, comrak.Table})
 _BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
@@ -97,11 +99,15 @@ class Writing:
         """Return what is between *node* and the block *before* it."""
         if self._resumed:
             return self._apart(listed=kind(node) in {comrak.List, comrak.Item})
+        if before and _merging(before, node) and self._dialect.lists:
+            return _BETWEEN
         kinds = {self._edge(node, 0), before and self._edge(before, -1)}
         mixed = not self._dialect.lists and kinds == {comrak.List}
         if self._hung and not self._dialect.lists:
             return "\n"
-        apart = before and (kind(before) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE))
+        apart = before and (
+            kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
+        )
         apart = apart or kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node))
         return "\n\n" if mixed or apart or self._tree.blank_before(node) else "\n"
 
@@ -115,7 +121,7 @@ class Writing:
         """Return what is behind the rest of an item, outside of its list, and before a list if *listed*."""
         self._resumed = False
         merging = listed and self._listed and self._dialect.lists
-        return f"\n\n{JOINER}\n\n" if merging else "\n\n"
+        return _BETWEEN if merging else "\n\n"
 
     def block(self, node: AstNode) -> str:
         """Return one block."""
@@ -303,6 +309,22 @@ def _worded(nodes: Sequence[AstNode]) -> str:
 
 def _side(alignment: comrak.TableAlignment) -> str:
     return next((side for each, side in _SIDES if each == alignment), "")
+
+
+def _merging(before: AstNode, node: AstNode) -> bool:
+    """Tell whether *before* and *node* are lists that only a definition keeps apart, which is not shown."""
+    if not kind(before) is kind(node) is comrak.List:
+        return False
+    a, b = value_of(before), value_of(node)
+    same: bool = (a.list_type, a.bullet_char, a.delimiter) == (b.list_type, b.bullet_char, b.delimiter)
+    return same
+
+
+def _last(node: AstNode) -> AstNode:
+    """Return the innermost block at the end of *node*."""
+    while kind(node) in grammar.CONTAINERS and node.children:
+        node = node.children[-1]
+    return node
 
 
 def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:

@@ -130,6 +130,10 @@ class Inlines:
         """Tell emphasis; `~x~` and `__init__` are words (docs/text.md)."""
         begins = self._tree.begins(node, "~" if kind == "Strikethrough" else "*_")
         number, at = self._tree.place(node)
+        inner = getattr(node.children[0].node_value, "value", "") if node.children else ""
+        size = 2 if begins[:1] == begins[1:] else 1
+        if isinstance(inner, str) and not self._tree.lines[number].startswith(inner[:1], at + size):
+            raise UnclearError("comrak's positions are wrong behind a definition")
         word = _DUNDER.match(self._tree.lines[number], at) if begins == "__" else None
         literal = begins if word and kind == "Strong" and len(node.children) == 1 else ""
         if kind == "Strikethrough" and begins != "~~":
