@@ -26,6 +26,8 @@ _INVITE = re.compile(
     r"|(?:discord(?:app)?\.(?:gg|com/invite)|dsc\.gg)[/\\][^\s<>`]+",
     re.IGNORECASE,
 )
+#: What Discord takes for a language behind a fence, and what it calls those that are none.
+_LANGUAGE, _LANGUAGES = re.compile(r"[a-zA-Z0-9_+.\-]*"), {"c#": "cs", "f#": "fs"}
 #: Where Discord takes a space off code: before its first backtick, behind its last.
 _TICKED = re.compile("^ *`"), re.compile("` *$")
 
@@ -51,6 +53,8 @@ class DiscordDialect(Dialect):
 
     def fence(self, text: str, marker: str, language: str) -> str:
         """See `Dialect.fence`; the first ``` ends it, and it must not be empty."""
+        language = _LANGUAGES.get(language.lower(), language)
+        language = language if _LANGUAGE.fullmatch(language) else ""  # it would be shown
         body = re.sub("`(?=``)", f"`{JOINER}", text) if text.strip() else " \n"
         end = "" if body.endswith("\n") else "\n"
         return f"```{language}\n{body}{end}```"

@@ -171,7 +171,8 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced:
-            return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n")
+            first = before + " " * value.fence_offset * begun
+            return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n", first=first)
         return replace(lead, first=f"{before}    " if begun else "")
     if kind(node) is comrak.Table:
         head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
