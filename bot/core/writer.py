@@ -141,7 +141,8 @@ class Writer:
     async def _wait_for_news(self) -> None:
         self._draft.changed.clear()
         self._draft.shown.set()  # all is shown that can be
-        await self._draft.changed.wait()
+        if self._answer.phase is not Phase.CLOSED:
+            await self._draft.changed.wait()
 
     async def _catch_up(self) -> None:
         """Read what the model has said in steps, so that nobody else waits for a long text."""

@@ -169,6 +169,7 @@ class Answer:
         self._thinking = False
         self._waiting = ""
         self._note = ""
+        self._empty: str | None = None  # what is said where nothing can be seen; None for nothing
         self._shown: list[tuple[str, Page | None]] = []
         self._controls: tuple[Control, ...] = ()
         self._visible = 0
@@ -200,7 +201,9 @@ class Answer:
     @property
     def note(self) -> str:
         """What stands below an answer that has ended."""
-        return self._note
+        if self._empty is None or self._visible_text():
+            return self._note
+        return " ".join(filter(None, [self._empty, self._note])) or EMPTY
 
     def allow(self, links: Links) -> None:
         """Let *links* be links in an answer of which nothing was said yet."""
@@ -270,9 +273,7 @@ class Answer:
         self._note = note
         self._controls = controls
         self._tools.clear()
-        if ending is Ending.FINISHED and not self._visible_text():
-            self._note = " ".join(filter(None, [empty, note])) or EMPTY
-        self._settle()
+        self._empty = empty if ending is Ending.FINISHED else None
 
     def read(self) -> bool:
         """Read a little of what the model has said; tell whether there is more to read."""
@@ -297,22 +298,21 @@ class Answer:
             if shown != page:
                 return self._write(index, message, page)
         self._visible = self.received  # no write would show more of it
+        if self.phase is Phase.CLOSING:
+            self.phase = Phase.CLOSED
         return None
 
     def wrote(self, write: Write, message: str) -> None:
         """Record that *write* is visible, as *message*."""
         self._shown[write.index : write.index + 1] = [(message, write.page)]
         self._visible = min(max(self._visible, write.upto), self.received)  # it may have begun anew meanwhile
-        self._settle()
+        if self.phase is Phase.CLOSING:
+            self.next_write()  # it may have been the last
 
     def lost(self) -> None:
         """Record that nothing can be written any more."""
         self.ending = self.ending or Ending.LOST
         self.phase = Phase.CLOSED
-
-    def _settle(self) -> None:
-        if self.phase is Phase.CLOSING and self.next_write() is None:
-            self.phase = Phase.CLOSED
 
     def _feed(self) -> None:
         if self._fresh:
@@ -349,7 +349,7 @@ class Answer:
     def _last_page(self, piece: Piece) -> Page:
         if self.phase is Phase.OPEN:
             return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
-        note, files = self._note, piece.files
+        note, files = self.note, piece.files
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(

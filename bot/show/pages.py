@@ -10,7 +10,7 @@ Rule 4: what a page shows has been through a `Dialect`, and nothing else leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import File
@@ -60,6 +60,7 @@ class Pages:
         self._cut: list[Piece] = []
         self._beyond: list[str] | None = None
         self._end: list[Block] | None = None
+        self._ending: Iterator[None] = iter(())
         self._last: Piece | None = None  # as it is asked for again and again
 
     @property
@@ -106,26 +107,30 @@ class Pages:
 
     def read(self) -> bool:
         """Read a little of what was appended; tell whether there is more."""
-        if self._beyond is not None or not (end := self._sheet.due()):
-            return False
-        self._last = None
-        if not self._sheet.check(end):
-            self._turn()
-        return True
+        if self._beyond is None and (end := self._sheet.due()):
+            self._last = None
+            if not self._sheet.check(end):
+                self._turn()
+            return True
+        return next(self._ending, self) is None
 
     def end(self) -> None:
-        """Close the last page: nothing more comes."""
-        while self.read():
-            pass
+        """Close the last page once all is read: nothing more comes."""
+        self._ending = self._closing()
+
+    def _closing(self) -> Iterator[None]:
+        """Close the last page, a little at a time."""
         if self._end is not None:
             return
         self._last = None
         while self._beyond is None and not self._sheet.check(len(self._sheet.raw), final=True):
             self._turn()
+            yield
         self._end = []
         if self._beyond is None:
             self._end = self._sheet.whole()
-            self._define_late()
+            yield from self._define_late()
+        self._last = None
 
     def _turn(self) -> None:
         """End the page that is too full, and begin the next one with the text behind."""
@@ -142,15 +147,20 @@ class Pages:
         shown = joined(blocks)
         self._cut.append(Piece(source(blocks), shown, len(shown), files(blocks)))
 
-    def _define_late(self) -> None:
+    def _define_late(self) -> Iterator[None]:
         """Show the definitions that no link could use where it stood, or that none uses."""
         text = "".join(f"\\[{label}]: {self._ink.defined[label]}\n" for label in self._unresolved())
         sheet = Sheet(self._ink, self._limits, text)
-        while text and not sheet.check(len(sheet.raw), final=True):
-            blocks, lead = sheet.cut()
-            self._add([replace(block, raw="") for block in blocks])
-            sheet = Sheet(self._ink, self._limits, sheet.raw[len(source(blocks)) :], lead)
-        self._add([replace(block, raw="") for block in sheet.open])
+        while text:
+            final = not (end := sheet.due())
+            if not sheet.check(end or len(sheet.raw), final=final):
+                blocks, lead = sheet.cut()
+                self._add([replace(block, raw="") for block in blocks])
+                sheet = Sheet(self._ink, self._limits, sheet.raw[len(source(blocks)) :], lead)
+            elif final:
+                self._add([replace(block, raw="") for block in (*sheet.kept, *sheet.open)])
+                return
+            yield
 
     def _add(self, blocks: Sequence[Block]) -> None:
         """Add *blocks* to the last page, or to one more if it is full."""

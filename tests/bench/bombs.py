@@ -125,14 +125,24 @@ def steps(answer: Answer, text: str, part: int) -> Iterator[Callable[[], object]
 
 
 def _frame(answer: Answer) -> Iterator[Callable[[], object]]:
-    """Yield the steps of a frame: each page that has changed is asked for twice, as `core.live` does."""
-    write = None
+    """Yield the steps of a frame: what has come is read, and each page that has changed is asked for twice.
+
+    That is how `core.writer` does it.
+    """
+    write, more = None, True
+
+    def read() -> object:
+        nonlocal more
+        more = answer.read()
+        return more
 
     def ask() -> object:
         nonlocal write
         write = answer.next_write()
         return answer.text
 
+    while more:
+        yield read
     while True:
         yield answer.next_write
         yield ask
