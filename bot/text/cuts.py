@@ -41,7 +41,7 @@ _LOOKS = 64
 #: Spans that may lie within each other.
 _NEAR = 8
 #: Characters before a place in which the beginning of its grapheme is looked for.
-_BACK = 400
+_BACK = 100
 _GRAPHEME = regex.compile(r"\X")
 
 

@@ -15,7 +15,7 @@ from bot.text.lead import Lead, lead_at
 from bot.text.safe import seen
 
 #: How often a place is looked for that leaves the first part short enough.
-TRIES = 8
+TRIES = 6
 #: Lines that a table begins with and that stay together: its head, what is below that, a row.
 HEAD = 3
 #: Kinds whose lines are best left whole.
@@ -57,8 +57,8 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
             return None
         head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
         taken = full(head)
-        if taken <= 1 and cut < len(block.raw) and seen(joined(head)):
-            return head, lead_at(tree, at, block.lead.numbers)
+        if taken <= 1 and cut < len(block.raw):
+            return (head, lead_at(tree, at, block.lead.numbers)) if seen(joined(head)) else None
         share = (1 - empty) / max(taken - empty, 1e-9)
         end = max(1, min(found - 1, int(found * share)))
     return None
