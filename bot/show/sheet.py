@@ -20,13 +20,13 @@ from bot.text.lead import Lead
 from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
-LONG, VERY_LONG = 400, 800
+LONG, VERY_LONG = 400, 600
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
 MOST, LEAST, STEP = 512, 128, 128
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
-FORCED = 1_000
+FORCED = 800
 #: Nodes of the parser's tree that one block may have, a table three times as many: else it is slow to draw.
-NODES = 500
+NODES = 400
 #: So many headings at the end of a page go with what they head.
 HEADINGS = 2
 #: Characters of a page that is drawn anew in the end, for definitions that came late.
