@@ -7,7 +7,7 @@ closes them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -147,8 +147,14 @@ def _softs(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
             yield at, "\n"
 
 
-def _texts(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
-    """Yield the texts in the paragraph *node* outside of all marks, where they stand as they were written."""
+def _texts(tree: Tree, node: AstNode) -> Sequence[tuple[int, str]]:
+    """Return the texts in the paragraph *node* outside of all marks, where they stand as written."""
+    if (known := tree.texts.get(id(node))) is None:
+        known = tree.texts[id(node)] = [*_written(tree, node)]
+    return known
+
+
+def _written(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
     for each in node.children:
         if kind(each) is comrak.Text:
             text: str = value_of(each)

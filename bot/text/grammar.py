@@ -87,6 +87,7 @@ class Tree:
         self._before = before
         self._plain = source.isascii()
         self.lines = source.split("\n")
+        self.texts: dict[int, Sequence[tuple[int, str]]] = {}  # see `bot.text.edge`
         self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
 
     @cached_property
