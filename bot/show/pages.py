@@ -60,6 +60,7 @@ class Pages:
         self._cut: list[Piece] = []
         self._beyond: list[str] | None = None
         self._end: list[Block] | None = None
+        self._full = False  # whether the page is to be ended
         self._ending: Iterator[None] = iter(())
         self._last: Piece | None = None  # as it is asked for again and again
 
@@ -107,12 +108,14 @@ class Pages:
 
     def read(self) -> bool:
         """Read a little of what was appended; tell whether there is more."""
-        if self._beyond is None and (end := self._sheet.due()):
+        if self._full:
+            self._turn()
+        elif self._beyond is None and (end := self._sheet.due()):
             self._last = None
-            if not self._sheet.check(end):
-                self._turn()
-            return True
-        return next(self._ending, self) is None
+            self._full = not self._sheet.check(end)
+        else:
+            return next(self._ending, self) is None
+        return True
 
     def end(self) -> None:
         """Close the last page once all is read: nothing more comes."""
@@ -124,6 +127,7 @@ class Pages:
             return
         self._last = None
         while self._beyond is None and not self._sheet.check(len(self._sheet.raw), final=True):
+            yield
             self._turn()
             yield
         self._end = []
@@ -134,6 +138,7 @@ class Pages:
 
     def _turn(self) -> None:
         """End the page that is too full, and begin the next one with the text behind."""
+        self._full = False
         blocks, lead = self._sheet.cut()
         rest = self._sheet.raw[len(source(blocks)) :]
         self._ink.define(source(blocks))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 import comrak
@@ -76,7 +75,13 @@ def _unblank(tree: Tree, at: int) -> int:
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:
     """Divide *block*, of which nothing else fits, as the characters that it is of."""
     raw = block.raw
-    end = bisect_right(range(1, len(raw)), 1.0, key=lambda at: full([ink.literal(raw[:at])]))
+    end, empty = len(raw) - 1, full([])
+    for _ in range(TRIES):
+        if (taken := full([ink.literal(raw[:end])])) <= 1:
+            break
+        end = int(end * (1 - empty) / max(taken - empty, 1e-9))
+    else:
+        end = 1
     at = places(raw, end) if end else 0
     if not at or not seen(ink.literal(raw[:at]).shown) or full([ink.literal(raw[:at])]) > 1:
         at = next((at for at in range(end, max(0, end - _LOOKS), -1) if grapheme(raw, at)), max(1, end))
