@@ -24,7 +24,7 @@ from bot.text.writing import TooDeep, Writing
 DEFINITIONS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
     """A block, or a part of one that stands for itself, as it is shown.
 
@@ -156,27 +156,29 @@ class Ink:
                 gap=between if index else gap,
                 kind=kind(node),
             )
-            attached = kind(node) is comrak.CodeBlock and self._attached(node, codes)
-            codes += kind(node) is comrak.CodeBlock and not (lead.within and not index)
-            if attached:
-                made = replace(made, **attached)
+            fresh = kind(node) is comrak.CodeBlock and not (lead.within and not index)
+            if kind(node) is comrak.CodeBlock and (attached := self._attached(node, codes)):
+                made.shown, made.file = attached
             else:
-                made = replace(made, shown=seen(writing.block(node) if whole else writing.item(node, number)))
+                made.shown = seen(writing.block(node) if whole else writing.item(node, number))
+            codes += fresh
+            if items is not None:
+                _count(made, tree, node)
             last = of
-            yield made if items is None else _counted(made, tree, node)
+            yield made
         if not parts and raw:
             yield Block(raw, lead, gap=gap)
 
-    def _attached(self, node: AstNode, codes: int) -> dict[str, Any]:
-        """Return how the block of code *node* is shown if it is a file; {} if it is none."""
+    def _attached(self, node: AstNode, codes: int) -> tuple[str, File] | None:
+        """Return what the block of code *node* is shown as, and the file, if it is one."""
         value: comrak.NodeCodeBlock = value_of(node)
         content = grammar.words(value.literal)
         if not (self.code and value.fenced and len(content) > self.code):
-            return {}
+            return None
         name = f"code-{codes + 1}{extension(value.info)}"
         data = content.encode()
         shown = f"{self.dialect.code(name)} ({content.count(chr(10))} lines, in the file)"
-        return {"shown": shown, "file": File(name, "text/plain", len(data), data=data)}
+        return shown, File(name, "text/plain", len(data), data=data)
 
     def live(self, text: str, lead: Lead, *, settled: bool) -> tuple[str, int]:
         """Return what *text*, which grows, is shown as, and, if *settled*, how much of that will stay."""
@@ -222,8 +224,8 @@ def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
             yield _Part(node, None, node)
 
 
-def _counted(block: Block, tree: Tree, node: AstNode) -> Block:
-    """Return *block* with what there is to draw in *node*, and the rows and cells of its tables."""
+def _count(block: Block, tree: Tree, node: AstNode) -> None:
+    """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
     rows = [row for table in grammar.tables([node]) for row in table.children] if "|" in block.raw else []
-    cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
-    return replace(block, nodes=sum(1 for _ in walk(node)), rows=len(rows), cells=cells)
+    block.cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
+    block.nodes, block.rows = sum(1 for _ in walk(node)), len(rows)

@@ -71,7 +71,8 @@ class Dialect:
     def literal(self, text: str, *, fresh: bool = True) -> str:
         """Return *text* so that all its characters are shown; *fresh* where it begins a line."""
         text = self.marks.sub(r"\\\g<0>", text)
-        text = _IDLE.sub(r"\1", text)
+        if " \\*" in text:
+            text = _IDLE.sub(r"\1", text)
         if fresh or "\n" in text:
             first, *others = text.split("\n")
             text = "\n".join([_begun(first) if fresh else first, *map(_begun, others)])

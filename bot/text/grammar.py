@@ -14,6 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 
 import comrak
@@ -92,10 +93,7 @@ class Tree:
 
     @cached_property
     def _starts(self) -> Sequence[int]:
-        starts = [0]
-        for line in self.lines:
-            starts.append(starts[-1] + len(line) + 1)
-        return starts
+        return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
 
     def first(self, node: AstNode) -> int:
         """Return which line *node* begins in, from 0."""
@@ -203,8 +201,11 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
-    for node in walk(root):
+    stack = [root]
+    while stack:
+        node = stack.pop()
         node.parent = None  # else each tree is a circle that Python never frees
+        stack += node.children
     return Tree(source, root, before.count("\n"))
 
 
@@ -249,7 +250,7 @@ def formula(node: AstNode) -> bool:
 
 def words(text: str) -> str:
     """Return *text* of a tree's node as it was written, with plain line ends."""
-    return clean(text.translate(_MEANT))
+    return clean(text if text.isascii() else text.translate(_MEANT))
 
 
 # What models write and the specification does not have.

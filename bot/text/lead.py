@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 import comrak
 from comrak import AstNode
@@ -60,7 +62,12 @@ class Dressed:
         self.text = text
         self._before = lead.lines.count("\n")
         self._shift = lead.skip - len(lead.first)
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text)), len(text)]
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        lengths = [len(line) + 1 for line in self.text.split("\n")]
+        lengths[-1] -= 1
+        return [*accumulate(lengths, initial=0)]
 
     def place(self, line: int, column: int = 0) -> int:
         """Return where in the text *column* of the source's *line* is."""

@@ -88,7 +88,7 @@ def seen_from(text: str) -> str:
 
 def disarm(text: str) -> str:
     """Return *text* with an invisible character in whatever would mention somebody; looks the same."""
-    if any(at in text for at in _AT):
+    if "@" in text or not text.isascii():
         text = _CALL.sub(lambda found: found[0] + JOINER * _calls(found[1]), text)
     return _TOKEN.sub("<" + JOINER, text) if "<" in text else text
 
