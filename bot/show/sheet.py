@@ -16,12 +16,12 @@ from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.grammar import kind, walk
-from bot.text.lead import Lead
+from bot.text.grammar import Tree, kind, walk
+from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
-LONG, VERY_LONG = 400, 600
+LONG, VERY_LONG = 256, 400
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
 MOST, LEAST, STEP = 512, 128, 128
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
@@ -167,6 +167,8 @@ class Sheet:
         dressed = self._lead.applied(text)
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
         [node] = tree.blocks if len(tree.blocks) == 1 else [None]
+        if node is not None and kind(node) is comrak.BlockQuote:
+            return self._quote_apart(text, dressed, tree)
         if node is None or kind(node) is not comrak.Paragraph or edge.leaf(tree) is None:
             return None
         many = sum(1 for _ in walk(node)) > MANY
@@ -183,6 +185,23 @@ class Sheet:
         else:
             return None
         gap = {"\n": "\n", " ": " "}.get(text[end - 1], JOINER if lead.first else "")
+        return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
+
+    def _quote_apart(self, text: str, dressed: Dressed, tree: Tree) -> tuple[list[Block], list[Block]] | None:
+        """Return the beginning of *text*, if that is one long quote, and what is behind; None if not."""
+        [quote] = tree.blocks
+        leaf = quote.children[-1] if quote.children else None
+        if leaf is None or kind(leaf) is not comrak.Paragraph or edge.leaf(tree) is not leaf:
+            return None
+        gap = "\n"
+        at = edge.firm_line(tree)
+        if not at and len(quote.children) > 1:
+            at = tree.line(tree.first(leaf))
+            gap = f"\n{self._ink.dialect.quote('')}\n" if tree.blank_before(leaf) else "\n"
+        if not at:
+            return None
+        end, lead = dressed.place(*tree.where(at)), lead_at(tree, at)
+        first = self._ink.blocks(text[:end], self._lead, self._gap)
         return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
 
     def live(self) -> tuple[str, int]:

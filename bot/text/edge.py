@@ -118,15 +118,30 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
         return tree.source.rfind("\n") + 1
     if kind(node) is not comrak.Paragraph:
         return 0
+    begin, end = tree.begin(node), _sure(tree, node)
+    if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
+        return end  # the parser leaves out the space in the end
+    return max(_ends(tree, node, begin, end, space), default=0)
+
+
+def firm_line(tree: Tree) -> int:
+    """Return before which line of it the last paragraph of *tree* stays as it is; 0 for none."""
+    node = leaf(tree)
+    if node is None or kind(node) is not comrak.Paragraph:
+        return 0
+    end = _sure(tree, node)
+    return max((at + 1 for at, _ in _softs(tree, node) if at < end), default=0)
+
+
+def _sure(tree: Tree, node: AstNode) -> int:
+    """Return up to where nothing in the paragraph *node* may belong to something that is to come."""
     begin = tree.begin(node)
     last = tree.source.rfind("\n", begin, len(tree.source.rstrip("\n"))) + 1
     end = last if "|" in tree.source[last:] else len(tree.source)  # it may become the head of a table
     for at, text in [*_texts(tree, node), *_escaped(tree, node)]:
         if (opens := _OPENS.search(text)) is not None:
             end = min(end, at + opens.start())
-    if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
-        return end  # the parser leaves out the space in the end
-    return max(_ends(tree, node, begin, end, space), default=0)
+    return end
 
 
 def _ends(tree: Tree, node: AstNode, begin: int, end: int, space: re.Pattern[str] | None) -> Iterator[int]:
