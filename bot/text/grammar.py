@@ -95,12 +95,23 @@ class Tree:
     def _starts(self) -> Sequence[int]:
         return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
 
+    @cached_property
+    def _open(self) -> frozenset[int]:
+        """Code that is open at the end, and what it is in: comrak loses lines of it behind a blank one."""
+        path = self.blocks[-1:]
+        while path and kind(path[-1]) in CONTAINERS and path[-1].children:
+            path.append(path[-1].children[-1])
+        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
+        return frozenset(map(id, path)) if value and value.fenced and not value.closed else frozenset()
+
     def first(self, node: AstNode) -> int:
         """Return which line *node* begins in, from 0."""
         return node.sourcepos.start.line - 1 - self._before
 
     def last(self, node: AstNode) -> int:
         """Return which line *node* ends in."""
+        if id(node) in self._open:
+            return len(self.lines) - 1 - (not self.lines[-1])
         return max(node.sourcepos.end.line - 1 - self._before, self.first(node))
 
     def line(self, number: int) -> int:

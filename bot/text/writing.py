@@ -333,7 +333,8 @@ def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:
     found = _INFO.match(info)
     if found is None:
         return "", info
-    rest = _LINES.sub("", found["rest"]).strip().removesuffix("}").strip()
+    rest = _LINES.sub("", found["rest"]).strip()
+    rest = rest.removesuffix("}").strip() if info.startswith("{") else rest
     title = _TITLE.match(rest)
     language = found["language"] if len(found["language"]) <= grammar.LONGEST_INFO else ""
     return language, title[1] if title else rest
