@@ -84,7 +84,8 @@ def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:
         end = 1
     at = places(raw, end) if end else 0
     if not at or not seen(ink.literal(raw[:at]).shown) or full([ink.literal(raw[:at])]) > 1:
-        at = next((at for at in range(end, max(0, end - _LOOKS), -1) if grapheme(raw, at)), max(1, end))
+        looks = range(end, max(0, end - _LOOKS), -1)
+        at = next((at for at in looks if grapheme(raw, at) and seen(raw[:at])), max(1, end))
     return [ink.literal(raw[:at])], Lead(literal=len(raw) - at)
 
 
