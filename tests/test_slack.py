@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import Mock
@@ -23,6 +24,7 @@ from bot.events import STOP, Page
 from bot.platform import Gone, Platform, SlowDown, Unavailable
 from bot.text.writing import render
 from tests.contract import HOLD, at, until
+from tests.fakes import spoken
 from tests.worlds import SlackWorld
 
 TOKENS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
@@ -441,13 +443,9 @@ async def test_other_bots_in_a_thread_are_not_taken_for_us(world):
     await world.final(question)
     await world.emulator.post_as(*at(question)[:1], "UROBOT", "beep", thread_ts=at(question)[1])
     await world.final(await world.reply(question, "and b?"))
-    turns = [(turn.role, turn.text, turn.name) for turn in world.model.requests[1].turns]
-    assert turns == [
-        ("user", "what is a?", "ann"),
-        ("assistant", "Yes.", ""),
-        ("user", "beep", "robot"),
-        ("user", "and b?", "ann"),
-    ]
+    [_, _, _, beep, _] = (request := world.model.requests[1]).turns
+    assert spoken(request) == [("ann", "what is a?"), ("", "Yes."), ("robot", "beep"), ("ann", "and b?")]
+    assert re.fullmatch(r'<(unverified-\w+) by="robot">\nbeep\n</\1>', beep.text)
 
 
 async def test_a_deleted_question_leaves_no_tombstone_in_the_history(world):

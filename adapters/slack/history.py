@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.text import Json, said, words
-from bot.events import Turn
+from bot.platform import Actor, Said
 
 #: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
 LONGEST_THREAD = 5
 DM_THREADS = 3
 
-#: Returns a person's display name.
-Names = Callable[[str], Awaitable[str]]
+#: Returns who a user is.
+Actors = Callable[[str], Awaitable[Actor]]
 
 
 class History:
@@ -25,26 +26,28 @@ class History:
         channel: Where.
         thread: The `ts` of the thread's first message.
         question: The `ts` of the question.
-        names: Finds people's names.
+        actors: Finds people.
         me: The bot's user.
     """
 
     def __init__(
-        self, web: AsyncWebClient, channel: str, thread: str, question: str, names: Names, me: str
+        self, web: AsyncWebClient, channel: str, thread: str, question: str, actors: Actors, me: str
     ) -> None:
         self._web = web
         self._channel = channel
         self._thread = thread
         self._question = question
-        self._names = names
+        self._actors = actors
         self._me = me
 
-    async def turns(self, limit: int) -> Sequence[Turn]:
-        """Return up to *limit* turns of the thread, or of the direct message so far, oldest first."""
+    async def said(self, limit: int) -> Sequence[Said]:
+        """Return what was said in the thread, or in the direct message so far; see `Surface.history`."""
         messages = await self._earlier(limit)
         there = [message for message in messages if not self._is_silent(message)]
-        turns = [await self._turn(message) for message in there[-limit:]]
-        return [turn for turn in turns if turn.text]
+        if len(there) <= limit:
+            return [await self._said(message) for message in there]
+        newest = [await self._said(message) for message in there[len(there) - limit + 1 :]]
+        return [await self._said(there[0]), *(replace(each, skipped=each is newest[0]) for each in newest)]
 
     async def _earlier(self, limit: int) -> list[Json]:
         if self._thread != self._question:
@@ -85,9 +88,9 @@ class History:
         ours = message.get("user") == self._me and not message.get("text")
         return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
 
-    async def _turn(self, message: Json) -> Turn:
+    async def _said(self, message: Json) -> Said:
         user = message.get("user", "")
         if user == self._me:
-            return Turn("assistant", said(message))
-        name = await self._names(user) if user else ""
-        return Turn("user", words(message.get("text", ""), self._me), name)
+            return Said(said(message), None)
+        actor = await self._actors(user) if user else Actor(message.get("bot_id", ""), bot=True)
+        return Said(words(message.get("text", ""), self._me), actor)

@@ -220,7 +220,7 @@ class Slack(Platform):
         return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
-        where = (self._web, self._team, channel, thread, question, self._people.name, self._user)
+        where = (self._web, self._team, channel, thread, question, self._people.somebody, self._user)
         kind = self._settings.streaming
         shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
         surface = SlackSurface(*where, self._errands, shut)

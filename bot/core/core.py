@@ -56,6 +56,10 @@ class Core:
         self._repairs = Repairs(self._means, self._running, self.mention)
         self._draining = False
 
+    def knows(self, key: str) -> bool:
+        """See `Inbox.knows`."""
+        return self._stops.find(key) is not None
+
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.
 

@@ -72,7 +72,7 @@ class Live:
         self._answer = _answer(means, mention, left)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        self._reader = Reader(self._draft, means.model, means.asking, past or Past(), saying)
+        self._reader = Reader(self._draft, means.model, means.asking, means.access, past or Past(), saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
 

@@ -55,11 +55,11 @@ class People:
             log.info("Slack does not show a person", user=user, error=code_of(error))
             return Actor(user, user, guest=True)
 
-    async def name(self, user: str) -> str:
-        """Return what to call *user*, or the id if Slack does not say."""
+    async def somebody(self, user: str) -> Actor:
+        """Return who *user* is; a guest without a name if Slack does not say."""
         with suppress(SlowDown, Gone, OSError, SlackApiError):
-            return (await self.find(user)).name
-        return user
+            return await self.find(user)
+        return Actor(user, user, guest=True)
 
 
 def _actor(user: Json) -> Actor:
