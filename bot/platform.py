@@ -170,9 +170,13 @@ NAMED = 10
 
 def unread(names: Sequence[str]) -> str:
     """Return the line by which a text says that files of these *names* came with it; "" for none."""
+    return f"(Attached, and not read: {listed(names)})" if names else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the *names* of files in one line; of many, the first and how many more there are."""
     shown = ", ".join(" ".join(name.split())[:80] or "a file without a name" for name in names[:NAMED])
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"(Attached, and not read: {shown}{more})" if names else ""
+    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
 
 
 class Surface(ABC):

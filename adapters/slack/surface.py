@@ -11,7 +11,8 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.history import Actors, History
+from adapters.slack.history import History
+from adapters.slack.incoming.people import People
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.uploads import Uploads
@@ -56,7 +57,7 @@ class SlackSurface(Surface):
         channel: Where.
         thread: The `ts` of the thread's first message.
         question: The `ts` of the question.
-        actors: Finds people, for the history.
+        people: Finds people and names, for the history.
         me: The bot's user.
         errands: Does what may lag behind.
         shut: Tells the asker that nothing can be written here, in Slack's word for why.
@@ -71,7 +72,7 @@ class SlackSurface(Surface):
         channel: str,
         thread: str,
         question: str,
-        actors: Actors,
+        people: People,
         me: str,
         errands: Errands,
         shut: Shut = lambda _why: None,
@@ -82,7 +83,7 @@ class SlackSurface(Surface):
         self._thread = thread
         self._question = question
         self._me = me
-        self._history = History(web, channel, thread, question, actors, me)
+        self._history = History(web, channel, thread, question, people, me)
         self._errands = errands
         self._doubtful: set[str] = set()
         self._lagging: list[asyncio.Task[None]] = []

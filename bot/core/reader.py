@@ -17,10 +17,10 @@ import structlog
 from bot.core import conversation
 from bot.core.conversation import Past
 from bot.core.draft import Draft
-from bot.events import CONTINUE, RETRY, Text
+from bot.events import CONTINUE, RETRY, Event, Finished, Text
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model, ModelError, Request
-from bot.platform import Gone, Mention, Said, SlowDown
+from bot.platform import Gone, Mention, Said, SlowDown, listed
 from bot.show.answer import Ending
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ class Reader:
         request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens)
         async with aclosing(self._model.stream(request, _no)) as events:
             async for event in events:
-                draft.take(event)
+                draft.take(_with_files(event, mention))
                 while draft.answer.unshown > asking.ahead and draft.open:
                     draft.shown.clear()
                     await draft.shown.wait()
@@ -120,6 +120,14 @@ class Reader:
         except (SlowDown, Gone, OSError) as error:
             log.warning("answering without history", question=mention.key, error=repr(error))
             return ()
+
+
+def _with_files(event: Event, mention: Mention) -> Event:
+    """Return *event*; at the end with a note of the files that came with *mention*, and were not read."""
+    if not (isinstance(event, Finished) and mention.files):
+        return event
+    unread = f"Files are not read yet: {listed([file.name for file in mention.files])}."
+    return replace(event, note=" ".join(filter(None, [event.note, unread])))
 
 
 async def _no(_title: str) -> bool:

@@ -105,6 +105,11 @@ class Slack(Chaos, Emulator):
         self._workspace.people[id] = Person(id, name, flags)
 
     @control
+    async def group(self, id: str, handle: str) -> None:  # noqa: A002 - Slack's own word for it
+        """Add the user group *id*."""
+        self._workspace.groups[id] = handle
+
+    @control
     async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:
         """Allow *calls* of *method* in any *seconds*; past them refuse for *retry_after* seconds."""
         self._traffic.limit(method, Limit(calls, seconds, retry_after))
