@@ -84,7 +84,7 @@ def _object(found: Any) -> str:
     if found.get("type") == "image":
         return plain(found.get("alt_text"))
     text = found.get("text")
-    return string(text) if found.get("type") in {"mrkdwn", "text"} else plain(text)
+    return string(text) if string(found.get("type")) in {"mrkdwn", "text"} else plain(text)
 
 
 def _section(block: Json, _deep: int) -> str:
@@ -156,7 +156,7 @@ def _element(each: Json) -> str:
 
 
 def _plain_element(each: Json) -> str:
-    kind = each.get("type")
+    kind = string(each.get("type"))
     if kind in _TOKENS:
         name, before = _TOKENS[kind]
         value = plain(each.get(name))

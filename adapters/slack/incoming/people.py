@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 #: Errors that say that this app may not see that person, or that channel.
 NOBODY = frozenset({"user_not_found", "user_not_visible"})
+#: Characters of an id.
+LONGEST = 40
 #: Seconds that a text waits for the names of those it names; then it has their ids.
 NAMES_WITHIN = 2.0
 
@@ -45,6 +47,8 @@ class People:
         Raises:
             SlowDown, Gone, OSError: When Slack could not be asked; the event must then not be acknowledged.
         """
+        if len(user) > LONGEST:  # no id of Slack's
+            return Actor(user[:LONGEST], guest=True)
         return await self._users.find(user, spare=spare)
 
     def known(self, user: str, *, stale: bool = False) -> Actor | None:

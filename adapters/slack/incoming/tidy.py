@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.blocks import objects
+from adapters.slack.blocks import objects, string
 from adapters.slack.incoming.payloads import Press
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Errands
@@ -54,7 +54,7 @@ class Tidy:
             message = await self._there(press)
             drawn = objects(message.get("blocks"))
             rows = [objects(block.get("elements")) for block in drawn if block.get("type") == "actions"]
-            if press.name not in {button.get("action_id") for row in rows for button in row}:
+            if press.name not in {string(button.get("action_id")) for row in rows for button in row}:
                 return
             if stop and await again() is not Outcome.UNKNOWN:
                 return  # a running answer has it after all
