@@ -16,13 +16,11 @@ class Turn:
 
     Attributes:
         role: Who spoke: a person, or the bot.
-        text: What was said, as plain markdown.
-        name: The speaker's display name, for people only.  Never used for rights.
+        text: What was said, as plain markdown; where several people speak, with their names.
     """
 
     role: Literal["user", "assistant"]
     text: str
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

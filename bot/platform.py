@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bot.events import File, Page, Turn
+from bot.events import File, Page
 from bot.text.dialect import Dialect
 from bot.unavailable import Unavailable as Unavailable  # noqa: PLC0414  part of the seam
 
@@ -127,6 +127,58 @@ class Limits:
     appends: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something.
+
+    Attributes:
+        id: Stable and unique on the platform; rights hang on ids only.
+        name: For display.
+        workspace: The Slack workspace that the account belongs to; "" where accounts are global.
+        bot: Whether it is a bot, a webhook or a system user.
+        guest: Whether it has less than full membership.
+        owner: Whether it owns the application that the bot runs as.
+    """
+
+    id: str
+    name: str = ""
+    workspace: str = ""
+    bot: bool = False
+    guest: bool = False
+    owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of a conversation, before the model's question is made of it.
+
+    Attributes:
+        text: All that people see of it, as plain markdown: with names for ids, the text of blocks and embeds,
+            quotes and forwards in lines that begin with ">", and `unread` for its files.
+        actor: Who wrote it; None for the bot itself.
+        skipped: Whether messages before this one were left out.
+    """
+
+    text: str
+    actor: Actor | None
+    skipped: bool = False
+
+
+#: Files of a message that are named; of more, the number is.
+NAMED = 10
+
+
+def unread(names: Sequence[str]) -> str:
+    """Return the line by which a text says that files of these *names* came with it; "" for none."""
+    return f"(Attached, and not read: {listed(names)})" if names else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the *names* of files in one line; of many, the first and how many more there are."""
+    shown = ", ".join(" ".join(name.split())[:80] or "a file without a name" for name in names[:NAMED])
+    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+
+
 class Surface(ABC):
     """Where one answer is written: a Slack thread, a Discord channel.
 
@@ -196,34 +248,17 @@ class Surface(ABC):
             OSError: The wait was cut off; a repair waits again.
         """
 
-    async def history(self, limit: int) -> Sequence[Turn]:
-        """Return up to *limit* earlier turns of this conversation, oldest first, without the question."""
+    async def history(self, limit: int) -> Sequence[Said]:
+        """Return what was said in this conversation before the question, oldest first.
+
+        Of more than *limit* messages, the first (a thread's root, what a thread was opened from, a forum's
+        post) and the newest; the second of them then has `Said.skipped`.
+        """
         return ()
 
     async def fetch(self, file: File) -> bytes:
         """Return the content of *file*, which came with the question."""
         raise NotImplementedError(f"{type(self).__name__} fetches no files")
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who did something.
-
-    Attributes:
-        id: Stable and unique on the platform; rights hang on ids only.
-        name: For display.
-        workspace: The Slack workspace that the account belongs to; "" where accounts are global.
-        bot: Whether it is a bot, a webhook or a system user.
-        guest: Whether it has less than full membership.
-        owner: Whether it owns the application that the bot runs as.
-    """
-
-    id: str
-    name: str = ""
-    workspace: str = ""
-    bot: bool = False
-    guest: bool = False
-    owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +285,7 @@ class Mention:
         conversation: The unit of order and of history.
         actor: Who asked.
         place: Where.
-        text: The question as plain markdown, without the mention itself.
+        text: The question, as `Said.text` but without the mention itself.
         surface: Where the answer goes.
         files: What came with it.
     """
@@ -352,6 +387,13 @@ class Inbox(Protocol):
     Every method asks whether the actor may do that, and returns once the event is stored; only then is it
     acknowledged to the platform.
     """
+
+    def knows(self, key: str) -> bool:
+        """Tell whether *key* is a question, or a page, of an answer that runs or waits.
+
+        Costs nothing, so it is asked before anybody is looked up: most reactions and edits are about messages
+        that are none of ours.
+        """
 
     async def mention(self, mention: Mention) -> None:
         """Take a question.

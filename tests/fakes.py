@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.events import Page, Turn
-from bot.platform import Actor, Bucket, Limits, Mention, Op, Place, Receipt, Surface
+from bot.events import Page
+from bot.model import Request
+from bot.platform import Actor, Bucket, Limits, Mention, Op, Place, Receipt, Said, Surface
 
 ANN = Actor("U1", "ann", workspace="T1")
 BOB = Actor("U2", "bob", workspace="T1")
@@ -44,7 +46,7 @@ class Sheet(Surface):
     latency: float = 0.05
     errors: list[Exception | None] = field(default_factory=list)
     lands: bool = False
-    turns: Sequence[Turn] = ()
+    said: Sequence[Said] = ()
     log: list[Row] = field(default_factory=list)
     nonces: dict[str, str] = field(default_factory=dict)
     statuses: list[bool] = field(default_factory=list)
@@ -80,8 +82,8 @@ class Sheet(Surface):
     async def status(self, on: bool) -> None:
         self.statuses.append(on)
 
-    async def history(self, limit: int) -> Sequence[Turn]:
-        return self.turns
+    async def history(self, limit: int) -> Sequence[Said]:
+        return self.said
 
     async def _put(self, message: str, page: Page) -> Receipt:
         error = self.errors.pop(0) if self.errors else None
@@ -108,3 +110,12 @@ def ask(
 ) -> Mention:
     """Return a mention that is answered on *sheet*."""
     return Mention(key, conversation or key, actor, HERE, text, sheet)
+
+
+def spoken(request: Request) -> list[tuple[str, str]]:
+    """Return who says what in *request*; "" for the bot, and for a person who is the only one."""
+    data = re.compile(r'<unver\S+ by="(.*?)">\n(.*)\n</\S+>', re.DOTALL)
+    said = [turn.text for turn in request.turns if not re.match(r"\[\w{8}\] From the chat", turn.text)]
+    said = [data.sub(r"[00000000] \1: \2", text) for text in said]
+    named = [re.fullmatch(r"\[\w{8}\] (.*?): (.*)", text, re.DOTALL) for text in said]
+    return [(found[1], found[2]) if found else ("", text) for found, text in zip(named, said, strict=True)]

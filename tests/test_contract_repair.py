@@ -18,6 +18,7 @@ from bot.core.sayings import RESTART, UNBEGUN
 from bot.platform import Platform
 from bot.store.memory import Memory
 from tests.contract import HOLD, World, at, until
+from tests.fakes import spoken
 from tests.worlds import WORLDS, DiscordWorld, SlackWorld
 
 
@@ -264,7 +265,7 @@ async def test_what_a_restart_interrupted_is_continued_once_below_it(world, how)
     await world.settled()
     assert (await world.answers(question))[0].id == first
     assert len(world.model.requests) == 3
-    texts = [turn.text.strip() for turn in world.model.requests[-1].turns]
+    texts = [text.strip() for _, text in spoken(world.model.requests[-1])]
     assert texts[-3:] == ["why?", SAID.strip(), "continue"]
 
 
@@ -294,7 +295,7 @@ async def test_a_crash_before_the_rest_is_shown_does_not_lose_the_press(world):
     world.model.steps = ("rain.",)
     await world.restart(remember=True)
     assert await ended(world, question, 2) == [(SAID.strip(), RESTART), ("rain.", "")]
-    texts = [turn.text.strip() for turn in world.model.requests[-1].turns]
+    texts = [text.strip() for _, text in spoken(world.model.requests[-1])]
     assert texts[-3:] == ["why?", SAID.strip(), "continue"]
 
 

@@ -12,14 +12,14 @@ from bot.core.intake import WAITING
 from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
 from bot.core.writer import RETRIES
-from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Turn, Waiting
+from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.script import Script
-from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, SlowDown, Stop, Unavailable
+from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, Said, SlowDown, Stop, Unavailable
 from bot.show.answer import MORE, NOTES, TORN, Showing
 from bot.store.memory import Memory
-from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
+from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
 
 pytestmark = pytest.mark.jump
 
@@ -375,9 +375,9 @@ async def test_too_many_questions_in_one_conversation_are_told_so():
 
 
 async def test_history_goes_before_the_question():
-    sheet, script = Sheet(turns=[Turn("user", "a", "bob"), Turn("assistant", "b")]), Script("hi")
+    sheet, script = Sheet(said=[Said("a", BOB), Said("b", None)]), Script("hi")
     await answered(script, sheet)
-    assert [turn.text for turn in script.requests[0].turns] == ["a", "b", "hello?"]
+    assert spoken(script.requests[0]) == [("bob", "a"), ("", "b"), ("ann", "hello?")]
 
 
 async def test_a_history_that_cannot_be_read_does_not_cost_the_answer():

@@ -21,6 +21,7 @@ from adapters.discord.wire.traffic import PAUSE
 from bot.events import STOP, Page
 from bot.platform import Gone, Op, SlowDown, Unavailable
 from tests.contract import HOLD, at, until
+from tests.fakes import spoken
 from tests.worlds import DiscordWorld
 
 #: Words as a model may write them: with line breaks inside, without blank space around, without subtext.
@@ -325,7 +326,7 @@ async def test_a_thread_is_one_conversation(world):
     [seen] = await world.final(f"{thread}/{question}")
     assert seen.text == "Yes."
     await world.final(f"{thread}/{await world.emulator.say(thread, '301', '<@999> and b?')}")
-    assert [(turn.name, turn.text) for turn in world.model.requests[1].turns] == [
+    assert spoken(world.model.requests[1]) == [
         ("Alice", "a topic"),
         ("Bob", "what is a?"),
         ("Alice", "well?"),

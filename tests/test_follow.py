@@ -11,18 +11,18 @@ import pytest
 from bot.core.core import Core
 from bot.core.intake import ANYBODY, Caps
 from bot.core.sayings import RESTART, UNBEGUN
-from bot.events import CONTINUE, RETRY, Page, Turn
+from bot.events import CONTINUE, RETRY, Page
 from bot.guard.access import Access
 from bot.model.script import Script
-from bot.platform import Actor, Outcome, Press
+from bot.platform import Actor, Outcome, Press, Said
 from bot.store import Entry, Part
 from bot.store.memory import Memory
-from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
+from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
 from tests.test_repair import NOW, SAID, Paper, core, done, left, question
 
 pytestmark = pytest.mark.jump
 
-EARLIER = [Turn("user", "before", "ann"), Turn("assistant", "that")]
+EARLIER = [Said("before", ANN), Said("that", None)]
 #: As a shutdown has left them.
 CUT = Entry(question(), "Be", RESTART, (SAID,), done=NOW, controls=("continue",))
 UNSAID = Entry(question(), "", UNBEGUN, (SAID,), done=NOW, controls=("retry",))
@@ -36,7 +36,7 @@ async def pressed(
     entry: Entry, *presses: Press, script: Script | None = None
 ) -> tuple[Sheet, list[Outcome], Paper, Memory]:
     """What becomes of presses after a restart that found *entry*."""
-    sheet, store = Sheet(turns=EARLIER), await left(entry)
+    sheet, store = Sheet(said=EARLIER), await left(entry)
     sheet.nonces["of the run before"] = "sheet/1"
     it, paper = core(store, script), Paper(sheet)
     await it.repair(paper)
@@ -48,7 +48,7 @@ async def pressed(
 
 async def answered(script: Script, caps: Caps = ANYBODY) -> tuple[Core, Sheet]:
     """Let one mention be answered in this run."""
-    sheet = Sheet(turns=EARLIER)
+    sheet = Sheet(said=EARLIER)
     it = Core(script, Memory(), Access(), caps=caps)
     await it.repair(Paper(sheet))
     await it.mention(ask(sheet, "sheet/q1", "why?"))
@@ -61,9 +61,9 @@ async def test_continue_asks_for_the_rest_once_in_the_name_of_who_pressed():
     outcomes = [await it.press(press(actor=who)) for who in (BOB, ANN)]
     assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
     await asyncio.sleep(60)
-    assert [(turn.role, turn.text, turn.name) for turn in script.requests[1].turns] == [
-        *(("user", "before", "ann"), ("assistant", "that", "")),
-        *(("user", "why?", "ann"), ("assistant", "partly", ""), ("user", "continue", "bob")),
+    assert spoken(script.requests[1]) == [
+        *(("ann", "before"), ("", "that")),
+        *(("ann", "why?"), ("", "partly"), ("bob", "continue")),
     ]
     assert list(sheet.shown) == ["sheet/1", "sheet/2"]
     assert len(script.requests) == 2
@@ -141,9 +141,9 @@ async def test_continue_of_an_earlier_run_is_answered_once_below_what_was_said()
     assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
     assert sheet.shown == {"sheet/2": Page("cause.", live=False)}
     [request] = script.requests
-    assert [(turn.text, turn.name) for turn in request.turns] == [
-        *(("before", "ann"), ("that", "")),
-        *(("why?", "ann"), ("Be", ""), ("continue", "bob")),
+    assert spoken(request) == [
+        *(("ann", "before"), ("", "that")),
+        *(("ann", "why?"), ("", "Be"), ("bob", "continue")),
     ]
     key, remains = paper.reopened[-1]
     assert (key, remains.address, remains.messages) == ("sheet/1/continue", "here", ("sheet/1",))
@@ -155,7 +155,7 @@ async def test_try_again_of_an_earlier_run_asks_the_same_again():
     _, outcomes, *_ = await pressed(UNSAID, press("retry"), press("retry"), script=script)
     assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
     [request] = script.requests
-    assert request.turns[-1] == Turn("user", "why?", "bob")
+    assert spoken(request)[-1] == ("bob", "why?")
 
 
 @pytest.mark.parametrize("text", ["", "Be"])
@@ -165,7 +165,7 @@ async def test_what_a_crash_has_cut_is_followed_too_with_all_that_was_said_befor
     _, [outcome], *_ = await pressed(unfinished, press("continue" if text else "retry"), script=script)
     assert outcome is Outcome.TAKEN
     texts = ["before", "that", "why?", "Be", "continue"] if text else ["before", "that", "why?"]
-    assert [turn.text for turn in script.requests[0].turns] == texts
+    assert [text for _, text in spoken(script.requests[0])] == texts
 
 
 async def test_what_was_noted_and_not_shown_gets_its_button_with_its_note():
@@ -213,7 +213,7 @@ async def test_what_was_forgotten_is_not_followed(entry, how):
 
 
 async def test_a_press_during_a_shutdown_is_answered_after_the_restart():
-    sheet, store = Sheet(turns=EARLIER), Memory()
+    sheet, store = Sheet(said=EARLIER), Memory()
     first = core(store, Script("Be", 60.0))
     await first.repair(Paper(sheet))
     await first.mention(ask(sheet, "sheet/q1", "why?"))
@@ -225,7 +225,7 @@ async def test_a_press_during_a_shutdown_is_answered_after_the_restart():
     await core(store, script := Script("cause.")).repair(Paper(sheet))
     await asyncio.sleep(30)
     assert sheet.shown["sheet/2"] == Page("cause.", live=False)
-    assert [turn.text for turn in script.requests[0].turns] == ["before", "that", "why?", "Be", "continue"]
+    assert [text for _, text in spoken(script.requests[0])] == ["before", "that", "why?", "Be", "continue"]
 
 
 async def test_of_a_chain_of_presses_the_model_reads_all():
@@ -233,7 +233,7 @@ async def test_of_a_chain_of_presses_the_model_reads_all():
     steps = [(UNSAID, "retry"), (None, "continue"), (None, "continue")]
     parts: Sequence[str] = ("sheet/1", "sheet/2", "sheet/3")
     store = await left(UNSAID)
-    sheet = Sheet(turns=EARLIER)
+    sheet = Sheet(said=EARLIER)
     sheet.nonces["of the run before"] = "sheet/1"
     for (_, control), message in zip(steps, parts, strict=True):
         it = core(store, script := Script("partly", {"finish": "max_tokens"}))
@@ -242,7 +242,7 @@ async def test_of_a_chain_of_presses_the_model_reads_all():
         assert await it.press(press(control, ANN, message)) is Outcome.TAKEN
         await asyncio.sleep(30)
     said = ["why?", "partly", "continue", "partly", "continue"]
-    assert [turn.text for turn in script.requests[0].turns] == ["before", "that", *said]
+    assert [text for _, text in spoken(script.requests[0])] == ["before", "that", *said]
 
 
 async def test_try_again_shows_under_what_a_shutdown_kept_from_beginning():
@@ -256,10 +256,10 @@ async def test_try_again_shows_under_what_a_shutdown_kept_from_beginning():
 
 async def test_a_follow_up_that_a_crash_interrupted_goes_on_below_what_it_follows():
     store = await left(CUT, Entry(replace(question("sheet/1/continue", "continue"), conversation="sheet/q1")))
-    paper = Paper(Sheet(turns=EARLIER))
+    paper = Paper(Sheet(said=EARLIER))
     await core(store, script := Script("cause.")).repair(paper)
     await asyncio.sleep(30)
-    assert [turn.text for turn in script.requests[0].turns][-3:] == ["why?", "Be", "continue"]
+    assert [text for _, text in spoken(script.requests[0])][-3:] == ["why?", "Be", "continue"]
     assert ("sheet/1",) in [remains.messages for _, remains in paper.reopened]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import Mock
@@ -16,13 +17,14 @@ from slack_sdk.errors import SlackApiError
 import adapters.slack
 from adapters.emulators.slack.judge import links, pings
 from adapters.slack.dialect import SlackDialect
-from adapters.slack.incoming import events
-from adapters.slack.text import bare, blocks, inert, preview, said, typed, words
+from adapters.slack.incoming import events, tidy
+from adapters.slack.text import bare, blocks, inert, preview, said, typed
 from adapters.slack.wire.errors import GONE, ILL, LONGEST_RETRY, RETRY_AFTER, retry_after, translated
 from bot.events import STOP, Page
 from bot.platform import Gone, Platform, SlowDown, Unavailable
 from bot.text.writing import render
 from tests.contract import HOLD, at, until
+from tests.fakes import spoken
 from tests.worlds import SlackWorld
 
 TOKENS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
@@ -75,11 +77,6 @@ def test_bare_group_mentions_are_broken_invisibly(name):
 )
 def test_slacks_markup_is_read_as_people_wrote_it(sent, read):
     assert typed(sent) == read
-
-
-@pytest.mark.parametrize("mention", ["<@UBOT>", "<@UBOT|rivulet>"])
-def test_our_own_mention_is_no_part_of_a_question(mention):
-    assert words(f"{mention} why <@U1>?", "UBOT") == "why @U1?"
 
 
 @pytest.mark.parametrize(
@@ -258,11 +255,11 @@ async def test_check_names_scopes_that_are_missing_and_what_for(world):
     await world.emulator.scopes("app_mentions:read,channels:history,chat:write,groups:history,im:history")
     good, *lacking = await findings(world)
     assert good[0]
-    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 4
+    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 7
     assert [word for *_, text in lacking for word in text.split() if ":" in word[1:-1]] == [
         "reactions:read",
         "reactions:write",
-        "users:read",
+        *("users:read", "channels:read", "groups:read", "usergroups:read"),
         "files:write",
     ]
 
@@ -387,19 +384,21 @@ async def tidied(world: SlackWorld) -> None:
 
 @pytest.mark.parametrize("reason", ["end_turn", "max_tokens"])
 async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeypatch, reason):
-    monkeypatch.setattr(events, "KNOWN", 0.0)
+    monkeypatch.setattr(tidy, "KNOWN", 0.0)
     world.model.reason = reason
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     answer = await world.first(question, "Because")
     people = world.platform._people
     pressed, gate, find = asyncio.Event(), asyncio.Event(), people.find
 
-    async def slowly(user: str) -> Any:
+    async def slowly(user: str, *, spare: bool) -> Any:
         pressed.set()
         await gate.wait()
-        return await find(user)
+        return await find(user, spare=spare)
 
     monkeypatch.setattr(people, "find", slowly)
+    monkeypatch.setattr(events, "SOON", 60.0)
+    people._users._known.clear()
     await world.press(answer.id)
     await pressed.wait()
     world.model.go.set()
@@ -412,7 +411,7 @@ async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeyp
 
 
 async def test_a_stop_button_that_a_crash_left_goes_away_and_nothing_else(world, monkeypatch):
-    monkeypatch.setattr(events, "KNOWN", 0.0)
+    monkeypatch.setattr(tidy, "KNOWN", 0.0)
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     answer = await world.first(question, "Because")
     await world.restart()
@@ -423,7 +422,7 @@ async def test_a_stop_button_that_a_crash_left_goes_away_and_nothing_else(world,
 
 async def test_a_stop_button_of_an_answer_that_goes_on_is_left_to_it(world, monkeypatch):
     """A press may overtake the reply to our own post, and is found by the answer a little later."""
-    monkeypatch.setattr(events, "KNOWN", 0.3)
+    monkeypatch.setattr(tidy, "KNOWN", 0.3)
     question = await world.ask("why?", "Because ", HOLD)
     answer = await world.first(question, "Because")
     live = await world.still()
@@ -441,13 +440,9 @@ async def test_other_bots_in_a_thread_are_not_taken_for_us(world):
     await world.final(question)
     await world.emulator.post_as(*at(question)[:1], "UROBOT", "beep", thread_ts=at(question)[1])
     await world.final(await world.reply(question, "and b?"))
-    turns = [(turn.role, turn.text, turn.name) for turn in world.model.requests[1].turns]
-    assert turns == [
-        ("user", "what is a?", "ann"),
-        ("assistant", "Yes.", ""),
-        ("user", "beep", "robot"),
-        ("user", "and b?", "ann"),
-    ]
+    [_, _, _, beep, _] = (request := world.model.requests[1]).turns
+    assert spoken(request) == [("ann", "what is a?"), ("", "Yes."), ("robot", "beep"), ("ann", "and b?")]
+    assert re.fullmatch(r'<(unverified-\w+) by="robot">\nbeep\n</\1>', beep.text)
 
 
 async def test_a_deleted_question_leaves_no_tombstone_in_the_history(world):

@@ -8,9 +8,7 @@ import logging
 import pytest
 import structlog
 
-from bot.core import conversation
 from bot.core.stops import EARLY, PATIENCE, Stops
-from bot.events import Turn
 from bot.guard.access import Access, Action
 from bot.platform import Actor, Mention, Place, Stop
 from bot.run import logs
@@ -83,28 +81,6 @@ def test_who_may_stop_an_answer():
 
 def question(text: str = "and now?") -> Mention:
     return ask(Sheet(), text=text)
-
-
-def test_the_question_comes_last_and_pages_of_one_answer_are_joined():
-    history = [
-        Turn("user", "a", "ann"),
-        Turn("assistant", "b"),
-        Turn("assistant", "c"),
-        Turn("user", "d", "bob"),
-    ]
-    assert conversation.turns(history, question()) == [
-        Turn("user", "a", "ann"),
-        Turn("assistant", "b\nc"),
-        Turn("user", "d", "bob"),
-        Turn("user", "and now?", "ann"),
-    ]
-
-
-def test_history_is_bounded_and_empty_turns_are_dropped():
-    history = [Turn("user", str(i), f"u{i}") for i in range(100)] + [Turn("assistant", " ")]
-    turns = conversation.turns(history, question())
-    assert len(turns) == conversation.HISTORY
-    assert turns[-2].text == "99"
 
 
 SECRETS = [

@@ -17,8 +17,8 @@ from adapters.discord.outgoing.threads import Fork, nowhere
 from adapters.discord.wire.bars import MISSING_PERMISSIONS, Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
-from bot.events import Page, Turn
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
+from bot.events import Page
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -44,10 +44,10 @@ EYES = quote("👀")
 
 
 #: Reads the history of the surface's conversation.
-History = Callable[[int], Awaitable[Sequence[Turn]]]
+History = Callable[[int], Awaitable[Sequence[Said]]]
 
 
-async def nothing(_limit: int) -> Sequence[Turn]:
+async def nothing(_limit: int) -> Sequence[Said]:
     """Return the history of a fresh question."""
     return ()
 
@@ -321,6 +321,6 @@ class DiscordSurface(Surface):
         surface.limits = self.limits
         return surface
 
-    async def history(self, limit: int) -> Sequence[Turn]:
+    async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""
         return await self._history(limit)

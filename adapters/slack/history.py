@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.text import Json, said, words
-from bot.events import Turn
+from adapters.slack.blocks import objects, string
+from adapters.slack.incoming.people import People
+from adapters.slack.reading import Message, unnamed
+from adapters.slack.text import Json, said
+from adapters.slack.wire.errors import translated
+from bot.platform import Actor, Said
 
-#: Pages of 200 messages that are read of a thread, and threads that are opened in a direct message.
-LONGEST_THREAD = 5
+#: Replies that are asked for at once, and requests that one thread may take.
+PAGE = 200
+REQUESTS = 8
+#: Threads that are opened in a direct message.
 DM_THREADS = 3
-
-#: Returns a person's display name.
-Names = Callable[[str], Awaitable[str]]
+#: People that are asked for, of one history; the others are strangers.
+AUTHORS = 20
 
 
 class History:
@@ -25,69 +31,134 @@ class History:
         channel: Where.
         thread: The `ts` of the thread's first message.
         question: The `ts` of the question.
-        names: Finds people's names.
+        people: Finds people and names.
         me: The bot's user.
     """
 
     def __init__(
-        self, web: AsyncWebClient, channel: str, thread: str, question: str, names: Names, me: str
+        self, web: AsyncWebClient, channel: str, thread: str, question: str, people: People, me: str
     ) -> None:
         self._web = web
         self._channel = channel
         self._thread = thread
         self._question = question
-        self._names = names
+        self._people = people
         self._me = me
 
-    async def turns(self, limit: int) -> Sequence[Turn]:
-        """Return up to *limit* turns of the thread, or of the direct message so far, oldest first."""
-        messages = await self._earlier(limit)
+    async def said(self, limit: int) -> Sequence[Said]:
+        """Return what was said in the thread, or in the direct message so far; see `Surface.history`."""
+        messages, gap = await self._earlier(limit)
         there = [message for message in messages if not self._is_silent(message)]
-        turns = [await self._turn(message) for message in there[-limit:]]
-        return [turn for turn in turns if turn.text]
+        if len(there) > limit:
+            there, gap = [there[0], *there[len(there) - limit + 1 :]], True
+        read = {id(message): Message.of(message) for message in there}
+        names = await self._people.names(unnamed(read.values()))
+        actors = await self._actors(there)
+        result = [
+            Said(said(message), None)
+            if self._ours(message)
+            else Said(read[id(message)].says(names, self._me), actors[_author(message)])
+            for message in there
+        ]
+        return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
 
-    async def _earlier(self, limit: int) -> list[Json]:
-        if self._thread != self._question:
-            return [message async for message in self._replies(self._thread)]
-        if self._channel.startswith("D"):
-            return [message async for message in self._direct(limit)]
-        return []
-
-    async def _replies(self, thread: str) -> AsyncIterator[Json]:
-        cursor = ""
-        for _ in range(LONGEST_THREAD):
-            answer = await self._web.conversations_replies(
-                channel=self._channel, ts=thread, latest=self._question, limit=200, cursor=cursor or None
-            )
-            for message in answer["messages"]:
-                if float(message["ts"]) < float(self._question):
-                    yield message
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                return
-
-    async def _direct(self, limit: int) -> AsyncIterator[Json]:
-        """Yield the last top-level messages, the newest threads among them opened."""
-        answer = await self._web.conversations_history(
-            channel=self._channel, latest=self._question, inclusive=False, limit=limit
-        )
-        messages = list(reversed(answer["messages"]))
-        threads = [message["ts"] for message in messages if message.get("reply_count")][-DM_THREADS:]
-        for message in messages:
-            if message["ts"] in threads:
-                async for reply in self._replies(message["ts"]):
-                    yield reply
+    async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
+        """Return who wrote *messages*, the newest of them asked for first."""
+        authors = {_author(message): message for message in reversed(messages) if not self._ours(message)}
+        found: dict[str, Actor] = {}
+        asked = 0
+        for author, message in authors.items():
+            user = string(message.get("user"))
+            asked += bool(user) and self._people.known(user) is None
+            if user and asked <= AUTHORS:
+                found[author] = await self._people.somebody(user)
             else:
-                yield message
+                bots = self._people.bots
+                name = string(message.get("username")) or author
+                found[author] = Actor(author, name, bot=author not in bots, guest=bool(user))
+        return found
+
+    async def _earlier(self, limit: int) -> tuple[list[Json], bool]:
+        """Return the messages before the question, and whether some are missing behind the first."""
+        if self._thread != self._question:
+            return await self._replies(self._thread, limit)
+        if self._channel.startswith("D"):
+            return await self._direct(limit), False
+        return [], False
+
+    async def _replies(self, thread: str, limit: int) -> tuple[list[Json], bool]:
+        """Return the root and the newest replies before the question.
+
+        Slack lists a thread from its root on.  A long one is therefore asked for from a later moment on;
+        which one leaves about as many as are wanted is found by halving, in at most `REQUESTS` requests.
+        """
+        found, more = await self._window(thread, "")
+        if not more or not found:
+            return found, False
+        root, end = found[0], float(self._question)
+        shortest, longest = 0.0, end - float(thread)
+        span = longest * min(1.0, 2 * limit / max(_count(root), PAGE))
+        best: list[Json] = []
+        for _ in range(REQUESTS - 1):
+            window, more = await self._window(thread, f"{end - span:.6f}")
+            replies = [message for message in window if message.get("ts") != root.get("ts")]
+            if more:
+                longest = span
+            else:
+                shortest, best = span, max(best, replies, key=len)
+                if len(replies) >= limit:
+                    break
+            span = (shortest * longest) ** 0.5 if shortest else longest / 8
+        return [root, *(best or found[1:])], True
+
+    async def _window(self, thread: str, oldest: str) -> tuple[list[Json], bool]:
+        """Return the root and the first replies from *oldest* on, and whether there are more."""
+        with translated():
+            answer = await self._web.conversations_replies(
+                channel=self._channel, ts=thread, latest=self._question, oldest=oldest or None, limit=PAGE
+            )
+        found = objects(answer.get("messages"))
+        return [message for message in found if _before(message, self._question)], bool(
+            answer.get("has_more")
+        )
+
+    async def _direct(self, limit: int) -> list[Json]:
+        """Return the last top-level messages, the newest threads among them opened."""
+        with translated():
+            answer = await self._web.conversations_history(
+                channel=self._channel, latest=self._question, inclusive=False, limit=limit
+            )
+        messages = objects(answer.get("messages"))[::-1]
+        threads = [message.get("ts") for message in messages if message.get("reply_count")][-DM_THREADS:]
+        found: list[Json] = []
+        for message in messages:
+            if message.get("ts") in threads:
+                found += (await self._replies(string(message.get("ts")), limit))[0]
+            else:
+                found.append(message)
+        return found
+
+    def _ours(self, message: Json) -> bool:
+        return message.get("user") == self._me
 
     def _is_silent(self, message: Json) -> bool:
         """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
-        ours = message.get("user") == self._me and not message.get("text")
+        ours = self._ours(message) and not message.get("text")
         return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
 
-    async def _turn(self, message: Json) -> Turn:
-        user = message.get("user", "")
-        if user == self._me:
-            return Turn("assistant", said(message))
-        name = await self._names(user) if user else ""
-        return Turn("user", words(message.get("text", ""), self._me), name)
+
+def _author(message: Json) -> str:
+    """Return the id of who wrote *message*: a user, or a bot without one."""
+    return string(message.get("user")) or string(message.get("bot_id")) or "nobody"
+
+
+def _count(root: Json) -> int:
+    count = root.get("reply_count")
+    return count if isinstance(count, int) else 0
+
+
+def _before(message: Json, question: str) -> bool:
+    try:
+        return float(string(message.get("ts"))) < float(question)
+    except ValueError:
+        return False

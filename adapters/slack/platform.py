@@ -34,6 +34,7 @@ from adapters.slack.wire.errors import Refused, Revoked, translated
 from adapters.slack.wire.first import first
 from adapters.slack.wire.web import Web
 from bot.platform import (
+    Actor,
     Asked,
     Finding,
     Gone,
@@ -71,7 +72,7 @@ class Slack(Platform):
         self._team = ""
         self._user = ""
         self._attach = 0
-        self._people = People(self._web)
+        self._people = People(self._web, self._settings.bots)
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
         self._notices = Notices(self._web, self._errands)
@@ -97,7 +98,7 @@ class Slack(Platform):
     async def _serve(self, inbox: Inbox) -> None:
         """Listen while the token is good."""
         async with self._client() as self._web:
-            self._people = People(self._web)
+            self._people = People(self._web, self._settings.bots)
             self._streams = Streams(self._web, self._errands)
             self._notices = Notices(self._web, self._errands)
             try:
@@ -182,8 +183,7 @@ class Slack(Platform):
             return ()
         found: list[Mention] = []
         for message in await missed(self._web, recent, since):
-            ours = message["channel"].startswith("D") or f"<@{self._user}" in message.get("text", "")
-            if not (ours and self._events.asks(message)):
+            if not self._events.asks(message):
                 continue
             try:
                 found.append(await self._events.mention(message, self._team))
@@ -211,6 +211,7 @@ class Slack(Platform):
                 f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
             ) from None
         self._team, self._user = answer["team_id"], answer["user_id"]
+        self._people.keep(Actor(self._user, str(answer.get("user") or "me"), workspace=self._team, bot=True))
         scopes = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
         self._attach = ATTACH if FILES in scopes else 0
         return scopes
@@ -220,7 +221,7 @@ class Slack(Platform):
         return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
-        where = (self._web, self._team, channel, thread, question, self._people.name, self._user)
+        where = (self._web, self._team, channel, thread, question, self._people, self._user)
         kind = self._settings.streaming
         shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
         surface = SlackSurface(*where, self._errands, shut)

@@ -22,6 +22,9 @@ SCOPES = {
     "reactions:read": "to be stopped with an emoji",
     "reactions:write": "to mark a question that waits",
     "users:read": "to tell members from guests and strangers",
+    "channels:read": "to read the names of channels",
+    "groups:read": "to read the names of private channels",
+    "usergroups:read": "to read the names of user groups",
     FILES: "to attach what is too long for a message",
 }
 
@@ -64,7 +67,16 @@ class Settings(BaseSettings):
         ),
     )
 
-    _split = field_validator("stop_emoji", mode="before")(split)
+    bots: Names = Field(
+        default=(),
+        validation_alias="RIVULET_SLACK_BOTS",
+        description=(
+            "Ids of bots and workflows that may ask as members do (`B…`, `A…`, `U…`), with commas between: "
+            "at most 3 questions in a conversation in 10 minutes, and 20 of one bot in an hour."
+        ),
+    )
+
+    _split = field_validator("stop_emoji", "bots", mode="before")(split)
 
 
 def check(settings: Settings) -> None:

@@ -11,15 +11,16 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.history import History, Names
+from adapters.slack.history import History
+from adapters.slack.incoming.people import People
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
-from bot.events import Page, Turn
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown, Surface
+from bot.events import Page
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ class SlackSurface(Surface):
         channel: Where.
         thread: The `ts` of the thread's first message.
         question: The `ts` of the question.
-        names: Finds people's names for the history.
+        people: Finds people and names, for the history.
         me: The bot's user.
         errands: Does what may lag behind.
         shut: Tells the asker that nothing can be written here, in Slack's word for why.
@@ -71,7 +72,7 @@ class SlackSurface(Surface):
         channel: str,
         thread: str,
         question: str,
-        names: Names,
+        people: People,
         me: str,
         errands: Errands,
         shut: Shut = lambda _why: None,
@@ -82,7 +83,7 @@ class SlackSurface(Surface):
         self._thread = thread
         self._question = question
         self._me = me
-        self._history = History(web, channel, thread, question, names, me)
+        self._history = History(web, channel, thread, question, people, me)
         self._errands = errands
         self._doubtful: set[str] = set()
         self._lagging: list[asyncio.Task[None]] = []
@@ -325,11 +326,11 @@ class SlackSurface(Surface):
         except (SlackApiError, SlowDown, Gone, OSError) as error:
             log.info("no status shown", error=str(error))
 
-    async def history(self, limit: int) -> Sequence[Turn]:
+    async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: the thread, or the direct message so far."""
         try:
             with translated():
-                return await self._history.turns(limit)
+                return await self._history.said(limit)
         except SlackApiError as error:
             raise ConnectionError(f"Slack shows no history: {why(error)}") from error
 

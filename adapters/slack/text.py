@@ -93,19 +93,13 @@ def marked(nonce: str) -> Json:
     return {"event_type": "rivulet_page", "event_payload": {"nonce": nonce}}
 
 
-def words(text: str, me: str) -> str:
-    """Return what a person wrote in *text*, without mentions of the bot *me*."""
-    return typed(re.sub(rf"<@{me}(\|[^<>]*)?>", "", text)).strip()
-
-
 def said(message: Json) -> str:
     """Return what a message of ours says as markdown, without its note and buttons."""
-    drawn = message.get("blocks") or ()
-    if not drawn or any(
-        block["type"] == "rich_text" for block in drawn
-    ):  # Slack's own, of a text or a stream
-        return typed(_unnoted(message.get("text", "")))
-    parts = [block["text"] for block in drawn if block["type"] == "markdown"]
+    blocks = message.get("blocks")
+    drawn = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
+    if not drawn or any(block.get("type") == "rich_text" for block in drawn):  # Slack's, of a text or stream
+        return typed(_unnoted(str(message.get("text") or "")))
+    parts = [str(block.get("text") or "") for block in drawn if block.get("type") == "markdown"]
     return typed("\n".join(parts)).removesuffix("…" if parts == ["…"] else "")
 
 

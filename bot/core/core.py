@@ -17,6 +17,7 @@ import structlog
 from bot.core.follow import followed
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
+from bot.core.rates import Rates, Refused
 from bot.core.repair import Repairs
 from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
@@ -54,7 +55,14 @@ class Core:
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
         self._repairs = Repairs(self._means, self._running, self.mention)
+        self._rates = Rates()
+        self._refused = Refused()
+        self._telling: asyncio.TimerHandle | None = None
         self._draining = False
+
+    def knows(self, key: str) -> bool:
+        """See `Inbox.knows`."""
+        return self._stops.find(key) is not None
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.
@@ -73,7 +81,7 @@ class Core:
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at."""
-        if not await self._allowed(stop, Action.STOP):
+        if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
         if live := self._stops.find(stop.message):
             return live.stop(stop)
@@ -84,7 +92,7 @@ class Core:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
             return await self.stop(Stop(press.message, press.actor, press.place))
-        if not await self._allowed(press, Action.PRESS):
+        if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
@@ -107,11 +115,19 @@ class Core:
         return Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
-        """Take the new text of a question whose answer has not begun."""
+        """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
+
+        Each new text asks the model anew, so it counts as a question.
+        """
         live = self._stops.find(edited.key)
-        if not (live and edited.text.strip() and await self._allowed(edited, Action.EDIT)):
+        if not (live and edited.text.strip() and self._heeds(edited, Action.EDIT)):
             return
-        if live.reword(edited):
+        if not await self._allowed(edited, Action.EDIT):
+            return
+        if means_stop(edited.text):
+            live.stop(Stop(edited.key, edited.actor, edited.place))
+        elif live.rewords(edited) and self._running.admit(live.mention):
+            live.reword(edited)
             await self._store.reword(live.mention.key, edited.text)
 
     async def deleted(self, deleted: Deleted) -> None:
@@ -155,8 +171,20 @@ class Core:
         if await self._access.authorize(event.actor, event.place, action):
             return True
         if not event.actor.bot:
-            log.info("refused", action=action.value, actor=event.actor.id, workspace=event.place.workspace)
+            self._refused.add(action.value, event.actor.id, event.place.workspace)
+            if self._telling is None:
+                loop = asyncio.get_running_loop()
+                self._telling = loop.call_later(self._refused.wait(loop.time()), self._tell_refused)
         return False
+
+    def _heeds(self, event: Stop | Press | Edited, action: Action) -> bool:
+        """Tell whether somebody does not do this too often; looks nobody up."""
+        return self._rates.admit(event.actor.id, action.value, _now())
+
+    def _tell_refused(self) -> None:
+        """Log who was refused, in sum."""
+        self._telling = None
+        log.info("refused", **self._refused.line(_now()))
 
     def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""

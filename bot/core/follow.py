@@ -11,8 +11,8 @@ import structlog
 from bot.core.conversation import HISTORY, Past
 from bot.core.live import Live, Means
 from bot.core.sayings import plain_answer
-from bot.events import CONTINUE, Turn
-from bot.platform import Asked, Mention, Platform, Press, Remains, Surface
+from bot.events import CONTINUE
+from bot.platform import Asked, Mention, Platform, Press, Remains, Said, Surface
 from bot.store import Entry, Store
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ async def remembered(
     If *asked* is a press, the platform's history may lack the answer above the button; the ledger has it.
     """
     first = asked
-    said: tuple[Turn, ...] = ()
+    said: tuple[Said, ...] = ()
     for _ in range(HISTORY):
         message, _, control = first.key.rpartition("/")
         try:
@@ -64,7 +64,7 @@ async def remembered(
             break
         first = entry.asked
         if control == CONTINUE.name:
-            said = (Turn("user", first.text, first.actor.name), Turn("assistant", entry.text), *said)
+            said = (Said(first.text, first.actor), Said(entry.text, None), *said)
         shown = (part.message for part in entry.parts if part.message)
         address = remains.address or entry.remains.address
         remains = Remains(address, (*shown, *remains.messages), remains.nonces)

@@ -115,6 +115,13 @@ class Intake(Generic[Run]):
         self.owe(ticket)
         return None
 
+    def again(self, user: str, now: float) -> bool:
+        """Tell whether *user* may ask once more about what is being answered already; count it then."""
+        if self._too_often(user, now):
+            return False
+        self._remember(user, now)
+        return True
+
     def refuse(self, user: str, channel: str, conversation: str, now: float) -> Refusal | None:
         """Return why a question would not be taken now, and count it as refused; None if it would be."""
         refusal = self._refusal(user, channel, conversation, now)

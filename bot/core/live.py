@@ -24,6 +24,9 @@ from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
 
+#: How often an edited question is asked anew.
+REWORDED = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -69,10 +72,11 @@ class Live:
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
+        self._reworded = 0
         self._answer = _answer(means, mention, left)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        self._reader = Reader(self._draft, means.model, means.asking, past or Past(), saying)
+        self._reader = Reader(self._draft, means.model, means.asking, means.access, past or Past(), saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
 
@@ -130,16 +134,17 @@ class Live:
         self.begin()
         self._reader.hang_up()
 
-    def reword(self, edited: Edited) -> bool:
-        """Ask anew with the text of *edited* if it is the asker's and nothing was answered; tell if so."""
-        fresh = self._draft.open and not self.begun
-        news = edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
-        if not (fresh and news):
-            return False
+    def rewords(self, edited: Edited) -> bool:
+        """Tell whether *edited* is the asker's, before anything was answered, and not one too many."""
+        fresh = self._draft.open and not self.begun and self._reworded < REWORDED
+        return fresh and edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
+
+    def reword(self, edited: Edited) -> None:
+        """Ask anew with the text of *edited*."""
+        self._reworded += 1
         self.mention = replace(self.mention, text=edited.text)
         self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         self._reader.again(self.mention)
-        return True
 
     def _watch(self, message: str) -> None:
         """Let stops of *message* end this answer; one may have come already."""

@@ -7,6 +7,7 @@ shown, it stops reading until the writer has caught up.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,9 +17,10 @@ import structlog
 from bot.core import conversation
 from bot.core.conversation import Past
 from bot.core.draft import Draft
-from bot.events import CONTINUE, RETRY, Text, Turn
+from bot.events import CONTINUE, RETRY, Event, Finished, Text
+from bot.guard.access import Access, Action
 from bot.model import Asking, Model, ModelError, Request
-from bot.platform import Gone, Mention, SlowDown
+from bot.platform import Gone, Mention, Said, SlowDown, listed
 from bot.show.answer import Ending
 
 log = structlog.get_logger(__name__)
@@ -36,13 +38,17 @@ class Reader:
         draft: What to add to.
         model: Who answers.
         asking: What every request has in common.
+        access: Says whose words in the history are more than data.
         past: What came before the question.
         saying: What to answer without asking the model; "" to ask it.
     """
 
-    def __init__(self, draft: Draft, model: Model, asking: Asking, past: Past, saying: str = "") -> None:
+    def __init__(
+        self, draft: Draft, model: Model, asking: Asking, access: Access, past: Past, saying: str = ""
+    ) -> None:
         self._draft = draft
         self._model = model
+        self._access = access
         self._asking = asking
         self._past = past
         self._saying = saying
@@ -88,22 +94,40 @@ class Reader:
         draft, asking = self._draft, self._asking
         if self._past.read is None:
             self._past = replace(self._past, read=await self._history(mention))
-        turns = conversation.turns([*(self._past.read or ()), *self._past.said], mention)
+        said = [*(self._past.read or ()), *self._past.said]
+        may_ask = await self._who_may_ask(said, mention)
+        turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
         request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens)
         async with aclosing(self._model.stream(request, _no)) as events:
             async for event in events:
-                draft.take(event)
+                draft.take(_with_files(event, mention))
                 while draft.answer.unshown > asking.ahead and draft.open:
                     draft.shown.clear()
                     await draft.shown.wait()
 
-    async def _history(self, mention: Mention) -> Sequence[Turn]:
+    async def _who_may_ask(self, said: Sequence[Said], mention: Mention) -> conversation.MayAsk:
+        """Ask for everybody in *said* whether they may ask where *mention* was asked."""
+        actors = {each.actor for each in said if each.actor}
+        allowed = {
+            actor for actor in actors if await self._access.authorize(actor, mention.place, Action.ASK)
+        }
+        return allowed.__contains__
+
+    async def _history(self, mention: Mention) -> Sequence[Said]:
         try:
             async with asyncio.timeout(READING):
                 return await (self._past.surface or mention.surface).history(conversation.HISTORY)
         except (SlowDown, Gone, OSError) as error:
             log.warning("answering without history", question=mention.key, error=repr(error))
             return ()
+
+
+def _with_files(event: Event, mention: Mention) -> Event:
+    """Return *event*; at the end with a note of the files that came with *mention*, and were not read."""
+    if not (isinstance(event, Finished) and mention.files):
+        return event
+    unread = f"Files are not read yet: {listed([file.name for file in mention.files])}."
+    return replace(event, note=" ".join(filter(None, [event.note, unread])))
 
 
 async def _no(_title: str) -> bool:

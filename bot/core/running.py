@@ -68,6 +68,10 @@ class Running:
         where = mention.place.channel, mention.conversation
         return self._intake.refuse(_user(mention), *where, _now())
 
+    def admit(self, mention: Mention) -> bool:
+        """Tell whether the asker of *mention*, which is being answered, may ask anew; count it then."""
+        return self._intake.again(_user(mention), _now())
+
     def queue(self, live: Live) -> bool:
         """Let *live* begin when its turn comes; if that is too much, say so.  False if nothing is said."""
         ticket = _ticket(live)

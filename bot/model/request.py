@@ -28,18 +28,12 @@ def parameters(request: Request, model: str) -> dict[str, Any]:
 
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """Merge what one side said in a row; name people where several speak."""
+    """Merge what one side said in a row."""
     said = [turn for turn in turns if turn.text.strip()]  # the API refuses empty text
-    crowd = len({turn.name for turn in said if turn.name}) > 1
     messages: list[dict[str, Any]] = []
     for role, run in groupby(said, key=lambda turn: turn.role):
-        text = "\n\n".join(_attributed(turn) if crowd else turn.text for turn in run)
+        text = "\n\n".join(turn.text for turn in run)
         messages.append({"role": role, "content": mended(text)})
     if messages and messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": "…"})  # the API wants a person to speak first
     return messages
-
-
-def _attributed(turn: Turn) -> str:
-    name = " ".join(turn.name.split())
-    return f"{name}: {turn.text}" if name else turn.text

@@ -11,14 +11,14 @@ from typing import Any
 from adapters.emulators.claude import Claude as Emulated
 from adapters.emulators.claude.chaos import FAULTS, MOMENTS, chaotic
 from bot.core.core import Core
-from bot.events import Turn
 from bot.guard.access import Access
 from bot.model.claude import Claude
 from bot.model.course import INCOMPLETE
 from bot.model.patient import Patient
+from bot.platform import Said
 from bot.store.memory import Memory
 from tests.bench.faults import Case, Player
-from tests.fakes import Sheet, ask
+from tests.fakes import ANN, Sheet, ask
 
 __all__ = ["FAULTS", "MOMENTS", "opened"]
 
@@ -29,7 +29,7 @@ FINAL = frozenset(
 )
 #: Faults that add text of their own.
 CHATTY = frozenset({"drip", "huge event"})
-HISTORY = [Turn("user", "Once? " * 20), Turn("assistant", "Upon a time."), Turn("user", "And?")]
+HISTORY = [Said("Once? " * 20, ANN), Said("Upon a time.", None), Said("And?", ANN)]
 #: Models of the emulator's.
 OTHER = "claude-haiku-5-5"
 
@@ -60,11 +60,11 @@ async def _played(emulator: Emulated, claude: Claude, case: Case) -> str:
     core = Core(
         Patient(claude, fallback=fallback, chance=lambda most: rng.uniform(0, most)), Memory(), Access()
     )
-    sheet = Sheet(turns=HISTORY[: rng.choice([0, 3])])
+    sheet = Sheet(said=HISTORY[: rng.choice([0, 3])])
     await core.mention(ask(sheet, text=f"Go on with {case}"))
     if core._lives:
         await asyncio.wait(core._lives)
-    return judged(sheet, case, chaotic(case.fault, case.moment, case.seed, text), fallback, len(sheet.turns))
+    return judged(sheet, case, chaotic(case.fault, case.moment, case.seed, text), fallback, len(sheet.said))
 
 
 def told(rng: random.Random) -> str:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import aiohttp
 import discord
 
+from adapters.discord.incoming.people import People
 from adapters.discord.surface import said
-from bot.events import Turn
-from bot.platform import Gone
+from bot.platform import Gone, Said
 
 #: Messages among which a chain is looked for in one call, and calls for links that are further back.
 NEARBY = 100
@@ -32,17 +32,17 @@ def translated() -> Iterator[None]:
         raise ConnectionError(f"Discord's history makes no sense: {error!r}") from error
 
 
-async def recent(channel: discord.abc.Messageable, question: int, me: int, limit: int) -> list[Turn]:
+async def recent(channel: discord.abc.Messageable, question: int, me: int, limit: int) -> list[Said]:
     """Return the last turns of a direct message or a forum's post, oldest first."""
     before = discord.Object(id=question)
     with translated():
         messages = [message async for message in channel.history(limit=limit, before=before)]
-    return _turns(reversed(messages), me)
+    return _said(reversed(messages), me)
 
 
 async def thread(
     channel: discord.Thread, parent: discord.PartialMessageable, question: int, me: int, limit: int
-) -> list[Turn]:
+) -> list[Said]:
     """Return the turns of a thread, oldest first, after those that led to it.
 
     A thread has the id of the message in *parent* that it was opened from, if from any; that message is
@@ -53,14 +53,14 @@ async def thread(
         messages = channel.history(limit=limit, before=before)
         inside = [message async for message in messages if message.type in SPOKEN]
     opening = await _opening(parent, channel.id, max(1, limit - len(inside)))
-    return _turns(reversed([*inside[: limit - len(opening)], *opening]), me)
+    return _said(reversed([*inside[: limit - len(opening)], *opening]), me)
 
 
 async def chain(
     channel: discord.PartialMessageable, question: int, first: int, me: int, limit: int
-) -> list[Turn]:
+) -> list[Said]:
     """Return the chain of replies that ends at the message *first*, oldest first."""
-    return _turns(reversed(await _links(channel, question, first, limit)), me)
+    return _said(reversed(await _links(channel, question, first, limit)), me)
 
 
 async def _opening(parent: discord.PartialMessageable, first: int, limit: int) -> list[discord.Message]:
@@ -101,15 +101,15 @@ async def _links(
     return found
 
 
-def _turns(messages: Iterable[discord.Message], me: int) -> list[Turn]:
-    spoken = (message for message in messages if message.type in SPOKEN)
-    return [turn for message in spoken if (turn := _turn(message, me)).text]
+def _said(messages: Iterable[discord.Message], me: int) -> list[Said]:
+    return [_one(message, me) for message in messages if message.type in SPOKEN]
 
 
-def _turn(message: discord.Message, me: int) -> Turn:
+def _one(message: discord.Message, me: int) -> Said:
     if message.author.id == me:
-        return Turn("assistant", said(message.content))
-    return Turn("user", words(message, me), message.author.display_name)
+        return Said(said(message.content), None)
+    actor = People().actor(message.author, hook=message.webhook_id is not None)
+    return Said(words(message, me), actor)
 
 
 def words(message: discord.Message, me: int) -> str:

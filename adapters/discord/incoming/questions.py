@@ -17,8 +17,7 @@ from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, 
 from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, History, nothing
 from adapters.discord.wire.rest import Rest
-from bot.events import Turn
-from bot.platform import Asked, Mention, Remains
+from bot.platform import Asked, Mention, Remains, Said
 
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
@@ -71,7 +70,7 @@ class Questions:
                 return surface
         return None
 
-    async def _past(self, asked: Asked, limit: int) -> Sequence[Turn]:
+    async def _past(self, asked: Asked, limit: int) -> Sequence[Said]:
         """Read the history of a question that is known by its key alone."""
         _, channel, question, *_ = asked.key.split("/")
         with translated():

@@ -15,6 +15,7 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.chaos import Chaos
+from adapters.emulators.slack.files import Stored
 from adapters.emulators.slack.http_sender import HttpSender
 from adapters.emulators.slack.markdown import Code
 from adapters.emulators.slack.shapes import Json, Message, Person
@@ -103,6 +104,11 @@ class Slack(Chaos, Emulator):
     async def user(self, id: str, name: str, **flags: Any) -> None:  # noqa: A002 - Slack's own word for it
         """Add or replace the person *id*; *flags* as in users.info (is_bot, is_restricted, team_id)."""
         self._workspace.people[id] = Person(id, name, flags)
+
+    @control
+    async def group(self, id: str, handle: str) -> None:  # noqa: A002 - Slack's own word for it
+        """Add the user group *id*."""
+        self._workspace.groups[id] = handle
 
     @control
     async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:
@@ -222,8 +228,28 @@ class Slack(Chaos, Emulator):
     # What people do.
 
     @control
-    async def say(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> str:
-        """Let *user* write *text* (mentions as `<@UBOT>`); return its ts."""
+    async def say(
+        self,
+        channel: str,
+        user: str,
+        text: str,
+        thread_ts: str | None = None,
+        *,
+        subtype: str = "",
+        attachments: Sequence[Json] = (),
+        files: Sequence[str] = (),
+    ) -> str:
+        """Let *user* write *text* (mentions as `<@UBOT>`); return its ts.
+
+        Args:
+            channel: Where.
+            user: Who.
+            text: What; forwards need none.
+            thread_ts: The root to reply to.
+            subtype: "me_message", "thread_broadcast".
+            attachments: What is forwarded, as the API has it.
+            files: Names of files that come with it.
+        """
         who, text = self._workspace.person(user), content.wire(text)
         kept = Message(
             channel=channel,
@@ -231,9 +257,12 @@ class Slack(Chaos, Emulator):
             user=user,
             text=text,
             thread_ts=thread_ts or "",
-            blocks=shapes.rich_text(text),
+            blocks=shapes.rich_text(text) if text else [],
             team=who.team,
             client_msg_id=shapes.client_message_id(),
+            subtype=subtype or ("file_share" if files else ""),
+            attachments=list(attachments),
+            files=[Stored(shapes.token("F"), name, name, b"x", user) for name in files],
         )
         self._workspace.post(kept)
         return kept.ts

@@ -37,6 +37,7 @@ class Message:
         streams_until: When it expires as a native stream, by `time.monotonic()`; 0.0 if it is none, or ended.
         stopped_by_user: Whether a reader stopped it.
         files: What is attached to it.
+        attachments: Forwards, alerts and previews, as the API has them.
     """
 
     channel: str
@@ -59,6 +60,7 @@ class Message:
     streams_until: float = 0.0
     stopped_by_user: bool = False
     files: list[files.Stored] = field(default_factory=list)
+    attachments: list[Json] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -157,6 +159,7 @@ def message(kept: Message, parent: Message | None = None, *, metadata: bool = Fa
         "app_id": kept.app_id,
         "bot_profile": _bot_profile(kept) if kept.bot_id else None,
         "blocks": kept.blocks,
+        "attachments": kept.attachments,
         "edited": kept.edited,
         "thread_ts": kept.thread_ts,
         "parent_user_id": parent.user if parent and kept.thread_ts else None,

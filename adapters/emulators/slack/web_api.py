@@ -32,8 +32,8 @@ from adapters.emulators.slack.uploads import Uploads
 from adapters.emulators.slack.workspace import Workspace
 
 SCOPES = (
-    "app_mentions:read,channels:history,chat:write,files:write,groups:history,im:history,reactions:read,"
-    "reactions:write,users:read"
+    "app_mentions:read,channels:history,channels:read,chat:write,files:write,groups:history,groups:read,"
+    "im:history,reactions:read,reactions:write,usergroups:read,users:read"
 )
 #: Page sizes when no limit is given [docs conversations.history, conversations.replies].
 HISTORY_LIMIT, REPLIES_LIMIT, MOST = 100, 1_000, 1_000
@@ -97,6 +97,7 @@ class WebApi:
             "files.getUploadURLExternal": self.uploads.ask,
             "reactions.add": self._react,
             "reactions.remove": self._unreact,
+            "usergroups.list": self._groups,
             "users.info": self._user,
         }
 
@@ -344,6 +345,12 @@ class WebApi:
         if who is None:
             raise Refused("user_not_found")
         return {"user": shapes.account(who)}
+
+    def _groups(self, _: Arguments) -> Json:
+        named = self._workspace.groups.items()
+        return {
+            "usergroups": [{"id": id_, "handle": handle, "name": handle.title()} for id_, handle in named]
+        }
 
     def _own(self, arguments: Arguments, error: str) -> Message:
         kept = self._there(arguments, "ts")

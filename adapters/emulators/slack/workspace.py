@@ -44,11 +44,13 @@ class Workspace:
         send: Delivers an event's payload to the app.
 
     Attributes:
+        groups: The handles of user groups, by id.
         code: How readers see code in markdown blocks; see `markdown`.
     """
 
     def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
         self.people = {person.id: person for person in PEOPLE}
+        self.groups: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []

@@ -6,6 +6,7 @@ listeners, which Bolt would answer for before they have run.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.incoming.events import Events
 from adapters.slack.text import Json
+from adapters.slack.wire.seldom import Seldom
 from bot.platform import Gone, SlowDown, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -55,8 +57,15 @@ def taker(web: AsyncWebClient, events: Events) -> Take:
             return BoltResponse(status=503, body="")
         return BoltResponse(status=200, body="")
 
+    seldom = Seldom()
+
     async def taken(payload: Json) -> bool:
-        answer = await app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
+        try:
+            answer = await app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
+        except Exception as error:  # one bad event must cost itself only; sent again, it would be no better
+            if seldom.due(type(error).__name__, asyncio.get_running_loop().time()):
+                log.exception("an event was not understood, and is left out")
+            return True
         return answer.status == 200
 
     return taken

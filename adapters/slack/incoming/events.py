@@ -2,23 +2,30 @@
 
 `Events.take` returns once the core has taken an event, so none is acknowledged before.  Must never drop one
 because it is a retry: Slack sends what happened while the bot did not listen as retries only.
+
+Nobody is looked up for a reaction, an edit or a press before it is known to be about an answer that runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
-from slack_sdk.errors import SlackApiError
 
+from adapters.slack.blocks import string
+from adapters.slack.incoming import payloads
+from adapters.slack.incoming.early import Early
+from adapters.slack.incoming.loops import Loops
+from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
 from adapters.slack.incoming.people import People
+from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
-from adapters.slack.text import Json, words
+from adapters.slack.reading import Message
+from adapters.slack.text import Json
 from adapters.slack.wire.errands import Errands
-from adapters.slack.wire.errors import TooLong, translated
 from adapters.slack.wire.web import Web
 from bot.events import STOP
 from bot.platform import (
@@ -40,9 +47,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds for which the log says once that Slack holds events back.
 QUIET = 3600.0
-#: Seconds after a press on Stop until the core knows all messages of running answers: a message that it does
-#: not know then belongs to none.
-KNOWN = 3.0
+#: Seconds that a stop waits to learn who it is from.
+SOON = 1.0
 
 #: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
 Open = Callable[[str, str, str, Reader], Surface]
@@ -72,40 +78,42 @@ class Events:
     stop_emoji: Collection[str]
     errands: Errands
     _told: float = field(default=float("-inf"), init=False)
+    _loops: Loops = field(default_factory=Loops, init=False)
+
+    def __post_init__(self) -> None:
+        """Make what needs the others."""
+        self._early = Early(self.inbox.knows, self.errands)
+        self._tidy = Tidy(self.web, self.errands)
 
     async def take(self, body: Json) -> None:
         """Give one event, or one press of a button, to the core; ignore all other kinds."""
         match body.get("type"):
             case "block_actions":
-                outcome = await self._press(body)
-                self.errands.start(self._tidy(body, outcome))
+                if press := payloads.Press.of(body):
+                    await self._pressed(press)
             case "app_rate_limited":
                 self._warn()
-            case "event_callback":
-                await self._event(body, body.get("event") or {})
+            case "event_callback" if string(body.get("team_id")):
+                await self._event(body, inner(body, "event"))
 
     async def _event(self, body: Json, event: Json) -> None:
         match event:
-            case {"type": "app_mention"} | {"type": "message", "channel_type": "im"} if self.asks(event):
-                await self.inbox.mention(await self.mention(event, body["team_id"]))
-            case {"subtype": "message_changed", "message": {"subtype": "tombstone", "ts": ts}}:
-                # What Slack leaves of a deleted question that has replies.
+            case {"type": "message", "subtype": "message_changed", "channel": str()}:
+                await self._changed(body, event)
+            case {"type": "message", "subtype": "message_deleted", "channel": str(), "deleted_ts": str(ts)}:
                 await self.inbox.deleted(Deleted(self._key(event["channel"], ts)))
-            case {"type": "message", "subtype": "message_changed", "message": {"user": user} as message}:
-                before = event.get("previous_message", {})
-                if user != self.me and message.get("text") != before.get("text"):
-                    actor, place = await self._who(user, event["channel"], body["team_id"])
-                    await self.inbox.edited(
-                        Edited(self._key(event["channel"], message["ts"]), self._words(message), actor, place)
-                    )
-            case {"type": "message", "subtype": "message_deleted", "deleted_ts": ts}:
-                await self.inbox.deleted(Deleted(self._key(event["channel"], ts)))
-            case {"type": "reaction_added", "item": {"type": "message", "channel": channel, "ts": ts}}:
-                if event["reaction"].split("::")[0] in self.stop_emoji:
-                    await self._stop(event["user"], channel, [ts], body["team_id"])
-            case {"type": "agent_session_stopped"}:
-                messages = [*event.get("streaming_message_ts", ()), event["thread_ts"]]
-                await self._stop(event["user"], event["channel"], messages, body["team_id"])
+            case {"type": "app_mention" | "message"}:
+                if self._tells(event) and self.asks(event):
+                    await self._ask(body, event)
+            case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
+                item = inner(event, "item")
+                channel, ts = string(item.get("channel")), moment(item.get("ts"))
+                if name.split("::")[0] in self.stop_emoji and user and channel and ts:
+                    await self._stop(body, user, channel, [ts])
+            case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
+                listed = event.get("streaming_message_ts")
+                found = [*(listed if isinstance(listed, list) else ()), event.get("thread_ts")]
+                await self._stop(body, user, channel, [ts for each in found if (ts := moment(each))])
             case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
                 self.web.doubted.set()
 
@@ -116,90 +124,147 @@ class Events:
             self._told = now
             log.error("Slack holds events back: over 30,000 in an hour; unsubscribe from what is not needed")
 
-    async def mention(self, event: Json, team: str) -> Mention:
-        """Return the mention that the message *event* is."""
-        channel, ts = event["channel"], event["ts"]
-        thread = event.get("thread_ts") or ts
-        actor, place = await self._who(event["user"], channel, team)
+    def asks(self, event: Json) -> bool:
+        """Tell whether the message *event* asks the bot something.
+
+        A person wrote it, or a bot that may ask: no edit, no joining of a channel, and nothing of ours.  It
+        is in a direct message, or calls the bot.
+        """
+        user, bot = string(event.get("user")), string(event.get("bot_id"))
+        subtype, channel = string(event.get("subtype")), string(event.get("channel"))
+        if user == self.me or not moment(event.get("ts")) or not channel:
+            return False
+        person = bool(user) and not bot and subtype in ASKING
+        if not person and not (self._admitted(event) and subtype in {*ASKING, "bot_message"}):
+            return False
+        return channel.startswith("D") or Message.of(event).addresses(self.me)
+
+    def _tells(self, event: Json) -> bool:
+        """Tell whether *event* is the one of perhaps two about a message that is gone by."""
+        if event.get("type") == "app_mention" or event.get("channel_type") == "im":
+            return True
+        # Of these Slack may send no mention; the core takes no message twice.
+        return string(event.get("subtype")) in UNTOLD or bool(self._admitted(event))
+
+    def _admitted(self, event: Json) -> str:
+        """Return the id by which the bot that wrote *event* may ask; "" if none may."""
+        ids = (string(event.get(name)) for name in ("bot_id", "app_id", "user") if event.get("bot_id"))
+        return next((each for each in ids if each in self.people.bots), "")
+
+    async def _ask(self, body: Json, event: Json) -> None:
+        mention = await self.mention(event, string(body.get("team_id")), home_of(event, body))
+        if bot := self._admitted(event):
+            now = asyncio.get_running_loop().time()
+            if not self._loops.admit(mention.conversation, bot, now):
+                log.warning("a bot has asked too often, and is not answered", bot=bot)
+                return
+        await self.inbox.mention(mention)
+
+    async def mention(self, event: Json, team: str, home: str = "") -> Mention:
+        """Return the mention that the message *event* is; *home*: its writer's workspace, if told."""
+        channel, ts = string(event.get("channel")), moment(event.get("ts"))
+        thread = moment(event.get("thread_ts")) or ts
+        actor = await self._asker(event, team, home)
+        place = Place(channel, workspace=team, home=self.team)
+        read = Message.of(event)
 
         async def stopped(message: str) -> None:
             if channel.startswith("D"):  # elsewhere Slack's event says who it was
                 await self.inbox.stop(Stop(message, actor, place))
 
-        reader = Reader(actor.id, actor.workspace or team, stopped)
         return Mention(
             key=self._key(channel, ts),
             conversation=f"slack/{team}/{channel}/{thread}",
             actor=actor,
             place=place,
-            text=self._words(event),
-            surface=self.surface(channel, thread, ts, reader),
+            text=read.says(await self.people.names(read.ids()), self.me),
+            surface=self.surface(channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)),
+            files=read.files,
         )
 
-    async def _stop(self, user: str, channel: str, messages: list[str], team: str) -> None:
-        actor, place = await self._who(user, channel, team)
-        for ts in messages:
-            await self.inbox.stop(Stop(self._key(channel, ts), actor, place))
+    async def _asker(self, event: Json, team: str, home: str) -> Actor:
+        user = string(event.get("user"))
+        if bot := self._admitted(event):
+            return Actor(bot, string(event.get("username")) or bot, workspace=team)
+        if home not in {"", self.team}:  # of another workspace, so that nothing else matters
+            return Actor(user, user, workspace=home)
+        return await self.people.find(user)
 
-    async def _press(self, body: Json) -> Outcome:
-        message, channel = body["container"]["message_ts"], body["container"]["channel_id"]
-        actor, place = await self._who(body["user"]["id"], channel, body["team"]["id"])
-        return await self.inbox.press(Press(self._key(channel, message), _pressed(body), actor, place))
-
-    async def _tidy(self, body: Json, outcome: Outcome) -> None:
-        """Take the buttons off a message if they are not needed any more, or were left by a crash.
-
-        The press has the message as it was then; it is read anew, so that a newer text stays.
-        """
-        if outcome not in {Outcome.UNKNOWN, Outcome.TAKEN}:
+    async def _changed(self, body: Json, event: Json) -> None:
+        """Take an edit: of a question that is being answered, or one that calls the bot only now."""
+        message, before = inner(event, "message"), inner(event, "previous_message")
+        channel, ts, user = string(event["channel"]), moment(message.get("ts")), string(message.get("user"))
+        key = self._key(channel, ts)
+        if message.get("subtype") == "tombstone":  # what Slack leaves of a deleted question that has replies
+            await self.inbox.deleted(Deleted(key))
             return
-        stop = _pressed(body) == STOP.name
-        if stop:
-            await asyncio.sleep(KNOWN)
-        with suppress(SlowDown, Gone, TooLong, OSError, SlackApiError), translated():
-            message = await self._there(body)
-            drawn = message.get("blocks") or []
-            rows = [block["elements"] for block in drawn if block["type"] == "actions"]
-            if _pressed(body) not in {button.get("action_id") for row in rows for button in row}:
-                return
-            if stop and await self._press(body) is not Outcome.UNKNOWN:
-                return  # a running answer has it after all
-            await self.web.chat_update(
-                channel=body["container"]["channel_id"],
-                ts=message["ts"],
-                blocks=[block for block in drawn if block["type"] != "actions"],
-                text=message.get("text") or "…",
-            )
+        now, was = Message.of(message), Message.of(before)
+        if not ts or user in {"", self.me} or now.own == was.own:
+            return
+        if self.inbox.knows(key):
+            actor = self.people.known(user, stale=True) or await self.people.find(user, spare=True)
+            place = Place(channel, workspace=string(body.get("team_id")), home=self.team)
+            text = now.says(await self.people.names(now.ids()), self.me)
+            await self.inbox.edited(Edited(key, text, actor, place))
+        elif before and not channel.startswith("D") and not was.addresses(self.me):
+            question = {**message, "channel": channel}
+            if self.asks(question):
+                await self._ask(body, question)
 
-    async def _there(self, body: Json) -> Json:
-        """Return the message that was pressed as it is now; empty if it is gone."""
-        ts = body["container"]["message_ts"]
-        answer = await self.web.conversations_replies(
-            channel=body["container"]["channel_id"],
-            ts=body["container"].get("thread_ts") or ts,
-            oldest=ts,
-            latest=ts,
-            inclusive=True,
-        )
-        return next((each for each in answer["messages"] if each["ts"] == ts), {})
+    async def _stop(self, body: Json, user: str, channel: str, messages: list[str]) -> None:
+        """Stop the answers that *messages* belong to, and later those of which they turn out to be."""
+        team = string(body.get("team_id"))
+        place = Place(channel, workspace=team, home=self.team)
+        # Who reacts where no other workspace is, is of this one.
+        home = team if body.get("is_ext_shared_channel") is False else ""
 
-    async def _who(self, user: str, channel: str, team: str) -> tuple[Actor, Place]:
-        return await self.people.find(user), Place(channel, workspace=team, home=self.team)
+        async def stop(message: str) -> None:
+            await self.inbox.stop(Stop(message, await self._who_stops(user, home), place))
+
+        for key in [self._key(channel, ts) for ts in messages]:
+            if self.inbox.knows(key):
+                await stop(key)
+            else:
+                self._early.keep(key, partial(stop, key))
+
+    async def _who_stops(self, user: str, home: str, name: str = "") -> Actor:
+        """Return who stops an answer; do not wait long for Slack to say it.
+
+        Somebody of whom Slack does not tell in time is taken for a member if the event itself says that they
+        are of this workspace.  That is safe: they may be a guest, who sees the answer anyway, and all that is
+        done is that it ends, which *Continue* undoes; nothing is asked or shown in their name.  Where only
+        the asker may stop an answer, the id decides, which the event has.
+        """
+        if actor := self.people.known(user, stale=True):
+            return actor
+        if home not in {"", self.team}:
+            return Actor(user, name, workspace=home)
+        try:
+            async with asyncio.timeout(SOON):
+                return await self.people.find(user, spare=True)
+        except (SlowDown, Gone, OSError) as error:
+            if not home:
+                raise
+            log.info("a stop by somebody who is not known", user=user, error=repr(error))
+            return Actor(user, name, workspace=home)
+
+    async def _pressed(self, press: payloads.Press) -> None:
+        outcome = await self._press(press)
+        if outcome in {Outcome.UNKNOWN, Outcome.TAKEN}:
+            self._tidy.start(press, partial(self._press, press))
+
+    async def _press(self, press: payloads.Press) -> Outcome:
+        key = self._key(press.channel, press.message)
+        place = Place(press.channel, workspace=press.team, home=self.team)
+        if press.name == STOP.name:
+            if not self.inbox.knows(key):
+                return Outcome.UNKNOWN
+            actor = await self._who_stops(press.user, press.workspace, press.called)
+        elif press.workspace not in {"", self.team}:
+            actor = Actor(press.user, press.called, workspace=press.workspace)
+        else:
+            actor = self.people.known(press.user) or await self.people.find(press.user, spare=True)
+        return await self.inbox.press(Press(key, press.name, actor, place))
 
     def _key(self, channel: str, ts: str) -> str:
         return f"slack/{self.team}/{channel}/{ts}"
-
-    def asks(self, event: Json) -> bool:
-        """Whether a person wrote *event*: no bot, no edit, no joining of a channel, and no file of ours."""
-        plain_kinds = {None, "file_share", "thread_broadcast"}
-        person = "bot_id" not in event and event.get("user") not in {None, "", self.me}
-        return person and event.get("subtype") in plain_kinds
-
-    def _words(self, message: Json) -> str:
-        """Return what was asked, without our own mention."""
-        return words(message.get("text", ""), self.me)
-
-
-def _pressed(body: Json) -> str:
-    """Return the name of the button that was pressed."""
-    return str(body["actions"][0]["action_id"])

@@ -1,73 +1,131 @@
-"""What Slack says of people: events name only an id, rights need a workspace and a status."""
+"""What Slack says of people, channels and groups: events name only ids."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.blocks import objects, string
 from adapters.slack.text import Json
 from adapters.slack.wire.errors import code_of, translated
+from adapters.slack.wire.lookup import Lookup
 from bot.platform import Actor, Gone, SlowDown
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for which an answer is good, and how many people are remembered.
-FRESH = 600.0
-PEOPLE = 10_000
-#: Errors that say that this app may not see that person.
+#: Errors that say that this app may not see that person, or that channel.
 NOBODY = frozenset({"user_not_found", "user_not_visible"})
+#: Characters of an id.
+LONGEST = 40
+#: Seconds that a text waits for the names of those it names; then it has their ids.
+NAMES_WITHIN = 2.0
 
 
 class People:
-    """A cache over users.info."""
+    """Knows people, channels and groups by their ids.
 
-    def __init__(self, web: AsyncWebClient) -> None:
+    Args:
+        web: The client.
+        bots: Ids of bots that may ask as members do.
+    """
+
+    def __init__(self, web: AsyncWebClient, bots: Collection[str] = ()) -> None:
         self._web = web
-        self._known: OrderedDict[str, tuple[float, Actor]] = OrderedDict()
+        self.bots = frozenset(bots)
+        self._users: Lookup[Actor] = Lookup(self._user)
+        self._channels: Lookup[str] = Lookup(self._channel)
+        self._groups: Lookup[Mapping[str, str]] = Lookup(self._all_groups)
 
-    async def find(self, user: str) -> Actor:
+    async def find(self, user: str, *, spare: bool = False) -> Actor:
         """Return who *user* is, a guest if Slack does not show them; asked anew after ten minutes.
 
         Raises:
             SlowDown, Gone, OSError: When Slack could not be asked; the event must then not be acknowledged.
         """
-        now = asyncio.get_running_loop().time()
-        asked, actor = self._known.get(user, (0.0, None))
-        if actor is None or now - asked > FRESH:
-            with translated():
-                actor = await self._ask(user)
-            self._known[user] = (now, actor)
-            if len(self._known) > PEOPLE:
-                self._known.popitem(last=False)
-        return actor
+        if len(user) > LONGEST:  # no id of Slack's
+            return Actor(user[:LONGEST], guest=True)
+        return await self._users.find(user, spare=spare)
 
-    async def _ask(self, user: str) -> Actor:
+    def known(self, user: str, *, stale: bool = False) -> Actor | None:
+        """Return who *user* is, if that was asked in the last ten minutes; *stale*: or ever."""
+        return self._users.known(user, stale=stale)
+
+    def keep(self, actor: Actor) -> None:
+        """Remember *actor*, who need not be asked for."""
+        self._users.keep(actor.id, actor)
+
+    async def somebody(self, user: str) -> Actor:
+        """Return who *user* is; a guest without a name if Slack does not say."""
+        with suppress(SlowDown, Gone, OSError, SlackApiError):
+            return await self.find(user)
+        return Actor(user, user, guest=True)
+
+    async def names(self, ids: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+        """Return the names of *ids* ("@", "#" or "!subteam^", and an id), as far as they are soon known."""
+        tasks = {id_: asyncio.ensure_future(self._named(kind, id_)) for kind, id_ in ids}
+        if not tasks:
+            return {}
+        _, late = await asyncio.wait(tasks.values(), timeout=NAMES_WITHIN)
+        for task in late:
+            task.cancel()  # the look-up itself goes on, for the next who asks
+        return {id_: task.result() for id_, task in tasks.items() if task not in late}
+
+    async def _named(self, kind: str, id_: str) -> str:
+        """Return a name; "" if Slack does not say it."""
+        with suppress(SlowDown, Gone, OSError):
+            match kind:
+                case "@":
+                    return (await self.find(id_)).name
+                case "#":
+                    return await self._channels.find(id_)
+                case _:
+                    return (await self._groups.find("")).get(id_, "")
+        return ""
+
+    async def _user(self, user: str) -> Actor:
         try:
-            return _actor((await self._web.users_info(user=user))["user"])
+            with translated():
+                return self._actor(user, (await self._web.users_info(user=user)).get("user"))
         except SlackApiError as error:
             if code_of(error) not in NOBODY:
-                raise
+                raise ConnectionError(f"Slack does not say who somebody is: {code_of(error)}") from error
             log.info("Slack does not show a person", user=user, error=code_of(error))
             return Actor(user, user, guest=True)
 
-    async def name(self, user: str) -> str:
-        """Return what to call *user*, or the id if Slack does not say."""
-        with suppress(SlowDown, Gone, OSError, SlackApiError):
-            return (await self.find(user)).name
-        return user
+    async def _channel(self, channel: str) -> str:
+        """Return a channel's name; "" if this app may not know it."""
+        with suppress(SlackApiError, Gone):
+            with translated():
+                found = (await self._web.conversations_info(channel=channel)).get("channel")
+            return string(found.get("name")) if isinstance(found, dict) else ""
+        return ""
+
+    async def _all_groups(self, _: str) -> Mapping[str, str]:
+        """Return the handles of all groups; none if this app may not know them."""
+        with suppress(SlackApiError, Gone):
+            with translated():
+                found = (await self._web.usergroups_list()).get("usergroups")
+            return {string(each.get("id")): string(each.get("handle")) for each in objects(found)}
+        return {}
+
+    def _actor(self, id_: str, user: object) -> Actor:
+        if not isinstance(user, dict):
+            raise ConnectionError("Slack's answer about a person makes no sense")
+        return Actor(
+            id=id_,
+            name=_name(user) or id_,
+            workspace=string(user.get("team_id")),
+            bot=(bool(user.get("is_bot")) or id_ == "USLACKBOT") and id_ not in self.bots,
+            guest=any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger")),
+        )
 
 
-def _actor(user: Json) -> Actor:
-    profile = user.get("profile", {})
-    return Actor(
-        id=user["id"],
-        name=profile.get("display_name") or user.get("real_name") or user.get("name", ""),
-        workspace=user.get("team_id", ""),
-        bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
-        guest=any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger")),
-    )
+def _name(user: Json) -> str:
+    profile = user.get("profile")
+    shown = string(profile.get("display_name")) if isinstance(profile, dict) else ""
+    return shown or string(user.get("real_name")) or string(user.get("name"))

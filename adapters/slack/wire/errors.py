@@ -118,7 +118,8 @@ def _answer(error: SlackApiError) -> tuple[int, str]:
     response: Any = error.response
     if isinstance(response, aiohttp.ClientResponse):  # the SDK hands over what it could not parse
         return response.status, ""
-    return response.status_code, str(response.get("error") or "")
+    told = response.data if isinstance(response.data, dict) else {}  # or the text of a page that is none
+    return response.status_code, str(told.get("error") or "")
 
 
 def retry_after(headers: Any) -> float:

@@ -1,0 +1,123 @@
+"""What a message says: text, blocks, attachments, forwards and the names of files, as markdown.  Pure.
+
+The one place that reads a message of others, for questions, history, edits, and whether there is anything to
+answer.  Ids become names: those that the message itself has, and those that were looked up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from adapters.slack.blocks import attached, drawn, objects, plain, string
+from adapters.slack.text import Json, typed
+from bot.events import File
+from bot.platform import unread
+
+#: Ids of one message that are looked up; the others stay ids.
+LOOKED_UP = 30
+#: A user, a channel or a group in Slack's notation, with or without its name.
+TOKEN = re.compile(r"<([@#]|!subteam\^)([A-Z0-9]{1,40})(?:\|([^<>]*))?>")
+_SPECIAL = re.compile(r"<!(here|channel|everyone|group)(?:\|[^<>]*)?>")
+_DATE = re.compile(r"<!date\^(-?\d{1,12})\^([^<>|]*)(?:\|([^<>]*))?>")
+#: Code, of which nothing is read: blocks, then spans.
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
+#: A quotation: one line, or all from ">>>" on.
+_QUOTE = re.compile(r"^[ \t]*&gt;&gt;&gt;.*\Z|^[ \t]*&gt;[^\n]*", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one message says, before ids have names.
+
+    Attributes:
+        own: What its writer wrote, in Slack's notation.
+        more: What is attached or forwarded, quoted.
+        files: What came with it; nobody reads it.
+        labels: Names that the message itself has for ids.
+    """
+
+    own: str
+    more: str
+    files: tuple[File, ...]
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, message: Json) -> Message:
+        """Read *message*, of any shape."""
+        text = string(message.get("text"))
+        own = drawn(message.get("blocks")) or text
+        more = attached(message.get("attachments"))
+        labels = {found[2]: found[3] for found in TOKEN.finditer(f"{text}\n{own}\n{more}") if found[3]}
+        return cls(own, more, tuple(_files(message)), labels)
+
+    def ids(self) -> list[tuple[str, str]]:
+        """Return the ids that need a name, each with its kind: "@", "#" or "!subteam^"."""
+        found = ((each[1], each[2]) for each in TOKEN.finditer(f"{self.own}\n{self.more}"))
+        return [each for each in dict.fromkeys(found) if each[1] not in self.labels][:LOOKED_UP]
+
+    def addresses(self, me: str) -> bool:
+        """Tell whether the writer calls the bot *me*, and not in code or in a quotation."""
+        return re.search(rf"<@{re.escape(me)}(\|[^<>]*)?>", _unquoted(self.own)) is not None
+
+    def says(self, names: Mapping[str, str], me: str = "") -> str:
+        """Return all of it as markdown, with *names* for ids; a question is without the call of *me*."""
+        known = {**names, **self.labels}
+        own = _uncalled(self.own, me) if me else self.own
+        parts = [_named(own, known), _named(self.more, known), unread([file.name for file in self.files])]
+        return "\n\n".join(filter(None, (part.strip() for part in parts)))
+
+
+def _files(message: Json) -> Iterator[File]:
+    """Yield the files of *message*, and of what it forwards."""
+    found: list[Json] = objects(message.get("files"))
+    for each in objects(message.get("attachments")):
+        found += objects(each.get("files"))
+        for part in objects(each.get("message_blocks")):
+            inner = part.get("message")
+            found += objects(inner.get("files")) if isinstance(inner, dict) else []
+    for file in found:
+        if file.get("mode") != "tombstone":
+            name = string(file.get("name")) or string(file.get("title"))
+            size = file.get("size")
+            yield File(name[:200], string(file.get("mimetype")), size if isinstance(size, int) else 0)
+
+
+def _unquoted(text: str) -> str:
+    """Return *text* without code and quotations."""
+    return _QUOTE.sub(" ", _CODE.sub(" ", text))
+
+
+def _uncalled(text: str, me: str) -> str:
+    """Return *text* without calls of *me* at its beginning and end; elsewhere they are a part of it."""
+    call = rf"(?:<@{re.escape(me)}(?:\|[^<>]*)?>[ \t,:]*)+"
+    text = re.sub(rf"\A\s*{call}", "", text)
+    return re.sub(rf"[ \t]*{call}\s*\Z", "", text) if not _CODE.search(text.rpartition("\n")[2]) else text
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    """Return *text*, in Slack's notation, as markdown with *names* for ids."""
+    text = TOKEN.sub(lambda found: _name(found[1], found[2], names), text)
+    text = _SPECIAL.sub(lambda found: f"@{found[1]}", text)
+    text = _DATE.sub(lambda found: found[3] or _moment(found[1]), text)
+    return typed(text)
+
+
+def _name(kind: str, id_: str, names: Mapping[str, str]) -> str:
+    name = plain(names.get(id_, "") or id_).lstrip("@#")
+    return f"#{name}" if kind == "#" else f"@{name}"
+
+
+def _moment(seconds: str) -> str:
+    """Return a date of Slack's notation, in seconds since 1970, for people."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return seconds
+
+
+def unnamed(messages: Iterable[Message]) -> list[tuple[str, str]]:
+    """Return the ids of *messages* that need a name, each once."""
+    return list(dict.fromkeys(each for message in messages for each in message.ids()))
