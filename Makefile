@@ -60,6 +60,7 @@ bench-quick: dev
 	-$(BIN)/python -m tests.bench render --quick --json
 	-$(BIN)/python -m tests.bench faults --quick --json --assert
 	-$(BIN)/python -m tests.bench storm --quick --json
+	-$(BIN)/python -m tests.bench slow --quick --json --assert
 	-$(BIN)/python -m tests.bench stops --quick --json --assert
 	-$(BIN)/python -m tests.bench load --quick --json
 	-$(BIN)/python -m tests.bench soak --quick --json

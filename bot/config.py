@@ -152,6 +152,14 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_PORT",
         description="Its port; 0 takes a free one.",
     )
+    events_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        validation_alias="RIVULET_EVENTS_PORT",
+        description="Port for what platforms post (in HTTP mode); 0 for `RIVULET_PORT` where `RIVULET_HOST` "
+        "is a loopback address, else the one after it.",
+    )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         validation_alias="RIVULET_LOG",

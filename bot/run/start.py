@@ -23,6 +23,7 @@ import structlog
 from bot.config import Settings
 from bot.platform import Platform
 from bot.run import logs
+from bot.run.connections import widen
 from bot.run.orders import obeying
 from bot.run.server import listening
 from bot.store import Store
@@ -56,9 +57,10 @@ async def start(settings: Settings, makes: Makes) -> int:
     """
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
     ended = _signalled()
+    widen()
     async with (
         ledger(settings.data) as (folder, store),
-        listening(settings.host, settings.port) as front,
+        listening(settings.host, settings.port, settings.events_port) as front,
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")

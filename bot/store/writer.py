@@ -122,7 +122,7 @@ class Writer:
         """Write nothing any more, until that works again."""
         if self.trouble == CLOSED:
             return
-        reason = f"{type(error).__name__}: {error}"
+        reason = _reason(error)
         if not self.trouble:
             log.error(
                 "the ledger can't be written: going on from memory", folder=str(self._folder), error=reason
@@ -180,3 +180,9 @@ class Writer:
                 await self.take_ballast()
                 log.warning("the ledger is written again", folder=str(self._folder))
                 return
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong without a path, which is nobody's business who asks for the bot's state."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{type(error).__name__}: {said}"
