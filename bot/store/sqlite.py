@@ -150,10 +150,9 @@ class Sqlite(Memory):
         await super().prune(now)
         self._done.prune(now - ROWS_KEPT)
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
-        await self._writer.write(
-            ("DELETE FROM turns WHERE at < ?", old), (tables.FADE_PARTS, faded), (tables.FADE, faded)
-        )
+        await self._writer.write((tables.OLD, old), (tables.FADE_PARTS, faded), (tables.FADE, faded))
         await self._writer.take_ballast()
+        await self._writer.sweep(now - ROWS_KEPT)
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
@@ -180,6 +179,7 @@ class Sqlite(Memory):
         """Apply *statements* now; if that fails, when the file is next caught up."""
         done = [key for key in self._entries if key not in self._open]
         await self._writer.write(*statements, full=True)
+        await self._writer.sweep(float("inf"))  # nobody knows whose words are in there
         if self._writer.trouble:
             self._owed += statements
             raise OSError(self._writer.trouble)

@@ -14,7 +14,8 @@ import structlog
 
 from bot.store import OK
 from bot.store.ballast import Ballast
-from bot.store.file import NAME, File, Gone
+from bot.store.examine import NAME, is_content
+from bot.store.file import File, Gone
 from bot.store.tables import Statement
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,13 @@ class Writer:
     def health(self) -> str:
         """See `Store.health`."""
         trouble = self.trouble or (FULL if self._ballast.spent else "")
-        return f"degraded: {trouble}" if trouble else OK
+        if trouble:
+            return f"degraded: {trouble}"
+        return (
+            f"{OK}; could not be used and lies aside: {', '.join(aside)}"
+            if (aside := self.file.aside)
+            else OK
+        )
 
     async def write(self, *statements: Statement, full: bool = False) -> None:
         """Apply *statements* together; *full*: safe against loss of power.
@@ -94,6 +101,9 @@ class Writer:
         try:
             return await self.run(work)
         except sqlite3.Error as error:
+            self.file.doubt(error)
+            if is_content(error):
+                self.degrade(error)  # which opens a new file
             raise OSError(f"the ledger can't be read: {error}") from error
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -117,6 +127,13 @@ class Writer:
             await self.run(self.file.checkpoint)
         except (sqlite3.Error, OSError) as error:
             log.warning("the ledger's log was not emptied", error=str(error))
+
+    async def sweep(self, before: float) -> None:
+        """Delete the files that lie aside since *before*."""
+        try:
+            await self.run(lambda: self.file.sweep(before))
+        except (sqlite3.Error, OSError) as error:
+            log.warning("a ledger that lies aside was not deleted", error=_reason(error))
 
     def degrade(self, error: Exception) -> None:
         """Write nothing any more, until that works again."""
