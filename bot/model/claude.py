@@ -61,6 +61,9 @@ EXCEPTIONS: Mapping[type[BaseException], Failure] = {
     UnicodeDecodeError: Failure(GARBLED, Kind.CUT),
 }
 
+#: A redirect, which is never followed.
+ELSEWHERE = Failure(NO_STREAM, Kind.AWAY)
+
 FAULTS = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 #: Two line breaks, between two events.
@@ -99,7 +102,8 @@ class Claude:
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or BASE_URL,
-            http_client=anthropic.DefaultAioHttpClient(),  # half the CPU of the default backend
+            # Half the CPU of the default backend.  A redirect would take the question and the key elsewhere.
+            http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
             max_retries=0,
             timeout=httpx2.Timeout(connect=5, read=silence, write=30, pool=5),
             open_telemetry={"traces": {"content_mode": "metadata_only"}},
@@ -206,7 +210,7 @@ def sentence(error: BaseException) -> str:
 
 def _failure(error: BaseException) -> Failure:
     if isinstance(error, anthropic.APIStatusError):
-        return named(*_names(error))
+        return ELSEWHERE if error.response.is_redirect else named(*_names(error))
     return next((EXCEPTIONS[kind] for kind in type(error).__mro__ if kind in EXCEPTIONS), INTERNAL)
 
 

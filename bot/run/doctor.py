@@ -11,6 +11,7 @@ from bot.model.claude import Claude
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.model import claude_of
+from bot.run.secrets import exposed
 from bot.store.examine import findings
 
 
@@ -20,7 +21,7 @@ async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) ->
     secrets = [secret for platform in platforms for secret in platform.secrets]
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
     async with claude_of(settings) as claude:
-        kept = [Finding(ok=False, text=line) for line in findings(settings.data)]
+        kept = [Finding(ok=False, text=line) for line in filter(None, (exposed(), *findings(settings.data)))]
         return await examine(claude, platforms, kept)
 
 

@@ -118,8 +118,8 @@ class File:
     def apply(self, statements: Sequence[Statement], *, full: bool) -> None:
         """Apply *statements* in one transaction."""
         db = self._connected
-        if self._inode != _inode(self._path):
-            raise Gone(f"{self._path.name} was deleted or replaced")
+        if self.missing:
+            raise Gone(self.missing)
         if full is not self._full:
             db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._full = full
@@ -163,6 +163,12 @@ class File:
         if self._db is None:
             raise Gone(f"{self._path.name} is not open")
         return self._db
+
+    @property
+    def missing(self) -> str:
+        """Why the file that is open is of no use any more, or ""."""
+        gone = self._db is not None and self._inode != _inode(self._path)
+        return f"{self._path.name} was deleted or replaced" if gone else ""
 
     def reopen(self) -> None:
         """Open it anew; what was open stays if that fails."""

@@ -8,7 +8,7 @@ alone; memory has their keys, so that none is answered twice.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -28,12 +28,13 @@ class Sqlite(Memory):
 
     Args:
         folder: Where the file is, or is made.
+        expect_held: Raises OSError where another process has the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, expect_held: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._done = Keys()  # of entries that only the file has
-        self._writer = Writer(folder, self._catch_up)
+        self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
         self._read = False
         self._owed: list[Statement] = []  # deletions that were not written

@@ -43,16 +43,23 @@ class Writer:
     Args:
         folder: Where the file is, or is made.
         catch_up: Writes, by `apply`, all that was not written while there was trouble.
+        expect_held: Raises OSError where another process has the folder.
 
     Attributes:
         trouble: Why nothing is written; "" while all is well.
     """
 
-    def __init__(self, folder: Path, catch_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        catch_up: Callable[[], Awaitable[None]],
+        expect_held: Callable[[], None] = lambda: None,
+    ) -> None:
         self.trouble = ""
         self.file = File(folder / NAME)
         self._folder = folder
         self._catch_up = catch_up
+        self._expect_held = expect_held
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._ballast = Ballast(folder)
         self._healing: asyncio.Task[None] | None = None
@@ -62,7 +69,7 @@ class Writer:
     @property
     def health(self) -> str:
         """See `Store.health`."""
-        trouble = self.trouble or (FULL if self._ballast.spent else "")
+        trouble = self.trouble or self.file.missing or (FULL if self._ballast.spent else "")
         if trouble:
             return f"degraded: {trouble}"
         return (
@@ -185,6 +192,7 @@ class Writer:
         while True:
             await asyncio.sleep(RETRY)
             try:
+                await self.run(self._expect_held)
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long; writes go on meanwhile
                 async with self._writing:
