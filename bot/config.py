@@ -59,16 +59,16 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_FALLBACK_MODEL",
         description="The model to ask where the other one doesn't exist or stays overloaded; empty for none.",
     )
-    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
-        default="",
+    effort: Literal["default", "low", "medium", "high", "xhigh", "max"] = Field(
+        default="medium",
         validation_alias="RIVULET_EFFORT",
-        description="How hard it thinks, `low` to `max`; empty leaves it to the model.",
+        description="How hard it thinks, `low` to `max`; `default` leaves it to the model.",
     )
     max_tokens: int = Field(
-        default=8192,
+        default=32_000,
         gt=0,
         validation_alias="RIVULET_MAX_TOKENS",
-        description="The longest answer, in tokens.",
+        description="The longest answer, in tokens, with what it thinks before.",
     )
     system: str = Field(
         default=SYSTEM,
