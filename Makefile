@@ -62,6 +62,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench pacing --json
 	$(BIN)/python -m tests.bench render --quick --json
 	$(BIN)/python -m tests.bench storm --quick --json
+	$(BIN)/python -m tests.bench slow --quick --json --assert
 	$(BIN)/python -m tests.bench load --quick --json
 	$(BIN)/python -m tests.bench soak --quick --json
 

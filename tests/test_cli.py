@@ -74,7 +74,6 @@ def good(world: World) -> dict[str, str]:
 MISTAKES = {
     "no key": ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
     "wrong key": ({"ANTHROPIC_API_KEY": "bad"}, "refuses ANTHROPIC_API_KEY"),
-    "unknown model": ({"RIVULET_MODEL": "claude-1"}, "knows no model claude-1"),
     "no platform": (
         {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
         "no platform is configured",

@@ -165,6 +165,8 @@ class Slack(Platform):
             except (SlowDown, OSError, SlackApiError) as error:
                 return [Finding(ok=False, text=f"Slack could not be asked ({error}); is the network up?")]
         good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}")
+        if not any(scopes):  # a proxy may take the header away
+            return [good, Finding(ok=False, text="Slack did not say which scopes the app has; see its page.")]
         lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
         return [good, *lacking]
 

@@ -37,7 +37,8 @@ def build(
 ) -> Core:
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
-    asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
+    effort = "" if settings.effort == "default" else settings.effort
+    asking = Asking(settings.system, settings.model, effort, settings.max_tokens, settings.ahead)
     showing = Showing(settings.links, settings.pages, settings.code_file)
     caps = Caps(
         settings.intake,

@@ -19,6 +19,7 @@ from functools import partial
 
 from bot.events import (
     CONTINUE,
+    RETRY,
     STOP,
     Again,
     Control,
@@ -85,6 +86,9 @@ NOTES = {
 
 #: The stop reasons after which there is more to say.
 MORE = frozenset({"max_tokens", "pause_turn"})
+
+#: What people read where nothing was left for an answer.
+THOUGHT = "Claude used all the room of this answer for thinking. Try again gives it more."
 
 #: What people read instead of an answer without text.
 EMPTY = "Claude gave no answer text."
@@ -241,6 +245,8 @@ class Answer:
                 self.usage = usage
                 said = NOTES.get(reason, f"Ended early: {reason}.")
                 more = (CONTINUE,) if reason in MORE else ()
+                if reason == "max_tokens" and not self.received:
+                    said, more = THOUGHT, (RETRY,)
                 told = " ".join(filter(None, [said, note]))
                 self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 

@@ -105,6 +105,12 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.unanswered", "=", 0, ""),
         ("*.live", "=", 0, ""),
     ),
+    "slow": (
+        ("*.more_mb", "<=", 60.0, "MB"),
+        ("*.event_s", "<=", 1.0, "s"),
+        ("*.health_s", "<=", 1.0, "s"),
+        ("*.unanswered", "=", 0, ""),
+    ),
     "stops": (
         ("matrix.*.wrong", "=", 0, ""),
         ("real.*.closed_ms.p99", "<=", 200.0, "ms"),
