@@ -93,8 +93,16 @@ async def test_a_question_that_is_edited_to_stop_stops(world):
     assert (await world.stopped(question)).note == "Stopped by ann."
 
 
-async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_for_ever():
+@pytest.fixture
+async def bots() -> AsyncIterator[SlackWorld]:
     world = await WithBots.open()
+    assert isinstance(world, SlackWorld)
+    yield world
+    await world.close()
+
+
+async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_for_ever(bots):
+    world = bots
     root = await world.emulator.say("C1", "U1", "start")
     await world.emulator.post_as("C1", "UROBOT", "<@UBOT> other?", "BOTHER", thread_ts=root)
     for number in range(TALK + 2):
@@ -104,7 +112,6 @@ async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_
         await asyncio.sleep(0.1)
     asked = [spoken(request)[-1][1] for request in world.model.requests]
     assert asked == [f"{number}?" for number in range(TALK)]
-    await world.close()
 
 
 def test_a_bot_may_ask_again_after_a_while_and_in_other_conversations():
