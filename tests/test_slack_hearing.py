@@ -9,7 +9,7 @@ import pytest
 
 from adapters.slack import history
 from adapters.slack.incoming.loops import BOT, TALK, Loops
-from adapters.slack.wire.lookup import SPARE, Lookup
+from adapters.slack.wire.lookup import SPARE, Full, Lookup
 from bot.platform import Gone, Platform, SlowDown
 from tests.contract import until
 from tests.fakes import spoken
@@ -207,7 +207,7 @@ async def test_what_can_do_without_leaves_room_for_questions():
     lookup = Lookup(ask)
     for number in range(SPARE):
         await lookup.find(str(number), spare=True)
-    with pytest.raises(SlowDown):
+    with pytest.raises(Full):
         await lookup.find("x", spare=True)
     assert await lookup.find("x") == "x"
 

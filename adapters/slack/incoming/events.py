@@ -26,6 +26,7 @@ from adapters.slack.people import People
 from adapters.slack.reading import Message
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Errands
+from adapters.slack.wire.lookup import Full
 from adapters.slack.wire.web import Web
 from bot.events import STOP
 from bot.platform import (
@@ -243,6 +244,8 @@ class Events:
             async with asyncio.timeout(SOON):
                 return await self.people.find(user, spare=True)
         except (SlowDown, Gone, OSError) as error:
+            if not home and isinstance(error, Full):  # a flood: sent again, it would only be longer
+                return Actor(user, name, guest=True)
             if not home:
                 raise
             log.info("a stop by somebody who is not known", user=user, error=repr(error))
