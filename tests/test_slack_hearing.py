@@ -9,7 +9,7 @@ import pytest
 
 from adapters.slack import history
 from adapters.slack.incoming.loops import BOT, TALK, Loops
-from adapters.slack.wire.lookup import SPARE, Lookup
+from adapters.slack.wire.lookup import SPARE, Full, Lookup
 from bot.platform import Gone, Platform, SlowDown
 from tests.contract import until
 from tests.fakes import spoken
@@ -93,8 +93,16 @@ async def test_a_question_that_is_edited_to_stop_stops(world):
     assert (await world.stopped(question)).note == "Stopped by ann."
 
 
-async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_for_ever():
+@pytest.fixture
+async def bots() -> AsyncIterator[SlackWorld]:
     world = await WithBots.open()
+    assert isinstance(world, SlackWorld)
+    yield world
+    await world.close()
+
+
+async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_for_ever(bots):
+    world = bots
     root = await world.emulator.say("C1", "U1", "start")
     await world.emulator.post_as("C1", "UROBOT", "<@UBOT> other?", "BOTHER", thread_ts=root)
     for number in range(TALK + 2):
@@ -104,7 +112,6 @@ async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_
         await asyncio.sleep(0.1)
     asked = [spoken(request)[-1][1] for request in world.model.requests]
     assert asked == [f"{number}?" for number in range(TALK)]
-    await world.close()
 
 
 def test_a_bot_may_ask_again_after_a_while_and_in_other_conversations():
@@ -200,7 +207,7 @@ async def test_what_can_do_without_leaves_room_for_questions():
     lookup = Lookup(ask)
     for number in range(SPARE):
         await lookup.find(str(number), spare=True)
-    with pytest.raises(SlowDown):
+    with pytest.raises(Full):
         await lookup.find("x", spare=True)
     assert await lookup.find("x") == "x"
 

@@ -132,7 +132,7 @@ class Everything:
 
 def events(world: SlackWorld, *, knows: bool) -> Events:
     """What takes payloads for *world*, but tells nobody."""
-    known = world.platform._events
+    known: Events = world.platform._events  # type: ignore[attr-defined]
     us = (known.web, known.team, known.me, known.people, known.surface)
     inbox: Any = Everything(knows=knows)
     return Events(inbox, *us, known.stop_emoji, known.errands)
@@ -155,13 +155,9 @@ async def test_no_payload_raises_or_keeps_the_next_mention_from_being_answered(w
     assert count >= 2_000
     assert raised == []
     take = taker(world.platform._web, world.platform._events)
-    for body in (
-        {},
-        {"type": []},
-        {"team": 5, "user": "x"},
-        {"event": deep(900)},
-        {"authorizations": [None]},
-    ):
+    bodies: list[Any] = [{}, {"type": []}, {"team": 5, "user": "x"}, {"authorizations": [None]}]
+    bodies.append({"event": deep()})
+    for body in bodies:
         assert await take(body)
     world.model.go.set()
     world.model.steps = ("Yes.",)

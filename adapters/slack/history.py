@@ -8,7 +8,7 @@ from dataclasses import replace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.blocks import objects, string
-from adapters.slack.incoming.people import People
+from adapters.slack.people import People
 from adapters.slack.reading import Message, unnamed
 from adapters.slack.text import Json, said
 from adapters.slack.wire.errors import translated

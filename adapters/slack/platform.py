@@ -21,12 +21,12 @@ from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
 from adapters.slack.incoming.link import ticket
 from adapters.slack.incoming.missed import missed
-from adapters.slack.incoming.people import People
 from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.outgoing.notices import Notices
 from adapters.slack.outgoing.streams import Streams
 from adapters.slack.outgoing.uploads import ATTACH
+from adapters.slack.people import People
 from adapters.slack.settings import FILES, SCOPES, Settings
 from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands

@@ -34,6 +34,7 @@ Take = Callable[[Json], Awaitable[bool]]
 
 def taker(web: AsyncWebClient, events: Events) -> Take:
     """Return what gives payloads to *events*."""
+    seldom = Seldom()
 
     async def authorized() -> AuthorizeResult:
         # Left to itself, Bolt asks Slack, and acknowledges the event when Slack is not well.
@@ -53,11 +54,10 @@ def taker(web: AsyncWebClient, events: Events) -> Take:
         try:
             await events.take(body)
         except (SlowDown, Gone, OSError, Unavailable) as error:
-            log.warning("an event was not taken, and is left for Slack to send again", reason=str(error))
+            if seldom.due(f"left {type(error).__name__}", asyncio.get_running_loop().time()):
+                log.warning("an event was not taken, and is left for Slack to send again", reason=str(error))
             return BoltResponse(status=503, body="")
         return BoltResponse(status=200, body="")
-
-    seldom = Seldom()
 
     async def taken(payload: Json) -> bool:
         try:

@@ -20,12 +20,13 @@ from adapters.slack.incoming import payloads
 from adapters.slack.incoming.early import Early
 from adapters.slack.incoming.loops import Loops
 from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
-from adapters.slack.incoming.people import People
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
+from adapters.slack.people import People
 from adapters.slack.reading import Message
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Errands
+from adapters.slack.wire.lookup import Full
 from adapters.slack.wire.web import Web
 from bot.events import STOP
 from bot.platform import (
@@ -140,11 +141,11 @@ class Events:
         return channel.startswith("D") or Message.of(event).addresses(self.me)
 
     def _tells(self, event: Json) -> bool:
-        """Tell whether *event* is the one of perhaps two about a message that is gone by."""
+        """Tell whether *event* is the one, of perhaps two about a message, that is gone by."""
         if event.get("type") == "app_mention" or event.get("channel_type") == "im":
             return True
         # Of these Slack may send no mention; the core takes no message twice.
-        return string(event.get("subtype")) in UNTOLD or bool(self._admitted(event))
+        return string(event.get("subtype")) in UNTOLD
 
     def _admitted(self, event: Json) -> str:
         """Return the id by which the bot that wrote *event* may ask; "" if none may."""
@@ -243,6 +244,8 @@ class Events:
             async with asyncio.timeout(SOON):
                 return await self.people.find(user, spare=True)
         except (SlowDown, Gone, OSError) as error:
+            if not home and isinstance(error, Full):  # a flood: sent again, it would only be longer
+                return Actor(user, name, guest=True)
             if not home:
                 raise
             log.info("a stop by somebody who is not known", user=user, error=repr(error))

@@ -118,8 +118,8 @@ def _answer(error: SlackApiError) -> tuple[int, str]:
     response: Any = error.response
     if isinstance(response, aiohttp.ClientResponse):  # the SDK hands over what it could not parse
         return response.status, ""
-    told = response.data if isinstance(response.data, dict) else {}  # or the text of a page that is none
-    return response.status_code, str(told.get("error") or "")
+    told = getattr(response, "data", response)  # or the text of a page that is none
+    return response.status_code, str(told.get("error") or "") if isinstance(told, dict) else ""
 
 
 def retry_after(headers: Any) -> float:

@@ -20,6 +20,10 @@ AT_ONCE, WAITING = 8, 50
 SPARE, MINUTE = 30, 60.0
 
 
+class Full(SlowDown):
+    """So many were asked for in this minute that the rest of what Slack allows is for questions."""
+
+
 class Lookup(Generic[Found]):
     """A cache over one method.
 
@@ -53,6 +57,7 @@ class Lookup(Generic[Found]):
         """Return what *key* is; *spare*: only if there is room beside what questions need.
 
         Raises:
+            Full: When there is no room.
             SlowDown, Gone, OSError: When Slack could not be asked.
         """
         if (found := self.known(key)) is not None:
@@ -73,7 +78,7 @@ class Lookup(Generic[Found]):
         if not spare:
             return
         if len(self._spared) == SPARE and now - self._spared[0] < MINUTE:
-            raise SlowDown(MINUTE - (now - self._spared[0]))
+            raise Full(MINUTE - (now - self._spared[0]))
         self._spared.append(now)
 
     async def _fly(self, key: str) -> Found:
