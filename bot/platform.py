@@ -229,6 +229,9 @@ class Surface(ABC):
         """Post *page*, which is final, in place of *message*; return the new one's key.  Raises as `post`."""
         raise NotImplementedError(f"{type(self).__name__} replaces no messages")
 
+    async def remove(self, message: str) -> None:
+        """Take *message*, in which nothing was said yet, away; `settle` waits for it.  Must not raise."""
+
     async def status(self, on: bool) -> None:
         """Show "I am on it" at the question, without a message; or take that back.  Must not raise."""
 

@@ -23,6 +23,7 @@ from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gatewa
 from adapters.discord.incoming.starts import Book
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
+from adapters.discord.wire.proxy import proxy_of
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.trace import trace
 from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
@@ -122,7 +123,8 @@ class Discord(Platform):
         # Both are global to discord.py: one API per process.
         Route.BASE = self._settings.api_url.rstrip("/")
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
             self._rest.session = session
             try:
                 yield
@@ -134,7 +136,9 @@ class Discord(Platform):
         intents.guilds = intents.messages = intents.reactions = True
         intents.message_content = self._settings.content
         seen = trace(self._rest.traffic, self._settings.api_url)
-        return Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
+        made = Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
+        made.http.proxy = proxy_of(self._settings.api_url)  # the gateway's too: discord.py has one for both
+        return made
 
     def _hear(self, at: float) -> None:
         self.heard_at = at

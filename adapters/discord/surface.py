@@ -225,6 +225,11 @@ class DiscordSurface(Surface):
         self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
         return Receipt(made, states)
 
+    async def remove(self, message: str) -> None:
+        """See `Surface.remove`."""
+        _, channel, id_ = message.split("/")
+        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
+
     async def _delete(self, channel: str, message: str) -> bool:
         """Delete a message that another stands in place of; tell whether nothing is left to do."""
         await asyncio.sleep(BESIDE)

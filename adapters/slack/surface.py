@@ -297,6 +297,10 @@ class SlackSurface(Surface):
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
 
+    async def remove(self, message: str) -> None:
+        """See `Surface.remove`."""
+        self._lagging.append(await self._errands.begin(self._delete(message)))
+
     async def _delete(self, message: str, after: float = 0.0) -> None:
         """Delete *message*, again and again if Slack is not able; that it is gone is as good."""
         await asyncio.sleep(after)

@@ -73,6 +73,7 @@ class Live:
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
         self._reworded = 0
+        self._vanishing = False
         self._answer = _answer(means, mention, left)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
@@ -94,6 +95,8 @@ class Live:
                 self._reader.begin(self.mention)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
+            for message in self._answer.messages if self._vanishing else ():
+                await self._surface.remove(message)
         finally:
             self._writer.leave()
             self._means.stops.forget(self.mention.key, *self._answer.messages)
@@ -131,6 +134,13 @@ class Live:
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
         self._draft.end(ending, note, controls)
+        self.begin()
+        self._reader.hang_up()
+
+    def vanish(self) -> None:
+        """End an answer whose question is gone, and that has said nothing yet: nothing of it stays."""
+        self._vanishing = True
+        self._draft.vanish()
         self.begin()
         self._reader.hang_up()
 

@@ -315,6 +315,11 @@ class Answer:
         if self.phase is Phase.CLOSING:
             self.next_write()  # it may have been the last
 
+    def vanish(self) -> None:
+        """End an answer of which nothing was said: nothing more is written, and its messages go."""
+        self.ending = self.ending or Ending.STOPPED
+        self.phase = Phase.CLOSED
+
     def lost(self) -> None:
         """Record that nothing can be written any more."""
         self.ending = self.ending or Ending.LOST

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import timedelta
 
 import aiohttp
 import discord
 import structlog
 
-from adapters.discord.incoming.history import SPOKEN, words
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.questions import Questions
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.threads import Threads
+from adapters.discord.reading import says
 from adapters.discord.wire.rest import Rest
 from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Press, Stop, Unavailable
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
+#: How old a message may be that calls the bot by an edit.
+FRESH = timedelta(hours=1)
 NOT_YOURS = "You may not stop this answer."
 
 
@@ -69,20 +72,29 @@ class Client(Shards):
 
     async def on_message(self, message: discord.Message) -> None:
         """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
-        asks = message.type in SPOKEN
-        if self.inbox and asks and message.author.id != self.me and self.questions.addresses(message):
-            try:
-                await self.inbox.mention(self.questions.mention(message))
-            except Unavailable as why:
-                log.info("a mention is left to the next start", why=str(why))
+        if self.inbox and self.questions.addresses(message):
+            await self._ask(self.inbox, message)
+
+    async def _ask(self, inbox: Inbox, message: discord.Message) -> None:
+        try:
+            await inbox.mention(self.questions.mention(message))
+        except Unavailable as why:
+            log.info("a mention is left to the next start", why=str(why))
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Give a question's new text to the core; an event without `edited_at` is a link that unfolds."""
+        """Give a question's new text to the core, or one that calls the bot only now.
+
+        An event without `edited_at` is a link that unfolds.
+        """
         message = payload.message
-        if self.inbox and message.author.id != self.me and message.edited_at:
-            key = f"discord/{payload.channel_id}/{payload.message_id}"
+        if not (self.inbox and message.author.id != self.me and message.edited_at):
+            return
+        key = f"discord/{payload.channel_id}/{payload.message_id}"
+        if self.inbox.knows(key):
             who, where = self._people.actor(message.author), place_of(payload.channel_id, payload.guild_id)
-            await self.inbox.edited(Edited(key, words(message, self.me), who, where))
+            await self.inbox.edited(Edited(key, says(message, self.me), who, where))
+        elif self.questions.addresses(message) and discord.utils.utcnow() - message.created_at < FRESH:
+            await self._ask(self.inbox, message)  # the core takes no message twice
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         """Tell the core of a message that is gone."""

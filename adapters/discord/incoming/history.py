@@ -9,14 +9,13 @@ import aiohttp
 import discord
 
 from adapters.discord.incoming.people import People
+from adapters.discord.reading import SPOKEN, says
 from adapters.discord.surface import said
 from bot.platform import Gone, Said
 
 #: Messages among which a chain is looked for in one call, and calls for links that are further back.
 NEARBY = 100
 FETCHES = 5
-#: Types of messages that people and bots write; the others are Discord's own, such as "a thread was started".
-SPOKEN = {discord.MessageType.default, discord.MessageType.reply}
 
 
 @contextmanager
@@ -109,14 +108,4 @@ def _one(message: discord.Message, me: int) -> Said:
     if message.author.id == me:
         return Said(said(message.content), None)
     actor = People().actor(message.author, hook=message.webhook_id is not None)
-    return Said(words(message, me), actor)
-
-
-def words(message: discord.Message, me: int) -> str:
-    """Return what *message* says, without mentions of the bot and with names for those of people."""
-    text = message.content
-    for user in message.mentions:
-        for token in (f"<@{user.id}>", f"<@!{user.id}>"):
-            text = text.replace(token, "" if user.id == me else f"@{user.display_name}")
-    role = message.guild.self_role if message.guild else None
-    return text.replace(f"<@&{role.id}>", "").strip() if role else text.strip()
+    return Said(says(message), actor)

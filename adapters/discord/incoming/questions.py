@@ -8,17 +8,20 @@ from functools import partial
 
 import discord
 
-from adapters.discord.incoming.history import SPOKEN, chain, recent, thread, translated, words
+from adapters.discord.incoming.history import chain, recent, thread, translated
 from adapters.discord.incoming.missed import missed, place
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
+from adapters.discord.reading import answers, calls, files, says
 from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, History, nothing
 from adapters.discord.wire.rest import Rest
 from bot.platform import Asked, Mention, Remains, Said
 
+#: Types of messages that ask something.
+ASKING = {discord.MessageType.default, discord.MessageType.reply}
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
 
@@ -81,15 +84,15 @@ class Questions:
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
         found = await missed(self._client, recent, since)
-        asked = (each for each in found if each.type in SPOKEN and each.author.id != self._me)
-        return [self.mention(each) for each in asked if self.addresses(each)]
+        return [self.mention(each) for each in found if self.addresses(each)]
 
     def addresses(self, message: discord.Message) -> bool:
-        """Tell whether *message* is for the bot: it mentions the bot or its own role, or is direct."""
-        if message.guild is None or any(user.id == self._me for user in message.mentions):
+        """Tell whether *message* is for the bot: it calls it or answers it, or is direct."""
+        if message.type not in ASKING or message.author.id == self._me:
+            return False
+        if message.guild is None or calls(message, self._me):
             return True
-        role = message.guild.self_role
-        return role is not None and role in message.role_mentions
+        return answers(message, self._me) and bool(says(message, self._me))
 
     def mention(self, message: discord.Message) -> Mention:
         """Return *message* as a question, with the surface that its answer goes to."""
@@ -115,8 +118,9 @@ class Questions:
             conversation=f"discord/{root}",
             actor=self._people.actor(message.author, hook=message.webhook_id is not None),
             place=place_of(channel, guild),
-            text=words(message, self._me),
+            text=says(message, self._me),
             surface=surface,
+            files=files(message),
         )
 
     def _conversation(self, message: discord.Message) -> tuple[int, History]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import aiohttp
 import discord
+import structlog
 import yarl
 
 from bot.platform import Health
 
+log = structlog.get_logger(__name__)
+
 #: Doublings of a second that discord.py waits at most between two tries; its own 10 make 17 minutes.
 BACKOFF = 4
+#: Events without which there is no session.
+_NEEDED = frozenset({"READY", "RESUMED"})
+#: Seconds for which errors of one kind are logged once.
+QUIET = 60.0
 
 
 class Held(Exception):
@@ -69,6 +77,9 @@ class Shards(discord.AutoShardedClient):
         self._launching: set[int] = set()
         self._sessions: set[int] = set()  # shards that had one
         self._sockets: WeakSet[aiohttp.ClientWebSocketResponse] = WeakSet()
+        self._said: dict[str, float] = {}  # when an error of each kind was logged
+        parsers = self._connection.parsers
+        self._connection.parsers = {name: self._guarded(name, parsers[name]) for name in parsers}
         self._connect = self.http.ws_connect
         self.http.ws_connect = self._connected  # type: ignore[method-assign]
 
@@ -77,6 +88,34 @@ class Shards(discord.AutoShardedClient):
         """The bot's own id."""
         assert self.user, "no event comes before READY"  # noqa: S101  for the type checker only
         return self.user.id
+
+    def _guarded(self, name: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return *parse*, which reads the events called *name*, so that one it can't read costs only itself.
+
+        discord.py lets the session end, which costs a log-in.  Without `READY` there is none.
+        """
+        if name in _NEEDED:
+            return parse
+
+        def guarded(data: Any) -> Any:
+            try:
+                return parse(data)
+            except Exception as error:  # noqa: BLE001  discord.py raises whatever a field of another shape does
+                self._say("an event that can't be read was left out", name, error)
+
+        return guarded
+
+    async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
+        """Log what an event's handler has raised: it costs that event only."""
+        if (error := sys.exc_info()[1]) is not None:
+            self._say("an event was not handled", event_method, error)
+
+    def _say(self, what: str, kind: str, error: BaseException) -> None:
+        """Log an *error* with a *kind* of events, once a minute."""
+        now = _now()
+        if now - self._said.get(kind, -QUIET) >= QUIET:
+            self._said[kind] = now
+            log.warning(what, kind=kind, error=repr(error), exc_info=error)
 
     async def _connected(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
         self._sockets.add(socket := await self._connect(url, compress=compress))
