@@ -110,6 +110,7 @@ BAD: dict[str, Any] = {
     "JSON that is deep": f"who = '{'[' * 100_000}'",
     "a lone surrogate": "who = replace(who, '\"ann\"', '\"\\ud800\"')",
     "another person": "actor = 'U9'",
+    "nobody": "who = ''",
     "invalid UTF-8 in the question": "question = CAST(x'ff4f50' AS TEXT)",
     "invalid UTF-8 in the answer": "text = CAST(x'80' AS TEXT)",
     "a blob": "question = x'00ff'",
@@ -144,6 +145,13 @@ async def test_one_bad_row_is_set_aside_and_said_and_the_rest_is_served(harm, fo
     assert not aside(folder)
     await is_well_after(folder)
     assert "set aside" not in capsys.readouterr().out
+
+
+async def test_a_question_that_is_open_and_nobodys_is_set_aside(folder):
+    poke(folder, "UPDATE turns SET who = '', actor = '', conversation = '' WHERE key = ?", HIT)
+    store, unfinished = await served(folder)
+    await store.close()
+    assert unfinished == OPEN - {HIT}
 
 
 @pytest.mark.parametrize("harm", BAD_PARTS)

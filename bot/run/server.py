@@ -19,6 +19,7 @@ from bot.run.readiness import Readiness
 
 if TYPE_CHECKING:
     from bot.core.core import Core
+    from bot.run.lag import Lag
 
 log = structlog.get_logger(__name__)
 
@@ -124,9 +125,11 @@ class Front:
         await self._health.answer([web.get("/healthz", _alive), web.route("*", "/{path:.*}", _starting)])
         await self._health.listen(self._host, port, "RIVULET_HOST and RIVULET_PORT")
 
-    async def open(self, platforms: Collection[Platform], core: Core | None = None) -> None:
-        """Answer with the state of *platforms* and *core* from now on, and serve the platforms' routes."""
-        readiness = Readiness(platforms, core)
+    async def open(
+        self, platforms: Collection[Platform], core: Core | None = None, lag: Lag | None = None
+    ) -> None:
+        """Answer with the state of all of them from now on, and serve the platforms' routes."""
+        readiness = Readiness(platforms, core, lag)
         own = [web.get("/healthz", _alive), web.get("/readyz", _ready(readiness))]
         routes = [route for platform in platforms for route in platform.routes]
         if routes and (self._wanted or not _is_loopback(self._host)):

@@ -62,7 +62,9 @@ def asked_of(row: Sequence[Any]) -> Asked:
     """Return the question that `tables.asked_row` has made *row* of; raise `BadRow` if it has not."""
     _look(TURN, row)
     key, conversation, actor, who, question, at = row
-    if not who:  # forgotten
+    if not who:
+        if actor or conversation:  # of what was forgotten, neither is left
+            raise BadRow("who asked is missing")
         return Asked(key, conversation, Actor(actor), Place(""), question, at)
     try:
         told = json.loads(who)
@@ -80,6 +82,8 @@ def entry_of(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
     """Return the entry that `tables.entry_row` has made *row* of, with its *parts*; as `asked_of`."""
     _look(TURN, row)
     text, note, runs, done, controls = row[6:]
+    if done is None and not row[3]:
+        raise BadRow("who asked is missing")
     return Entry(asked_of(row[:6]), text, note, tuple(parts), runs, done, tuple(controls.split()))
 
 
