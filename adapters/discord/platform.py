@@ -25,6 +25,7 @@ from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
 from adapters.discord.wire.proxy import proxy_of
 from adapters.discord.wire.rest import Rest
+from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
 from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
 
@@ -124,7 +125,9 @@ class Discord(Platform):
         Route.BASE = self._settings.api_url.rstrip("/")
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        async with aiohttp.ClientSession(
+            timeout=timeout, trust_env=True, trace_configs=[straight()]
+        ) as session:
             self._rest.session = session
             try:
                 yield
@@ -135,7 +138,7 @@ class Discord(Platform):
         intents = discord.Intents.none()
         intents.guilds = intents.messages = intents.reactions = True
         intents.message_content = self._settings.content
-        seen = trace(self._rest.traffic, self._settings.api_url)
+        seen = straight(trace(self._rest.traffic, self._settings.api_url))
         made = Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
         made.http.proxy = proxy_of(self._settings.api_url)  # the gateway's too: discord.py has one for both
         return made

@@ -32,6 +32,7 @@ from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import Refused, Revoked, translated
 from adapters.slack.wire.first import first
+from adapters.slack.wire.straight import straight
 from adapters.slack.wire.web import Web
 from bot.platform import (
     Actor,
@@ -196,7 +197,9 @@ class Slack(Platform):
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
         # With a session of ours, the SDK's own timeout does not apply; no retries: the core makes them.
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT), trace_configs=[straight()]
+        ) as session:
             yield Web(
                 token=self._settings.bot_token.get_secret_value(),
                 base_url=self._settings.api_url.rstrip("/") + "/",
@@ -215,7 +218,7 @@ class Slack(Platform):
         self._team, self._user = answer["team_id"], answer["user_id"]
         self._people.keep(Actor(self._user, str(answer.get("user") or "me"), workspace=self._team, bot=True))
         scopes = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
-        self._attach = ATTACH if FILES in scopes else 0
+        self._attach = ATTACH if FILES in scopes or not any(scopes) else 0  # a proxy may take the header away
         return scopes
 
     def _events_for(self, inbox: Inbox) -> Events:
