@@ -108,4 +108,4 @@ def _one(message: discord.Message, me: int) -> Said:
     if message.author.id == me:
         return Said(said(message.content), None)
     actor = People().actor(message.author, hook=message.webhook_id is not None)
-    return Said(says(message), actor)
+    return Said(says(message, me), actor)
