@@ -161,8 +161,9 @@ async def test_without_the_scope_nothing_can_be_attached(world):
     await world.connect()
     question, message, surface = await world.begun()
     assert surface.limits.attach == 0
-    await surface.edit(message, LAST)  # no page has any; should one have, its text stands and says so
+    # No page has any; should one have, its text stands and the core is told.
+    assert (await surface.edit(message, LAST)).unattached == slack.NO_FILES
     [seen] = await world.answers(question)
-    assert (seen.text, seen.note, seen.live) == (LAST.text, f"{LAST.note} {slack.NO_FILES}", False)
+    assert (seen.text, seen.note, seen.live) == (LAST.text, LAST.note, False)
     assert await world.attached(question) == []
     world.model.go.set()

@@ -97,6 +97,9 @@ GOES_ON = "This goes on; all of it comes as a file when it is done."
 ATTACHED = "The whole answer is in the file."
 FILE = "answer.md"
 
+#: What people read below a page whose files can't be attached, after why.
+FOLLOWS = "What was in it follows as text."
+
 
 @dataclass(frozen=True, slots=True)
 class Showing:
@@ -164,6 +167,7 @@ class Answer:
         self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
         self._room = limits.attach
+        self._unfiled: dict[int, str] = {}  # why a page has no files, by its index
         self._lengths = [0]  # of the text before each page
         self._tools: dict[str, str] = {}
         self._thinking = False
@@ -291,7 +295,7 @@ class Answer:
         pieces = self._visible_pieces()
         # A closed page changes once, when it closes; all but the newest shown page were shown closed.
         for index in range(max(0, len(self._shown) - 1), len(pieces)):
-            page = self._page(pieces[index]) if index < len(pieces) - 1 else self._last_page(pieces[index])
+            page = self._page(pieces, index)
             if index >= len(self._shown):
                 return self._write(index, None, page)
             message, shown = self._shown[index]
@@ -302,12 +306,30 @@ class Answer:
             self.phase = Phase.CLOSED
         return None
 
-    def wrote(self, write: Write, message: str) -> None:
-        """Record that *write* is visible, as *message*."""
+    def wrote(self, write: Write, message: str, unattached: str = "") -> None:
+        """Record that *write* is visible, as *message*; but for its files, if *unattached* says why."""
         self._shown[write.index : write.index + 1] = [(message, write.page)]
         self._visible = min(max(self._visible, write.upto), self.received)  # it may have begun anew meanwhile
-        if self.phase is Phase.CLOSING:
+        if unattached:
+            self.unfile(write, unattached)
+        elif self.phase is Phase.CLOSING:
             self.next_write()  # it may have been the last
+
+    def unfile(self, write: Write, why: str) -> None:
+        """Go on without files, since those of *write* can't be attached: what was in them follows as text.
+
+        Args:
+            write: The newest; no page after its own is shown.
+            why: What people read below that.
+        """
+        if not write.page.files or self._unfiled:
+            return
+        self._feed()
+        self._pages.unfile(write.index)
+        self._blank = partial(self._blank, most=0, code=0)
+        self._unfiled = {write.index: f"{why} {FOLLOWS}"}
+        del self._lengths[write.index + 1 :]
+        self._visible = min(self._visible, self._lengths[write.index])
 
     def lost(self) -> None:
         """Record that nothing can be written any more."""
@@ -343,13 +365,16 @@ class Answer:
             return Rank.PLACEHOLDER
         return Rank.PREVIEW if any(page and page.text for _, page in self._shown) else Rank.FIRST
 
-    def _page(self, piece: Piece) -> Page:
-        return Page(piece.shown, live=False, files=piece.files, settled=piece.settled)
+    def _page(self, pieces: Sequence[Piece], index: int) -> Page:
+        piece, note = pieces[index], self._unfiled.get(index, "")
+        if index == len(pieces) - 1:
+            return self._last_page(piece, note)
+        return Page(piece.shown, line(note), live=False, files=piece.files, settled=piece.settled)
 
-    def _last_page(self, piece: Piece) -> Page:
+    def _last_page(self, piece: Piece, unfiled: str) -> Page:
         if self.phase is Phase.OPEN:
             return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
-        note, files = self.note, piece.files
+        note, files = " ".join(filter(None, [unfiled, self.note])), piece.files
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(
