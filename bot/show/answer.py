@@ -166,6 +166,8 @@ class Answer:
         showing = showing if showing and limits.attach else Showing()
         self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
+        self._before: tuple[Pages, int] | None = None  # what was said, until as much is said anew
+        self._most = showing.pages
         self._room = limits.attach
         self._unfiled: dict[int, str] = {}  # why a page has no files, by its index
         self._lengths = [0]  # of the text before each page
@@ -181,6 +183,8 @@ class Answer:
     @property
     def text(self) -> str:
         """Everything the model has said so far."""
+        if before := self._outdone:
+            return join([before.last])
         return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
 
     @property
@@ -219,6 +223,10 @@ class Answer:
         if text:
             self.receive(Text(text))
         self._shown = [(message, None) for message in messages]
+        if 0 < self._most < len(messages):  # its file was refused
+            self._feed()
+            if self._pages.overflowing:
+                self._unfile(self._most - 1, "")
 
     def receive(self, event: Event) -> None:
         """Take the next event from the model; ignored once the answer has ended."""
@@ -249,13 +257,23 @@ class Answer:
                 self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 
     def _restart(self) -> None:
-        """Forget what was said; if a page is closed, and so can't change any more, end the answer instead."""
+        """Forget what was said; if a page is closed, and so can't change any more, end the answer instead.
+
+        It stays to be seen until as much is said anew, so that no text that is shown shrinks.
+        """
         self._feed()
         if self._pages.closed:
             self.end(Ending.FAILED, TORN, (CONTINUE,))
             return
+        if not self._outdone:
+            self._before = self._pages, self.received
         self._pages = self._blank()
         self.received = self._visible = 0
+
+    @property
+    def _outdone(self) -> Pages | None:
+        """What was said before it all began anew, while that is more than what was said since."""
+        return self._before[0] if self._before and self._before[1] > self.received else None
 
     def end(
         self, ending: Ending, note: str = "", controls: tuple[Control, ...] = (), *, empty: str = ""
@@ -270,6 +288,10 @@ class Answer:
         """
         if self.phase is not Phase.OPEN:
             return
+        if self._before and self._outdone and ending is not Ending.FINISHED:
+            self._pages, self.received = self._before
+            self._fresh.clear()
+        self._before = None
         self._feed()
         self._pages.end()
         self.phase = Phase.CLOSING
@@ -322,14 +344,16 @@ class Answer:
             write: The newest; no page after its own is shown.
             why: What people read below that.
         """
-        if not write.page.files or self._unfiled:
-            return
-        self._feed()
-        self._pages.unfile(write.index)
+        if write.page.files and not self._unfiled:
+            self._feed()
+            self._unfile(write.index, why)
+            del self._lengths[write.index + 1 :]
+            self._visible = min(self._visible, self._lengths[write.index])
+
+    def _unfile(self, index: int, why: str) -> None:
+        self._pages.unfile(index)
         self._blank = partial(self._blank, most=0, code=0)
-        self._unfiled = {write.index: f"{why} {FOLLOWS}"}
-        del self._lengths[write.index + 1 :]
-        self._visible = min(self._visible, self._lengths[write.index])
+        self._unfiled = {index: " ".join(filter(None, [why, FOLLOWS]))}
 
     def lost(self) -> None:
         """Record that nothing can be written any more."""
@@ -344,6 +368,8 @@ class Answer:
     def _visible_pieces(self) -> list[Piece]:
         """Return the pages that there should be; the last one is there once it has something to show."""
         self._feed()
+        if before := self._outdone:
+            return [before.last]
         closed, last = self._pages.closed, self._pages.last
         for piece in closed[len(self._lengths) - 1 :]:
             self._lengths.append(self._lengths[-1] + len(piece.text))

@@ -94,6 +94,8 @@ class Uploads:
         if not share.refused:
             try:
                 await self._share(channel, message, thread, share, files)
+            except SlowDown as slow:
+                raise ConnectionError("Slack lets nobody look for files now") from slow
             except (Gone, Unfit, SlackApiError) as error:
                 share.refused = why(error) if isinstance(error, SlackApiError) else str(error)
             else:
