@@ -84,10 +84,12 @@ class Receipt:
     Attributes:
         message: The message's key, as reactions will name it.
         states: What the platform said of its buckets; () where it says nothing.
+        unattached: Why the page is there without its files, in a sentence for people; "" where it is whole.
     """
 
     message: str
     states: tuple[BucketState, ...] = ()
+    unattached: str = ""
 
 
 class Op(Enum):
@@ -218,7 +220,8 @@ class Surface(ABC):
         """Make *message* look like *page*, which is always the full page.  Raises as `post`.
 
         A page with files is the last of its message.  However often it is posted or edited, each of its files
-        is there once in the end; where `limits.attach` is 0, no page has any.
+        is there once in the end; where `limits.attach` is 0, no page has any.  Where the platform takes the
+        page but not its files, `Receipt.unattached` says so: what was in them then follows as text.
         """
 
     def escape(self) -> Sequence[Bucket]:

@@ -171,7 +171,7 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.answer, self.screen = fresh()
-        self.said = ""
+        self.said = self.before = ""
         self.out: Write | None = None
 
     @rule(text=st.sampled_from(["a", "word ", "\n\n", "```\n", "x" * 90, "  "]))
@@ -193,7 +193,7 @@ class Walk(RuleBasedStateMachine):
     def begins_anew(self) -> None:
         self.answer.receive(Again())
         if self.answer.phase is Phase.OPEN:
-            self.said = ""
+            self.before, self.said = max(self.said, self.before, key=len), ""
 
     @precondition(lambda self: self.out is None)
     @rule()
@@ -209,6 +209,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(ending=st.sampled_from([Ending.FINISHED, Ending.STOPPED, Ending.INTERRUPTED]))
     def ends(self, ending: Ending) -> None:
+        if self.answer.phase is Phase.OPEN and ending is not Ending.FINISHED:
+            self.said = max(self.said, self.before, key=len)
         self.answer.end(ending, "note")
 
     @invariant()

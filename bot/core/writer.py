@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
+#: Seconds for which a write with files may fail, once at least, until it is made without: platforms that are
+#: not well often are again within seconds, and whom a file makes ill stays so.
+FILES = 3.0
+NOT_SENT = "A file could not be sent."
 #: Seconds of a 429 that people are told of.
 LONG = 10.0
 
@@ -62,6 +66,7 @@ class Writer:
         self.surface = surface
         self.given_up = False
         self._failures = 0
+        self._failing = 0.0  # when the first of them began
         self._waiting = False
         self._counted: tuple[Bucket, ...] = ()
         self._doubtful: str | None = None
@@ -77,6 +82,7 @@ class Writer:
         """Write until the last edit is through."""
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
+            self._failing = self._failing if self._failures else _now()
             try:
                 text, escaped = self._answer.text, turn.escaped
                 receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped)
@@ -160,7 +166,7 @@ class Writer:
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
         self._failures = 0
         self._pace.accepted(turn.buckets, receipt)
-        self._answer.wrote(write, receipt.message)
+        self._answer.wrote(write, receipt.message, receipt.unattached)
         if write.message and write.message != receipt.message:
             self._forget(write.message)
         self._watch(receipt.message)
@@ -189,6 +195,10 @@ class Writer:
         """Wait before the next try, at most until the answer ends; give up after the last."""
         if timed_out:
             self._doubtful = write.message
+        if self._failures and write.page.files and _now() - self._failing >= FILES:
+            log.warning("files were given up", question=self._question)
+            self._answer.unfile(write, NOT_SENT)
+            return
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self._question)
             self.given_up = True

@@ -17,8 +17,10 @@ from bot.events import File
 from bot.platform import Limits
 from bot.show.sheet import Sheet, codes, load
 from bot.text.blocks import Block, Ink, files, joined, source
+from bot.text.lead import Lead
 from bot.text.line import Known
 from bot.text.safe import Links, seen
+from bot.text.spelt import spelt
 
 #: Where a link may refer to a definition.
 _REFERENCE = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")
@@ -58,7 +60,9 @@ class Pages:
         self._ink = Ink(limits.dialect, Known(links or Links()), min(code, limits.size // 2))
         self._sheet = Sheet(self._ink, limits)
         self._cut: list[Piece] = []
+        self._leads: list[Lead] = []  # what the text behind each of them needs
         self._beyond: list[str] | None = None
+        self._code: Pages | None = None  # of files that can't be attached, while it is cut
         self._end: list[Block] | None = None
         self._full = False  # whether the page is to be ended
         self._ending: Iterator[None] = iter(())
@@ -108,7 +112,9 @@ class Pages:
 
     def read(self) -> bool:
         """Read a little of what was appended; tell whether there is more."""
-        if self._full:
+        if self._code:
+            self._spell(self._code)
+        elif self._full:
             self._turn()
         elif self._beyond is None and (end := self._sheet.due()):
             self._last = None
@@ -120,6 +126,33 @@ class Pages:
     def end(self) -> None:
         """Close the last page once all is read: nothing more comes."""
         self._ending = self._closing()
+
+    def unfile(self, index: int) -> None:
+        """Go on without files, for ever: the page *index* can't have its own.
+
+        The pages up to that one stay as they are; the code of its files follows it as text, and then comes
+        what else there is, on as many pages as that takes.
+        """
+        pieces, ended = [*self.closed, self.last], self._end is not None
+        kept = pieces[: index + 1]
+        rest = join(pieces[index + 1 :])
+        lead = self._leads[index] if index < len(self._leads) else Lead()
+        if code := kept[-1].files:
+            self._code = Pages(self._limits)
+            self._code.feed(spelt(code))
+            self._code.end()
+        self._cut = [*kept[:-1], replace(kept[-1], files=())]
+        self._most, self._ink.code, self._beyond, self._last = 0, 0, None, None
+        self._sheet, self._full = Sheet(self._ink, self._limits, rest, lead), False
+        self._end = [] if ended and not rest else None
+        self._ending = self._closing() if ended else iter(())
+
+    def _spell(self, code: Pages) -> None:
+        """Read a little of the code of files that can't be attached; once all is read, cut its pages."""
+        if not code.read():
+            self._cut += [replace(piece, text="") for piece in (*code.closed, code.last)]
+            self._code = None
+        self._last = None
 
     def _closing(self) -> Iterator[None]:
         """Close the last page, a little at a time."""
@@ -144,6 +177,7 @@ class Pages:
         self._ink.define(source(blocks))
         self._ink.codes = self._sheet.codes + codes(blocks)
         self._page(blocks)
+        self._leads.append(lead)
         self._sheet = Sheet(self._ink, self._limits, rest, lead)
         if len(self._cut) == self._most:
             self._beyond = [rest]
