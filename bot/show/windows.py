@@ -186,6 +186,10 @@ class Told:
         self._flying -= 1
         self._left, self._ends = 0, now + retry_after + MARGIN
 
+    def roomy(self, now: float) -> bool:
+        """Tell whether there are calls left by what the platform has said."""
+        return self._left > 0 or now >= self._ends
+
     def rests(self, now: float) -> bool:
         """Whether this knows no more than a new one would."""
         return now >= self._ends and not self._flying
