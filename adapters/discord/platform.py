@@ -23,6 +23,7 @@ from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gatewa
 from adapters.discord.incoming.starts import Book
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
+from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.trace import trace
 from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
@@ -61,6 +62,7 @@ class Discord(Platform):
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
         self._roots: OrderedDict[int, int] = OrderedDict()
+        self._deleted: OrderedDict[int, None] = OrderedDict()
         self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
@@ -76,6 +78,7 @@ class Discord(Platform):
             made = self._new()
             made.inbox = inbox
             made.questions.roots = self._roots
+            made.questions.deleted = self._deleted
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             return made
@@ -134,7 +137,9 @@ class Discord(Platform):
         intents.guilds = intents.messages = intents.reactions = True
         intents.message_content = self._settings.content
         seen = trace(self._rest.traffic, self._settings.api_url)
-        return Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
+        stop, bots, api = self._settings.stop_emoji, self._settings.bots, self._settings.api_url
+        proxy = proxy_for(api)
+        return Client(intents, self._rest, self._threads, stop, self._report, seen, bots, proxy)
 
     def _hear(self, at: float) -> None:
         self.heard_at = at
