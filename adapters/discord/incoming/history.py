@@ -151,12 +151,14 @@ class History:
 
         *root* is the id of the conversation's first message, as far as the bot remembers it.
         """
-        found = await self.links(last, limit + 1)
-        if len(found) > limit or (found and found[-1].replied):
-            began = await self.channel.one(root) if root not in {each.id for each in found} else None
-            newest = found[: limit - 1] if began else found[:limit]
-            return self._said(newest, [began] if began else [], left_out=True)
-        return self._said(found, [], left_out=False)
+        found = await self.links(last, NEARBY)
+        whole = not found or not found[-1].replied
+        if whole and len(found) <= limit:
+            return self._said(found, [], left_out=False)
+        known = root in {each.id for each in found}
+        began = found[-1] if whole else None if known else await self.channel.one(root)
+        newest = found[: limit - 1] if began else found[:limit]
+        return self._said(newest, [began] if began else [], left_out=True)
 
     async def links(self, last: int, limit: int) -> list[Written]:
         """Return the chain of replies that ends at the message *last*, newest first."""

@@ -5,10 +5,7 @@ aiohttp reads these too if it is told to, but takes HTTPS_PROXY for https:// alo
 
 from __future__ import annotations
 
-from urllib.request import (
-    getproxies_environment,
-    proxy_bypass_environment,  # type: ignore[attr-defined]  # not in typeshed
-)
+from urllib import request
 
 import yarl
 
@@ -19,11 +16,11 @@ SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 def proxy_for(url: str) -> str | None:
     """Return the URL of the proxy for *url*; None where it is asked directly."""
     address = yarl.URL(url)
-    proxies = getproxies_environment()
+    proxies = request.getproxies_environment()
     found = proxies.get(SCHEMES.get(address.scheme, "")) or proxies.get("all")
     if not found or not address.host:
         return None
     here = f"{address.host}:{address.port}" if address.explicit_port else address.host
-    if proxy_bypass_environment(here, proxies):
+    if request.proxy_bypass_environment(here, proxies):  # type: ignore[attr-defined]  # unknown to typeshed
         return None
     return found if "://" in found else f"http://{found}"
