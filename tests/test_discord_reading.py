@@ -87,7 +87,7 @@ def read(world: DiscordWorld) -> str:
     [
         (FORWARD, ["> Forwarded:", "> AC failed at 1970-01-01 00:00 UTC", "> Room 7", "log.txt"]),
         ({"content": "", "poll": POLL}, ["Poll: Lunch?", "- Pizza"]),
-        ({"content": "", "embeds": [EMBED]}, ["> CI", "> test_login timed out", "> Branch: main", "> 3 s"]),
+        ({"content": "", "embeds": [EMBED]}, ["CI", "test_login timed out", "Branch", "main", "3 s"]),
         ({"content": "", "components": TEXTS, "flags": 1 << 15}, ["a card says :wave:"]),
         (
             {"content": "", "sticker_items": [{"id": "4", "name": "Hooray", "format_type": 1}]},

@@ -380,7 +380,8 @@ async def test_a_long_thread_still_begins_with_its_question(always):
     turns = spoken(always.model.requests[1])
     assert turns[0] == ("Alice", "why?")
     assert turns[-2:] == [("Alice", "line 43"), ("Bob", "line 44\nso?")]
-    assert len(turns) == 40
+    assert "left out" in turns[1][1]
+    assert len(turns) == 41
 
 
 async def test_a_thread_below_a_reply_knows_what_was_replied_to(world):

@@ -23,7 +23,7 @@ from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gatewa
 from adapters.discord.incoming.starts import Book
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
-from adapters.discord.wire.proxy import proxy_of
+from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
@@ -63,6 +63,7 @@ class Discord(Platform):
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
         self._roots: OrderedDict[int, int] = OrderedDict()
+        self._deleted: OrderedDict[int, None] = OrderedDict()
         self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
@@ -78,6 +79,7 @@ class Discord(Platform):
             made = self._new()
             made.inbox = inbox
             made.questions.roots = self._roots
+            made.questions.deleted = self._deleted
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             return made
@@ -125,9 +127,7 @@ class Discord(Platform):
         Route.BASE = self._settings.api_url.rstrip("/")
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        async with aiohttp.ClientSession(
-            timeout=timeout, trust_env=True, trace_configs=[straight()]
-        ) as session:
+        async with aiohttp.ClientSession(timeout=timeout, trace_configs=[straight()]) as session:
             self._rest.session = session
             try:
                 yield
@@ -139,9 +139,9 @@ class Discord(Platform):
         intents.guilds = intents.messages = intents.reactions = True
         intents.message_content = self._settings.content
         seen = straight(trace(self._rest.traffic, self._settings.api_url))
-        made = Client(intents, self._rest, self._threads, self._settings.stop_emoji, self._report, seen)
-        made.http.proxy = proxy_of(self._settings.api_url)  # the gateway's too: discord.py has one for both
-        return made
+        stop, bots, api = self._settings.stop_emoji, self._settings.bots, self._settings.api_url
+        proxy = proxy_for(api)
+        return Client(intents, self._rest, self._threads, stop, self._report, seen, bots, proxy)
 
     def _hear(self, at: float) -> None:
         self.heard_at = at

@@ -19,14 +19,14 @@ def limits(channel: object, me: int) -> Limits:
     return replace(DiscordSurface.limits, attach=0)
 
 
-def lacking(message: discord.Message, me: int) -> int:
-    """Return the JSON error code that an answer to *message* would meet; 0 where it may stand."""
-    rights = _rights(message.channel, me)
+def lacking(channel: object, me: int) -> int:
+    """Return the JSON error code that an answer in *channel* would meet; 0 where it may stand."""
+    rights = _rights(channel, me)
     if rights is None or rights.administrator:
         return 0
     if not rights.view_channel:
         return MISSING_ACCESS
-    inside = isinstance(message.channel, discord.Thread)
+    inside = isinstance(channel, discord.Thread)
     if not (rights.send_messages_in_threads if inside else rights.send_messages):
         return MISSING_PERMISSIONS
     return 0 if rights.read_message_history else NO_REPLY_WITHOUT_HISTORY

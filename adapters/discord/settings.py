@@ -55,6 +55,13 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_DISCORD_STOP_EMOJI",
         description="Reactions that stop an answer, with commas between; any skin tone.",
     )
+    bots: Names = Field(
+        default=(),
+        validation_alias="RIVULET_DISCORD_BOTS",
+        description="Ids of bots, webhooks and their applications that may ask by a mention, with commas "
+        "between (PluralKit is `466378653216014359`): at most 3 questions in a channel in 10 minutes, and 20 "
+        "of one in an hour.",
+    )
     brake: bool = Field(
         default=True,
         validation_alias="RIVULET_DISCORD_BRAKE",
@@ -62,4 +69,4 @@ class Settings(BaseSettings):
         "restarts in quick succession.",
     )
 
-    _split = field_validator("guilds", "stop_emoji", mode="before")(split)
+    _split = field_validator("guilds", "stop_emoji", "bots", mode="before")(split)

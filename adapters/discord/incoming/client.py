@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import timedelta
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
 
 import aiohttp
 import discord
 import structlog
 
+from adapters.discord.incoming.fields import Json, inner, snowflake, string
+from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.questions import Questions
 from adapters.discord.incoming.shards import Shards
+from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.threads import Threads
-from adapters.discord.reading import says
 from adapters.discord.wire.rest import Rest
 from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Press, Stop, Unavailable
 
@@ -22,8 +25,11 @@ log = structlog.get_logger(__name__)
 
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
-#: How old a message may be that calls the bot by an edit.
-FRESH = timedelta(hours=1)
+#: Seconds for which a message is young enough that a stop of it may come before the core knows it, and those
+#: for which an edit can make a question of it.  The clocks of the two sides may differ by a minute.
+EARLY, RECENT = 120.0, 3600.0
+#: Messages that are deleted at once, at most (resources/message.mdx, bulk delete).
+BULK = 100
 NOT_YOURS = "You may not stop this answer."
 
 
@@ -37,6 +43,8 @@ class Client(Shards):
         stop_emoji: Reactions that mean stop.
         report: Told how the gateway is.
         trace: Sees discord.py's own calls.
+        bots: Ids of bots, webhooks and applications that may ask.
+        proxy: See `Shards`.
 
     Attributes:
         inbox: Whom to tell.
@@ -52,11 +60,14 @@ class Client(Shards):
         stop_emoji: Collection[str],
         report: Callable[[Health], None],
         trace: aiohttp.TraceConfig,
+        bots: Collection[str] = (),
+        proxy: str | None = None,
     ) -> None:
-        super().__init__(intents, report, trace)
+        super().__init__(intents, report, trace, proxy)
         self.inbox: Inbox | None = None
         self.content_step = ""
-        self._people = People()
+        self._people = People(bots)
+        self._loops = Loops()
         self.questions = Questions(self, rest, threads, self._people)
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
 
@@ -70,57 +81,79 @@ class Client(Shards):
             raise Unavailable(self.content_step)  # before the gateway closes with 4014, which costs a log-in
         await self.repair()
 
-    async def on_message(self, message: discord.Message) -> None:
-        """Give a question to the core: a mention, one of the bot's own role, or a direct message."""
-        if self.inbox and self.questions.addresses(message):
-            await self._ask(self.inbox, message)
+    async def on_told_message_create(self, data: object) -> None:
+        """Give a question to the core."""
+        message = Written.of(data)
+        if message and self.questions.asks(message):
+            await self._ask(message)
 
-    async def _ask(self, inbox: Inbox, message: discord.Message) -> None:
-        try:
-            await inbox.mention(self.questions.mention(message))
-        except Unavailable as why:
-            log.info("a mention is left to the next start", why=str(why))
-
-    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Give a question's new text to the core, or one that calls the bot only now.
-
-        An event without `edited_at` is a link that unfolds.
-        """
-        message = payload.message
-        if not (self.inbox and message.author.id != self.me and message.edited_at):
+    async def _ask(self, message: Written) -> None:
+        bot = self._people.admitted(message)
+        if bot and not self._loops.admit(str(message.channel), bot, asyncio.get_running_loop().time()):
+            if self.seldom.due(f"bot {bot}", asyncio.get_running_loop().time()):
+                log.warning("a bot asks too often, and is not answered", bot=bot, channel=message.channel)
             return
-        key = f"discord/{payload.channel_id}/{payload.message_id}"
-        if self.inbox.knows(key):
-            who, where = self._people.actor(message.author), place_of(payload.channel_id, payload.guild_id)
-            await self.inbox.edited(Edited(key, says(message, self.me), who, where))
-        elif self.questions.addresses(message) and discord.utils.utcnow() - message.created_at < FRESH:
-            await self._ask(self.inbox, message)  # the core takes no message twice
-
-    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """Tell the core of a message that is gone."""
         if self.inbox:
-            await self.inbox.deleted(Deleted(f"discord/{payload.channel_id}/{payload.message_id}"))
+            try:
+                await self.inbox.mention(self.questions.mention(message))
+            except Unavailable as why:
+                log.info("a mention is left to the next start", why=str(why))
 
-    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+    async def on_told_message_update(self, data: object) -> None:
+        """Take an edit: of a question that is being answered, or one that addresses the bot only now.
+
+        An event without `edited_timestamp` is a link that unfolds; one without an author is about a part.
+        """
+        message = Written.of(data)
+        if not (self.inbox and message and message.edited) or self.me in {message.author, *message.senders}:
+            return
+        key = f"discord/{message.channel}/{message.id}"
+        if self.inbox.knows(key):
+            who, where = self._people.author(message), place_of(message.channel, message.guild)
+            await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
+        elif message.guild and age(message.id) < RECENT and self.questions.asks(message):
+            await self._ask(message)  # the core takes no message twice
+
+    async def on_told_message_delete(self, data: object) -> None:
+        """Tell the core of a message that is gone."""
+        await self._gone(data, [inner(data).get("id")])
+
+    async def on_told_message_delete_bulk(self, data: object) -> None:
         """Tell the core of many messages that are gone."""
-        for id_ in payload.message_ids:
-            if self.inbox:
-                await self.inbox.deleted(Deleted(f"discord/{payload.channel_id}/{id_}"))
+        ids = inner(data).get("ids")
+        await self._gone(data, ids[:BULK] if isinstance(ids, list) else [])
+
+    async def _gone(self, data: object, ids: Sequence[object]) -> None:
+        channel = snowflake(inner(data).get("channel_id"))
+        for id_ in map(snowflake, ids):
+            if self.inbox and channel and id_:
+                self.questions.withdraw(id_)
+                await self.inbox.deleted(Deleted(f"discord/{channel}/{id_}"))
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         """Tell the core that a thread of ours is gone: it has the id of the question it was opened from."""
         if self.inbox and payload.thread and payload.thread.owner_id == self.me:
             await self.inbox.deleted(Deleted(f"discord/{payload.parent_id}/{payload.thread_id}"))
 
-    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        """Give a stop emoji to the core, unless the bot itself has reacted."""
-        emoji = payload.emoji.name if payload.emoji.is_unicode_emoji() else ""
-        means_stop = emoji.translate(LOOKS) in self._stop_emoji
-        if self.inbox and means_stop and payload.user_id != self.me:
-            people, member = self._people, payload.member
-            who = people.actor(member) if member else people.stranger(payload.user_id)
-            key = f"discord/{payload.channel_id}/{payload.message_id}"
-            await self.inbox.stop(Stop(key, who, place_of(payload.channel_id, payload.guild_id)))
+    async def on_told_message_reaction_add(self, data: object) -> None:
+        """Give a stop emoji to the core, unless the bot itself has reacted.
+
+        Discord tells who it was, so nobody is looked up.  A stop may be heard before the core knows the
+        message, but not of an old one: most reactions are about messages that are none of ours.
+        """
+        told = inner(data)
+        channel, message, user = (
+            snowflake(told.get(f"{each}_id")) for each in ("channel", "message", "user")
+        )
+        if not (self.inbox and channel and message and user) or user == self.me:
+            return
+        key = f"discord/{channel}/{message}"
+        if self._means_stop(inner(told, "emoji")) and (self.inbox.knows(key) or age(message) < EARLY):
+            where = place_of(channel, snowflake(told.get("guild_id")))
+            await self.inbox.stop(Stop(key, self._people.reacting(told), where))
+
+    def _means_stop(self, emoji: Json) -> bool:
+        return not emoji.get("id") and string(emoji.get("name"))[:20].translate(LOOKS) in self._stop_emoji
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
@@ -136,6 +169,11 @@ class Client(Shards):
             await _respond(interaction, outcome)
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
             log.info("a press was not acknowledged", outcome=outcome.name, error=repr(error))
+
+
+def age(message: int) -> float:
+    """Return the seconds since *message* was written, which its id tells."""
+    return time.time() - discord.utils.snowflake_time(message).timestamp()
 
 
 async def _respond(interaction: discord.Interaction, outcome: Outcome) -> None:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import discord
 import structlog
 
-from adapters.discord.incoming.history import translated
+from adapters.discord.incoming.history import Channel, translated
+from adapters.discord.incoming.written import Written
 from bot.platform import Asked, Gone
 
 log = structlog.get_logger(__name__)
@@ -22,20 +23,19 @@ NEWEST = 200
 TELLING = 60.0
 
 
-async def missed(client: discord.Client, recent: Sequence[Asked], since: float) -> list[discord.Message]:
+async def missed(client: discord.Client, recent: Sequence[Asked], since: float) -> list[Written]:
     """Return the messages since *since* in the channels and threads of *recent*, oldest first."""
     await _told(client)
     questions = [int(asked.key.split("/")[2]) for asked in recent]
     threads = [id_ for id_ in questions if client.get_channel(id_)]  # opened for their answers
     channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
-    after = datetime.fromtimestamp(since, UTC)
-    found: list[discord.Message] = []
+    after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
+    found: list[Written] = []
     for channel in channels:
         try:
-            with suppress(Gone), translated():
+            with suppress(Gone):
                 there = await place(client, channel)
-                history = there.history(limit=NEWEST, after=after, oldest_first=False)
-                found += [message async for message in history]
+                found += await Channel(client.http, channel, guild_of(there)).since(after, NEWEST)
         except OSError as error:
             log.warning("what was missed in a channel is not known", channel=channel, error=repr(error))
     return sorted(found, key=lambda message: message.id)
@@ -48,13 +48,21 @@ async def place(client: discord.Client, channel: int) -> discord.abc.Messageable
         Gone: It is no channel for messages.
     """
     await _told(client)
-    found = client.get_channel(channel) or await client.fetch_channel(channel)
+    with translated():
+        found = client.get_channel(channel) or await client.fetch_channel(channel)
     if not isinstance(found, discord.abc.Messageable):
         raise Gone(f"channel {channel} holds no messages")
     return found
 
 
+def guild_of(channel: object) -> int:
+    """Return the id of a channel's guild; 0 for direct messages."""
+    guild = getattr(channel, "guild", None)
+    return guild.id if isinstance(guild, discord.Guild) else 0
+
+
 async def _told(client: discord.Client) -> None:
     """Wait until the gateway has told of the guilds; a client that was replaced never hears of them."""
-    async with asyncio.timeout(TELLING):
-        await client.wait_until_ready()
+    with translated():
+        async with asyncio.timeout(TELLING):
+            await client.wait_until_ready()

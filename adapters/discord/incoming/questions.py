@@ -8,22 +8,28 @@ from functools import partial
 
 import discord
 
-from adapters.discord.incoming.history import chain, recent, thread, translated
-from adapters.discord.incoming.missed import missed, place
+from adapters.discord.incoming.fields import string, whole
+from adapters.discord.incoming.history import Channel, History, translated
+from adapters.discord.incoming.markup import Names
+from adapters.discord.incoming.missed import guild_of, missed, place
 from adapters.discord.incoming.people import People, place_of
+from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
+from adapters.discord.incoming.written import ASKED, Written
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
-from adapters.discord.reading import answers, calls, files, says
 from adapters.discord.rights import lacking, limits
-from adapters.discord.surface import DiscordSurface, History, nothing
+from adapters.discord.surface import DiscordSurface, nothing
+from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
-from bot.platform import Asked, Mention, Remains, Said
+from bot.platform import Asked, Gone, Mention, Remains, Said
 
-#: Types of messages that ask something.
-ASKING = {discord.MessageType.default, discord.MessageType.reply}
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
+#: Types of channels that are threads (resources/channel.mdx).
+THREADS = {10, 11, 12}
+#: Characters of a question of which its thread's name is made.
+NAMED = 4_000
 
 
 class Questions:
@@ -37,6 +43,7 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
+        deleted: Messages that were deleted of late; outlives the client.
     """
 
     def __init__(self, client: Shards, rest: Rest, threads: Threads, people: People) -> None:
@@ -46,6 +53,7 @@ class Questions:
         self._people = people
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
+        self.deleted: OrderedDict[int, None] = OrderedDict()
 
     @property
     def _me(self) -> int:
@@ -76,27 +84,48 @@ class Questions:
     async def _past(self, asked: Asked, limit: int) -> Sequence[Said]:
         """Read the history of a question that is known by its key alone."""
         _, channel, question, *_ = asked.key.split("/")
+        guild = guild_of(await place(self._client, int(channel)))
         with translated():
-            message = await (await place(self._client, int(channel))).fetch_message(int(question))
+            message = Written.of(await self._client.http.get_message(int(channel), int(question)), guild)
+        if message is None:
+            raise Gone("the question can't be read")
         _, history = self._conversation(message)
         return await history(limit)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
-        found = await missed(self._client, recent, since)
-        return [self.mention(each) for each in found if self.addresses(each)]
+        return [self.mention(each) for each in await missed(self._client, recent, since) if self.asks(each)]
 
-    def addresses(self, message: discord.Message) -> bool:
-        """Tell whether *message* is for the bot: it calls it or answers it, or is direct."""
-        if message.type not in ASKING or message.author.id == self._me:
+    def asks(self, message: Written) -> bool:
+        """Tell whether *message* asks the bot something: a person, or a bot that may ask, addresses it."""
+        ours = self._me in {message.author, *message.senders}
+        if ours or message.kind not in ASKED or (message.bot and not self._people.admitted(message)):
             return False
-        if message.guild is None or calls(message, self._me):
-            return True
-        return answers(message, self._me) and bool(says(message, self._me))
+        return message.addresses(self.names(message.guild))
 
-    def mention(self, message: discord.Message) -> Mention:
+    def names(self, guild: int) -> Names:
+        """Return what is meant by ids in a guild; 0: in a direct message."""
+        here = self._client.get_guild(guild) if guild else None
+        own = here.self_role if here else None
+
+        def channel(id_: int) -> str:
+            return str(getattr(self._client.get_channel(id_), "name", ""))
+
+        def role(id_: int) -> str:
+            found = here.get_role(id_) if here else None
+            return found.name if found else ""
+
+        me = self._client.user
+        users = {me.id: me.display_name} if me else {}
+        return Names(self._me, own.id if own else 0, channel, role, users)
+
+    def says(self, message: Written) -> str:
+        """Return all that people see of *message*."""
+        return message.says(self.names(message.guild))
+
+    def mention(self, message: Written) -> Mention:
         """Return *message* as a question, with the surface that its answer goes to."""
-        channel, guild = message.channel.id, message.guild.id if message.guild else None
+        channel, here = message.channel, self._client.get_channel(message.channel)
         root, history = self._conversation(message)
         posted = partial(self._remember, root)
         surface = DiscordSurface(
@@ -106,55 +135,63 @@ class Questions:
             history,
             posted,
             self._fork(message, posted),
-            message.author.id,
+            0 if message.bot else message.author,
             self._notices,
             str(self._me),
         )
-        surface.limits = limits(message.channel, self._me)
-        if code := lacking(message, self._me):
+        surface.limits = limits(here, self._me)
+        surface.withdrawn = partial(self.deleted.__contains__, message.id)
+        if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
-            actor=self._people.actor(message.author, hook=message.webhook_id is not None),
-            place=place_of(channel, guild),
-            text=says(message, self._me),
+            actor=self._people.author(message),
+            place=place_of(channel, message.guild),
+            text=self.says(message),
             surface=surface,
-            files=files(message),
+            files=files(message.raw),
         )
 
-    def _conversation(self, message: discord.Message) -> tuple[int, History]:
+    def withdraw(self, message: int) -> None:
+        """Remember that *message* was deleted: an answer to it that shows nothing yet leaves nothing."""
+        self.deleted[message] = None
+        if len(self.deleted) > ROOTS:
+            self.deleted.popitem(last=False)
+
+    def _conversation(self, message: Written) -> tuple[int, Past]:
         """Return the root and the history of the conversation that *message* stands in.
 
         The root names the conversation, and is the id of its first message, or of the thread or the direct
         channel.  A thread has the id of the message that it was opened from, so both are one conversation.
         """
-        channel = message.channel
-        if message.guild is None:
-            return channel.id, partial(recent, channel, message.id, self._me)
-        if isinstance(channel, discord.Thread):
-            if isinstance(channel.parent, discord.ForumChannel):
-                return channel.id, partial(recent, channel, message.id, self._me)
-            parent = self._client.get_partial_messageable(channel.parent_id, guild_id=message.guild.id)
-            history = partial(thread, channel, parent, message.id, self._me)
-            return self.roots.get(channel.id, channel.id), history
-        replied = message.reference.message_id if message.reference else None
-        if not replied:
+        id_, guild, http = message.channel, message.guild, self._client.http
+        history = History(Channel(http, id_, guild), message.id, self.names(guild), self._people.author)
+        if not guild:
+            return id_, history.recent
+        here = self._client.get_channel(id_)
+        if isinstance(here, discord.Thread):
+            inside = isinstance(here.parent, discord.ForumChannel)
+            parent = Channel(http, id_ if inside else here.parent_id, guild)
+            return self.roots.get(id_, id_), partial(history.thread, parent)
+        if here is None and whole(message.raw.get("channel_type")) in THREADS:
+            return self.roots.get(id_, id_), partial(history.thread, history.channel)
+        if not message.replied:
             return message.id, nothing
-        somewhere = self._client.get_partial_messageable(channel.id, guild_id=message.guild.id)
-        history = partial(chain, somewhere, message.id, replied, self._me)
-        return self.roots.get(replied, replied), history
+        root = self.roots.get(message.replied, message.replied)
+        return root, partial(history.chain, message.replied, root)
 
-    def _fork(self, message: discord.Message, opened: Callable[[int], object]) -> Fork:
+    def _fork(self, message: Written, opened: Callable[[int], object]) -> Fork:
         """Return what opens a thread for the question *message*, and tells *opened* its id."""
-        channel, guild = message.channel, message.guild
-        if guild is None or not isinstance(channel, discord.TextChannel):
+        channel = self._client.get_channel(message.channel)
+        if not isinstance(channel, discord.TextChannel):
             return nowhere  # no threads in direct messages, threads, and channels of other types
-        if (me := guild.get_member(self._me)) is not None:
+        if (me := channel.guild.get_member(self._me)) is not None:
             rights = channel.permissions_for(me)
             if not (rights.create_public_threads and rights.send_messages_in_threads):
                 return nowhere
-        question = Question(guild.id, channel.id, message.id, title(message.content))
+        name = title(string(message.raw.get("content"))[:NAMED])
+        question = Question(channel.guild.id, channel.id, message.id, name)
 
         async def fork(crowded: bool) -> int | None:
             if (found := await self._threads.open(question, crowded)) is not None:

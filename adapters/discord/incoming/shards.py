@@ -5,24 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from copy import copy
+from typing import Protocol
 from weakref import WeakSet
 
 import aiohttp
 import discord
-import structlog
 import yarl
 
+from adapters.discord.incoming.events import hand_on, unusable
+from adapters.discord.wire.proxies import proxy_for
+from adapters.discord.wire.seldom import Seldom
 from bot.platform import Health
-
-log = structlog.get_logger(__name__)
 
 #: Doublings of a second that discord.py waits at most between two tries; its own 10 make 17 minutes.
 BACKOFF = 4
-#: Events without which there is no session.
-_NEEDED = frozenset({"READY", "RESUMED"})
-#: Seconds for which errors of one kind are logged once.
-QUIET = 60.0
 
 
 class Held(Exception):
@@ -50,16 +47,22 @@ class Shards(discord.AutoShardedClient):
         intents: What to hear.
         report: Told how the gateway is.
         trace: Sees discord.py's own calls.
+        proxy: What REST goes through; None for nothing.
 
     Attributes:
         report: See above.
         repair: Called when surfaces can be written to, and when a session was lost and another one begins.
+        seldom: What was logged of late.
         gateway: Says when to log in.
         since: Since when each shard that is not ready is so, by its number; None is the log-in.
     """
 
     def __init__(
-        self, intents: discord.Intents, report: Callable[[Health], None], trace: aiohttp.TraceConfig
+        self,
+        intents: discord.Intents,
+        report: Callable[[Health], None],
+        trace: aiohttp.TraceConfig,
+        proxy: str | None = None,
     ) -> None:
         super().__init__(
             intents=intents,
@@ -69,7 +72,10 @@ class Shards(discord.AutoShardedClient):
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_ratelimit_timeout=30,
             http_trace=trace,
+            proxy=proxy,
         )
+        hand_on(self._connection.parsers, self.dispatch)
+        self.seldom = Seldom()
         self.report = report
         self.repair: Callable[[], Awaitable[None]] = _nothing
         self.gateway: LogIns | None = None
@@ -77,48 +83,22 @@ class Shards(discord.AutoShardedClient):
         self._launching: set[int] = set()
         self._sessions: set[int] = set()  # shards that had one
         self._sockets: WeakSet[aiohttp.ClientWebSocketResponse] = WeakSet()
-        self._said: dict[str, float] = {}  # when an error of each kind was logged
-        parsers = self._connection.parsers
-        self._connection.parsers = {name: self._guarded(name, parsers[name]) for name in parsers}
-        self._connect = self.http.ws_connect
         self.http.ws_connect = self._connected  # type: ignore[method-assign]
 
     @property
     def me(self) -> int:
-        """The bot's own id."""
-        assert self.user, "no event comes before READY"  # noqa: S101  for the type checker only
-        return self.user.id
+        """The bot's own id; 0 before the log-in."""
+        return self.user.id if self.user else 0
 
-    def _guarded(self, name: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Return *parse*, which reads the events called *name*, so that one it can't read costs only itself.
-
-        discord.py lets the session end, which costs a log-in.  Without `READY` there is none.
-        """
-        if name in _NEEDED:
-            return parse
-
-        def guarded(data: Any) -> Any:
-            try:
-                return parse(data)
-            except Exception as error:  # noqa: BLE001  discord.py raises whatever a field of another shape does
-                self._say("an event that can't be read was left out", name, error)
-
-        return guarded
-
-    async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
-        """Log what an event's handler has raised: it costs that event only."""
-        if (error := sys.exc_info()[1]) is not None:
-            self._say("an event was not handled", event_method, error)
-
-    def _say(self, what: str, kind: str, error: BaseException) -> None:
-        """Log an *error* with a *kind* of events, once a minute."""
-        now = _now()
-        if now - self._said.get(kind, -QUIET) >= QUIET:
-            self._said[kind] = now
-            log.warning(what, kind=kind, error=repr(error), exc_info=error)
+    async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
+        """Log what a handler raised: a line a minute for each kind.  The event is lost, nothing else is."""
+        error = sys.exception() or RuntimeError("unknown")
+        unusable(self.seldom, "an event of Discord's was not handled", error, handler=event_method)
 
     async def _connected(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
-        self._sockets.add(socket := await self._connect(url, compress=compress))
+        dialling = copy(self.http)  # discord.py takes one proxy for REST and for the gateway, elsewhere
+        dialling.proxy = proxy_for(url)
+        self._sockets.add(socket := await type(self.http).ws_connect(dialling, url, compress=compress))
         return socket
 
     async def close(self) -> None:

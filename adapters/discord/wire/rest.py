@@ -17,6 +17,7 @@ import aiohttp
 import structlog
 
 from adapters.discord.wire.bars import Bars, Breaker, Forbidden, place
+from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.traffic import Traffic, Urgency
 from bot.events import File
 from bot.platform import BucketState, Gone, SlowDown
@@ -170,7 +171,7 @@ class Rest:
             if files:
                 sent = {"data": _form(body, files), "timeout": _uploading(files)}
             async with self.session.request(
-                method, f"{self._url}/{path}", headers=self._headers, **sent
+                method, f"{self._url}/{path}", headers=self._headers, proxy=proxy_for(self._url), **sent
             ) as response:
                 return response.status, response.headers, _parsed(await response.read())
         except TimeoutError:

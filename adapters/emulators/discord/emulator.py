@@ -38,6 +38,7 @@ class Discord(Knobs):
         bot: bool = False,
         *,
         files: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> str:
         """Write a message as a person; return its id.
 
@@ -48,6 +49,7 @@ class Discord(Knobs):
             reply_to: The message replied to, whose author is told, as the client does by default.
             bot: Whether the author is another bot.
             files: Attachments as {name: base64}.
+            more: Other fields of the message as Discord shows it: embeds, poll, webhook_id.
         """
         body: Json = {"content": text, "nonce": self._world.new_id()}
         if reply_to:
@@ -55,7 +57,7 @@ class Discord(Knobs):
         author = self._world.person(user, bot=bot)
         kept = self._files.given(self._world.new_id, files or {})
         try:
-            post = self._messages.write(channel, author, body, kept)
+            post = self._messages.write(channel, author, body, kept, dict(more or {}))
         except Refusal as refusal:
             raise ValueError(f"{refusal}: {refusal.body}") from refusal
         self.record("say", channel=channel, user=user, message=post.id)

@@ -77,8 +77,10 @@ class Messages:
         at, post = self._nonces.get((channel, str(body["nonce"])), (0.0, None))
         return post if post and time.monotonic() - at < self.nonce_memory else None
 
-    def write(self, channel: str, author: Json, body: Json, files: Sequence[Upload] = ()) -> Post:
-        """Write a message, or raise `Refusal`."""
+    def write(
+        self, channel: str, author: Json, body: Json, files: Sequence[Upload] = (), more: Json | None = None
+    ) -> Post:
+        """Write a message, or raise `Refusal`; *more* is what else is shown of it."""
         check_message(body)
         self._world.admit(channel, "post")
         replied = self._replied(channel, body.get("message_reference"))
@@ -87,7 +89,9 @@ class Messages:
         shape["flags"] = int(body.get("flags") or 0) & ~(HAS_THREAD | LOADING)
         if replied:
             shape["message_reference"] = {"type": 0, "channel_id": replied.channel, "message_id": replied.id}
+        shape.update(more or {})
         self._fill(post, {"content": "", **body}, files, 0)
+        shape.update(more or {})
         self._store(post, str(body.get("nonce") or ""))
         return post
 

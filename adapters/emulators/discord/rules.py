@@ -106,9 +106,13 @@ def _check_button(path: Sequence[str | int], button: Json, seen: set[str]) -> No
     seen.add(name or "")
 
 
+#: What a message may consist of, beside components (resources/message.mdx, create message, and forwards).
+FILLING = ("content", "embeds", "attachments", "sticker_items", "poll", "message_snapshots")
+
+
 def check_filled(shape: Json) -> None:
     """Raise 50006 for a message with nothing in it; classic components alone are nothing."""
-    filled = shape["content"] or shape["embeds"] or shape["attachments"]
+    filled = any(shape.get(each) for each in FILLING)
     if not filled and not (shape["flags"] & V2 and shape["components"]):
         raise Refusal(400, 50006, "Cannot send an empty message")
 
