@@ -51,9 +51,9 @@ async def test_a_reaction_on_the_answer_stops_it(world):
 
 
 async def test_the_note_of_a_direct_answer_says_who_stopped_it(world):
-    world.model.steps = ("Because ", HOLD)
+    world.model.steps = ("Because of ", HOLD)
     question = await world.dm("why?")
-    answer = (await world.first(question, "Because")).id
+    answer = (await world.first(question, "Beca")).id
     [live] = world.core._lives.values()
     asker = live.mention.actor
     await world.react(answer, who=asker.id)
