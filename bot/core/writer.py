@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
-#: Seconds for which a write with files may fail until it is made without: a platform that is not well often is
-#: again within seconds, and what a file makes it fail at stays so.  A timeout alone is longer.
+#: Seconds for which a write with files may fail until it is made without: a platform that is not well often
+#: is again within seconds, and what a file makes it fail at stays so.  A timeout alone is longer.
 FILES = 3.0
 NOT_SENT = "A file could not be sent."
 #: Seconds of a 429 that people are told of.
@@ -195,9 +195,8 @@ class Writer:
         """Wait before the next try, at most until the answer ends; give up after the last."""
         if timed_out:
             self._doubtful = write.message
-        if write.page.files and _now() - self._failing >= FILES:
+        if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
             log.warning("files were given up", question=self._question)
-            self._answer.unfile(write, NOT_SENT)
             return
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self._question)
