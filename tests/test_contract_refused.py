@@ -56,7 +56,7 @@ async def held(world: World, question: str) -> Live:
     return await world.still()
 
 
-@pytest.mark.parametrize("status", [200, 400, 418, 422])
+@pytest.mark.parametrize("status", [200, 400, 403, 413, 418, 422])
 @pytest.mark.parametrize("call", ["post", "edit"])
 async def test_a_write_that_is_refused_once_ends_in_a_whole_answer(world, call, status):
     await world.refuse(call, status=status)
@@ -204,11 +204,12 @@ async def test_a_thread_that_is_refused_costs_the_answer_nothing():
     await world.close()
 
 
+@pytest.mark.parametrize("status", [400, 403, 418])
 @pytest.mark.parametrize("times", [1, ALWAYS])
-async def test_a_reply_that_is_refused_is_no_reply(times):
+async def test_a_reply_that_is_refused_is_no_reply(times, status):
     world = await DiscordWorld.open()
     body = {"message": "new", "code": 99999}
-    await world.emulator.fault("POST messages", times, 400, body, having="message_reference")
+    await world.emulator.fault("POST messages", times, status, body, having="message_reference")
     question = await world.ask("why?", "Because ", "of the rain.")
     assert await whole(world, question, TEXT)
     assert await world.repeated() == []

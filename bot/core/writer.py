@@ -195,9 +195,8 @@ class Writer:
         """Wait before the next try, at most until the answer ends; give up after the last."""
         if timed_out:
             self._doubtful = write.message
-        if write.page.files and _now() - self._failing >= FILES:
+        if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
             log.warning("files were given up", question=self._question)
-            self._answer.unfile(write, NOT_SENT)
             return
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self._question)

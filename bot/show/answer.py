@@ -348,18 +348,22 @@ class Answer:
         self.ending = self.ending or Ending.STOPPED
         self.phase = Phase.CLOSED
 
-    def unfile(self, write: Write, why: str) -> None:
-        """Go on without files, since those of *write* can't be attached: what was in them follows as text.
+    def unfile(self, write: Write, why: str) -> bool:
+        """Go on without files if *write* has some that can't be attached; tell if so.
+
+        What was in them follows as text.
 
         Args:
             write: The newest; no page after its own is shown.
             why: What people read below that.
         """
-        if write.page.files and not self._unfiled:
-            self._feed()
-            self._unfile(write.index, why)
-            del self._lengths[write.index + 1 :]
-            self._visible = min(self._visible, self._lengths[write.index])
+        if not write.page.files or self._unfiled:
+            return False
+        self._feed()
+        self._unfile(write.index, why)
+        del self._lengths[write.index + 1 :]
+        self._visible = min(self._visible, self._lengths[write.index])
+        return True
 
     def _unfile(self, index: int, why: str) -> None:
         self._pages.unfile(index)
