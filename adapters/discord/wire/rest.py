@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from adapters.discord.wire.bars import LASTING, Bars, Breaker, Forbidden, place
+from adapters.discord.wire.bars import Bars, Breaker, Forbidden, doubted, place
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.traffic import Traffic, Urgency
 from bot.events import File
@@ -32,12 +32,6 @@ RETRY_AFTER = 60.0
 LONGEST_RETRY = 300.0
 #: Seconds that a call with files may take in total: at least, at most, and bytes that a second must carry.
 UPLOAD, SLOWEST_UPLOAD, CARRIED = 10.0, 60.0, 50_000
-#: JSON error codes of a 404 that is about where a message goes, and not about its files: unknown channel,
-#: guild, and message.
-NOWHERE = frozenset({10003, 10004, 10008})
-#: JSON error codes of a 403 that is about who writes where: the lasting ones; a person who takes no direct
-#: messages, or shares no server; somebody else's message; a channel that asks for more verification.
-NOBODY = frozenset({*LASTING, 50003, 50005, 50007, 50009, 50278})
 #: Errors of the client's that say nothing about the call: it came too slowly, or too early.
 PASSING = (408, 425)
 #: The bucket of all calls together.
@@ -125,7 +119,8 @@ class Rest:
         except OSError:
             self.breaker.failed(place(method, path)[0], _now())
             raise
-        if _doubted(status, headers, answer, body, files):
+        message = "content" in (body or {}) and not banned(status, headers, answer)
+        if (files or message) and doubted(status, _code(answer), files=bool(files)):
             self.traffic.refused(status)
             raise Refused(f"{status} to a message", _code(answer), ("files",) if files else ())
         self._judge(status, headers, answer, bucket, method, path)
@@ -241,17 +236,6 @@ def _form(body: Json | None, files: Sequence[File]) -> aiohttp.FormData:
     for number, name, file in named:
         form.add_field(f"files[{number}]", file.data, filename=name, content_type="application/octet-stream")
     return form
-
-
-def _doubted(
-    status: int, headers: Mapping[str, str], answer: Json | None, body: Json | None, files: Sequence[File]
-) -> bool:
-    """Whether a 403 or 404 may be about what a message holds, and not about who writes where."""
-    code = _code(answer)
-    if files:
-        return status == 403 or (status == 404 and code not in NOWHERE)
-    message = body is not None and "content" in body
-    return message and status == 403 and code not in NOBODY and not banned(status, headers, answer)
 
 
 def banned(status: int, headers: Mapping[str, str], answer: Json | None) -> bool:
