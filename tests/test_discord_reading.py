@@ -1,202 +1,377 @@
-"""What a Discord message says, whether it is for the bot, and what an event that can't be read costs."""
+"""Discord: what a message says, and whether it is for the bot."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from tests.contract import HOLD, at, until
+from adapters.discord.incoming.markup import Names, calls, named
+from adapters.discord.incoming.reading import files, says
+from bot.platform import Actor, Platform
+from tests.contract import HOLD, until
 from tests.fakes import spoken
 from tests.worlds import DiscordWorld
 
-NOW = "2026-01-01T00:00:00+00:00"
+NAMES = Names(me=999, my_role=101, channel={200: "general"}.get, role={7: "crew"}.get, users={999: "rivulet"})  # type: ignore[arg-type]
+
 SNAPSHOT = {
     "type": 0,
-    "content": "AC failed at <t:0:F>",
-    "embeds": [{"type": "rich", "title": "Room 7"}],
-    "attachments": [{"id": "9", "filename": "log.txt", "size": 3, "url": "", "proxy_url": ""}],
-    "flags": 0,
-    "timestamp": NOW,
-    "edited_timestamp": None,
-    "mentions": [],
-    "mention_roles": [],
-    "components": [],
+    "content": "AC in the server room failed, says <@300>",
+    "mentions": [{"id": "300", "username": "alice"}],
+    "embeds": [{"type": "rich", "title": "Alert", "fields": [{"name": "Room", "value": "B2"}]}],
+    "attachments": [{"id": "1", "filename": "log.txt", "size": 5}],
 }
-FORWARD: dict[str, Any] = {
-    "content": "",
+FORWARD = {
     "message_reference": {"type": 1, "channel_id": "200", "message_id": "12345", "guild_id": "100"},
     "message_snapshots": [{"message": SNAPSHOT}],
 }
 POLL = {
     "question": {"text": "Lunch?"},
-    "answers": [{"answer_id": 1, "poll_media": {"text": "Pizza"}}],
-    "expiry": "2030-01-01T00:00:00+00:00",
-    "allow_multiselect": False,
-    "layout_type": 1,
+    "answers": [
+        {"answer_id": 1, "poll_media": {"text": "Pizza"}},
+        {"answer_id": 2, "poll_media": {"emoji": {"name": "🥗"}}},
+    ],
+    "results": {"answer_counts": [{"id": 1, "count": 3}]},
+    "expiry": None,
 }
-EMBED = {
-    "type": "rich",
-    "author": {"name": "CI"},
-    "title": "Build 42 failed",
-    "description": "test_login timed out",
-    "fields": [{"name": "Branch", "value": "main"}],
-    "footer": {"text": "3 s"},
-}
-TEXTS = [{"type": 17, "id": 1, "components": [{"type": 10, "id": 2, "content": "a card says <:wave:5>"}]}]
 
 
-@asynccontextmanager
-async def opened(**settings: str) -> AsyncIterator[DiscordWorld]:
-    world = await DiscordWorld.open(**settings)
+@pytest.fixture
+async def world() -> AsyncIterator[DiscordWorld]:
+    world = await DiscordWorld.open()
     assert isinstance(world, DiscordWorld)
-    try:
-        yield world
-    finally:
-        await world.close()
+    yield world
+    await world.close()
 
 
-async def say(
-    world: DiscordWorld, channel: str, user: str, text: str, reply_to: str = "", **more: Any
-) -> str:
-    """Let somebody write a message whose JSON has *more*."""
-    posts = world.emulator._messages
-    plain = posts._store
-
-    def store(post: Any, nonce: str) -> Any:
-        post.shape.update(more)
-        return plain(post, nonce)
-
-    posts._store = store  # type: ignore[method-assign]
-    try:
-        return await world.emulator.say(channel, user, text or "x", reply_to, user == "777")
-    finally:
-        posts._store = plain  # type: ignore[method-assign]
-
-
-def read(world: DiscordWorld) -> str:
-    """Return all that the model was asked, as one text."""
-    return "\n".join(turn.text for turn in world.model.requests[-1].turns)
+# What it says.
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("message", "text"),
     [
-        (FORWARD, ["> Forwarded:", "> AC failed at 1970-01-01 00:00 UTC", "> Room 7", "log.txt"]),
-        ({"content": "", "poll": POLL}, ["Poll: Lunch?", "- Pizza"]),
-        ({"content": "", "embeds": [EMBED]}, ["CI", "test_login timed out", "Branch", "main", "3 s"]),
-        ({"content": "", "components": TEXTS, "flags": 1 << 15}, ["a card says :wave:"]),
+        ({"content": "hi <@300>", "mentions": [{"id": "300", "global_name": "Al"}]}, "hi @Al"),
+        ({"content": "<@300>", "mentions": [{"id": "300", "member": {"nick": "Ally"}}]}, "@Ally"),
+        ({"content": "<@!301> in <#200>, <#201>"}, "@unknown-user in #general, #unknown"),
+        ({"content": "<@&7> and <@&8>"}, "@crew and @unknown-role"),
+        ({"content": "<:tada:123> <a:dance:124>"}, ":tada: :dance:"),
+        ({"content": "at <t:1700000000:R>"}, "at 2023-11-14 22:13 UTC"),
+        ({"content": "use </ask me:5> or <id:guide>"}, "use /ask me or #guide"),
+        ({"content": "<t:99999999999999:R>"}, "<t:99999999999999:R>"),
+        ({"content": "<@999> run `<@999>`"}, "run `<@999>`"),
+        ({"content": "<@999> why\n> <@999> said so"}, "why\n> @rivulet said so"),
+        ({"embeds": [{"title": "Build", "url": "https://ci", "description": "oh"}]}, "Build (https://ci)\noh"),
+        ({"embeds": [{"type": "link", "title": "A page"}]}, "> A page"),
+        ({"embeds": [{"author": {"name": "CI"}, "footer": {"text": "today"}}]}, "CI\ntoday"),
+        ({"embeds": [{"fields": [{"name": "a", "value": "b"}, {"value": "c"}]}]}, "a: b\nc"),
+        ({"embeds": [{"type": "rich", "image": {"url": "https://x"}}]}, "(A picture, not seen)"),
+        ({"poll": POLL}, "Poll: Lunch?\n- Pizza (3 votes)\n- 🥗"),
+        ({"sticker_items": [{"id": "1", "name": "Wave"}]}, "(Sticker: Wave)"),
+        ({"attachments": [{"filename": "a.pdf"}]}, "(Attached, and not read: a.pdf)"),
+        ({"attachments": [{"filename": "x_y.pdf", "title": "x y.pdf"}]}, "(Attached, and not read: x y.pdf)"),
         (
-            {"content": "", "sticker_items": [{"id": "4", "name": "Hooray", "format_type": 1}]},
-            ["(Sticker: Hooray)"],
+            {"flags": 1 << 13, "attachments": [{"filename": "voice-message.ogg", "duration_secs": 12.3}]},
+            "(Attached, and not read: a voice message of 12 s)",
         ),
-        ({"type": 20, "content": "Weather in Bern: rain"}, ["Weather in Bern: rain"]),
-        ({"content": "in <#200> </ask:12>"}, ["/ask"]),
+        ({"interaction_metadata": {"name": "sky"}, "content": "rain"}, "rain\n(Answers the command /sky)"),
+        (
+            {"components": [{"type": 17, "components": [{"type": 10, "content": "All is well"}]}]},
+            "All is well",
+        ),
+        (
+            {"components": [{"components": [{"content": "a"}], "accessory": {"label": "Open"}}]},
+            "a\n[Open]",
+        ),
+        ({"components": [{"type": 12, "items": [{"description": "A cat"}]}]}, "A cat"),
+        ({"components": [{"file": {"url": "x"}, "name": "b.zip"}]}, "(Attached, and not read: b.zip)"),
+        ({"components": [{"type": 1, "components": [{"label": "Stop", "custom_id": "rivulet:stop"}]}]}, ""),
+        (
+            FORWARD,
+            (
+                "> Forwarded:\n> AC in the server room failed, says @alice\n> Alert\n> Room: B2"
+                "\n> (Attached, and not read: log.txt)"
+            ),
+        ),
     ],
-)
-async def test_what_is_replied_to_is_read_whatever_it_is_made_of(more, words):
-    async with opened() as world:
-        said = await say(world, "200", "777", "", **more)
-        await world.emulator.say("200", world.ann, "<@999> what does it mean?", said)
-        await world.asked()
-        text = read(world)
-        assert [word for word in words if word not in text] == []
+)  # fmt: skip
+def test_a_message_says_all_that_people_see_of_it(message, text):
+    assert says(message, NAMES) == text
 
 
-async def test_a_forward_in_a_direct_message_is_a_question():
-    async with opened() as world:
-        direct = await world.emulator.dm(world.owner)
-        await say(world, direct, world.owner, "", **FORWARD)
-        await world.asked()
-        assert "AC failed" in read(world)
+def test_files_of_a_message_and_of_what_it_forwards_are_known_by_name():
+    message = {**FORWARD, "attachments": [{"filename": "a.pdf"}]}
+    assert [file.name for file in files(message)] == ["a.pdf", "log.txt"]
+
+
+@pytest.mark.parametrize("junk", [None, 5, "x", [], {}, [None], [[]], [{"x": 1}], {"id": []}])
+@pytest.mark.parametrize(
+    "field",
+    ["content", "embeds", "poll", "components", "attachments", "message_snapshots", "mentions", "flags"],
+)  # fmt: skip
+def test_a_field_of_any_shape_leaves_the_others_readable(field, junk):
+    message = {"content": "still", "embeds": [{"title": "here"}], field: junk}
+    assert "still" in says(message, NAMES) or "here" in says(message, NAMES)
+
+
+def test_a_message_of_any_size_is_read_in_part():
+    piece = {"title": "x" * 5_000, "description": "`<@999> " * 5_000}
+    assert len(says({"content": "`" * 200_000, "embeds": [piece] * 500}, NAMES)) < 31_000
+
+
+# Is it for the bot?
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["`<@999>` is what you type", "```\n<@999> hi\n```", "> <@999> hello\nsomebody said", ">>> <@999> hi"],
-)
-async def test_a_mention_in_code_or_a_quotation_is_none(text):
-    async with opened() as world:
-        await world.emulator.say("200", world.ann, text)
-        await world.settled()
-        assert world.model.requests == []
-
-
-async def test_a_mention_in_code_stays_in_a_question():
-    async with opened() as world:
-        await world.say("what does `<@999>` do?")
-        await world.asked()
-        assert "`" in read(world)
-        assert "do?" in read(world)
-
-
-async def test_a_reply_to_an_answer_is_a_question_also_without_a_ping():
-    async with opened() as world:
-        question = await world.say("go")
-        answer = (await world.final(question))[-1]
-        channel, last = at(answer.id)
-        await say(world, channel, world.ann, "and then?", last, mentions=[])
-        await until(lambda: _asked_again(world))
-        assert spoken(world.model.requests[-1])[-1][1].endswith("and then?")
-
-
-async def test_a_message_that_calls_the_bot_by_an_edit_is_a_question():
-    async with opened() as world:
-        message = await world.chat("what is it?")
-        await world.settled()
-        await world.edit(message, "what is it?")  # the world's edit calls the bot
-        await world.asked()
-        assert "what is it?" in read(world)
-
-
-async def test_nothing_stays_of_a_question_that_is_deleted_before_its_first_word():
-    async with opened() as world:
-        world.model.steps = (HOLD, "Yes.")
-        question = await world.say("go")
-        await world.asked()
-        await until(lambda: _shown(world, question))
-        await world.delete(question)
-        await until(lambda: _gone(world))
-
-
-@pytest.mark.parametrize(
-    "harm",
+    ("text", "for_it"),
     [
-        {"poll": {**POLL, "expiry": None}},
-        {"author": None},
-        {"id": "x"},
-        {"attachments": [None]},
-        {"timestamp": 5},
-        {"message_snapshots": [{}]},
-        {"type": "?"},
+        ("<@999> hi", True),
+        ("hi <@!999>", True),
+        ("||<@999>|| **<@&101>**", True),
+        ("`<@999>`", False),
+        ("``a ` <@999>``", False),
+        ("```\n<@999>\n```", False),
+        ("```py\n<@999>``` <@999>", True),
+        ("> <@999> said", False),
+        ("> x\n<@999> is it so?", True),
+        (">>> x\n<@999>", False),
+        ("`x\n<@999>", True),
+        ("a > <@999>", True),
+        ("\\<@999>", False),
+        ("<@9990>", False),
+        ("<@300>", False),
     ],
 )
-async def test_an_event_that_cannot_be_read_costs_only_itself(harm):
-    async with opened() as world:
-        before = await world.emulator.events(kinds=["identify"])
-        raw = world.emulator._messages.find("200", (await world.chat("hi")).split("/")[1])
-        shape = {**world.emulator._messages.shape(raw), "guild_id": "100", "id": "77", **harm}
-        world.emulator._gateway.publish("MESSAGE_CREATE", shape, "100")
-        world.emulator._gateway.publish(
-            "MESSAGE_UPDATE", {"id": "77", "channel_id": "200", "guild_id": "100"}, "100"
-        )
-        question = await world.say("go")
-        assert await world.final(question)
-        assert await world.emulator.events(kinds=["identify"]) == before
+def test_a_mention_in_code_or_in_a_quote_is_none(text, for_it):
+    assert calls(text, NAMES) is for_it
 
 
-async def _asked_again(world: DiscordWorld) -> bool:
-    return len(world.model.requests) > 1
+def test_what_is_in_code_is_not_changed():
+    text = "```\n<@300> <#200> <t:1:R>\n```\n`<:a:1>`"
+    assert named(text, NAMES, calls=True) == text
 
 
-async def _shown(world: DiscordWorld, question: str) -> bool:
-    return bool(await world.shown(question))
+async def silent(world: DiscordWorld) -> bool:
+    """Tell whether the model was asked nothing for a moment."""
+    await asyncio.sleep(0.3)
+    return not world.model.requests
 
 
-async def _gone(world: DiscordWorld) -> bool:
-    await asyncio.sleep(0)
-    ours = [each for each in await world.emulator.messages("200") if each["user"] == "999"]
-    return bool(ours) and all(each["deleted"] for each in ours)
+async def read(world: DiscordWorld, count: int = 1) -> str:
+    """Return what the model read in its last question, once it was asked *count* times."""
+
+    async def asked() -> bool:
+        return len(world.model.requests) >= count
+
+    await until(asked)
+    return "\n".join(text for _, text in spoken(world.model.requests[-1]))
+
+
+async def test_a_mention_in_a_code_block_asks_nothing(world):
+    await world.emulator.say("200", "300", "log:\n```\n<@999> connected\n```")
+    assert await silent(world)
+
+
+async def test_a_forward_in_a_direct_message_is_a_question(world):
+    direct = await world.emulator.dm("1")
+    await world.emulator.say(direct, "1", "", more=FORWARD)
+    assert "server room" in await read(world)
+
+
+async def test_a_forward_with_a_mention_is_a_question(world):
+    await world.emulator.say("200", "300", "<@999>", more=FORWARD)
+    assert "server room" in await read(world)
+
+
+async def test_a_forward_of_a_mention_is_none(world):
+    snapshot = {**SNAPSHOT, "content": "<@999> help", "mentions": [world.emulator._world.users["999"]]}
+    await world.emulator.say("200", "300", "", more={**FORWARD, "message_snapshots": [{"message": snapshot}]})
+    assert await silent(world)
+
+
+@pytest.mark.parametrize("ping", [True, False])
+async def test_a_reply_to_the_bots_message_is_a_question_with_and_without_a_ping(world, ping):
+    question = await world.ask("why?", "Because.")
+    [answer] = await world.final(question)
+    more: dict[str, list[str]] = {} if ping else {"mentions": []}
+    await world.emulator.say("200", "301", "and then?", answer.id.split("/")[1], more=more)
+    assert "and then?" in await read(world, 2)
+
+
+async def test_a_sticker_in_reply_to_the_bot_is_read(world):
+    question = await world.ask("why?", "Because.")
+    [answer] = await world.final(question)
+    more = {"sticker_items": [{"id": "5", "name": "Confused"}]}
+    await world.emulator.say("200", "301", "", answer.id.split("/")[1], more=more)
+    assert "(Sticker: Confused)" in await read(world, 2)
+
+
+async def test_a_reply_to_a_poll_without_an_expiry_reads_it(world):
+    poll = await world.emulator.say("200", "301", "", more={"poll": POLL})
+    await world.emulator.say("200", "300", "<@999> who wins?", poll)
+    assert "Pizza (3 votes)" in await read(world)
+
+
+async def test_a_question_with_a_file_says_so_to_the_model_and_to_the_asker(world):
+    world.model.steps = ("Sure.",)
+    asked = await world.emulator.say("200", "300", "<@999> read this", files={"plan.txt": "eA=="})
+    [seen] = await world.final(f"200/{asked}")
+    assert "plan.txt" in await read(world)
+    assert "plan.txt" in seen.note
+
+
+async def test_a_mention_that_an_edit_adds_is_a_question(world):
+    asked = await world.emulator.say("200", "300", "what is a monad?")
+    await world.emulator.edit("200", asked, "<@999> what is a monad?")
+    assert "what is a monad?" in await read(world)
+
+
+async def test_an_edit_of_an_answered_question_asks_nothing_more(world):
+    question = await world.ask("why?", "Because.")
+    await world.final(question)
+    await world.edit(question, "why not?")
+    await asyncio.sleep(0.3)
+    assert len(world.model.requests) == 1
+
+
+async def test_an_edit_of_an_old_message_makes_no_question_of_it(world):
+    old = str((1 << 22) * 1000)
+    told = {
+        "id": old,
+        "channel_id": "200",
+        "guild_id": "100",
+        "type": 0,
+        "content": "<@999> hi",
+        "mentions": [],
+    }
+    told |= {"author": world.emulator._world.users["300"], "edited_timestamp": "2026-01-01T00:00:00+00:00"}
+    world.emulator._gateway.publish("MESSAGE_UPDATE", told, "100")
+    assert await silent(world)
+
+
+async def test_a_question_edited_to_stop_stops(world):
+    world.model.steps = ("Because ", HOLD)
+    question = await world.say("why?")
+    await world.first(question, "Beca")
+    await world.edit(question, "stop")
+    [seen] = await world.final(question)
+    assert not seen.live
+
+
+# Bots.
+
+
+async def test_a_question_deleted_before_a_word_was_shown_leaves_nothing(world):
+    world.model.steps = (HOLD, "There.")
+    question = await world.say("text to proxy")
+    await world.first(question, "")
+    await world.delete(question)
+
+    async def gone() -> bool:
+        return all(each["deleted"] for each in await world.emulator.messages("200") if each["user"] == "999")
+
+    await until(gone)
+
+
+async def test_a_question_deleted_after_a_word_was_shown_keeps_it(world):
+    world.model.steps = ("Because ", HOLD)
+    question = await world.say("why?")
+    await world.first(question, "Beca")
+    await world.delete(question)
+
+    async def ended() -> bool:
+        found = [each for each in await world.emulator.messages("200") if each["user"] == "999"]
+        return len(found) == 1 and not found[0]["live"] and not found[0]["deleted"]
+
+    await until(ended)
+
+
+class BotsWorld(DiscordWorld):
+    """A PluralKit, and another bot, may ask."""
+
+    def load(self, **settings: str) -> Platform:
+        return super().load(RIVULET_DISCORD_BOTS="466378653216014359,777", **settings)
+
+
+HOOK = {"webhook_id": "888", "application_id": "466378653216014359"}
+
+
+@pytest.fixture
+async def proxied() -> AsyncIterator[DiscordWorld]:
+    world = await BotsWorld.open()
+    assert isinstance(world, DiscordWorld)
+    yield world
+    await world.close()
+
+
+async def test_a_webhook_of_an_application_that_is_named_is_answered(proxied):
+    proxied.model.steps = ("Yes.",)
+    asked = await proxied.emulator.say("200", "888", "<@999> text to proxy", more=HOOK)
+    [seen] = await proxied.final(f"200/{asked}")
+    assert seen.text == "Yes."
+
+
+async def test_a_webhook_is_not_answered_unless_it_is_named(world):
+    await world.emulator.say("200", "888", "<@999> text to proxy", more=HOOK)
+    assert await silent(world)
+
+
+async def test_a_bot_that_may_ask_is_answered_three_times_and_no_more(proxied):
+    for number in range(6):
+        await proxied.emulator.say("200", "777", f"<@999> {number}?", bot=True)
+    await asyncio.sleep(1.0)
+    assert 1 <= len(proxied.model.requests) <= 3
+
+
+async def test_a_bot_that_replies_to_an_answer_without_a_mention_is_not_answered(proxied):
+    proxied.model.steps = ("Yes.",)
+    asked = await proxied.emulator.say("200", "777", "<@999> well?", bot=True)
+    [seen] = await proxied.final(f"200/{asked}")
+    await proxied.emulator.say("200", "777", "thanks", seen.id.split("/")[1], bot=True)
+    await asyncio.sleep(0.3)
+    assert len(proxied.model.requests) == 1
+
+
+# What was said before, and by whom.
+
+
+async def test_a_long_chain_keeps_its_root_and_says_that_some_is_left_out(world):
+    root = await world.emulator.say("200", "300", "the root")
+    last = f"200/{root}"
+    last = await world.talk(last, [f"line {number}" for number in range(60)])
+    await world.emulator.say("200", "300", "<@999> so?", last.split("/")[1])
+    text = await read(world)
+    assert text.startswith("the root")
+    assert "left out" in text
+    assert "line 59" in text
+    assert "line 10\n" not in text
+
+
+async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
+    thread = await world.emulator.open_thread(
+        "200", await world.emulator.say("200", "300", "elsewhere"), "300", "post"
+    )
+    await world.emulator.delete("200", thread)
+    first = await world.emulator.say(thread, "300", "the first message")
+    for number in range(60):
+        await world.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
+    await world.emulator.say(thread, "300", "<@999> so?")
+    text = await read(world)
+    assert first
+    assert text.startswith("the first message")
+    assert "left out" in text
+    assert "line 59" in text
+
+
+async def test_who_said_it_is_known_by_id_and_bots_as_bots(world):
+    first = await world.emulator.say("200", "777", "I am a bot", bot=True)
+    second = await world.emulator.say("200", "301", "I am not", first)
+    asked = await world.emulator.say("200", "300", "<@999> who?", second)
+    world.model.steps = ("x", HOLD)
+    await read(world)
+    surface = (await world.still())._surface
+    said = await surface.history(40)
+    assert [each.actor for each in said] == [Actor("777", "robot", bot=True), Actor("301", "Bob")]
+    assert asked
+    world.model.go.set()

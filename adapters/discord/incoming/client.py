@@ -10,6 +10,7 @@ import aiohttp
 import discord
 import structlog
 
+from adapters.discord.incoming.events import unusable
 from adapters.discord.incoming.fields import Json, inner, snowflake, string
 from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
@@ -158,7 +159,8 @@ class Client(Shards):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
         name = str(dict(interaction.data or {}).get("custom_id", ""))
-        if not (self.inbox and interaction.message and name.startswith(BUTTON)):
+        known = isinstance(interaction.user, discord.abc.User)  # discord.py has a placeholder for nobody
+        if not (self.inbox and interaction.message and known and name.startswith(BUTTON)):
             return
         channel = interaction.message.channel.id
         key = f"discord/{channel}/{interaction.message.id}"
@@ -167,8 +169,8 @@ class Client(Shards):
         outcome = await self.inbox.press(press)
         try:
             await _respond(interaction, outcome)
-        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-            log.info("a press was not acknowledged", outcome=outcome.name, error=repr(error))
+        except Exception as error:  # noqa: BLE001  discord.py raises whatever an odd interaction makes it
+            unusable(self.seldom, "a press was not acknowledged", error, outcome=outcome.name)
 
 
 def age(message: int) -> float:
