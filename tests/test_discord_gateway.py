@@ -15,7 +15,7 @@ from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.shards import BACKOFF
 from adapters.discord.incoming.starts import Book
 from bot.platform import Platform, Unavailable
-from tests.contract import until
+from tests.contract import HOLD, at, until
 from tests.worlds import DiscordWorld
 
 BRAKE = {"RIVULET_DISCORD_BRAKE": "true"}
@@ -357,3 +357,38 @@ def watched(monkeypatch: pytest.MonkeyPatch, real: float = 0.0) -> list[float]:
 
     monkeypatch.setattr(supervisor, "asyncio", Asyncio())
     return slept
+
+
+# Stops that nobody heard.
+
+
+@pytest.mark.parametrize("where", ["question", "answer"])
+async def test_a_stop_that_was_set_between_two_sessions_counts_after_the_reconnect(world, where):
+    world.model.steps = ("Because ", HOLD)
+    question = await world.say("why?")
+    answer = await world.first(question, "Beca")
+    await world.emulator.silence(on=True)
+    await world.emulator.forget()
+    await world.react(question if where == "question" else answer.id, "🛑", world.bob)
+    await world.emulator.silence(on=False)
+    [seen] = await world.final(question)
+    assert not seen.live
+
+
+async def test_an_emoji_that_is_no_stop_or_is_the_bots_own_stops_nothing_after_a_reconnect(world):
+    world.model.steps = ("Because ", HOLD, "so.")
+    question = await world.say("why?")
+    answer = await world.first(question, "Beca")
+    await world.emulator.forget()
+    post = world.emulator._messages.find(*at(answer.id))
+    post.reactions.update({"👍": ["301"], "🛑": ["999"], "❌": ["777"]})
+    await world.emulator.drop()
+
+    async def looked() -> bool:
+        calls = await world.emulator.events(kinds=["call"])
+        return any(each["route"] == "GET reactions" for each in calls)
+
+    await until(looked)
+    world.model.go.set()
+    [seen] = await world.final(question)
+    assert seen.text == "Because so."

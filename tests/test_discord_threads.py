@@ -301,14 +301,48 @@ async def test_a_guild_gets_no_more_threads_than_is_likely_to_be_allowed(world, 
     await finish(world, *questions)
 
 
-async def test_a_thread_that_somebody_else_has_opened_first_is_theirs(always):
+async def test_a_thread_that_somebody_else_has_opened_first_is_used(always):
     always.model.steps = ("One two.",)
     await always.emulator.latency("POST threads", 0.4)
     question = await always.say("why?")
     await always.emulator.open_thread(*at(question), always.bob, "mine")
     [seen] = await always.final(question)
-    assert at(seen.id)[0] == "200"
+    assert at(seen.id)[0] == place(question)
     assert (await always.emulator.verdict())["errors"] == {"400/160004": 1}
+
+
+async def test_a_locked_thread_that_somebody_else_has_opened_first_is_left_alone(always):
+    always.model.steps = ("One two.",)
+    await always.emulator.latency("POST threads", 0.4)
+    question = await always.say("why?")
+    thread = await always.emulator.open_thread(*at(question), always.bob, "mine")
+    await always.emulator.close_thread(thread, archived=False, locked=True)
+    [seen] = await always.final(question)
+    assert at(seen.id)[0] == "200"
+
+
+async def test_a_thread_that_is_archived_under_an_answer_is_opened_again(always):
+    question = await always.ask("why?", "Because", HOLD, " so.")
+    await always.first(question, "Because")
+    await always.emulator.close_thread(place(question))
+    always.model.go.set()
+    [seen] = await always.final(question)
+    assert seen.text == "Because so."
+    assert not seen.live
+
+
+async def test_who_asks_in_a_thread_that_is_locked_under_the_answer_is_told_directly(always):
+    question = await always.ask("why?", "Because", HOLD, " so.")
+    await always.first(question, "Because")
+    await always.emulator.close_thread(place(question), archived=False, locked=True)
+    always.leaves_open = True
+    always.model.go.set()
+    direct = await always.emulator.dm(always.ann)
+
+    async def told() -> bool:
+        return any("locked" in each["text"] for each in await always.emulator.messages(direct))
+
+    await until(told)
 
 
 # Rate limits.

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from weakref import WeakSet
 
 import aiohttp
 import discord
@@ -23,6 +24,7 @@ from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gatewa
 from adapters.discord.incoming.starts import Book
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
+from adapters.discord.surface import DiscordSurface
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
@@ -64,6 +66,7 @@ class Discord(Platform):
         self._threads = Threads(self._rest, settings.reply)
         self._roots: OrderedDict[int, int] = OrderedDict()
         self._deleted: OrderedDict[int, None] = OrderedDict()
+        self._surfaces: WeakSet[DiscordSurface] = WeakSet()
         self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
@@ -79,7 +82,7 @@ class Discord(Platform):
             made = self._new()
             made.inbox = inbox
             made.questions.roots = self._roots
-            made.questions.deleted = self._deleted
+            made.questions.deleted, made.questions.surfaces = self._deleted, self._surfaces
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             return made

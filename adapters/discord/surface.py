@@ -18,7 +18,7 @@ from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Place, Receipt, Remains, Said, SlowDown, Surface
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,8 @@ CHANNEL = (1.0, 5)
 EVERYTHING = Bucket(GLOBAL, float(RATE), RATE, held=True)
 #: JSON error codes that no other try would change: somebody else's message, no channel for text, a thread
 #: that is archived or locked.
-OVER = {50005, 50008, 50083, 160005}
+ARCHIVED, LOCKED = 50083, 160005
+OVER = {50005, 50008, ARCHIVED, LOCKED}
 #: Seconds after which a message that could not be changed is deleted: the core must know by then that it is
 #: no page of the answer any more, or it takes the deletion for a reader's.
 BESIDE = 2.0
@@ -75,6 +76,7 @@ class DiscordSurface(Surface):
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
 
     Attributes:
+        place: Where the question was asked.
         withdrawn: Tells whether the question was deleted, so that an answer without a word leaves nothing.
     """
 
@@ -110,6 +112,8 @@ class DiscordSurface(Surface):
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
         self.withdrawn: Callable[[], bool] = lambda: False
+        self.place = Place(str(channel))
+        self._branch: DiscordSurface | None = None
         self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -274,6 +278,12 @@ class DiscordSurface(Surface):
         log.warning("a replaced message stays", message=message)
         return False
 
+    def messages(self) -> list[str]:
+        """Return the keys of the question and of the answer's messages, where they stand."""
+        ids = [*([self._question] if self._question else []), *self._under]
+        here = [f"discord/{self._channel}/{id_}" for id_ in ids]
+        return [*here, *(self._branch.messages() if self._branch else [])]
+
     async def settle(self) -> None:
         """See `Surface.settle`: a message that was replaced is still to be deleted."""
         if not all(await asyncio.gather(*self._lagging)):
@@ -308,12 +318,31 @@ class DiscordSurface(Surface):
     async def _send(self, method: str, path: str, page: Page, more: Json) -> Told:
         bucket = f"discord/{method}/{self._channel}"
         urgency = Urgency.FINAL if not page.live else Urgency.POST if method == "POST" else Urgency.EDIT
+        for tries in (0, 1):
+            try:
+                return await self._rest.call(
+                    method, path, bucket, {**draw(page), **more}, page.files, urgency
+                )
+            except Refused as refused:
+                if refused.code == ARCHIVED and not tries and await self._unarchived(path.split("/")[1]):
+                    continue
+                if refused.code == LOCKED:
+                    await self._notices.locked(self._asker, self._channel)
+                if refused.code in OVER:
+                    raise Gone(str(refused)) from refused
+                raise
+        raise AssertionError  # the second try returns or raises
+
+    async def _unarchived(self, thread: str) -> bool:
+        """Open an archived thread again, as whoever is in it may (topics/threads.mdx); tell if it is open."""
         try:
-            return await self._rest.call(method, path, bucket, {**draw(page), **more}, page.files, urgency)
-        except Refused as refused:
-            if refused.code in OVER:
-                raise Gone(str(refused)) from refused
-            raise
+            await self._rest.call(
+                "PATCH", f"channels/{thread}", f"discord/threads/{thread}", {"archived": False}
+            )
+        except (SlowDown, Gone, Refused) as error:
+            log.info("an archived thread was not opened", thread=thread, error=str(error))
+            return False
+        return True
 
     async def _moderated(self, method: str, path: str, more: Json, message: str) -> None:
         """Say in the answer, or else to the asker, that a rule of the server blocked it."""
@@ -351,7 +380,8 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits, surface.withdrawn = self.limits, self.withdrawn
+        surface.limits, surface.withdrawn, surface.place = self.limits, self.withdrawn, self.place
+        self._branch = surface
         return surface
 
     async def history(self, limit: int) -> Sequence[Said]:

@@ -15,6 +15,7 @@ from adapters.discord.incoming.fields import Json, inner, snowflake, string
 from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.questions import Questions
+from adapters.discord.incoming.reactions import stoppers
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.drawing import BUTTON
@@ -29,6 +30,8 @@ LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 #: Seconds for which a message is young enough that a stop of it may come before the core knows it, and those
 #: for which an edit can make a question of it.  The clocks of the two sides may differ by a minute.
 EARLY, RECENT = 120.0, 3600.0
+#: Messages of live answers that are looked at after a reconnect, and the seconds that it may take.
+LOOKED_AT, LOOKING = 50, 60.0
 #: Messages that are deleted at once, at most (resources/message.mdx, bulk delete).
 BULK = 100
 NOT_YOURS = "You may not stop this answer."
@@ -156,19 +159,31 @@ class Client(Shards):
     def _means_stop(self, emoji: Json) -> bool:
         return not emoji.get("id") and string(emoji.get("name"))[:20].translate(LOOKS) in self._stop_emoji
 
-    async def on_interaction(self, interaction: discord.Interaction) -> None:
+    async def look(self) -> None:
+        """Find the stops that were set while nobody listened: reactions stand on live answers' messages."""
+        found = ((key, surface.place) for surface in self.questions.surfaces for key in surface.messages())
+        live = [(key, where) for key, where in found if self.inbox and self.inbox.knows(key)]
+        async with asyncio.timeout(LOOKING):
+            for key, where in live[:LOOKED_AT]:
+                for who in await stoppers(self.http, key, self._means_stop):
+                    actor = self._people.told(who, {})
+                    if self.inbox and snowflake(who.get("id")) != self.me:
+                        await self.inbox.stop(Stop(key, actor, where))
+
+    async def on_told_interaction_create(self, data: object) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
-        name = str(dict(interaction.data or {}).get("custom_id", ""))
-        known = isinstance(interaction.user, discord.abc.User)  # discord.py has a placeholder for nobody
-        if not (self.inbox and interaction.message and known and name.startswith(BUTTON)):
+        told = inner(data)
+        name = string(inner(told, "data").get("custom_id"))
+        channel, message = snowflake(told.get("channel_id")), snowflake(inner(told, "message").get("id"))
+        member = inner(told, "member")
+        who = self._people.told(inner(member, "user") or inner(told, "user"), member)
+        if not (self.inbox and channel and message and snowflake(who.id) and name.startswith(BUTTON)):
             return
-        channel = interaction.message.channel.id
-        key = f"discord/{channel}/{interaction.message.id}"
-        where = place_of(channel, interaction.guild_id)
-        press = Press(key, name.removeprefix(BUTTON), self._people.actor(interaction.user), where)
-        outcome = await self.inbox.press(press)
+        where = place_of(channel, snowflake(told.get("guild_id")))
+        key = f"discord/{channel}/{message}"
+        outcome = await self.inbox.press(Press(key, name.removeprefix(BUTTON)[:100], who, where))
         try:
-            await _respond(interaction, outcome)
+            await _respond(discord.Interaction(data=data, state=self._connection), outcome)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001  discord.py raises whatever an odd interaction makes it
             unusable(self.seldom, "a press was not acknowledged", error, outcome=outcome.name)
 

@@ -1,8 +1,8 @@
 """What discord.py does with an event that it cannot parse: it must cost that event only, not the session.
 
 discord.py ends the session, and with it a log-in, when one of its parsers raises; and it refuses whole
-messages for a part of them, such as a poll without an expiry.  So messages and reactions are not parsed by
-it: they are handed on as the JSON that came.
+messages for a part of them, such as a poll without an expiry.  So it does not parse messages, reactions and
+presses: they are handed on as the JSON that came.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from adapters.discord.wire.seldom import Seldom
 log = structlog.get_logger(__name__)
 
 #: Events that are handed on as they came.
-TOLD = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK", "MESSAGE_REACTION_ADD")
+TOLD = (
+    "MESSAGE_CREATE",
+    "MESSAGE_UPDATE",
+    "MESSAGE_DELETE",
+    "MESSAGE_DELETE_BULK",
+    "MESSAGE_REACTION_ADD",
+    "INTERACTION_CREATE",
+)
 #: What ends a session because it has to: the connection, and a stream that can't be unpacked.
 ENDS = (ReconnectWebSocket, WebSocketClosure, discord.ConnectionClosed, ConnectionError, zlib.error)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import discord
-
 from adapters.discord.incoming.fields import Json, inner, snowflake
 from adapters.discord.incoming.reading import name_of
 from adapters.discord.incoming.written import Written
@@ -25,10 +23,6 @@ class People:
     def __init__(self, bots: Collection[str] = ()) -> None:
         self._bots = frozenset(bots)
         self.owners: set[int] = set()
-
-    def actor(self, user: discord.abc.User) -> Actor:
-        """Return *user* as an actor."""
-        return Actor(id=str(user.id), name=user.display_name, bot=user.bot, owner=user.id in self.owners)
 
     def told(self, user: Json, member: Json) -> Actor:
         """Return a user of Discord's JSON as an actor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from weakref import WeakSet
 
 import discord
 
@@ -44,6 +45,7 @@ class Questions:
     Attributes:
         roots: In which conversation a message stands; outlives the client.
         deleted: Messages that were deleted of late; outlives the client.
+        surfaces: Where answers are written; outlives the client.
     """
 
     def __init__(self, client: Shards, rest: Rest, threads: Threads, people: People) -> None:
@@ -54,6 +56,7 @@ class Questions:
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
         self.deleted: OrderedDict[int, None] = OrderedDict()
+        self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
     @property
     def _me(self) -> int:
@@ -78,6 +81,8 @@ class Questions:
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
+                surface.place = asked.place
+                self.surfaces.add(surface)
                 return surface
         return None
 
@@ -141,13 +146,15 @@ class Questions:
         )
         surface.limits = limits(here, self._me)
         surface.withdrawn = partial(self.deleted.__contains__, message.id)
+        surface.place = place_of(channel, message.guild)
+        self.surfaces.add(surface)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
             actor=self._people.author(message),
-            place=place_of(channel, message.guild),
+            place=surface.place,
             text=self.says(message),
             surface=surface,
             files=files(message.raw),

@@ -135,11 +135,16 @@ class Shards(discord.AutoShardedClient):
         self._listens(shard_id)
         if shard_id in self._sessions:
             await self.repair()
+            await self.look()
         self._sessions.add(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
-        """A shard has its session back."""
+        """A shard has its session back, and with it most of what happened meanwhile."""
         self._listens(shard_id)
+        await self.look()
+
+    async def look(self) -> None:
+        """Look for stops that were set while nobody listened; see `Client.look`."""
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """A shard's connection is gone; discord.py connects anew."""

@@ -1,4 +1,4 @@
-"""What people are told where an answer cannot stand: a direct message, once.
+"""What people are told where an answer cannot stand: a direct message, once an hour.
 
 Must never raise, and never be the reason for a second refused call: who takes no direct messages is not told.
 """
@@ -9,12 +9,14 @@ import asyncio
 
 import structlog
 
-from adapters.discord.wire.bars import MEMORY, Forbidden
+from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import Refused, Rest
 from bot.platform import Gone, SlowDown
 
 log = structlog.get_logger(__name__)
 
+#: Seconds in which somebody is told of a channel once.
+AGAIN = 3600.0
 #: People and channels of which it is remembered that they were told.
 KEPT = 10_000
 
@@ -41,6 +43,13 @@ class Notices:
         if user:
             await self._tell(user, channel, f"The server's AutoMod blocked my answer in <#{channel}>.")
 
+    async def locked(self, user: int, thread: int) -> None:
+        """Tell *user* that only moderators may write in *thread*."""
+        if user:
+            await self._tell(
+                user, thread, f"I can't answer in <#{thread}>: it is locked. A moderator can open it."
+            )
+
     async def refused(self, user: int, channel: int) -> None:
         """Tell *user* that Discord takes no answer in *channel*, whatever its form."""
         if user:
@@ -52,7 +61,7 @@ class Notices:
             return
         if len(self._told) >= KEPT:
             self._told.clear()
-        self._told[user, channel] = now + MEMORY
+        self._told[user, channel] = now + AGAIN
         body = {"content": text, "allowed_mentions": {"parse": []}}
         try:
             opened, _ = await self._rest.call(

@@ -37,6 +37,8 @@ FAILED = 30.0
 ARCHIVE = 1440
 #: 100 characters are allowed (resources/channel.mdx); lists show fewer.
 NAME = 80
+#: JSON error code: the message has a thread, with its own id.
+EXISTS = 160004
 #: JSON error codes that the next question in the channel would meet too: cannot be done in this type of
 #: channel; most active threads reached, and most active announcement threads (opcodes-and-status-codes.mdx).
 LASTING = {50024, 160006, 160007}
@@ -88,10 +90,22 @@ class Threads:
             async with asyncio.timeout(TIMEOUT):
                 answer, _ = await self._rest.call("POST", path, f"discord/threads/{question.guild}", body)
         except (SlowDown, Gone, OSError, Refused) as error:
+            if isinstance(error, Refused) and error.code == EXISTS and await self._usable(question):
+                return question.id
             log.info("answering in the channel: no thread", channel=question.channel, error=repr(error))
             self._learn(question, error)
             return None
         return int(answer.get("id", question.id))
+
+    async def _usable(self, question: Question) -> bool:
+        """Tell whether the thread that somebody has opened from *question* meanwhile can be written in."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                thread, _ = await self._rest.call("GET", f"channels/{question.id}", "discord/GET/channels")
+        except (SlowDown, Gone, OSError, Refused):
+            return False
+        state = thread.get("thread_metadata")
+        return isinstance(state, dict) and not state.get("locked")
 
     def _may(self, question: Question, now: float) -> bool:
         """Spend a try, if there is one."""

@@ -166,6 +166,8 @@ class Routes:
                 return to("threads", lambda call: self._start_thread(call, channel, id_))
             case "POST", ["threads"]:
                 return to("threads", lambda call: self.world.open_thread(channel, call.body))
+            case "GET", ["messages", id_, "reactions", emoji]:
+                return to("reactions", lambda call: self._reacted(channel, id_, emoji, call))
             case "PUT" | "DELETE", ["messages", id_, "reactions", emoji, "@me"]:
                 return to("reactions", lambda _: self._react(channel, id_, emoji, on=method == "PUT"))
             case "POST", ["typing"]:
@@ -209,6 +211,11 @@ class Routes:
 
     def _start_thread(self, call: Call, channel: str, id_: str) -> Json:
         return self.messages.start_thread(self.messages.find(channel, id_), call.body)
+
+    def _reacted(self, channel: str, message: str, emoji: str, call: Call) -> list[Json]:
+        """Return who has reacted with an emoji (resources/message.mdx, get reactions)."""
+        users = self.messages.find(channel, message).reactions.get(emoji, [])
+        return [self.world.users[each] for each in users[: int(call.query.get("limit") or 25)]]
 
     def _react(self, channel: str, id_: str, emoji: str, *, on: bool) -> None:
         self.messages.react(self.messages.find(channel, id_), BOT, check_emoji(emoji), on=on)
