@@ -160,7 +160,7 @@ HALF = "\n\n".join(" ".join(f"w{number}x{word}" for word in range(40)) for numbe
 REST = HALF.replace("w", "v")
 LONG = f"{HALF}\n\n```python\n{CODE}\n```\n\n{REST}"
 #: In which ways files are refused for ever, and what the core may be told.
-WAYS = ("418", "413", "403", "404", "400", "ill", "cut", "late")
+WAYS = ("418", "413", "403", "ill", "late")
 
 
 @pytest.fixture

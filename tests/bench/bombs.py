@@ -46,7 +46,7 @@ CLEAR = 4
 #: Characters at which the cost of one is compared, and how long each is measured at least, in seconds of CPU.
 SIZES, ENOUGH = (200, 1_000, 5_000, 20_000, 40_000), 0.05
 #: Characters of a text in the quick form, and its parts.
-QUICK, QUICK_PARTS = 4_000, (30,)
+QUICK, QUICK_PARTS = 3_000, (30,)
 #: Seconds of CPU after which a shape is given up.
 PATIENCE, QUICK_PATIENCE = 10.0, 1.0
 #: Seconds between two looks at the loop.
