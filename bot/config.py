@@ -59,16 +59,16 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_FALLBACK_MODEL",
         description="The model to ask where the other one doesn't exist or stays overloaded; empty for none.",
     )
-    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
-        default="",
+    effort: Literal["default", "low", "medium", "high", "xhigh", "max"] = Field(
+        default="medium",
         validation_alias="RIVULET_EFFORT",
-        description="How hard it thinks, `low` to `max`; empty leaves it to the model.",
+        description="How hard it thinks, `low` to `max`; `default` leaves it to the model.",
     )
     max_tokens: int = Field(
-        default=8192,
+        default=32_000,
         gt=0,
         validation_alias="RIVULET_MAX_TOKENS",
-        description="The longest answer, in tokens.",
+        description="The longest answer, in tokens, with what it thinks before.",
     )
     system: str = Field(
         default=SYSTEM,
@@ -151,6 +151,14 @@ class Settings(BaseSettings):
         le=65535,
         validation_alias="RIVULET_PORT",
         description="Its port; 0 takes a free one.",
+    )
+    events_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        validation_alias="RIVULET_EVENTS_PORT",
+        description="Port for what platforms post (in HTTP mode); 0 for `RIVULET_PORT` where `RIVULET_HOST` "
+        "is a loopback address, else the one after it.",
     )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info",

@@ -84,10 +84,12 @@ class Receipt:
     Attributes:
         message: The message's key, as reactions will name it.
         states: What the platform said of its buckets; () where it says nothing.
+        unattached: Why the page is there without its files, in a sentence for people; "" where it is whole.
     """
 
     message: str
     states: tuple[BucketState, ...] = ()
+    unattached: str = ""
 
 
 class Op(Enum):
@@ -218,7 +220,8 @@ class Surface(ABC):
         """Make *message* look like *page*, which is always the full page.  Raises as `post`.
 
         A page with files is the last of its message.  However often it is posted or edited, each of its files
-        is there once in the end; where `limits.attach` is 0, no page has any.
+        is there once in the end; where `limits.attach` is 0, no page has any.  Where the platform takes the
+        page but not its files, `Receipt.unattached` says so: what was in them then follows as text.
         """
 
     def escape(self) -> Sequence[Bucket]:
@@ -228,6 +231,9 @@ class Surface(ABC):
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """Post *page*, which is final, in place of *message*; return the new one's key.  Raises as `post`."""
         raise NotImplementedError(f"{type(self).__name__} replaces no messages")
+
+    async def remove(self, message: str) -> None:
+        """Take *message*, in which nothing was said yet, away; `settle` waits for it.  Must not raise."""
 
     async def status(self, on: bool) -> None:
         """Show "I am on it" at the question, without a message; or take that back.  Must not raise."""

@@ -32,8 +32,8 @@ from bot.store.memory import Memory
 #: Seconds that anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
 
-#: How a platform may fail a call: a 429, a message that is gone, a 500, a connection that is cut.
-Trouble = Literal["slow", "gone", "ill", "cut"]
+#: How a platform may fail a call: a 429, a message that is gone, a 500, a connection that is cut, no answer.
+Trouble = Literal["slow", "gone", "ill", "cut", "late"]
 #: "attach" is the call that makes files visible to readers.
 Call = Literal["post", "edit", "attach"]
 #: What a platform may mind in a call: whatever is in it, its buttons (and what comes only with them), or what
@@ -343,8 +343,8 @@ class World(ABC):
         """Cut the adapter's connection; what happens meanwhile is told later."""
 
     @abstractmethod
-    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
-        """Let the next *call* fail; *lands* if it takes effect all the same."""
+    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False, times: int = 1) -> None:
+        """Let the next *times* calls of a kind fail; *lands* if they take effect all the same."""
 
     @abstractmethod
     async def refuse(self, call: Call, part: Part = "anything", times: int = 1, *, status: int = 400) -> None:

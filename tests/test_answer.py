@@ -11,11 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bot.events import STOP, Again, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage, Waiting
 from bot.platform import Limits, Op
-from bot.show.answer import EMPTY, NOTES, Answer, Ending, Phase, Rank, Write
+from bot.show.answer import EMPTY, FOLLOWS, NOTES, Answer, Ending, Phase, Rank, Showing, Write
 from bot.show.pages import paginate
 from bot.text.safe import Links
 
 LIMITS = Limits(80)
+FILED = Limits(80, attach=10_000)
+LONG = " ".join(f"word{number}" for number in range(100))
 
 
 @dataclass
@@ -165,13 +167,66 @@ def test_what_is_behind_is_counted_in_characters():
     assert answer.unshown == 0
 
 
+def paged(text: str, most: int = 1) -> tuple[Answer, Screen]:
+    """Return an answer of *text* that is to end as a file after *most* pages, and what is shown of it."""
+    answer = Answer(FILED, showing=Showing(pages=most))
+    screen = Screen(answer)
+    answer.receive(Text(text))
+    answer.receive(Finished())
+    while not (write := answer.next_write()) or not write.page.files:
+        assert write
+        screen.take(write)
+    return answer, screen
+
+
+def test_a_long_answer_without_its_file_goes_on_page_by_page():
+    answer, screen = paged(LONG, most=2)
+    write = answer.next_write()
+    assert write
+    assert answer.unfile(write, "No file.")
+    assert not answer.unfile(write, "No file.")  # once is enough
+    screen.catch_up()
+    assert answer.phase is Phase.CLOSED
+    assert " ".join(page.text for page in screen.shown).split() == LONG.split()
+    assert [page.note for page in screen.shown if page.note] == [f"No file. {FOLLOWS}"]
+    assert screen.shown[1].note
+    assert not any(page.live or page.files for page in screen.shown)
+
+
+def test_a_receipt_that_says_that_there_are_no_files_lets_the_answer_go_on():
+    answer, screen = paged(LONG)
+    write = answer.next_write()
+    assert write
+    screen.shown[write.index :] = [write.page]
+    answer.wrote(write, "0", "No file.")
+    screen.catch_up()
+    assert " ".join(page.text for page in screen.shown).split() == LONG.split()
+    assert screen.shown[0].note == f"No file. {FOLLOWS}"
+
+
+def test_an_answer_that_a_crash_left_after_its_file_was_refused_keeps_its_pages():
+    answer, screen = paged(LONG)
+    write = answer.next_write()
+    assert write
+    answer.unfile(write, "No file.")
+    screen.catch_up()
+    shown = [page.text for page in screen.shown]
+    again = Answer(FILED, showing=Showing(pages=1))
+    again.resume(LONG, [str(index) for index in range(len(shown))])
+    again.end(Ending.INTERRUPTED, "Interrupted.")
+    screen.answer = again
+    screen.catch_up()
+    assert [page.text for page in screen.shown] == shown
+    assert screen.shown[-1].note == "Interrupted."
+
+
 class Walk(RuleBasedStateMachine):
     """Whatever happens in whatever order, nothing is lost and the screen ends right."""
 
     def __init__(self) -> None:
         super().__init__()
         self.answer, self.screen = fresh()
-        self.said = ""
+        self.said = self.before = ""
         self.out: Write | None = None
 
     @rule(text=st.sampled_from(["a", "word ", "\n\n", "```\n", "x" * 90, "  "]))
@@ -193,7 +248,7 @@ class Walk(RuleBasedStateMachine):
     def begins_anew(self) -> None:
         self.answer.receive(Again())
         if self.answer.phase is Phase.OPEN:
-            self.said = ""
+            self.before, self.said = max(self.said, self.before, key=len), ""
 
     @precondition(lambda self: self.out is None)
     @rule()
@@ -209,6 +264,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(ending=st.sampled_from([Ending.FINISHED, Ending.STOPPED, Ending.INTERRUPTED]))
     def ends(self, ending: Ending) -> None:
+        if self.answer.phase is Phase.OPEN and ending is not Ending.FINISHED:
+            self.said = max(self.said, self.before, key=len)
         self.answer.end(ending, "note")
 
     @invariant()

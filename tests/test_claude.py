@@ -20,7 +20,7 @@ from adapters.emulators.claude import Claude as Emulated
 from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
 from bot.model import Kind, ModelError, Request, failures
 from bot.model import reply as reply_module
-from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, sentence
+from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
 from bot.model.failures import FAILED, FAILURES, INTERNAL
 from bot.platform import Unavailable
 
@@ -501,7 +501,7 @@ async def test_nothing_is_sent_that_is_not_set(
     await emulator.script(["a"])
     await answer(model, request_)
     messages = [{"role": "user", "content": "hi"}]
-    base = {"model": "claude-sonnet-5-5", "max_tokens": 8192, "messages": messages, "stream": True}
+    base = {"model": "claude-sonnet-5-5", "max_tokens": 32_000, "messages": messages, "stream": True}
     assert (await emulator.find("hi"))["body"] == {**base, **wanted}
 
 
@@ -533,8 +533,8 @@ async def test_turns_become_messages_that_the_api_takes(
         ("sk-good", "", ""),
         ("sk-good", "claude-haiku-5-5", ""),
         ("bad", "", "refuses ANTHROPIC_API_KEY"),
-        ("denied", "", "may not use model claude-sonnet-5-5"),
-        ("sk-good", "claude-1", "knows no model claude-1"),
+        ("denied", "", "does not say whether there is a model claude-sonnet-5-5"),
+        ("sk-good", "claude-1", "127.0.0.1 does not say whether there is a model claude-1"),
         ("", "", "is empty"),
         ("sk\n", "", "characters that no key has"),
     ],
@@ -586,6 +586,119 @@ async def test_a_new_key_is_used_at_once_and_the_old_one_never_again(
     assert [seen["key"] for seen in await emulator.events(kinds=["request"])] == ["good", "ewer"]
     model.rekey("")
     assert "is empty" in await checked(model)
+
+
+async def served(connect: Connect, anything: Any) -> tuple[Claude, web.ServerRunner]:
+    """A client of a server that answers *anything*."""
+    runner = web.ServerRunner(web.Server(anything))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    return connect(base_url=f"http://{host}:{port}"), runner
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 501, 502])
+async def test_a_gateway_that_knows_no_models_does_not_stop_the_start(connect: Connect, status: int) -> None:
+    """Only Anthropic's own host knows all of them."""
+
+    async def anything(request: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response({"detail": "Not Found"}, status=status)
+
+    model, runner = await served(connect, anything)
+    assert await model.check()
+    await runner.cleanup()
+
+
+async def test_anthropics_own_host_says_clearly_that_there_is_no_such_model(
+    model: Claude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the start ends with that."""
+    monkeypatch.setattr("bot.model.claude.is_own", lambda _host: True)
+    with pytest.raises(Unavailable, match="knows no model claude-1"):
+        await model.check("claude-1")
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("api.anthropic.com", True),
+        ("anthropic.com", True),
+        ("notanthropic.com", False),
+        ("anthropic.com.example", False),
+        ("127.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_hosts_that_are_anthropics(host: str, own: bool) -> None:
+    """A look-alike is none."""
+    assert is_own(host) is own
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(emulator: Emulated, connect: Connect, status: int) -> None:
+    """It would take the question and the key elsewhere."""
+    await emulator.script(["a"])
+
+    async def anything(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=status, headers={"Location": f"{emulator.url}{request.path_qs}"})
+
+    model, runner = await served(connect, anything)
+    assert await model.check() == failures.NO_STREAM
+    with pytest.raises(ModelError, match="Something else than Claude"):
+        await answer(model)
+    await runner.cleanup()
+    assert await emulator.events(kinds=["request"]) == []
+
+
+@pytest.mark.parametrize(
+    ("refusals", "body"),
+    [
+        (["max_tokens: 32000 > 8192, which is the maximum allowed"], {"max_tokens": 8192}),
+        (["This model does not support the effort parameter."], {"output_config": None}),
+        (["max_tokens: 32000 > 4096, which is", "no effort"], {"max_tokens": 4096, "output_config": None}),
+    ],
+)
+async def test_a_model_that_can_do_less_is_asked_for_that(
+    connect: Connect, refusals: list[str], body: dict[str, Any]
+) -> None:
+    """The defaults are made for the newest."""
+    bodies: list[Any] = []
+    left = [*refusals]
+
+    async def anything(request: web.BaseRequest) -> web.StreamResponse:
+        bodies.append(await request.json())
+        said = left.pop(0) if left else "no"
+        error = {"type": "invalid_request_error", "message": said}
+        return web.json_response({"type": "error", "error": error}, status=400)
+
+    model, runner = await served(connect, anything)
+    with pytest.raises(ModelError):
+        await answer(model, Request((Turn("user", "hi"),), effort="medium", max_tokens=32_000))
+    await runner.cleanup()
+    assert len(bodies) == len(refusals) + 1
+    assert {name: bodies[-1].get(name) for name in body} == body
+
+
+@pytest.mark.parametrize(
+    ("details", "about"),
+    [
+        ({"type": "refusal", "category": "cyber"}, "cyber security"),
+        ({"type": "refusal", "category": "new_one"}, "another of its rules"),
+        ({"type": "refusal", "category": None}, ""),
+        ({"category": ["cyber"]}, ""),
+        (None, ""),
+    ],
+)
+async def test_a_refusal_says_what_it_touches_and_that_a_new_thread_helps(
+    emulator: Emulated, model: Claude, details: Any, about: str
+) -> None:
+    """The category is the API's."""
+    finish = {"finish": "refusal"} | ({"details": details} if details else {})
+    await emulator.script([finish])
+    [end] = await answer(model)
+    assert isinstance(end, Finished)
+    assert about in end.note
+    assert "new thread" in end.note
 
 
 async def test_the_environment_redirects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,6 @@ def good(world: World) -> dict[str, str]:
 MISTAKES = {
     "no key": ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
     "wrong key": ({"ANTHROPIC_API_KEY": "bad"}, "refuses ANTHROPIC_API_KEY"),
-    "unknown model": ({"RIVULET_MODEL": "claude-1"}, "knows no model claude-1"),
     "no platform": (
         {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
         "no platform is configured",
@@ -165,6 +164,53 @@ async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_
     assert TRACEBACK.encode() not in err
 
 
+async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with spawned() as world, server:
+        env = {**good(world), "ANTHROPIC_BASE_URL": url}
+        async with started("run", cwd=tmp_path, env=env) as process:
+            stage = discord_stage(world)
+            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            asked = await stage.say("hello?")
+            await until(lambda: stage.answers(asked), 20)
+            process.send_signal(signal.SIGTERM)
+            _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert TRACEBACK.encode() not in err
+
+
+async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_restart(tmp_path):
+    async with spawned() as world:
+        (tmp_path / "key").write_text("sk-old1\n")
+        (tmp_path / "token").write_text("xoxb-test")
+        files = {"ANTHROPIC_API_KEY_FILE": "key", "SLACK_BOT_TOKEN_FILE": "token"}
+        env = {name: value for name, value in good(world).items() if f"{name}_FILE" not in files}
+        async with started("run", cwd=tmp_path, env={**env, **files}) as process:
+            stage = discord_stage(world)
+            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await world.claude.configure(keys=["sk-new2"])
+            (tmp_path / "key").write_text("sk-new2")
+            (tmp_path / "token").write_text("xoxb-new")
+            process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.5)
+            asked = await stage.say("hello?")
+            await until(partial(ended, stage, asked), 20)
+            [last] = await stage.answers(asked)
+            process.send_signal(signal.SIGTERM)
+            _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert last["note"] == ""
+    assert b"restart the bot" in err
+    assert b"SLACK_BOT_TOKEN" in err
+    assert b"new2" not in err
+    assert b"xoxb-new" not in err
+
+
 async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
     """From `.env`, without a restart; the refusal of the old one is forgotten."""
     async with spawned() as world:
@@ -175,7 +221,7 @@ async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
             stage = discord_stage(world)
             await until(lambda: world.discord.events(kinds=["identify"]), 20)
             await world.claude.configure(keys=["sk-new2"])
-            for key, wanted in (("sk-old1", "valid one"), ("sk-new2", "")):
+            for key, wanted in (("sk-old1", "set a new one"), ("sk-new2", "")):
                 (tmp_path / ".env").write_text(f"ANTHROPIC_API_KEY={key}\n")
                 process.send_signal(signal.SIGHUP)
                 await asyncio.sleep(0.5)

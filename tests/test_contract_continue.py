@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.show.answer import NOTES
-from tests.contract import World, at, until
+from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
 from tests.worlds import WORLDS
 
@@ -53,6 +53,28 @@ async def test_continue_asks_for_the_rest_and_is_gone_then(world):
     assert [text for _, text in spoken(world.model.requests[-1])] == ["why?", "Because of", "continue"]
     await until(partial(gone, world, first.id))
     assert await buttons(world, second.id) == []
+
+
+async def test_a_stopped_answer_goes_on_at_a_press(world):
+    question = await world.ask("why?", "Because of", HOLD)
+    await world.first(question, "of")
+    await world.react(question)
+    first = await world.stopped(question)
+    assert await buttons(world, first.id) == ["Continue"]
+    world.model.steps = ("the rain.",)
+    await world.emulator.press(*at(first.id), world.bob, "Continue")
+    await until(partial(followed, world, question))
+    first, second = await world.answers(question)
+    assert (first.text, second.text, second.note) == ("Because of", "the rain.", "")
+    assert [turn.text for turn in world.model.requests[-1].turns] == ["why?", "Because of", "continue"]
+
+
+async def test_an_answer_that_is_stopped_before_its_first_word_can_be_tried_again(world):
+    question = await world.ask("why?", HOLD)
+    await world.first(question)
+    await world.react(question)
+    first = await world.stopped(question)
+    assert await buttons(world, first.id) == ["Try again"]
 
 
 async def test_two_presses_ask_once(world):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+import adapters.discord.wire.rest
+import adapters.slack.outgoing.uploads
+import bot.core.writer
 from bot.events import File, Page
 from bot.platform import Surface
+from bot.show.answer import FOLLOWS
 from bot.text.filenames import safe
-from tests.contract import HOLD, World, at, until
-from tests.worlds import WORLDS
+from tests.contract import HOLD, Seen, World, at, until
+from tests.worlds import PLATFORMS, WORLDS
 
 FILES = (
     File("answer.md", "text/markdown", 12, data=b"# All of it\n"),
@@ -145,3 +152,87 @@ async def test_files_of_a_direct_answer_are_no_questions(world):
 )
 def test_names_of_files_are_plain(name, kept):
     assert safe(name) == kept
+
+
+#: 21 KB of words of which none is there twice, with a block of code that is long enough to be a file.
+CODE = "\n".join(f"line{number} = {number * number}" for number in range(60))
+HALF = "\n\n".join(" ".join(f"w{number}x{word}" for word in range(40)) for number in range(30))
+REST = HALF.replace("w", "v")
+LONG = f"{HALF}\n\n```python\n{CODE}\n```\n\n{REST}"
+#: In which ways files are refused for ever, and what the core may be told.
+WAYS = ("418", "413", "403", "404", "400", "ill", "cut", "late")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten what is waited for before a file is given up."""
+    monkeypatch.setattr(adapters.discord.wire.rest, "UPLOAD", 0.4)
+    monkeypatch.setattr(adapters.slack.outgoing.uploads, "LEAST", 0.4)
+    monkeypatch.setattr(bot.core.writer, "FILES", 0.5)
+
+
+async def spoil(world: World, way: Any) -> None:
+    """Let no file through any more."""
+    if way.isdigit():
+        await world.refuse("attach", times=1000, status=int(way))
+    else:
+        await world.trouble("attach", way, times=1000)
+
+
+def words(seen: Sequence[Seen]) -> list[str]:
+    """Return the words of what is shown, without those of ours and marks of code."""
+    told = " ".join(each.text for each in seen)
+    return re.findall(r"[vw]\d+x\d+|line\d+ = \d+", told)
+
+
+async def ended(world: World, question: str) -> list[Seen]:
+    """Return the messages of the answer once it is over."""
+
+    async def over() -> bool:
+        return not world.core._lives and bool(await world.answers(question))
+
+    await until(over)
+    return await world.answers(question)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.__name__)
+async def test_a_long_answer_whose_file_is_refused_goes_on_page_by_page(kind, way, soon):
+    world = await kind.open(RIVULET_PAGES=1)
+    await spoil(world, way)
+    question = await world.ask("why?", HALF, LONG.removeprefix(HALF))
+    seen = await ended(world, question)
+    assert words(seen) == words([replace(seen[0], text=LONG)])
+    assert not any(each.live for each in seen)
+    assert "file" in seen[0].note
+    assert FOLLOWS in seen[0].note
+    assert await world.attached(question) == []
+    await world.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.__name__)
+async def test_code_whose_file_is_refused_follows_its_page_as_text(kind, way, soon):
+    world = await kind.open(RIVULET_PAGES=0, RIVULET_CODE_FILE=300)
+    await spoil(world, way)
+    question = await world.ask("why?", LONG, HOLD, " w99x99")
+    await world.first(question, "w1x")
+    live = await world.still()
+    shown = await world.answers(question)
+    world.model.go.set()
+    seen = await ended(world, question)
+    assert sorted(words(seen)) == sorted(words([replace(seen[0], text=f"{LONG} w99x99")]))
+    assert [each.text for each in seen[: len(shown) - 1]] == [each.text for each in shown[:-1]]
+    assert not any(each.live for each in seen)
+    assert any(FOLLOWS in each.note for each in seen)
+    assert live._answer.text == f"{LONG} w99x99"
+    await world.close()
+
+
+@pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.__name__)
+async def test_the_next_question_does_not_wait_for_a_file_that_is_refused(kind, soon):
+    world = await kind.open(RIVULET_PAGES=1)
+    await spoil(world, "late")
+    await ended(world, await world.ask("why?", LONG))
+    await world.first(await world.ask("and?", "Because."), "Because.")
+    await world.close()

@@ -56,7 +56,7 @@ async def held(world: World, question: str) -> Live:
     return await world.still()
 
 
-@pytest.mark.parametrize("status", [200, 400, 418, 422])
+@pytest.mark.parametrize("status", [200, 400, 403, 413, 418, 422])
 @pytest.mark.parametrize("call", ["post", "edit"])
 async def test_a_write_that_is_refused_once_ends_in_a_whole_answer(world, call, status):
     await world.refuse(call, status=status)
@@ -123,7 +123,7 @@ async def test_an_answer_in_plain_text_is_history_without_our_notes(world):
 
 @pytest.mark.parametrize("times", [1, 2, ALWAYS])
 @pytest.mark.parametrize("kind", ["post", "edit"])
-async def test_files_that_are_refused_leave_the_text_and_say_so(world, kind, times):
+async def test_files_that_are_refused_leave_the_text_and_the_core_is_told(world, kind, times):
     question = await world.ask("why?", "Because ", HOLD)
     live = await held(world, question)
     [message] = live._answer.messages
@@ -131,13 +131,13 @@ async def test_files_that_are_refused_leave_the_text_and_say_so(world, kind, tim
     await world.refuse("attach", times=times)
     for _ in range(2):  # the second time is a repetition of the core's
         if kind == "post":
-            await live._surface.post(page, "n1")
+            receipt = await live._surface.post(page, "n1")
         else:
-            await live._surface.edit(message, page)
+            receipt = await live._surface.edit(message, page)
     seen = (await world.shown(question))[-1]
     assert (seen.text, seen.live) == (TEXT, False)
     attached = [file["text"] for file in await world.attached(question)]
-    assert attached == ["all"] or "missing" in seen.note
+    assert attached == ["all"] or "file" in receipt.unattached
     world.model.go.set()
 
 
@@ -204,11 +204,12 @@ async def test_a_thread_that_is_refused_costs_the_answer_nothing():
     await world.close()
 
 
+@pytest.mark.parametrize("status", [400, 403, 418])
 @pytest.mark.parametrize("times", [1, ALWAYS])
-async def test_a_reply_that_is_refused_is_no_reply(times):
+async def test_a_reply_that_is_refused_is_no_reply(times, status):
     world = await DiscordWorld.open()
     body = {"message": "new", "code": 99999}
-    await world.emulator.fault("POST messages", times, 400, body, having="message_reference")
+    await world.emulator.fault("POST messages", times, status, body, having="message_reference")
     question = await world.ask("why?", "Because ", "of the rain.")
     assert await whole(world, question, TEXT)
     assert await world.repeated() == []

@@ -50,6 +50,17 @@ async def test_a_reaction_on_the_answer_stops_it(world):
     assert "Stopped by" in seen.note
 
 
+async def test_the_note_of_a_direct_answer_says_who_stopped_it(world):
+    world.model.steps = ("Because of ", HOLD)
+    question = await world.dm("why?")
+    answer = (await world.first(question, "Beca")).id
+    [live] = world.core._lives.values()
+    asker = live.mention.actor
+    await world.react(answer, who=asker.id)
+    assert (await world.stopped(question)).note == f"Stopped by {asker.name}."
+    assert asker.name
+
+
 async def test_a_reaction_on_the_question_stops_the_answer(world):
     question, _ = await started(world)
     await world.react(question, who=world.bob)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from bot.core.intake import WAITING
 from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
 from bot.core.writer import RETRIES
-from bot.events import CONTINUE, STOP, Again, Event, Finished, Page, Text, Waiting
+from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.script import Script
@@ -98,7 +99,7 @@ async def test_a_stop_before_the_first_token_ends_it():
     await asyncio.sleep(1)
     await it.stop(Stop("sheet/1", ANN, HERE))
     await asyncio.sleep(1)
-    assert sheet.last == Page("", "Stopped by ann.", live=False)
+    assert sheet.last == Page("", "Stopped by ann.", live=False, controls=(RETRY,))
 
 
 async def test_a_stop_that_overtakes_the_reply_to_our_own_post_is_kept():
@@ -359,7 +360,7 @@ async def test_a_waiting_question_can_be_stopped_before_its_turn():
     await asyncio.sleep(1)
     await it.stop(Stop("q2", ANN, HERE))
     await asyncio.sleep(1)
-    assert second.last == Page("", "Stopped by ann.", live=False)
+    assert second.last == Page("", "Stopped by ann.", live=False, controls=(RETRY,))
     await asyncio.sleep(20)
     assert len(script.requests) == 1
     assert first.last == Page(TEXT, live=False)
@@ -423,6 +424,35 @@ async def test_an_answer_that_begins_anew_shows_only_the_new_text():
     await asyncio.sleep(60)
     assert {"old", "new"} <= {row.page.text for row in sheet.log}
     assert sheet.shown == {"sheet/1": Page("new", live=False)}
+
+
+async def test_an_answer_that_begins_anew_shows_the_old_text_until_the_new_is_as_long():
+    it = core(
+        Played([Text("some old text"), 5, Again(), Text("a "), 5, Text("new text"), 5, Text(", more"), 5])
+    )
+    await it.mention(ask(sheet := Sheet()))
+    await asyncio.sleep(60)
+    texts = [row.page.text for row in sheet.log if row.page.text]
+    assert [len(text) for text in texts] == sorted(len(text) for text in texts)
+    assert texts[-1] == "a new text, more"
+
+
+async def test_an_answer_that_is_stopped_while_it_begins_anew_keeps_what_was_to_be_seen():
+    it = core(Played([Text("some old text"), 5, Again(), Text("new"), 50]))
+    await it.mention(ask(sheet := Sheet()))
+    await asyncio.sleep(8)
+    await it.stop(Stop("sheet/1", ANN, HERE))
+    await asyncio.sleep(5)
+    assert sheet.last == Page("some old text", "Stopped by ann.", live=False, controls=(CONTINUE,))
+
+
+async def test_a_stop_that_does_not_say_the_name_of_the_asker_is_told_with_it():
+    it = core(Played([Text("Because"), 50]))
+    await it.mention(ask(sheet := Sheet()))
+    await asyncio.sleep(5)
+    await it.stop(Stop("sheet/1", replace(ANN, name=""), HERE))
+    await asyncio.sleep(5)
+    assert sheet.last.note == "Stopped by ann."
 
 
 async def test_an_answer_whose_first_page_is_cut_can_not_begin_anew():

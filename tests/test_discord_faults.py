@@ -11,8 +11,8 @@ import pytest
 
 import adapters.discord.wire.rest
 import adapters.discord.wire.traffic
-from adapters.discord.outgoing.lastresort import BUTTONS_REFUSED
-from adapters.discord.surface import BLOCKED, NO_FILES, DiscordSurface
+from adapters.discord.outgoing.lastresort import BUTTONS_REFUSED, NO_FILES
+from adapters.discord.surface import BLOCKED, DiscordSurface
 from adapters.discord.wire.bars import RIGHTS
 from adapters.discord.wire.rest import GLOBAL, Rest
 from bot.events import CONTINUE, File, Page
@@ -198,16 +198,16 @@ async def test_a_question_where_the_bot_may_not_answer_costs_no_refused_call(wor
     assert await kept(world) == []
 
 
-async def test_where_files_are_not_allowed_the_page_stands_without_them_and_says_so(world, surface):
+async def test_where_files_are_not_allowed_the_page_stands_without_them_and_the_core_is_told(world, surface):
     file = File("answer.md", "text/markdown", 4, data=b"text")
     posted = await surface.post(Page("…"), "n1")
     await world.emulator.strike("403 50013", "PATCH messages")
     for _ in range(2):  # the second time is a repetition of the core's
         page = Page("a", "Stopped by Ann.", live=False, files=(file,))
-        await surface.edit(posted.message, page)
+        assert (await surface.edit(posted.message, page)).unattached == NO_FILES
     [shown] = await kept(world)
-    assert (shown["text"], shown["live"], shown["files"]) == ("a", False, [])
-    assert shown["note"] == f"Stopped by Ann. {NO_FILES}"
+    assert (shown["text"], shown["note"]) == ("a", "Stopped by Ann.")
+    assert (shown["live"], shown["files"]) == (False, [])
     assert await calls(world, "PATCH messages") == 3
     assert await told(world) == []
     await surface.post(Page("b", live=False), "n2")  # nothing else is barred

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from adapters.discord.dialect import DiscordDialect
@@ -214,3 +215,103 @@ def test_code_in_an_item_goes_on_as_code_behind_a_cut():
     pieces = paginate(text, DiscordSurface.limits)
     assert all(piece.shown.startswith("```py\nx = 1\n") for piece in pieces[1:])
     assert pieces[-1].shown.endswith("```\n\n2. b")
+
+
+def cut(text: str, size: int) -> tuple[list[str], list[str]]:
+    """Return the pages of *size* units that both show of *text*, without what nobody sees."""
+    slack, discord = (
+        [
+            piece.shown.replace(JOINER, "")
+            for piece in paginate(text, replace(limits, size=size), Links(("ok.example",)))
+        ]
+        for limits in (SlackSurface.limits, DiscordSurface.limits)
+    )
+    return slack, discord
+
+
+WORDS = "so that every worker waits for it"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        (f"7. {WORDS}\n8. {WORDS}\n   1. {WORDS}\n   2. {WORDS}\n   3. {WORDS}\n9. {WORDS}\n", "7 8 1 2 3 9"),
+        (
+            f"- {WORDS}\n\n  1. {WORDS}\n  2. {WORDS}\n     1) {WORDS}\n     2) {WORDS}\n  3. {WORDS}\n",
+            "1 2 1 2 3",
+        ),
+        (f"> 3. {WORDS}\n> 4. {WORDS}\n>    - {WORDS}\n> 5. {WORDS}\n", "3 4 5"),
+        (f"1. {WORDS}\n\n   {WORDS}\n   {WORDS}\n\n2. {WORDS}\n", "1 2"),
+        (f"1. {WORDS}\n   ```\n   {WORDS}\n   {WORDS}\n   ```\n2. {WORDS}\n", "1 2"),
+        (f"1. {WORDS}\n\n[a]: https://ok.example/a\n\n1. {WORDS}\n2. {WORDS}\n\n[x][a]\n", "1 1 2"),
+        (f"See it.[^1]\n\n[^1]: {WORDS}\n8. {WORDS}\n9. {WORDS}\n", "8 9"),
+        (f"1. {WORDS}\n2. <div>\n**Next**\n1. {WORDS}\n", "1 2 1"),
+    ],
+)
+@pytest.mark.parametrize("size", [60, 80, 100, 130, 0])
+def test_lists_keep_their_numbers_over_any_cut(text, numbers, size):
+    for pages in cut(text, size or SlackSurface.limits.size):
+        lines = [line.lstrip("> ") for page in pages for line in page.split("\n")]
+        marks = [line.split()[0].strip(".)") for line in lines if line[:1].isdecimal()]
+        assert marks == numbers.split()
+
+
+def test_no_page_is_one_list_of_two_that_the_text_has():
+    [slack], _ = cut("1. a\n\n[x]: https://ok.example/a\n\n1. b\n\n[x]", 1_000)
+    paginated = paginate("1. a\n\n[x]: https://ok.example/a\n\n1. b\n\n[x]", SlackSurface.limits)
+    assert "1. a" in slack
+    assert f"\n\n{JOINER}\n\n1. b" in paginated[0].shown
+
+
+def test_a_quote_in_a_quote_holds_lists_and_code_on_discord():
+    _, discord = shown(f"> a\n> > b\n> > - c\n> > - d\n> >\n> > {F}py\n> > x = 1\n> > {F}\n> e")
+    assert "> ┃ b\n> - c\n> - d" in discord
+    assert f"> {F}py\n> x = 1\n> {F}" in discord
+
+
+def test_a_list_right_behind_another_in_an_item_is_told_on_discord():
+    slack, discord = shown("- a\n  * b\n  2. c\n  3. d")
+    assert "2. c" in slack
+    assert discord == "- a\n  - b\n  2\\. c\n  3\\. d"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "set $PATH to <x> and pay US$ 5",
+        "$LD_LIBRARY_PATH:$HOME",
+        "$HOME/bin = here and there$",
+        "costs $5 < $6",
+        "from $the first word to the last one = $ it",
+        "one $a <\nb$ two",
+    ],
+)
+def test_prose_and_variables_between_dollars_are_no_formula(text):
+    for each in shown(text):
+        assert "`" not in each
+
+
+def test_a_block_of_markdown_goes_on_over_a_cut_within_a_block_in_it():
+    body = "\n".join(f"line {number} of it" for number in range(8))
+    for pages in cut(f"{F}markdown\n# Use\n\n{F}bash\n{body}\n{F}\n\nThat is all.\n{F}\n\nend", 90):
+        assert "end" in pages[-1]
+        inner = [line for page in pages for line in page.split("\n") if "That is all." in line]
+        assert inner == ["That is all."]
+        assert not any("That is all." in page.split(F)[0] for page in pages)
+
+
+def test_discord_shows_no_language_that_it_does_not_know():
+    assert shown(f"{F}c#\nx\n{F}")[1] == f"{F}cs\nx\n{F}"
+    assert shown(f"{F}#1\nx\n{F}")[1] == f"{F}\nx\n{F}"
+
+
+def test_trees_are_freed():
+    def megabytes() -> float:
+        return psutil.Process().memory_info().rss / 2**20
+
+    text = "\n\n".join(f"Some **bold {number}** and `code` [x](https://ok.example)" for number in range(60))
+    grammar.parse(text)
+    before = megabytes()
+    for number in range(600):
+        grammar.parse(f"{text}\n\n{number}")
+    assert megabytes() - before < 30  # with a leak it is 80

@@ -210,3 +210,72 @@ def test_a_call_counts_from_its_answer_unless_the_adapter_holds_back_what_is_too
     assert len(pacing.admit(0.0)) == 1
     pacing.accepted([bucket], [], 0.4)
     assert [time for time, _ in drive(pacing, 10.0, 0.4)] == [opens]
+
+
+class Hidden:
+    """So many calls at once over all buckets, and one more every *each* seconds: what nobody tells."""
+
+    def __init__(self, most: int, each: float) -> None:
+        self.most, self.each = most, each
+        self._paid = 0.0
+
+    def take(self, now: float) -> float:
+        """Return 0, or how long to wait."""
+        late = max(self._paid, now) - now - (self.most - 1) * self.each
+        if late > 1e-9:
+            return late
+        self._paid = max(self._paid, now) + self.each
+        return 0.0
+
+
+def crowd(
+    pacing: Pacing, server: Hidden, answers: int, until: float, begin: float = 0.0
+) -> tuple[int, list[Ticket]]:
+    """Let *answers* with a bucket each edit all the time; return how many were refused, and the others."""
+    buckets = [Bucket(f"discord/PATCH/{number}", 1.0, 5, told=True) for number in range(answers)]
+    for bucket in buckets:
+        pacing.enter(bucket.key, [bucket], begin)
+        pacing.wait(Ticket([bucket, EVERYTHING], Rank.PREVIEW, begin), begin)
+    refused, through, now = 0, list[Ticket](), begin
+    while now < until:
+        while going := pacing.admit(now):
+            for one in going:
+                wait = server.take(now)
+                if wait:
+                    refused += 1
+                    pacing.refused(one.buckets, one.buckets[0].key, wait, now)
+                else:
+                    pacing.accepted(one.buckets, [], now)
+                    through.append(one)
+                pacing.wait(Ticket(one.buckets, one.rank, now if not wait else one.since), now)
+        wakes = pacing.wakes(now)
+        now = max(now + 0.01, wakes) if wakes is not None else until
+    return refused, through
+
+
+@pytest.mark.parametrize("answers", [4, 16])
+def test_a_limit_over_all_buckets_is_learned_from_refusals(answers):
+    refused, through = crowd(Pacing(), Hidden(5, 1.0), answers, 120.0)
+    assert refused <= answers  # of the first, all at once, and few after that
+    assert len(through) > 90
+    shares = [sum(one.buckets[0].key.endswith(f"/{number}") for one in through) for number in range(answers)]
+    assert max(shares) - min(shares) <= 3
+
+
+def test_a_limit_that_is_gone_is_forgotten():
+    pacing = Pacing()
+    crowd(pacing, Hidden(5, 1.0), 4, 60.0)
+    _, through = crowd(pacing, Hidden(1_000, 0.001), 4, 7_200.0, 3_600.0)
+    late = [one for one in through if one.since > 7_100.0]
+    assert len(late) > 300  # four a second, less what rounding takes
+
+
+def test_refusals_of_one_bucket_alone_hold_up_no_other():
+    pacing = Pacing()
+    one, other = (Bucket(f"discord/PATCH/{number}", 1.0, 5, told=True) for number in range(2))
+    for now in (0.0, 1.0, 2.0):
+        pacing.wait(Ticket([one], Rank.FINAL, now), now)
+        pacing.admit(now)
+        pacing.refused([one], one.key, 0.5, now)
+    pacing.wait(ticket := Ticket([other], Rank.FINAL, 2.0), 2.0)
+    assert pacing.admit(2.0) == [ticket]

@@ -100,3 +100,56 @@ def test_a_text_without_a_space_is_cut_all_the_same():
 def test_blank_space_makes_no_page_of_its_own():
     pages = paginate("a" + "\n" * 5000 + "b", Limits(100))
     assert [piece.shown for piece in pages] == ["a\n\nb"]
+
+
+def filed(text: str, limits: Limits, code: int, most: int) -> Growing:
+    """Return *text* as pages with files, all read."""
+    pages = Growing(limits, most=most, code=code)
+    pages.feed(text)
+    pages.end()
+    return pages
+
+
+@given(TEXTS, LIMITS, st.sampled_from([0, 10, 30]), st.integers(0, 3), st.integers(0, 20))
+@settings(max_examples=200, deadline=None)
+def test_without_files_pages_up_to_a_place_stay_and_all_text_follows(bits, limits, code, most, place):
+    text = "".join(bits)
+    pages = filed(text, limits, code, most)
+    before = [*pages.closed, *([] if pages.overflowing else [pages.last])]
+    index = min(place, len(before) - 1)
+    pages.unfile(index)
+    after = [*pages.closed, pages.last]
+    assert join(after) == text
+    assert [piece.shown for piece in after[: index + 1]] == [piece.shown for piece in before[: index + 1]]
+    assert not any(piece.files for piece in after[index:])
+    assert not pages.overflowing
+    assert all(limits.measure(piece.shown) <= limits.size for piece in after)
+
+
+def test_the_code_of_a_file_that_is_refused_follows_its_page_as_text():
+    lines = "\n".join(f"line {number}" for number in range(40))
+    pages = filed(f"Before.\n\n```python\n{lines}\n```\n\nAfter.", Limits(200), 50, 0)
+    [whole] = [pages.last]
+    assert [file.name for file in whole.files] == ["code-1.py"]
+    pages.unfile(0)
+    first, *rest = [*pages.closed, pages.last]
+    assert (first.shown, first.files) == (whole.shown, ())
+    shown = "\n".join(piece.shown for piece in rest)
+    assert [line for line in shown.split("\n") if line.startswith("line ")] == lines.split("\n")
+    assert not any(open_fences(piece.shown) for piece in rest)
+    assert "python" not in shown
+    assert "```py\n" in shown
+
+
+def test_text_that_still_comes_goes_on_behind_the_code_of_a_file_that_is_refused():
+    pages = Growing(Limits(200), code=50)
+    pages.feed("Before.\n\n```\n" + "x" * 80 + "\n```\n\n" + "word " * 60)
+    assert pages.closed[0].files
+    pages.unfile(0)
+    pages.feed("end.")
+    pages.end()
+    pieces = [*pages.closed, pages.last]
+    shown = [piece.shown for piece in pieces]
+    assert "x" * 80 in shown[1]
+    assert shown[-1].endswith("end.")
+    assert " ".join(shown).count("word") == 60

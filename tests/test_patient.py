@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from bot.events import Again, Event, Finished, Text, Thinking, Turn, Usage, Waiting
 from bot.model import Ask, Kind, ModelError, Request
-from bot.model.course import GO_ON, NOTES, RESUMED, TRIMMED, Patience, trimmed
+from bot.model.course import GO_ON, RESUMED, TRIMMED, Patience, trimmed
+from bot.model.failures import BUSY, FAILED, NOTES, note_of
 from bot.model.patient import QUEUED, Patient
 
 pytestmark = pytest.mark.jump
@@ -168,18 +169,75 @@ async def test_a_rate_limit_without_a_time_is_tried_once_more():
     assert len(model.requests) == 2
 
 
-async def test_what_only_the_operator_can_help_is_told_once_and_not_asked_for_ten_minutes():
+OTHER = Request((Turn("user", "and why not?"),))
+
+
+async def test_what_only_the_operator_can_help_is_told_once_and_nothing_new_asked_for_a_minute():
     it, model = patient([ModelError("Key.", Kind.BARRED)], ["fine"])
     with capture_logs() as logs:
-        first, second = await heard(it), await heard(it)
+        first, second = await heard(it), await heard(it, OTHER)
     assert len(model.requests) == 1
     assert [str(got.error)[:4] for got in (first, second)] == ["Key."] * 2
     assert str(second.error).count("(") == 1
     assert [log["log_level"] for log in logs].count("error") == 1
     assert it.trouble == "Key."
-    await asyncio.sleep(601)
-    assert (await heard(it)).text == "fine"
+    await asyncio.sleep(61)
+    assert (await heard(it, Request((Turn("user", "now?"),)))).text == "fine"
     assert it.trouble == ""
+
+
+@pytest.mark.parametrize("again", [ASKED, OTHER])
+async def test_who_asks_the_same_again_after_a_refused_key_asks_claude(again):
+    """As *Try again* does: the operator may have helped meanwhile."""
+    it, model = patient([ModelError("Key.", Kind.BARRED)], ["fine"])
+    await heard(it)
+    assert (await heard(it, OTHER)).error
+    assert (await heard(it, again)).text == "fine"
+    assert len(model.requests) == 2
+    assert (await heard(it, Request((Turn("user", "now?"),)))).text == "fine"
+
+
+async def test_a_key_that_stays_refused_is_logged_once_a_minute_at_most():
+    it, _ = patient([ModelError("Key.", Kind.BARRED)])
+    with capture_logs() as logs:
+        for _ in range(5):
+            await heard(it)
+    assert [log["log_level"] for log in logs].count("error") == 1
+
+
+async def test_a_question_that_was_all_thought_gets_more_room_when_it_is_asked_again():
+    it, model = patient([Thinking("x"), Finished("max_tokens")])
+    request = replace(ASKED, max_tokens=20_000)
+    for _ in range(2):
+        await heard(it, request)
+    await heard(it, replace(OTHER, max_tokens=20_000))
+    assert [each.max_tokens for each in model.requests] == [20_000, 40_000, 20_000]
+    for large in (60_000, 100_000):
+        await heard(it, replace(request, max_tokens=large))
+    assert [each.max_tokens for each in model.requests[3:]] == [64_000, 100_000]
+
+
+async def test_an_answer_with_text_that_met_the_limit_gets_no_more_room():
+    it, model = patient(["some", Finished("max_tokens")])
+    for _ in range(2):
+        await heard(it)
+    assert model.requests[0].max_tokens == model.requests[1].max_tokens
+
+
+async def test_what_was_declined_is_left_out_of_the_next_request_with_what_was_said_to_it():
+    it, model = patient([Finished("refusal", note="A new thread may help.")], ["fine"])
+    first = Request((Turn("user", "hello"), Turn("assistant", "Hi."), Turn("user", "how to harm?")))
+    assert (await heard(it, first)).end.note == "A new thread may help."
+    said = (*first.turns, Turn("assistant", "I"), Turn("assistant", "can't."), Turn("user", "and tea?"))
+    await heard(it, Request(said))
+    assert [turn.text for turn in model.requests[1].turns] == ["hello", "Hi.", "and tea?"]
+    await heard(it, first)
+    assert model.requests[2].turns[-1].text == "how to harm?"
+
+
+def test_an_error_within_is_not_called_overloaded():
+    assert "overloaded" in note_of(ModelError(BUSY, Kind.ILL))
+    assert "overloaded" not in note_of(ModelError(FAILED, Kind.ILL))
 
 
 async def test_a_fallback_that_the_key_may_not_use_bars_nobody():

@@ -10,6 +10,7 @@ from adapters.slack import surface as slack
 from adapters.slack.wire import errands
 from bot.events import File, Page
 from bot.platform import Op
+from bot.show.answer import FOLLOWS
 from tests.contract import at, until
 from tests.worlds import SlackWorld
 
@@ -96,6 +97,59 @@ async def test_a_429_of_an_upload_is_waited_for_and_holds_back_no_edits(world, m
     world.model.go.set()
 
 
+@pytest.mark.parametrize("call", ["files.getUploadURLExternal", "upload", "files.completeUploadExternal"])
+@pytest.mark.parametrize("status", [400, 413, 418])
+async def test_files_that_slack_refuses_are_given_up_at_once(world, call, status):
+    question, message, surface = await world.begun()
+    await world.emulator.fault(call, 1000, status, "some_new_error", body="no" if call == "upload" else None)
+    for _ in range(2):  # the second time is a repetition of the core's
+        assert (await surface.edit(message, LAST)).unattached == slack.NO_FILES
+    assert await world.attached(question) == []
+    [seen] = await world.answers(question)
+    assert (seen.text, seen.live) == (LAST.text, False)
+    world.model.go.set()
+
+
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal"])
+async def test_files_do_not_wait_long_for_their_turn(world, method):
+    _, message, surface = await world.begun()
+    await world.emulator.fault(method, 1000, 429, headers={"Retry-After": "30"})
+    assert (await surface.edit(message, LAST)).unattached == slack.NO_FILES
+    assert await calls(world, method) == 1
+    world.model.go.set()
+
+
+async def test_a_429_of_a_look_for_files_holds_back_no_edits(world):
+    question, message, surface = await world.begun()
+    await world.emulator.fault("files.completeUploadExternal", drop=True, apply=True)
+    with pytest.raises(ConnectionError):
+        await surface.edit(message, LAST)
+    await world.emulator.fault("conversations.replies", status=429, headers={"Retry-After": "30"})
+    with pytest.raises(ConnectionError):
+        await surface.edit(message, LAST)
+    await surface.edit(message, LAST)
+    assert await world.attached(question) == SENT
+    world.model.go.set()
+
+
+async def test_a_native_stream_whose_file_is_refused_goes_on_page_by_page():
+    world = await SlackWorld.open(RIVULET_PAGES=1)
+    await world.emulator.fault("files.completeUploadExternal", 1000, 400, "some_new_error")
+    text = " ".join(f"w{number}x" for number in range(4000))
+    world.model.steps = (text[:9_000], text[9_000:])
+    question = await world.dm("why?")
+
+    async def over() -> bool:
+        return not world.core._lives and bool(await world.answers(question))
+
+    await until(over)
+    seen = await world.answers(question)
+    assert " ".join(each.text for each in seen).split() == text.split()
+    assert not any(each.live for each in seen)
+    assert FOLLOWS in seen[0].note
+    await world.close()
+
+
 async def test_the_budget_of_uploads_is_kept(world, monkeypatch):
     monkeypatch.setattr(errands, "UPLOADS", 4)
     tally = errands.Errands().uploads
@@ -161,8 +215,9 @@ async def test_without_the_scope_nothing_can_be_attached(world):
     await world.connect()
     question, message, surface = await world.begun()
     assert surface.limits.attach == 0
-    await surface.edit(message, LAST)  # no page has any; should one have, its text stands and says so
+    # No page has any; should one have, its text stands and the core is told.
+    assert (await surface.edit(message, LAST)).unattached == slack.NO_FILES
     [seen] = await world.answers(question)
-    assert (seen.text, seen.note, seen.live) == (LAST.text, f"{LAST.note} {slack.NO_FILES}", False)
+    assert (seen.text, seen.note, seen.live) == (LAST.text, LAST.note, False)
     assert await world.attached(question) == []
     world.model.go.set()

@@ -277,6 +277,13 @@ async def test_the_doctor_needs_no_app_token(world):
     assert found.ok
 
 
+async def test_the_doctor_calls_no_scope_missing_where_slack_names_none(world):
+    await world.emulator.scopes("")
+    good, found = await world.load().check()
+    assert (good.ok, found.ok, found.fatal) == (True, False, False)
+    assert "did not say" in found.text
+
+
 async def test_health_follows_what_slack_answers(world, monkeypatch):
     monkeypatch.setattr(adapters.slack.platform, "PULSE", 0.1)
     monkeypatch.setattr(adapters.slack.platform, "DOWN", 0.3)

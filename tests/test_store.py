@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -18,7 +19,8 @@ from bot.platform import Asked, Unavailable
 from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast
 from bot.store import file as files
 from bot.store import writer as module
-from bot.store.file import NAME, File
+from bot.store.examine import NAME, aside, findings
+from bot.store.file import File
 from bot.store.folder import Folder
 from bot.store.memory import PRUNED, Memory
 from bot.store.sqlite import Sqlite
@@ -62,10 +64,22 @@ async def test_of_many_at_once_one_is_accepted(store):
 
 async def test_a_question_is_known_for_seven_days(store):
     await store.accept(asked())
+    await store.done("chat/1", NOW)
     await store.prune(NOW + ROWS_KEPT - 1)
     assert not await store.accept(asked(at=NOW + ROWS_KEPT - 1))
-    await store.prune(NOW + ROWS_KEPT + 1)
-    assert await store.accept(asked(at=NOW + ROWS_KEPT + 1))
+    await store.prune(NOW + ROWS_KEPT + 86_401)  # keys of one day go together
+    assert await store.accept(asked(at=NOW + ROWS_KEPT + 86_401))
+
+
+@pytest.mark.parametrize("days", [1, 8, 400, 40_000])
+async def test_a_clock_that_is_ahead_prunes_nothing_that_is_not_done(store, days):
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Because")
+    await store.prune(NOW + days * 86_400)
+    assert [entry.text for entry in await store.unfinished("chat")] == ["Because"]
+    assert not await store.accept(asked())
+    await store.posted("chat/1", "n0", "chat/m1")
+    assert (await store.find_shown("chat/m1")).text == "Because"
 
 
 async def test_what_is_written_is_found_unfinished_until_it_is_done(store):
@@ -377,8 +391,10 @@ async def test_only_its_owner_may_read_the_file(tmp_path):
 async def test_a_broken_file_is_moved_aside_and_said(tmp_path, capsys):
     (tmp_path / NAME).write_bytes(b"no database, " * 1000)
     store = await opened(tmp_path)
-    assert await store.accept(asked())
-    assert store.health == OK
+    assert await store.accept(asked(at=time.time()))
+    [name] = aside(tmp_path)
+    assert store.health == f"{OK}; could not be used and lies aside: {name}"
+    assert [name in line for line in findings(tmp_path)] == [True]
     await store.close()
     assert [path.read_bytes()[:12] for path in tmp_path.glob(f"{NAME}.broken-*")] == [b"no database,"]
     assert "ledger is broken" in capsys.readouterr().out

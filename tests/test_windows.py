@@ -8,7 +8,7 @@ import pytest
 
 from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
-from bot.show.windows import LEARNED, MARGIN, Sliding, Told
+from bot.show.windows import MARGIN, Sliding, Told
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 CHANNEL = Bucket("discord/PATCH/1", 1.0, 5, told=True)
@@ -52,7 +52,7 @@ def test_previews_leave_calls_to_the_finals_that_are_expected():
     assert window.opens(10.0) == 10.0
 
 
-def test_what_went_through_before_a_429_is_believed_for_an_hour():
+def test_what_went_through_before_a_429_is_believed_and_more_is_tried_within_minutes():
     window = Sliding(SLACK)
     for _ in range(40):
         window.sent(Rank.FINAL, 0.0)
@@ -60,19 +60,79 @@ def test_what_went_through_before_a_429_is_believed_for_an_hour():
     window.sent(Rank.FINAL, 1.0)
     window.refused(10.0, 1.0)
     assert window.left(1.0) == 0
-    assert window.left(70.0) == 40
-    assert window.left(1.0 + LEARNED + 1) == 50
+    assert window.left(60.5) == 40
+    assert 40 < window.left(130.0) < 50
+    assert window.left(1_000.0) == 50
 
 
-def test_a_platform_that_refuses_early_is_spared_bursts():
-    window = Sliding(SLACK)
-    for _ in range(10):
-        window.sent(Rank.FINAL, 0.0)
-        window.answered(None, 0.0)
-    window.sent(Rank.FINAL, 1.0)
-    window.refused(10.0, 1.0)
-    window.sent(Rank.FINAL, 100.0)
-    assert window.opens(100.0) > 101.0
+class Burst:
+    """A limiter that gives *most* calls at once and one more every *each* seconds."""
+
+    def __init__(self, most: int, each: float) -> None:
+        self.most, self.each = most, each
+        self._paid = 0.0
+
+    def take(self, now: float) -> bool:
+        if max(self._paid, now) - now > (self.most - 1) * self.each + 1e-9:
+            return False
+        self._paid = max(self._paid, now) + self.each
+        return True
+
+
+def played(window: Sliding, server: Burst, wishes: list[float], end: float) -> tuple[list[float], int]:
+    """Return when calls went through that were wished for at *wishes*, and how many were refused."""
+    through: list[float] = []
+    refused, blocked, now = 0, 0.0, 0.0
+    waiting = sorted(wishes)
+    while waiting and now < end:
+        while waiting and waiting[0] <= now and max(blocked, window.opens(now)) <= now:
+            window.sent(Rank.FINAL, now)
+            if server.take(now):
+                through.append(now)
+                waiting.pop(0)
+                window.answered(None, now)
+            else:
+                refused += 1
+                window.refused(1.0, now)
+                blocked = now + 1.0
+        now += 0.05
+    return through, refused
+
+
+POSTS = Bucket("slack/T1/C1/chat.postMessage", 1.0, 20)
+
+
+def test_a_burst_that_is_refused_lowers_the_burst_and_not_the_rate():
+    through, refused = played(Sliding(POSTS), Burst(3, 1.0), [0.0] * 16, 60.0)
+    assert refused <= 2
+    assert len(through) == 16
+    assert through[-1] <= 16  # three at once, then one a second, but for a pause behind each refusal
+
+
+def test_a_burst_is_tried_again_seldom_and_seldomer():
+    wishes = [at for minute in range(60) for at in [minute * 60.0] * 5]
+    through, refused = played(Sliding(POSTS), Burst(3, 1.0), wishes, 4_000.0)
+    assert len(through) == len(wishes)
+    assert refused <= 12
+
+
+def test_a_burst_that_is_allowed_again_is_found_within_minutes():
+    window, server = Sliding(POSTS), Burst(3, 1.0)
+    played(window, server, [0.0] * 6, 30.0)
+    assert window.opens(31.0) == 31.0
+    for now in (1_000.0, 1_500.0, 2_000.0):
+        window.left(now)
+    for _ in range(POSTS.burst):
+        assert window.opens(2_500.0) == 2_500.0
+        window.sent(Rank.FINAL, 2_500.0)
+        window.answered(None, 2_500.0)
+
+
+def test_a_rate_that_is_lower_than_told_is_learned_once_calls_come_one_by_one():
+    window = Sliding(POSTS)
+    through, refused = played(window, Burst(1, 2.0), [0.0] * 20, 120.0)
+    assert len(through) == 20
+    assert refused <= 8
 
 
 class Server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import adapters
@@ -15,6 +16,8 @@ from bot.run.server import serving
 from tests.contract import HOLD, Call, Part, Seen, Trouble, World, at, until
 
 METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
+#: Seconds of an answer that is late; tests of it shorten what they wait.
+LATE = 2.0
 ROUTES = {"post": "POST messages", "edit": "PATCH messages", "attach": "P* messages"}
 
 
@@ -130,18 +133,21 @@ class SlackWorld(World):
     async def drop(self) -> None:
         await self.emulator.drop()
 
-    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
+    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False, times: int = 1) -> None:
         method = METHODS[call]
         match how:
             case "slow":
-                await self.emulator.fault(method, status=429, headers={"Retry-After": "1"})
+                await self.emulator.fault(method, times, 429, headers={"Retry-After": "1"})
             case "gone":
                 error = "message_not_found" if call == "edit" else "channel_not_found"
-                await self.emulator.fault(method, error=error)
+                await self.emulator.fault(method, times, error=error)
             case "ill":
-                await self.emulator.fault(method, status=500, body="<html>oh", apply=lands)
+                await self.emulator.fault(method, times, 500, body="<html>oh", apply=lands)
             case "cut":
-                await self.emulator.fault(method, drop=True, apply=lands)
+                await self.emulator.fault(method, times, drop=True, apply=lands)
+            case "late":
+                method = "upload" if call == "attach" else method
+                await self.emulator.fault(method, times, drop=True, apply=lands, delay=LATE)
 
     async def refuse(self, call: Call, part: Part = "anything", times: int = 1, *, status: int = 400) -> None:
         having = {"anything": "", "buttons": "blocks", "mark": "metadata"}[part]
@@ -324,19 +330,21 @@ class DiscordWorld(World):
     async def drop(self) -> None:
         await self.emulator.drop()
 
-    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False) -> None:
-        route = ROUTES[call]
+    async def trouble(self, call: Call, how: Trouble, *, lands: bool = False, times: int = 1) -> None:
+        fault = partial(self.emulator.fault, ROUTES[call], times, having="files" if call == "attach" else "")
         match how:
             case "slow":
                 body = {"message": "slow down", "retry_after": 0.5, "global": False}
-                await self.emulator.fault(route, status=429, body=body)
+                await fault(status=429, body=body)
             case "gone":
                 status, code = (403, 50013) if call == "post" else (404, 10008)
-                await self.emulator.fault(route, status=status, body={"message": "gone", "code": code})
+                await fault(status=status, body={"message": "gone", "code": code})
             case "ill":
-                await self.emulator.fault(route, status=500, body="<html>oh", apply=lands)
+                await fault(status=500, body="<html>oh", apply=lands)
             case "cut":
-                await self.emulator.fault(route, drop=True, apply=lands)
+                await fault(drop=True, apply=lands)
+            case "late":
+                await fault(drop=True, apply=lands, delay=LATE)
 
     async def refuse(self, call: Call, part: Part = "anything", times: int = 1, *, status: int = 400) -> None:
         having = {"anything": "", "buttons": "components", "mark": "nonce"}[part]

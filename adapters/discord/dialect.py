@@ -26,25 +26,35 @@ _INVITE = re.compile(
     r"|(?:discord(?:app)?\.(?:gg|com/invite)|dsc\.gg)[/\\][^\s<>`]+",
     re.IGNORECASE,
 )
+#: What Discord takes for a language behind a fence, and what it calls those that are none.
+_LANGUAGE, _LANGUAGES = re.compile(r"[a-zA-Z0-9_+.\-]*"), {"c#": "cs", "f#": "fs"}
+#: Where Discord takes a space off code: before its first backtick, behind its last.
+_TICKED = re.compile("^ *`"), re.compile("` *$")
 
 
 class DiscordDialect(Dialect):
     """Discord's markdown."""
 
     flanking = lists = False
+    bar = "┃ "
 
     marks = re.compile(
-        r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()|\\(?![A-Za-z0-9\s])|\\\Z"
+        r"[*`_]|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()"
+        r"|\\(?![A-Za-z0-9 \t])|\\\Z"
     )
 
     def code(self, text: str) -> str:
-        """See `Dialect.code`; Discord knows one and two backticks around it."""
+        """See `Dialect.code`; Discord knows one and two backticks around it, and `_TICKED` spaces."""
         if "``" in text:
             text = re.sub("`(?=`)", f"`{JOINER}", text)
-        return super().code(text)
+        marks = "``" if "`" in text else "`"
+        left, right = (" " if _TICKED[side].search(text) else "" for side in (0, 1))
+        return f"{marks}{left}{text}{right}{marks}" if text else ""
 
     def fence(self, text: str, marker: str, language: str) -> str:
         """See `Dialect.fence`; the first ``` ends it, and it must not be empty."""
+        language = _LANGUAGES.get(language.lower(), language)
+        language = language if _LANGUAGE.fullmatch(language) else ""  # it would be shown
         body = re.sub("`(?=``)", f"`{JOINER}", text) if text.strip() else " \n"
         end = "" if body.endswith("\n") else "\n"
         return f"```{language}\n{body}{end}```"
@@ -59,10 +69,9 @@ class DiscordDialect(Dialect):
         """See `Dialect.rule`."""
         return "─" * 24
 
-    def quote(self, text: str, depth: int) -> str:
-        """See `Dialect.quote`; a quote within one is shown by a bar."""
-        mark = "┃ " if depth else "> "
-        return "\n".join(f"{mark}{line}" for line in text.split("\n"))
+    def quote(self, text: str) -> str:
+        """See `Dialect.quote`; a blank line in it needs the space."""
+        return "\n".join(f"> {line}" for line in text.split("\n"))
 
     def marker(self, markup: str, number: int | None) -> str:
         """See `Dialect.marker`."""

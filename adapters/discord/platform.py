@@ -27,6 +27,7 @@ from adapters.discord.settings import Settings
 from adapters.discord.surface import DiscordSurface
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
+from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
 from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
 
@@ -128,7 +129,8 @@ class Discord(Platform):
         # Both are global to discord.py: one API per process.
         Route.BASE = self._settings.api_url.rstrip("/")
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self._settings.gateway_url)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout, trace_configs=[straight()]) as session:
             self._rest.session = session
             try:
                 yield
@@ -139,7 +141,7 @@ class Discord(Platform):
         intents = discord.Intents.none()
         intents.guilds = intents.messages = intents.reactions = True
         intents.message_content = self._settings.content
-        seen = trace(self._rest.traffic, self._settings.api_url)
+        seen = straight(trace(self._rest.traffic, self._settings.api_url))
         stop, bots, api = self._settings.stop_emoji, self._settings.bots, self._settings.api_url
         proxy = proxy_for(api)
         return Client(intents, self._rest, self._threads, stop, self._report, seen, bots, proxy)

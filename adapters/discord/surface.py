@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import structlog
 
-from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw, noted
-from adapters.discord.outgoing.lastresort import MODERATED, LastResort, Told, nonce
+from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw
+from adapters.discord.outgoing.lastresort import MODERATED, NO_FILES, LastResort, Told, nonce
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, nowhere
-from adapters.discord.wire.bars import MISSING_PERMISSIONS, Forbidden
+from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page
@@ -40,7 +40,6 @@ BESIDE = 2.0
 #: Seconds before each new try to delete it.
 DELETE_AGAIN = (1.0, 5.0, 20.0)
 BLOCKED = "The server's AutoMod blocked the rest of this answer."
-NO_FILES = "I lack the right Attach Files here, so what was to be attached is missing."
 EYES = quote("👀")
 
 
@@ -110,6 +109,7 @@ class DiscordSurface(Surface):
         self._under: dict[str, int | None] = {}
         self._instead: dict[str, str] = {}
         self._lagging: list[asyncio.Task[bool]] = []
+        self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
         self.withdrawn: Callable[[], bool] = lambda: False
         self.place = Place(str(channel))
@@ -136,17 +136,17 @@ class DiscordSurface(Surface):
             return await self._adopt(found, page)
         path = f"channels/{self._channel}/messages"
         try:
-            answer, states = await self._put("POST", path, page, more)
+            (answer, states), unattached = await self._put("POST", path, page, more)
         except OSError:
             self._doubtful.add(nonce)
             raise
         except Refused:
-            answer, states = await self._said(path, more)
+            (answer, states), unattached = await self._said(path, more), ""
         made = int(answer["id"])
         if again:
             return await self._adopt(made, page)
         self._shown[str(made)] = page.text
-        return Receipt(self._keep(made), states)
+        return Receipt(self._keep(made), states, unattached)
 
     async def _said(self, path: str, more: Json) -> Told:
         """Say that Discord takes a page in no form, where it was to be posted; or tell the asker."""
@@ -211,14 +211,15 @@ class DiscordSurface(Surface):
         if page.live and self._rest.breaker.open(channel, asyncio.get_running_loop().time()):
             return Receipt(message)
         try:
-            _, states = await self._put("PATCH", f"channels/{channel}/messages/{id_}", page, {}, id_)
+            path = f"channels/{channel}/messages/{id_}"
+            (_, states), unattached = await self._put("PATCH", path, page, {}, id_)
         except Refused as refused:
             log.warning("Discord takes a change in no form", message=message, error=str(refused))
             if page.live:  # the last edit, which always comes, brings all of it
                 return Receipt(message)
             return await self._beside(message, page)
         self._shown[id_] = page.text
-        return Receipt(message, states)
+        return Receipt(message, states, unattached)
 
     def _void(self, page: Page) -> bool:
         """Tell whether *page* is all that there is of an answer whose question was deleted: nothing."""
@@ -243,7 +244,7 @@ class DiscordSurface(Surface):
         if under := self._under.get(id_):
             more["message_reference"] = {"message_id": str(under), "fail_if_not_exists": False}
         try:
-            answer, states = await self._put("POST", f"channels/{channel}/messages", page, more)
+            (answer, states), unattached = await self._put("POST", f"channels/{channel}/messages", page, more)
         except Refused:
             await self._resort.end(f"channels/{channel}/messages/{id_}")
             return Receipt(message)
@@ -251,7 +252,12 @@ class DiscordSurface(Surface):
             self._keep(int(answer["id"]))
         self._instead[message] = made = f"discord/{channel}/{answer['id']}"
         self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
-        return Receipt(made, states)
+        return Receipt(made, states, unattached)
+
+    async def remove(self, message: str) -> None:
+        """See `Surface.remove`."""
+        _, channel, id_ = message.split("/")
+        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
 
     async def _delete(self, channel: str, message: str) -> bool:
         """Delete a message that another stands in place of; tell whether nothing is left to do."""
@@ -283,21 +289,20 @@ class DiscordSurface(Surface):
         if not all(await asyncio.gather(*self._lagging)):
             raise ConnectionError("a message that was replaced is not deleted yet")
 
-    async def _put(self, method: str, path: str, page: Page, more: Json, message: str = "") -> Told:
-        """Send *page*; where Discord does not take it, what of it can stand.
+    async def _put(
+        self, method: str, path: str, page: Page, more: Json, message: str = ""
+    ) -> tuple[Told, str]:
+        """Send *page*; where Discord does not take it, what of it can stand: without files, and why.
 
         Raises:
             Refused: When that is nothing.
         """
-        if page.files and not self.limits.attach:
-            page = noted(replace(page, files=()), NO_FILES)
+        barred = self._fileless if page.files and not self.limits.attach else ""
         try:
-            return await self._resort.put(method, path, page, more)
+            told, unattached = await self._resort.put(
+                method, path, replace(page, files=()) if barred else page, more
+            )
         except Forbidden as forbidden:
-            if page.files and forbidden.code == MISSING_PERMISSIONS:
-                log.warning("no files may be attached here", channel=self._channel)
-                self.limits = replace(self.limits, attach=0)
-                return await self._put(method, path, page, more, message)
             await self._notices.barred(self._asker, self._channel, forbidden)
             raise
         except Refused as refused:
@@ -305,6 +310,10 @@ class DiscordSurface(Surface):
                 await self._moderated(method, path, more, message)
                 raise Gone("the server's AutoMod blocked the answer") from refused
             raise
+        if unattached:
+            log.warning("Discord takes no files here", channel=self._channel, reason=unattached)
+            self._fileless, self.limits = unattached, replace(self.limits, attach=0)
+        return told, barred or unattached
 
     async def _send(self, method: str, path: str, page: Page, more: Json) -> Told:
         bucket = f"discord/{method}/{self._channel}"

@@ -32,6 +32,7 @@ from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import Refused, Revoked, translated
 from adapters.slack.wire.first import first
+from adapters.slack.wire.straight import straight
 from adapters.slack.wire.web import Web
 from bot.platform import (
     Actor,
@@ -165,6 +166,8 @@ class Slack(Platform):
             except (SlowDown, OSError, SlackApiError) as error:
                 return [Finding(ok=False, text=f"Slack could not be asked ({error}); is the network up?")]
         good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}")
+        if not any(scopes):  # a proxy may take the header away
+            return [good, Finding(ok=False, text="Slack did not say which scopes the app has; see its page.")]
         lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
         return [good, *lacking]
 
@@ -194,7 +197,9 @@ class Slack(Platform):
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
         # With a session of ours, the SDK's own timeout does not apply; no retries: the core makes them.
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT), trace_configs=[straight()]
+        ) as session:
             yield Web(
                 token=self._settings.bot_token.get_secret_value(),
                 base_url=self._settings.api_url.rstrip("/") + "/",
@@ -213,7 +218,7 @@ class Slack(Platform):
         self._team, self._user = answer["team_id"], answer["user_id"]
         self._people.keep(Actor(self._user, str(answer.get("user") or "me"), workspace=self._team, bot=True))
         scopes = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
-        self._attach = ATTACH if FILES in scopes else 0
+        self._attach = ATTACH if FILES in scopes or not any(scopes) else 0  # a proxy may take the header away
         return scopes
 
     def _events_for(self, inbox: Inbox) -> Events:

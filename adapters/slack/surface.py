@@ -41,8 +41,8 @@ PAGE = 11_000
 ITEMS = 47
 #: A table block holds 100 rows and 10,000 characters in its cells; escapes take some of them.
 ROWS, CELLS = 100, 9_000
-#: Below a page whose files Slack does not take.
-NO_FILES = "What was to be attached is missing: Slack refused it."
+#: Why a page whose files Slack does not take has none.
+NO_FILES = "Slack refused a file."
 
 #: Hears why nothing can be written in a channel.
 Shut = Callable[[str], None]
@@ -119,7 +119,6 @@ class SlackSurface(Surface):
         Raises:
             Unfit: When Slack takes it in no way.
         """
-        page = self._able(page)
         if message := self._posted_as.get(nonce):  # the page is there; its rest, or its files, are not
             return await self._filed(await self._update(message, page), page)
         if nonce in self._doubtful and (ts := await self._posted(nonce)):
@@ -160,7 +159,7 @@ class SlackSurface(Surface):
             raise
 
     async def _filed(self, receipt: Receipt, page: Page) -> Receipt:
-        """Return *receipt* once the files of *page* are below the message, or it says that they are not."""
+        """Return *receipt* once the files of *page* are below the message, or saying that they can't be."""
         if not page.files:
             return receipt
         _, _, channel, ts = receipt.message.split("/")
@@ -168,14 +167,8 @@ class SlackSurface(Surface):
             await self._uploads.attach(channel, ts, self._thread, page.files)
         except (Gone, Unfit) as error:
             log.warning("Slack refuses what was to be attached", error=str(error))
-            return await self.edit(receipt.message, self._able(page))
+            return replace(receipt, unattached=NO_FILES)
         return receipt
-
-    def _able(self, page: Page) -> Page:
-        """Return *page* without files that Slack has refused, saying so."""
-        if not self._uploads.refuses(page.files):
-            return page
-        return replace(page, files=(), note=" ".join(filter(None, [page.note, NO_FILES])))
 
     def resume(self, remains: Remains) -> None:
         """Go on where an earlier run left off: posts with its nonces may have got through."""
@@ -218,7 +211,6 @@ class SlackSurface(Surface):
             )  # its replacement was posted after all
             message = self._key(ts)
         self._replacing = ""
-        page = self._able(page)
         return await self._filed(await self._update(message, page), page)
 
     async def _update(self, message: str, page: Page) -> Receipt:
@@ -296,6 +288,10 @@ class SlackSurface(Surface):
         self._replacing = ""
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
+
+    async def remove(self, message: str) -> None:
+        """See `Surface.remove`."""
+        self._lagging.append(await self._errands.begin(self._delete(message)))
 
     async def _delete(self, message: str, after: float = 0.0) -> None:
         """Delete *message*, again and again if Slack is not able; that it is gone is as good."""

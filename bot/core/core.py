@@ -131,11 +131,14 @@ class Core:
             await self._store.reword(live.mention.key, edited.text)
 
     async def deleted(self, deleted: Deleted) -> None:
-        """Stop the answer whose question or page is gone.
+        """Stop the answer whose question or page is gone; of one that has said nothing yet, nothing stays.
 
         No right is asked for: platforms do not say who deleted a message.
         """
-        if live := self._stops.find(deleted.key):
+        live = self._stops.find(deleted.key)
+        if live and deleted.key == live.mention.key and not live.begun:
+            live.vanish()
+        elif live:
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
 
     async def repair(self, platform: Platform) -> None:

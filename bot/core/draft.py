@@ -55,6 +55,14 @@ class Draft:
     def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
         """End the answer; see `Answer.end`.  The writer, which may wait among previews, looks anew."""
         self.answer.end(ending, note, controls)
+        self._over()
+
+    def vanish(self) -> None:
+        """End an answer of which nothing was said; see `Answer.vanish`."""
+        self.answer.vanish()
+        self._over()
+
+    def _over(self) -> None:
         if self.answer.phase is Phase.CLOSING and not self._noting:
             self._noting = asyncio.get_running_loop().create_task(self.kept.end(self.answer))
         self.since = _now()

@@ -15,10 +15,10 @@ from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.stops import Stops
 from bot.core.writer import Writer
-from bot.events import Control
+from bot.events import CONTINUE, RETRY, Control
 from bot.guard.access import Access
 from bot.model import Asking, Model
-from bot.platform import Edited, Mention, Outcome, Stop, Surface
+from bot.platform import Actor, Edited, Mention, Outcome, Stop, Surface
 from bot.show.answer import Answer, Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Entry, Store
@@ -73,6 +73,7 @@ class Live:
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
         self._reworded = 0
+        self._vanishing = False
         self._answer = _answer(means, mention, left)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
@@ -94,6 +95,8 @@ class Live:
                 self._reader.begin(self.mention)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
+            for message in self._answer.messages if self._vanishing else ():
+                await self._surface.remove(message)
         finally:
             self._writer.leave()
             self._means.stops.forget(self.mention.key, *self._answer.messages)
@@ -125,12 +128,20 @@ class Live:
         """End the answer for a person, if they may do that."""
         if not self._means.access.may_stop(stop.actor, self.mention.actor):
             return Outcome.REFUSED
-        self.cut(Ending.STOPPED, f"Stopped by {_name(stop)}.")
+        rest = CONTINUE if self.begun else RETRY
+        self.cut(Ending.STOPPED, f"Stopped by {_name(stop, self.mention.actor)}.", (rest,))
         return Outcome.STOPPED
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
         self._draft.end(ending, note, controls)
+        self.begin()
+        self._reader.hang_up()
+
+    def vanish(self) -> None:
+        """End an answer whose question is gone, and that has said nothing yet: nothing of it stays."""
+        self._vanishing = True
+        self._draft.vanish()
         self.begin()
         self._reader.hang_up()
 
@@ -161,6 +172,7 @@ def _answer(means: Means, mention: Mention, left: Entry | None) -> Answer:
     return answer
 
 
-def _name(stop: Stop) -> str:
-    """Return the stopper's name on one line."""
-    return " ".join(stop.actor.name.split())[:80] or "a reader"
+def _name(stop: Stop, asker: Actor) -> str:
+    """Return the stopper's name on one line; what tells of a stop may lack it, as in direct messages."""
+    name = stop.actor.name or (asker.name if stop.actor.id == asker.id else "")
+    return " ".join(name.split())[:80] or "a reader"

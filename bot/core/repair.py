@@ -105,7 +105,13 @@ class Repairs:
 
     async def _resume(self, platform: Platform, entry: Entry, reason: str) -> bool:
         after = max(0.0, (self._writes_from or 0.0) - _now())
-        if (found := await resumed(self._means, platform, entry, reason, after)) is None:
+        try:
+            found = await resumed(self._means, platform, entry, reason, after)
+        except (ValueError, LookupError, TypeError) as error:  # ids that are none of the platform's
+            log.warning("a row of the ledger was set aside", question=entry.asked.key, error=repr(error))
+            await self._means.store.done(entry.asked.key, self._means.clock())
+            return False
+        if found is None:
             return False
         live, asks = found
         self._running.owe(live, idle=not asks)

@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
+#: Seconds for which a write with files may fail until it is made without: a platform that is not well often
+#: is well again within seconds, and what a file makes it fail at stays so.  A timeout alone is longer.
+FILES = 3.0
+NOT_SENT = "A file could not be sent."
 #: Seconds of a 429 that people are told of.
 LONG = 10.0
 
@@ -62,6 +66,7 @@ class Writer:
         self.surface = surface
         self.given_up = False
         self._failures = 0
+        self._failing = 0.0  # when the first of them began
         self._waiting = False
         self._counted: tuple[Bucket, ...] = ()
         self._doubtful: str | None = None
@@ -77,6 +82,7 @@ class Writer:
         """Write until the last edit is through."""
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
+            self._failing = self._failing if self._failures else _now()
             try:
                 text, escaped = self._answer.text, turn.escaped
                 receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped)
@@ -141,7 +147,8 @@ class Writer:
     async def _wait_for_news(self) -> None:
         self._draft.changed.clear()
         self._draft.shown.set()  # all is shown that can be
-        await self._draft.changed.wait()
+        if self._answer.phase is not Phase.CLOSED:
+            await self._draft.changed.wait()
 
     async def _catch_up(self) -> None:
         """Read what the model has said in steps, so that nobody else waits for a long text."""
@@ -159,7 +166,7 @@ class Writer:
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
         self._failures = 0
         self._pace.accepted(turn.buckets, receipt)
-        self._answer.wrote(write, receipt.message)
+        self._answer.wrote(write, receipt.message, receipt.unattached)
         if write.message and write.message != receipt.message:
             self._forget(write.message)
         self._watch(receipt.message)
@@ -188,6 +195,9 @@ class Writer:
         """Wait before the next try, at most until the answer ends; give up after the last."""
         if timed_out:
             self._doubtful = write.message
+        if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
+            log.warning("files were given up", question=self._question)
+            return
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self._question)
             self.given_up = True

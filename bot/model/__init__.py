@@ -27,7 +27,7 @@ class Request:
     system: str = ""
     model: str = ""
     effort: str = ""
-    max_tokens: int = 8192
+    max_tokens: int = 32_000
     tools: Sequence[Mapping[str, Any]] = ()
 
 
@@ -42,7 +42,7 @@ class Asking:
     system: str = ""
     model: str = ""
     effort: str = ""
-    max_tokens: int = 8192
+    max_tokens: int = 32_000
     ahead: int = 256 * 1024
 
 

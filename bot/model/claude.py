@@ -30,12 +30,13 @@ from bot.model.failures import (
     TYPES,
     UNREACHABLE,
     Failure,
+    declined,
     named,
     seconds,
     told,
 )
 from bot.model.reply import BROKEN_OFF, Reply
-from bot.model.request import parameters
+from bot.model.request import fits, parameters
 from bot.platform import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,9 @@ BASE_URL = "https://api.anthropic.com"
 
 #: How often one answer may pause: a pause is ten rounds of server tools (docs, "Handling stop reasons").
 PAUSES = 5
+
+#: What a model may have less of than is asked for by default: room, and an effort to set.
+FITTINGS = 2
 
 #: The stop reasons that end an answer (anthropic 2.12, types/stop_reason.py); pause_turn doesn't.
 FINAL = frozenset(
@@ -61,6 +65,9 @@ EXCEPTIONS: Mapping[type[BaseException], Failure] = {
     UnicodeDecodeError: Failure(GARBLED, Kind.CUT),
 }
 
+#: A redirect, which is never followed.
+ELSEWHERE = Failure(NO_STREAM, Kind.AWAY)
+
 FAULTS = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
 #: Two line breaks, between two events.
@@ -72,6 +79,16 @@ CHECKS = {
     "permission_error": "ANTHROPIC_API_KEY may not use model {model}; set another in RIVULET_MODEL.",
     "not_found_error": "Anthropic knows no model {model}; set one of its list in RIVULET_MODEL.",
 }
+
+
+#: Statuses with which a gateway says that it can't be asked about models.
+UNTOLD = frozenset({400, 401, 403, 404, 405, 501})
+UNKNOWN = "{host} does not say whether there is a model {model}; the first question will show."
+
+
+def is_own(host: str) -> bool:
+    """Return whether *host* is Anthropic's, which knows all its models."""
+    return host == "anthropic.com" or host.endswith(".anthropic.com")
 
 
 class Claude:
@@ -99,7 +116,8 @@ class Claude:
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or BASE_URL,
-            http_client=anthropic.DefaultAioHttpClient(),  # half the CPU of the default backend
+            # Half the CPU of the default backend.  A redirect would take the question and the key elsewhere.
+            http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
             max_retries=0,
             timeout=httpx2.Timeout(connect=5, read=silence, write=30, pool=5),
             open_telemetry={"traces": {"content_mode": "metadata_only"}},
@@ -126,15 +144,36 @@ class Claude:
         try:
             found = await self._client.models.retrieve(model)
         except FAULTS as error:
-            kind = next((key for key in _names(error) if key in CHECKS), "")
-            if kind:
-                raise Unavailable(CHECKS[kind].format(model=model)) from None
-            return sentence(error)
+            return self._judged(error, model)
         if getattr(found, "type", "") != "model":
             return NO_STREAM
-        if found.lifecycle == "retired":
+        if getattr(found, "lifecycle", "") == "retired":
             raise Unavailable(f"Model {model} is retired; set a newer one in RIVULET_MODEL.")
         return ""
+
+    async def _begun(self, wanted: dict[str, Any]) -> Any:
+        """Return the stream that answers *wanted*, which is made to fit the model where the API says how."""
+        for _ in range(FITTINGS):
+            try:
+                return await self._client.messages.create(**wanted, stream=True)
+            except anthropic.BadRequestError as error:
+                if not fits(wanted, str(error)):
+                    raise
+        return await self._client.messages.create(**wanted, stream=True)
+
+    def _judged(self, error: BaseException, model: str) -> str:
+        """Return what *error* means for the start; raise where the API itself has said it clearly.
+
+        A gateway may know nothing of the question that was asked, and yet answer others.
+        """
+        kind = next((key for key in _names(error) if key in CHECKS), "")
+        own = is_own(str(self._client.base_url.host))
+        clear = isinstance(error, anthropic.APIStatusError) and error.type == "authentication_error"
+        if kind and (own or clear):
+            raise Unavailable(CHECKS[kind].format(model=model)) from None
+        if own or not isinstance(error, anthropic.APIStatusError) or error.status_code not in UNTOLD:
+            return sentence(error)
+        return UNKNOWN.format(host=self._client.base_url.host, model=model)
 
     async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
@@ -143,7 +182,7 @@ class Claude:
         try:
             for _ in range(PAUSES + 1):
                 reply = Reply()
-                async with await self._client.messages.create(**wanted, stream=True) as stream:
+                async with await self._begun(wanted) as stream:
                     _expect_events(stream.response)
                     # Plain JSON: the SDK's typed events take more than the rest of the bot does.
                     bounded: Any = _Bounded(stream.response, self._longest)
@@ -157,7 +196,8 @@ class Claude:
                     continue
                 if reply.reason not in FINAL:
                     log.warning("Claude stopped for an unknown reason", reason=reply.reason)
-                yield Finished(reply.reason or "end_turn", spent)
+                note = declined(reply.details) if reply.reason == "refusal" else ""
+                yield Finished(reply.reason or "end_turn", spent, note)
                 return
         except FAULTS as error:
             raise _translated(error) from error
@@ -206,7 +246,7 @@ def sentence(error: BaseException) -> str:
 
 def _failure(error: BaseException) -> Failure:
     if isinstance(error, anthropic.APIStatusError):
-        return named(*_names(error))
+        return ELSEWHERE if error.response.is_redirect else named(*_names(error))
     return next((EXCEPTIONS[kind] for kind in type(error).__mro__ if kind in EXCEPTIONS), INTERNAL)
 
 

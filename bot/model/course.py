@@ -11,11 +11,12 @@ Rule 2: nothing ends without a word that could be mistaken for a whole answer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import Again, Event, Finished, Text, Turn, Usage
 from bot.model import Kind, ModelError, Request
+from bot.model.failures import NOTES, note_of
 from bot.model.seam import Seam
 
 
@@ -38,7 +39,7 @@ class Patience:
         event: One event's bytes.
         restart: Fewer characters than these are said anew after a break.
         streams: Answers that are read at once.
-        barred: How long nothing is asked after a failure that only the operator can end.
+        barred: How long nothing new is asked after a failure that only the operator can end.
     """
 
     tries: int = 4
@@ -55,7 +56,7 @@ class Patience:
     event: int = 2**20
     restart: int = 300
     streams: int = 32
-    barred: float = 600.0
+    barred: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,6 @@ class Retry:
     note: str
 
 
-#: What people read while another try waits.
-NOTES: Mapping[Kind, str] = {
-    Kind.LIMITED: "waiting for Claude to have capacity …",
-    Kind.ILL: "Claude is overloaded; trying again …",
-    Kind.AWAY: "Claude can't be reached; trying again …",
-    Kind.SILENT: "Claude went silent; trying again …",
-    Kind.CUT: "the connection broke off; trying again …",
-    Kind.LONG: "leaving out the oldest messages …",
-    Kind.MISSING: "trying another model …",
-}
 #: What people read below an answer that took more than one request.
 TRIMMED = "Older messages were left out: the conversation is too long."
 RESUMED = "The connection broke off in between; Claude went on from there."
@@ -148,7 +139,8 @@ class Course:
             case Text(text):
                 self._heard = True
                 return self._text(self._seam.feed(text) if self._seam else text)
-            case Finished(reason, usage):
+            case Finished(reason, usage, note):
+                self._notes += filter(None, [note])
                 if reason == "model_context_window_exceeded" and not self._heard and not self._trimmed:
                     raise ModelError(TOO_LONG, Kind.LONG)
                 return self._end(reason, usage)
@@ -211,10 +203,10 @@ class Course:
         if self._tries > self._patience.tries or self._failed[error.kind] >= self._most(error):
             return self._replace() if error.kind is Kind.ILL else None
         if error.retry_after is not None:
-            return Retry(min(error.retry_after, self._patience.header), NOTES[error.kind])
+            return Retry(min(error.retry_after, self._patience.header), note_of(error))
         wait = self._jitter()
         self._backed_off += wait
-        return Retry(wait, NOTES[error.kind]) if self._backed_off <= self._patience.backing_off else None
+        return Retry(wait, note_of(error)) if self._backed_off <= self._patience.backing_off else None
 
     def _most(self, error: ModelError) -> int:
         """Return how many requests may fail as *error* did."""
@@ -266,7 +258,7 @@ class Course:
             return None
         self._tries = 1
         self._failed.clear()
-        return Retry(self._chance(1.0), NOTES[error.kind])
+        return Retry(self._chance(1.0), note_of(error))
 
     def _to_go_on(self) -> Request:
         return replace(self._asked, turns=continued(self._asked.turns, self.said))

@@ -18,6 +18,16 @@ NO_STREAM = "Something else than Claude answered. The bot's operator should chec
 RESTLESS = "Claude kept pausing and didn't get to an end. Please ask for less at once."
 SPENT = "The bot has used up its budget at Anthropic. Its operator has to raise the limit."
 
+#: What people read below an answer that Claude declined; the category is the API's, where it gives one.
+DECLINED = "A new thread may help."
+CATEGORIES = {
+    "cyber": "cyber security",
+    "bio": "life sciences",
+    "frontier_llm": "building AI models",
+    "reasoning_extraction": "its own reasoning",
+    "general_harms": "possible harm",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -50,10 +60,12 @@ FAILURES: Mapping[str, Failure] = {
         "This conversation is too long for Claude. Please start a new thread.", Kind.LONG
     ),
     "authentication_error": Failure(
-        "Claude didn't accept the bot's API key. Its operator has to set a valid one.", Kind.BARRED
+        "Claude didn't accept the bot's API key. Its operator has to set a new one.",
+        Kind.BARRED,
     ),
     "permission_error": Failure(
-        "The bot's API key may not use this model. Its operator has to allow it.", Kind.BARRED
+        "The bot's API key may not use this model. Its operator has to allow that, or choose another.",
+        Kind.BARRED,
     ),
     "billing_error": Failure(
         "The bot's account at Anthropic can't be billed. Its operator has to look after it.", Kind.BARRED
@@ -68,6 +80,18 @@ FAILURES: Mapping[str, Failure] = {
     "overloaded_error": Failure(BUSY, Kind.ILL),
     "api_error": INTERNAL,
 }
+
+#: What people read while another try waits.
+NOTES: Mapping[Kind, str] = {
+    Kind.LIMITED: "waiting for Claude to have capacity …",
+    Kind.ILL: "Claude has trouble inside; trying again …",
+    Kind.AWAY: "Claude can't be reached; trying again …",
+    Kind.SILENT: "Claude went silent; trying again …",
+    Kind.CUT: "the connection broke off; trying again …",
+    Kind.LONG: "leaving out the oldest messages …",
+    Kind.MISSING: "trying another model …",
+}
+OVERLOADED = "Claude is overloaded; trying again …"
 
 #: How a 400 says that the conversation is too long: it has no code of its own (docs, "Errors").
 TOO_LONG = re.compile(r"prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
@@ -99,6 +123,20 @@ def told(error: Any) -> ModelError:
     code = details.get("error_code") if isinstance(details, dict) else None
     failure = named(str(code), str(said.get("type")))
     return ModelError(failure.sentence, failure.kind)
+
+
+def note_of(error: ModelError) -> str:
+    """Return what people read while another try after *error* waits."""
+    return OVERLOADED if str(error) == BUSY else NOTES[error.kind]
+
+
+def declined(details: Any) -> str:
+    """Return what people read about a refusal with these *details*; see `stop_details` in the API."""
+    category = details.get("category") if isinstance(details, dict) else None
+    if not isinstance(category, str):
+        return DECLINED
+    about = CATEGORIES.get(category, "another of its rules")
+    return f"It touches a topic that Claude is careful with: {about}. {DECLINED}"
 
 
 def seconds(header: str | None) -> float | None:

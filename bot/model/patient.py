@@ -15,9 +15,10 @@ from contextlib import aclosing
 
 import structlog
 
-from bot.events import Event, Thinking, ToolFinished, ToolStarted, Waiting
+from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Waiting
 from bot.model import Ask, Kind, Model, ModelError, Request
 from bot.model.course import Course, Patience, Retry
+from bot.model.earlier import Earlier
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Patient:
         self._chance = chance
         self._slots = asyncio.Semaphore(self._patience.streams)
         self._barred: tuple[float, str] | None = None
+        self._earlier = Earlier()
 
     @property
     def trouble(self) -> str:
@@ -80,14 +82,16 @@ class Patient:
             self._slots.release()
 
     async def _answer(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+        request = self._earlier.fitted(request)
         course = Course(request, self._patience, self._chance, self._fallback)
         deadline = _now() + self._patience.wall
         while not course.ended:
             retry = None
             try:
-                self._expect_admission()
+                self._expect_admission(request)
                 async with aclosing(self._once(course, deadline, ask)) as events:
                     async for event in events:
+                        self._note(event, course, request)
                         yield event
             except ModelError as error:
                 retry = self._after(course, error)
@@ -106,6 +110,15 @@ class Patient:
                 for passed in course.take(event):
                     yield passed
 
+    def _note(self, event: Event, course: Course, request: Request) -> None:
+        """Take note of what says something about the next request."""
+        self._barred = None  # somebody is answered
+        match event:
+            case Finished("refusal"):
+                self._earlier.refused(request)
+            case Finished("max_tokens") if not course.said:
+                self._earlier.thought(request)
+
     def _idle(self, event: Event) -> float:
         """Return how long the next event may take after *event*."""
         if isinstance(event, Thinking | ToolStarted | ToolFinished):
@@ -118,7 +131,8 @@ class Patient:
             retry = course.after(error)
         except ModelError as final:
             own = not self._fallback or course.request.model != self._fallback
-            if error.kind is Kind.BARRED and own and not self.trouble:
+            if error.kind is Kind.BARRED and own:
+                self._earlier.turned_away(course.request)
                 self._bar(str(error))
             raise _logged(final, error.__cause__) from error
         log.info("asking Claude again", kind=error.kind.value, reason=str(error), wait=round(retry.wait, 1))
@@ -129,17 +143,19 @@ class Patient:
             raise _logged(course.cut(ModelError(ENDLESS, Kind.ENDLESS)))
         await asyncio.sleep(seconds)
 
-    def _expect_admission(self) -> None:
-        if self.trouble:
+    def _expect_admission(self, request: Request) -> None:
+        """Turn *request* away while the model answers nobody; who asks the same again may know better."""
+        if self.trouble and not self._earlier.turned_away(request):
             raise ModelError(self.trouble, Kind.BARRED)
 
     def _bar(self, reason: str) -> None:
-        self._barred = (_now() + self._patience.barred, reason)
-        log.error(
-            "Claude is not asked for a while: only the operator can help",
-            reason=reason,
-            minutes=round(self._patience.barred / 60),
-        )
+        known, self._barred = self.trouble, (_now() + self._patience.barred, reason)
+        if not known:
+            log.error(
+                "Claude is not asked for a while: only the operator can help",
+                reason=reason,
+                seconds=round(self._patience.barred),
+            )
 
 
 async def _next(events: AsyncGenerator[Event], until: float, deadline: float) -> Event:

@@ -52,11 +52,13 @@ class Reply:
     Attributes:
         reason: Why the model stopped.
         usage: The latest counts; what a delta leaves out stays.
+        details: More about why, for a refusal.
     """
 
     def __init__(self) -> None:
         self.reason = ""
         self.usage = Usage()
+        self.details: Any = None
         self._blocks: dict[int, _Block] = {}
         self._carry = ""
         self._complete = False
@@ -75,6 +77,7 @@ class Reply:
                 self._count(event["message"].get("usage"))
             case "message_delta":
                 self.reason = event["delta"].get("stop_reason") or ""
+                self.details = event["delta"].get("stop_details")
                 self._count(event.get("usage"))
             case "message_stop":
                 self._complete = True

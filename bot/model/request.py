@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from bot.events import Turn
 from bot.model import Request
 from bot.model.reply import mended
+
+#: How the API says that a model writes less at once, and that it has no effort to set (a 400).
+ROOM = re.compile(r"max_tokens: \d+ > (\d+)")
+EFFORTLESS = re.compile(r"\beffort\b")
 
 
 def parameters(request: Request, model: str) -> dict[str, Any]:
@@ -25,6 +30,14 @@ def parameters(request: Request, model: str) -> dict[str, Any]:
     if request.tools:
         wanted["tools"] = list(request.tools)
     return wanted
+
+
+def fits(wanted: dict[str, Any], said: str) -> bool:
+    """Change *wanted* to what its model can do, if the API has *said* so; tell whether anything changed."""
+    if (room := ROOM.search(said)) and int(room[1]) < wanted["max_tokens"]:
+        wanted["max_tokens"] = int(room[1])
+        return True
+    return bool(EFFORTLESS.search(said) and wanted.pop("output_config", None))
 
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:

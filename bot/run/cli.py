@@ -59,10 +59,12 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     from pydantic import ValidationError
 
     from bot.config import expect_readable, explain
+    from bot.run.secrets import Secrets
     from bot.unavailable import Unavailable
 
     try:
         expect_readable()
+        Secrets().take()
         code = asyncio.run(command())
     except ValidationError as error:
         code = _mistake(explain(error))

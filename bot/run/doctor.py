@@ -11,6 +11,8 @@ from bot.model.claude import Claude
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.model import claude_of
+from bot.run.secrets import exposed
+from bot.store.examine import findings
 
 
 async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) -> bool:
@@ -19,21 +21,22 @@ async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) ->
     secrets = [secret for platform in platforms for secret in platform.secrets]
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
     async with claude_of(settings) as claude:
-        return await examine(claude, platforms)
+        kept = [Finding(ok=False, text=line) for line in filter(None, (exposed(), *findings(settings.data)))]
+        return await examine(claude, platforms, kept)
 
 
-async def examine(claude: Claude, platforms: Collection[Platform]) -> bool:
-    """Print a line per finding; True if the bot can run."""
-    findings = [await _model(claude)]
+async def examine(claude: Claude, platforms: Collection[Platform], kept: Sequence[Finding] = ()) -> bool:
+    """Print a line per finding, *kept* among them; True if the bot can run."""
+    found = [await _model(claude), *kept]
     for platform in platforms:
-        findings += await platform.check()
+        found += await platform.check()
     if not platforms:
-        findings.append(Finding(ok=False, text="No platform has credentials; see .env.example.", fatal=True))
+        found.append(Finding(ok=False, text="No platform has credentials; see .env.example.", fatal=True))
     console = Console(highlight=False, soft_wrap=True)
-    for finding in findings:
+    for finding in found:
         mark = "[green]ok [/]" if finding.ok else "[red]bad[/]" if finding.fatal else "[yellow]hm [/]"
         console.print(mark, finding.text, markup=True)
-    return not any(finding.fatal for finding in findings)
+    return not any(finding.fatal for finding in found)
 
 
 async def _model(claude: Claude) -> Finding:

@@ -17,8 +17,38 @@ SECRET = re.compile(
 )
 #: A line is cut here.
 LONGEST = 4096
+#: Our packages.
+OURS = ("bot", "adapters")
+#: Lines of one kind that libraries may log in so many seconds; a kind's length in characters, and how many
+#: kinds are counted.
+OFTEN, QUIET = 5, 60.0
+KIND, KINDS = 60, 1000
 #: Values that must never appear, the longest first: one may be part of another.
 _hidden: list[str] = []
+
+
+class Seldom(logging.Filter):
+    """Lets a line of a library through only now and then: what anybody can cause must not fill the disk.
+
+    Our own modules see to that themselves.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether *record* is logged: `OFTEN` of its kind in each `QUIET` seconds."""
+        if record.name.partition(".")[0] in OURS:
+            return True
+        kind = (record.name, record.pathname, record.lineno, str(record.msg)[:KIND])
+        began, count = self._seen.get(kind, (record.created, 0))
+        if record.created - began >= QUIET:
+            began, count = record.created, 0
+        if len(self._seen) >= KINDS:
+            self._seen.clear()
+        self._seen[kind] = began, count + 1
+        return count < OFTEN
 
 
 def configure(level: str, secrets: Collection[str] = ()) -> None:
@@ -51,6 +81,7 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()
+    handler.addFilter(Seldom())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -58,7 +89,7 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for ours in ("bot", "adapters"):
+    for ours in OURS:
         logging.getLogger(ours).setLevel(level.upper())
 
 

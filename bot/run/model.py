@@ -16,8 +16,13 @@ from bot.model.claude import Claude
 from bot.model.course import Patience
 from bot.model.patient import Patient
 from bot.platform import Unavailable
+from bot.run import logs
+from bot.run.secrets import Secrets
 
 log = structlog.get_logger(__name__)
+
+#: The one secret that is changed while the bot runs.
+KEY = "ANTHROPIC_API_KEY"
 
 
 @asynccontextmanager
@@ -43,17 +48,23 @@ def patient_of(settings: Settings, model: Model) -> Patient:
 
 
 def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
-    """Take a new API key from `.env` on SIGHUP, so that a rotation needs no restart."""
+    """Take a new API key on SIGHUP, so that a rotation needs no restart; see `bot.run.secrets`."""
+    secrets = Secrets()
 
     def rekey() -> None:
         try:
             expect_readable()
-            claude.rekey(Settings().anthropic_api_key.get_secret_value())
+            changed = secrets.again()
+            key = Settings().anthropic_api_key.get_secret_value()
         except (ValidationError, Unavailable) as error:
             reason = explain(error) if isinstance(error, ValidationError) else str(error)
             log.error("the settings can't be read again", reason=reason)  # noqa: TRY400 - hides values
-        else:
-            patient.forgive()
-            log.info("took the API key anew")
+            return
+        logs.hide([key])
+        claude.rekey(key)
+        patient.forgive()
+        log.info("took the API key anew")
+        if others := [name for name in changed if name != KEY]:
+            log.warning("restart the bot: these are used from its start on", settings=others)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, rekey)

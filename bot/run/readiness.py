@@ -9,6 +9,7 @@ from bot.platform import Platform
 
 if TYPE_CHECKING:
     from bot.core.core import Core
+    from bot.run.lag import Lag
 
 #: Seconds for which a platform may be away, once it was there, before the bot is not ready.
 AWAY = 120.0
@@ -23,9 +24,13 @@ class Readiness:
     Args:
         platforms: Those that are to be there.
         core: Whose store and answers are reported; none in a process without one.
+        lag: How late the event loop is.
     """
 
-    def __init__(self, platforms: Collection[Platform], core: Core | None = None) -> None:
+    def __init__(
+        self, platforms: Collection[Platform], core: Core | None = None, lag: Lag | None = None
+    ) -> None:
+        self._lag = lag
         self._platforms = platforms
         self._core = core
         self._seen: set[str] = set()
@@ -61,4 +66,6 @@ class Readiness:
             model = self._core.model_health
             well = well and model == "ok"
             said |= {"store": self._core.store_health, "model": model, "answers": dict(self._core.state)}
+        if self._lag:
+            said["loop"] = self._lag.report()
         return well, {"ready": well, **said}

@@ -23,7 +23,9 @@ import structlog
 from bot.config import Settings
 from bot.platform import Platform
 from bot.run import logs
+from bot.run.connections import widen
 from bot.run.orders import obeying
+from bot.run.secrets import exposed
 from bot.run.server import listening
 from bot.store import Store
 from bot.store.folder import Folder
@@ -39,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds from the first signal to the end of the process at the latest: Docker kills after 10.
 LAST = 7.5
+#: Seconds that the start waits for Claude to say whether the key is good; then it goes on without.
+ASKING = 3.0
 #: Seconds between two looks for what the ledger need not keep.
 PRUNE = 600.0
 
@@ -55,10 +59,13 @@ async def start(settings: Settings, makes: Makes) -> int:
             platform can be served as it is set up.
     """
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
+    if warning := exposed():
+        log.warning(warning)
     ended = _signalled()
+    widen()
     async with (
         ledger(settings.data) as (folder, store),
-        listening(settings.host, settings.port) as front,
+        listening(settings.host, settings.port, settings.events_port) as front,
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
@@ -80,13 +87,36 @@ async def _parts(settings: Settings, makes: Makes, stack: AsyncExitStack) -> tup
 
     claude = await stack.enter_async_context(claude_of(settings))
     making = asyncio.to_thread(lambda: [make() for make in makes])
-    platforms, trouble = await asyncio.gather(making, claude.check())
-    if trouble:
-        sys.stderr.write(f"rivulet: {trouble} Starting all the same.\n")
+    checking = asyncio.create_task(claude.check())
+    stack.push_async_callback(_given_up, checking)
+    platforms = await making
+    await asyncio.wait({checking}, timeout=ASKING)
+    if checking.done():
+        _tell(checking.result())
+    else:
+        checking.add_done_callback(_told_late)
     logs.hide([secret for platform in platforms for secret in platform.secrets])
     patient = patient_of(settings, claude)
     rekey_on_hangup(claude, patient)
     return platforms, patient
+
+
+def _tell(trouble: str) -> None:
+    if trouble:
+        sys.stderr.write(f"rivulet: {trouble} Starting all the same.\n")
+
+
+def _told_late(checking: asyncio.Task[str]) -> None:
+    """Log what is wrong at Claude, now that platforms are served."""
+    if checking.cancelled():
+        return
+    if trouble := checking.exception() or checking.result():
+        log.error("Claude can't be asked as it is set up", reason=str(trouble))
+
+
+async def _given_up(checking: asyncio.Task[str]) -> None:
+    checking.cancel()
+    await asyncio.wait({checking})
 
 
 async def _unless(ended: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
@@ -128,7 +158,7 @@ async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
     """
     folder = Folder(path)
     folder.hold()
-    store = Sqlite(path)
+    store = Sqlite(path, folder.expect_held)
     await store.open()
     pruning = asyncio.create_task(_prune(store))
     try:

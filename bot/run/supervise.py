@@ -14,6 +14,7 @@ from bot.core.intake import Caps
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.platform import Platform, Unavailable
+from bot.run.lag import measured
 from bot.run.server import Front
 from bot.show.answer import Showing
 from bot.store import Store
@@ -37,7 +38,8 @@ def build(
 ) -> Core:
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
-    asking = Asking(settings.system, settings.model, settings.effort, settings.max_tokens, settings.ahead)
+    effort = "" if settings.effort == "default" else settings.effort
+    asking = Asking(settings.system, settings.model, effort, settings.max_tokens, settings.ahead)
     showing = Showing(settings.links, settings.pages, settings.code_file)
     caps = Caps(
         settings.intake,
@@ -64,8 +66,14 @@ async def supervise(
     """
     core = build(settings, platforms, model, store)
     _settle_memory()
-    await front.open(platforms, core)
-    log.info("serving", platforms=[platform.name for platform in platforms])
+    async with measured() as lag:
+        await front.open(platforms, core, lag)
+        log.info("serving", platforms=[platform.name for platform in platforms])
+        await _serve(platforms, core, ended)
+
+
+async def _serve(platforms: Collection[Platform], core: Core, ended: asyncio.Event) -> None:
+    """Run *platforms* until *ended* is set; see `supervise`."""
     tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
     waiting = asyncio.create_task(ended.wait())
     try:

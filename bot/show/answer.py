@@ -19,6 +19,7 @@ from functools import partial
 
 from bot.events import (
     CONTINUE,
+    RETRY,
     STOP,
     Again,
     Control,
@@ -86,6 +87,9 @@ NOTES = {
 #: The stop reasons after which there is more to say.
 MORE = frozenset({"max_tokens", "pause_turn"})
 
+#: What people read where nothing was left for an answer.
+THOUGHT = "Claude used all the room of this answer for thinking. Try again gives it more."
+
 #: What people read instead of an answer without text.
 EMPTY = "Claude gave no answer text."
 
@@ -96,6 +100,9 @@ TORN = "Cut short here: the connection to Claude broke off."
 GOES_ON = "This goes on; all of it comes as a file when it is done."
 ATTACHED = "The whole answer is in the file."
 FILE = "answer.md"
+
+#: What people read below a page whose files can't be attached, after why.
+FOLLOWS = "What was in it follows as text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +170,16 @@ class Answer:
         showing = showing if showing and limits.attach else Showing()
         self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
+        self._before: tuple[Pages, int] | None = None  # what was said, until as much is said anew
+        self._most = showing.pages
         self._room = limits.attach
+        self._unfiled: dict[int, str] = {}  # why a page has no files, by its index
         self._lengths = [0]  # of the text before each page
         self._tools: dict[str, str] = {}
         self._thinking = False
         self._waiting = ""
         self._note = ""
+        self._empty: str | None = None  # what is said where nothing can be seen; None for nothing
         self._shown: list[tuple[str, Page | None]] = []
         self._controls: tuple[Control, ...] = ()
         self._visible = 0
@@ -176,6 +187,8 @@ class Answer:
     @property
     def text(self) -> str:
         """Everything the model has said so far."""
+        if before := self._outdone:
+            return join([before.last])
         return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
 
     @property
@@ -200,7 +213,9 @@ class Answer:
     @property
     def note(self) -> str:
         """What stands below an answer that has ended."""
-        return self._note
+        if self._empty is None or self._visible_text():
+            return self._note
+        return " ".join(filter(None, [self._empty, self._note])) or EMPTY
 
     def allow(self, links: Links) -> None:
         """Let *links* be links in an answer of which nothing was said yet."""
@@ -212,6 +227,10 @@ class Answer:
         if text:
             self.receive(Text(text))
         self._shown = [(message, None) for message in messages]
+        if 0 < self._most < len(messages):  # its file was refused
+            self._feed()
+            if self._pages.overflowing:
+                self._unfile(self._most - 1, "")
 
     def receive(self, event: Event) -> None:
         """Take the next event from the model; ignored once the answer has ended."""
@@ -238,17 +257,29 @@ class Answer:
                 self.usage = usage
                 said = NOTES.get(reason, f"Ended early: {reason}.")
                 more = (CONTINUE,) if reason in MORE else ()
+                if reason == "max_tokens" and not self.received:
+                    said, more = THOUGHT, (RETRY,)
                 told = " ".join(filter(None, [said, note]))
                 self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 
     def _restart(self) -> None:
-        """Forget what was said; if a page is closed, and so can't change any more, end the answer instead."""
+        """Forget what was said; if a page is closed, and so can't change any more, end the answer instead.
+
+        It stays to be seen until as much is said anew, so that no text that is shown shrinks.
+        """
         self._feed()
         if self._pages.closed:
             self.end(Ending.FAILED, TORN, (CONTINUE,))
             return
+        if not self._outdone:
+            self._before = self._pages, self.received
         self._pages = self._blank()
         self.received = self._visible = 0
+
+    @property
+    def _outdone(self) -> Pages | None:
+        """What was said before it all began anew, while that is more than what was said since."""
+        return self._before[0] if self._before and self._before[1] > self.received else None
 
     def end(
         self, ending: Ending, note: str = "", controls: tuple[Control, ...] = (), *, empty: str = ""
@@ -263,6 +294,10 @@ class Answer:
         """
         if self.phase is not Phase.OPEN:
             return
+        if self._before and self._outdone and ending is not Ending.FINISHED:
+            self._pages, self.received = self._before
+            self._fresh.clear()
+        self._before = None
         self._feed()
         self._pages.end()
         self.phase = Phase.CLOSING
@@ -270,9 +305,7 @@ class Answer:
         self._note = note
         self._controls = controls
         self._tools.clear()
-        if ending is Ending.FINISHED and not self._visible_text():
-            self._note = " ".join(filter(None, [empty, note])) or EMPTY
-        self._settle()
+        self._empty = empty if ending is Ending.FINISHED else None
 
     def read(self) -> bool:
         """Read a little of what the model has said; tell whether there is more to read."""
@@ -290,29 +323,57 @@ class Answer:
         pieces = self._visible_pieces()
         # A closed page changes once, when it closes; all but the newest shown page were shown closed.
         for index in range(max(0, len(self._shown) - 1), len(pieces)):
-            page = self._page(pieces[index]) if index < len(pieces) - 1 else self._last_page(pieces[index])
+            page = self._page(pieces, index)
             if index >= len(self._shown):
                 return self._write(index, None, page)
             message, shown = self._shown[index]
             if shown != page:
                 return self._write(index, message, page)
         self._visible = self.received  # no write would show more of it
+        if self.phase is Phase.CLOSING:
+            self.phase = Phase.CLOSED
         return None
 
-    def wrote(self, write: Write, message: str) -> None:
-        """Record that *write* is visible, as *message*."""
+    def wrote(self, write: Write, message: str, unattached: str = "") -> None:
+        """Record that *write* is visible, as *message*; but for its files, if *unattached* says why."""
         self._shown[write.index : write.index + 1] = [(message, write.page)]
         self._visible = min(max(self._visible, write.upto), self.received)  # it may have begun anew meanwhile
-        self._settle()
+        if unattached:
+            self.unfile(write, unattached)
+        elif self.phase is Phase.CLOSING:
+            self.next_write()  # it may have been the last
+
+    def vanish(self) -> None:
+        """End an answer of which nothing was said: nothing more is written, and its messages go."""
+        self.ending = self.ending or Ending.STOPPED
+        self.phase = Phase.CLOSED
+
+    def unfile(self, write: Write, why: str) -> bool:
+        """Go on without files if *write* has some that can't be attached; tell if so.
+
+        What was in them follows as text.
+
+        Args:
+            write: The newest; no page after its own is shown.
+            why: What people read below that.
+        """
+        if not write.page.files or self._unfiled:
+            return False
+        self._feed()
+        self._unfile(write.index, why)
+        del self._lengths[write.index + 1 :]
+        self._visible = min(self._visible, self._lengths[write.index])
+        return True
+
+    def _unfile(self, index: int, why: str) -> None:
+        self._pages.unfile(index)
+        self._blank = partial(self._blank, most=0, code=0)
+        self._unfiled = {index: " ".join(filter(None, [why, FOLLOWS]))}
 
     def lost(self) -> None:
         """Record that nothing can be written any more."""
         self.ending = self.ending or Ending.LOST
         self.phase = Phase.CLOSED
-
-    def _settle(self) -> None:
-        if self.phase is Phase.CLOSING and self.next_write() is None:
-            self.phase = Phase.CLOSED
 
     def _feed(self) -> None:
         if self._fresh:
@@ -322,6 +383,8 @@ class Answer:
     def _visible_pieces(self) -> list[Piece]:
         """Return the pages that there should be; the last one is there once it has something to show."""
         self._feed()
+        if before := self._outdone:
+            return [before.last]
         closed, last = self._pages.closed, self._pages.last
         for piece in closed[len(self._lengths) - 1 :]:
             self._lengths.append(self._lengths[-1] + len(piece.text))
@@ -343,13 +406,16 @@ class Answer:
             return Rank.PLACEHOLDER
         return Rank.PREVIEW if any(page and page.text for _, page in self._shown) else Rank.FIRST
 
-    def _page(self, piece: Piece) -> Page:
-        return Page(piece.shown, live=False, files=piece.files, settled=piece.settled)
+    def _page(self, pieces: Sequence[Piece], index: int) -> Page:
+        piece, note = pieces[index], self._unfiled.get(index, "")
+        if index == len(pieces) - 1:
+            return self._last_page(piece, note)
+        return Page(piece.shown, line(note), live=False, files=piece.files, settled=piece.settled)
 
-    def _last_page(self, piece: Piece) -> Page:
+    def _last_page(self, piece: Piece, unfiled: str) -> Page:
         if self.phase is Phase.OPEN:
             return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
-        note, files = self._note, piece.files
+        note, files = " ".join(filter(None, [unfiled, self.note])), piece.files
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(

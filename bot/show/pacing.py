@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,6 +23,7 @@ from itertools import count
 from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
 from bot.show.crowd import Crowd
+from bot.show.wider import Wider
 from bot.show.windows import MARGIN, Sliding, Told
 
 #: A first text waits this share of the price past PATIENT seconds: at once while few are live.
@@ -167,6 +169,7 @@ class Pacing:
 
     def __init__(self) -> None:
         self._budgets: dict[str, Budget] = {}
+        self._wider_of: defaultdict[str, Wider] = defaultdict(Wider)  # by what stands first in a bucket's key
         self._changed: set[str] = set()
         self._alarms: list[tuple[float, str]] = []
 
@@ -227,10 +230,19 @@ class Pacing:
         """Record a 429 of the bucket *key*, or of all *buckets* if it is none of them."""
         known = {bucket.key for bucket in buckets}
         for bucket in buckets:
-            if key not in known or key == bucket.key:
+            if key in {"", bucket.key} and self._shows_wider(bucket, retry_after, now):
+                self._budget(bucket, now).allows.answered(None, now)
+            elif key not in known or key == bucket.key:
                 self._budget(bucket, now).refused(retry_after, now)
             else:
                 self._budget(bucket, now).allows.answered(None, now)
+
+    def _shows_wider(self, bucket: Bucket, retry_after: float, now: float) -> bool:
+        """Learn from a refusal that *bucket* does not explain; tell whether it showed a wider limit."""
+        allows = self._budget(bucket, now).allows
+        if not isinstance(allows, Told) or not allows.roomy(now):
+            return False
+        return self._wider_of[_family(bucket.key)].refused(bucket.key, retry_after, now)
 
     def _admit(self, budget: Budget, now: float, admitted: list[Ticket]) -> None:
         """Let go who may of *budget*, and set an alarm for the next."""
@@ -244,6 +256,7 @@ class Pacing:
             ticket.waiting = False
             for bucket in ticket.escape if ticket.escaped else ticket.buckets:
                 self._budget(bucket, now).allows.sent(ticket.rank, now)
+            self._wider_of[_family(budget.bucket.key)].sent(now)
             admitted.append(ticket)
 
     def _due(self, budget: Budget, now: float) -> tuple[float, Ticket] | None:
@@ -259,7 +272,8 @@ class Pacing:
             ticket.escaped = free and budget.overloaded(now)
             if ticket.escaped:
                 return now, ticket
-        return max([at, *(one.opens(now) for one in wider)]), ticket
+        hidden = self._wider_of[_family(budget.bucket.key)].opens(now)
+        return max([at, hidden, *(one.opens(now) for one in wider)]), ticket
 
     def _urgency(self, key: str) -> tuple[bool, float, str]:
         """Return what sorts the budget *key*, the same in every run."""
@@ -285,6 +299,11 @@ def _waits(rank: Rank, price: float) -> float:
     if rank is Rank.FIRST:
         return FIRST * max(0.0, price - PATIENT)
     return price if rank is Rank.PREVIEW else 0.0
+
+
+def _family(key: str) -> str:
+    """Return what the keys of a platform's buckets begin with."""
+    return key.partition("/")[0]
 
 
 def _floor(wider: Iterable[Budget]) -> float:

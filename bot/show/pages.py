@@ -10,15 +10,17 @@ Rule 4: what a page shows has been through a `Dialect`, and nothing else leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import File
 from bot.platform import Limits
 from bot.show.sheet import Sheet, codes, load
 from bot.text.blocks import Block, Ink, files, joined, source
+from bot.text.lead import Lead
 from bot.text.line import Known
 from bot.text.safe import Links, seen
+from bot.text.spelt import spelt
 
 #: Where a link may refer to a definition.
 _REFERENCE = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")
@@ -58,8 +60,12 @@ class Pages:
         self._ink = Ink(limits.dialect, Known(links or Links()), min(code, limits.size // 2))
         self._sheet = Sheet(self._ink, limits)
         self._cut: list[Piece] = []
+        self._leads: list[Lead] = []  # what the text behind each of them needs
         self._beyond: list[str] | None = None
+        self._code: Pages | None = None  # of files that can't be attached, while it is cut
         self._end: list[Block] | None = None
+        self._full = False  # whether the page is to be ended
+        self._ending: Iterator[None] = iter(())
         self._last: Piece | None = None  # as it is asked for again and again
 
     @property
@@ -106,34 +112,72 @@ class Pages:
 
     def read(self) -> bool:
         """Read a little of what was appended; tell whether there is more."""
-        if self._beyond is not None or not (end := self._sheet.due()):
-            return False
-        self._last = None
-        if not self._sheet.check(end):
+        if self._code:
+            self._spell(self._code)
+        elif self._full:
             self._turn()
+        elif self._beyond is None and (end := self._sheet.due()):
+            self._last = None
+            self._full = not self._sheet.check(end)
+        else:
+            return next(self._ending, self) is None
         return True
 
     def end(self) -> None:
-        """Close the last page: nothing more comes."""
-        while self.read():
-            pass
+        """Close the last page once all is read: nothing more comes."""
+        self._ending = self._closing()
+
+    def unfile(self, index: int) -> None:
+        """Go on without files, for ever: the page *index* can't have its own.
+
+        The pages up to that one stay as they are; the code of its files follows it as text, and then comes
+        what else there is, on as many pages as that takes.
+        """
+        pieces, ended = [*self.closed, self.last], self._end is not None
+        kept = pieces[: index + 1]
+        rest = join(pieces[index + 1 :])
+        lead = self._leads[index] if index < len(self._leads) else Lead()
+        if code := kept[-1].files:
+            self._code = Pages(self._limits)
+            self._code.feed(spelt(code))
+            self._code.end()
+        self._cut = [*kept[:-1], replace(kept[-1], files=())]
+        self._most, self._ink.code, self._beyond, self._last = 0, 0, None, None
+        self._sheet, self._full = Sheet(self._ink, self._limits, rest, lead), False
+        self._end = [] if ended and not rest else None
+        self._ending = self._closing() if ended else iter(())
+
+    def _spell(self, code: Pages) -> None:
+        """Read a little of the code of files that can't be attached; once all is read, cut its pages."""
+        if not code.read():
+            self._cut += [replace(piece, text="") for piece in (*code.closed, code.last)]
+            self._code = None
+        self._last = None
+
+    def _closing(self) -> Iterator[None]:
+        """Close the last page, a little at a time."""
         if self._end is not None:
             return
         self._last = None
         while self._beyond is None and not self._sheet.check(len(self._sheet.raw), final=True):
+            yield
             self._turn()
+            yield
         self._end = []
         if self._beyond is None:
             self._end = self._sheet.whole()
-            self._define_late()
+            yield from self._define_late()
+        self._last = None
 
     def _turn(self) -> None:
         """End the page that is too full, and begin the next one with the text behind."""
+        self._full = False
         blocks, lead = self._sheet.cut()
         rest = self._sheet.raw[len(source(blocks)) :]
         self._ink.define(source(blocks))
         self._ink.codes = self._sheet.codes + codes(blocks)
         self._page(blocks)
+        self._leads.append(lead)
         self._sheet = Sheet(self._ink, self._limits, rest, lead)
         if len(self._cut) == self._most:
             self._beyond = [rest]
@@ -142,15 +186,20 @@ class Pages:
         shown = joined(blocks)
         self._cut.append(Piece(source(blocks), shown, len(shown), files(blocks)))
 
-    def _define_late(self) -> None:
+    def _define_late(self) -> Iterator[None]:
         """Show the definitions that no link could use where it stood, or that none uses."""
         text = "".join(f"\\[{label}]: {self._ink.defined[label]}\n" for label in self._unresolved())
         sheet = Sheet(self._ink, self._limits, text)
-        while text and not sheet.check(len(sheet.raw), final=True):
-            blocks, lead = sheet.cut()
-            self._add([replace(block, raw="") for block in blocks])
-            sheet = Sheet(self._ink, self._limits, sheet.raw[len(source(blocks)) :], lead)
-        self._add([replace(block, raw="") for block in sheet.open])
+        while text:
+            final = not (end := sheet.due())
+            if not sheet.check(end or len(sheet.raw), final=final):
+                blocks, lead = sheet.cut()
+                self._add([replace(block, raw="") for block in blocks])
+                sheet = Sheet(self._ink, self._limits, sheet.raw[len(source(blocks)) :], lead)
+            elif final:
+                self._add([replace(block, raw="") for block in (*sheet.kept, *sheet.open)])
+                return
+            yield
 
     def _add(self, blocks: Sequence[Block]) -> None:
         """Add *blocks* to the last page, or to one more if it is full."""

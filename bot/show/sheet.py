@@ -16,17 +16,20 @@ from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.lead import Lead
+from bot.text.grammar import Tree, kind, walk
+from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
-LONG, VERY_LONG = 400, 1_200
+LONG, VERY_LONG = 256, 400
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
 MOST, LEAST, STEP = 512, 128, 128
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
-FORCED = 1_600
+FORCED = 800
+#: Nodes of the parser's tree in a paragraph from which on that is so too.
+MANY = 250
 #: Nodes of the parser's tree that one block may have, a table three times as many: else it is slow to draw.
-NODES = 800
+NODES = 400
 #: So many headings at the end of a page go with what they head.
 HEADINGS = 2
 #: Characters of a page that is drawn anew in the end, for definitions that came late.
@@ -131,12 +134,16 @@ class Sheet:
         """Keep what is complete up to *end*, a place in the source; tell whether all of that fits."""
         text = self.raw[self._open_at : end]
         self._ink.codes = self.codes + codes(self.kept)
-        self.open = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=not final)
-        if text.endswith("\n") and not final:
-            nothing = len(text) > LONG and not any(block.shown for block in self.open)  # but definitions
-            self._keep(self.open if nothing else self.open[:-1])
-        if not final and len(self.open) == 1 and self.open[0].kind is comrak.Paragraph:
-            self._take_apart(self.open[0])
+        taken = None if final else self._taken_apart(text)
+        if taken is None:
+            self.open = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=not final)
+            if text.endswith("\n") and not final:
+                nothing = len(text) > LONG and not any(block.shown for block in self.open)  # but definitions
+                self._keep(self.open if nothing else self.open[:-1])
+        else:
+            first, rest = taken
+            self.open = [*first, *rest]
+            self._keep(first)
         full = load([*self.kept, *self.open], self._limits).full
         room = int(max(0.0, 1 - full) * self._limits.size)
         self._next = end + max(self._least, min(room // 4, MOST))
@@ -153,26 +160,49 @@ class Sheet:
         if blocks and self.open:
             self._lead, self._gap = self.open[0].lead, self.open[0].gap
 
-    def _take_apart(self, block: Block) -> None:
-        """Keep the beginning of a long paragraph."""
-        if len(block.raw) < LONG:
-            return
-        dressed = block.lead.applied(block.raw)
+    def _taken_apart(self, text: str) -> tuple[list[Block], list[Block]] | None:
+        """Return the beginning of *text*, if that is one long paragraph, and what is behind; None if not."""
+        if len(text) < LONG or self._lead.literal:
+            return None
+        dressed = self._lead.applied(text)
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
-        if edge.leaf(tree) is None or len(tree.blocks) != 1:
-            return
-        at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(block.raw) > VERY_LONG else 0)
+        [node] = tree.blocks if len(tree.blocks) == 1 else [None]
+        if node is not None and kind(node) is comrak.BlockQuote:
+            return self._quote_apart(text, dressed, tree)
+        if node is None or kind(node) is not comrak.Paragraph or edge.leaf(tree) is None:
+            return None
+        many = sum(1 for _ in walk(node)) > MANY
+        at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
         if at:
             end, lead = dressed.place(*tree.where(at)), Lead()
-            first = self._ink.blocks(block.raw[:end], block.lead, block.gap)
-        elif len(block.raw) > FORCED and (parts := divided(block, self._ink, _most)) is not None:
+            first = self._ink.blocks(text[:end], self._lead, self._gap)
+        elif len(text) > FORCED or many:
+            whole = Block(text, self._lead, gap=self._gap, kind=comrak.Paragraph)
+            if (parts := divided(whole, self._ink, _most)) is None:
+                return None
             first, lead = parts
             end = len(source(first))
         else:
-            return
-        gap = {"\n": "\n", " ": " "}.get(block.raw[end - 1], JOINER if lead.first else "")
-        self.open = [*first, *self._ink.blocks(block.raw[end:], lead, gap, apart=True, closing=True)]
-        self._keep(first)
+            return None
+        gap = {"\n": "\n", " ": " "}.get(text[end - 1], JOINER if lead.first else "")
+        return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
+
+    def _quote_apart(self, text: str, dressed: Dressed, tree: Tree) -> tuple[list[Block], list[Block]] | None:
+        """Return the beginning of *text*, if that is one long quote, and what is behind; None if not."""
+        [quote] = tree.blocks
+        leaf = quote.children[-1] if quote.children else None
+        if leaf is None or kind(leaf) is not comrak.Paragraph or edge.leaf(tree) is not leaf:
+            return None
+        gap = "\n"
+        at = edge.firm_line(tree)
+        if not at and len(quote.children) > 1:
+            at = tree.line(tree.first(leaf))
+            gap = f"\n{self._ink.dialect.quote('')}\n" if tree.blank_before(leaf) else "\n"
+        if not at:
+            return None
+        end, lead = dressed.place(*tree.where(at)), lead_at(tree, at)
+        first = self._ink.blocks(text[:end], self._lead, self._gap)
+        return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
 
     def live(self) -> tuple[str, int]:
         """Return what the page shows for now, and how much of that will stay."""

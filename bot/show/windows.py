@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
+from bot.show.learned import Learned
 
 #: Shares of a window ahead for which a supply is told.
 HORIZONS = (1 / 6, 1 / 3, 1 / 2, 3 / 4, 1.0)
@@ -20,13 +21,13 @@ AHEAD = (1.0, 2.0, 3.0, 5.0, 8.0)
 RUSH = 1.3
 #: A window with less than this to spare for previews waits for the next.
 SCARCE = 0.3
-#: After a 429: seconds past the Retry-After, the share of the limit that is still believed, and for how long.
+#: After a 429: seconds past the Retry-After, and the share of the limit that is still believed.
 MARGIN = 0.2
 DOUBT = 0.7
-LEARNED = 3600.0
-#: Refused far below its nominal limit, a platform forbids bursts: then calls are spaced a little over evenly.
+#: Refused with less than this share of the window used, a platform forbids the burst and not the rate.
 EARLY = 0.7
-EVEN = 1.1
+#: The fewest calls of a window that are believed in.
+FEWEST = 5
 
 
 class Sliding:
@@ -38,24 +39,23 @@ class Sliding:
     """
 
     def __init__(self, bucket: Bucket) -> None:
-        self._nominal = self._calls = bucket.burst
+        self._nominal = bucket.burst
+        self._calls, self._burst = Learned(bucket.burst), Learned(bucket.burst)
         self._seconds = bucket.burst / bucket.rate
         self._ahead = [ahead for ahead in AHEAD if ahead < self._seconds]
         self._horizons = [share * self._seconds for share in HORIZONS]
         self._spacing = bucket.spacing
         self._held = bucket.held
-        self._even = 0.0
         self._returns: list[float] = []
         self._flying = 0
-        self._last = self._last_preview = self._doubted = -math.inf
+        self._last = self._last_preview = -math.inf
+        self._paid = -math.inf  # when an even rate has made up for all calls so far
 
     def left(self, now: float) -> int:
         """Return how many calls may be made now."""
         if self._returns and self._returns[0] <= now:
             del self._returns[: bisect_left(self._returns, now)]
-        if now - self._doubted > LEARNED:
-            self._calls, self._even = self._nominal, 0.0
-        return self._calls - self._flying - len(self._returns)
+        return self._calls.at(now) - self._flying - len(self._returns)
 
     def opens(self, now: float, kept: int = 0) -> float:
         """Return when a call may be made that leaves *kept* others."""
@@ -64,13 +64,18 @@ class Sliding:
             free = now
         else:
             free = self._returns[missing - 1] if missing <= len(self._returns) else math.inf
-        return max(free, self._last + self._even)
+        if (burst := self._burst.at(now)) < self._nominal:
+            free = max(free, self._paid - (burst - 1) * self._each(now))
+        return free
+
+    def _each(self, now: float) -> float:
+        """Return the seconds between two calls at an even rate."""
+        return self._seconds / self._calls.at(now)
 
     def opens_preview(self, now: float, finals: float) -> float:
         """Return when a preview may go, if *finals* answers a second end."""
         self.left(now)
-        spaced = self._last_preview + max(self._spacing, self._even)
-        return max(self.opens(now, self._reserve(finals, now)), spaced)
+        return max(self.opens(now, self._reserve(finals, now)), self._last_preview + self._spacing)
 
     def supply(self, now: float, finals: float) -> Iterable[tuple[float, float]]:
         """Return for each horizon how many calls previews and later finals may make within it."""
@@ -84,6 +89,7 @@ class Sliding:
         else:
             self._flying += 1
         self._last = now
+        self._paid = max(self._paid, now) + self._each(now)
         if rank is Rank.PREVIEW:
             self._last_preview = now
 
@@ -94,13 +100,22 @@ class Sliding:
             self._returns.append(now + self._seconds)
 
     def refused(self, _retry_after: float, now: float) -> None:
-        """Learn from a 429: what went through before it is all there is."""
+        """Learn from a 429.
+
+        What went through before it is all that the window holds; or, if that is far less than it should, all
+        that may come at once.
+        """
         self._flying -= not self._held
         through = self._nominal if self.left(now) < 0 else len(self._returns)
-        self._doubted = now
-        self._calls = max(5, through, int(DOUBT * self._calls))
-        if through < EARLY * self._nominal:
-            self._even = EVEN * self._seconds / self._calls
+        each = self._each(now)
+        self._paid -= each  # the refused call does not count
+        at_once = int((self._paid - self._last) / each + 0.1)
+        if through >= EARLY * self._nominal or self._burst.at(now) == 1:
+            self._calls.lower(
+                max(FEWEST, min(through, self._calls.at(now) - 1), int(DOUBT * self._calls.at(now))), now
+            )
+        else:
+            self._burst.lower(min(at_once, self._burst.at(now) - 1), now)
 
     def rests(self, now: float) -> bool:
         """Whether this knows no more than a new one would."""
@@ -170,6 +185,10 @@ class Told:
         """Wait for the window that the platform names."""
         self._flying -= 1
         self._left, self._ends = 0, now + retry_after + MARGIN
+
+    def roomy(self, now: float) -> bool:
+        """Tell whether there are calls left by what the platform has said."""
+        return self._left > 0 or now >= self._ends
 
     def rests(self, now: float) -> bool:
         """Whether this knows no more than a new one would."""

@@ -107,7 +107,7 @@ class Store(Protocol):
 
     @property
     def health(self) -> str:
-        """`OK`, or "degraded: " and why."""
+        """`OK`, also with "; " and what lies aside after it, or "degraded: " and why."""
         ...
 
     async def accept(self, asked: Asked) -> bool:
@@ -169,7 +169,7 @@ class Store(Protocol):
         ...
 
     async def prune(self, now: float) -> None:
-        """Delete what is older than `TEXT_KEPT` and `ROWS_KEPT` say."""
+        """Delete what is done and older than `TEXT_KEPT` and `ROWS_KEPT` say; nothing that is not done."""
         ...
 
     async def forget(self, actor: str) -> int:

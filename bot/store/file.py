@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,13 +12,15 @@ from pathlib import Path
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, Entry, Part, tables
+from bot.store import MOST_RECENT, Entry, Part, rows, tables
+from bot.store.examine import BROKEN, SUFFIXES, aside, expect_whole, is_content, rehearse
 from bot.store.keys import Keys
+from bot.store.rows import BadRow
+from bot.store.salvage import salvage
 from bot.store.tables import Statement
 
 log = structlog.get_logger(__name__)
 
-NAME = "ledger.db"
 #: Seconds that a write waits while another process locks the file; platforms want an event acknowledged
 #: within 3.
 BUSY = 2.0
@@ -34,63 +37,115 @@ class File:
 
     Args:
         path: Where.
+
+    Attributes:
+        aside: Names of the files beside it that could not be used.
     """
 
     def __init__(self, path: Path) -> None:
+        self.aside: Sequence[str] = ()
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._full = False
+        self._spoiled: sqlite3.Error | None = None
 
     def load(self) -> tuple[list[Entry], Keys]:
         """Return what is not done, oldest first, and the keys of all that is."""
         done = Keys()
-        for key, at in self._connected.execute(tables.KEYS):
+        for key, at, when in self._connected.execute(tables.KEYS).fetchall():
+            try:
+                rows.expect_times(at, when)
+            except BadRow as why:
+                self._set_aside(key, why)
+                at = time.time()  # noqa: PLW2901  as the row has it now
             done.add(key, at)
-        return self._entries("done IS NULL"), done
+        return self._entries("done IS NULL", done), done
 
     def find(self, key: str) -> Entry | None:
         """Return what is known of a question."""
-        return next(iter(self._entries("key = ?", key)), None)
+        return next(iter(self._entries("key = ?", None, key)), None)
 
     def find_shown(self, message: str) -> Entry | None:
         """See `Store.find_shown`."""
-        return next(iter(self._entries(tables.SHOWN, message)), None)
+        return next(iter(self._entries(tables.SHOWN, None, message)), None)
 
     def recent(self, platform: str, since: float) -> list[Asked]:
         """See `Store.recent`."""
-        rows = self._connected.execute(tables.RECENT, (since, f"{platform}/", f"{platform}0", MOST_RECENT))
-        return [tables.asked_of(row) for row in rows]
+        values = (since, f"{platform}/", f"{platform}0", MOST_RECENT)
+        found = []
+        for row in self._connected.execute(tables.RECENT, values).fetchall():
+            try:
+                found.append(rows.asked_of(row))
+            except BadRow as why:
+                self._set_aside(row[0], why)
+        return found
 
     def count(self, actor: str) -> int:
         """Return how many questions of *actor* are done."""
         return int(self._connected.execute(tables.COUNT, (actor,)).fetchone()[0])
 
-    def _entries(self, where: str, *values: object) -> list[Entry]:
+    def _entries(self, where: str, done: Keys | None = None, *values: object) -> list[Entry]:
+        """Return the good entries; the others are set aside, and *done* gets their keys."""
         db = self._connected
         parts: dict[str, list[Part]] = {}
-        for nonce, key, *rest in db.execute(tables.PARTS + where + " ORDER BY number", values):
-            parts.setdefault(key, []).append(Part(nonce, *rest))
-        rows = db.execute(tables.TURNS + where + " ORDER BY at", values)
-        return [tables.entry_of(row, parts.get(row[0], ())) for row in rows]
+        bad: dict[object, BadRow] = {}
+        for row in db.execute(tables.PARTS + where + " ORDER BY number", values).fetchall():
+            try:
+                key, part = rows.part_of(row)
+                parts.setdefault(key, []).append(part)
+            except BadRow as why:
+                bad[row[1]] = why
+        found = []
+        for row in db.execute(tables.TURNS + where + " ORDER BY at", values).fetchall():
+            try:
+                if row[0] in bad:
+                    raise bad[row[0]]
+                found.append(rows.entry_of(row, parts.get(row[0], ())))
+            except BadRow as why:
+                self._set_aside(row[0], why)
+                if done is not None:
+                    done.add(row[0], time.time())
+        return found
+
+    def _set_aside(self, key: object, why: BadRow) -> None:
+        """Keep of a row that is none of ours its key alone, so that nothing is answered twice."""
+        log.error("a row of the ledger was set aside", question=rows.shown(key), reason=str(why))
+        raw = rows.bytes_of(key)
+        self._connected.execute(tables.ASIDE_PARTS, (raw,))
+        self._connected.execute(tables.ASIDE, (time.time(), raw))
 
     def apply(self, statements: Sequence[Statement], *, full: bool) -> None:
         """Apply *statements* in one transaction."""
         db = self._connected
-        if self._inode != _inode(self._path):
-            raise Gone(f"{self._path.name} was deleted or replaced")
+        if self.missing:
+            raise Gone(self.missing)
         if full is not self._full:
             db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._full = full
-        db.execute("BEGIN IMMEDIATE")
         try:
+            db.execute("BEGIN IMMEDIATE")
             for statement, values in statements:
                 db.execute(statement, values)
             db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
+            self.doubt(error)
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+    def doubt(self, error: BaseException) -> None:
+        """Move the file aside when it is next opened if *error* lies in what it holds."""
+        if isinstance(error, sqlite3.Error) and is_content(error):
+            self._spoiled = error
+
+    def sweep(self, before: float) -> None:
+        """Delete the files that lie aside since *before*, seconds of the wall clock."""
+        for name in self.aside:
+            if (path := self._path.with_name(name)).stat().st_ctime < before:
+                for suffix in SUFFIXES:
+                    _remove(path.with_name(name + suffix))
+        self.aside = aside(self._path.parent)
 
     def checkpoint(self) -> None:
         """Move everything from the write-ahead log into the file."""
@@ -109,6 +164,12 @@ class File:
             raise Gone(f"{self._path.name} is not open")
         return self._db
 
+    @property
+    def missing(self) -> str:
+        """Why the file that is open is of no use any more, or ""."""
+        gone = self._db is not None and self._inode != _inode(self._path)
+        return f"{self._path.name} was deleted or replaced" if gone else ""
+
     def reopen(self) -> None:
         """Open it anew; what was open stays if that fails."""
         old, self._db = self._db, None
@@ -122,30 +183,47 @@ class File:
             old.close()
 
     def _open(self) -> None:
-        """Open it; move a broken one aside first."""
+        """Open it; move one that can't be used aside first, and take over what can be read of it."""
         try:
+            if odd := next((each for each in self._files() if each.is_dir()), None):
+                raise IsADirectoryError(f"{odd.name} is a folder")
+            if self._spoiled:
+                raise self._spoiled
             self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise  # locked, full, read-only: not its content's fault
-            aside = self._path.with_name(f"{NAME}.broken-{int(time.time())}")
-            log.error(  # noqa: TRY400  said in one line
-                "the ledger is broken: starting a new one; answers that a crash interrupted stay as they "
-                "are, and questions of before may be answered again",
-                moved_to=str(aside),
-                error=str(error),
-            )
-            self.close()
-            for suffix in ("", "-wal", "-shm"):
-                if (old := self._path.with_name(NAME + suffix)).exists():
-                    old.rename(f"{aside}{suffix}")
-            self._connect()
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            if not is_content(error):
+                raise  # locked, full, read-only: that passes
+            self._replace(error)
+
+    def _replace(self, error: Exception) -> None:
+        """Move the file aside and begin a new one."""
+        self.close()
+        to = self._path.with_name(f"{BROKEN}{time.time_ns() // 1_000_000}")
+        for suffix, old in zip(SUFFIXES, self._files(), strict=True):
+            if old.exists():
+                old.rename(f"{to}{suffix}")
+        self._spoiled = None
+        saved = salvage(to)
+        self._connect()
+        self.apply(saved, full=True)
+        log.error(
+            "the ledger is broken: starting a new one; what could not be read stays as it is in the chats, "
+            "and may be answered again",
+            moved_to=str(to),
+            error=str(error),
+            saved=sum(statement == tables.TURN for statement, _ in saved),
+        )
+
+    def _files(self) -> list[Path]:
+        """Return the paths of the database and of what SQLite keeps beside it."""
+        return [self._path.with_name(self._path.name + suffix) for suffix in SUFFIXES]
 
     def _connect(self) -> None:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = self._db = sqlite3.connect(
             self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
         )
+        db.text_factory = rows.text_of
         self._full = False
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -153,16 +231,22 @@ class File:
         db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
         db.execute(f"PRAGMA cache_size = -{CACHE}")
         db.execute("PRAGMA journal_size_limit = 16777216")
-        if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > tables.VERSION:
-            raise sqlite3.OperationalError(f"made by a newer Rivulet (version {version} of its tables)")
+        expect_whole(db)
         db.executescript(tables.SCHEMA)
         if "controls" not in {row[1] for row in db.execute("PRAGMA table_info(turns)")}:
             db.execute(tables.SECOND)
+        rehearse(db)
         db.execute(f"PRAGMA user_version = {tables.VERSION}")
         self._inode = _inode(self._path)
+        self.aside = aside(self._path.parent)
+
+
+def _remove(path: Path) -> None:
+    """Delete *path*, a folder with all that is in it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _inode(path: Path) -> int:

@@ -5,8 +5,10 @@ The lock is the kernel's, so it never outlives its process, however that ends.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -31,6 +33,7 @@ class Folder:
         self.path = path
         self.usable = False
         self._lock: int | None = None
+        self._lost = False
 
     def hold(self) -> None:
         """Make it and keep other processes off.
@@ -55,6 +58,24 @@ class Folder:
         except OSError:  # a full disk; the lock holds anyway
             pass
         self._lock, self.usable = lock, True
+
+    def expect_held(self) -> None:
+        """Hold the folder that is there now, should it have been deleted and made anew.
+
+        Raises:
+            OSError: Another process holds it.
+        """
+        if self._lock is None and not self._lost:
+            return
+        with suppress(FileNotFoundError):
+            if self._lock and os.path.samestat(os.fstat(self._lock), (self.path / "lock").stat()):
+                return
+        self._lost = True
+        self.release()
+        try:
+            self.hold()
+        except Unavailable as error:
+            raise OSError(errno.EBUSY, "another Rivulet has the folder: stop one of them") from error
 
     def _opened(self) -> int | None:
         """Make the folder, and open its lock; None, which is logged, if that can't be done."""

@@ -103,9 +103,11 @@ class Memory:
         """See `Store.prune`."""
         self._pruned = now
         for key, entry in [*self._entries.items()]:
+            if entry.done is None:
+                continue  # whatever the clock says
             if entry.asked.at < now - ROWS_KEPT:
                 self._drop(key)
-            elif entry.done is not None and entry.done < now - TEXT_KEPT and entry.said:
+            elif entry.done < now - TEXT_KEPT and entry.said:
                 self._put(_bare(entry))
 
     async def forget(self, actor: str) -> int:

@@ -8,7 +8,7 @@ alone; memory has their keys, so that none is answered twice.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -28,12 +28,13 @@ class Sqlite(Memory):
 
     Args:
         folder: Where the file is, or is made.
+        expect_held: Raises OSError where another process has the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, expect_held: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._done = Keys()  # of entries that only the file has
-        self._writer = Writer(folder, self._catch_up)
+        self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
         self._read = False
         self._owed: list[Statement] = []  # deletions that were not written
@@ -150,10 +151,9 @@ class Sqlite(Memory):
         await super().prune(now)
         self._done.prune(now - ROWS_KEPT)
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
-        await self._writer.write(
-            ("DELETE FROM turns WHERE at < ?", old), (tables.FADE_PARTS, faded), (tables.FADE, faded)
-        )
+        await self._writer.write((tables.OLD, old), (tables.FADE_PARTS, faded), (tables.FADE, faded))
         await self._writer.take_ballast()
+        await self._writer.sweep(now - ROWS_KEPT)
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
@@ -180,6 +180,7 @@ class Sqlite(Memory):
         """Apply *statements* now; if that fails, when the file is next caught up."""
         done = [key for key in self._entries if key not in self._open]
         await self._writer.write(*statements, full=True)
+        await self._writer.sweep(float("inf"))  # nobody knows whose words are in there
         if self._writer.trouble:
             self._owed += statements
             raise OSError(self._writer.trouble)

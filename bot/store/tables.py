@@ -1,4 +1,4 @@
-"""The tables of the ledger's file: what is said to SQLite, and what a row is as an `Entry`.  Pure."""
+"""The tables of the ledger's file: what is said to SQLite.  Pure; `bot.store.rows` reads what it returns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bot.platform import Actor, Asked, Place
+from bot.platform import Asked
 from bot.store import Entry, Part
 
 #: A statement and its values.
@@ -51,6 +51,8 @@ END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 _UNSAID = "UPDATE turns SET question = '', text = '', note = '', controls = ''"
 BARE = f"{_UNSAID} WHERE key = ?"
 BARE_PARTS = "DELETE FROM parts WHERE key = ?"
+#: Nothing that is open: a clock that is days ahead for a moment would leave answers without an end.
+OLD = "DELETE FROM turns WHERE at < ? AND done IS NOT NULL"
 _FADED = "done < ? AND (question || text) <> ''"
 FADE = f"{_UNSAID} WHERE {_FADED}"
 FADE_PARTS = f"DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE {_FADED})"  # noqa: S608  no input
@@ -60,12 +62,19 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
     done = at
 WHERE actor = ?
 """
-KEYS = "SELECT key, at FROM turns WHERE done IS NOT NULL"
+#: What becomes of a row that is none of ours: its key stays, so that nothing is answered twice.
+ASIDE = """
+UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
+    runs = 1, at = ?1, done = ?1
+WHERE CAST(key AS BLOB) = ?2
+"""
+ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
+KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
 SHOWN = "key IN (SELECT key FROM parts WHERE message = ? AND message <> '') AND (question || text) <> ''"
 TURNS = "SELECT * FROM turns WHERE "
 PARTS = """
-SELECT nonce, key, page, address, message, replaces FROM parts JOIN turns USING (key) WHERE """
+SELECT nonce, key, page, address, message, replaces, number FROM parts JOIN turns USING (key) WHERE """
 RECENT = """
 SELECT key, conversation, actor, who, question, max(at) FROM turns
 WHERE at >= ? AND key > ? AND key < ? AND conversation <> '' GROUP BY conversation ORDER BY 6 DESC LIMIT ?
@@ -94,17 +103,3 @@ def upsert(entry: Entry) -> list[Statement]:
     key = entry.asked.key
     parts = [(PART, part_row(key, part, number)) for number, part in enumerate(entry.parts)]
     return [("DELETE FROM turns WHERE key = ?", (key,)), (TURN, entry_row(entry)), *parts]
-
-
-def asked_of(row: Sequence[Any]) -> Asked:
-    """Return the question that `asked_row` has made *row* of."""
-    key, conversation, actor, who, question, at = row
-    told = json.loads(who) if who else {}
-    asker, place = told.get("actor", {"id": actor}), told.get("place", {"channel": ""})
-    return Asked(key, conversation, Actor(**asker), Place(**place), question, at)
-
-
-def entry_of(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
-    """Return the entry that `entry_row` has made *row* of, with its *parts*."""
-    text, note, runs, done, controls = row[6:]
-    return Entry(asked_of(row[:6]), text, note, tuple(parts), runs, done, tuple(controls.split()))

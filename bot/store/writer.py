@@ -14,7 +14,8 @@ import structlog
 
 from bot.store import OK
 from bot.store.ballast import Ballast
-from bot.store.file import NAME, File, Gone
+from bot.store.examine import NAME, is_content
+from bot.store.file import File, Gone
 from bot.store.tables import Statement
 
 log = structlog.get_logger(__name__)
@@ -42,16 +43,23 @@ class Writer:
     Args:
         folder: Where the file is, or is made.
         catch_up: Writes, by `apply`, all that was not written while there was trouble.
+        expect_held: Raises OSError where another process has the folder.
 
     Attributes:
         trouble: Why nothing is written; "" while all is well.
     """
 
-    def __init__(self, folder: Path, catch_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        catch_up: Callable[[], Awaitable[None]],
+        expect_held: Callable[[], None] = lambda: None,
+    ) -> None:
         self.trouble = ""
         self.file = File(folder / NAME)
         self._folder = folder
         self._catch_up = catch_up
+        self._expect_held = expect_held
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._ballast = Ballast(folder)
         self._healing: asyncio.Task[None] | None = None
@@ -61,8 +69,14 @@ class Writer:
     @property
     def health(self) -> str:
         """See `Store.health`."""
-        trouble = self.trouble or (FULL if self._ballast.spent else "")
-        return f"degraded: {trouble}" if trouble else OK
+        trouble = self.trouble or self.file.missing or (FULL if self._ballast.spent else "")
+        if trouble:
+            return f"degraded: {trouble}"
+        return (
+            f"{OK}; could not be used and lies aside: {', '.join(aside)}"
+            if (aside := self.file.aside)
+            else OK
+        )
 
     async def write(self, *statements: Statement, full: bool = False) -> None:
         """Apply *statements* together; *full*: safe against loss of power.
@@ -94,6 +108,9 @@ class Writer:
         try:
             return await self.run(work)
         except sqlite3.Error as error:
+            self.file.doubt(error)
+            if is_content(error):
+                self.degrade(error)  # which opens a new file
             raise OSError(f"the ledger can't be read: {error}") from error
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -118,11 +135,18 @@ class Writer:
         except (sqlite3.Error, OSError) as error:
             log.warning("the ledger's log was not emptied", error=str(error))
 
+    async def sweep(self, before: float) -> None:
+        """Delete the files that lie aside since *before*."""
+        try:
+            await self.run(lambda: self.file.sweep(before))
+        except (sqlite3.Error, OSError) as error:
+            log.warning("a ledger that lies aside was not deleted", error=_reason(error))
+
     def degrade(self, error: Exception) -> None:
         """Write nothing any more, until that works again."""
         if self.trouble == CLOSED:
             return
-        reason = f"{type(error).__name__}: {error}"
+        reason = _reason(error)
         if not self.trouble:
             log.error(
                 "the ledger can't be written: going on from memory", folder=str(self._folder), error=reason
@@ -168,6 +192,7 @@ class Writer:
         while True:
             await asyncio.sleep(RETRY)
             try:
+                await self.run(self._expect_held)
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long; writes go on meanwhile
                 async with self._writing:
@@ -180,3 +205,9 @@ class Writer:
                 await self.take_ballast()
                 log.warning("the ledger is written again", folder=str(self._folder))
                 return
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong without a path, which is nobody's business who asks for the bot's state."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{type(error).__name__}: {said}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import comrak
 from comrak import AstNode
@@ -24,7 +24,7 @@ from bot.text.writing import TooDeep, Writing
 DEFINITIONS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
     """A block, or a part of one that stands for itself, as it is shown.
 
@@ -140,42 +140,45 @@ class Ink:
         """
         writing = Writing(self.dialect, tree, self.known, lead)
         parts = [*_parts(tree, writing, items=bool(items))]
-        begins = [0, *(dressed.place(tree.first(node)) for node, _, _ in parts[1:])]
+        begins = [0, *(dressed.place(tree.first(part.node)) for part in parts[1:])]
         ends = [*begins[1:], None]
         raw = dressed.text
-        last: type[Any] | None = None
+        last: AstNode | None = None
         codes = self.codes
-        for index, (node, number, whole) in enumerate(parts):
+        for index, (node, number, of) in enumerate(parts):
+            whole = of is node
             text = raw[begins[index] : ends[index]]
-            goes_on = not whole and tree.first(node) != tree.first(node.parent or node)
-            between = writing.gap(node if whole or goes_on else node.parent or node, last)
+            goes_on = tree.first(node) != tree.first(of)
+            between = writing.gap(node if goes_on else of, last)
             made = Block(
                 text,
-                lead if not index else Lead(number=number),
+                lead if not index else Lead(numbers=() if whole else (number,)),
                 gap=between if index else gap,
                 kind=kind(node),
             )
-            attached = kind(node) is comrak.CodeBlock and self._attached(node, codes)
-            codes += kind(node) is comrak.CodeBlock and not (lead.within and not index)
-            if attached:
-                made = replace(made, **attached)
+            fresh = kind(node) is comrak.CodeBlock and not (lead.within and not index)
+            if kind(node) is comrak.CodeBlock and (attached := self._attached(node, codes)):
+                made.shown, made.file = attached
             else:
-                made = replace(made, shown=seen(writing.block(node) if whole else writing.item(node, number)))
-            last = kind(node) if whole else comrak.List
-            yield made if items is None else _counted(made, tree, node)
+                made.shown = seen(writing.block(node) if whole else writing.item(node, number))
+            codes += fresh
+            if items is not None:
+                _count(made, tree, node)
+            last = of
+            yield made
         if not parts and raw:
             yield Block(raw, lead, gap=gap)
 
-    def _attached(self, node: AstNode, codes: int) -> dict[str, Any]:
-        """Return how the block of code *node* is shown if it is a file; {} if it is none."""
+    def _attached(self, node: AstNode, codes: int) -> tuple[str, File] | None:
+        """Return what the block of code *node* is shown as, and the file, if it is one."""
         value: comrak.NodeCodeBlock = value_of(node)
         content = grammar.words(value.literal)
         if not (self.code and value.fenced and len(content) > self.code):
-            return {}
+            return None
         name = f"code-{codes + 1}{extension(value.info)}"
         data = content.encode()
         shown = f"{self.dialect.code(name)} ({content.count(chr(10))} lines, in the file)"
-        return {"shown": shown, "file": File(name, "text/plain", len(data), data=data)}
+        return shown, File(name, "text/plain", len(data), data=data)
 
     def live(self, text: str, lead: Lead, *, settled: bool) -> tuple[str, int]:
         """Return what *text*, which grows, is shown as, and, if *settled*, how much of that will stay."""
@@ -204,17 +207,25 @@ class Ink:
         return next((at for at, (a, b) in pairs if a != b), min(len(before), len(shown)))
 
 
-def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[tuple[AstNode, int | None, bool]]:
-    """Yield what is written on its own: (node, number of an item, whether it is a whole block)."""
+class _Part(NamedTuple):
+    """What is written on its own: a block, or an item *of* a list with its number."""
+
+    node: AstNode
+    number: int | None
+    of: AstNode
+
+
+def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
+    """Yield what is written on its own."""
     for node in tree.blocks:
         if items and kind(node) is comrak.List:
-            yield from ((item, number, False) for item, number in writing.numbered(node))
+            yield from (_Part(item, number, node) for item, number in writing.numbered(node))
         else:
-            yield node, None, True
+            yield _Part(node, None, node)
 
 
-def _counted(block: Block, tree: Tree, node: AstNode) -> Block:
-    """Return *block* with what there is to draw in *node*, and the rows and cells of its tables."""
+def _count(block: Block, tree: Tree, node: AstNode) -> None:
+    """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
     rows = [row for table in grammar.tables([node]) for row in table.children] if "|" in block.raw else []
-    cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
-    return replace(block, nodes=sum(1 for _ in walk(node)), rows=len(rows), cells=cells)
+    block.cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
+    block.nodes, block.rows = sum(1 for _ in walk(node)), len(rows)

@@ -41,7 +41,7 @@ _LOOKS = 64
 #: Spans that may lie within each other.
 _NEAR = 8
 #: Characters before a place in which the beginning of its grapheme is looked for.
-_BACK = 400
+_BACK = 100
 _GRAPHEME = regex.compile(r"\X")
 
 
@@ -62,6 +62,8 @@ def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
             yield from (found.span() for found in pattern.finditer(tree.source, begin, end))
     elif made in _UNITS:
         yield tree.begin(node), tree.end(node)
+    elif made is comrak.Item and node.children:  # so does the marker of an item
+        yield tree.begin(node), tree.begin(node.children[0]) + 1
     elif size := _MARKS.get(made):  # a mark stays with the character inside
         begin, end = tree.begin(node), tree.end(node)
         yield begin, begin + size + 1

@@ -30,7 +30,10 @@ LONGEST_MARKER = 8
 
 def _begun(line: str) -> str:
     """Return *line* so that it begins no block."""
-    first = line.lstrip(" \t")[:1]
+    bare = line.lstrip(" \t")
+    if line.startswith(("    ", "\t")):
+        return JOINER + line  # else it would be code
+    first = bare[:1]
     if first not in _BEGINS and not first.isdecimal():
         return line
     return _ORDINAL.sub(r"\1\\\2", _START.sub(r"\1\\", line))
@@ -53,20 +56,23 @@ class Dialect:
 
     #: Characters that could be taken for emphasis or code; an underscore within a word is none.
     marks = re.compile(
-        r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\](?=[(\[:])|\\(?![A-Za-z0-9\s])|\\\Z"
+        r"[*`]|(?<![^\W_])_|_(?![^\W_])|\A~|~(?=~|\Z)|(?<=~)~|\](?=[(\[:])|\\(?![A-Za-z0-9 \t])|\\\Z"
     )
     #: Whether a mark with punctuation inside needs a space or punctuation outside (CommonMark 6.2).
     flanking = True
     #: Whether lists are CommonMark's.  Else a blank line ends one, bullets and numbers side by side are one
     #: list, and headings are none in it.
     lists = True
+    #: What lines of text begin with in a quote within a quote, where a platform has none; "" where it does.
+    bar = ""
     #: Columns of a table; one with more is told row by row.  0: any number.
     columns = 0
 
     def literal(self, text: str, *, fresh: bool = True) -> str:
         """Return *text* so that all its characters are shown; *fresh* where it begins a line."""
         text = self.marks.sub(r"\\\g<0>", text)
-        text = _IDLE.sub(r"\1", text)
+        if " \\*" in text:
+            text = _IDLE.sub(r"\1", text)
         if fresh or "\n" in text:
             first, *others = text.split("\n")
             text = "\n".join([_begun(first) if fresh else first, *map(_begun, others)])
@@ -109,9 +115,9 @@ class Dialect:
         """Return a horizontal rule."""
         return "---"
 
-    def quote(self, text: str, depth: int) -> str:
-        """Return *text* as a quote, within *depth* others."""
-        return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+    def quote(self, text: str) -> str:
+        """Return *text* as a quote."""
+        return "\n".join(f"> {line}" if line else ">" for line in text.split("\n"))
 
     def marker(self, markup: str, number: int | None) -> str:
         """Return what an item begins with; *markup* is the model's bullet or what follows its number."""

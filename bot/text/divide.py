@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 import comrak
@@ -15,7 +14,7 @@ from bot.text.lead import Lead, lead_at
 from bot.text.safe import seen
 
 #: How often a place is looked for that leaves the first part short enough.
-TRIES = 8
+TRIES = 6
 #: Lines that a table begins with and that stay together: its head, what is below that, a row.
 HEAD = 3
 #: Kinds whose lines are best left whole.
@@ -50,26 +49,43 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     share = (1 - empty) / max(full([block]) - empty, 1e-9)
     end = min(len(text) - 1, max(least + 1, int(len(text) * min(share, 1.0))))
     for _ in range(TRIES):
-        at = places(text, end, wholes, lines_only=lined)
+        found = places(text, end, wholes, lines_only=lined)
+        at = _unblank(tree, found)
         cut = dressed.place(*tree.where(at))
-        if at < least or not 0 < cut < len(block.raw) or not grapheme(block.raw, cut):
+        if found < least or cut <= 0 or not grapheme(block.raw, cut):
             return None
         head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
         taken = full(head)
-        if taken <= 1 and seen(joined(head)):
-            return head, lead_at(tree, at, block.lead.number)
+        if taken <= 1 and cut < len(block.raw):
+            return (head, lead_at(tree, at, block.lead.numbers)) if seen(joined(head)) else None
         share = (1 - empty) / max(taken - empty, 1e-9)
-        end = max(1, min(at - 1, int(at * share)))
+        end = max(1, min(found - 1, int(found * share)))
     return None
+
+
+def _unblank(tree: Tree, at: int) -> int:
+    """Return *at*, or the end of the blank lines that begin there."""
+    while at < len(tree.source) and tree.line(number := tree.where(at)[0]) == at:
+        if tree.lines[number].strip("> \t\r"):
+            break
+        at = tree.line(number + 1)
+    return at
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:
     """Divide *block*, of which nothing else fits, as the characters that it is of."""
     raw = block.raw
-    end = bisect_right(range(1, len(raw)), 1.0, key=lambda at: full([ink.literal(raw[:at])]))
+    end, empty = len(raw) - 1, full([])
+    for _ in range(TRIES):
+        if (taken := full([ink.literal(raw[:end])])) <= 1:
+            break
+        end = int(end * (1 - empty) / max(taken - empty, 1e-9))
+    else:
+        end = 1
     at = places(raw, end) if end else 0
     if not at or not seen(ink.literal(raw[:at]).shown) or full([ink.literal(raw[:at])]) > 1:
-        at = next((at for at in range(end, max(0, end - _LOOKS), -1) if grapheme(raw, at)), max(1, end))
+        looks = range(end, max(0, end - _LOOKS), -1)
+        at = next((at for at in looks if grapheme(raw, at) and seen(raw[:at])), max(1, end))
     return [ink.literal(raw[:at])], Lead(literal=len(raw) - at)
 
 

@@ -7,7 +7,7 @@ closes them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ _UNDECIDED = re.compile(
 )
 #: A last line of code that may become the end of it.
 _CLOSING = re.compile(r"[ \t>]*(?:`+|~+)\Z")
+#: A line break at the end.
+_HARD = re.compile(r"(?<=[^\\\n])\\(\n+)\Z")
 _RUN = re.compile(r"`+|\*+|_+|~~+")
 #: What is in the making at the end: an entity, an escape, a tag or an autolink, an image, a footnote.
 _MAKING = re.compile(r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!|\[\^[^\]\s]{0,40})\Z")
@@ -77,7 +79,11 @@ def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     node = leaf(tree)
     if node is None or kind(node) is not comrak.Paragraph:
         return tree
-    return _closed(tree, node, len(tree.source), partial(grammar.parse, definitions=definitions))
+    parse = partial(grammar.parse, definitions=definitions)
+    if found := _HARD.search(tree.source):  # the next line is elsewhere
+        tree = parse(tree.source[: found.start()] + found[1])
+        node = leaf(tree)
+    return _closed(tree, node, len(tree.source), parse) if node is not None else tree
 
 
 def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
@@ -112,15 +118,30 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
         return tree.source.rfind("\n") + 1
     if kind(node) is not comrak.Paragraph:
         return 0
+    begin, end = tree.begin(node), _sure(tree, node)
+    if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
+        return end  # the parser leaves out the space in the end
+    return max(_ends(tree, node, begin, end, space), default=0)
+
+
+def firm_line(tree: Tree) -> int:
+    """Return before which line of it the last paragraph of *tree* stays as it is; 0 for none."""
+    node = leaf(tree)
+    if node is None or kind(node) is not comrak.Paragraph:
+        return 0
+    end = _sure(tree, node)
+    return max((at + 1 for at, _ in _softs(tree, node) if at < end), default=0)
+
+
+def _sure(tree: Tree, node: AstNode) -> int:
+    """Return up to where nothing in the paragraph *node* may belong to something that is to come."""
     begin = tree.begin(node)
     last = tree.source.rfind("\n", begin, len(tree.source.rstrip("\n"))) + 1
     end = last if "|" in tree.source[last:] else len(tree.source)  # it may become the head of a table
     for at, text in [*_texts(tree, node), *_escaped(tree, node)]:
         if (opens := _OPENS.search(text)) is not None:
             end = min(end, at + opens.start())
-    if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
-        return end  # the parser leaves out the space in the end
-    return max(_ends(tree, node, begin, end, space), default=0)
+    return end
 
 
 def _ends(tree: Tree, node: AstNode, begin: int, end: int, space: re.Pattern[str] | None) -> Iterator[int]:
@@ -141,8 +162,14 @@ def _softs(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
             yield at, "\n"
 
 
-def _texts(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
-    """Yield the texts in the paragraph *node* outside of all marks, where they stand as they were written."""
+def _texts(tree: Tree, node: AstNode) -> Sequence[tuple[int, str]]:
+    """Return the texts in the paragraph *node* outside of all marks, where they stand as written."""
+    if (known := tree.texts.get(id(node))) is None:
+        known = tree.texts[id(node)] = [*_written(tree, node)]
+    return known
+
+
+def _written(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
     for each in node.children:
         if kind(each) is comrak.Text:
             text: str = value_of(each)

@@ -14,12 +14,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 
 import comrak
 from comrak import AstNode
 
-from bot.text.safe import clean, legible
+from bot.text.safe import JOINER, clean, legible
 
 _EXTENSIONS = comrak.ExtensionOptions(
     strikethrough=True,
@@ -33,12 +34,25 @@ _OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spa
 
 #: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
 _DOLLAR = "\ufe69"
+#: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
+#: nothing out; punctuation too.
+_LOW, _TILDE = "\ufe4d", "\u223c"
+_LONE = re.compile(r"(?<![~\\])~(?!~)")
+_DUNDER = re.compile(r"(?<![^\W_])(?<!\\)__(?=[^\W_])(\w*[^\W_])__(?![^\W_])")
+_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
-_FORMULA = re.compile(r"[^`]*[\\_^{=<>+][^`]*|[^\W\d_]", re.DOTALL)
-_PRICE = re.compile(r"\d[\d.,]*\b(?![\s\d]*[\\_^])")
+_FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
+_NO_FORMULA = re.compile(
+    r"\A\d[\d.,]*\b(?![\s\d]*[\\_^])"  # a price
+    r"|\A(?:[A-Z]{4,}|[A-Z][A-Z0-9]+_[A-Z0-9_]+)\b"  # a variable
+    r"|(?:(?<![\\{\w])[a-z]{3,}(?![\w{}]).*?){3}",  # words
+    re.DOTALL,
+)
 _LONGEST_FORMULA = 1_000
 #: Formulas that are refused one by one; past that no dollar sign of the text begins one.
 _REFUSALS = 8
+#: A language, or what else stands behind a fence, is no longer than this where a page begins with it again.
+LONGEST_INFO = 40
 #: Blocks that hold blocks.
 CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\](:?)")
@@ -74,14 +88,21 @@ class Tree:
         self._before = before
         self._plain = source.isascii()
         self.lines = source.split("\n")
+        self.texts: dict[int, Sequence[tuple[int, str]]] = {}  # see `bot.text.edge`
         self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
 
     @cached_property
     def _starts(self) -> Sequence[int]:
-        starts = [0]
-        for line in self.lines:
-            starts.append(starts[-1] + len(line) + 1)
-        return starts
+        return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
+
+    @cached_property
+    def _open(self) -> frozenset[int]:
+        """Code that is open at the end, and what it is in: comrak loses lines of it behind a blank one."""
+        path = self.blocks[-1:]
+        while path and kind(path[-1]) in CONTAINERS and path[-1].children:
+            path.append(path[-1].children[-1])
+        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
+        return frozenset(map(id, path)) if value and value.fenced and not value.closed else frozenset()
 
     def first(self, node: AstNode) -> int:
         """Return which line *node* begins in, from 0."""
@@ -89,6 +110,8 @@ class Tree:
 
     def last(self, node: AstNode) -> int:
         """Return which line *node* ends in."""
+        if id(node) in self._open:
+            return len(self.lines) - 1 - (not self.lines[-1])
         return max(node.sourcepos.end.line - 1 - self._before, self.first(node))
 
     def line(self, number: int) -> int:
@@ -151,6 +174,10 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         definitions: Lines that define links it may refer to: "[label]: <url>".
     """
     source = _nested(legible(source))
+    if "__" in source:
+        source = _DUNDER.sub(rf"{_LOW * 2}\1{_LOW * 2}", source)
+    if "~" in source:
+        source = _LONE.sub(_TILDE, source)
     tree = _parsed(source, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
@@ -185,6 +212,11 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        node.parent = None  # else each tree is a circle that Python never frees
+        stack += node.children
     return Tree(source, root, before.count("\n"))
 
 
@@ -213,19 +245,23 @@ def _refused(tree: Tree) -> AstNode | None:
 
 
 def formula(node: AstNode) -> bool:
-    """Tell whether *node*, which stands between the marks of a formula, is one."""
+    """Tell whether *node*, which stands between the marks of a formula, is one.
+
+    Between two dollar signs of one line are prices, variables of a shell, and prose too.
+    """
     value: comrak.NodeMath = value_of(node)
     body = value.literal
-    if len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
+    if "`" in body or len(body) > _LONGEST_FORMULA or not re.search(r"\w", body):
         return False
     if not value.dollar_math or value.display_math:
-        return "`" not in body
-    return "\n" not in body and not _PRICE.match(body) and bool(_FORMULA.fullmatch(body))
+        return True
+    one_line = node.sourcepos.start.line == node.sourcepos.end.line
+    return one_line and bool(_FORMULA.fullmatch(body)) and not _NO_FORMULA.search(body)
 
 
 def words(text: str) -> str:
     """Return *text* of a tree's node as it was written, with plain line ends."""
-    return clean(text.replace(_DOLLAR, "$"))
+    return clean(text if text.isascii() else text.translate(_MEANT))
 
 
 # What models write and the specification does not have.
@@ -281,17 +317,23 @@ def _nested(source: str) -> str:
     return "\n".join(lines)
 
 
-def opening(value: comrak.NodeCodeBlock) -> str:
-    """Return the line that opens the block of code again; see `_nested`."""
-    marker = chr(value.fence_char) * value.fence_length
-    return f"{'```' if _NESTING.match(value.info) and marker == '````' else marker}{words(value.info)}"
+def opening(tree: Tree, node: AstNode, at: int) -> str:
+    """Return the line that opens the block of code *node* of *tree* again, which goes on at *at*."""
+    value: comrak.NodeCodeBlock = value_of(node)
+    marker = " " * value.fence_offset + chr(value.fence_char) * value.fence_length
+    info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
+    if not (_NESTING.match(info) and marker.strip() == "````"):
+        return marker + info
+    within = tree.source[tree.begin(node) : at].split("\n")[1:]  # in one of the blocks in it
+    inner = sum(line.strip("> \t").startswith("```") for line in within) % 2
+    return f"```{info}{JOINER * inner}"
 
 
 def _lengthened(lines: list[str], opened: int) -> int:
     """Lengthen the fence that line *opened* begins, if others are within; return the line that it ends in."""
     marker = re.match(r"\s*(`+)", lines[opened])
     size = len(marker[1]) if marker else 0
-    inner, holds = False, False
+    inner = holds = lines[opened].endswith(JOINER)  # see `opening`
     for number in range(opened + 1, len(lines)):
         line = lines[number].strip()
         if not line.startswith("`" * size):

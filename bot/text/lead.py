@@ -6,8 +6,10 @@ All of it is dressing: lines before the text, and the beginning of its first lin
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 import comrak
 from comrak import AstNode
@@ -29,7 +31,7 @@ class Lead:
         first: What its first line begins with: marks of quotes, items and emphasis that go on.
         skip: Characters of its first line that this replaces.
         items: So many items, within each other, go on with it: they have no marker here.
-        number: Of its first item, where a list goes on.
+        numbers: Of the first item of each list that goes on, the outermost first; None for bullets.
         within: Whether it goes on with a block that was shown in part.
         literal: So many characters of it are shown as they are, because nothing else fits.
     """
@@ -38,7 +40,7 @@ class Lead:
     first: str = ""
     skip: int = 0
     items: int = 0
-    number: int | None = None
+    numbers: tuple[int | None, ...] = ()
     within: bool = False
     literal: int = 0
 
@@ -60,7 +62,12 @@ class Dressed:
         self.text = text
         self._before = lead.lines.count("\n")
         self._shift = lead.skip - len(lead.first)
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text)), len(text)]
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        lengths = [len(line) + 1 for line in self.text.split("\n")]
+        lengths[-1] -= 1
+        return [*accumulate(lengths, initial=0)]
 
     def place(self, line: int, column: int = 0) -> int:
         """Return where in the text *column* of the source's *line* is."""
@@ -72,32 +79,48 @@ class Dressed:
         return min(begin + max(0, column + shift), end)
 
 
-def lead_at(tree: Tree, at: int, start: int | None = None) -> Lead:
+def begun(tree: Tree, numbers: Sequence[int | None]) -> dict[int, int]:
+    """Return the numbers of the first items of the lists in *tree* that go on, by the `id` of the list.
+
+    Args:
+        tree: Of a text with a lead.
+        numbers: Those of the lead.
+    """
+    found = {}
+    nodes: Sequence[AstNode] = tree.blocks
+    for number in numbers:
+        node = nodes[0] if nodes else None
+        while node is not None and kind(node) is not comrak.List:
+            node = node.children[0] if kind(node) in grammar.CONTAINERS and node.children else None
+        if node is None:
+            break
+        if number is not None:
+            found[id(node)] = number
+        nodes = node.children[0].children
+    return found
+
+
+def lead_at(tree: Tree, at: int, before: Sequence[int | None] = ()) -> Lead:
     """Return what the text of *tree* needs from *at* on to stand for itself.
 
     Args:
         tree: Of the text before and behind.
         at: Where that is cut.
-        start: The number of its first item, where that is not the one it is written with.
+        before: The numbers of the lead that *tree* has.
     """
     path: list[AstNode] = []
-    number, node, nodes = None, None, tree.blocks
+    numbers: list[int | None] = []
+    starts = begun(tree, before)
+    node, nodes = None, tree.blocks
     while (inner := _around(tree, nodes, at)) is not None:
         node, nodes = inner, inner.children
         if kind(node) is comrak.List:
-            number = _count(tree, node, at)
+            numbers.append(_number(tree, node, at, starts))
         elif kind(node) in grammar.CONTAINERS:
             path.append(node)
-            number = None
         else:
             break
-    lead = _opened(tree, node, at, path, number)
-    outermost = tree.blocks[0] if tree.blocks else None
-    if start is None or not lead.items or outermost is None or kind(outermost) is not comrak.List:
-        return lead
-    return replace(
-        lead, number=start + sum(tree.line(tree.first(item)) < at for item in outermost.children) - 1
-    )
+    return replace(_opened(tree, node, at, path), numbers=tuple(numbers))
 
 
 def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
@@ -111,65 +134,62 @@ def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
     return None
 
 
-def _count(tree: Tree, node: AstNode, at: int) -> int | None:
-    """Return the number of the first item of the list *node* that begins at *at* or behind."""
+def _number(tree: Tree, node: AstNode, at: int, starts: Mapping[int, int]) -> int | None:
+    """Return the number of the first item of the list *node* that goes on at *at*; see `begun`."""
     value: comrak.NodeList = value_of(node)
     if value.list_type != comrak.ListType.Ordered:
         return None
-    return value.start + sum(tree.line(tree.first(item)) < at for item in node.children)
+    over = sum(tree.line(tree.last(item) + 1) <= at for item in node.children)
+    return starts.get(id(node), value.start) + over
 
 
-def _prefixes(tree: Tree, path: Sequence[AstNode], at: int) -> tuple[str, str]:
-    """Return what opens the containers of *path* again in a line, and what goes on with them in the next."""
+def _prefixes(path: Sequence[AstNode]) -> tuple[str, str]:
+    """Return the lines that open the items of *path* again, and what a line in them begins with."""
     opens = goes_on = ""
     for node in path:
         if kind(node) is comrak.Item:
             value: comrak.NodeList = value_of(node)
-            columns = value.marker_offset + value.padding
-            opens += _marker(tree, node, at).ljust(columns)
-            goes_on += " " * columns
+            opens += f"{goes_on}{_marker(value)}\n"
+            goes_on += " " * (value.marker_offset + value.padding)
         elif kind(node) is comrak.BlockQuote:
-            opens += "> "
             goes_on += "> "
     return opens, goes_on
 
 
-def _marker(tree: Tree, node: AstNode, at: int) -> str:
-    """Return a marker for the rest of the item *node*, with its number by the parser."""
-    value: comrak.NodeList = value_of(node)
+def _marker(value: comrak.NodeList) -> str:
+    """Return a marker for the rest of an item, as wide as its own; its number is not shown."""
+    before = " " * value.marker_offset
     if value.list_type != comrak.ListType.Ordered:
-        return " " * value.marker_offset + chr(value.bullet_char)
-    number = (_count(tree, node.parent, at) or 1) - 1 if node.parent is not None else value.start
-    delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
-    made = f"{number}{delimiter}"
-    return " " * value.marker_offset + (made if len(made) < value.padding else f"{value.start}{delimiter}")
+        return before + chr(value.bullet_char)
+    number = "1".zfill(min(max(value.padding - 2, 1), 9))
+    return f"{before}{number}{'.' if value.delimiter == comrak.ListDelimType.Period else ')'}"
 
 
-def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode], number: int | None) -> Lead:
+def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> Lead:
     """Return the lead of the text from *at* on, which is within *node* and the containers of *path*."""
-    opens, goes_on = _prefixes(tree, path, at)
-    items = sum(kind(each) is comrak.Item for each in path)
+    opens, goes_on = _prefixes(path)
+    lead = Lead(opens, items=sum(kind(each) is comrak.Item for each in path))
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
-    own = 0 if begun else _own(line, path)
     before = goes_on if begun else ""
-    made = kind(node) if node is not None else None
-    if node is not None and made is comrak.CodeBlock:
+    if node is None or kind(node) in grammar.CONTAINERS:
+        return lead
+    lead = replace(lead, first=before, within=True)
+    if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced:
-            fence = grammar.opening(value)
-            return Lead(f"{opens}{fence}\n", before, 0, items, within=True)
-        return Lead("", f"{opens}    ", own + 4 * (not begun), items, within=True)
-    if node is not None and made is comrak.Table:
+            first = before + " " * value.fence_offset * begun
+            return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n", first=first)
+        return replace(lead, first=f"{before}    " if begun else "")
+    if kind(node) is comrak.Table:
         head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
-        return Lead(f"{opens}{head}\n{goes_on}{ruler}\n", before + "| " * begun, 0, items, within=True)
-    if node is not None and made in {comrak.Paragraph, comrak.Heading}:
+        lines = f"{opens}{goes_on}{head}\n{goes_on}{ruler}\n"
+        return replace(lead, lines=lines, first=before + "| " * begun)
+    if kind(node) in {comrak.Paragraph, comrak.Heading}:
         marks = _marks(tree, node, at)
-        bare = line if begun else line[own:].lstrip(" \t")
-        first = opens + marks + _seam(marks, bare)
-        skip = len(line) - len(bare)
-        return Lead("", first, skip, items, within=True) if first or skip else Lead(within=True)
-    return Lead("", opens, own, items, number)
+        bare = line if begun else line[_own(line, path) :].lstrip(" \t")
+        return replace(lead, first=goes_on + marks + _seam(marks, bare), skip=len(line) - len(bare))
+    return replace(lead, within=False)
 
 
 def _own(line: str, path: Sequence[AstNode]) -> int:

@@ -24,7 +24,6 @@ THIN = "\u200b"
 DEEPEST_MARKS = 100
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_DUNDER = re.compile(r"__\w+__")
 _MARKS = {comrak.Emph: "*", comrak.Strong: "**", comrak.Strikethrough: "~~"}
 
 
@@ -142,20 +141,6 @@ class Line:
 
     def _emphasis(self, node: AstNode) -> None:
         """Write emphasis; within its own kind, and bold within a heading, it is no more than that."""
-        source = self._tree.text(node)
-        if source[:1] == "~" and source[:2] != "~~":
-            self._literal("~", node)
-        elif source[:2] == "__" and _DUNDER.fullmatch(source):
-            self._literal("__", node)
-        else:
-            self._emphasize(node)
-
-    def _literal(self, mark: str, node: AstNode) -> None:
-        self._run += mark
-        self._each(node.children)
-        self._run += mark
-
-    def _emphasize(self, node: AstNode) -> None:
         made = kind(node)
         marked = made not in self._within and len(self._within) < DEEPEST_MARKS
         if not marked or (made is comrak.Strong and not self._strong):

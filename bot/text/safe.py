@@ -51,6 +51,9 @@ _TOKEN = re.compile(r"<(?=[@#!:]|/[^<>\n]*:|(?:a|t|id):)")
 URL = re.compile(r"(?:[a-z0-9+.\-_]{1,32}://|[\w.+\-]{0,32}mailto:|www\.)[^\s<>`]*", re.IGNORECASE)
 #: A host name in what is said of a link; a file name is one too, where it ends in a country's letters.
 _HOST = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}\b")
+#: What a host name stands in, and how long one is at most; a longer word is looked at from both ends.
+_WORD = re.compile(r"[\w.-]+")
+LONGEST_HOST = 253
 #: Whatever `URL` or a platform takes for a URL has one of these.
 _ADDRESSED = re.compile(r"[:/\\]|www\.", re.IGNORECASE)
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
@@ -85,7 +88,7 @@ def seen_from(text: str) -> str:
 
 def disarm(text: str) -> str:
     """Return *text* with an invisible character in whatever would mention somebody; looks the same."""
-    if any(at in text for at in _AT):
+    if "@" in text or not text.isascii():
         text = _CALL.sub(lambda found: found[0] + JOINER * _calls(found[1]), text)
     return _TOKEN.sub("<" + JOINER, text) if "<" in text else text
 
@@ -177,5 +180,12 @@ def deceives(label: str, url: str) -> bool:
         return seen.rstrip("/") != url.rstrip("/")
     parts = split(url)
     host = ((parts and parts.hostname) or "").removeprefix("www.")
-    named = (found[0].casefold().removeprefix("www.") for found in _HOST.finditer(seen))
+    longest = LONGEST_HOST
+    words = (
+        part
+        for found in _WORD.finditer(seen)
+        if "." in found[0]
+        for part in {found[0][:longest], found[0][-longest:]}
+    )
+    named = (found[0].casefold().removeprefix("www.") for word in words for found in _HOST.finditer(word))
     return any(name != host for name in named)

@@ -13,7 +13,7 @@ from comrak import AstNode
 from bot.text import grammar
 from bot.text.dialect import Dialect
 from bot.text.grammar import Tree, kind, value_of
-from bot.text.lead import Lead
+from bot.text.lead import Lead, begun
 from bot.text.line import Known, Line, plain, said
 from bot.text.safe import JOINER
 
@@ -28,7 +28,13 @@ _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?
 _TITLE = re.compile(r"^\{?(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"'}]+)[\"']?\}?$", re.IGNORECASE)
 _LINES = re.compile(r"\{[\d,\s-]*\}")
 
-_APART = frozenset({comrak.HtmlBlock, comrak.Table})
+#: A paragraph that nobody sees, between two lists that would be one.
+_BETWEEN = f"\n\n{JOINER}\n\n"
+#: What may be written as a paragraph, or would become a part of one: a blank line is behind or before it.
+_ENDED = frozenset({comrak.HtmlBlock, comrak.Table})
+_BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
+#: A paragraph too, which only a list from 1 on could end.
+_NOTE = comrak.FootnoteDefinition
 _SIDES = (
     (comrak.TableAlignment.Left, "left"),
     (comrak.TableAlignment.Center, "center"),
@@ -65,9 +71,13 @@ class Writing:
         self._tree = tree
         self._known = known
         lead = lead or Lead()
-        self._number, self._items, self._empty = lead.number, lead.items, lead.within
+        self._items, self._empty = lead.items, lead.within
+        self._begun = begun(tree, lead.numbers)
         self._quotes = self._hung = self._depth = 0
+        self._told = False  # whether the next list is told as text
+        self._bars = 0  # before lines of text, for quotes within a quote
         self._resumed = False  # whether the rest of an item was written just now
+        self._listed = False  # whether a list was written last
         self._strong = True  # whether bold may be marked here
 
     def blocks(self, nodes: Sequence[AstNode]) -> str:
@@ -75,27 +85,43 @@ class Writing:
         if self._depth > DEEPEST:
             raise TooDeep
         written = ""
-        before: type[Any] | None = None
+        before: AstNode | None = None
         for index, node in enumerate(nodes):
+            # Where a platform would take it for more of the list before, a list is told as text.
+            self._told = bool(before) and self._hung > 0 and not self._dialect.lists
+            self._told = self._told and kind(node) is kind(nodes[index - 1]) is comrak.List
             text = self._remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
             written += (self.gap(node, before) if written else "") + text if text else ""
-            before = kind(node)
+            before = node
         return written
 
-    def gap(self, node: AstNode, before: type[Any] | None) -> str:
+    def gap(self, node: AstNode, before: AstNode | None) -> str:
         """Return what is between *node* and the block *before* it."""
-        if self._resumed:  # the rest of an item is a paragraph now, which the next one would go on with
-            self._resumed = False
-            return "\n\n"
-        mixed = not self._dialect.lists and kind(node) is before is comrak.List
+        if self._resumed:
+            return self._apart(listed=kind(node) in {comrak.List, comrak.Item})
+        if before and _merging(before, node) and self._dialect.lists:
+            return _BETWEEN
+        kinds = {self._edge(node, 0), before and self._edge(before, -1)}
+        mixed = not self._dialect.lists and kinds == {comrak.List}
         if self._hung and not self._dialect.lists:
             return "\n"
-        # HTML is a paragraph now, which would become a part of the next block, or of a table before it.
-        apart = before in {comrak.HtmlBlock, comrak.Table} or kind(node) in {
-            comrak.HtmlBlock,
-            comrak.ThematicBreak,
-        }
+        apart = before and (
+            kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
+        )
+        apart = apart or kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node))
         return "\n\n" if mixed or apart or self._tree.blank_before(node) else "\n"
+
+    def _edge(self, node: AstNode, at: int) -> type[Any]:
+        """Return what *node* begins (*at* 0) or ends with (-1), as it is written."""
+        while kind(node) is comrak.BlockQuote and self._dialect.bar and self._quotes and node.children:
+            node = node.children[at]
+        return kind(node)
+
+    def _apart(self, *, listed: bool) -> str:
+        """Return what is behind the rest of an item, outside of its list, and before a list if *listed*."""
+        self._resumed = False
+        merging = listed and self._listed and self._dialect.lists
+        return _BETWEEN if merging else "\n\n"
 
     def block(self, node: AstNode) -> str:
         """Return one block."""
@@ -105,14 +131,16 @@ class Writing:
             self._empty = self._empty and kind(node) is comrak.CodeBlock
         text: str = _BLOCKS[kind(node)](self, node)
         self._depth -= 1
+        self._listed = self._listed and kind(node) is comrak.List
         return text
 
     def _remembered(self, node: AstNode, write: Any, *more: Any) -> str:
         """Return what *write* makes of *node*, from memory where it was written before."""
         if not self._depth or self._items or self._empty:
             return str(write(node, *more))
-        start = node.sourcepos.start
-        key = (kind(node), start.column, self._quotes, self._depth, *more, self._tree.rows(node))
+        place = node.sourcepos.start.column, self._quotes, self._bars, self._depth
+        how = write.__name__, self._told, self._begun.get(id(node)), *more
+        key = (*how, *place, self._tree.rows(node))
         if (known := self._known.memo.get(key)) is None:
             known = self._known.memo[key] = str(write(node, *more))
         return known
@@ -120,7 +148,7 @@ class Writing:
     # Blocks.
 
     def _paragraph(self, node: AstNode) -> str:
-        return self.inline(node.children)
+        return self._barred(self.inline(node.children))
 
     def _heading(self, node: AstNode) -> str:
         self._strong = False
@@ -129,7 +157,7 @@ class Writing:
         text = " ".join(text.split("\n"))
         if self._hung and not self._dialect.lists:
             return f"**{text}**" if text.strip() else ""
-        return self._dialect.heading(text, value_of(node).level)
+        return self._barred(self._dialect.heading(text, value_of(node).level))
 
     def _code(self, node: AstNode) -> str:
         value: comrak.NodeCodeBlock = value_of(node)
@@ -140,7 +168,7 @@ class Writing:
         if not value.fenced:
             return self._dialect.fence(content, "```", "")
         marker = chr(value.fence_char) * value.fence_length
-        language, caption = _told(grammar.words(value.info).strip())
+        language, caption = _told(value)
         caption = "" if empty else caption  # it was shown
         block = self._dialect.fence(content, marker, language)
         return f"{self._dialect.code(caption)}\n{block}" if caption else block
@@ -156,20 +184,30 @@ class Writing:
         return self._dialect.rule()
 
     def _quote(self, node: AstNode) -> str:
-        self._quotes += 1
+        bars = self._bars
+        self._bars, self._quotes = self._quotes, self._quotes + 1
         text = self.blocks(node.children)
-        self._quotes -= 1
-        return self._dialect.quote(text, self._quotes) if text else ""
+        within, self._bars, self._quotes = self._bars and self._dialect.bar, bars, self._quotes - 1
+        return self._dialect.quote(text) if text and not within else text
+
+    def _barred(self, text: str) -> str:
+        """Return *text* as it stands in a quote within a quote, if it does."""
+        bar = self._dialect.bar * self._bars
+        return "\n".join(f"{bar}{line}" for line in text.split("\n")) if bar and text else text
 
     def _list(self, node: AstNode) -> str:
         written = ""
         items = [*self.numbered(node)]
+        told, self._told = self._told, False
+        write = self._told_item if told else self.item
+        tight = self._hung and not self._dialect.lists
         for index, (item, number) in enumerate(items):
+            if self._resumed:
+                gap = self._apart(listed=True)
+            else:
+                gap = "\n\n" if self._tree.blank_before(item) and not tight else "\n"
             last = index == len(items) - 1
-            text = self.item(item, number) if last else self._remembered(item, self.item, number)
-            tight = self._hung and not self._dialect.lists
-            apart = self._resumed or (self._tree.blank_before(item) and not tight)
-            gap, self._resumed = "\n\n" if apart else "\n", False
+            text = write(item, number) if last else self._remembered(item, write, number)
             written += f"{gap if written else ''}{text}"
         return written
 
@@ -179,27 +217,35 @@ class Writing:
         if value.list_type != comrak.ListType.Ordered:
             yield from ((item, None) for item in node.children)
             return
-        begin = value.start if self._number is None else self._number
-        self._number = None
+        begin = self._begun.get(id(node), value.start)
         yield from zip(node.children, range(begin, begin + len(node.children)), strict=True)
 
     def item(self, node: AstNode, number: int | None) -> str:
         """Return an item of a list with *number*."""
         if self._items:
             self._items -= 1
+            self._listed = False
             rest = self.blocks(node.children)
             self._resumed = True
             return rest
         value: comrak.NodeList = value_of(node)
         delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
         marker = self._dialect.marker(delimiter if number is not None else chr(value.bullet_char), number)
-        self._number, depth = None, self._depth
+        depth = self._depth
         self._depth += 1
         self._hung += 1
+        bars, self._bars = self._bars, 0
         text = self._task(self.blocks(node.children))
+        self._bars = bars
         self._hung -= 1
         self._depth = depth
+        self._listed = True
         return marker + (_hung(text, " " * len(marker), blank=self._dialect.lists) or JOINER)
+
+    def _told_item(self, node: AstNode, number: int | None) -> str:
+        """Return an item as text behind its marker."""
+        marker = "• " if number is None else f"{number}\\. "
+        return marker + self._task(self.blocks(node.children))
 
     def _task(self, text: str) -> str:
         found = _TASK.match(text)
@@ -265,14 +311,39 @@ def _side(alignment: comrak.TableAlignment) -> str:
     return next((side for each, side in _SIDES if each == alignment), "")
 
 
-def _told(info: str) -> tuple[str, str]:
+def _merging(before: AstNode, node: AstNode) -> bool:
+    """Tell whether *before* and *node* are lists that only a definition keeps apart, which is not shown."""
+    if not kind(before) is kind(node) is comrak.List:
+        return False
+    a, b = value_of(before), value_of(node)
+    same: bool = (a.list_type, a.bullet_char, a.delimiter) == (b.list_type, b.bullet_char, b.delimiter)
+    return same
+
+
+def _last(node: AstNode) -> AstNode:
+    """Return the innermost block at the end of *node*."""
+    while kind(node) in grammar.CONTAINERS and node.children:
+        node = node.children[-1]
+    return node
+
+
+def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:
     """Return the language that is named behind a fence, and what else is said there."""
+    info = grammar.words(value.info).strip()
     found = _INFO.match(info)
     if found is None:
         return "", info
-    rest = _LINES.sub("", found["rest"]).strip().removesuffix("}").strip()
+    rest = _LINES.sub("", found["rest"]).strip()
+    rest = rest.removesuffix("}").strip() if info.startswith("{") else rest
     title = _TITLE.match(rest)
-    return found["language"], title[1] if title else rest
+    language = found["language"] if len(found["language"]) <= grammar.LONGEST_INFO else ""
+    return language, title[1] if title else rest
+
+
+def _captioned(node: AstNode) -> bool:
+    """Tell whether something is said of the block of code *node* that stands above it."""
+    value: comrak.NodeCodeBlock = value_of(node)
+    return value.fenced and bool(value.info) and bool(_told(value)[1])
 
 
 def _hung(text: str, indent: str, *, blank: bool) -> str:

@@ -46,7 +46,7 @@ CLEAR = 4
 #: Characters at which the cost of one is compared, and how long each is measured at least, in seconds of CPU.
 SIZES, ENOUGH = (200, 1_000, 5_000, 20_000, 40_000), 0.05
 #: Characters of a text in the quick form, and its parts.
-QUICK, QUICK_PARTS = 8_000, (30,)
+QUICK, QUICK_PARTS = 4_000, (30,)
 #: Seconds of CPU after which a shape is given up.
 PATIENCE, QUICK_PATIENCE = 10.0, 1.0
 #: Seconds between two looks at the loop.
@@ -125,14 +125,24 @@ def steps(answer: Answer, text: str, part: int) -> Iterator[Callable[[], object]
 
 
 def _frame(answer: Answer) -> Iterator[Callable[[], object]]:
-    """Yield the steps of a frame: each page that has changed is asked for twice, as `core.live` does."""
-    write = None
+    """Yield the steps of a frame: what has come is read, and each page that has changed is asked for twice.
+
+    That is how `core.writer` does it.
+    """
+    write, more = None, True
+
+    def read() -> object:
+        nonlocal more
+        more = answer.read()
+        return more
 
     def ask() -> object:
         nonlocal write
         write = answer.next_write()
         return answer.text
 
+    while more:
+        yield read
     while True:
         yield answer.next_write
         yield ask

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import adapters
@@ -24,13 +25,16 @@ from bot.events import Event, Finished, Text
 from bot.guard.access import Access
 from bot.model import Ask, Request
 from bot.platform import Platform, Unavailable
+from bot.show.answer import Showing
 from bot.store.memory import Memory
+from tests.bench import faults_files
+from tests.bench.faults_files import AT_ONCE, WAYS
 
 __all__ = ["FAULTS", "MOMENTS", "opened"]
 
 #: An empty message is never sent, nor one that is too long (test_discord.py; what is done if Discord says so
 #: all the same is in test_discord_faults.py), so a refusal of one is no case.
-FAULTS = (*(name for name in sorted(CALLS) if name not in {"400 50006", "400 too long"}), *HARMS)
+FAULTS = (*WAYS, *(name for name in sorted(CALLS) if name not in {"400 50006", "400 too long"}), *HARMS)
 MOMENTS = ("post", "first edit", "middle", "last edit")
 #: Faults that say that the answer or the right to write it is gone: it ends, and is not tried again.
 GONE = frozenset(name for name in CALLS if name[:3] in {"403", "404"} and name != "403 cloudflare")
@@ -56,15 +60,19 @@ class Said:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.go = asyncio.Event()
+        self.asked = 0
+        self.ended = 0.0  # when, by the loop's clock
 
     async def stream(self, _request: Request, _ask: Ask) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
+        self.asked += 1
         for piece in self.pieces:
             if piece == HOLD:
                 await self.go.wait()
             else:
                 yield Text(piece)
                 await asyncio.sleep(1.5)
+        self.ended = asyncio.get_running_loop().time()
         yield Finished()
 
 
@@ -114,7 +122,7 @@ class Table:
             await self.connect()
         before = self.traffic.invalid
         self._channel += 1
-        channel, text = str(self._channel), self._tell(rng, held=case.moment == "last edit")
+        channel, text = str(self._channel), self._tell(case, rng)
         times = rng.randint(1, 3)
         await self._inject(case, channel, rng, times)
         try:
@@ -130,7 +138,22 @@ class Table:
         await self._until(lambda: _is(self.platform.health == "up"))
         if self.traffic.invalid > before + REFUSALS:
             return f"other: {self.traffic.invalid - before} refused calls after one fault"
-        return self._judged(case, await self.emulator.messages(channel), text, times)
+        took = asyncio.get_running_loop().time() - self.model.ended - 0.25
+        seen = await self.emulator.messages(channel)
+        wrong = self._judged(case, seen, text, times)
+        if case.fault in WAYS and not wrong:
+            ours = [each for each in seen if each["user"] == "999"]
+            wrong = faults_files.judged(ours, took) or await self._next(channel)
+        return wrong
+
+    async def _next(self, channel: str) -> str:
+        """Ask once more; return a complaint if the model is not asked at once."""
+        self.model.pieces, self.model.asked = ["Yes."], 0
+        await self.emulator.say(channel, "300", "<@999> and then?")
+        await asyncio.sleep(AT_ONCE)
+        asked = self.model.asked
+        await self._until(lambda: _is(not self.core._lives))
+        return "" if asked else "stuck: the next question was not answered at once"
 
     @property
     def traffic(self) -> Traffic:
@@ -138,17 +161,30 @@ class Table:
         assert isinstance(self.platform, Discord)
         return self.platform._rest.traffic
 
-    def _tell(self, rng: random.Random, *, held: bool) -> str:
+    def _tell(self, case: Injection, rng: random.Random) -> str:
         """Let the model say a text of which no part is twice; return it."""
+        held = case.moment == "last edit"
+        means = self.core._means
+        self.core._means = replace(means, showing=Showing())
+        self.model.go.clear()
+        if case.fault in WAYS:
+            self.core._means = replace(means, showing=faults_files.showing(1_850))
+            self.model.pieces = faults_files.words(rng)
+            return "".join(self.model.pieces).strip()
         words = [f"w{number}é{rng.randrange(1000)} " for number in range(rng.choice([12, 60, 400]))]
         size = max(1, len(words) // rng.randint(8, 20))
         pieces = ["".join(words[at : at + size]) for at in range(0, len(words), size)]
-        self.model.go.clear()
         self.model.pieces = [*pieces, HOLD] if held else pieces
         return "".join(words).strip()
 
     async def _inject(self, case: Injection, channel: str, rng: random.Random, times: int) -> None:
-        """Let the fault happen at its moment."""
+        """Let the fault happen at its moment; no file comes before the last."""
+        if way := WAYS.get(case.fault):
+            body, late = {"message": "Something new", "code": 99999}, bool(way.late)
+            route, files = "P* messages", "files"
+            await self.emulator.fault(route, 1000, way.status, body, drop=late, delay=way.late, having=files)
+            await self._ask(channel)
+            return
         if case.fault in CALLS and case.moment != "last edit":
             route = "POST messages" if case.moment == "post" else "PATCH messages"
             after = rng.randint(2, 6) if case.moment == "middle" else 0

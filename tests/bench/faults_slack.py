@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import adapters
@@ -21,7 +21,11 @@ from bot.events import Event, Finished, Text
 from bot.guard.access import Access
 from bot.model import Ask, Request
 from bot.platform import Platform
+from bot.show.answer import Showing
 from bot.store.memory import Memory
+from tests.bench import faults_files
+from tests.bench.faults_files import AT_ONCE, WAYS, Way
+from tests.bench.faults_seen import judged, told
 
 if TYPE_CHECKING:
     from tests.bench.faults import Case, Player
@@ -46,11 +50,13 @@ class Fault:
         inject: Sets the switches.
         ends: Whether the answer may end with it: its message is gone, or nothing can be written.
         unheard: Whether the question may stay unasked: Slack gives up telling of it.
+        file: Whether the answer is a long one, whose file is refused.
     """
 
     inject: Inject
     ends: bool = False
     unheard: bool = False
+    file: bool = False
 
 
 def call(how: str, methods: Sequence[str] = STREAMED) -> Inject:
@@ -134,6 +140,16 @@ def revoked(error: str, *, tell: bool) -> Inject:
     return inject
 
 
+def file(way: Way) -> Inject:
+    async def inject(slack: Slack, rng: random.Random) -> None:
+        calls = ["files.getUploadURLExternal", "upload", "files.completeUploadExternal"]
+        call, late = ("upload" if way.late else rng.choice(calls)), bool(way.late)
+        body = "ERROR" if call == "upload" else None
+        await slack.fault(call, 1000, way.status, "new_error", body=body, drop=late, delay=way.late)
+
+    return inject
+
+
 #: What a workspace's admins, its people or its age do to a message: there is nothing left to write to.
 ENDS = ("channel_not_found", "not_in_channel", "is_archived", "restricted_action")
 
@@ -169,6 +185,7 @@ TABLE: Mapping[str, Fault] = {
     "token_revoked": Fault(revoked("token_revoked", tell=False), unheard=True),
     "app_uninstalled": Fault(revoked("account_inactive", tell=True), unheard=True),
     "invalid_auth": Fault(revoked("invalid_auth", tell=False), unheard=True),
+    **{name: Fault(file(way), file=True) for name, way in WAYS.items()},
 }
 FAULTS = tuple(TABLE)
 
@@ -180,6 +197,7 @@ class Halting:
         self.words: list[str] = []
         self.at: dict[int, Callable[[], Awaitable[None]]] = {}
         self.asked = 0
+        self.ended = 0.0  # when, by the loop's clock
 
     async def stream(self, _request: Request, _ask: Ask) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
@@ -189,6 +207,7 @@ class Halting:
                 await inject()
             yield Text(word)
             await asyncio.sleep(0.3)
+        self.ended = asyncio.get_running_loop().time()
         yield Finished()
 
 
@@ -223,8 +242,9 @@ async def opened(
 
 async def _played(slack: Slack, core: Core, model: Halting, fault: Fault, case: Case) -> str:
     rng = random.Random(f"text of {case}")
-    model.words = told(rng)
+    model.words = faults_files.words(rng) if fault.file else told(rng)
     model.asked = 0
+    core._means = replace(core._means, showing=faults_files.showing(11_000) if fault.file else Showing())
     moments = {"first": 0, "middle": len(model.words) // 2, "last": len(model.words) - 1}
 
     async def inject() -> None:
@@ -235,57 +255,43 @@ async def _played(slack: Slack, core: Core, model: Halting, fault: Fault, case: 
         await inject()
     channel = rng.choice(("C1", "DU1"))
     question = await slack.say(channel, "U1", f"<@UBOT> {case}")
-    await _over(core, model)
+    took = await _over(core, model)
     await slack.calm()
     await _over(core, model)
     while await core._store.unfinished("slack"):  # given up, it is taken up again
         await asyncio.sleep(1.0)
     shown = [each for each in await slack.thread(channel, question) if each["user"] == "UBOT"]
-    return judged([each for each in shown if not each["deleted"]], model, fault)
+    shown = [each for each in shown if not each["deleted"]]
+    wrong = judged(shown, model, fault)
+    if fault.file and not wrong:
+        wrong = faults_files.judged(shown, took) or await _next(slack, core, model, channel, question)
+    return wrong
 
 
-async def _over(core: Core, model: Halting) -> None:
-    """Wait until the question was asked and its answer is over, and for what may still come after it."""
+async def _next(slack: Slack, core: Core, model: Halting, channel: str, question: str) -> str:
+    """Ask once more in the thread; return a complaint if the model is not asked at once."""
+    model.words = ["Yes."]
+    await slack.say(channel, "U1", "<@UBOT> and then?", question)
+    began = asyncio.get_running_loop().time()
+    while model.asked < 2 and asyncio.get_running_loop().time() - began < AT_ONCE:
+        await asyncio.sleep(0.1)
+    asked = model.asked
+    await _over(core, model)
+    return "" if asked == 2 else "stuck: the next question was not answered at once"
+
+
+async def _over(core: Core, model: Halting) -> float:
+    """Wait until the question was asked and its answer is over, and for what may still come after it.
+
+    Returns:
+        How long after the model the answer was over.
+    """
     loop = asyncio.get_running_loop()
     began = loop.time()
     while not model.asked and loop.time() - began < 400.0:  # Slack's last retry comes after six minutes
         await asyncio.sleep(1.0)
     while core._lives:
         await asyncio.wait(core._lives)
+    took = loop.time() - model.ended
     await asyncio.sleep(30.0)
-
-
-def told(rng: random.Random) -> list[str]:
-    """Return what the model says, no word of it twice."""
-    size = rng.choice([1, 3, 12, 40])
-    length = rng.choice([1, 1, 60])
-    return [
-        " ".join(f"{rng.choice('abcdefgh')}{number}x{part}" for part in range(length)) + " "
-        for number in range(size)
-    ]
-
-
-def _said(text: str) -> str:
-    """Return *text* without the notes of the bot that stand below a message without blocks."""
-    lines = text.split("\n")
-    return "\n".join(line for line in lines if not line.strip("\u2060 ").startswith("\u2014 "))
-
-
-def judged(shown: list[dict[str, Any]], model: Halting, fault: Fault) -> str:
-    """Return what is wrong with the messages *shown*, "property: detail"."""
-    wanted = "".join("".join(model.words).split())
-    found = "".join("".join(_said(each["text"]) for each in shown).split())
-    if model.asked > 1:
-        return f"twice: the model was asked {model.asked} times"
-    if not model.asked and not shown and (fault.ends or fault.unheard):
-        return ""
-    if not fault.ends and not model.asked:
-        return "lost: the question was never asked"
-    if any(each["live"] for each in shown) and not fault.ends:
-        return f"stuck: {[each['note'] for each in shown]}"
-    if found != wanted and not fault.ends:
-        twice = "twice" if len(found) > len(wanted) else "text"
-        return f"{twice}: {len(found)} of {len(wanted)} characters in {len(shown)} messages"
-    if fault.ends and not wanted.startswith(found.removesuffix("…")):
-        return f"text: not the model's: {found[:40]!r}"
-    return ""
+    return took

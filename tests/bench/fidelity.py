@@ -36,6 +36,8 @@ _OPEN = re.compile(r"[*_~`\[$]")
 _INVISIBLE = regex.compile(r"[\p{M}\u2800]*")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _USED = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")
+#: Definitions right before a table: comrak reads text there, others definitions.
+_TABLED = re.compile(r"^[ \t>]*\[[^\[\]\n]+\]:[^\n]*\n[ \t>]*\|", re.MULTILINE)
 _DEFINED = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
 
 Allowed = Callable[[str], bool]
@@ -62,6 +64,8 @@ def read(text: str, side: str, allowed: Allowed, *, pages: int = 1) -> Sequence[
     A reference becomes a link when the answer ends, on the page that still grows then; a definition that no
     reference uses is text.
     """
+    if _TABLED.search(text):
+        return None
     if DEFINITION.search(text):
         used = {label.casefold() for label in _USED.findall(text)}
         if pages > 1 or not all(label.casefold() in used for label in _DEFINED.findall(text)):

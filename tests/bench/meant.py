@@ -62,9 +62,10 @@ class _Reading:
         self._way = way
         self._allowed = allowed
         self._depth = self._lists = 0
-        self._items: list[int | None] = []
+        self._items: list[tuple[int | None, str]] = []  # numbers, and what they are told as
         self._notes = ""
         self._task = False
+        self._told = False
 
     def block(self, node: Node, marks: int) -> None:
         """Read one block."""
@@ -89,17 +90,23 @@ class _Reading:
         self._depth -= 1
 
     def _each(self, node: Node, marks: int) -> None:
+        before = None
         for child in node.children:
+            kind = type(child.node_value)
+            self._told = not self._way.mixed and bool(self._lists) and kind is before is comrak.List
             self.block(child, marks)
+            before = kind
 
     def _list(self, node: Node, marks: int) -> None:
         value = node.node_value.value
         ordered = value.list_type == comrak.ListType.Ordered
         first = min(max(value.start, self._way.least), HIGHEST)
+        told, self._told = self._told, False
         self._lists += 1
         for number, item in enumerate(node.children):
             count = len(self.leaves)
-            self._items.append(first + number if ordered else None)
+            told_number = f"{value.start + number}. " if ordered else "\u2022 "
+            self._items.append((first + number if ordered else None, told_number if told else ""))
             self._task = True
             self._each(item, marks)
             self._task = False
@@ -109,13 +116,21 @@ class _Reading:
 
     def _begin(self) -> Telling:
         """Return a telling that begins with what stands before the next leaf."""
-        telling = Telling()
-        for number in self._items:
-            telling.item(number)
+        return self._begins()[0]
+
+    def _begins(self) -> list[Telling]:
+        """Return as many tellings as there are ways to show that: a list alone on a page need not be told."""
+        ways = [Telling(), Telling()] if any(told for _, told in self._items) else [Telling()]
+        for way, telling in enumerate(ways):
+            for number, told in self._items:
+                if told and not way:
+                    telling.say(told)
+                else:
+                    telling.item(number)
+            telling.say(self._notes)
         self._items.clear()
-        telling.say(self._notes)
         self._notes = ""
-        return telling
+        return ways
 
     def _put(self, node: Node, kind: str, *tellings: Telling, whole: bool = False) -> None:
         first = self._tree.line(node)
@@ -123,27 +138,33 @@ class _Reading:
         self.leaves.append(Leaf(first, max(first, self._tree.line(node, last=True)), kind, facts, whole))
 
     def _leaf(self, node: Node, kind: str, value: Node, marks: int) -> None:
-        telling, task, self._task = self._begin(), self._task, False
-        inlines = Inlines(self._tree, self._way, self._allowed, telling)
+        tellings, task, self._task = self._begins(), self._task, False
+        whole = False
+        for telling in tellings:
+            inlines = Inlines(self._tree, self._way, self._allowed, telling)
+            inlines.task = task and kind == "Paragraph"
+            self._say(node, kind, value, marks, inlines)
+            whole = inlines.whole
+        self._put(node, kind, *tellings, whole=whole)
+
+    def _say(self, node: Node, kind: str, value: Node, marks: int, inlines: Inlines) -> None:
         match kind:
             case "Paragraph":
-                inlines.task = task
                 inlines.write(node.children, marks)
             case "Heading":
                 inlines.plain = True  # a heading is bold: docs/text.md
                 deep = value.level > self._way.levels or (self._lists and not self._way.within_lists)
                 inlines.write(node.children, marks | STRONG if deep else marks + HEADING * value.level)
             case "CodeBlock":
-                self._code(value, marks, telling)
+                self._code(value, marks, inlines.telling)
             case "ThematicBreak":
-                telling.say(self._way.rule, marks)
+                inlines.telling.say(self._way.rule, marks)
             case "HtmlBlock":
                 if BREAK.match(value.literal.strip()):
                     raise UnclearError("what a line break has begun")
-                telling.say(dollars(value.literal), marks)
+                inlines.telling.say(dollars(value.literal), marks)
             case _:
                 raise UnclearError(f"a {kind}")
-        self._put(node, kind, telling, whole=inlines.whole)
 
     def _code(self, value: Node, marks: int, telling: Telling) -> None:
         info = dollars(value.info).strip() if value.fenced else ""
@@ -156,7 +177,10 @@ class _Reading:
         rows = [[*row.children] for row in node.children]
         if any(self._surplus(row, len(rows[0])) for row in node.children[1:]):
             raise UnclearError("cells that no column is for")
-        drawn, told = self._begin(), self._begin()
+        items, notes = [*self._items], self._notes
+        drawn = self._begin()
+        self._items, self._notes = items, notes
+        told = self._begin()
         if self._way.drawn:
             self._draw(rows, marks, drawn)
         else:

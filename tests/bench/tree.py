@@ -30,6 +30,8 @@ _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 #: A currency that no text has: stands for a dollar that begins no formula.
 _DOLLAR = "\u20a5"
 _LONGEST = 1_000
+#: Words that a formula has at most.
+_WORDS = 2
 #: What never leaves, but for what is replaced.
 _NEVER = re.compile(
     "[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
@@ -63,6 +65,11 @@ class Tree:
         self.lines = text.split("\n")
         self._before = before.count("\n")
         self.root: Node = comrak.parse_document(before + text, _EXTENSIONS, _OPTIONS)
+        stack = [self.root]
+        while stack:
+            node = stack.pop()
+            node.parent = None  # else nothing frees the tree
+            stack += node.children
 
     def line(self, node: Node, *, last: bool = False) -> int:
         """Return the line in which *node* begins, or its last; negative for what is not the text's."""
@@ -104,19 +111,24 @@ def _prices(root: Node) -> Iterator[Node]:
     stack = [root]
     while stack:
         node = stack.pop()
-        if type(node.node_value) is comrak.Math and not _formula(node.node_value.value):
+        if type(node.node_value) is comrak.Math and not _formula(node):
             yield node
         stack.extend(reversed(node.children))
 
 
-def _formula(value: Node) -> bool:
+def _formula(node: Node) -> bool:
     """Return whether comrak's formula looks like one to a reader."""
+    value = node.node_value.value
     body = value.literal
     if not value.dollar_math or value.display_math:
         if "`" in body or not re.search(r"\w", body) or len(body) > _LONGEST:
             raise UnclearError("it may be a formula")
         return True
-    if "`" in body or "\n" in body or re.match(r"\d[\d.,]*\b(?![\s\d]*[\\_^])", body):
+    lines = node.sourcepos.end.line - node.sourcepos.start.line
+    variable = re.match(r"(?:[A-Z]{4,}|[A-Z][A-Z0-9]+_[A-Z0-9_]+)\b", body)
+    if lines or variable or len(re.findall(r"(?<![\\{\w])[a-z]{3,}(?![\w{}])", body)) > _WORDS:
+        return False
+    if "`" in body or re.match(r"\d[\d.,]*\b(?![\s\d]*[\\_^])", body):
         return False
     if len(body) > _LONGEST or not re.search(r"\w", body):
         return False

@@ -35,6 +35,7 @@ class Way:
         boxes: A task that is done and one that is not.
         within: What a line break in a table's cell is shown as; "" where there are lines.
         drawn: Whether a table is words in a block of code.
+        mixed: Whether a list may stand right behind another one in an item; else its markers are text.
     """
 
     least: int = 0
@@ -44,6 +45,7 @@ class Way:
     boxes: tuple[str, str] = ("[x]", "[ ]")
     within: str = ""
     drawn: bool = False
+    mixed: bool = True
 
 
 WAYS: Mapping[str, Way] = {
@@ -56,6 +58,7 @@ WAYS: Mapping[str, Way] = {
         levels=3,  # Discord's help, "Markdown Text 101": # to ###
         rule="─" * 24,  # there is no rule in parse-discord's grammar; docs/text.md
         boxes=("☑", "☐"),  # there are no tasks; docs/text.md
+        mixed=False,  # a bullet or number goes on with the list before [parse-discord]
         drawn=True,  # there are no tables; docs/text.md
     ),
 }
@@ -127,6 +130,10 @@ class Inlines:
         """Tell emphasis; `~x~` and `__init__` are words (docs/text.md)."""
         begins = self._tree.begins(node, "~" if kind == "Strikethrough" else "*_")
         number, at = self._tree.place(node)
+        inner = getattr(node.children[0].node_value, "value", "") if node.children else ""
+        size = 2 if begins[:1] == begins[1:] else 1
+        if isinstance(inner, str) and not self._tree.lines[number].startswith(inner[:1], at + size):
+            raise UnclearError("comrak's positions are wrong behind a definition")
         word = _DUNDER.match(self._tree.lines[number], at) if begins == "__" else None
         literal = begins if word and kind == "Strong" and len(node.children) == 1 else ""
         if kind == "Strikethrough" and begins != "~~":

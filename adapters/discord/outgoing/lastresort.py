@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from adapters.discord.outgoing.drawing import CONTENT, draw, noted
+from adapters.discord.wire.bars import MISSING_PERMISSIONS
 from adapters.discord.wire.rest import Json, Refused
 from bot.events import Page
 from bot.platform import BucketState, Gone
@@ -29,12 +30,13 @@ KNOWN = 100
 #: What of a body can be left out, by the name that Discord's errors give it.
 OPTIONAL = frozenset({"components", "message_reference", "attachments", "files"})
 
-FILES_REFUSED = "What was to be attached is missing: Discord refused it."
+FILES_REFUSED = "Discord refused a file."
+NO_FILES = "I lack the right Attach Files here."
 BUTTONS_REFUSED = "Shown without buttons: Discord refused them."
 MISSING = "A part of this answer is missing here: Discord refused it."
 CUT = "Discord refused the rest of this answer."
 
-#: What a call returns.
+#: What a call returns: the answer, and the state of its bucket.
 Told = tuple[Json, tuple[BucketState, ...]]
 #: Makes a call: method, path, page, and what the body has besides.
 Send = Callable[[str, str, Page, Json], Awaitable[Told]]
@@ -54,7 +56,7 @@ class _Form:
         if page.controls and "components" in fields:
             page = noted(replace(page, controls=()), BUTTONS_REFUSED)
         if page.files and fields & {"attachments", "files"}:
-            page = noted(replace(page, files=()), FILES_REFUSED)
+            page = replace(page, files=())
         return _Form(page, more, self.size)
 
 
@@ -71,8 +73,11 @@ class LastResort:
         self._taken: dict[str, str] = {}
         self._refused: OrderedDict[int, Refused] = OrderedDict()
 
-    async def put(self, method: str, path: str, page: Page, more: Json) -> Told:
+    async def put(self, method: str, path: str, page: Page, more: Json) -> tuple[Told, str]:
         """Write *page*, or the beginning of what is live; of a final one, put the rest below.
+
+        Returns:
+            What the call returned, and why the page has no files, if Discord takes it only so.
 
         Raises:
             Refused: When Discord takes it in no form, and at once when AutoMod blocks it.
@@ -81,7 +86,7 @@ class LastResort:
         if page.live and path in self._modest:  # it grows, and what Discord minds stays
             bare, size = self._modest[path]
             form = replace(form.without(OPTIONAL) if bare else form, size=size)
-        forms = None
+        forms, unattached = None, ""
         while True:
             try:
                 told = await self._form(method, path, form)
@@ -89,6 +94,7 @@ class LastResort:
                 if refused.code == MODERATED:
                     raise
                 forms = forms or _forms(form, refused)
+                unattached = NO_FILES if refused.code == MISSING_PERMISSIONS else unattached
                 try:
                     form = next(forms)
                 except StopIteration:
@@ -98,7 +104,7 @@ class LastResort:
                 if forms and method == "PATCH":
                     self._modest[path] = form.page.controls != page.controls, form.size
                 self._taken[path] = page.text
-                return told
+                return told, (unattached or FILES_REFUSED) if len(form.page.files) < len(page.files) else ""
 
     async def _form(self, method: str, path: str, form: _Form) -> Told:
         if not form.size:

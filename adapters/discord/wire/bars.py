@@ -14,6 +14,12 @@ KEPT = 10_000
 #: JSON error codes of a 403 that the next try would meet too (topics/opcodes-and-status-codes.mdx).
 MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY = 50001, 50013, 160002
 LASTING = {MISSING_ACCESS, MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY}
+#: JSON error codes of a 404 that is about where a message goes, and not about its files: unknown channel,
+#: guild, and message.
+NOWHERE = frozenset({10003, 10004, 10008})
+#: JSON error codes of a 403 that is about who writes where: the lasting ones; a person who takes no direct
+#: messages, or shares no server; somebody else's message; a channel that asks for more verification.
+NOBODY = frozenset({*LASTING, 50003, 50005, 50007, 50009, 50278})
 #: What a call needs, in the words of Discord's settings.
 RIGHTS = {
     "GET messages": "Read Message History",
@@ -66,6 +72,13 @@ class Bars:
         found = Forbidden(said, code, right)
         self._known[channel, kind] = (now + MEMORY, found)
         return found, news
+
+
+def doubted(status: int, code: int, *, files: bool) -> bool:
+    """Whether an error may be about what a message holds (*files*), and not about who writes where."""
+    if files:
+        return status == 403 or (status == 404 and code not in NOWHERE)
+    return status == 403 and code not in NOBODY
 
 
 def place(method: str, path: str) -> tuple[str, str]:

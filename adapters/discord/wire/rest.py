@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from adapters.discord.wire.bars import MISSING_PERMISSIONS, Bars, Breaker, Forbidden, place
+from adapters.discord.wire.bars import Bars, Breaker, Forbidden, doubted, place
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.traffic import Traffic, Urgency
 from bot.events import File
@@ -30,8 +30,8 @@ Json = dict[str, Any]
 #: What a 429 without a usable delay is taken for.
 RETRY_AFTER = 60.0
 LONGEST_RETRY = 300.0
-#: Seconds that a call with files may take in total.
-UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60.0)
+#: Seconds that a call with files may take in total: at least, at most, and bytes that a second must carry.
+UPLOAD, SLOWEST_UPLOAD, CARRIED = 10.0, 60.0, 50_000
 #: Errors of the client's that say nothing about the call: it came too slowly, or too early.
 PASSING = (408, 425)
 #: The bucket of all calls together.
@@ -108,7 +108,9 @@ class Rest:
             SlowDown: On a 429, and without a call while Discord lets nothing through.
             Gone: On 403 and 404, and without a call where a missing right is known already.
             OSError: When Discord was not reached or is not well; on a 401, and without a call ever after.
-            Refused: On any other error.
+            Refused: On any other error.  Of a message also on a 403 with a code that nobody knows; of one
+                with files on any, and on a 404 of which it is not known that the place is gone: it may be
+                what the message holds, so nothing is learned.
         """
         await self.traffic.flow.enter(urgency)
         await self._let(method, path)
@@ -117,10 +119,10 @@ class Rest:
         except OSError:
             self.breaker.failed(place(method, path)[0], _now())
             raise
-        if status == 403 and files and _code(answer) == MISSING_PERMISSIONS:
-            # Nothing is learned: it may be the files that are not allowed.
+        message = "content" in (body or {}) and not banned(status, headers, answer)
+        if (files or message) and doubted(status, _code(answer), files=bool(files)):
             self.traffic.refused(status)
-            raise Forbidden(f"Discord answered {status} to a message with files", MISSING_PERMISSIONS)
+            raise Refused(f"{status} to a message", _code(answer), ("files",) if files else ())
         self._judge(status, headers, answer, bucket, method, path)
         self.breaker.passed(place(method, path)[0])
         return answer or {}, _states(headers, bucket)
@@ -164,7 +166,9 @@ class Rest:
         if self.session is None or self.session.closed:
             raise ConnectionError("Discord is not connected")
         try:
-            sent: Json = {"data": _form(body, files), "timeout": UPLOAD_TIMEOUT} if files else {"json": body}
+            sent: Json = {"json": body}
+            if files:
+                sent = {"data": _form(body, files), "timeout": _uploading(files)}
             async with self.session.request(
                 method, f"{self._url}/{path}", headers=self._headers, proxy=proxy_for(self._url), **sent
             ) as response:
@@ -211,6 +215,12 @@ class Rest:
             return SlowDown(seconds, bucket)
         self.traffic.hold(seconds)
         return SlowDown(seconds, GLOBAL)
+
+
+def _uploading(files: Sequence[File]) -> aiohttp.ClientTimeout:
+    """Return how long a call with *files* may take."""
+    seconds = UPLOAD + sum(len(file.data) for file in files) / CARRIED
+    return aiohttp.ClientTimeout(total=min(seconds, SLOWEST_UPLOAD))
 
 
 def _form(body: Json | None, files: Sequence[File]) -> aiohttp.FormData:

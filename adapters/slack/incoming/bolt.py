@@ -33,21 +33,9 @@ Take = Callable[[Json], Awaitable[bool]]
 
 
 def taker(web: AsyncWebClient, events: Events) -> Take:
-    """Return what gives payloads to *events*."""
+    """Return what gives payloads to *events*; one that is not understood is logged, and costs itself only."""
     seldom = Seldom()
-
-    async def authorized() -> AuthorizeResult:
-        # Left to itself, Bolt asks Slack, and acknowledges the event when Slack is not well.
-        return AuthorizeResult(enterprise_id=None, team_id=events.team, bot_user_id=events.me)
-
-    app = AsyncApp(
-        client=AsyncWebClient(base_url=web.base_url, session=web.session),
-        authorize=authorized,
-        logger=bolt_log,
-        request_verification_enabled=False,
-        # Bolt takes it for an event of our own when somebody deletes an answer of ours.
-        ignoring_self_events_enabled=False,
-    )
+    app = _app(web, events)
 
     @app.middleware
     async def take(body: Json) -> BoltResponse:
@@ -62,10 +50,25 @@ def taker(web: AsyncWebClient, events: Events) -> Take:
     async def taken(payload: Json) -> bool:
         try:
             answer = await app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
-        except Exception as error:  # one bad event must cost itself only; sent again, it would be no better
+        except Exception as error:  # sent again, it would be understood no better
             if seldom.due(type(error).__name__, asyncio.get_running_loop().time()):
                 log.exception("an event was not understood, and is left out")
             return True
         return answer.status == 200
 
     return taken
+
+
+def _app(web: AsyncWebClient, events: Events) -> AsyncApp:
+    async def authorized() -> AuthorizeResult:
+        # Left to itself, Bolt asks Slack, and acknowledges the event when Slack is not well.
+        return AuthorizeResult(enterprise_id=None, team_id=events.team, bot_user_id=events.me)
+
+    return AsyncApp(
+        client=AsyncWebClient(base_url=web.base_url, session=web.session),
+        authorize=authorized,
+        logger=bolt_log,
+        request_verification_enabled=False,
+        # Bolt takes it for an event of our own when somebody deletes an answer of ours.
+        ignoring_self_events_enabled=False,
+    )

@@ -7,6 +7,7 @@ that Slack refuses are given up, as it would refuse them again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,18 +29,16 @@ log = structlog.get_logger(__name__)
 
 #: Bytes of a file.  Slack takes 1 GB; more than this is no part of an answer.
 ATTACH = 100 * 10**6
-#: Seconds that the bytes of one file may take.
-TIMEOUT = aiohttp.ClientTimeout(total=60.0)
-#: Times that a call waits for its turn anew after a 429, and that files are uploaded that Slack loses.
+#: Seconds that the bytes of one file may take: at least, at most, and bytes that a second must carry.
+LEAST, MOST, CARRIED = 10.0, 60.0, 50_000
+#: Seconds that files may wait for their turn, 429s and all: the answer is not over before.
+PATIENCE = 15.0
+#: Times that files are uploaded that Slack loses.
 TRIES = 3
 #: Answers to a share whose ticket is spent, or was never good.
 SPENT = frozenset({"file_not_found", "file_update_failed"})
 #: Pages of 200 messages that are looked through for a file.
 PAGES = 5
-
-
-class Held(ConnectionError):
-    """Slack has refused a call with 429s, so that it took no effect."""
 
 
 @dataclass
@@ -52,6 +51,7 @@ class _Share:
         done: Whether it is there.
         lost: How often Slack has lost what was uploaded for it.
         refused: Slack's word for why it can't be.
+        waited: Seconds that it has waited for its turn.
     """
 
     ids: tuple[str, ...] = ()
@@ -59,6 +59,7 @@ class _Share:
     done: bool = False
     lost: int = 0
     refused: str = ""
+    waited: float = 0.0
 
 
 class Uploads:
@@ -93,6 +94,8 @@ class Uploads:
         if not share.refused:
             try:
                 await self._share(channel, message, thread, share, files)
+            except SlowDown as slow:
+                raise ConnectionError("Slack lets nobody look for files now") from slow
             except (Gone, Unfit, SlackApiError) as error:
                 share.refused = why(error) if isinstance(error, SlackApiError) else str(error)
             else:
@@ -100,17 +103,12 @@ class Uploads:
                 return
         raise Unfit(share.refused)
 
-    def refuses(self, files: tuple[File, ...]) -> bool:
-        """Whether Slack has refused *files*."""
-        share = self._shares.get(files)
-        return share is not None and bool(share.refused)
-
     async def _share(
         self, channel: str, message: str, thread: str, share: _Share, files: tuple[File, ...]
     ) -> None:
         root = await self._root(channel, message) if thread == message else thread
         if not (share.doubtful and await self._is_there(channel, root, message, share.ids)):
-            share.ids = share.ids or tuple([await self._upload(file) for file in files])
+            share.ids = share.ids or tuple([await self._upload(share, file) for file in files])
             await self._complete(channel, root, share, files)
 
     async def _root(self, channel: str, message: str) -> str:
@@ -120,15 +118,16 @@ class Uploads:
         found: Json = next(iter(answer["messages"]), {})
         return str(found.get("thread_ts") or message)
 
-    async def _upload(self, file: File) -> str:
+    async def _upload(self, share: _Share, file: File) -> str:
         """Send the bytes of *file*; return its id.  What is not shared, Slack throws away."""
-        name = safe(file.name)
-        answer = await self._call("files.getUploadURLExternal", {"filename": name, "length": len(file.data)})
+        arguments = {"filename": safe(file.name), "length": len(file.data)}
+        answer = await self._call(share, "files.getUploadURLExternal", arguments)
+        timeout = aiohttp.ClientTimeout(total=min(LEAST + len(file.data) / CARRIED, MOST))
         session = self._web.session
         if session is None:
             raise ConnectionError("Slack is not connected")
         try:
-            async with session.post(answer["upload_url"], data=file.data, timeout=TIMEOUT) as response:
+            async with session.post(answer["upload_url"], data=file.data, timeout=timeout) as response:
                 status = response.status
         except TimeoutError:
             raise
@@ -152,10 +151,11 @@ class Uploads:
         doubtful, share.doubtful = share.doubtful, True
         try:
             await self._call(
+                share,
                 "files.completeUploadExternal",
                 {"files": files, "channel_id": channel, "thread_ts": thread},
             )
-        except Held:
+        except Unfit:
             share.doubtful = doubtful
             raise
         except SlackApiError as error:
@@ -170,16 +170,23 @@ class Uploads:
                 raise Unfit(code_of(error)) from error
             raise ConnectionError("Slack has lost an upload") from error
 
-    async def _call(self, method: str, arguments: Json) -> AsyncSlackResponse:
-        """Call *method* when its turn comes; a 429 here must not hold back the edits of others."""
-        for _ in range(TRIES):
-            await self._tally.turn()
+    async def _call(self, share: _Share, method: str, arguments: Json) -> AsyncSlackResponse:
+        """Call *method* when its turn comes; a 429 here must not hold back the edits of others.
+
+        Raises:
+            Unfit: When its turn does not come in time.
+        """
+        while True:
+            while wait := self._tally.take():
+                share.waited += wait
+                if share.waited > PATIENCE:
+                    raise Unfit(f"no turn for {method} for {wait:.0f} s")
+                await asyncio.sleep(wait)
             try:
                 with translated():
                     return await self._web.api_call(method, json=arguments)
             except SlowDown as slow:
                 self._tally.block(slow.retry_after)
-        raise Held(f"Slack lets no {method} through")
 
     async def _is_there(self, channel: str, thread: str, message: str, ids: Sequence[str]) -> bool:
         """Whether a message below *message* holds the first of *ids*; no, if Slack won't say."""

@@ -1,0 +1,89 @@
+"""Secrets that come from files or `.env`, read at the start and anew on SIGHUP.
+
+`ANTHROPIC_API_KEY_FILE=/run/secrets/key` stands for `ANTHROPIC_API_KEY`, and so for every setting whose name
+ends in KEY, TOKEN or SECRET.  It must never log a value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from bot.config import ENV
+from bot.unavailable import Unavailable
+
+SECRET = re.compile(r"\w+_(KEY|TOKEN|SECRET)")
+FILE = "_FILE"
+#: Characters of a secret; a file with more is another one.
+LONGEST = 4096
+
+
+class Secrets:
+    """What the environment's secrets are, and which have changed since they were last looked at."""
+
+    def __init__(self) -> None:
+        self._written = _written()
+
+    def take(self) -> None:
+        """Put what the files hold into the environment, where settings are read from.
+
+        Raises:
+            Unavailable: When a file can't be read.
+        """
+        for name, path in {**_written(), **os.environ}.items():
+            if name.endswith(FILE) and path and SECRET.fullmatch(secret := name.removesuffix(FILE)):
+                os.environ[secret] = _held(name, Path(path))
+
+    def again(self) -> list[str]:
+        """Do so anew, also with what has changed in `.env`; return the names of the secrets that changed.
+
+        What a container got from `.env` is in its environment, which would win over the file.
+
+        Raises:
+            Unavailable: See `take`.
+        """
+        before, written = _known(self._written), _written()
+        for name, value in written.items():
+            if SECRET.fullmatch(name) and value != self._written.get(name, "") and name in os.environ:
+                os.environ[name] = value
+        self._written = written
+        self.take()
+        after = _known(written)
+        return sorted(name for name in before | after if before.get(name, "") != after.get(name, ""))
+
+
+def exposed() -> str:
+    """Return what to do if `.env` can be read by others than its owner, or ""."""
+    try:
+        mode = ENV.stat().st_mode
+    except OSError:
+        return ""
+    return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & 0o044 else ""
+
+
+def _known(written: Mapping[str, str]) -> dict[str, str]:
+    """Return all secrets as settings see them: the environment wins."""
+    return {name: value for name, value in {**written, **os.environ}.items() if SECRET.fullmatch(name)}
+
+
+def _written() -> dict[str, str]:
+    """Return what `.env` says."""
+    if not ENV.is_file():
+        return {}
+    return {name: value or "" for name, value in dotenv_values(ENV, encoding="utf-8-sig").items()}
+
+
+def _held(name: str, path: Path) -> str:
+    try:
+        value = path.read_text("utf-8-sig")[: LONGEST + 1].strip()
+    except OSError as error:
+        raise Unavailable(f"{name}: {path} can't be read ({error.strerror}).") from None
+    except UnicodeError:
+        raise Unavailable(f"{name}: {path} is not UTF-8.") from None
+    if not value or len(value) > LONGEST:
+        raise Unavailable(f"{name}: {path} holds no secret: write it there, alone.")
+    return value

@@ -1,0 +1,113 @@
+"""Whether a file of the ledger can be used: whole, of our version, with our tables.  Every call blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from bot.platform import Actor, Asked, Place
+from bot.store import Entry, Part, rows, tables
+
+NAME = "ledger.db"
+#: What a file that can't be used is called, with the time after it; and the files that belong to one.
+BROKEN = f"{NAME}.broken-"
+SUFFIXES = ("", "-wal", "-shm")
+#: What passes, or what only the operator can mend: not the content's fault.
+PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
+#: Columns of `turns` that a file of version 1 has not.
+LATER = frozenset({"controls"})
+PROBE = Entry(
+    Asked("\0", "", Actor(""), Place(""), "", 0.0), parts=(Part("\0", 0), Part("\0r", 0, replaces="\0"))
+)
+
+
+class Unusable(sqlite3.DatabaseError):
+    """It is a database, and not one of ours."""
+
+
+def is_content(error: Exception) -> bool:
+    """Return whether *error* lies in what the file holds, so that trying again is of no use."""
+    if not isinstance(error, sqlite3.Error):
+        return isinstance(error, IsADirectoryError | UnicodeDecodeError)  # the second: a column's name
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, Unusable) or (code is not None and code & 0xFF not in PASSING)
+
+
+def expect_whole(db: sqlite3.Connection) -> None:
+    """Look at pages, version and columns of a file that there was already.
+
+    Raises:
+        sqlite3.DatabaseError: It can't be used; see `is_content`.
+    """
+    if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise Unusable(str(found).splitlines()[0])
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if not 0 <= version <= tables.VERSION:
+        raise Unusable(f"made by another Rivulet (version {version} of its tables)")
+    for table, columns in (("turns", rows.TURN), ("parts", rows.PART)):
+        found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
+        if found and found != columns and found != tuple(name for name in columns if name not in LATER):
+            raise Unusable(f"its table {table} has other columns")
+
+
+def rehearse(db: sqlite3.Connection) -> None:
+    """Write and delete a question, and take it all back: a trigger or a rule of others would show."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statement, values in tables.upsert(PROBE):
+            db.execute(statement, values)
+        [row] = db.execute(f"{tables.TURNS} key = ?", (PROBE.asked.key,))
+        if tuple(row) != tables.entry_row(PROBE) or _parts(db) != len(PROBE.parts):
+            raise Unusable("it does not keep what is written")
+        db.execute(*tables.upsert(PROBE)[0])
+        if _parts(db):
+            raise Unusable("its parts outlive their questions")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _parts(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM parts WHERE key = ?", (PROBE.asked.key,)).fetchone()[0])
+
+
+def aside(folder: Path) -> list[str]:
+    """Return the names of the files that were moved aside in *folder*, oldest first."""
+    try:
+        names = sorted(path.name for path in folder.glob(f"{BROKEN}*"))
+    except OSError:
+        return []
+    return [name for name in names if not name.endswith(SUFFIXES[1:])]
+
+
+def findings(folder: Path) -> list[str]:
+    """Return what an operator should know about the ledger in *folder*; changes nothing there."""
+    found = [f"RIVULET_DATA: {name} could not be used and lies aside; delete it" for name in aside(folder)]
+    if not (path := folder / NAME).exists():
+        return found
+    try:
+        # Without a log beside it, nobody has it open, and SQLite would want to make one.
+        mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=1.0)
+        try:
+            expect_whole(db)
+        finally:
+            db.close()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        what = "is moved aside at the next start" if is_content(error) else "can't be read now"
+        found.append(f"RIVULET_DATA: {NAME} {what} ({error})")
+    return found

@@ -1,0 +1,127 @@
+"""What a row of the ledger's file is as an `Entry`, and which rows are none.  Pure.
+
+A disk loses a bit, a newer version adds a field, somebody edits by hand: such a row must cost only itself.
+So every value is looked at, and a row that could not have been written by `bot.store.tables` is a `BadRow`.
+It must never be guessed what such a row meant: who may do what hangs on the ids in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from bot.platform import Actor, Asked, Place
+from bot.store import Entry, Part
+
+#: Columns of `turns` and `parts`, in their order.
+TURN = ("key", "conversation", "actor", "who", "question", "at", "text", "note", "runs", "done", "controls")
+PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
+#: What columns hold that hold no text; a number of whole seconds may come back as an integer.
+KINDS: dict[str, tuple[type, ...]] = {
+    "at": (float, int),
+    "done": (float, int, type(None)),
+    "note": (str, type(None)),
+    "runs": (int,),
+    "page": (int,),
+    "number": (int,),
+}
+#: The types of the fields of `Actor` and `Place`, as annotations name them.
+TYPES = {"str": str, "bool": bool}
+#: Seconds since 1970 that a clock may have said, and numbers of pages and runs that may be.
+EVER = 1e11
+MANY = 100_000
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+Known = TypeVar("Known", Actor, Place)
+
+
+class BadRow(ValueError):
+    """A row that was not written by us as it is; the message says why, and nothing of what is in it."""
+
+
+def text_of(data: bytes) -> str:
+    """Return *data* as text; bytes that are no UTF-8 become surrogates, which `BadRow` tells of."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(key: object) -> bytes:
+    """Return a row's key as the file has it."""
+    return key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogateescape")
+
+
+def shown(key: object) -> str:
+    """Return a row's key as it can be logged, whatever it is."""
+    return str(key).encode(errors="backslashreplace").decode()[:200]
+
+
+def asked_of(row: Sequence[Any]) -> Asked:
+    """Return the question that `tables.asked_row` has made *row* of; raise `BadRow` if it has not."""
+    _look(TURN, row)
+    key, conversation, actor, who, question, at = row
+    if not who:
+        if actor or conversation:  # of what was forgotten, neither is left
+            raise BadRow("who asked is missing")
+        return Asked(key, conversation, Actor(actor), Place(""), question, at)
+    try:
+        told = json.loads(who)
+    except (ValueError, RecursionError):
+        raise BadRow("who asked is no JSON") from None
+    if not isinstance(told, dict) or told.keys() != {"actor", "place"}:
+        raise BadRow("who asked has other fields")
+    asker, place = _known(Actor, told["actor"]), _known(Place, told["place"])
+    if asker.id != actor:
+        raise BadRow("who asked is told in two ways")
+    return Asked(key, conversation, asker, place, question, at)
+
+
+def entry_of(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
+    """Return the entry that `tables.entry_row` has made *row* of, with its *parts*; as `asked_of`."""
+    _look(TURN, row)
+    text, note, runs, done, controls = row[6:]
+    if done is None and not row[3]:
+        raise BadRow("who asked is missing")
+    return Entry(asked_of(row[:6]), text, note, tuple(parts), runs, done, tuple(controls.split()))
+
+
+def part_of(row: Sequence[Any]) -> tuple[str, Part]:
+    """Return the question's key and the message that `tables.part_row` has made *row* of; as `asked_of`."""
+    _look(PART, row)
+    nonce, key, page, address, message, replaces, _number = row
+    if not nonce:
+        raise BadRow("nonce is empty")
+    return key, Part(nonce, page, address, message, replaces)
+
+
+def expect_times(at: object, done: object) -> None:
+    """Raise `BadRow` unless a question that is done was asked at *at* and done at *done*."""
+    _look(("at", "done"), (at, done))
+
+
+def _look(names: Sequence[str], row: Sequence[Any]) -> None:
+    """Look at the type and range of each value."""
+    for name, value in zip(names, row, strict=False):
+        kinds = KINDS.get(name, (str,))
+        if type(value) not in kinds:
+            raise BadRow(f"{name} is {type(value).__name__}")
+        if isinstance(value, str) and SURROGATE.search(value):
+            raise BadRow(f"{name} is not UTF-8")
+        most = EVER if float in kinds else MANY
+        if isinstance(value, int | float) and not 0 <= value < most:
+            raise BadRow(f"{name} is out of range")
+        if name == "key" and not value:
+            raise BadRow("key is empty")
+
+
+def _known(kind: type[Known], told: Any) -> Known:
+    """Return *told* as a *kind* if it has exactly its fields."""
+    types = {field.name: TYPES[str(field.type)] for field in fields(kind)}
+    if not isinstance(told, dict) or told.keys() != types.keys():
+        raise BadRow(f"{kind.__name__.lower()} has other fields")
+    for name, value in told.items():
+        if type(value) is not types[name] or (isinstance(value, str) and SURROGATE.search(value)):
+            raise BadRow(f"{name} is of another type")
+    return kind(**told)

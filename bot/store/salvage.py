@@ -1,0 +1,47 @@
+"""What can still be read of a file that can't be used: its good rows, for a new file.  Every call blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from bot.store import rows, tables
+from bot.store.rows import BadRow
+from bot.store.tables import Statement
+
+
+def salvage(path: Path) -> list[Statement]:
+    """Return what writes the good rows of the file at *path* into another one; () if there are none."""
+    found: list[Statement] = []
+    with suppress(sqlite3.Error, OSError, UnicodeDecodeError), closing(_opened(path)) as db:
+        kept = set()
+        for row in _rows(db, "turns", len(rows.TURN)):
+            with suppress(BadRow):
+                rows.entry_of(row, ())
+                kept.add(row[0])
+                found.append((tables.TURN, row))
+        for row in _rows(db, "parts", len(rows.PART)):
+            with suppress(BadRow):
+                if rows.part_of(row)[0] in kept:
+                    found.append((tables.PART, row))
+    return found
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path)
+    db.text_factory = rows.text_of
+    return db
+
+
+def _rows(db: sqlite3.Connection, table: str, columns: int) -> Iterator[tuple[Any, ...]]:
+    """Iterate over the rows of *table*, each once: from both ends, up to where it can't be read."""
+    seen = set()
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            for row in db.execute(f"SELECT * FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
+                if len(row) == columns and row[0] not in seen:
+                    seen.add(row[0])
+                    yield row
