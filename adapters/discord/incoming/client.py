@@ -22,7 +22,7 @@ from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.seldom import Seldom
-from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Press, Stop, Unavailable
+from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Place, Press, Stop, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -168,12 +168,17 @@ class Client(Shards):
         """Find the stops that were set while nobody listened: reactions stand on live answers' messages."""
         found = ((key, surface.place) for surface in self.questions.surfaces for key in surface.messages())
         live = [(key, where) for key, where in found if self.inbox and self.inbox.knows(key)]
-        async with asyncio.timeout(LOOKING):
-            for key, where in live[:LOOKED_AT]:
-                for who in await stoppers(self.http, key, self._means_stop):
-                    actor = self._people.told(who, {})
-                    if self.inbox and snowflake(who.get("id")) != self.me:
-                        await self.inbox.stop(Stop(key, actor, where))
+        try:
+            async with asyncio.timeout(LOOKING):
+                for key, where in live[:LOOKED_AT]:
+                    await self._look_at(key, where)
+        except TimeoutError:
+            log.warning("stops that were set meanwhile may be lost: Discord tells no reactions")
+
+    async def _look_at(self, key: str, where: Place) -> None:
+        for who in await stoppers(self.http, key, self._means_stop):
+            if self.inbox and snowflake(who.get("id")) != self.me:
+                await self.inbox.stop(Stop(key, self._people.told(who, {}), where))
 
     async def on_told_interaction_create(self, data: object) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
