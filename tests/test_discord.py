@@ -95,6 +95,11 @@ def test_a_429s_delay_is_read_and_capped(body, headers, seconds):
     assert retry_after(body, headers) == seconds
 
 
+def test_a_client_that_was_closed_meanwhile_is_a_connection_that_is_gone():
+    with pytest.raises(ConnectionError), translated():
+        raise RuntimeError("Session is closed")
+
+
 @pytest.fixture
 async def surface(world: DiscordWorld) -> AsyncIterator[DiscordSurface]:
     """A surface of its own session, on the emulator."""

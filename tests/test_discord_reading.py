@@ -9,7 +9,7 @@ import pytest
 
 from adapters.discord.incoming.markup import Names, calls, named
 from adapters.discord.incoming.reading import files, says
-from bot.platform import Actor, Platform
+from bot.platform import Actor, Outcome, Platform
 from tests.contract import HOLD, until
 from tests.fakes import spoken
 from tests.worlds import DiscordWorld
@@ -184,6 +184,16 @@ async def test_a_forward_with_a_mention_is_a_question(world):
     assert "server room" in await read(world)
 
 
+async def test_a_forward_is_read_with_the_comment_that_its_sender_writes_below(world):
+    other = {**FORWARD, "message_snapshots": [{"message": {"content": "nothing to do with it"}}]}
+    await world.emulator.say("200", "301", "", more=other)
+    await world.emulator.say("200", "300", "", more=FORWARD)
+    await world.emulator.say("200", "300", "<@999> what now?")
+    text = await read(world)
+    assert "server room" in text
+    assert "nothing to do with it" not in text
+
+
 async def test_a_forward_of_a_mention_is_none(world):
     snapshot = {**SNAPSHOT, "content": "<@999> help", "mentions": [world.emulator._world.users["999"]]}
     await world.emulator.say("200", "300", "", more={**FORWARD, "message_snapshots": [{"message": snapshot}]})
@@ -257,6 +267,48 @@ async def test_a_question_edited_to_stop_stops(world):
     await world.edit(question, "stop")
     [seen] = await world.final(question)
     assert not seen.live
+
+
+# What is none of the bot's.
+
+
+async def test_reactions_edits_and_deletions_of_others_messages_cost_the_core_nothing(world, monkeypatch):
+    taken: list[object] = []
+
+    async def take(event: object) -> Outcome:
+        taken.append(event)
+        return Outcome.UNKNOWN
+
+    monkeypatch.setattr(world.core, "stop", take)
+    monkeypatch.setattr(world.core, "edited", take)
+    monkeypatch.setattr(world.core, "mention", take)
+    old = {"message_id": str((1 << 22) * 1000), "channel_id": "200", "guild_id": "100"}
+    edit = {"id": old["message_id"], **old, "content": "x", "mentions": [], "edited_timestamp": "2026-01-01"}
+    before = len(await world.emulator.events(kinds=["call"]))
+    for number in range(1000):
+        hand = {**old, "user_id": str(5000 + number), "emoji": {"id": None, "name": "✋"}}
+        world.emulator._gateway.publish("MESSAGE_REACTION_ADD", hand, "100")
+        author = {"id": str(5000 + number), "username": "x"}
+        world.emulator._gateway.publish("MESSAGE_UPDATE", {**edit, "author": author}, "100")
+    await world.settled()
+    assert taken == []
+    assert len(await world.emulator.events(kinds=["call"])) == before
+
+
+async def test_who_may_not_press_is_told_so_once_an_hour(world):
+    world.model.steps = ("Because ", HOLD)
+    question = await world.say("why?")
+    answer = await world.first(question, "Beca")
+    world.core._access._stop = "asker"
+    for _ in range(3):
+        await world.press(answer.id, world.bob)
+
+    async def answered() -> bool:
+        return len(await world.emulator.events(kinds=["callback"])) == 3
+
+    await until(answered)
+    kinds = [each["type"] for each in await world.emulator.events(kinds=["callback"])]
+    assert sorted(kinds) == [4, 6, 6]
 
 
 # Bots.

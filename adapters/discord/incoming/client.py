@@ -21,7 +21,8 @@ from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.wire.rest import Rest
-from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Press, Stop, Unavailable
+from adapters.discord.wire.seldom import Seldom
+from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Place, Press, Stop, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,8 @@ LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 EARLY, RECENT = 120.0, 3600.0
 #: Messages of live answers that are looked at after a reconnect, and the seconds that it may take.
 LOOKED_AT, LOOKING = 50, 60.0
+#: Seconds in which somebody is told once that a press was refused, and people who are remembered.
+HOUR, PRESSERS = 3600.0, 10_000
 #: Messages that are deleted at once, at most (resources/message.mdx, bulk delete).
 BULK = 100
 NOT_YOURS = "You may not stop this answer."
@@ -72,6 +75,7 @@ class Client(Shards):
         self.content_step = ""
         self._people = People(bots)
         self._loops = Loops()
+        self._refusals = Seldom(HOUR, PRESSERS)
         self.questions = Questions(self, rest, threads, self._people)
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
 
@@ -87,9 +91,10 @@ class Client(Shards):
 
     async def on_told_message_create(self, data: object) -> None:
         """Give a question to the core."""
-        message = Written.of(data)
-        if message and self.questions.asks(message):
-            await self._ask(message)
+        if message := Written.of(data):
+            self.questions.notice(message)
+            if self.questions.asks(message):
+                await self._ask(message)
 
     async def _ask(self, message: Written) -> None:
         bot = self._people.admitted(message)
@@ -163,12 +168,17 @@ class Client(Shards):
         """Find the stops that were set while nobody listened: reactions stand on live answers' messages."""
         found = ((key, surface.place) for surface in self.questions.surfaces for key in surface.messages())
         live = [(key, where) for key, where in found if self.inbox and self.inbox.knows(key)]
-        async with asyncio.timeout(LOOKING):
-            for key, where in live[:LOOKED_AT]:
-                for who in await stoppers(self.http, key, self._means_stop):
-                    actor = self._people.told(who, {})
-                    if self.inbox and snowflake(who.get("id")) != self.me:
-                        await self.inbox.stop(Stop(key, actor, where))
+        try:
+            async with asyncio.timeout(LOOKING):
+                for key, where in live[:LOOKED_AT]:
+                    await self._look_at(key, where)
+        except TimeoutError:
+            log.warning("stops that were set meanwhile may be lost: Discord tells no reactions")
+
+    async def _look_at(self, key: str, where: Place) -> None:
+        for who in await stoppers(self.http, key, self._means_stop):
+            if self.inbox and snowflake(who.get("id")) != self.me:
+                await self.inbox.stop(Stop(key, self._people.told(who, {}), where))
 
     async def on_told_interaction_create(self, data: object) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
@@ -183,9 +193,14 @@ class Client(Shards):
         key = f"discord/{channel}/{message}"
         outcome = await self.inbox.press(Press(key, name.removeprefix(BUTTON)[:100], who, where))
         try:
-            await _respond(discord.Interaction(data=data, state=self._connection), outcome)  # type: ignore[arg-type]
+            interaction = discord.Interaction(data=data, state=self._connection)  # type: ignore[arg-type]
+            await _respond(interaction, outcome, told=self._told(who.id, outcome))
         except Exception as error:  # noqa: BLE001  discord.py raises whatever an odd interaction makes it
             unusable(self.seldom, "a press was not acknowledged", error, outcome=outcome.name)
+
+    def _told(self, who: str, outcome: Outcome) -> bool:
+        """Tell whether *who* knows already what a refusal says: it is said once an hour."""
+        return outcome is Outcome.REFUSED and not self._refusals.due(who, asyncio.get_running_loop().time())
 
 
 def age(message: int) -> float:
@@ -193,8 +208,10 @@ def age(message: int) -> float:
     return time.time() - discord.utils.snowflake_time(message).timestamp()
 
 
-async def _respond(interaction: discord.Interaction, outcome: Outcome) -> None:
+async def _respond(interaction: discord.Interaction, outcome: Outcome, *, told: bool) -> None:
     match outcome:
+        case Outcome.REFUSED if told:
+            await interaction.response.defer()
         case Outcome.STOPPED | Outcome.LATER:
             await interaction.response.defer()
         case Outcome.UNKNOWN | Outcome.TAKEN:

@@ -126,6 +126,10 @@ class History:
         found = await self.channel.before(self.question, limit + 1)
         return self._said(found[:limit], [], left_out=len(found) > limit)
 
+    async def only(self, message: Written, _limit: int) -> Sequence[Said]:
+        """Return *message* alone."""
+        return [self._one(message)]
+
     async def thread(self, parent: Channel, limit: int) -> Sequence[Said]:
         """Return what a thread was opened from, and the newest of its messages.
 

@@ -27,6 +27,8 @@ from bot.platform import Asked, Gone, Mention, Remains, Said
 
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
+#: How much later than a forward, in ids (ms << 22), a message of its sender is the comment on it.
+BELOW = 15_000 << 22
 #: Types of channels that are threads (resources/channel.mdx).
 THREADS = {10, 11, 12}
 #: Characters of a question of which its thread's name is made.
@@ -55,6 +57,7 @@ class Questions:
         self._people = people
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
+        self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
         self.deleted: OrderedDict[int, None] = OrderedDict()
         self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
@@ -107,6 +110,13 @@ class Questions:
         if ours or message.kind not in ASKED or (message.bot and not self._people.admitted(message)):
             return False
         return message.addresses(self.names(message.guild))
+
+    def notice(self, message: Written) -> None:
+        """Remember *message* if it is a forward: the comment on it is a message of its own, below it."""
+        if message.guild and message.forwards:
+            self._forwards[message.channel, message.author] = message
+            if len(self._forwards) > ROOTS:
+                self._forwards.popitem(last=False)
 
     def names(self, guild: int) -> Names:
         """Return what is meant by ids in a guild; 0: in a direct message."""
@@ -184,7 +194,9 @@ class Questions:
         if here is None and whole(message.raw.get("channel_type")) in THREADS:
             return self.roots.get(id_, id_), partial(history.thread, history.channel)
         if not message.replied:
-            return message.id, nothing
+            forward = self._forwards.get((id_, message.author))
+            below = forward and 0 < message.id - forward.id < BELOW
+            return message.id, partial(history.only, forward) if forward and below else nothing
         root = self.roots.get(message.replied, message.replied)
         return root, partial(history.chain, message.replied, root)
 

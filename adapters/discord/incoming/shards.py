@@ -134,8 +134,8 @@ class Shards(discord.AutoShardedClient):
         """A shard has a new session: no event tells what was said since its last one, so ask for a repair."""
         self._listens(shard_id)
         if shard_id in self._sessions:
-            await self.repair()
             await self.look()
+            await self.repair()
         self._sessions.add(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:

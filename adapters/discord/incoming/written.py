@@ -89,6 +89,11 @@ class Written:
         """Return all that people see of it; see `reading.says`."""
         return says(self.raw, names)
 
+    @property
+    def forwards(self) -> bool:
+        """Whether it is a forward."""
+        return bool(entries(self.raw.get("message_snapshots")))
+
     def addresses(self, names: Names) -> bool:
         """Tell whether it is for the bot: it mentions it, or replies to it with a word, or is direct.
 
