@@ -66,7 +66,7 @@ async def test_a_stopped_answer_goes_on_at_a_press(world):
     await until(partial(followed, world, question))
     first, second = await world.answers(question)
     assert (first.text, second.text, second.note) == ("Because of", "the rain.", "")
-    assert [turn.text for turn in world.model.requests[-1].turns] == ["why?", "Because of", "continue"]
+    assert [text for _, text in spoken(world.model.requests[-1])] == ["why?", "Because of", "continue"]
 
 
 async def test_an_answer_that_is_stopped_before_its_first_word_can_be_tried_again(world):
