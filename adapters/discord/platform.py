@@ -65,7 +65,6 @@ class Discord(Platform):
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
         self._roots: OrderedDict[int, int] = OrderedDict()
-        self._deleted: OrderedDict[int, None] = OrderedDict()
         self._surfaces: WeakSet[DiscordSurface] = WeakSet()
         self._book: Book | None = None
         self._running: Client | None = None
@@ -82,7 +81,7 @@ class Discord(Platform):
             made = self._new()
             made.inbox = inbox
             made.questions.roots = self._roots
-            made.questions.deleted, made.questions.surfaces = self._deleted, self._surfaces
+            made.questions.surfaces = self._surfaces
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             return made

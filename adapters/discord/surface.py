@@ -77,7 +77,6 @@ class DiscordSurface(Surface):
 
     Attributes:
         place: Where the question was asked.
-        withdrawn: Tells whether the question was deleted, so that an answer without a word leaves nothing.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -111,7 +110,6 @@ class DiscordSurface(Surface):
         self._lagging: list[asyncio.Task[bool]] = []
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
-        self.withdrawn: Callable[[], bool] = lambda: False
         self.place = Place(str(channel))
         self._branch: DiscordSurface | None = None
         self.address = str(channel)
@@ -126,8 +124,6 @@ class DiscordSurface(Surface):
 
         It does so for a few minutes; a post that may have got through is looked for before the next try.
         """
-        if self._void(page):
-            raise Gone("the question was deleted before anything was shown")
         more: Json = {"nonce": nonce, "enforce_nonce": True}
         if self._replied:
             more["message_reference"] = {"message_id": str(self._replied), "fail_if_not_exists": False}
@@ -206,8 +202,6 @@ class DiscordSurface(Surface):
         """
         message = self._instead.get(message, message)
         _, channel, id_ = message.split("/")
-        if self._void(page) and not self._shown.get(id_):
-            return await self._unsay(message)
         if page.live and self._rest.breaker.open(channel, asyncio.get_running_loop().time()):
             return Receipt(message)
         try:
@@ -220,22 +214,6 @@ class DiscordSurface(Surface):
             return await self._beside(message, page)
         self._shown[id_] = page.text
         return Receipt(message, states, unattached)
-
-    def _void(self, page: Page) -> bool:
-        """Tell whether *page* is all that there is of an answer whose question was deleted: nothing."""
-        return not page.live and not page.text.strip() and not page.files and self.withdrawn()
-
-    async def _unsay(self, message: str) -> Receipt:
-        """Delete *message*, which has not said anything yet."""
-        _, channel, id_ = message.split("/")
-        with suppress(Gone):
-            await self._rest.call(
-                "DELETE",
-                f"channels/{channel}/messages/{id_}",
-                f"discord/DELETE/{channel}",
-                urgency=Urgency.FINAL,
-            )
-        return Receipt(message)
 
     async def _beside(self, message: str, page: Page) -> Receipt:
         """Show *page*, which is final, in place of *message*, which takes no change; else end that."""
@@ -380,7 +358,7 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits, surface.withdrawn, surface.place = self.limits, self.withdrawn, self.place
+        surface.limits, surface.place = self.limits, self.place
         self._branch = surface
         return surface
 

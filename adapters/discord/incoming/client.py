@@ -136,7 +136,6 @@ class Client(Shards):
         channel = snowflake(inner(data).get("channel_id"))
         for id_ in map(snowflake, ids):
             if self.inbox and channel and id_:
-                self.questions.withdraw(id_)
                 await self.inbox.deleted(Deleted(f"discord/{channel}/{id_}"))
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:

@@ -46,7 +46,6 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
-        deleted: Messages that were deleted of late; outlives the client.
         surfaces: Where answers are written; outlives the client.
     """
 
@@ -58,7 +57,6 @@ class Questions:
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
-        self.deleted: OrderedDict[int, None] = OrderedDict()
         self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
     @property
@@ -155,7 +153,6 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
-        surface.withdrawn = partial(self.deleted.__contains__, message.id)
         surface.place = place_of(channel, message.guild)
         self.surfaces.add(surface)
         if code := lacking(here, self._me):
@@ -169,12 +166,6 @@ class Questions:
             surface=surface,
             files=files(message.raw),
         )
-
-    def withdraw(self, message: int) -> None:
-        """Remember that *message* was deleted: an answer to it that shows nothing yet leaves nothing."""
-        self.deleted[message] = None
-        if len(self.deleted) > ROOTS:
-            self.deleted.popitem(last=False)
 
     def _conversation(self, message: Written) -> tuple[int, Past]:
         """Return the root and the history of the conversation that *message* stands in.
