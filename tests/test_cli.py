@@ -415,7 +415,7 @@ async def test_a_setting_in_dot_env_counts_and_the_environment_wins(tmp_path):
     (tmp_path / ".env").write_text("RIVULET_MODEL=claude-from-file\nANTHROPIC_API_KEY=sk-file\n")
     async with spawned() as world:
         env = {key: value for key, value in good(world).items() if key != "ANTHROPIC_API_KEY"}
-        _, _, err = await ran("run", cwd=tmp_path, env=env)
-        assert "claude-from-file" in err
-        _, _, err = await ran("run", cwd=tmp_path, env={**env, "RIVULET_MODEL": "claude-from-env"})
-        assert "claude-from-env" in err
+        _, *told = await ran("doctor", cwd=tmp_path, env=env)
+        assert "claude-from-file" in "".join(told)
+        _, *told = await ran("doctor", cwd=tmp_path, env={**env, "RIVULET_MODEL": "claude-from-env"})
+        assert "claude-from-env" in "".join(told)
