@@ -16,6 +16,7 @@ from adapters.slack.surface import POSTS, UPDATES
 from bot.platform import Bucket
 from bot.show.answer import Rank
 from bot.show.pacing import Pacing, Ticket
+from tests.bench import hidden
 from tests.bench.branching import Branching
 from tests.bench.policies import Buffer, Fifo, FixedInterval, Ours
 from tests.bench.scenario import LOADS, Spoken, summary
@@ -144,6 +145,7 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
         for load in LOADS
         if load != "waves"
     }
+    measured["hidden"] = hidden.measured(seeds)
     measured["decision_us"] = round(decision_us(), 1)
     return measured
 
@@ -169,6 +171,7 @@ def rows(measured: Mapping[str, Any]) -> list[tuple[str, ...]]:
     groups += [(f"others: {name}", cells) for name, cells in measured["others"].items()]
     groups += [("seeds 100 on", measured["held_out"]), ("true limit 40", measured["unknown_40"])]
     groups += [(f"load: {load}", cells) for load, cells in measured["loads"].items()]
+    groups += [(f"hidden: {kind}", cells) for kind, cells in measured["hidden"].items()]
     for name, cells in groups:
         for n, cell in cells.items():
             keys = ("mean", "p95", "n429", "first", "final", "final_p95", "unshown", "posted", "threads")
