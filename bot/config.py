@@ -70,6 +70,12 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_MAX_TOKENS",
         description="The longest answer, in tokens, with what it thinks before.",
     )
+    tool_rounds: int = Field(
+        default=10,
+        gt=0,
+        validation_alias="RIVULET_TOOL_ROUNDS",
+        description="How often one answer may use tools.",
+    )
     system: str = Field(
         default=SYSTEM,
         validation_alias="RIVULET_SYSTEM",

@@ -6,8 +6,28 @@ Nothing here does anything; every other module imports it and it imports none of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that came with a question or goes out with a page.
+
+    Attributes:
+        name: As the sender named it; never trusted as a path.
+        type: The media type that the platform claims; with `data`, what it really is.
+        size: Bytes, as the platform claims.
+        key: How the surface that listed it fetches it; "" for a file of ours.
+        data: The content, for a file of ours, or one that was read.
+    """
+
+    name: str
+    type: str
+    size: int
+    key: str = ""
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +37,14 @@ class Turn:
     Attributes:
         role: Who spoke: a person, or the bot.
         text: What was said, as plain markdown; where several people speak, with their names.
+        files: What came with it and the model reads: images, PDFs, and texts in UTF-8.
+        blocks: What the model has said and tools have answered within one answer, in the API's form.
     """
 
     role: Literal["user", "assistant"]
     text: str
+    files: tuple[File, ...] = ()
+    blocks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,10 @@ class Usage:
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return what both cost together."""
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +81,15 @@ class ToolStarted:
 
     id: str
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRunning:
+    """A tool has run for `seconds`; `note` says what it waits for, if it does."""
+
+    id: str
+    seconds: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +120,18 @@ class Finished:
         reason: Why, in the API's words: "end_turn", "max_tokens", "refusal".
         usage: What it cost.
         note: What people should know about how the answer came about.
+        turns: The whole conversation up to here, as the model knows it, where it wants tools to be run.
+        model: Who answered; "" for the one that was asked.
     """
 
     reason: str = "end_turn"
     usage: Usage = Usage()
     note: str = ""
+    turns: tuple[Turn, ...] = field(default=(), compare=False, repr=False)
+    model: str = field(default="", compare=False)
 
 
-Event = Text | Thinking | ToolStarted | ToolFinished | Waiting | Again | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file that came with a question or goes out with a page.
-
-    Attributes:
-        name: As the sender named it; never trusted as a path.
-        type: The media type that the platform claims.
-        size: Bytes, as the platform claims.
-        key: How the surface that listed it fetches it; "" for a file of ours.
-        data: The content, for a file of ours.
-    """
-
-    name: str
-    type: str
-    size: int
-    key: str = ""
-    data: bytes = b""
+Event = Text | Thinking | ToolStarted | ToolRunning | ToolFinished | Waiting | Again | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,10 @@ class Control:
 
 
 STOP = Control("stop", "Stop")
+#: Under the question whether a tool may be called.
+ALLOW = Control("allow", "Allow once")
+ALWAYS = Control("always", "Allow for this conversation")
+REFUSE = Control("refuse", "No")
 #: Under answers that have ended: for the rest of it, and for the same again.
 CONTINUE = Control("continue", "Continue")
 RETRY = Control("retry", "Try again")
@@ -139,8 +165,8 @@ class Page:
         text: What it says, as its surface's dialect writes it; empty until the model's first word.
         note: A status line under the text: a running tool, who stopped it.
         live: More is coming.
-        controls: The buttons below; `STOP` exactly while the page is live, then perhaps `CONTINUE` or
-            `RETRY`.
+        controls: The buttons below; `STOP` while the page is live, then perhaps `CONTINUE` or `RETRY`; while
+            a page asks whether a tool may be called `ALLOW`, `ALWAYS` and `REFUSE` instead of `STOP`.
         files: Attachments; a page that has some will not change again.
         settled: How many characters of the text will stay, whatever follows; 0 where `Limits.appends` is not
             set.

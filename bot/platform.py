@@ -247,6 +247,10 @@ class Surface(ABC):
         """
         return self
 
+    def aside(self) -> Surface:
+        """Return where a message beside the answer goes that needs its buttons at once; by default here."""
+        return self
+
     async def settle(self) -> None:
         """Wait for what lags behind the last write, such as a deletion; only then the answer counts as done.
 
@@ -259,6 +263,13 @@ class Surface(ABC):
 
         Of more than *limit* messages, the first (a thread's root, what a thread was opened from, a forum's
         post) and the newest; the second of them then has `Said.skipped`.
+        """
+        return ()
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """Return the newest messages of the channel that the question is in, oldest first; at most *limit*.
+
+        Only what the asker can read there.  Raises as `post`.
         """
         return ()
 
@@ -375,7 +386,7 @@ class Deleted:
 class Outcome(Enum):
     """What became of a stop or a press."""
 
-    #: It ended an answer.
+    #: It ended an answer, or what was asked of a person.
     STOPPED = 1
     #: It belongs to no answer that is running.
     UNKNOWN = 2

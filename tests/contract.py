@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -23,11 +23,12 @@ from bot.config import Settings
 from bot.core.core import Core
 from bot.core.live import Live
 from bot.events import Event, Finished, Text
-from bot.model import Ask, Request
-from bot.model.script import Script
+from bot.model import Request
+from bot.model.script import Script, call, calls, wanting
 from bot.platform import Actor, Asked, Place, Platform, Remains, Surface
 from bot.run.supervise import build
 from bot.store.memory import Memory
+from bot.tools import Offered
 
 #: Seconds that anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
@@ -61,18 +62,22 @@ class Told(Script):
     def __init__(self) -> None:
         super().__init__()
         self.reason = "end_turn"
-        self.steps: Sequence[str | int] = ("Yes.",)
+        self.steps: Sequence[str | int | Mapping[str, Any]] = ("Yes.",)
         self.go = asyncio.Event()
         self.running = 0
 
-    async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.requests.append(request)
         self.running += 1
         try:
-            for step in self.steps:
+            self._steps = tuple(self.steps)
+            for step in self._left(request):
                 if isinstance(step, str):
                     yield Text(step)
+                elif calls(step, request):
+                    yield wanting(request, [call(step, 0)])
+                    return
                 else:
                     await self.go.wait()
             yield Finished(self.reason)
@@ -134,6 +139,7 @@ class World(ABC):
         self.leaves_open = False
         self.model = Told()
         self.settings = {**UNBOUND, **settings}
+        self.tools: list[Offered] = []
         self.platform = self.load()
         self.core: Core = self.fresh_core()
         self.running: asyncio.Task[None] | None = None
@@ -206,7 +212,7 @@ class World(ABC):
 
     def fresh_core(self) -> Core:
         """Return a core for this platform."""
-        return build(Settings(**self.settings), [self.platform], self.model, self.store)
+        return build(Settings(**self.settings), [self.platform], self.model, self.store, self.tools)
 
     async def connected(self) -> bool:
         """Tell whether the adapter listens."""
@@ -214,7 +220,7 @@ class World(ABC):
             self.running.result()
         return self.platform.health == "up"
 
-    async def ask(self, text: str, *steps: str | int, who: str = "") -> str:
+    async def ask(self, text: str, *steps: str | int | Mapping[str, Any], who: str = "") -> str:
         """Let somebody mention the bot with *text*, which the model answers with *steps*."""
         self.model.steps = steps or self.model.steps
         return await self.say(text, who)

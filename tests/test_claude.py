@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from adapters.emulators.claude import Claude as Emulated
 from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
-from bot.model import Kind, ModelError, Request, failures
+from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
 from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
 from bot.model.failures import FAILED, FAILURES, INTERNAL
@@ -65,12 +65,8 @@ async def checked(model: Claude, name: str = "") -> str:
         return str(error)
 
 
-async def yes(title: str) -> bool:
-    return True
-
-
 async def answer(model: Claude, request: Request = QUESTION) -> list[Event]:
-    async with aclosing(model.stream(request, yes)) as events:
+    async with aclosing(model.stream(request)) as events:
         return [event async for event in events]
 
 
@@ -79,7 +75,7 @@ async def failure(model: Claude, request: Request = QUESTION) -> tuple[str, str]
     got: list[str] = []
 
     async def read() -> None:
-        async for event in model.stream(request, yes):
+        async for event in model.stream(request):
             got.extend([event.text] if isinstance(event, Text) else [])
 
     with pytest.raises(ModelError) as raised:
@@ -463,7 +459,7 @@ async def test_cancelling_the_reader_closes_the_socket(emulator: Emulated, model
     got: asyncio.Queue[Event] = asyncio.Queue()
 
     async def read() -> None:
-        async for event in model.stream(QUESTION, yes):
+        async for event in model.stream(QUESTION):
             got.put_nowait(event)
 
     task = asyncio.create_task(read())
@@ -478,7 +474,7 @@ async def test_cancelling_the_reader_closes_the_socket(emulator: Emulated, model
 async def test_closing_the_generator_closes_the_socket(emulator: Emulated, model: Claude) -> None:
     """A reader that has enough needs no cancellation."""
     await emulator.script(["a", {"stall": True}])
-    async with aclosing(model.stream(QUESTION, yes)) as events:
+    async with aclosing(model.stream(QUESTION)) as events:
         assert await anext(events) == Text("a")
     assert await emulator.events(wait=5, kinds=["closed"])
 
@@ -491,7 +487,7 @@ async def test_closing_the_generator_closes_the_socket(emulator: Emulated, model
         (Request(QUESTION.turns, effort="low"), {"output_config": {"effort": "low"}}),
         (Request(QUESTION.turns, model="claude-haiku-5-5"), {"model": "claude-haiku-5-5"}),
         (Request(QUESTION.turns, max_tokens=7), {"max_tokens": 7}),
-        (Request(QUESTION.turns, tools=[{"name": "add"}]), {"tools": [{"name": "add"}]}),
+        (Request(QUESTION.turns, tools=[Tool({"name": "add"})]), {"tools": [{"name": "add"}]}),
     ],
 )
 async def test_nothing_is_sent_that_is_not_set(

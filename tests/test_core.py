@@ -470,7 +470,7 @@ class Played:
     def __init__(self, events: list[Event | float]) -> None:
         self._events = events
 
-    async def stream(self, request, ask):
+    async def stream(self, request):
         for event in self._events:
             if isinstance(event, int | float):
                 await asyncio.sleep(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.events import Again, Event, Finished, Text, Thinking, Turn, Usage, Waiting
-from bot.model import Ask, Kind, ModelError, Request
+from bot.model import Kind, Model, ModelError, Request
 from bot.model.course import GO_ON, RESUMED, TRIMMED, Patience, trimmed
 from bot.model.failures import BUSY, FAILED, NOTES, note_of
 from bot.model.patient import QUEUED, Patient
@@ -28,13 +28,13 @@ CUT = ModelError("Cut.", Kind.CUT)
 class Scripted:
     """Plays one script per request; the last one repeats.  An int is a pause, an error is raised."""
 
-    def __init__(self, *scripts: list[object]) -> None:
+    def __init__(self, *scripts: Sequence[object]) -> None:
         self._scripts = scripts
         self.requests: list[Request] = []
         self.times: list[float] = []
         self.open = self.most = 0
 
-    async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
         script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())
@@ -55,10 +55,6 @@ class Scripted:
                 yield Finished(usage=Usage(1, 1))
         finally:
             self.open -= 1
-
-
-async def no(title: str) -> bool:
-    return False
 
 
 class Heard:
@@ -88,11 +84,11 @@ class Heard:
         return [event.note for event in self.events if isinstance(event, Waiting)]
 
 
-async def heard(model: Patient, request: Request = ASKED) -> Heard:
+async def heard(model: Model, request: Request = ASKED) -> Heard:
     got = Heard()
     began = asyncio.get_running_loop().time()
     try:
-        async with aclosing(model.stream(request, no)) as events:
+        async with aclosing(model.stream(request)) as events:
             async for event in events:
                 got.take(event)
     except ModelError as error:
@@ -348,7 +344,7 @@ async def test_a_fresh_try_that_says_nothing_does_not_count():
 
 async def test_a_stream_that_just_ends_is_a_break():
     class Ends:
-        async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+        async def stream(self, request: Request) -> AsyncGenerator[Event]:
             yield Text(LONG)
 
     got = await heard(Patient(Ends()))

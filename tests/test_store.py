@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bot.platform import Asked, Unavailable
-from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast
+from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast, tables
 from bot.store import file as files
 from bot.store import writer as module
 from bot.store.examine import NAME, aside, findings
@@ -91,12 +92,15 @@ async def test_what_is_written_is_found_unfinished_until_it_is_done(store):
     await store.reword("chat/1", "why so?")
     await store.reword("chat/1", "why?")
     await store.again("chat/1")
+    await store.call("chat/1", "while calling add")
     await store.end("chat/1", "Because of rain.", "Stopped by ann.")
-    whole = Entry(asked(), "Because of rain.", "Stopped by ann.", (replace(FIRST, message="chat/m1"),), 2)
+    part = replace(FIRST, message="chat/m1")
+    whole = Entry(asked(), "Because of rain.", "Stopped by ann.", (part,), 2, calling="while calling add")
     assert await store.unfinished("chat") == [whole]
     await store.done("chat/1", NOW + 9)
     assert await store.unfinished("chat") == []
     bare = replace(whole, asked=replace(asked(), text=""), text="", note="", parts=(), done=NOW + 9)
+    bare = replace(bare, calling="")
     assert await store.find("chat/1") == bare
 
 
@@ -317,22 +321,25 @@ async def test_a_button_goes_on_from_what_the_disk_did_not_take_yet(tmp_path, im
     await store.close()
 
 
-async def test_a_file_of_the_first_version_is_read_and_has_room_for_buttons(tmp_path):
-    store = await opened(tmp_path)
-    await store.accept(asked())
-    await store.close()
+@pytest.mark.parametrize("lacks", [("calling", "controls"), ("calling",)], ids=["first", "second"])
+async def test_a_file_of_an_older_version_is_read_and_has_room_for_what_is_new(tmp_path, lacks):
+    schema = tables.SCHEMA
+    for column in lacks:
+        schema = re.sub(rf",( *--[^\n]*\n) +{column}[^\n]*\n", r"\1", schema)
     with sqlite3.connect(tmp_path / NAME) as db:
-        db.execute("ALTER TABLE turns DROP COLUMN controls")
-        db.execute("PRAGMA user_version = 1")
+        db.executescript(schema)
+        db.execute(tables.ACCEPT, tables.asked_row(asked()))
+        db.execute(f"PRAGMA user_version = {3 - len(lacks)}")
     db.close()
     for _ in range(2):
         store = await opened(tmp_path)
+        await store.call("chat/1", "after calling add")
         await store.end("chat/1", "Because", "Cut.", ("continue",))
         assert store.health == OK
         await store.close()
     store = await opened(tmp_path)
     [entry] = await store.unfinished("chat")
-    assert entry.controls == ("continue",)
+    assert (entry.controls, entry.calling) == (("continue",), "after calling add")
     await store.close()
 
 

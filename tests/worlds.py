@@ -299,10 +299,10 @@ class DiscordWorld(World):
 
     async def _chain(self, channel: str, last: str) -> list[Seen]:
         """Return the answers in *channel* that reply to the message *last*, and to each other."""
-        found = []
+        found, chain = [], {last}
         for each in await self.emulator.messages(channel):
-            if each["user"] == "999" and each["reply_to"] == last:
-                last = each["id"]
+            if each["user"] == "999" and each["reply_to"] in chain:
+                chain.add(each["id"])
                 if not each["deleted"]:
                     found.append(Seen.of(each, f"{channel}/{each['id']}", f"{channel}/{each['reply_to']}"))
         return found

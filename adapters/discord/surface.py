@@ -105,6 +105,7 @@ class DiscordSurface(Surface):
         self._shown: dict[str, str] = {}
         self._doubtful: set[str] = set()
         self._me = me
+        self._known: set[int] = set()  # what this and `aside` have posted
         self._under: dict[str, int | None] = {}
         self._instead: dict[str, str] = {}
         self._lagging: list[asyncio.Task[bool]] = []
@@ -158,6 +159,13 @@ class DiscordSurface(Surface):
         self._keep(int(receipt.message.split("/")[-1]))
         return receipt
 
+    def aside(self) -> DiscordSurface:
+        """See `Surface.aside`: neither takes messages of the other for its own, though both reply alike."""
+        where = self._rest, self._channel, self._question, self._history, self._posted
+        beside = DiscordSurface(*where, asker=self._asker, notices=self._notices, me=self._me)
+        beside._known = self._known
+        return beside
+
     def resume(self, remains: Remains, me: str) -> None:
         """Go on where an earlier run of the user *me* ended: posts with its nonces may have got through."""
         self._me = me
@@ -167,6 +175,7 @@ class DiscordSurface(Surface):
 
     def _keep(self, message: int) -> str:
         """Let the next page reply to *message*; return its key."""
+        self._known.add(message)
         self._under[str(message)] = self._replied
         self._replied = message
         if self._posted:
@@ -187,6 +196,8 @@ class DiscordSurface(Surface):
         except Gone:
             return None  # without the right to look, the nonce is all there is
         for message in sorted(answer["items"], key=lambda each: int(each["id"])):
+            if int(message["id"]) in self._known:
+                continue
             reference = (message.get("message_reference") or {}).get("message_id")
             if message["author"]["id"] == self._me and reference == (
                 str(self._replied) if self._replied else None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
+from bot.core.approvals import CONTROLS
 from bot.core.follow import followed
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
@@ -29,6 +30,7 @@ from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Sto
 from bot.show.answer import Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Store
+from bot.tools import Offered
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +47,13 @@ class Core:
         showing: Showing | None = None,
         clock: Callable[[], float] = time.time,
         caps: Caps = ANYBODY,
+        tools: Sequence[Offered] = (),
     ) -> None:
         self._access = access
         self._store = store
         self._stops: Stops[Live] = Stops()
         self._means = Means(
-            model, access, self._stops, Pace(), asking or Asking(), showing or Showing(), store, clock
+            model, access, self._stops, Pace(), asking or Asking(), showing or Showing(), store, clock, tools
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
@@ -94,6 +97,9 @@ class Core:
             return await self.stop(Stop(press.message, press.actor, press.place))
         if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
+        if press.control in {control.name for control in CONTROLS}:
+            card = self._stops.find(press.message)
+            return card.decide(press) if card else Outcome.UNKNOWN
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None

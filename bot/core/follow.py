@@ -10,7 +10,7 @@ import structlog
 
 from bot.core.conversation import HISTORY, Past
 from bot.core.live import Live, Means
-from bot.core.sayings import plain_answer
+from bot.core.sayings import UNSURE, plain_answer
 from bot.events import CONTINUE
 from bot.platform import Asked, Mention, Platform, Press, Remains, Said, Surface
 from bot.store import Entry, Store
@@ -64,7 +64,10 @@ async def remembered(
             break
         first = entry.asked
         if control == CONTINUE.name:
-            said = (Said(first.text, first.actor), Said(entry.text, None), *said)
+            text = "\n\n".join(
+                filter(None, [entry.text, UNSURE.format(entry.calling) if entry.calling else ""])
+            )
+            said = (Said(first.text, first.actor), Said(text, None), *said)
         shown = (part.message for part in entry.parts if part.message)
         address = remains.address or entry.remains.address
         remains = Remains(address, (*shown, *remains.messages), remains.nonces)

@@ -53,6 +53,10 @@ class Kept:
         await self._store.posted(self._key, nonce, receipt.message)
         return receipt
 
+    async def call(self, calling: str) -> None:
+        """Keep that a tool is about to be called, or was; see `Entry.calling`."""
+        await self._store.call(self._key, calling)
+
     async def end(self, answer: Answer) -> None:
         """Keep how *answer* ends, so that a repair does not make another end of it."""
         controls = tuple(control.name for control in answer.controls)

@@ -6,26 +6,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
+from bot.core.approvals import CONTROLS, Allowed, Card
+from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.stops import Stops
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, Control
+from bot.events import CONTINUE, RETRY, STOP, Control
 from bot.guard.access import Access
-from bot.model import Asking, Model
-from bot.platform import Actor, Edited, Mention, Outcome, Stop, Surface
+from bot.model import Asking, Model, Tool
+from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
 from bot.show.answer import Answer, Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
+from bot.tools import Caller, Offered
 
 #: How often an edited question is asked anew.
 REWORDED = 2
+
+
+async def _nowhere(_mention: Mention, card: Card) -> None:
+    """Let nobody be asked."""
+    card.decided.set_result(False)
+
+
+@dataclass(slots=True)
+class Cards:
+    """Where questions to people are put; `Running` does that."""
+
+    put: Callable[[Mention, Card], Awaitable[None]] = field(default=_nowhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,9 @@ class Means:
     showing: Showing
     store: Store
     clock: Callable[[], float]
+    tools: Sequence[Offered] = ()
+    allowed: Allowed = field(default_factory=Allowed)
+    cards: Cards = field(default_factory=Cards)
 
 
 class Live:
@@ -52,7 +70,7 @@ class Live:
     Args:
         means: What it shares with others.
         mention: The question.
-        saying: What to answer without asking the model.
+        saying: What to answer without asking the model; or what to ask a person.
         left: What the ledger has of it from an earlier run.
         after: Seconds before anything of it is written.
         past: What came before the question.
@@ -62,7 +80,7 @@ class Live:
         self,
         means: Means,
         mention: Mention,
-        saying: str = "",
+        saying: str | Card = "",
         left: Entry | None = None,
         after: float = 0.0,
         past: Past | None = None,
@@ -72,12 +90,14 @@ class Live:
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
-        self._reworded = 0
+        self._reworded = self._asked = 0
         self._vanishing = False
-        self._answer = _answer(means, mention, left)
+        self.card = saying if isinstance(saying, Card) else None
+        self._answer = _answer(means, mention, left, CONTROLS if self.card else (STOP,))
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        self._reader = Reader(self._draft, means.model, means.asking, means.access, past or Past(), saying)
+        reads = means.model, means.asking, means.access, past or Past()
+        self._reader = Reader(self._draft, *reads, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
 
@@ -129,8 +149,17 @@ class Live:
         if not self._means.access.may_stop(stop.actor, self.mention.actor):
             return Outcome.REFUSED
         rest = CONTINUE if self.begun else RETRY
-        self.cut(Ending.STOPPED, f"Stopped by {_name(stop, self.mention.actor)}.", (rest,))
+        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (rest,))
         return Outcome.STOPPED
+
+    def decide(self, press: Press) -> Outcome:
+        """Take a press on a button of the question whether a tool may be called, which ends it."""
+        if not self.card:
+            return Outcome.UNKNOWN
+        if not self._means.access.may_allow(press.actor, self.mention.actor):
+            return Outcome.REFUSED
+        decided = self.card.decide(press, _shown(press.actor, self.mention.actor))
+        return Outcome.STOPPED if decided else Outcome.UNKNOWN
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
@@ -157,22 +186,52 @@ class Live:
         self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         self._reader.again(self.mention)
 
+    def _tools(self, mention: Mention) -> list[Tool]:
+        """Return the tools that the answer to *mention* may use."""
+        surface, means = self._surface, self._means
+        caller = Caller(
+            mention.actor,
+            mention.place,
+            mention.conversation,
+            mention.files,
+            surface.history,
+            surface.recent,
+            surface.fetch,
+        )
+        return bound(means.tools, caller, self._kept.call, self._may)
+
+    async def _may(self, tool: str, call: str) -> bool:
+        """Ask whether *tool* may be called."""
+        known, here = self._means.allowed, self.mention.conversation
+        if known.knows(here, tool):
+            return True
+        self._asked += 1
+        card = Card(tool, call)
+        key = f"{self.mention.key}/ask{self._asked}"
+        await self._means.cards.put(
+            replace(self.mention, key=key, text="", files=(), surface=self._surface.aside()), card
+        )
+        allowed = await card.wait()
+        if card.always:
+            known.add(here, tool)
+        return allowed
+
     def _watch(self, message: str) -> None:
         """Let stops of *message* end this answer; one may have come already."""
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
             self.stop(early)
 
 
-def _answer(means: Means, mention: Mention, left: Entry | None) -> Answer:
+def _answer(means: Means, mention: Mention, left: Entry | None, live: tuple[Control, ...]) -> Answer:
     """Return an answer to *mention* that goes on where *left* ends."""
     showing = means.showing
-    answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing)
+    answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
     if left:
         answer.resume(left.text, left.messages)
     return answer
 
 
-def _name(stop: Stop, asker: Actor) -> str:
-    """Return the stopper's name on one line; what tells of a stop may lack it, as in direct messages."""
-    name = stop.actor.name or (asker.name if stop.actor.id == asker.id else "")
+def _shown(actor: Actor, asker: Actor) -> str:
+    """Return the name of *actor* on one line; what tells of a stop may lack it, as in direct messages."""
+    name = actor.name or (asker.name if actor.id == asker.id else "")
     return " ".join(name.split())[:80] or "a reader"

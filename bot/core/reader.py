@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
 
 from bot.core import conversation
+from bot.core.approvals import Card
 from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.events import CONTINUE, RETRY, Event, Finished, Text
 from bot.guard.access import Access, Action
-from bot.model import Asking, Model, ModelError, Request
+from bot.model import Asking, Model, ModelError, Request, Tool
 from bot.platform import Gone, Mention, Said, SlowDown, listed
 from bot.show.answer import Ending
 
@@ -40,17 +41,26 @@ class Reader:
         asking: What every request has in common.
         access: Says whose words in the history are more than data.
         past: What came before the question.
-        saying: What to answer without asking the model; "" to ask it.
+        tools: Says what the model may use.
+        saying: What to answer without asking the model; "" to ask it; or what to ask a person.
     """
 
     def __init__(
-        self, draft: Draft, model: Model, asking: Asking, access: Access, past: Past, saying: str = ""
+        self,
+        draft: Draft,
+        model: Model,
+        asking: Asking,
+        access: Access,
+        past: Past,
+        tools: Callable[[Mention], Sequence[Tool]] = lambda _mention: (),
+        saying: str | Card = "",
     ) -> None:
         self._draft = draft
         self._model = model
         self._access = access
         self._asking = asking
         self._past = past
+        self._tools = tools
         self._saying = saying
         self._task: asyncio.Task[None] | None = None
 
@@ -77,7 +87,9 @@ class Reader:
 
     async def _read(self, mention: Mention) -> None:
         try:
-            if self._saying:
+            if isinstance(self._saying, Card):
+                await self._put(self._saying)
+            elif self._saying:
                 self._draft.take(Text(self._saying))
             else:
                 await self._ask(mention)
@@ -90,6 +102,12 @@ class Reader:
         else:
             self._draft.end(Ending.FINISHED)
 
+    async def _put(self, card: Card) -> None:
+        """Put the question of *card*, and end with what became of it."""
+        self._draft.take(Text(card.text))
+        await asyncio.wait({card.decided})
+        self._draft.end(Ending.FINISHED, card.note)
+
     async def _ask(self, mention: Mention) -> None:
         draft, asking = self._draft, self._asking
         if self._past.read is None:
@@ -97,8 +115,10 @@ class Reader:
         said = [*(self._past.read or ()), *self._past.said]
         may_ask = await self._who_may_ask(said, mention)
         turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
-        request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens)
-        async with aclosing(self._model.stream(request, _no)) as events:
+        request = Request(
+            turns, asking.system, asking.model, asking.effort, asking.max_tokens, self._tools(mention)
+        )
+        async with aclosing(self._model.stream(request)) as events:
             async for event in events:
                 draft.take(_with_files(event, mention))
                 while draft.answer.unshown > asking.ahead and draft.open:
@@ -128,8 +148,3 @@ def _with_files(event: Event, mention: Mention) -> Event:
         return event
     unread = f"Files are not read yet: {listed([file.name for file in mention.files])}."
     return replace(event, note=" ".join(filter(None, [event.note, unread])))
-
-
-async def _no(_title: str) -> bool:
-    """Refuse every tool call: there are no tools yet."""
-    return False

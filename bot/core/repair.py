@@ -156,7 +156,8 @@ async def resumed(
         log.warning("a question was lost", question=asked.key)
         await means.store.done(asked.key, means.clock())
         return None
-    anew = entry.note is None and not entry.text and age < YOUNG and entry.runs < RUNS
+    anew = entry.note is None and not entry.text and not entry.calling
+    anew = anew and age < YOUNG and entry.runs < RUNS
     anew = anew and await means.access.authorize(asked.actor, asked.place, Action.ASK)
     saying = plain_answer(asked.text) if anew else ""
     live = Live(means, mention_of(asked, surface), saying, entry, after, past)
@@ -165,7 +166,9 @@ async def resumed(
     elif anew:
         await means.store.again(asked.key)
     else:
-        live.cut(Ending.INTERRUPTED, *interrupted(begun=bool(entry.text), reason=reason))
+        live.cut(
+            Ending.INTERRUPTED, *interrupted(begun=bool(entry.text), reason=reason, calling=entry.calling)
+        )
     return live, anew and not saying
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 
 import structlog
 
+from bot.core.approvals import ASKED, Card
 from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
@@ -42,6 +43,7 @@ class Running:
         self.lives: dict[asyncio.Task[None], Live] = {}
         self.taken: set[str] = set()
         self.given_up: Callable[[str], None] = _nobody
+        means.cards.put = self.put
 
     @property
     def state(self) -> Mapping[str, int]:
@@ -98,6 +100,12 @@ class Running:
         log.info("told", about=about, actor=mention.actor.id, workspace=mention.place.workspace)
         self._start(Live(self._means, mention, saying=text))
         return True
+
+    async def put(self, mention: Mention, card: Card) -> None:
+        """Ask a person, by a message of its own, what *card* says; see `Cards`."""
+        await self.accept(mention)
+        await self._means.store.call(mention.key, ASKED.format(card.tool))
+        self._start(Live(self._means, mention, card))
 
     def stop_newest(self, mention: Mention) -> bool:
         """Stop the newest answer where *mention* says so, if its actor may; tell whether it stopped."""

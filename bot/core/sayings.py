@@ -20,10 +20,24 @@ TOO_MUCH = {
 RESTART = "Interrupted by a restart. Say “continue” for the rest."
 UNBEGUN = "Interrupted before it began. Please ask again."
 AWAY = "Interrupted: for minutes nothing could be written here. Say “continue” for the rest."
+LAPSED = "Lapsed with a restart: nothing was called. Ask again if you still want it."
+CALLING = "Interrupted {0}. Look whether that was done, then say “continue”."
+#: What the model reads of a call in an answer that was interrupted.
+UNSURE = "(I was interrupted {0}. It may have been done or not.)"
 
 
-def interrupted(*, begun: bool, reason: str = RESTART) -> tuple[str, tuple[Control, ...]]:
-    """Return the note and the buttons under an answer that was interrupted; *begun*: it has text."""
+def interrupted(*, begun: bool, reason: str = RESTART, calling: str = "") -> tuple[str, tuple[Control, ...]]:
+    """Return the note and the buttons under an answer that was interrupted.
+
+    Args:
+        begun: It has text.
+        reason: What it was interrupted by.
+        calling: See `Entry.calling`; a tool that ran must not run again unless a person wants that.
+    """
+    if calling.startswith("before"):
+        return LAPSED, ()
+    if calling:
+        return CALLING.format(calling), (CONTINUE,)
     return (reason, (CONTINUE,)) if begun else (UNBEGUN, (RETRY,))
 
 

@@ -47,3 +47,7 @@ class Access:
     def may_stop(self, actor: Actor, asker: Actor) -> bool:
         """Return whether *actor*, who may use the bot, may stop the answer to *asker*'s question."""
         return self._stop == "anyone" or actor.owner or actor.id == asker.id
+
+    def may_allow(self, actor: Actor, asker: Actor) -> bool:
+        """Return whether *actor*, who may use the bot, may allow a tool call in the answer to *asker*."""
+        return actor.owner or actor.id == asker.id

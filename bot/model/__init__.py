@@ -3,11 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
 from bot.events import Event, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool gave back.
+
+    Attributes:
+        text: What the model reads.
+        error: Whether it failed; the text then says why.
+    """
+
+    text: str
+    error: bool = False
+
+
+#: Runs a tool with the input that the model gave; what it raises becomes a failed `Result`.
+Run = Callable[[Mapping[str, Any]], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that the model may use for one answer.
+
+    Attributes:
+        described: Its description, in the API's form.
+        run: Runs it; None for a tool that the API runs itself.
+        title: What people read while it runs; "" for its name.
+        seconds: How long one call may take.
+        patience: Seconds beside those in which a person may be asked; a call then may take both.
+    """
+
+    described: Mapping[str, Any]
+    run: Run | None = field(default=None, compare=False)
+    title: str = ""
+    seconds: float = 30.0
+    patience: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What the model calls it by."""
+        return str(self.described.get("name", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +61,8 @@ class Request:
         model: A model id; "" means the model's own default.
         effort: "low" to "max"; "" leaves it to the model.
         max_tokens: The longest answer, in tokens.
-        tools: Tool descriptions, in the API's form.
+        tools: What it may use.
+        closing: Whether it must answer without using any of them.
     """
 
     turns: Sequence[Turn]
@@ -28,7 +70,8 @@ class Request:
     model: str = ""
     effort: str = ""
     max_tokens: int = 32_000
-    tools: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[Tool] = ()
+    closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +87,6 @@ class Asking:
     effort: str = ""
     max_tokens: int = 32_000
     ahead: int = 256 * 1024
-
-
-#: Asks a person whether a tool call may run; takes its title, returns their answer.
-Ask = Callable[[str], Awaitable[bool]]
 
 
 class Kind(Enum):
@@ -100,8 +139,8 @@ class ModelError(Exception):
 
 
 class Model(Protocol):
-    """Something that answers: Claude, or a script."""
+    """Something that answers: Claude, a script, or one of these with patience or tools."""
 
-    def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+    def stream(self, request: Request) -> AsyncGenerator[Event]:
         """Answer *request*, ending with `Finished`; raise `ModelError` where it can't."""
         ...

@@ -16,8 +16,8 @@ import anthropic
 import httpx2
 import structlog
 
-from bot.events import Event, Finished, Usage
-from bot.model import Ask, Kind, ModelError, Request
+from bot.events import Event, Finished, Turn, Usage
+from bot.model import Kind, ModelError, Request
 from bot.model.failures import (
     FAILED,
     FAILURES,
@@ -28,6 +28,7 @@ from bot.model.failures import (
     SILENT,
     TOO_LONG,
     TYPES,
+    UNCALLED,
     UNREACHABLE,
     Failure,
     declined,
@@ -36,7 +37,7 @@ from bot.model.failures import (
     told,
 )
 from bot.model.reply import BROKEN_OFF, Reply
-from bot.model.request import fits, parameters
+from bot.model.request import fits, messages, parameters
 from bot.platform import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -175,7 +176,7 @@ class Claude:
             return sentence(error)
         return UNKNOWN.format(host=self._client.base_url.host, model=model)
 
-    async def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         wanted = parameters(request, self.model)
         spent = Usage()
@@ -190,18 +191,30 @@ class Claude:
                         event = _taken(reply, _parsed(raw)) if raw.data else None
                         if event is not None:
                             yield event
-                spent = _sum(spent, reply.usage)
+                spent += reply.usage
                 if reply.end() == "pause_turn":
                     wanted["messages"].append({"role": "assistant", "content": reply.content()})
                     continue
                 if reply.reason not in FINAL:
                     log.warning("Claude stopped for an unknown reason", reason=reply.reason)
-                note = declined(reply.details) if reply.reason == "refusal" else ""
-                yield Finished(reply.reason or "end_turn", spent, note)
+                yield _finished(reply, spent, request, wanted)
                 return
         except FAULTS as error:
             raise _translated(error) from error
         raise ModelError(RESTLESS, Kind.ENDLESS)
+
+
+def _finished(reply: Reply, spent: Usage, request: Request, wanted: Mapping[str, Any]) -> Finished:
+    """Return the end of the answer; *wanted* has what was said before pauses behind the request's turns."""
+    note = declined(reply.details) if reply.reason == "refusal" else ""
+    if reply.reason == "max_tokens" and reply.calling:
+        note = UNCALLED.format(name=reply.calling)
+    turns: tuple[Turn, ...] = ()
+    if reply.reason == "tool_use":
+        paused = wanted["messages"][len(messages(request.turns)) :]
+        blocks = [block for message in paused for block in message["content"]]
+        turns = (*request.turns, Turn("assistant", "", blocks=(*blocks, *reply.content())))
+    return Finished(reply.reason or "end_turn", spent, note, turns, wanted["model"])
 
 
 def _is_sound(api_key: str) -> bool:
@@ -285,12 +298,3 @@ def _expect_events(response: httpx2.Response) -> None:
     """Refuse a captive portal's web page, which the SDK would read as an empty answer."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
         raise ModelError(NO_STREAM, Kind.AWAY)
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.input + other.input,
-        one.output + other.output,
-        one.cache_read + other.cache_read,
-        one.cache_write + other.cache_write,
-    )

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.events import Again, Event, Finished, Text, Turn, Usage
+from bot.events import Again, Event, Finished, Text, Turn
 from bot.model import Kind, ModelError, Request
 from bot.model.failures import NOTES, note_of
 from bot.model.seam import Seam
@@ -139,11 +139,11 @@ class Course:
             case Text(text):
                 self._heard = True
                 return self._text(self._seam.feed(text) if self._seam else text)
-            case Finished(reason, usage, note):
+            case Finished(reason, _, note):
                 self._notes += filter(None, [note])
                 if reason == "model_context_window_exceeded" and not self._heard and not self._trimmed:
                     raise ModelError(TOO_LONG, Kind.LONG)
-                return self._end(reason, usage)
+                return self._end(event)
         return (event,)
 
     def after(self, error: ModelError) -> Retry:
@@ -175,18 +175,18 @@ class Course:
         self._size += len(text[:room])
         passed.append(Text(text[:room]))
         if len(text) > room:
-            passed.append(self._last("max_tokens", Usage()))
+            passed.append(self._last(Finished("max_tokens")))
         return passed
 
-    def _end(self, reason: str, usage: Usage) -> Sequence[Event]:
+    def _end(self, finished: Finished) -> Sequence[Event]:
         rest = self._text(self._seam.end()) if self._seam else ()
-        return rest if self.ended else (*rest, self._last(reason, usage))
+        return rest if self.ended else (*rest, self._last(finished))
 
-    def _last(self, reason: str, usage: Usage) -> Event:
-        if self._stale:  # there was text, and the fresh try has none
+    def _last(self, finished: Finished) -> Event:
+        if self._stale and not finished.turns:  # there was text, and the fresh try has none
             raise ModelError(NOTHING, Kind.CUT)
         self.ended = True
-        return Finished(reason, usage, " ".join(self._notes))
+        return replace(finished, note=" ".join(self._notes))
 
     # What to do.
 
@@ -244,7 +244,7 @@ class Course:
         """Begin anew, or go on where the text ends: this request broke off in the middle."""
         if not error.retryable:
             return None
-        if self._size < self._patience.restart:
+        if self._size < self._patience.restart and not any(turn.blocks for turn in self._asked.turns):
             if self._restarted:
                 return None
             self._restarted = self._stale = True
@@ -276,8 +276,9 @@ class Course:
 def trimmed(turns: Sequence[Turn]) -> Sequence[Turn]:
     """Leave out the oldest half of *turns*, by characters; the question always stays."""
     half = sum(len(turn.text) for turn in turns) / 2
+    question = next((index for index, turn in enumerate(turns) if turn.blocks), len(turns)) - 1
     first = 0
-    while first < len(turns) - 1 and (not first or sum(len(turn.text) for turn in turns[first:]) > half):
+    while first < question and (not first or sum(len(turn.text) for turn in turns[first:]) > half):
         first += 1
     return turns[first:]
 

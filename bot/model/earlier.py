@@ -57,7 +57,9 @@ class Earlier:
 
 
 def _number(request: Request) -> int:
-    return hash(request.turns[-1].text.strip()) if request.turns else 0
+    """Return what stands for the question; what tools have answered comes after it."""
+    asked = (turn.text for turn in reversed(request.turns) if turn.role == "user" and not turn.blocks)
+    return hash(next(asked, "").strip())
 
 
 def _keep(where: dict[int, None], request: Request) -> None:

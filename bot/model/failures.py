@@ -18,6 +18,9 @@ NO_STREAM = "Something else than Claude answered. The bot's operator should chec
 RESTLESS = "Claude kept pausing and didn't get to an end. Please ask for less at once."
 SPENT = "The bot has used up its budget at Anthropic. Its operator has to raise the limit."
 
+#: What people read where the room of an answer ended within a call of a tool.
+UNCALLED = "It was about to use {name}, which was not done."
+
 #: What people read below an answer that Claude declined; the category is the API's, where it gives one.
 DECLINED = "A new thread may help."
 CATEGORIES = {

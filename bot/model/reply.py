@@ -53,12 +53,14 @@ class Reply:
         reason: Why the model stopped.
         usage: The latest counts; what a delta leaves out stays.
         details: More about why, for a refusal.
+        calling: The name of the tool whose input was being written when the response ended; else "".
     """
 
     def __init__(self) -> None:
         self.reason = ""
         self.usage = Usage()
         self.details: Any = None
+        self.calling = ""
         self._blocks: dict[int, _Block] = {}
         self._carry = ""
         self._complete = False
@@ -103,6 +105,7 @@ class Reply:
             case {"type": "thinking" | "redacted_thinking"}:
                 return Thinking()
             case {"type": "tool_use" | "server_tool_use" | "mcp_tool_use", "id": str(key), "name": str(name)}:
+                self.calling = name
                 return ToolStarted(key, name)
             case {"type": str(kind), "tool_use_id": str(key)} if kind.endswith("tool_result"):
                 return ToolFinished(key, _is_fine(head))
@@ -146,6 +149,7 @@ class Reply:
                 block.head["thinking"] = whole
             case "tool_use" | "server_tool_use" | "mcp_tool_use":
                 self._parse(block.head, whole)
+                self.calling = ""
         return None
 
     def _parse(self, head: dict[str, Any], whole: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from bot.events import Turn
+from bot.events import File, Turn
 from bot.model import Request
 from bot.model.reply import mended
 
@@ -21,14 +22,16 @@ def parameters(request: Request, model: str) -> dict[str, Any]:
     wanted: dict[str, Any] = {
         "model": request.model or model,
         "max_tokens": request.max_tokens,
-        "messages": _messages(request.turns),
+        "messages": messages(request.turns),
     }
     if request.system:
         wanted["system"] = mended(request.system)
     if request.effort:
         wanted["output_config"] = {"effort": request.effort}
     if request.tools:
-        wanted["tools"] = list(request.tools)
+        wanted["tools"] = [tool.described for tool in request.tools]
+        if request.closing:
+            wanted["tool_choice"] = {"type": "none"}
     return wanted
 
 
@@ -40,13 +43,36 @@ def fits(wanted: dict[str, Any], said: str) -> bool:
     return bool(EFFORTLESS.search(said) and wanted.pop("output_config", None))
 
 
-def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """Merge what one side said in a row."""
-    said = [turn for turn in turns if turn.text.strip()]  # the API refuses empty text
-    messages: list[dict[str, Any]] = []
-    for role, run in groupby(said, key=lambda turn: turn.role):
-        text = "\n\n".join(turn.text for turn in run)
-        messages.append({"role": role, "content": mended(text)})
-    if messages and messages[0]["role"] == "assistant":
-        messages.insert(0, {"role": "user", "content": "…"})  # the API wants a person to speak first
-    return messages
+def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Return *turns* as the API takes them: what one side said in a row is one message."""
+    said = [turn for turn in turns if turn.text.strip() or turn.files or turn.blocks]
+    found: list[dict[str, Any]] = [
+        {"role": role, "content": _content([*run])} for role, run in groupby(said, key=lambda turn: turn.role)
+    ]
+    if found and found[0]["role"] == "assistant":
+        found.insert(0, {"role": "user", "content": "…"})  # the API wants a person to speak first
+    return found
+
+
+def _content(run: Sequence[Turn]) -> str | list[Mapping[str, Any]]:
+    """Return the content of one message: a text where it is nothing else, else blocks."""
+    if not any(turn.files or turn.blocks for turn in run):
+        return mended("\n\n".join(turn.text for turn in run))
+    content: list[Mapping[str, Any]] = []
+    for turn in run:
+        content += turn.blocks
+        content += map(_block, turn.files)
+        if turn.text.strip():  # the API refuses empty text
+            content.append({"type": "text", "text": mended(turn.text)})
+    return content
+
+
+def _block(file: File) -> Mapping[str, Any]:
+    """Return a file as the API takes it."""
+    if file.type.startswith("text/"):
+        text = {"type": "text", "media_type": "text/plain", "data": mended(file.data.decode())}
+        return {"type": "document", "source": text, "title": mended(file.name)}
+    source = {"type": "base64", "media_type": file.type, "data": b64encode(file.data).decode()}
+    if file.type.startswith("image/"):
+        return {"type": "image", "source": source}
+    return {"type": "document", "source": source, "title": mended(file.name)}

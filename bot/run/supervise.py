@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -13,12 +13,14 @@ from bot.core.core import Core
 from bot.core.intake import Caps
 from bot.guard.access import Access
 from bot.model import Asking, Model
+from bot.model.rounds import Rounds
 from bot.platform import Platform, Unavailable
 from bot.run.lag import measured
 from bot.run.server import Front
 from bot.show.answer import Showing
 from bot.store import Store
 from bot.store.memory import Memory
+from bot.tools import Offered
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,11 @@ STEADY = 300.0
 
 
 def build(
-    settings: Settings, platforms: Collection[Platform], model: Model, store: Store | None = None
+    settings: Settings,
+    platforms: Collection[Platform],
+    model: Model,
+    store: Store | None = None,
+    tools: Sequence[Offered] = (),
 ) -> Core:
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
@@ -48,7 +54,15 @@ def build(
         settings.user_per_minute,
         settings.user_per_hour,
     )
-    return Core(model, store or Memory(), Access(admits, settings.stop), asking, showing, caps=caps)
+    return Core(
+        Rounds(model, settings.tool_rounds),
+        store or Memory(),
+        Access(admits, settings.stop),
+        asking,
+        showing,
+        caps=caps,
+        tools=tools,
+    )
 
 
 async def supervise(

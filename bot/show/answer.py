@@ -30,12 +30,14 @@ from bot.events import (
     Text,
     Thinking,
     ToolFinished,
+    ToolRunning,
     ToolStarted,
     Usage,
     Waiting,
 )
 from bot.platform import Limits, Op
 from bot.show.pages import Pages, Piece, join
+from bot.show.steps import Steps
 from bot.text.safe import Links, clean, line, seen
 
 
@@ -153,6 +155,7 @@ class Answer:
         limits: How much a page holds.
         links: Which URLs may be links.
         showing: How long it may get, where the rest can be attached as a file.
+        live: The buttons below while it goes on.
 
     Attributes:
         phase: How far along it is.
@@ -161,11 +164,18 @@ class Answer:
         received: How many characters the model has said.
     """
 
-    def __init__(self, limits: Limits, links: Links | None = None, showing: Showing | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        links: Links | None = None,
+        showing: Showing | None = None,
+        live: tuple[Control, ...] = (STOP,),
+    ) -> None:
         self.phase = Phase.OPEN
         self.ending: Ending | None = None
         self.usage = Usage()
         self.received = 0
+        self._live = live
         self._fresh: list[str] = []
         showing = showing if showing and limits.attach else Showing()
         self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
@@ -175,7 +185,7 @@ class Answer:
         self._room = limits.attach
         self._unfiled: dict[int, str] = {}  # why a page has no files, by its index
         self._lengths = [0]  # of the text before each page
-        self._tools: dict[str, str] = {}
+        self._tools = Steps()
         self._thinking = False
         self._waiting = ""
         self._note = ""
@@ -244,10 +254,8 @@ class Answer:
                 self._thinking = False
             case Thinking():
                 self._thinking = True
-            case ToolStarted(id, title):
-                self._tools[id] = title
-            case ToolFinished(id):
-                self._tools.pop(id, None)
+            case ToolStarted() | ToolRunning() | ToolFinished():
+                self._tools.take(event)
             case Waiting(note):
                 self._waiting = note
                 self._tools.clear()
@@ -414,7 +422,7 @@ class Answer:
 
     def _last_page(self, piece: Piece, unfiled: str) -> Page:
         if self.phase is Phase.OPEN:
-            return Page(piece.shown, line(self._progress()), controls=(STOP,), settled=piece.settled)
+            return Page(piece.shown, line(self._progress()), controls=self._live, settled=piece.settled)
         note, files = " ".join(filter(None, [unfiled, self.note])), piece.files
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
@@ -430,8 +438,8 @@ class Answer:
     def _progress(self) -> str:
         if self._waiting:
             return self._waiting
-        if self._tools:
-            return ", ".join(f"{title} …" for title in self._tools.values())
+        if steps := self._tools.line:
+            return steps
         if self._pages.overflowing:
             return GOES_ON
         return "thinking …" if self._thinking and not self.received else ""

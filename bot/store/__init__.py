@@ -61,6 +61,7 @@ class Entry:
         runs: How often it was begun.
         done: When the last edit was through, in seconds of the wall clock.
         controls: The names of the buttons under its last page.
+        calling: The newest call of a tool that changes something, behind "Interrupted"; "" if none.
     """
 
     asked: Asked
@@ -70,6 +71,7 @@ class Entry:
     runs: int = 1
     done: float | None = None
     controls: tuple[str, ...] = ()
+    calling: str = ""
 
     @property
     def said(self) -> bool:
@@ -131,6 +133,13 @@ class Store(Protocol):
 
     async def save(self, key: str, text: str) -> None:
         """Keep all that may be visible after the next edit."""
+        ...
+
+    async def call(self, key: str, calling: str) -> None:
+        """Keep that a tool that changes something is about to be called, or was; see `Entry.calling`.
+
+        Safe against loss of power.
+        """
         ...
 
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:

@@ -233,8 +233,9 @@ class File:
         db.execute("PRAGMA journal_size_limit = 16777216")
         expect_whole(db)
         db.executescript(tables.SCHEMA)
-        if "controls" not in {row[1] for row in db.execute("PRAGMA table_info(turns)")}:
-            db.execute(tables.SECOND)
+        lacks = len(rows.TURN) - len(db.execute("PRAGMA table_info(turns)").fetchall())
+        for upgrade in tables.UPGRADES[len(tables.UPGRADES) - lacks :]:
+            db.execute(upgrade)
         rehearse(db)
         db.execute(f"PRAGMA user_version = {tables.VERSION}")
         self._inode = _inode(self._path)

@@ -57,6 +57,11 @@ class Memory:
         if entry := self._going(key):
             self._put(replace(entry, text=text))
 
+    async def call(self, key: str, calling: str) -> None:
+        """See `Store.call`."""
+        if entry := self._going(key):
+            self._put(replace(entry, calling=calling))
+
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
         if entry := self._going(key):
@@ -149,4 +154,6 @@ class Memory:
 
 def _bare(entry: Entry) -> Entry:
     """Return *entry* without what was said in it."""
-    return replace(entry, asked=replace(entry.asked, text=""), text="", note="", parts=(), controls=())
+    return replace(
+        entry, asked=replace(entry.asked, text=""), text="", note="", parts=(), controls=(), calling=""
+    )

@@ -17,7 +17,20 @@ from bot.platform import Actor, Asked, Place
 from bot.store import Entry, Part
 
 #: Columns of `turns` and `parts`, in their order.
-TURN = ("key", "conversation", "actor", "who", "question", "at", "text", "note", "runs", "done", "controls")
+TURN = (
+    "key",
+    "conversation",
+    "actor",
+    "who",
+    "question",
+    "at",
+    "text",
+    "note",
+    "runs",
+    "done",
+    "controls",
+    "calling",
+)
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
@@ -81,10 +94,10 @@ def asked_of(row: Sequence[Any]) -> Asked:
 def entry_of(row: Sequence[Any], parts: Sequence[Part]) -> Entry:
     """Return the entry that `tables.entry_row` has made *row* of, with its *parts*; as `asked_of`."""
     _look(TURN, row)
-    text, note, runs, done, controls = row[6:]
+    text, note, runs, done, controls, calling = row[6:]
     if done is None and not row[3]:
         raise BadRow("who asked is missing")
-    return Entry(asked_of(row[:6]), text, note, tuple(parts), runs, done, tuple(controls.split()))
+    return Entry(asked_of(row[:6]), text, note, tuple(parts), runs, done, tuple(controls.split()), calling)
 
 
 def part_of(row: Sequence[Any]) -> tuple[str, Part]:

@@ -18,7 +18,8 @@ def salvage(path: Path) -> list[Statement]:
     found: list[Statement] = []
     with suppress(sqlite3.Error, OSError, UnicodeDecodeError), closing(_opened(path)) as db:
         kept = set()
-        for row in _rows(db, "turns", len(rows.TURN)):
+        for found_row in _rows(db, "turns", len(rows.TURN), len(tables.UPGRADES)):
+            row = found_row + ("",) * (len(rows.TURN) - len(found_row))
             with suppress(BadRow):
                 rows.entry_of(row, ())
                 kept.add(row[0])
@@ -36,12 +37,15 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _rows(db: sqlite3.Connection, table: str, columns: int) -> Iterator[tuple[Any, ...]]:
-    """Iterate over the rows of *table*, each once: from both ends, up to where it can't be read."""
+def _rows(db: sqlite3.Connection, table: str, columns: int, lacks: int = 0) -> Iterator[tuple[Any, ...]]:
+    """Iterate over the rows of *table*, each once: from both ends, up to where it can't be read.
+
+    An older version's rows may lack as many of the last columns as *lacks* says.
+    """
     seen = set()
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError):
             for row in db.execute(f"SELECT * FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
-                if len(row) == columns and row[0] not in seen:
+                if columns - lacks <= len(row) <= columns and row[0] not in seen:
                     seen.add(row[0])
                     yield row

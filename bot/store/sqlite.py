@@ -105,6 +105,11 @@ class Sqlite(Memory):
         await super().save(key, text)
         await self._note(key, ("UPDATE turns SET text = ? WHERE key = ?", (text, key)))
 
+    async def call(self, key: str, calling: str) -> None:
+        """See `Store.call`."""
+        await super().call(key, calling)
+        await self._note(key, (tables.CALL, (calling, key)), full=True)
+
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
         await super().end(key, text, note, controls)

@@ -13,7 +13,7 @@ from bot.store import Entry, Part
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS turns (
     note TEXT,                      -- what stands below; NULL while it goes on
     runs INTEGER NOT NULL DEFAULT 1,
     done REAL,                      -- when the last edit was through
-    controls TEXT NOT NULL DEFAULT ''  -- names of the buttons below, with spaces between
+    controls TEXT NOT NULL DEFAULT '', -- names of the buttons below, with spaces between
+    calling TEXT NOT NULL DEFAULT ''   -- the newest call of a tool that changes something
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (
     nonce TEXT PRIMARY KEY,
@@ -42,13 +43,17 @@ CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
 CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
 CREATE INDEX IF NOT EXISTS turns_of ON turns(actor);
 """
-#: What makes the tables of version 1 those of version 2.
-SECOND = "ALTER TABLE turns ADD COLUMN controls TEXT NOT NULL DEFAULT ''"
-TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: What makes the tables of each version those of the next, from version 1 on.
+UPGRADES = (
+    "ALTER TABLE turns ADD COLUMN controls TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE turns ADD COLUMN calling TEXT NOT NULL DEFAULT ''",
+)
+TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PART = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
-_UNSAID = "UPDATE turns SET question = '', text = '', note = '', controls = ''"
+CALL = "UPDATE turns SET calling = ? WHERE key = ?"
+_UNSAID = "UPDATE turns SET question = '', text = '', note = '', controls = '', calling = ''"
 BARE = f"{_UNSAID} WHERE key = ?"
 BARE_PARTS = "DELETE FROM parts WHERE key = ?"
 #: Nothing that is open: a clock that is days ahead for a moment would leave answers without an end.
@@ -59,13 +64,13 @@ FADE_PARTS = f"DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE {_FAD
 FORGET_PARTS = "DELETE FROM parts WHERE key IN (SELECT key FROM turns WHERE actor = ?)"
 FORGET = """
 UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
-    done = at
+    calling = '', done = at
 WHERE actor = ?
 """
 #: What becomes of a row that is none of ours: its key stays, so that nothing is answered twice.
 ASIDE = """
 UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = '', note = '', controls = '',
-    runs = 1, at = ?1, done = ?1
+    calling = '', runs = 1, at = ?1, done = ?1
 WHERE CAST(key AS BLOB) = ?2
 """
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
@@ -90,7 +95,7 @@ def asked_row(asked: Asked) -> tuple[Any, ...]:
 def entry_row(entry: Entry) -> tuple[Any, ...]:
     """Return what a question and its answer are written as; see `SCHEMA`."""
     controls = " ".join(entry.controls)
-    return *asked_row(entry.asked), entry.text, entry.note, entry.runs, entry.done, controls
+    return *asked_row(entry.asked), entry.text, entry.note, entry.runs, entry.done, controls, entry.calling
 
 
 def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:

@@ -1,0 +1,93 @@
+"""Asking a person whether a tool may be called: a message of its own, with the exact call and three buttons.
+
+It is an answer like others, so it is written, kept and repaired as they are.  It ends with the decision, or
+when nobody decides in time; after a restart it says that it has lapsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+
+from bot.events import ALLOW, ALWAYS, REFUSE
+from bot.platform import Press
+
+#: Seconds that people have.
+PATIENCE = 120.0
+CONTROLS = (ALLOW, ALWAYS, REFUSE)
+QUESTION = (
+    "May I do this? Who asked me, or an admin, decides within two minutes.\n\n{fence}json\n{call}\n{fence}"
+)
+SAID = {ALLOW: "Allowed by {0}.", ALWAYS: "Allowed for this conversation by {0}.", REFUSE: "Refused by {0}."}
+LATE = "Nobody decided in time: it was not done."
+OVER = "The answer ended before: it was not done."
+#: How the ledger knows such a message; see `Entry.calling`.
+ASKED = "before calling {0}"
+
+
+class Allowed:
+    """The tools that people have allowed for a conversation; forgotten on restart."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def knows(self, conversation: str, tool: str) -> bool:
+        """Tell whether *tool* may be called in *conversation* without asking."""
+        return (conversation, tool) in self._known
+
+    def add(self, conversation: str, tool: str) -> None:
+        """Let *tool* be called in *conversation* from now on."""
+        self._known.add((conversation, tool))
+
+
+@dataclass(eq=False, slots=True)
+class Card:
+    """One question to a person.
+
+    Attributes:
+        tool: The tool's name.
+        call: The exact call.
+        always: Whether it was allowed for the whole conversation.
+        decided: Whether it may be called, once that is known.
+        note: What stands below the question then.
+    """
+
+    tool: str
+    call: str
+    always: bool = False
+    decided: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The question; no call can end the block of code that it stands in."""
+        longest = max(map(len, re.findall("`+", self.call)), default=0)
+        return QUESTION.format(call=self.call, fence="`" * max(3, longest + 1))
+
+    def decide(self, press: Press, name: str) -> bool:
+        """Take the decision of somebody who may make it; False if there was one already."""
+        control = next((each for each in CONTROLS if each.name == press.control), None)
+        if control is None or self.decided.done():
+            return False
+        self.note = SAID[control].format(name)
+        self.always = control is ALWAYS
+        self.decided.set_result(control is not REFUSE)
+        return True
+
+    async def wait(self) -> bool:
+        """Wait for the decision; False if nobody makes one in time."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.shield(self.decided)
+        except TimeoutError:
+            self._close(LATE)
+            return False
+        except asyncio.CancelledError:
+            self._close(OVER)
+            raise
+
+    def _close(self, note: str) -> None:
+        if not self.decided.done():
+            self.note = note
+            self.decided.set_result(False)

@@ -1,0 +1,54 @@
+"""The tools of one answer: what is offered, bound to its asker, to its place in the ledger, and to a yes.
+
+A tool that changes something is in the ledger before it is called, so that no repair calls it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from bot.core.approvals import PATIENCE
+from bot.model import Result, Tool
+from bot.tools import Caller, Offered
+
+REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."
+#: How the ledger tells of a call; see `Entry.calling`.
+BEFORE, AFTER = "while calling {0}", "after calling {0}"
+
+#: Asks people whether a tool may be called, by the tool's name and the exact call.
+Ask = Callable[[str, str], Awaitable[bool]]
+#: Tells the ledger of a call.
+Keep = Callable[[str], Awaitable[None]]
+
+
+def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> list[Tool]:
+    """Return what is *offered*, to be run for *caller*."""
+    return [
+        Tool(
+            each.described,
+            partial(_run, each, caller, keep, ask),
+            each.title,
+            each.seconds,
+            PATIENCE if each.asks else 0.0,
+        )
+        for each in offered
+    ]
+
+
+async def _run(offered: Offered, caller: Caller, keep: Keep, ask: Ask, given: Mapping[str, Any]) -> Result:
+    if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
+        return Result(REFUSED, error=True)
+    if not offered.writes:
+        return await offered.use(caller, given)
+    await keep(BEFORE.format(offered.name))
+    result = await offered.use(caller, given)
+    await keep(AFTER.format(offered.name))
+    return result
+
+
+def call_of(name: str, given: Mapping[str, Any]) -> str:
+    """Return the exact call, as people read it."""
+    return f"{name} {json.dumps(given, ensure_ascii=False, indent=2)}" if given else name

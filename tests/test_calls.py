@@ -1,0 +1,235 @@
+"""Tools in an answer: for whom they run, what the ledger knows of them, and asking a person first."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.core.approvals import LATE, PATIENCE
+from bot.core.calls import AFTER, BEFORE
+from bot.core.core import Core
+from bot.core.sayings import CALLING, LAPSED
+from bot.events import ALLOW, ALWAYS, CONTINUE, REFUSE, STOP
+from bot.guard.access import Access
+from bot.model.rounds import Rounds
+from bot.model.script import Script
+from bot.platform import Outcome, Press, Stop
+from bot.store.memory import Memory
+from bot.tools import Caller, Refused, tool
+from tests.fakes import ANN, BOB, HERE, Sheet, ask
+from tests.test_repair import Paper
+
+pytestmark = pytest.mark.jump
+
+BOOK = {"tool": "book", "input": {"room": "A ``` 1"}}
+
+
+class Hotel:
+    """A tool that writes, and what became of it."""
+
+    def __init__(self, seconds: float = 0.0, *, asks: bool = False) -> None:
+        self.booked: list[tuple[str, str]] = []
+        self.cancelled = 0
+
+        @tool(title="booking", writes=True, asks=asks)
+        async def book(caller: Caller, room: str) -> str:
+            """Book a room."""
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+            if room == "none":
+                raise Refused("There is no such room.")
+            self.booked.append((caller.actor.id, room))
+            return "Booked."
+
+        self.book = book
+
+
+def core(script: Script, hotel: Hotel, store: Memory | None = None) -> Core:
+    return Core(Rounds(script), store or Memory(), Access(), tools=[hotel.book])
+
+
+async def done(it: Core) -> None:
+    await it._running.all_done()
+
+
+async def test_a_tool_runs_for_who_asked():
+    hotel, sheet = Hotel(), Sheet()
+    it = core(Script(BOOK, "It is yours."), hotel)
+    await it.mention(ask(sheet))
+    await done(it)
+    assert hotel.booked == [(ANN.id, "A ``` 1")]
+    assert sheet.last.text == "It is yours."
+
+
+async def test_the_page_shows_what_runs_and_for_how_long():
+    sheet = Sheet()
+    it = core(Script("Let me see.", BOOK, "It is yours."), Hotel(seconds=5))
+    await it.mention(ask(sheet))
+    await done(it)
+    notes = [row.page.note for row in sheet.log]
+    assert any(note.startswith("booking") and note.endswith("s") for note in notes)
+    assert sheet.last.text == "Let me see.\n\nIt is yours."
+    assert sheet.last.note == ""
+
+
+async def test_a_stop_cancels_the_tool_and_keeps_the_text():
+    hotel, sheet = Hotel(seconds=60), Sheet()
+    it = core(Script("Let me see.", BOOK, "never"), hotel)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    [message] = sheet.shown
+    assert await it.stop(Stop(message, ANN, HERE)) is Outcome.STOPPED
+    await done(it)
+    assert hotel.cancelled == 1
+    assert sheet.last.text == "Let me see."
+    assert not hotel.booked
+
+
+async def test_input_that_does_not_fit_and_a_refusal_are_told_to_the_model():
+    script = Script(
+        {"tool": "book", "input": {"rooms": 1}}, {"tool": "book", "input": {"room": "none"}}, "I can't."
+    )
+    it = core(script, Hotel())
+    await it.mention(ask(Sheet()))
+    await done(it)
+    texts = [block["content"] for block in script.requests[-1].turns[-1].blocks]
+    assert texts[0].startswith("The input is not valid: ")
+    assert "room: Field required" in texts[0]
+    assert texts[1] == "There is no such room."
+
+
+class Dead(Memory):
+    """A ledger whose process dies when it is told of a certain call."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self._at = at
+
+    async def call(self, key, calling):
+        await super().call(key, calling)
+        if calling == self._at:
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("moment", [BEFORE, AFTER], ids=["before", "after"])
+async def test_a_tool_that_writes_is_never_run_again_by_a_repair(moment):
+    calling = moment.format("book")
+    hotel, sheet, store = Hotel(), Sheet(name="sheet"), Dead(calling)
+    it = core(Script(BOOK, "It is yours."), hotel, store)
+    await it.mention(ask(sheet, key="sheet/q1"))
+    await asyncio.sleep(5)  # and here the process dies
+    booked = len(hotel.booked)
+    assert booked == (moment is AFTER)
+    after = Sheet(name="sheet")
+    await core(Script("again", BOOK), hotel, store).repair(Paper(after))
+    await asyncio.sleep(10)
+    assert len(hotel.booked) == booked
+    assert after.last.note == CALLING.format(calling)
+    assert after.last.controls == (CONTINUE,)
+    for task in (*it._running.lives, *it._running._errands):
+        task.cancel()
+
+
+async def asked(script: Script, hotel: Hotel, store: Memory | None = None, **more) -> tuple[Core, Sheet, str]:
+    """Ask, and wait until somebody is asked to allow a call; return the message that asks."""
+    sheet = Sheet(name="sheet")
+    it = core(script, hotel, store)
+    await it.mention(ask(sheet, key="sheet/q1", **more))
+    await asyncio.sleep(10)
+    [card] = [message for message, page in sheet.shown.items() if ALLOW in page.controls]
+    return it, sheet, card
+
+
+async def test_a_person_is_shown_the_exact_call_and_allows_it():
+    hotel = Hotel(asks=True)
+    it, sheet, card = await asked(Script(BOOK, "It is yours."), hotel)
+    page = sheet.shown[card]
+    assert '"room": "A ``` 1"' in page.text
+    assert "````json" in page.text
+    assert page.controls == (ALLOW, ALWAYS, REFUSE)
+    assert not hotel.booked
+    assert await it.press(Press(card, "allow", ANN, HERE)) is Outcome.STOPPED
+    await done(it)
+    assert len(hotel.booked) == 1
+    assert sheet.shown[card].note == "Allowed by ann."
+    assert sheet.shown[card].controls == ()
+
+
+async def test_two_presses_allow_one_call():
+    hotel = Hotel(seconds=3, asks=True)
+    it, _, card = await asked(Script(BOOK, "It is yours."), hotel)
+    outcomes = [await it.press(Press(card, "allow", ANN, HERE)) for _ in range(2)]
+    assert outcomes == [Outcome.STOPPED, Outcome.UNKNOWN]
+    await done(it)
+    assert len(hotel.booked) == 1
+
+
+async def test_only_who_asked_or_an_admin_may_allow():
+    hotel = Hotel(asks=True)
+    it, _, card = await asked(Script(BOOK, "It is yours."), hotel)
+    assert await it.press(Press(card, "allow", BOB, HERE)) is Outcome.REFUSED
+    assert not hotel.booked
+    assert await it.press(Press(card, "allow", replace(BOB, owner=True), HERE)) is Outcome.STOPPED
+    await done(it)
+    assert len(hotel.booked) == 1
+
+
+@pytest.mark.parametrize("way", ["refused", "late"])
+async def test_what_is_not_allowed_is_not_done_and_the_model_goes_on(way):
+    hotel = Hotel(asks=True)
+    script = Script(BOOK, "Then not.")
+    it, sheet, card = await asked(script, hotel)
+    if way == "refused":
+        await it.press(Press(card, "refuse", ANN, HERE))
+    else:
+        await asyncio.sleep(PATIENCE)
+    await done(it)
+    assert not hotel.booked
+    assert "did not allow" in script.requests[-1].turns[-1].blocks[0]["content"]
+    assert sheet.shown[card].note == ("Refused by ann." if way == "refused" else LATE)
+    assert any(page.text == "Then not." for page in sheet.shown.values())
+
+
+async def test_a_call_that_is_allowed_for_the_conversation_is_not_asked_again():
+    hotel = Hotel(asks=True)
+    it, sheet, card = await asked(Script(BOOK, "Yours."), hotel, conversation="talk")
+    await it.press(Press(card, "always", ANN, HERE))
+    await done(it)
+    await it.mention(ask(sheet, key="sheet/q2", conversation="talk"))
+    await done(it)
+    assert len(hotel.booked) == 2
+    assert sum("May I do this?" in page.text for page in sheet.shown.values()) == 1
+    await it.mention(ask(sheet, key="sheet/q3", conversation="another"))
+    await asyncio.sleep(10)
+    assert len(hotel.booked) == 2
+    await it.drain()
+
+
+async def test_a_stop_of_the_answer_ends_the_question_too():
+    hotel = Hotel(asks=True)
+    it, sheet, card = await asked(Script("Let me see.", BOOK), hotel)
+    [answer] = [message for message, page in sheet.shown.items() if STOP in page.controls]
+    await it.stop(Stop(answer, ANN, HERE))
+    await done(it)
+    assert sheet.shown[card].controls == ()
+    assert await it.press(Press(card, "allow", ANN, HERE)) is Outcome.UNKNOWN
+    assert not hotel.booked
+
+
+async def test_after_a_restart_the_question_says_that_it_has_lapsed():
+    hotel, store = Hotel(asks=True), Memory()
+    it, _, card = await asked(Script(BOOK, "never"), hotel, store)
+    other, after = core(Script("again"), hotel, store), Sheet(name="sheet")
+    await other.repair(Paper(after))
+    await asyncio.sleep(10)
+    assert after.shown[card].note == LAPSED
+    assert after.shown[card].controls == ()
+    assert await other.press(Press(card, "allow", ANN, HERE)) is Outcome.UNKNOWN
+    assert not hotel.booked
+    for task in (*it._running.lives, *it._running._errands):
+        task.cancel()

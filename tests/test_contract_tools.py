@@ -1,0 +1,94 @@
+"""Every platform: a person is asked whether a tool may be called, by buttons under a message of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bot.core.sayings import LAPSED
+from bot.tools import tool
+from tests.contract import World, at, until
+from tests.worlds import WORLDS
+
+booked: list[str] = []
+
+
+@tool(title="booking", writes=True, asks=True)
+async def book(room: str) -> str:
+    """Book a room."""
+    booked.append(room)
+    return "Booked."
+
+
+BOOK = {"tool": "book", "input": {"room": "<@U1> & <b>1</b> *2*"}}
+CALL = '"room": "<@U1> & <b>1</b> *2*"'
+LABELS = ["Allow once", "Allow for this conversation", "No"]
+
+
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.name)
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    booked.clear()
+    world = await request.param.open()
+    world.tools.append(book)
+    world.core = world.fresh_core()
+    await world.restart()
+    yield world
+    await world.close()
+
+
+async def message(world: World, question: str, text: str) -> Any:
+    """Return the message under *question* whose text has *text*, once it is there."""
+
+    async def found() -> Any:
+        return next((seen for seen in await world.answers(question) if text in seen.text), None)
+
+    return await until(found)
+
+
+async def controls(world: World, one: str) -> list[str]:
+    shown: dict[str, Any] = await world.emulator.message(*at(one))
+    return list(shown["controls"])
+
+
+async def has_none(world: World, one: str) -> bool:
+    return not await controls(world, one)
+
+
+async def test_the_exact_call_is_shown_and_made_once_somebody_allows_it(world):
+    question = await world.ask("a room", "Let me see.", BOOK, "It is yours.")
+    card = await message(world, question, "May I do this?")
+    assert CALL in card.text
+    assert await controls(world, card.id) == LABELS
+    assert not booked
+    await world.emulator.press(*at(card.id), world.bob, "Allow once")
+    await world.settled()
+    assert not booked  # only who asked may
+    await world.emulator.press(*at(card.id), world.ann, "Allow once")
+    await message(world, question, "It is yours.")
+    await until(partial(has_none, world, card.id))
+    card = await message(world, question, "May I do this?")
+    assert card.note.startswith("Allowed by ")
+    assert booked == ["<@U1> & <b>1</b> *2*"]
+
+
+async def test_a_refusal_is_told_to_the_model(world):
+    question = await world.ask("a room", BOOK, "Then not.")
+    card = await message(world, question, "May I do this?")
+    await world.emulator.press(*at(card.id), world.ann, "No")
+    await message(world, question, "Then not.")
+    await until(partial(has_none, world, card.id))
+    assert not booked
+
+
+async def test_after_a_restart_the_question_has_lapsed(world):
+    question = await world.ask("a room", BOOK, "Never.")
+    card = await message(world, question, "May I do this?")
+    world.model.steps = ("Again.",)
+    await world.restart(remember=True)
+    await until(partial(has_none, world, card.id))
+    card = await message(world, question, "May I do this?")
+    assert card.note == LAPSED
+    assert not booked
