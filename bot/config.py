@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         description="Hosts that answers may link to, with commas between, and all below them; `*` for all. "
         "Other URLs are shown, not linked; those of the question are.",
     )
+    stream: bool = Field(
+        default=True,
+        validation_alias="RIVULET_STREAM",
+        description="Whether an answer shows while it grows; `false` posts it when it is complete.",
+    )
     pages: int = Field(
         default=8,
         ge=0,

@@ -386,7 +386,7 @@ class Deleted:
 class Outcome(Enum):
     """What became of a stop or a press."""
 
-    #: It ended an answer, or what was asked of a person.
+    #: It ended an answer.
     STOPPED = 1
     #: It belongs to no answer that is running.
     UNKNOWN = 2
@@ -396,6 +396,10 @@ class Outcome(Enum):
     TAKEN = 4
     #: It can't be done now, and the actor was told so; the button stays.
     LATER = 5
+    #: It is being done, and the message itself will show it.
+    SHOWN = 6
+    #: What the button was for is forgotten: its actor is to be told.
+    LAPSED = 7
 
 
 class Inbox(Protocol):

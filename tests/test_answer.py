@@ -9,7 +9,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bot.events import STOP, Again, Finished, Page, Text, Thinking, ToolFinished, ToolStarted, Usage, Waiting
+from bot.events import (
+    RETRY,
+    STOP,
+    Again,
+    Finished,
+    Page,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolStarted,
+    Usage,
+    Waiting,
+)
 from bot.platform import Limits, Op
 from bot.show.answer import EMPTY, FOLLOWS, NOTES, Answer, Ending, Phase, Rank, Showing, Write
 from bot.show.pages import paginate
@@ -92,7 +104,7 @@ def test_a_page_that_shows_all_of_it_is_written_once_more_as_final():
     screen.take(last)
     assert answer.phase is Phase.CLOSED
     assert answer.usage.output == 7
-    assert screen.shown == [Page("a", live=False)]
+    assert screen.shown == [Page("a", live=False, controls=(RETRY,))]
 
 
 def test_the_first_ending_wins():

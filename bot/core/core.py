@@ -23,7 +23,7 @@ from bot.core.repair import Repairs
 from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
-from bot.events import STOP
+from bot.events import RETRY, STOP
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Stop, Unavailable
@@ -99,7 +99,7 @@ class Core:
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
             card = self._stops.find(press.message)
-            return card.decide(press) if card else Outcome.UNKNOWN
+            return card.decide(press) if card else Outcome.LAPSED
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None
@@ -107,7 +107,9 @@ class Core:
         except OSError as error:
             log.warning("a button was not followed", message=press.message, error=str(error))
             return Outcome.LATER
-        if live is None or pressed:
+        if live is None:
+            return Outcome.LAPSED
+        if pressed:
             return Outcome.UNKNOWN
         mention = live.mention
         if refusal := self._running.refuse(mention):
@@ -118,7 +120,7 @@ class Core:
             return Outcome.UNKNOWN
         if not self._draining and not self._running.queue(live):
             await self._running.drop(mention)
-        return Outcome.TAKEN
+        return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun; or stop the answer if it says so.

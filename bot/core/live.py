@@ -74,6 +74,7 @@ class Live:
         left: What the ledger has of it from an earlier run.
         after: Seconds before anything of it is written.
         past: What came before the question.
+        instead: The text of the answer that *left* stands for, if this one takes its place.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Live:
         left: Entry | None = None,
         after: float = 0.0,
         past: Past | None = None,
+        instead: str | None = None,
     ) -> None:
         self.mention = mention
         self._means = means
@@ -92,8 +94,13 @@ class Live:
         self._begun = asyncio.Event()
         self._reworded = self._asked = 0
         self._vanishing = False
+        self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
-        self._answer = _answer(means, mention, left, CONTROLS if self.card else (STOP,))
+        self._answer = _answer(means, mention, CONTROLS if self.card else (STOP,))
+        if left and instead is not None:
+            self._answer.replace(instead, left.messages)
+        elif left:
+            self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
         reads = means.model, means.asking, means.access, past or Past()
@@ -111,12 +118,17 @@ class Live:
                 await self._surface.status(on=True)
                 await self._begun.wait()
                 await self._surface.status(on=False)
+            await self._kept.adopt()
             if self._draft.open:
                 self._reader.begin(self.mention)
+            if self._whole:
+                await self._surface.status(on=True)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
-            for message in self._answer.messages if self._vanishing else ():
+            for message in self._answer.messages if self._vanishing else self._answer.surplus:
                 await self._surface.remove(message)
+            if self._whole:
+                await self._surface.status(on=False)
         finally:
             self._writer.leave()
             self._means.stops.forget(self.mention.key, *self._answer.messages)
@@ -159,7 +171,7 @@ class Live:
         if not self._means.access.may_allow(press.actor, self.mention.actor):
             return Outcome.REFUSED
         decided = self.card.decide(press, _shown(press.actor, self.mention.actor))
-        return Outcome.STOPPED if decided else Outcome.UNKNOWN
+        return Outcome.SHOWN if decided else Outcome.UNKNOWN
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
@@ -222,13 +234,10 @@ class Live:
             self.stop(early)
 
 
-def _answer(means: Means, mention: Mention, left: Entry | None, live: tuple[Control, ...]) -> Answer:
-    """Return an answer to *mention* that goes on where *left* ends."""
+def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:
+    """Return an answer to *mention* of which there is nothing yet."""
     showing = means.showing
-    answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
-    if left:
-        answer.resume(left.text, left.messages)
-    return answer
+    return Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
 
 
 def _shown(actor: Actor, asker: Actor) -> str:

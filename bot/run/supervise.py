@@ -46,7 +46,7 @@ def build(
     admits = {workspace for platform in platforms for workspace in platform.admits}
     effort = "" if settings.effort == "default" else settings.effort
     asking = Asking(settings.system, settings.model, effort, settings.max_tokens, settings.ahead)
-    showing = Showing(settings.links, settings.pages, settings.code_file)
+    showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream)
     caps = Caps(
         settings.intake,
         settings.turns,

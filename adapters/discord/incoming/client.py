@@ -37,7 +37,8 @@ LOOKED_AT, LOOKING = 50, 60.0
 HOUR, PRESSERS = 3600.0, 10_000
 #: Messages that are deleted at once, at most (resources/message.mdx, bulk delete).
 BULK = 100
-NOT_YOURS = "You may not stop this answer."
+NOT_YOURS = "You may not do that here."
+LAPSED = "That button is over: what it was for is forgotten. Please ask again."
 
 
 class Client(Shards):
@@ -211,9 +212,11 @@ async def _respond(interaction: discord.Interaction, outcome: Outcome, *, told: 
     match outcome:
         case Outcome.REFUSED if told:
             await interaction.response.defer()
-        case Outcome.STOPPED | Outcome.LATER:
+        case Outcome.STOPPED | Outcome.LATER | Outcome.SHOWN:
             await interaction.response.defer()
         case Outcome.UNKNOWN | Outcome.TAKEN:
             await interaction.response.edit_message(view=None)
+        case Outcome.LAPSED:
+            await interaction.response.send_message(LAPSED, ephemeral=True)
         case Outcome.REFUSED:
             await interaction.response.send_message(NOT_YOURS, ephemeral=True)

@@ -22,6 +22,7 @@ from adapters.slack.incoming.loops import Loops
 from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
+from adapters.slack.outgoing.notices import Notices
 from adapters.slack.people import People
 from adapters.slack.reading import Message
 from adapters.slack.text import Json
@@ -85,6 +86,7 @@ class Events:
         """Make what needs the others."""
         self._early = Early(self.inbox.knows, self.errands)
         self._tidy = Tidy(self.web, self.errands)
+        self._notices = Notices(self.web, self.errands)
 
     async def take(self, body: Json) -> None:
         """Give one event, or one press of a button, to the core; ignore all other kinds."""
@@ -253,7 +255,9 @@ class Events:
 
     async def _pressed(self, press: payloads.Press) -> None:
         outcome = await self._press(press)
-        if outcome in {Outcome.UNKNOWN, Outcome.TAKEN}:
+        if outcome is Outcome.LAPSED:
+            self._notices.lapsed(press.user, press.channel)
+        if outcome in {Outcome.UNKNOWN, Outcome.TAKEN, Outcome.LAPSED}:
             self._tidy.start(press, partial(self._press, press))
 
     async def _press(self, press: payloads.Press) -> Outcome:
