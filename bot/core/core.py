@@ -54,7 +54,7 @@ class Core:
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
-        self._repairs = Repairs(self._means, self._running, self.mention)
+        self._repairs = Repairs(self._means, self._running, self.mention, self.stop)
         self._rates = Rates()
         self._refused = Refused()
         self._telling: asyncio.TimerHandle | None = None
@@ -144,6 +144,10 @@ class Core:
     async def repair(self, platform: Platform) -> None:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
         await self._repairs.repair(platform)
+
+    def back(self, platform: Platform) -> None:
+        """See `Inbox.back`."""
+        self._repairs.back(platform)
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""

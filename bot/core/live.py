@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.stops import Stops
+from bot.core.waits import Waits
 from bot.core.writer import Writer
 from bot.events import CONTINUE, RETRY, Control
 from bot.guard.access import Access
@@ -34,6 +35,7 @@ class Means:
 
     Attributes:
         clock: Seconds of the wall clock.
+        waits: Where writes wait that have failed.
     """
 
     model: Model
@@ -44,6 +46,7 @@ class Means:
     showing: Showing
     store: Store
     clock: Callable[[], float]
+    waits: Waits = field(default_factory=Waits)
 
 
 class Live:
@@ -79,7 +82,9 @@ class Live:
         self._draft = Draft(self._answer, self._kept)
         self._reader = Reader(self._draft, means.model, means.asking, means.access, past or Past(), saying)
         watch, forget = self._watch, means.stops.forget
-        self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
+        self._writer = Writer(
+            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
+        )
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""

@@ -20,6 +20,7 @@ from adapters.slack.incoming import payloads
 from adapters.slack.incoming.early import Early
 from adapters.slack.incoming.loops import Loops
 from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
+from adapters.slack.incoming.reactions import stoppers
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
 from adapters.slack.people import People
@@ -109,7 +110,7 @@ class Events:
             case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
                 item = inner(event, "item")
                 channel, ts = string(item.get("channel")), moment(item.get("ts"))
-                if name.split("::")[0] in self.stop_emoji and user and channel and ts:
+                if self._means_stop(name) and user and channel and ts:
                     await self._stop(body, user, channel, [ts])
             case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
                 listed = event.get("streaming_message_ts")
@@ -117,6 +118,14 @@ class Events:
                 await self._stop(body, user, channel, [ts for each in found if (ts := moment(each))])
             case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
                 self.web.doubted.set()
+
+    def _means_stop(self, reaction: str) -> bool:
+        return reaction.partition("::")[0] in self.stop_emoji
+
+    async def standing(self, key: str, where: Place) -> list[Stop]:
+        """Return the stops that stand on the message *key*; see `Platform.standing`."""
+        found = await stoppers(self.web, self.people, key, self._means_stop, self.me)
+        return [Stop(key, who, where) for who in found]
 
     def _warn(self) -> None:
         """Log that Slack has begun to hold events back, once in an hour."""
