@@ -338,11 +338,19 @@ class Remains:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Somebody wants the answer to end that *message* belongs to: an answer's page, or a question."""
+    """Somebody wants an answer to end.
+
+    Attributes:
+        message: A page of it, or its question.
+        actor: Who.
+        place: Where.
+        conversation: Where given, the answer is the one that runs in this conversation, whatever *message* says.
+    """
 
     message: str
     actor: Actor
     place: Place
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

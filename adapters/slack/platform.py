@@ -24,6 +24,7 @@ from adapters.slack.incoming.missed import missed
 from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.outgoing.notices import Notices
+from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.streams import Streams
 from adapters.slack.outgoing.uploads import ATTACH
 from adapters.slack.people import People
@@ -81,6 +82,7 @@ class Slack(Platform):
         self._people = People(self._web, self._settings.bots)
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
+        self._sessions = Sessions(self._web, self._errands)
         self._notices = Notices(self._web, self._errands)
         self._events: Events | None = None
         self._served = False
@@ -106,6 +108,7 @@ class Slack(Platform):
         async with self._client() as self._web:
             self._people = People(self._web, self._settings.bots)
             self._streams = Streams(self._web, self._errands)
+            self._sessions = Sessions(self._web, self._errands)
             self._notices = Notices(self._web, self._errands)
             try:
                 await self._identify()
@@ -251,9 +254,11 @@ class Slack(Platform):
         where = (self._web, self._team, channel, thread, question, self._people, self._user)
         kind = self._settings.streaming
         shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
-        surface = SlackSurface(*where, self._errands, shut)
+        surface = SlackSurface(*where, self._errands, self._sessions, shut)
         if kind == "native" or (kind == "auto" and channel.startswith("D")):
-            surface = NativeSurface(*where, self._errands, shut, streams=self._streams, reader=reader)
+            surface = NativeSurface(
+                *where, self._errands, self._sessions, shut, streams=self._streams, reader=reader
+            )
         surface.limits = replace(surface.limits, attach=self._attach)
         return surface
 

@@ -83,6 +83,8 @@ class Core:
         """Stop the answer that *stop* points at."""
         if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
+        if stop.conversation:
+            return self._running.stop_current(stop)
         if live := self._stops.find(stop.message):
             return live.stop(stop)
         self._stops.keep(stop, _now())

@@ -114,8 +114,10 @@ class Events:
                     await self._stop(body, user, channel, [ts])
             case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
                 listed = event.get("streaming_message_ts")
-                found = [*(listed if isinstance(listed, list) else ()), event.get("thread_ts")]
-                await self._stop(body, user, channel, [ts for each in found if (ts := moment(each))])
+                found = [ts for each in (listed if isinstance(listed, list) else ()) if (ts := moment(each))]
+                # None is listed where answers are edited.
+                thread = "" if found else moment(event.get("thread_ts"))
+                await self._stop(body, user, channel, found, thread)
             case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
                 self.web.doubted.set()
 
@@ -221,8 +223,8 @@ class Events:
             if self.asks(question):
                 await self._ask(body, question)
 
-    async def _stop(self, body: Json, user: str, channel: str, messages: list[str]) -> None:
-        """Stop the answers that *messages* belong to, and later those of which they turn out to be."""
+    async def _stop(self, body: Json, user: str, channel: str, messages: list[str], thread: str = "") -> None:
+        """Stop what runs in *thread*, if one is given, and what *messages* belong to, or turn out to."""
         team = string(body.get("team_id"))
         place = Place(channel, workspace=team, home=self.team)
         # Who reacts where no other workspace is, is of this one.
@@ -231,6 +233,9 @@ class Events:
         async def stop(message: str) -> None:
             await self.inbox.stop(Stop(message, await self._who_stops(user, home), place))
 
+        if thread:
+            talk = f"slack/{team}/{channel}/{thread}"
+            await self.inbox.stop(Stop("", await self._who_stops(user, home), place, conversation=talk))
         for key in [self._key(channel, ts) for ts in messages]:
             if self.inbox.knows(key):
                 await stop(key)
