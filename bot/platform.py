@@ -344,7 +344,7 @@ class Stop:
         message: A page of it, or its question.
         actor: Who.
         place: Where.
-        conversation: Where given, the answer is the one that runs in this conversation, whatever *message* says.
+        conversation: If given, it is the answer that runs in this conversation, whatever *message* says.
     """
 
     message: str

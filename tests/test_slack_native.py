@@ -578,7 +578,7 @@ async def test_slacks_own_stop_of_an_edited_answer_stops_what_runs_in_that_conve
     await world.emulator.press_native_stop(*at(before), "U2")
 
     async def ended() -> bool:
-        return (await world.answers(question))[-1].note == "Stopped by bob."
+        return bool((await world.answers(question))[-1].note == "Stopped by bob.")
 
     await until(ended)
     assert (await world.answers(other))[0].live

@@ -251,14 +251,13 @@ class Slack(Platform):
         return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
-        where = (self._web, self._team, channel, thread, question, self._people, self._user)
+        us = (self._people, self._user, self._errands, self._sessions)
+        where = (self._web, self._team, channel, thread, question, *us)
         kind = self._settings.streaming
         shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
-        surface = SlackSurface(*where, self._errands, self._sessions, shut)
+        surface = SlackSurface(*where, shut)
         if kind == "native" or (kind == "auto" and channel.startswith("D")):
-            surface = NativeSurface(
-                *where, self._errands, self._sessions, shut, streams=self._streams, reader=reader
-            )
+            surface = NativeSurface(*where, shut, streams=self._streams, reader=reader)
         surface.limits = replace(surface.limits, attach=self._attach)
         return surface
 
