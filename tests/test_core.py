@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,28 @@ from bot.core.core import Core
 from bot.core.intake import WAITING
 from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
+from bot.core.waits import KEPT, SPREAD
 from bot.core.writer import RETRIES
 from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.script import Script
-from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, Said, SlowDown, Stop, Unavailable
+from bot.platform import (
+    Deleted,
+    Edited,
+    Finding,
+    Gone,
+    Inbox,
+    Limits,
+    Outcome,
+    Platform,
+    Press,
+    Receipt,
+    Said,
+    SlowDown,
+    Stop,
+    Unavailable,
+)
 from bot.show.answer import MORE, NOTES, TORN, Showing
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
@@ -564,3 +581,99 @@ async def test_shutdown_ends_every_answer_with_a_last_edit_and_takes_no_more():
     assert all(sheet.last.note == RESTART and not sheet.last.live for sheet in sheets)
     with pytest.raises(Unavailable):
         await it.mention(ask(sheets[0], "q9"))
+
+
+# After an outage.
+
+
+def outage(sheet: Sheet, until: float) -> None:
+    """Let every write on *sheet* fail until *until*."""
+    put = sheet._put
+
+    async def fails(message: str, page: Page) -> Receipt:
+        if asyncio.get_running_loop().time() < until:
+            raise ConnectionError("no route")
+        return await put(message, page)
+
+    sheet._put = fails  # type: ignore[method-assign]
+
+
+async def after(sheets: Sequence[Sheet], away: float, heard: str = "") -> tuple[Core, list[float]]:
+    """Let answers begin and end in an outage; return how long after it each was there in full."""
+    it = core(Script(*WORDS))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"{sheet.name.partition(' ')[0]}/q{i}", actor=replace(ANN, id=f"U{i}")))
+    await asyncio.sleep(2)
+    over = asyncio.get_running_loop().time() + away
+    for sheet in sheets:
+        outage(sheet, over)
+    await asyncio.sleep(away + 0.1)
+    if heard:
+        it.back(Named(heard))
+    await asyncio.sleep(120)
+    assert all(sheet.last == Page(TEXT, live=False) for sheet in sheets)
+    return it, [sheet.log[-1].time - over for sheet in sheets]
+
+
+class Named(Platform):
+    """A platform of which no more than the name is known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def run(self, inbox: Inbox) -> None: ...
+
+    async def check(self) -> Sequence[Finding]:
+        return ()
+
+
+def chat(many: int, name: str = "chat") -> list[Sheet]:
+    return [Sheet(f"{name} {i}", bucket=f"{name}{i}") for i in range(many)]
+
+
+async def test_a_platform_that_is_connected_again_gets_what_failed_at_once_and_not_all_in_one_moment():
+    _, late = await after(sheets := chat(20), 47.0, heard="chat")
+    assert max(late) < SPREAD + 1
+    assert len({row.time for sheet in sheets for row in sheet.log if row.page.text == TEXT}) > 10
+
+
+async def test_a_platform_that_is_connected_again_hurries_no_other_one():
+    _, late = await after(chat(1), 47.0, heard="other")
+    assert min(late) > SPREAD + 5
+
+
+async def test_one_write_that_gets_through_wakes_all_others_that_failed_on_its_platform():
+    sheets = [*chat(6), *chat(1, "other")]
+    it = core(Script("one", {"stall": True}))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"{sheet.name.partition(' ')[0]}/q{i}"))
+    await asyncio.sleep(3)
+    over = asyncio.get_running_loop().time() + 47.0
+    for i, sheet in enumerate(sheets):
+        outage(sheet, over)
+        await it.stop(Stop(f"{sheet.name.partition(' ')[0]}/q{i}", ANN, HERE))
+    await asyncio.sleep(47.1)
+    await it.mention(ask(Sheet("new", bucket="new"), "chat/new"))
+    await asyncio.sleep(SPREAD + 1)
+    assert [sheet.last.live for sheet in sheets] == [False] * 6 + [True]
+    await asyncio.sleep(60)
+    assert not sheets[6].last.live
+
+
+async def test_what_fails_while_all_else_gets_through_is_tried_little_more_often_and_given_up():
+    broken, tries = Sheet("broken", bucket="broken"), 0
+
+    async def fails(message: str, page: Page) -> Receipt:
+        nonlocal tries
+        tries += 1
+        raise ConnectionError("no route")
+
+    broken._put = fails  # type: ignore[method-assign]
+    it = core(Script(*WORDS * 8))
+    await it.mention(ask(broken, "chat/broken", actor=BOB))
+    for i in range(5):
+        await it.mention(ask(Sheet(f"{i}", bucket=f"b{i}"), f"chat/q{i}"))
+        await asyncio.sleep(40)
+    await asyncio.sleep(200)
+    assert len(RETRIES) < tries <= len(RETRIES) + len(KEPT) + 1
+    assert not it._lives

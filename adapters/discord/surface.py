@@ -18,7 +18,7 @@ from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Place, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -74,9 +74,6 @@ class DiscordSurface(Surface):
         asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
         notices: Tells them.
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
-
-    Attributes:
-        place: Where the question was asked.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -111,8 +108,6 @@ class DiscordSurface(Surface):
         self._lagging: list[asyncio.Task[bool]] = []
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
-        self.place = Place(str(channel))
-        self._branch: DiscordSurface | None = None
         self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -267,12 +262,6 @@ class DiscordSurface(Surface):
         log.warning("a replaced message stays", message=message)
         return False
 
-    def messages(self) -> list[str]:
-        """Return the keys of the question and of the answer's messages, where they stand."""
-        ids = [*([self._question] if self._question else []), *self._under]
-        here = [f"discord/{self._channel}/{id_}" for id_ in ids]
-        return [*here, *(self._branch.messages() if self._branch else [])]
-
     async def settle(self) -> None:
         """See `Surface.settle`: a message that was replaced is still to be deleted."""
         if not all(await asyncio.gather(*self._lagging)):
@@ -369,8 +358,7 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits, surface.place = self.limits, self.place
-        self._branch = surface
+        surface.limits = self.limits
         return surface
 
     async def history(self, limit: int) -> Sequence[Said]:

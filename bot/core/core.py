@@ -57,7 +57,7 @@ class Core:
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
-        self._repairs = Repairs(self._means, self._running, self.mention)
+        self._repairs = Repairs(self._means, self._running, self.mention, self.stop)
         self._rates = Rates()
         self._refused = Refused()
         self._telling: asyncio.TimerHandle | None = None
@@ -86,6 +86,8 @@ class Core:
         """Stop the answer that *stop* points at."""
         if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
+        if stop.conversation:
+            return self._running.stop_current(stop)
         if live := self._stops.find(stop.message):
             return live.stop(stop)
         self._stops.keep(stop, _now())
@@ -152,6 +154,10 @@ class Core:
     async def repair(self, platform: Platform) -> None:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
         await self._repairs.repair(platform)
+
+    def back(self, platform: Platform) -> None:
+        """See `Inbox.back`."""
+        self._repairs.back(platform)
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""

@@ -16,6 +16,7 @@ from bot.core.draft import Draft
 from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.stops import Stops
+from bot.core.waits import Waits
 from bot.core.writer import Writer
 from bot.events import CONTINUE, RETRY, STOP, Control
 from bot.guard.access import Access
@@ -49,6 +50,7 @@ class Means:
 
     Attributes:
         clock: Seconds of the wall clock.
+        waits: Where writes wait that have failed.
     """
 
     model: Model
@@ -62,6 +64,7 @@ class Means:
     tools: Sequence[Offered] = ()
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
+    waits: Waits = field(default_factory=Waits)
 
 
 class Live:
@@ -106,7 +109,9 @@ class Live:
         reads = means.model, means.asking, means.access, past or Past()
         self._reader = Reader(self._draft, *reads, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
-        self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
+        self._writer = Writer(
+            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
+        )
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
