@@ -219,12 +219,12 @@ class Pacing:
         """Record that a write got through."""
         said = {state.key: state for state in states}
         for bucket in buckets:
-            self._budget(bucket, now).allows.answered(said.get(bucket.key), now)
+            self._answered(bucket, said.get(bucket.key), now)
 
     def failed(self, buckets: Iterable[Bucket], now: float) -> None:
         """Record that a write failed, so that nobody knows whether it was counted."""
         for bucket in buckets:
-            self._budget(bucket, now).allows.answered(None, now)
+            self._answered(bucket, None, now)
 
     def refused(self, buckets: Sequence[Bucket], key: str, retry_after: float, now: float) -> None:
         """Record a 429 of the bucket *key*, or of all *buckets* if it is none of them."""
@@ -236,6 +236,13 @@ class Pacing:
                 self._budget(bucket, now).refused(retry_after, now)
             else:
                 self._budget(bucket, now).allows.answered(None, now)
+
+    def _answered(self, bucket: Bucket, state: BucketState | None, now: float) -> None:
+        """Count a call of *bucket* that came back, and look again at all who waited for that."""
+        self._budget(bucket, now).allows.answered(state, now)
+        family = _family(bucket.key)
+        if self._wider_of[family].answered(now):
+            self._changed.update(key for key in self._budgets if _family(key) == family)
 
     def _shows_wider(self, bucket: Bucket, retry_after: float, now: float) -> bool:
         """Learn from a refusal that *bucket* does not explain; tell whether it showed a wider limit."""
@@ -266,12 +273,13 @@ class Pacing:
         if head is None:
             return None
         at, ticket = head
-        if ticket.escape:
+        if ticket.escape and budget.overloaded(now):
             there = [self._budgets[bucket.key] for bucket in ticket.escape if bucket.key in self._budgets]
-            free = all(one.opens(now) <= now for one in there)
-            ticket.escaped = free and budget.overloaded(now)
+            free = max((one.opens(now) for one in there), default=now)
+            ticket.escaped = free <= now
             if ticket.escaped:
                 return now, ticket
+            at = min(at, free)
         hidden = self._wider_of[_family(budget.bucket.key)].opens(now)
         return max([at, hidden, *(one.opens(now) for one in wider)]), ticket
 
