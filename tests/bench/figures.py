@@ -36,11 +36,10 @@ LATENESS = (
 
 #: Limits that nobody tells of: 429s, and finals and staleness beside those where the same limit is told.
 HIDDEN = (
-    *((kind, "*.n429", 3, "") for kind in ("slack_posts", "discord_all")),
     *(
-        (f"{kind}_{way}", "*.n429", 3, "")
+        (f"{kind}{way}", "*.n429", 3, "")
         for kind in ("slack_posts", "discord_all")
-        for way in ("up", "down")
+        for way in ("", "_up", "_down")
     ),
     *((kind, "*.final_to_known", 1.1, "x known") for kind in ("slack_posts", "discord_all")),
     ("discord_all", "*.mean_to_known", 1.1, "x known"),
