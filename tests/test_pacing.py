@@ -8,7 +8,8 @@ import pytest
 
 from bot.platform import Bucket
 from bot.show.answer import Rank
-from bot.show.pacing import CROWD, KEPT, Pacing, Ticket
+from bot.show.budget import CROWD, Ticket
+from bot.show.pacing import KEPT, Pacing
 from bot.show.windows import OVERDUE
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)

@@ -12,8 +12,8 @@ from adapters.discord.wire.traffic import RATE
 from adapters.slack.surface import POSTS
 from bot.platform import Bucket
 from bot.show.answer import Rank
+from bot.show.budget import Ticket
 from bot.show.learned import Learned
-from bot.show.pacing import Ticket
 from bot.show.windows import Sliding
 from tests.bench.policies import Ours
 from tests.bench.scenario import LOADS, Spoken, summary
