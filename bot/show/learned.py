@@ -59,7 +59,7 @@ class Learned:
 
     def at(self, now: float) -> int:
         """Return how much is believed to be allowed now."""
-        while steps := self._tries.due(now):
+        while self._value < self._nominal and (steps := self._tries.due(now)):
             self._value += steps * max(1, int(STEP * (self._nominal - self._value)))
             if self._value >= self._nominal:
                 self._value = self._nominal
