@@ -188,7 +188,7 @@ class Answer:
         self.usage = Usage()
         self.received = 0
         self._live = live
-                self._fresh: list[str] = []
+        self._fresh: list[str] = []
         showing = showing or Showing()
         showing = showing if limits.attach else replace(showing, pages=0, code=0)
         self._links = links or Links()
