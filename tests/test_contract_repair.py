@@ -21,6 +21,9 @@ from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
 from tests.worlds import WORLDS, DiscordWorld, SlackWorld
 
+#: No id, and Python makes no number of it.
+NINES = "9" * 5000
+
 
 class ThreadWorld(DiscordWorld):
     """Discord, every answer in a thread, where people go on."""
@@ -225,7 +228,7 @@ async def test_a_row_whose_ids_are_none_hides_nothing_that_was_missed(world):
         f"{start}/",
         world.platform.name,
         f"{world.platform.name}//",
-        f"{start}/{'9' * 5000}",
+        f"{start}/{NINES}",
     )
     harmed = [
         *(replace(sound, key=key) for key in keys),

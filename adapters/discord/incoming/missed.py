@@ -40,7 +40,7 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
 
 
 def _places(client: discord.Client, recent: Sequence[Asked]) -> list[int]:
-    """Return the channels of *recent*, and the threads that were opened for answers; ids that are none left out."""
+    """Return the channels of *recent*, and the threads opened for answers, but for ids that are none."""
     channels = (snowflake(asked.place.channel) for asked in recent)
     questions = (snowflake(name) for asked in recent for name in asked.key.split("/")[2:3])
     threads = (id_ for id_ in questions if client.get_channel(id_))
