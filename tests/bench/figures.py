@@ -128,6 +128,13 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("real.*.closed_ms.p99", "<=", 200.0, "ms"),
         ("real.*.lost", "=", 0, ""),
     ),
+    "conversation": (
+        ("deltas.cpu_s", "<=", 0.3, "s"),
+        ("tools.s", "<=", 1.2, "s"),
+        ("stop.*.p99", "<=", 100.0, "ms"),
+        ("cuts.twice", "=", 0, ""),
+        ("cuts.seem_whole", "=", 0, ""),
+    ),
     "load": (
         ("slow.lag_ms.p99", "<=", 250.0, "ms"),
         ("fast.lag_ms.p99", "<=", 150.0, "ms"),
