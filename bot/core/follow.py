@@ -17,6 +17,9 @@ from bot.store import Entry, Store
 
 log = structlog.get_logger(__name__)
 
+#: What `Platform.reopen` raises where the ids in a row of the ledger are none of the platform's.
+FOREIGN = (ValueError, LookupError, TypeError)
+
 
 async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
     """Return the answer to *press*; None if the ledger knows no such button.
@@ -28,8 +31,12 @@ async def followed(means: Means, platform: Platform, press: Press) -> Live | Non
     asked = follow(entry, press, means.clock()) if entry else None
     if asked is None:
         return None
-    past, remains = await remembered(means.store, platform, asked, Remains())
-    surface = platform.reopen(asked, remains)
+    try:
+        past, remains = await remembered(means.store, platform, asked, Remains())
+        surface = platform.reopen(asked, remains)
+    except FOREIGN as error:
+        log.warning("a row of the ledger was set aside", message=press.message, error=repr(error))
+        return None
     if surface is None:
         return None
     return Live(means, mention_of(asked, surface), plain_answer(asked.text), past=past)

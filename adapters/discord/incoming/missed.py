@@ -26,9 +26,9 @@ TELLING = 60.0
 async def missed(client: discord.Client, recent: Sequence[Asked], since: float) -> list[Written]:
     """Return the messages since *since* in the channels and threads of *recent*, oldest first."""
     await _told(client)
-    questions = [int(asked.key.split("/")[2]) for asked in recent]
-    threads = [id_ for id_ in questions if client.get_channel(id_)]  # opened for their answers
-    channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
+    known = [ids for asked in recent if (ids := _ids(asked))]
+    threads = [id_ for _, id_ in known if client.get_channel(id_)]  # opened for their answers
+    channels = [*dict.fromkeys([*(channel for channel, _ in known), *threads])][:PLACES]
     after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     found: list[Written] = []
     for channel in channels:
@@ -39,6 +39,13 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
         except OSError as error:
             log.warning("what was missed in a channel is not known", channel=channel, error=repr(error))
     return sorted(found, key=lambda message: message.id)
+
+
+def _ids(asked: Asked) -> tuple[int, int] | None:
+    """Return the ids of a question's channel and message; None if they are none of Discord's."""
+    with suppress(ValueError, IndexError):
+        return int(asked.place.channel), int(asked.key.split("/")[2])
+    return None
 
 
 async def place(client: discord.Client, channel: int) -> discord.abc.Messageable:
