@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import discord
 import structlog
 
+from adapters.discord.incoming.fields import snowflake
 from adapters.discord.incoming.history import Channel, translated
 from adapters.discord.incoming.written import Written
 from bot.platform import Asked, Gone
@@ -26,12 +27,9 @@ TELLING = 60.0
 async def missed(client: discord.Client, recent: Sequence[Asked], since: float) -> list[Written]:
     """Return the messages since *since* in the channels and threads of *recent*, oldest first."""
     await _told(client)
-    known = [ids for asked in recent if (ids := _ids(asked))]
-    threads = [id_ for _, id_ in known if client.get_channel(id_)]  # opened for their answers
-    channels = [*dict.fromkeys([*(channel for channel, _ in known), *threads])][:PLACES]
     after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     found: list[Written] = []
-    for channel in channels:
+    for channel in _places(client, recent):
         try:
             with suppress(Gone):
                 there = await place(client, channel)
@@ -41,11 +39,12 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
     return sorted(found, key=lambda message: message.id)
 
 
-def _ids(asked: Asked) -> tuple[int, int] | None:
-    """Return the ids of a question's channel and message; None if they are none of Discord's."""
-    with suppress(ValueError, IndexError):
-        return int(asked.place.channel), int(asked.key.split("/")[2])
-    return None
+def _places(client: discord.Client, recent: Sequence[Asked]) -> list[int]:
+    """Return the channels of *recent*, and the threads opened for answers, but for ids that are none."""
+    channels = (snowflake(asked.place.channel) for asked in recent)
+    questions = (snowflake(name) for asked in recent for name in asked.key.split("/")[2:3])
+    threads = (id_ for id_ in questions if client.get_channel(id_))
+    return [id_ for id_ in dict.fromkeys((*channels, *threads)) if id_][:PLACES]
 
 
 async def place(client: discord.Client, channel: int) -> discord.abc.Messageable:
