@@ -38,8 +38,8 @@ async def strangers(rig: Rig) -> dict[str, Any]:
     """Let strangers react to, edit and press what is not theirs, while a member who is not known asks."""
     side = rig.sides[0]
     people = [f"UX{number}" for number in range(STRANGERS)]
-    for person in people:
-        await side.remote.user(id=person, name=person, is_stranger=True, team_id="T2")
+    accounts = [{"id": person, "name": person, "is_stranger": True, "team_id": "T2"} for person in people]
+    await side.remote.many(method="user", calls=accounts)
     await side.remote.user(id="UNEW", name="new")
     await rig.world.claude.script(steps=["Held ", 8.0, "on."], when="held")
     async with following(side.remote, "post", "edit") as chat:
