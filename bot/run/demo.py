@@ -125,6 +125,7 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
         await importing
         from bot.run.model import claude_of, patient_of  # noqa: PLC0415  imported by now
         from bot.run.supervise import build, keep  # noqa: PLC0415  imported by now
+        from bot.tools.box import offered  # noqa: PLC0415  imported by now
 
         emulator: dict[str, Any] = {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
         settings = Settings(**({} if key else emulator))
@@ -134,7 +135,8 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
         await world.claude.script(steps=[0.4, *_paced(ANSWER, 0.05)], when=QUESTION)
         await world.claude.script(steps=[0.4, *_paced(RIVERS * 100, 0.05)], when=LONG_QUESTION)
         async with claude_of(settings) as claude:
-            core = build(settings, platforms, patient_of(settings, claude))
+            tools = offered(settings.tools)
+            core = build(settings, platforms, patient_of(settings, claude), tools=tools)
             tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
             try:
                 await until(lambda: _all_up(platforms))
