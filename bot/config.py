@@ -86,7 +86,8 @@ class Settings(BaseSettings):
         default=(),
         validation_alias="RIVULET_TOOLS",
         description="What the model may use, with commas between: `dates`, `search` (this channel's newest "
-        "messages), `files` (one in full), `notes`, and what installed packages bring; empty for nothing.",
+        "messages), `files` (one in full), `notes`; `web_search`, `web_fetch`, `code_execution`, which run "
+        "at Anthropic; and what installed packages bring. Empty for nothing.",
     )
     system: str = Field(
         default=SYSTEM,

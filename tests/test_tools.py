@@ -237,7 +237,9 @@ def test_nothing_is_offered_unless_it_is_named():
     assert box.offered(()) == []
     assert names("search", "dates") == ["search_channel", "now", "add_time", "time_between", "convert_time"]
     assert names("files", "notes") == ["read_file", "remember", "recall", "forget"]
-    assert all("strict" in each.described for each in box.offered([*box.BOX]))
+    local = [each for each in box.offered([*box.BOX]) if each.use]
+    assert all("strict" in each.described for each in local)
+    assert names("web_search", "code_execution") == ["web_search", "code_execution"]
 
 
 def test_packages_bring_tools_by_an_entry_point_one_or_several(install):
@@ -261,7 +263,10 @@ def refusal(*wanted: str) -> str:
 def test_a_name_that_nobody_has_is_said_with_those_that_there_are(install):
     install("rivulet-dice", PACKAGE.format(name="throw"), dice="throw")
     said = refusal("dates", "dicee")
-    assert said == "RIVULET_TOOLS: there is no dicee; there are dates, search, files, notes, dice."
+    assert said == (
+        "RIVULET_TOOLS: there is no dicee; there are dates, search, files, notes, web_search, web_fetch, "
+        "code_execution, dice."
+    )
 
 
 def test_a_name_that_is_there_twice_is_said(install):

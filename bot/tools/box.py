@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from bot.tools import Offered
+from bot.tools.server import SERVER
 from bot.tools.strict import bounded
 from bot.unavailable import Unavailable
 
@@ -24,9 +25,10 @@ def _boxed(name: str) -> Callable[[], object]:
     return lambda: import_module(f"bot.tools.{name}").TOOLS
 
 
-#: What makes the tools in the box, by the names that `RIVULET_TOOLS` has for them.
+#: What makes the tools in the box, by the names that `RIVULET_TOOLS` has for them; the last run at the API.
 BOX: Mapping[str, Callable[[], object]] = {
-    name: _boxed(name) for name in ("dates", "search", "files", "notes")
+    **{name: _boxed(name) for name in ("dates", "search", "files", "notes")},
+    **{each.name: lambda each=each: each for each in SERVER},  # type: ignore[misc]
 }
 
 
