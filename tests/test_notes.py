@@ -221,6 +221,7 @@ def notebook(store: Store, actor: Actor = ANN) -> Notebook:
 
 async def used(what: str, store: Store, actor: Actor = ANN, /, **given: Any) -> Result:
     [offered] = [each for each in TOOLS if each.name == what]
+    assert offered.use
     return await offered.use(Caller(actor, HERE, "talk", notes=notebook(store, actor)), given)
 
 
@@ -315,6 +316,7 @@ async def test_people_list_and_delete_notes_whether_the_bot_runs_or_not(tmp_path
 async def test_as_many_notes_as_there_may_be_are_listed_through_the_socket(tmp_path):
     async with ledger(tmp_path) as (_, store):
         for number in range(NOTES_ALL):
+            assert isinstance(store, Memory)
             await Memory.note(
                 store, note(f"n{number % 50}", channel=f"C{number // 50}", text="é" * NOTE_TEXT)
             )

@@ -53,6 +53,7 @@ async def roll(
 
 
 async def used(offered: Offered, **given: Any) -> Result:
+    assert offered.use
     return await offered.use(Caller(ANN, HERE, "talk"), given)
 
 
@@ -423,6 +424,7 @@ def reading(*files: File, content: bytes | Exception = b"") -> Caller:
 
 
 async def read(caller: Caller, name: str = "a.txt", start: int = 0) -> Result:
+    assert read_file.use
     return await read_file.use(caller, {"name": name, "start": start})
 
 
