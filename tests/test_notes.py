@@ -275,7 +275,9 @@ async def test_the_hundredth_note_is_refused_with_why():
     for number in range(NOTES_HERE):
         await used("remember", store, name=f"n{number}", text="x")
     result = await used("remember", store, name="another", text="x")
-    assert result == Result("Not kept: there are 50 notes in this channel.", error=True)
+    assert result == Result(
+        "Not kept: there are 50 notes in this channel, as many as it may have: delete one.", error=True
+    )
 
 
 async def test_an_answer_has_the_notes_of_its_channel_alone(tmp_path):

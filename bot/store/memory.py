@@ -121,9 +121,13 @@ class Memory:
         """See `Store.note`."""
         if note.key not in self._notes:
             if len(await Memory.notes(self, note.platform, note.channel)) >= NOTES_HERE:
-                raise Full(f"there are {NOTES_HERE} notes in this channel")
+                raise Full(
+                    f"there are {NOTES_HERE} notes in this channel, as many as it may have: delete one"
+                )
             if len(self._notes) >= NOTES_ALL:
-                raise Full(f"there are {NOTES_ALL:,} notes in all channels")
+                raise Full(
+                    f"there are {NOTES_ALL:,} notes in all channels, as many as there may be: delete one"
+                )
         self._notes.pop(note.key, None)  # the newest is the last
         self._notes[note.key] = note
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -27,7 +28,8 @@ def _boxed(name: str) -> Callable[[], object]:
 
 #: What makes the tools in the box, by the names that `RIVULET_TOOLS` has for them; the last run at the API.
 BOX: Mapping[str, Callable[[], object]] = {
-    **{name: _boxed(name) for name in ("dates", "search", "files", "notes")},
+    "dates": lambda: import_module("bot.tools.dates").tools(lambda: datetime.now(UTC)),
+    **{name: _boxed(name) for name in ("search", "files", "notes")},
     **{each.name: lambda each=each: each for each in SERVER},  # type: ignore[misc]
 }
 

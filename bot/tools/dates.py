@@ -60,9 +60,6 @@ def tools(clock: Callable[[], datetime]) -> Sequence[Offered]:
     return (now, add_time, time_between, convert_time)
 
 
-TOOLS = tools(lambda: datetime.now(UTC))
-
-
 def zone_of(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name; raise `Refused` if there is none."""
     try:
