@@ -17,7 +17,7 @@ from bot.guard.access import Access
 from bot.model import Result
 from bot.model.rounds import Rounds
 from bot.model.script import Script
-from bot.platform import Actor
+from bot.platform import Actor, Asked
 from bot.run.orders import obeyed, order
 from bot.run.start import ledger
 from bot.store import NOTE_NAME, NOTE_TEXT, NOTES_ALL, NOTES_HERE, OK, Full, Note, Store, tables
@@ -199,6 +199,7 @@ async def test_what_is_forgotten_before_the_file_is_read_does_not_come_back(tmp_
     monkeypatch.setattr(module, "RETRY", 0.05)
     store = await opened(tmp_path)
     await store.note(note())
+    await store.accept(Asked("chat/1", "talk", ANN, HERE, "why?", NOW))
     await store.note(note("door", actor=BOB))
     await store.close()
     store = Sqlite(tmp_path)
@@ -209,6 +210,7 @@ async def test_what_is_forgotten_before_the_file_is_read_does_not_come_back(tmp_
         while store.health != OK:
             await asyncio.sleep(0.01)
     assert await store.notes() == [note("door", actor=BOB)]
+    assert ANN.id not in repr(await store.find("chat/1"))
     await store.close()
 
 
