@@ -82,6 +82,13 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_TOOL_ROUNDS",
         description="How often one answer may use tools.",
     )
+    tools: Names = Field(
+        default=(),
+        validation_alias="RIVULET_TOOLS",
+        description="What the model may use, with commas between: `dates`, `search` (this channel's newest "
+        "messages), `files` (one in full), `notes`; `web_search`, `web_fetch`, `code_execution`, which run "
+        "at Anthropic; and what installed packages bring. Empty for nothing.",
+    )
     system: str = Field(
         default=SYSTEM,
         validation_alias="RIVULET_SYSTEM",
@@ -183,7 +190,7 @@ class Settings(BaseSettings):
         description="What is logged: `debug`, `info`, `warning` or `error`.",
     )
 
-    _split = field_validator("links", mode="before")(split)
+    _split = field_validator("links", "tools", mode="before")(split)
 
 
 def expect_readable() -> None:

@@ -191,10 +191,13 @@ class Surface(ABC):
     Attributes:
         limits: How much one page holds.
         address: What `Platform.reopen` needs beside the question to find this place; kept with each post.
+        within: The platform's id of the channel that people take this place to be in;
+            "" where that is the channel of the question.
     """
 
     limits: Limits
     address: str = ""
+    within: str = ""
 
     @abstractmethod
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -267,9 +270,10 @@ class Surface(ABC):
         return ()
 
     async def recent(self, limit: int) -> Sequence[Said]:
-        """Return the newest messages of the channel that the question is in, oldest first; at most *limit*.
+        """Return the newest messages of the channel before the question, oldest first; at most *limit*.
 
-        Only what the asker can read there.  Raises as `post`.
+        The channel is `within`, or else the one that the question is in.  Only what the asker can read there,
+        in few requests, so perhaps less than there is.  Raises as `post`.
         """
         return ()
 

@@ -28,6 +28,7 @@ from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
 from bot.tools import Caller, Offered
+from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
 REWORDED = 2
@@ -226,6 +227,13 @@ class Live:
             surface.history,
             surface.recent,
             surface.fetch,
+            Notebook(
+                means.store,
+                mention.key.partition("/")[0],
+                surface.within or mention.place.channel,
+                mention.actor,
+                means.clock,
+            ),
         )
         return bound(means.tools, caller, self._kept.call, self._may)
 

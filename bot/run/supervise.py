@@ -79,13 +79,14 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
+    tools: Sequence[Offered] = (),
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
 
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store)
+    core = build(settings, platforms, model, store, tools)
     _settle_memory()
     async with measured() as lag:
         await front.open(platforms, core, lag)

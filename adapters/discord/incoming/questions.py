@@ -12,6 +12,7 @@ from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
 from adapters.discord.incoming.markup import Names
 from adapters.discord.incoming.missed import guild_of, missed, place
+from adapters.discord.incoming.nearby import nearby, room_of
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
@@ -22,7 +23,7 @@ from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
-from bot.platform import Asked, Gone, Mention, Remains, Said
+from bot.platform import Actor, Asked, Gone, Mention, Remains, Said
 
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
@@ -79,6 +80,7 @@ class Questions:
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
+                self._look_around(surface, id_, int(channel), asked.actor)
                 return surface
         return None
 
@@ -148,17 +150,26 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
+        actor = self._people.author(message)
+        self._look_around(surface, message.id, channel, actor)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
-            actor=self._people.author(message),
+            actor=actor,
             place=place_of(channel, message.guild),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),
         )
+
+    def _look_around(self, surface: DiscordSurface, question: int, channel: int, asker: Actor) -> None:
+        """Let *surface* know in which channel people take the *question* in *channel* to be, and read it."""
+        room = room_of(self._client.get_channel(channel))
+        surface.within = str(room or "")
+        where = self._client, question, room or channel, asker.id
+        surface.nearby = partial(nearby, *where, self.names, self._people.author)
 
     def _conversation(self, message: Written) -> tuple[int, Past]:
         """Return the root and the history of the conversation that *message* stands in.
