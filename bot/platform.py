@@ -305,6 +305,8 @@ class Mention:
         text: The question, as `Said.text` but without the mention itself.
         surface: Where the answer goes.
         files: What came with it.
+        follow_up: Whether it is one because of where it stands (see `Inbox.follows`) and not because it calls
+            the bot: then nobody is told if it is not taken.
     """
 
     key: str
@@ -314,6 +316,7 @@ class Mention:
     text: str
     surface: Surface = field(compare=False)
     files: tuple[File, ...] = ()
+    follow_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +415,14 @@ class Inbox(Protocol):
         that are none of ours.
         """
 
+    def follows(self, conversation: str) -> bool:
+        """Tell whether a person's message in *conversation* is a question although it calls nobody.
+
+        It is one where the bot was asked before, unless it calls or answers somebody else, or has no words.
+        *conversation* is a `Mention.conversation`; or the key of a question, from which a place of its own
+        may have been opened.  Costs nothing, so it is asked before anybody is looked up.
+        """
+
     async def mention(self, mention: Mention) -> None:
         """Take a question.
 
@@ -505,7 +516,8 @@ class Platform(ABC):
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """Return the mentions that were made while the bot did not listen, oldest first.
 
-        Mentions that the core has taken already may be among them: it takes none twice.
+        Mentions that the core has taken already may be among them: it takes none twice.  A follow-up (see
+        `Inbox.follows`) is one of them only if it is newer than all of *recent* in its conversation.
 
         Args:
             recent: The newest question of each conversation of the last day, newest first: where to look.

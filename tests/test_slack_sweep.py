@@ -124,6 +124,9 @@ class Everything:
     def knows(self, _key: str) -> bool:
         return self._knows
 
+    def follows(self, _conversation: str) -> bool:
+        return True
+
     async def take(self, _event: object) -> Outcome:
         return Outcome.REFUSED
 

@@ -48,6 +48,10 @@ PERMISSIONS = discord.Permissions(
     add_reactions=True,
     attach_files=True,
 )
+MENTIONS_ONLY = (
+    "Discord: without the message content intent each question needs a mention, also in threads. Switch it "
+    "on at Bot, and set RIVULET_DISCORD_CONTENT=true."
+)
 GUILDS_STEP = (
     "Discord: only the application's owner may use the bot. To let a server's members in, name its id in "
     "RIVULET_DISCORD_GUILDS (right-click the server > Copy Server ID)."
@@ -80,6 +84,7 @@ class Discord(Platform):
         def client() -> Client:
             made = self._new()
             made.inbox = inbox
+            made.questions.follows = inbox.follows
             made.questions.roots = self._roots
             made.questions.surfaces = self._surfaces
             made.content_step = CONTENT_STEP if self._settings.content else ""
@@ -111,6 +116,8 @@ class Discord(Platform):
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
         if self._settings.content and not allowed:
             findings.append(Finding(ok=False, text=CONTENT_STEP, fatal=True))
+        if not self._settings.content:
+            findings.append(Finding(ok=False, text=MENTIONS_ONLY))
         if not self.admits:
             findings.append(Finding(ok=False, text=GUILDS_STEP))
         return findings

@@ -53,6 +53,7 @@ def build(
         settings.user_turns,
         settings.user_per_minute,
         settings.user_per_hour,
+        replaces=settings.when_busy == "replace",
     )
     return Core(
         Rounds(model, settings.tool_rounds),
@@ -62,6 +63,7 @@ def build(
         showing,
         caps=caps,
         tools=tools,
+        follow_ups=settings.follow_ups == "thread",
     )
 
 

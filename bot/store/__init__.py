@@ -26,6 +26,8 @@ TEXT_KEPT = 3600.0
 ROWS_KEPT = 7 * 86_400.0
 #: Conversations that `Store.recent` returns.
 MOST_RECENT = 1000
+#: Questions that `Store.talks` returns.
+MOST_TALKS = 5000
 #: The `health` of a store that is well.
 OK = "ok"
 
@@ -175,6 +177,10 @@ class Store(Protocol):
 
     async def recent(self, platform: str, since: float) -> Sequence[Asked]:
         """Return each conversation's newest question since *since*, newest first; at most `MOST_RECENT`."""
+        ...
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """Return conversation and key of the newest `MOST_TALKS` questions of *platform*, oldest first."""
         ...
 
     async def prune(self, now: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.platform import Actor, Asked, Place
-from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part
+from bot.store import MOST_RECENT, MOST_TALKS, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part
 
 #: Seconds between two looks for what is old.
 PRUNED = 600.0
@@ -103,6 +103,12 @@ class Memory:
             if asked.conversation and key.startswith(f"{platform}/"):
                 found.setdefault(asked.conversation, asked)
         return list(found.values())
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """See `Store.talks`."""
+        asked = (entry.asked for entry in self._entries.values())
+        known = [(each.conversation, each.key) for each in asked if each.key.startswith(f"{platform}/")]
+        return [each for each in known if each[0]][-MOST_TALKS:]
 
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""

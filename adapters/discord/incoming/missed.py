@@ -41,6 +41,16 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
     return sorted(found, key=lambda message: message.id)
 
 
+def newest(recent: Sequence[Asked]) -> dict[int, int]:
+    """Return the newest question of *recent* by its channel, and by itself, as a thread's first message."""
+    found: dict[int, int] = {}
+    for asked in reversed(recent):
+        channel, question = (int(id_) for id_ in asked.key.split("/")[1:3])
+        found.setdefault(question, question)
+        found[channel] = max(question, found.get(channel, 0))
+    return found
+
+
 async def place(client: discord.Client, channel: int) -> discord.abc.Messageable:
     """Return a channel as the gateway knows it, or as REST does.
 

@@ -19,7 +19,8 @@ from adapters.slack.blocks import string
 from adapters.slack.incoming import payloads
 from adapters.slack.incoming.early import Early
 from adapters.slack.incoming.loops import Loops
-from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
+from adapters.slack.incoming.payloads import ASKING, UNTOLD, by_person, home_of, inner, moment
+from adapters.slack.incoming.subscribed import Subscribed
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
 from adapters.slack.people import People
@@ -85,6 +86,7 @@ class Events:
         """Make what needs the others."""
         self._early = Early(self.inbox.knows, self.errands)
         self._tidy = Tidy(self.web, self.errands)
+        self._subscribed = Subscribed()
 
     async def take(self, body: Json) -> None:
         """Give one event, or one press of a button, to the core; ignore all other kinds."""
@@ -104,7 +106,8 @@ class Events:
             case {"type": "message", "subtype": "message_deleted", "channel": str(), "deleted_ts": str(ts)}:
                 await self.inbox.deleted(Deleted(self._key(event["channel"], ts)))
             case {"type": "app_mention" | "message"}:
-                if self._tells(event) and self.asks(event):
+                self._subscribed.notice(event)
+                if (self._tells(event) and self.asks(event)) or self.follows(event):
                     await self._ask(body, event)
             case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
                 item = inner(event, "item")
@@ -131,14 +134,25 @@ class Events:
         A person wrote it, or a bot that may ask: no edit, no joining of a channel, and nothing of ours.  It
         is in a direct message, or calls the bot.
         """
-        user, bot = string(event.get("user")), string(event.get("bot_id"))
-        subtype, channel = string(event.get("subtype")), string(event.get("channel"))
-        if user == self.me or not moment(event.get("ts")) or not channel:
+        channel, subtype = string(event.get("channel")), string(event.get("subtype"))
+        if string(event.get("user")) == self.me or not moment(event.get("ts")) or not channel:
             return False
-        person = bool(user) and not bot and subtype in ASKING
-        if not person and not (self._admitted(event) and subtype in {*ASKING, "bot_message"}):
+        admitted = self._admitted(event) and subtype in {*ASKING, "bot_message"}
+        if not admitted and not by_person(event):
             return False
         return channel.startswith("D") or Message.of(event).addresses(self.me)
+
+    def follows(self, event: Json) -> bool:
+        """Tell whether the message *event* asks the bot something without calling it.
+
+        A person wrote it in a thread that the bot was asked in, and it calls nobody.
+        """
+        channel, thread = string(event.get("channel")), moment(event.get("thread_ts"))
+        below = thread and channel and thread != moment(event.get("ts"))
+        if not below or event.get("type") != "message" or not by_person(event):
+            return False
+        here = self.inbox.follows(f"slack/{self.team}/{channel}/{thread}")
+        return here and string(event.get("user")) != self.me and Message.of(event).calls_nobody()
 
     def _tells(self, event: Json) -> bool:
         """Tell whether *event* is the one, of perhaps two about a message, that is gone by."""
@@ -181,6 +195,7 @@ class Events:
             text=read.says(await self.people.names(read.ids()), self.me),
             surface=self.surface(channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)),
             files=read.files,
+            follow_up=not channel.startswith("D") and not read.addresses(self.me),
         )
 
     async def _asker(self, event: Json, team: str, home: str) -> Actor:

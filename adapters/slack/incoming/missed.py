@@ -46,6 +46,14 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
     return [found[key] for key in sorted(found, key=lambda key: float(key[1]))]
 
 
+def newest(recent: Sequence[Asked]) -> dict[tuple[str, str], float]:
+    """Return when the newest question of *recent* was written, by its channel and thread."""
+    return {
+        (asked.place.channel, asked.conversation.split("/")[-1]): float(asked.key.split("/")[3])
+        for asked in reversed(recent)
+    }
+
+
 def _places(recent: Sequence[Asked]) -> list[tuple[str, str]]:
     """Return the channels of *recent*, each with "", and their threads, each with its `ts`."""
     channels = dict.fromkeys((asked.place.channel, "") for asked in recent)

@@ -66,6 +66,12 @@ class Press:
         return found if all((found.name, found.channel, found.message, found.user, found.team)) else None
 
 
+def by_person(message: Json) -> bool:
+    """Tell whether a person wrote *message*: no bot, no edit, and no joining of a channel."""
+    user, subtype = string(message.get("user")), string(message.get("subtype"))
+    return bool(user) and not message.get("bot_id") and subtype in ASKING
+
+
 def home_of(event: Json, body: Json) -> str:
     """Return the workspace of who wrote *event*, if it is said to be another one; else ""."""
     team = string(event.get("user_team")) or string(event.get("source_team"))
