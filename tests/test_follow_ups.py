@@ -30,9 +30,7 @@ LONG: list[str | float] = ["begun ", 100.0, "over."]
 REPLACES = Caps(user_turns=0, per_minute=0, per_hour=0, replaces=True)
 
 
-@pytest.mark.parametrize(
-    "text", ["why?", "und ä", "なぜ", "1", "a :smile:", "https://example.com", "10:30:45"]
-)
+@pytest.mark.parametrize("text", ["why?", "und ä", "なぜ", "1", "a :smile:", "https://a.b", "10:30:45"])
 def test_a_text_with_a_letter_or_a_digit_has_words(text):
     assert wordy(text)
 
@@ -41,7 +39,7 @@ def test_a_text_with_a_letter_or_a_digit_has_words(text):
     "text",
     [
         *("", " \n", "?!", "👍", "👍🏽 🎉", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"),
-        *("1\ufe0f\u20e3", "1\u20e3", "ℹ\ufe0f", ":smile:", ":+1::skin-tone-2:", ":wave: :tada:", "🇩🇪"),
+        *("1\ufe0f\u20e3", "1\u20e3", "\u2139\ufe0f", ":smile:", ":+1::skin-tone-2:", ":wave: :tada:", "🇩🇪"),
     ],
 )
 def test_an_emoji_however_it_is_written_is_no_word(text):
@@ -65,10 +63,8 @@ def follow_up(sheet: Sheet, key: str = "sheet/q2", text: str = "and how?", actor
 
 async def asked(script: Script, caps: Caps | None = None, access: Access | None = None) -> tuple[Core, Sheet]:
     """A core that ann has asked something."""
-    it, sheet = (
-        Core(script, Memory(), access or Access(), caps=caps or replace(REPLACES, replaces=False)),
-        Sheet(),
-    )
+    sheet, caps = Sheet(), caps or replace(REPLACES, replaces=False)
+    it = Core(script, Memory(), access or Access(), caps=caps)
     await it.mention(ask(sheet, "sheet/q1", conversation="talk"))
     await asyncio.sleep(3)
     return it, sheet
@@ -97,7 +93,7 @@ async def test_a_stop_or_an_empty_mention_lets_nobody_follow(text):
 @pytest.mark.parametrize(("setting", "follows"), [("thread", True), ("mention", False)])
 async def test_the_operator_decides_whether_a_follow_up_needs_a_mention(setting, follows):
     paper = Paper(Sheet())
-    it = build(Settings(RIVULET_FOLLOW_UPS=setting), [paper], Script("yes"))
+    it = build(Settings.model_validate({"RIVULET_FOLLOW_UPS": setting}), [paper], Script("yes"))
     await it.mention(replace(ask(paper.sheet, conversation="talk"), actor=replace(ANN, owner=True)))
     assert it.follows("talk") is follows
     await asyncio.sleep(10)
@@ -124,7 +120,9 @@ async def test_nobody_is_told_of_a_follow_up_that_is_not_taken():
     await asyncio.sleep(5)
     assert not third.log
     assert mention.last == Page(BUSY, live=False)
-    assert not await it._store.unfinished("sheet/q3")
+    entry = await it._store.find("sheet/q3")
+    assert entry
+    assert entry.done
 
 
 async def test_a_follow_up_of_who_may_not_ask_is_neither_answered_nor_logged():
@@ -256,7 +254,7 @@ async def test_an_answer_that_has_ended_is_not_said_to_be_replaced():
 @pytest.mark.parametrize(("setting", "note"), [("wait", ""), ("replace", REPLACED)])
 async def test_the_operator_decides_whether_a_newer_question_waits(setting, note):
     paper = Paper(Sheet())
-    it = build(Settings(RIVULET_WHEN_BUSY=setting), [paper], Script("a", 5.0, "b"))
+    it = build(Settings.model_validate({"RIVULET_WHEN_BUSY": setting}), [paper], Script("a", 5.0, "b"))
     owner = replace(ANN, owner=True)
     await it.mention(ask(paper.sheet, "sheet/q1", actor=owner, conversation="talk"))
     await asyncio.sleep(1)
