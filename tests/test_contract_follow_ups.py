@@ -256,7 +256,7 @@ async def test_what_waits_is_marked_until_its_turn_comes(world):
     second = await world.write(question, "and how?")
 
     async def marked() -> bool:
-        return await world.eyes(second)
+        return bool(await world.eyes(second))
 
     async def unmarked() -> bool:
         return not await world.eyes(second)

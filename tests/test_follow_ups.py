@@ -46,14 +46,14 @@ def test_an_emoji_however_it_is_written_is_no_word(text):
     assert not wordy(text)
 
 
-def test_of_too_many_conversations_the_newest_are_remembered():
+def test_of_too_many_conversations_the_newest_are_remembered_by_their_first_question():
     talks = Talks()
-    for number in range(REMEMBERED + 2):
-        talks.add(f"talk {number}")
-        talks.add("talk 0")
-    assert "talk 0" in talks
-    assert "talk 1" not in talks
-    assert f"talk {REMEMBERED + 1}" in talks
+    for number in range(REMEMBERED):
+        talks.add(f"talk {number}", f"key {number}")
+        talks.add("talk", f"again {number}")
+    assert talks.first("talk") == "again 0"
+    assert talks.first("talk 1") == ""
+    assert talks.first(f"talk {REMEMBERED - 1}") == f"key {REMEMBERED - 1}"
 
 
 def follow_up(sheet: Sheet, key: str = "sheet/q2", text: str = "and how?", actor: Actor = ANN) -> Mention:
@@ -72,22 +72,22 @@ async def asked(script: Script, caps: Caps | None = None, access: Access | None 
 
 async def test_where_the_bot_was_asked_it_is_followed_and_nowhere_else():
     it, _ = await asked(Script("yes"))
-    assert it.follows("talk")
-    assert it.follows("sheet/q1")  # from which a thread may have been opened
-    assert not it.follows("elsewhere")
+    assert it.asked_in("talk")
+    assert it.asked_in("sheet/q1")  # from which a thread may have been opened
+    assert not it.asked_in("elsewhere")
 
 
 async def test_who_may_not_ask_lets_nobody_follow():
     it = Core(Script("yes"), Memory(), Access())
     await it.mention(ask(Sheet(), actor=ROBOT, conversation="talk"))
-    assert not it.follows("talk")
+    assert not it.asked_in("talk")
 
 
 @pytest.mark.parametrize("text", ["stop", "  "])
 async def test_a_stop_or_an_empty_mention_lets_nobody_follow(text):
     it = Core(Script("yes"), Memory(), Access())
     await it.mention(ask(Sheet(), text=text, conversation="talk"))
-    assert not it.follows("talk")
+    assert not it.asked_in("talk")
 
 
 @pytest.mark.parametrize(("setting", "follows"), [("thread", True), ("mention", False)])
@@ -95,7 +95,7 @@ async def test_the_operator_decides_whether_a_follow_up_needs_a_mention(setting,
     paper = Paper(Sheet())
     it = build(Settings.model_validate({"RIVULET_FOLLOW_UPS": setting}), [paper], Script("yes"))
     await it.mention(replace(ask(paper.sheet, conversation="talk"), actor=replace(ANN, owner=True)))
-    assert it.follows("talk") is follows
+    assert bool(it.asked_in("talk")) is follows
     await asyncio.sleep(10)
 
 
@@ -188,10 +188,10 @@ async def test_after_a_restart_the_bot_knows_where_it_was_asked():
     other = replace(question("elsewhere/q"), conversation="of another platform")
     store = await left(*(Entry(each, done=1.0, note="") for each in (old, talk, other)))
     it = restarted(store)
-    assert not it.follows("talk")
+    assert not it.asked_in("talk")
     await it.repair(Paper(Sheet()))
-    assert all(it.follows(name) for name in ("talk", "sheet/q1", "another"))
-    assert not it.follows("of another platform")
+    assert all(it.asked_in(name) for name in ("talk", "sheet/q1", "another"))
+    assert not it.asked_in("of another platform")
 
 
 async def test_what_was_forgotten_is_not_followed_after_a_restart():
@@ -199,8 +199,8 @@ async def test_what_was_forgotten_is_not_followed_after_a_restart():
     await store.forget(ANN.id)
     it = restarted(store)
     await it.repair(Paper(Sheet()))
-    assert not it.follows("talk")
-    assert not it.follows("")
+    assert not it.asked_in("talk")
+    assert not it.asked_in("")
 
 
 @pytest.mark.parametrize(("begun", "control"), [(3.0, CONTINUE), (0.0, RETRY)])

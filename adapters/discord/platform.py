@@ -84,7 +84,7 @@ class Discord(Platform):
         def client() -> Client:
             made = self._new()
             made.inbox = inbox
-            made.questions.follows = inbox.follows
+            made.questions.asked_in = inbox.asked_in
             made.questions.roots = self._roots
             made.questions.surfaces = self._surfaces
             made.content_step = CONTENT_STEP if self._settings.content else ""

@@ -72,9 +72,9 @@ class Core:
         """See `Inbox.knows`."""
         return self._stops.find(key) is not None
 
-    def follows(self, conversation: str) -> bool:
-        """See `Inbox.follows`."""
-        return self._follow_ups and conversation in self._talks
+    def asked_in(self, conversation: str) -> str:
+        """See `Inbox.asked_in`."""
+        return self._talks.first(conversation) if self._follow_ups else ""
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.

@@ -1,4 +1,4 @@
-"""Where the bot was asked: what people write there needs no mention.  Pure."""
+"""Where the bot was asked: what people write there since needs no mention.  Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ class Talks:
     """The conversations that the bot was asked in, and the questions; of too many, the newest."""
 
     def __init__(self) -> None:
-        self._names: OrderedDict[str, None] = OrderedDict()
+        self._first: OrderedDict[str, str] = OrderedDict()
 
-    def add(self, *names: str) -> None:
-        """Remember that the bot was asked in a conversation, by a question, both by their *names*."""
-        for name in names:
-            self._names[name] = None
-            self._names.move_to_end(name)
-        while len(self._names) > REMEMBERED:
-            self._names.popitem(last=False)
+    def add(self, conversation: str, key: str) -> None:
+        """Remember that the bot was asked the question *key* in *conversation*."""
+        for name in (conversation, key):
+            self._first.setdefault(name, key)
+            self._first.move_to_end(name)
+        while len(self._first) > REMEMBERED:
+            self._first.popitem(last=False)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
+    def first(self, name: str) -> str:
+        """Return the first question of the conversation *name*, or the question *name*; "" if unknown."""
+        return self._first.get(name, "")

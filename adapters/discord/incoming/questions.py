@@ -35,9 +35,9 @@ THREADS = {10, 11, 12}
 NAMED = 4_000
 
 
-def _never(_conversation: str) -> bool:
-    """Know of no conversation."""
-    return False
+def _nowhere(_conversation: str) -> str:
+    """Know of no question."""
+    return ""
 
 
 class Questions:
@@ -51,7 +51,7 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
-        follows: See `Inbox.follows`.
+        asked_in: See `Inbox.asked_in`.
         surfaces: Where answers are written; outlives the client.
     """
 
@@ -62,7 +62,7 @@ class Questions:
         self._people = people
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
-        self.follows: Callable[[str], bool] = _never
+        self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
         self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
@@ -124,19 +124,19 @@ class Questions:
     def follows_up(self, message: Written) -> bool:
         """Tell whether *message* asks the bot something without calling it.
 
-        A person wrote it in a thread that the bot was asked in, or opened for an answer, and it calls and
-        answers nobody else.  Without the message content intent none is: no words of it are told.
+        A person wrote it in a thread after the bot was asked there, or opened it for an answer, and it calls
+        and answers nobody else.  Without the message content intent none is: no words of it are told.
         """
         if message.bot or message.kind not in ASKED or not message.guild:
             return False
-        thread = self._thread(message)
-        if thread is None or not any(map(self.follows, thread)):
+        first = next(filter(None, map(self.asked_in, self._thread(message))), "")
+        if not first or message.id < int(first.split("/")[2]):
             return False
         names = self.names(message.guild)
         return not message.addresses(names) and message.calls_nobody(names)
 
-    def _thread(self, message: Written) -> Sequence[str] | None:
-        """Return what the core may know the thread by that *message* stands in; None if that is no thread.
+    def _thread(self, message: Written) -> Sequence[str]:
+        """Return what the core may know the thread by that *message* stands in; () if that is no thread.
 
         What was opened for an answer has the id of the question, which may be deep in a chain of replies.
         """
@@ -145,7 +145,7 @@ class Questions:
         if isinstance(here, discord.Thread):
             return f"discord/{self.roots.get(id_, id_)}", f"discord/{here.parent_id}/{id_}"
         told = here is None and whole(message.raw.get("channel_type")) in THREADS
-        return (f"discord/{self.roots.get(id_, id_)}",) if told else None
+        return (f"discord/{self.roots.get(id_, id_)}",) if told else ()
 
     def notice(self, message: Written) -> None:
         """Remember *message* if it is a forward: the comment on it is a message of its own, below it."""

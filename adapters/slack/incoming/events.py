@@ -145,14 +145,15 @@ class Events:
     def follows(self, event: Json) -> bool:
         """Tell whether the message *event* asks the bot something without calling it.
 
-        A person wrote it in a thread that the bot was asked in, and it calls nobody.
+        A person wrote it in a thread after the bot was asked there, and it calls nobody.
         """
         channel, thread = string(event.get("channel")), moment(event.get("thread_ts"))
-        below = thread and channel and thread != moment(event.get("ts"))
-        if not below or event.get("type") != "message" or not by_person(event):
+        ts, person = moment(event.get("ts")), by_person(event) and event.get("user") != self.me
+        if not (channel and ts and thread and person) or thread == ts or event.get("type") != "message":
             return False
-        here = self.inbox.follows(f"slack/{self.team}/{channel}/{thread}")
-        return here and string(event.get("user")) != self.me and Message.of(event).calls_nobody()
+        first = self.inbox.asked_in(f"slack/{self.team}/{channel}/{thread}")
+        after = bool(first) and float(ts) > float(first.split("/")[3])  # Slack keeps no order
+        return after and Message.of(event).calls_nobody()
 
     def _tells(self, event: Json) -> bool:
         """Tell whether *event* is the one, of perhaps two about a message, that is gone by."""
