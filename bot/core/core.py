@@ -24,7 +24,7 @@ from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
-from bot.events import STOP
+from bot.events import RETRY, STOP
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Stop, Unavailable
@@ -60,7 +60,7 @@ class Core:
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
-        self._repairs = Repairs(self._means, self._running, self.mention)
+        self._repairs = Repairs(self._means, self._running, self.mention, self.stop)
         self._rates = Rates()
         self._talks = Talks()
         self._follow_ups = follow_ups
@@ -95,6 +95,8 @@ class Core:
         """Stop the answer that *stop* points at."""
         if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
+        if stop.conversation:
+            return self._running.stop_current(stop)
         if live := self._stops.find(stop.message):
             return live.stop(stop)
         self._stops.keep(stop, _now())
@@ -108,7 +110,7 @@ class Core:
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
             card = self._stops.find(press.message)
-            return card.decide(press) if card else Outcome.UNKNOWN
+            return card.decide(press) if card else Outcome.LAPSED
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None
@@ -116,7 +118,9 @@ class Core:
         except OSError as error:
             log.warning("a button was not followed", message=press.message, error=str(error))
             return Outcome.LATER
-        if live is None or pressed:
+        if live is None:
+            return Outcome.LAPSED
+        if pressed:
             return Outcome.UNKNOWN
         mention = live.mention
         if refusal := self._running.refuse(mention):
@@ -127,7 +131,7 @@ class Core:
             return Outcome.UNKNOWN
         if not self._draining and not self._running.queue(live):
             await self._running.drop(mention)
-        return Outcome.TAKEN
+        return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
@@ -162,6 +166,10 @@ class Core:
             for names in await self._store.talks(platform.name):
                 self._talks.add(*names)
         await self._repairs.repair(platform)
+
+    def back(self, platform: Platform) -> None:
+        """See `Inbox.back`."""
+        self._repairs.back(platform)
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""

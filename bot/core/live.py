@@ -17,6 +17,7 @@ from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.sayings import REPLACED
 from bot.core.stops import Stops
+from bot.core.waits import Waits
 from bot.core.writer import Writer
 from bot.events import CONTINUE, RETRY, STOP, Control
 from bot.guard.access import Access
@@ -50,6 +51,7 @@ class Means:
 
     Attributes:
         clock: Seconds of the wall clock.
+        waits: Where writes wait that have failed.
     """
 
     model: Model
@@ -63,6 +65,7 @@ class Means:
     tools: Sequence[Offered] = ()
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
+    waits: Waits = field(default_factory=Waits)
 
 
 class Live:
@@ -75,6 +78,7 @@ class Live:
         left: What the ledger has of it from an earlier run.
         after: Seconds before anything of it is written.
         past: What came before the question.
+        instead: The text of the answer that *left* stands for, if this one takes its place.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Live:
         left: Entry | None = None,
         after: float = 0.0,
         past: Past | None = None,
+        instead: str | None = None,
     ) -> None:
         self.mention = mention
         self._means = means
@@ -93,14 +98,21 @@ class Live:
         self._begun = asyncio.Event()
         self._reworded = self._asked = 0
         self._vanishing = False
+        self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
-        self._answer = _answer(means, mention, left, CONTROLS if self.card else (STOP,))
+        self._answer = _answer(means, mention, CONTROLS if self.card else (STOP,))
+        if left and instead is not None:
+            self._answer.replace(instead, left.messages)
+        elif left:
+            self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
         reads = means.model, means.asking, means.access, past or Past()
         self._reader = Reader(self._draft, *reads, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
-        self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
+        self._writer = Writer(
+            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
+        )
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
@@ -112,12 +124,17 @@ class Live:
                 await self._surface.status(on=True)
                 await self._begun.wait()
                 await self._surface.status(on=False)
+            await self._kept.adopt()
             if self._draft.open:
                 self._reader.begin(self.mention)
+            if self._whole:
+                await self._surface.status(on=True)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
-            for message in self._answer.messages if self._vanishing else ():
+            for message in self._answer.messages if self._vanishing else self._answer.surplus:
                 await self._surface.remove(message)
+            if self._whole:
+                await self._surface.status(on=False)
         finally:
             self._writer.leave()
             self._means.stops.forget(self.mention.key, *self._answer.messages)
@@ -168,7 +185,7 @@ class Live:
         if not self._means.access.may_allow(press.actor, self.mention.actor):
             return Outcome.REFUSED
         decided = self.card.decide(press, _shown(press.actor, self.mention.actor))
-        return Outcome.STOPPED if decided else Outcome.UNKNOWN
+        return Outcome.SHOWN if decided else Outcome.UNKNOWN
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
@@ -231,13 +248,10 @@ class Live:
             self.stop(early)
 
 
-def _answer(means: Means, mention: Mention, left: Entry | None, live: tuple[Control, ...]) -> Answer:
-    """Return an answer to *mention* that goes on where *left* ends."""
+def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:
+    """Return an answer to *mention* of which there is nothing yet."""
     showing = means.showing
-    answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
-    if left:
-        answer.resume(left.text, left.messages)
-    return answer
+    return Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
 
 
 def _shown(actor: Actor, asker: Actor) -> str:

@@ -116,7 +116,13 @@ class Reader:
         may_ask = await self._who_may_ask(said, mention)
         turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
         request = Request(
-            turns, asking.system, asking.model, asking.effort, asking.max_tokens, self._tools(mention)
+            turns,
+            asking.system,
+            asking.model,
+            asking.effort,
+            asking.max_tokens,
+            self._tools(mention),
+            thinking=asking.thinking,
         )
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from weakref import WeakSet
 
 import discord
 
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
 from adapters.discord.incoming.markup import Names
-from adapters.discord.incoming.missed import guild_of, missed, newest, place
+from adapters.discord.incoming.missed import guild_of, missed, newest, place, place_in
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
@@ -52,7 +51,6 @@ class Questions:
     Attributes:
         roots: In which conversation a message stands; outlives the client.
         asked_in: See `Inbox.asked_in`.
-        surfaces: Where answers are written; outlives the client.
     """
 
     def __init__(self, client: Shards, rest: Rest, threads: Threads, people: People) -> None:
@@ -64,7 +62,6 @@ class Questions:
         self.roots: OrderedDict[int, int] = OrderedDict()
         self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
-        self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
     @property
     def _me(self) -> int:
@@ -74,8 +71,8 @@ class Questions:
         """See `Platform.reopen`; a thread that was opened for an answer has the id of the question."""
         match asked.key.split("/"):
             case ["discord", channel, question, *_]:  # a press has its button's name at the end
-                here = int(remains.address or channel)
-                replied = int(question) if here == int(channel) else None
+                here, id_ = int(remains.address or channel), int(question)
+                replied = id_ if here == int(channel) else None
                 root = int(asked.conversation.split("/")[-1])
                 history = partial(self._past, asked)
                 surface = DiscordSurface(
@@ -89,8 +86,6 @@ class Questions:
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
-                surface.place = asked.place
-                self.surfaces.add(surface)
                 return surface
         return None
 
@@ -130,7 +125,7 @@ class Questions:
         if message.bot or message.kind not in ASKED or not message.guild:
             return False
         first = next(filter(None, map(self.asked_in, self._thread(message))), "")
-        if not first or message.id < int(first.split("/")[2]):
+        if not first or message.id < place_in(first)[1]:
             return False
         names = self.names(message.guild)
         return not message.addresses(names) and message.calls_nobody(names)
@@ -191,15 +186,13 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
-        surface.place = place_of(channel, message.guild)
-        self.surfaces.add(surface)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
             actor=self._people.author(message),
-            place=surface.place,
+            place=place_of(channel, message.guild),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),

@@ -8,6 +8,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.incoming.payloads import written
 from adapters.slack.text import Json
 from adapters.slack.wire.errors import TooLong, translated
 from bot.platform import Asked, Gone, SlowDown
@@ -49,7 +50,7 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
 def newest(recent: Sequence[Asked]) -> dict[tuple[str, str], float]:
     """Return when the newest question of *recent* was written, by its channel and thread."""
     return {
-        (asked.place.channel, asked.conversation.split("/")[-1]): float(asked.key.split("/")[3])
+        (asked.place.channel, asked.conversation.split("/")[-1]): written(asked.key)
         for asked in reversed(recent)
     }
 

@@ -29,6 +29,11 @@ def moment(found: Any) -> str:
     )
 
 
+def written(key: str) -> float:
+    """Return when the message *key* was written, in seconds since 1970; 0 if that is no key of ours."""
+    return float(moment((*key.split("/"), "", "", "")[3]) or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Press:
     """A press on a button.
