@@ -418,6 +418,21 @@ async def test_on_slack_a_direct_message_may_name_others(slack):
     assert (await slack.final(question))[0].text == "Yes."
 
 
+async def test_on_slack_what_was_written_before_the_question_and_comes_after_it_is_no_follow_up(slack):
+    root = await slack.chat("a plan")
+    before = await slack.write(root, "a word between people")
+    await slack.final(await slack.write(root, slack.called("why?")))
+    await slack.emulator.again(*at(before))
+    await nothing_more(slack)
+
+
+async def test_on_slack_a_private_channel_is_followed_too(slack):
+    question = f"G1/{await slack.emulator.say('G1', 'U1', '<@UBOT> why?')}"
+    await slack.final(question)
+    await slack.final(await slack.write(question, "and how?", slack.bob))
+    await nothing_more(slack, 2)
+
+
 async def test_on_slack_a_preview_that_unfolds_is_no_question(slack):
     question = await slack.ask("why?")
     await slack.final(question)

@@ -216,8 +216,8 @@ class Slack(Platform):
         asked, found = newest(recent), list[Mention]()
         for message in await missed(self._web, recent, since):
             before = asked.get((message["channel"], str(message.get("thread_ts"))), 0.0)
-            followed = float(message["ts"]) > before and self._events.follows(message)
-            if not followed and not self._events.asks(message):
+            followed = float(message["ts"]) > before and self._events.questions.follows(message)
+            if not followed and not self._events.questions.asks(message):
                 continue
             try:
                 found.append(await self._events.mention(message, self._team))
