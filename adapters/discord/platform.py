@@ -46,9 +46,9 @@ PERMISSIONS = discord.Permissions(
     add_reactions=True,
     attach_files=True,
 )
+#: What the doctor adds where the intent is not asked for, which is the operator's choice.
 MENTIONS_ONLY = (
-    "Discord: without the message content intent each question needs a mention, also in threads. Switch it "
-    "on at Bot, and set RIVULET_DISCORD_CONTENT=true."
+    "; without RIVULET_DISCORD_CONTENT it hears mentions only, so each question needs one, also in threads"
 )
 GUILDS_STEP = (
     "Discord: only the application's owner may use the bot. To let a server's members in, name its id in "
@@ -109,12 +109,11 @@ class Discord(Platform):
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             return [Finding(ok=False, text=f"Discord could not be asked ({error}); is the network up?")]
         invite = discord.utils.oauth_url(app.id, permissions=PERMISSIONS)
-        findings = [Finding(ok=True, text=f"Discord: application {app.name}; invite it with {invite}")]
+        heard = "" if self._settings.content else MENTIONS_ONLY
+        findings = [Finding(ok=True, text=f"Discord: application {app.name}; invite it with {invite}{heard}")]
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
         if self._settings.content and not allowed:
             findings.append(Finding(ok=False, text=CONTENT_STEP, fatal=True))
-        if not self._settings.content:
-            findings.append(Finding(ok=False, text=MENTIONS_ONLY))
         if not self.admits:
             findings.append(Finding(ok=False, text=GUILDS_STEP))
         return findings
