@@ -105,6 +105,18 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_STOP",
         description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
     )
+    follow_ups: Literal["thread", "mention"] = Field(
+        default="thread",
+        validation_alias="RIVULET_FOLLOW_UPS",
+        description="Whether what people write in a thread that the bot was asked in is a question without a "
+        "mention too (`thread`), or every question needs one (`mention`).",
+    )
+    when_busy: Literal["wait", "replace"] = Field(
+        default="wait",
+        validation_alias="RIVULET_WHEN_BUSY",
+        description="What a question does while another one of its conversation is answered: `wait`, or "
+        "`replace` it if its asker may stop that.",
+    )
     turns: int = Field(
         default=32,
         gt=0,

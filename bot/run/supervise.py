@@ -60,6 +60,7 @@ def build(
         settings.user_turns,
         settings.user_per_minute,
         settings.user_per_hour,
+        replaces=settings.when_busy == "replace",
     )
     return Core(
         Rounds(model, settings.tool_rounds),
@@ -69,6 +70,7 @@ def build(
         showing,
         caps=caps,
         tools=tools,
+        follow_ups=settings.follow_ups == "thread",
     )
 
 

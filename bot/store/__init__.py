@@ -29,6 +29,8 @@ MOST_RECENT = 1000
 #: Notes of one channel, and of all; characters of a note, and of its name.
 NOTES_HERE, NOTES_ALL = 50, 2000
 NOTE_TEXT, NOTE_NAME = 1000, 60
+#: Questions that `Store.talks` returns.
+MOST_TALKS = 5000
 #: The `health` of a store that is well.
 OK = "ok"
 
@@ -228,6 +230,9 @@ class Store(Protocol):
 
     async def erase(self, platform: str, channel: str, name: str) -> bool:
         """Delete a note; tell whether there was one.  Raises as `forget`."""
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """Return conversation and key of the newest `MOST_TALKS` questions of *platform*, oldest first."""
         ...
 
     async def prune(self, now: float) -> None:

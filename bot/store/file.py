@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, Entry, Note, Part, rows, tables
+from bot.store import MOST_RECENT, MOST_TALKS, Entry, Note, Part, rows, tables
 from bot.store.examine import BROKEN, SUFFIXES, aside, expect_whole, is_content, rehearse
 from bot.store.keys import Keys
 from bot.store.rows import BadRow
@@ -94,6 +94,11 @@ class File:
             except BadRow as why:
                 self._set_aside(row[0], why)
         return found
+
+    def talks(self, platform: str) -> list[tuple[str, str]]:
+        """See `Store.talks`."""
+        values = (f"{platform}/", f"{platform}0", MOST_TALKS)
+        return self._connected.execute(tables.TALKS, values).fetchall()[::-1]
 
     def count(self, actor: str) -> int:
         """Return how many questions of *actor* are done."""

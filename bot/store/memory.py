@@ -8,6 +8,7 @@ from dataclasses import replace
 from bot.platform import Actor, Asked, Place
 from bot.store import (
     MOST_RECENT,
+    MOST_TALKS,
     NOTES_ALL,
     NOTES_HERE,
     OK,
@@ -142,6 +143,12 @@ class Memory:
     async def erase(self, platform: str, channel: str, name: str) -> bool:
         """See `Store.erase`."""
         return self._notes.pop((platform, channel, name), None) is not None
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """See `Store.talks`."""
+        asked = (entry.asked for entry in self._entries.values())
+        known = [(each.conversation, each.key) for each in asked if each.key.startswith(f"{platform}/")]
+        return [each for each in known if each[0]][-MOST_TALKS:]
 
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""

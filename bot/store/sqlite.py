@@ -185,6 +185,16 @@ class Sqlite(Memory):
         await self._delete((tables.ERASE, (platform, channel, name)), aside=False)
         return found
 
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """See `Store.talks`; if the file can't be read, only the questions that are not done."""
+        going = await super().talks(platform)
+        try:
+            known = await self._writer.read(lambda: self._file.talks(platform))
+        except OSError as error:
+            log.warning("the ledger was not read", error=str(error))
+            known = []
+        return list(dict.fromkeys([*known, *going]))
+
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)

@@ -103,6 +103,10 @@ RECENT = """
 SELECT key, conversation, actor, who, question, max(at) FROM turns
 WHERE at >= ? AND key > ? AND key < ? AND conversation <> '' GROUP BY conversation ORDER BY 6 DESC LIMIT ?
 """
+TALKS = """
+SELECT CAST(conversation AS TEXT), CAST(key AS TEXT) FROM turns
+WHERE key > ? AND key < ? AND conversation <> '' ORDER BY at DESC LIMIT ?
+"""
 
 
 def asked_row(asked: Asked) -> tuple[Any, ...]:
