@@ -22,6 +22,7 @@ from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
 from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
 from bot.model.failures import FAILED, FAILURES, INTERNAL
+from bot.model.request import CACHE
 from bot.platform import Unavailable
 
 QUESTION = Request(turns=(Turn("user", "hi"),))
@@ -493,11 +494,11 @@ async def test_closing_the_generator_closes_the_socket(emulator: Emulated, model
 async def test_nothing_is_sent_that_is_not_set(
     emulator: Emulated, model: Claude, request_: Any, wanted: Any
 ) -> None:
-    """The body has the model, the limit, the messages, and what the request names."""
+    """The body has the model, the limit, the messages, the mark of the cache, and what the request names."""
     await emulator.script(["a"])
     await answer(model, request_)
     messages = [{"role": "user", "content": "hi"}]
-    base = {"model": "claude-sonnet-5-5", "max_tokens": 32_000, "messages": messages, "stream": True}
+    base = {"model": "claude-sonnet-5-5", "max_tokens": 32_000, "messages": messages, "stream": True, **CACHE}
     assert (await emulator.find("hi"))["body"] == {**base, **wanted}
 
 
