@@ -56,6 +56,7 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from bot.model.script import Step
 
+from .cache import Cache, TooManyMarks
 from .chaos import chaotic
 from .plays import Play, Refusal, Script, part, question, request_id, tokens
 from .stream import Stream, reset
@@ -106,6 +107,7 @@ class Claude(Emulator):
         self._plays: dict[str, Play] = {}
         self._paused: set[str] = set()
         self._number = itertools.count(1)
+        self._cache = Cache()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See `Emulator.routes`."""
@@ -131,8 +133,9 @@ class Claude(Emulator):
 
     @control
     async def clear(self) -> None:
-        """Forget all scripts but the built-in one, and all requests."""
+        """Forget all scripts but the built-in one, all requests, and what is cached of them."""
         del self._scripts[1:]
+        self._cache.clear()
         self._plays.clear()
 
     @control
@@ -285,6 +288,14 @@ class Claude(Emulator):
             del self._plays[next(iter(self._plays))]
         return play
 
+    def _look_up(self, play: Play) -> None:
+        """Find out what of the request was cached, and cache it."""
+        try:
+            play.cached = self._cache.take(play.body, play.input, asyncio.get_running_loop().time())
+        except TooManyMarks as error:
+            self.over(play, "broken")
+            raise Refusal(400, str(error)) from None
+
     async def _refused(self, play: Play, transport: asyncio.Transport) -> web.Response | None:
         """Play a first step that is no stream, or put it back."""
         first: Any = next(play.steps, None)
@@ -314,6 +325,7 @@ class Claude(Emulator):
     async def _streamed(self, request: web.Request, play: Play) -> web.StreamResponse:
         if refused := await self._refused(play, _transport(request)):
             return refused
+        self._look_up(play)
         headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
         response = web.StreamResponse(headers={**headers, "request-id": request_id()})
         await response.prepare(request)
@@ -323,6 +335,7 @@ class Claude(Emulator):
     async def _whole(self, request: web.Request, play: Play) -> web.StreamResponse:
         if refused := await self._refused(play, _transport(request)):
             return refused
+        self._look_up(play)
         stream = Stream(self, play, _transport(request), _nowhere)
         await stream.run(play.steps)
         if stream.failure:
