@@ -45,10 +45,16 @@ def fits(wanted: dict[str, Any], said: str) -> bool:
     if (room := ROOM.search(said)) and int(room[1]) < wanted["max_tokens"]:
         wanted["max_tokens"] = int(room[1])
         return True
-    if UNCACHED.search(said) and wanted.pop("cache_control", None):
-        wanted["messages"] = [_unmarked(message) for message in wanted["messages"]]
+    if UNCACHED.search(said) and "cache_control" in wanted:
+        unmark(wanted)
         return True
     return bool(EFFORTLESS.search(said) and wanted.pop("output_config", None))
+
+
+def unmark(wanted: dict[str, Any]) -> None:
+    """Take all marks for the cache out of *wanted*."""
+    wanted.pop("cache_control", None)
+    wanted["messages"] = [_unmarked(message) for message in wanted["messages"]]
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ class Claude(Emulator):
     """The Anthropic API: messages, token counts and models.
 
     Log kinds: "request" (id, model, key: its last four characters, characters of the question),
-    "refused" (status, type, message), "first", "sent" (id, characters: at the end, however it
+    "refused" (status, type, message), "counted" (tokens), "first", "sent" (id, characters: at the end, however it
     came), "finished", "broken" (a scripted fault) and "closed" (sent_characters: the client hung up).
 
     Attributes:
@@ -108,6 +108,7 @@ class Claude(Emulator):
         self._paused: set[str] = set()
         self._number = itertools.count(1)
         self._cache = Cache()
+        self._window = 1_000_000
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See `Emulator.routes`."""
@@ -144,14 +145,16 @@ class Claude(Emulator):
         ping_every: float | None = None,
         models: Sequence[str] | None = None,
         keys: Sequence[str] | None = None,
+        window: int | None = None,
     ) -> None:
-        """Set what is given: seconds between pings, the known models, the only valid keys.
+        """Set what is given: seconds between pings, the known models, the only valid keys, tokens a model reads.
 
         Without *keys*, a key is valid unless it starts with "bad" (401) or "denied" (403).
         """
         self.ping_every = self.ping_every if ping_every is None else ping_every
         self._models = self._models if models is None else models
         self._keys = self._keys if keys is None else keys
+        self._window = self._window if window is None else window
 
     @control
     async def requests(self) -> list[dict[str, Any]]:
@@ -211,18 +214,19 @@ class Claude(Emulator):
             raise Refusal(400, "anthropic-version: header is required")
 
     async def _list(self, request: web.Request) -> web.Response:
-        data = [_described(name) for name in self._models]
+        data = [_described(name, self._window) for name in self._models]
         page = {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
         return web.json_response(page, headers={"request-id": request_id()})
 
     async def _model(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
         self._check_model(name)
-        return web.json_response(_described(name), headers={"request-id": request_id()})
+        return web.json_response(_described(name, self._window), headers={"request-id": request_id()})
 
     async def _count(self, request: web.Request) -> web.Response:
         body = await self._body(request)
         estimate = tokens([body.get("system"), body.get("tools"), body["messages"]])
+        self.record("counted", tokens=estimate)
         return web.json_response({"input_tokens": estimate}, headers={"request-id": request_id()})
 
     def _check_model(self, name: Any) -> None:
@@ -268,6 +272,8 @@ class Claude(Emulator):
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
+        if (size := tokens([body.get("system"), body.get("tools"), body["messages"]])) > self._window:
+            raise Refusal(400, f"prompt is too long: {size} tokens > {self._window} maximum")
         play = self._begin(body)
         key, size = _key(request)[-4:], len(play.question)
         self.record("request", id=play.id, model=body["model"], key=key, characters=size)
@@ -360,7 +366,7 @@ def _key(request: web.Request) -> str:
     return bearer or request.headers.get("x-api-key", "")
 
 
-def _described(name: str) -> dict[str, Any]:
+def _described(name: str, window: int) -> dict[str, Any]:
     return {
         "type": "model",
         "id": name,
@@ -370,7 +376,7 @@ def _described(name: str) -> dict[str, Any]:
         "line": name.split("-")[1],
         "deprecated_at": None,
         "retires_at": None,
-        "max_input_tokens": 1_000_000,
+        "max_input_tokens": window,
         "max_tokens": 128_000,
         "capabilities": None,
     }
