@@ -17,7 +17,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from adapters.emulators.claude import Claude as Emulated
-from bot.events import Event, File, Finished, Text, Thinking, ToolStarted, Turn, Usage
+from bot.events import Event, File, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
 from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
 from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence

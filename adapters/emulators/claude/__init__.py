@@ -91,8 +91,9 @@ class Claude(Emulator):
     """The Anthropic API: messages, token counts and models.
 
     Log kinds: "request" (id, model, key: its last four characters, characters of the question),
-    "refused" (status, type, message), "counted" (tokens), "first", "sent" (id, characters: at the end, however it
-    came), "finished", "broken" (a scripted fault) and "closed" (sent_characters: the client hung up).
+    "refused" (status, type, message), "counted" (tokens), "first", "sent" (id, characters: at the end,
+    however it came), "finished", "broken" (a scripted fault) and "closed" (sent_characters: the client
+    hung up).
 
     Attributes:
         ping_every: Seconds of silence between two pings.
@@ -147,7 +148,9 @@ class Claude(Emulator):
         keys: Sequence[str] | None = None,
         window: int | None = None,
     ) -> None:
-        """Set what is given: seconds between pings, the known models, the only valid keys, tokens a model reads.
+        """Set what is given: seconds between pings, the known models, the only valid keys.
+
+        *window* is how many tokens each model reads.
 
         Without *keys*, a key is valid unless it starts with "bad" (401) or "denied" (403).
         """
