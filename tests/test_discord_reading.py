@@ -391,12 +391,12 @@ async def test_a_bot_that_replies_to_an_answer_without_a_mention_is_not_answered
 async def test_a_long_chain_keeps_its_root_and_says_that_some_is_left_out(world):
     root = await world.emulator.say("200", "300", "the root")
     last = f"200/{root}"
-    last = await world.talk(last, [f"line {number}" for number in range(60)])
+    last = await world.talk(last, [f"line {number}" for number in range(120)])
     await world.emulator.say("200", "300", "<@999> so?", last.split("/")[1])
     text = await read(world)
     assert text.startswith("the root")
     assert "left out" in text
-    assert "line 59" in text
+    assert "line 119" in text
     assert "line 10\n" not in text
 
 
@@ -406,14 +406,14 @@ async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
     )
     await world.emulator.delete("200", thread)
     first = await world.emulator.say(thread, "300", "the first message")
-    for number in range(60):
+    for number in range(250):
         await world.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
     await world.emulator.say(thread, "300", "<@999> so?")
     text = await read(world)
     assert first
     assert text.startswith("the first message")
     assert "left out" in text
-    assert "line 59" in text
+    assert "line 249" in text
 
 
 async def test_who_said_it_is_known_by_id_and_bots_as_bots(world):

@@ -18,7 +18,19 @@ from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Place, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import (
+    Bucket,
+    Gone,
+    Limits,
+    Op,
+    Place,
+    Receipt,
+    Remains,
+    Said,
+    SlowDown,
+    Surface,
+    Whereabouts,
+)
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -112,6 +124,7 @@ class DiscordSurface(Surface):
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
         self.place = Place(str(channel))
+        self.named = Whereabouts()
         self._branch: DiscordSurface | None = None
         self.address = str(channel)
 
@@ -369,9 +382,13 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits, surface.place = self.limits, self.place
+        surface.limits, surface.place, surface.named = self.limits, self.place, self.named
         self._branch = surface
         return surface
+
+    async def whereabouts(self) -> Whereabouts:
+        """See `Surface.whereabouts`: as the gateway has told it before the question."""
+        return self.named
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from bot.model.estimate import Estimate, size
 from bot.platform import Said
 
-#: The most messages that a surface is asked for, the fewest, and tokens of the budget for one of them.
-HISTORY, FEWEST, EACH = 200, 20, 160
+#: The most messages that a surface is asked for (it may look for one more, and pages often have 100), the
+#: fewest, and tokens of the budget for one of them.
+HISTORY, FEWEST, EACH = 199, 20, 160
 #: Characters of one text: a paste, a log.
 READ = 50_000
 #: Characters of the first message where all is too much; a quarter of the room, if that is less.
@@ -43,7 +44,7 @@ class Window:
         first: Stands for the first message behind the one that the conversation began with; 0: not known.
         data: The same, of those who may not ask.
         anchor: Characters of the message that it began with; 0 for all.
-        left_out: Whether the last excerpt lacks anything.
+        left_out: Whether the last excerpt lacks anything behind its first message.
     """
 
     room: int = Estimate().room(CONTEXT)
@@ -67,20 +68,27 @@ def excerpt(
     marks = {index: _mark(said[index : index + 2]) for index in texts}
     cut = any(each.skipped for each in said)
     data = [index for index in range(len(said) - 1) if is_data(said[index])]
-    texts = _data(texts, data, marks, window, lacking)
-    texts = _newest(texts, marks, window, lacking, cut=cut)
+    root = 1 if len(said) > 1 and not said[0].skipped else 0
+    texts = _data(texts, data, marks, window, lacking, root=root)
+    texts = _newest(texts, marks, window, lacking, root=root, cut=cut)
     kept = _with_gaps(said, texts)
-    window.left_out = any(each.skipped for each in kept)
+    window.left_out = any(each.skipped for each in kept[1:])
     return kept
 
 
 def _data(
-    texts: dict[int, str], data: Sequence[int], marks: Mapping[int, int], window: Window, lacking: Lacking
+    texts: dict[int, str],
+    data: Sequence[int],
+    marks: Mapping[int, int],
+    window: Window,
+    lacking: Lacking,
+    *,
+    root: int,
 ) -> dict[int, str]:
     """Return *texts* without what is too much of those of *data*."""
     if not data:
         return texts
-    first, later = data[:1] if data[0] == 0 else [], [index for index in data if index]
+    first, later = [index for index in data if index < root], [index for index in data if index >= root]
     sizes = [len(texts[index]) for index in later]
     began = {index: _cut(texts[index], DATA_READ // 2 if later else DATA_READ, lacking) for index in first}
     room = DATA_READ - sum(map(len, began.values()))
@@ -97,15 +105,33 @@ def _data(
 
 
 def _newest(
-    texts: dict[int, str], marks: Mapping[int, int], window: Window, lacking: Lacking, *, cut: bool
+    texts: dict[int, str],
+    marks: Mapping[int, int],
+    window: Window,
+    lacking: Lacking,
+    *,
+    root: int,
+    cut: bool,
 ) -> dict[int, str]:
-    """Return those of *texts* that there is room for; *cut*: the platform has left some out already."""
+    """Return those of *texts* that there is room for.
+
+    Args:
+        texts: By their places, oldest first, the question last.
+        marks: What stands for each.
+        window: How much room there is, and where it began the last time.
+        lacking: Says how much was cut.
+        root: How many, from the first on, are what the conversation began with.
+        cut: Whether the platform has left some out already.
+    """
     *earlier, last = texts
     if sum(map(size, texts.values())) > window.room or window.anchor:
         window.anchor = window.anchor or min(ANCHOR, window.room // 4)
-        texts = {**texts, **{index: _cut(texts[index], window.anchor, lacking) for index in earlier[:1]}}
-    later = earlier[1:]
-    kept = [*earlier[:1], last]
+        texts = {
+            **texts,
+            **{index: _cut(texts[index], window.anchor, lacking) for index in earlier if index < root},
+        }
+    later = [index for index in earlier if index >= root]
+    kept = [*(index for index in earlier if index < root), last]
     sizes = [size(texts[index]) + LABEL for index in later]
     room = window.room - sum(size(texts[index]) for index in kept)
     begun = _found(later, marks, window.first)

@@ -19,8 +19,9 @@ from adapters.discord.incoming.written import SPOKEN, Written
 from adapters.discord.surface import said
 from bot.platform import Actor, Gone, Said
 
-#: Messages that are read in one call, and calls for links of a chain that are further back.
+#: Messages that are read in one call, and calls for a history; those for links of a chain further back.
 NEARBY = 100
+PAGES = 2
 FETCHES = 5
 
 
@@ -73,9 +74,15 @@ class Channel:
         return min(found, key=lambda each: each.id, default=None)
 
     async def before(self, message: int, count: int = NEARBY) -> list[Written]:
-        """Return the last messages before *message* that people and bots wrote, newest first: at most 100."""
-        found = await self._some(min(count, NEARBY), before=message)
-        return sorted(found, key=lambda each: -each.id)
+        """Return the last *count* messages before *message*, those that somebody wrote; newest first."""
+        found: dict[int, Written] = {}
+        for _ in range(min(-(-count // NEARBY), PAGES)):
+            told = await self._told(min(count - len(found), NEARBY), before=message)
+            found |= {each.id: each for each in self._read(told)}
+            message = min((snowflake(inner(each).get("id")) for each in told), default=0)
+            if len(told) < NEARBY or not message:
+                break
+        return sorted(found.values(), key=lambda each: -each.id)
 
     async def since(self, message: int, count: int) -> list[Written]:
         """Return the newest messages after *message*: a page more than *count* at most."""

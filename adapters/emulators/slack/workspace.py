@@ -45,12 +45,14 @@ class Workspace:
 
     Attributes:
         groups: The handles of user groups, by id.
+        topics: What channels are for, by id.
         code: How readers see code in markdown blocks; see `markdown`.
     """
 
     def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
         self.people = {person.id: person for person in PEOPLE}
         self.groups: dict[str, str] = {}
+        self.topics: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
