@@ -50,9 +50,7 @@ class History:
         """Return what was said in the thread, or in the direct message so far; see `Surface.history`."""
         messages, gap = await self._earlier(limit)
         there = [message for message in messages if not self._is_silent(message)]
-        root = (
-            0 if self._is_direct() else 1
-        )  # a direct message has no first message that says what it is about
+        root = 0 if self._is_direct() else 1  # what a direct message began with says nothing
         if len(there) > limit:
             there, gap = [*there[:root], *there[root - limit :]], True
         read = {id(message): Message.of(message) for message in there}
@@ -123,7 +121,7 @@ class History:
             answer = await self._web.conversations_replies(
                 channel=self._channel, ts=thread, latest=self._question, oldest=oldest or None, limit=PAGE
             )
-        found = objects(answer.get("messages"))
+        found = objects(answer.get("messages"), PAGE + 1)  # the root comes with each page
         return [message for message in found if _before(message, self._question)], bool(
             answer.get("has_more")
         )

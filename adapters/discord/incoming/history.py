@@ -162,7 +162,7 @@ class History:
 
         *root* is the id of the conversation's first message, as far as the bot remembers it.
         """
-        found = await self.links(last, NEARBY)
+        found = await self.links(last, PAGES * NEARBY)
         whole = not found or not found[-1].replied
         if whole and len(found) <= limit:
             return self._said(found, [], left_out=False)
@@ -177,8 +177,13 @@ class History:
             return []
         nearby = {each.id: each for each in await self.channel.before(self.question)}
         found: list[Written] = []
-        fetches = FETCHES
+        fetches, pages = FETCHES, PAGES - 1
         while last and len(found) < limit:
+            if (
+                last not in nearby and pages and len(found) > NEARBY // 2
+            ):  # a long talk, and not an old message
+                pages -= 1
+                nearby |= {each.id: each for each in await self.channel.before(min(nearby))}
             message = nearby.get(last)
             if message is None and fetches:
                 fetches -= 1
