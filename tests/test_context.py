@@ -13,6 +13,7 @@ import pytest
 import structlog
 from pydantic import ValidationError
 
+from adapters.slack.wire import lookup
 from bot.config import Settings
 from bot.core.account import NOT_READ, sealed
 from bot.core.core import Core
@@ -83,6 +84,31 @@ async def test_a_direct_message_has_no_channel(kind: type[World]) -> None:
     await world.final(await world.dm("why?"))
     assert "Channel" not in world.model.requests[0].system
     await world.close()
+
+
+async def test_a_channel_that_was_known_is_waited_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await SlackWorld.open()
+    await world.emulator.topic("C1", "Rain")
+    await world.final(await world.ask("why?"))
+    monkeypatch.setattr(lookup, "FRESH", 0.0)
+    await world.emulator.topic("C1", "Sun")
+    await world.emulator.latency("conversations.info", 1.0)
+    await world.final(await world.ask("and why?"))
+    assert '"Rain"' in world.model.requests[1].system
+    await asyncio.sleep(2.0)
+    await world.final(await world.ask("and now?"))
+    assert '"Sun"' in world.model.requests[2].system
+    await world.close()
+
+
+async def test_a_surface_that_does_not_know_where_it_is_costs_no_answer() -> None:
+    class Lost(Sheet):
+        async def whereabouts(self) -> Whereabouts:
+            raise ValueError("broken")
+
+    sheet = Lost()
+    await answered(core_of(Script("yes")), sheet)
+    assert sheet.last.text == "yes"
 
 
 async def test_the_date_is_that_of_the_settings_time_zone() -> None:

@@ -107,10 +107,12 @@ class People:
             return Actor(user, user, guest=True)
 
     async def channel(self, channel: str) -> Channel:
-        """Return what *channel* is called and for, as far as Slack says."""
+        """Return what *channel* is called and for, as far as Slack says; an old answer is good meanwhile."""
+        known = self._channels.known(channel, stale=True)
         with suppress(SlowDown, Gone, OSError):
-            return await self._channels.find(channel)
-        return Channel()
+            async with asyncio.timeout(0 if known else NAMES_WITHIN):  # the look-up itself goes on
+                return await self._channels.find(channel)
+        return known or Channel()
 
     async def _channel(self, channel: str) -> Channel:
         with suppress(SlackApiError, Gone):

@@ -64,11 +64,17 @@ class Prefixes:
 
 def tells(text: str, token: str) -> bool:
     """Tell whether *text* has *token*, in any type face and with anything but letters and digits between."""
-    return token in text or token in re.sub(r"[\W_]+", "", normalize("NFKC", text).casefold())
+    return _spelt(token).search(_plain(text)) is not None
 
 
 def without(text: str, token: str) -> str:
     """Return *text* without *token*."""
-    if not tells(text, token):
-        return text
-    return re.sub(r"[\W_]*".join(token), "…", normalize("NFKC", text), flags=re.IGNORECASE)
+    return _spelt(token).sub("…", _plain(text)) if tells(text, token) else text
+
+
+def _spelt(token: str) -> re.Pattern[str]:
+    return re.compile(r"[\W_]*".join(token), re.IGNORECASE)
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() else normalize("NFKC", text)

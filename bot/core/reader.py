@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 
@@ -125,7 +125,7 @@ class Reader:
         draft, asking = self._draft, self._asking
         said, around, where = await self._found(mention)
         may_ask = await self._who_may_ask([*said, *around], mention)
-        prefix = self._prefix(mention, [*said, *around])
+        prefix = self._prefix(mention, [*said, *around], where)
         turns = conversation.turns(said, mention, may_ask, prefix.token, prefix.window, around)
         system = instructions(asking.system, _platform(mention), where, self._today())
         tools = [sealed(tool, prefix.token) for tool in self._tools(mention)]
@@ -161,12 +161,13 @@ class Reader:
         answers = await asyncio.gather(*map(may, actors))
         return {actor for actor, allowed in zip(actors, answers, strict=True) if allowed}.__contains__
 
-    def _prefix(self, mention: Mention, said: Sequence[Said]) -> Prefix:
+    def _prefix(self, mention: Mention, said: Sequence[Said], where: Whereabouts) -> Prefix:
         """Return what stays the same in the conversation, fit for what is to be read now."""
         prefix = self._lasting.prefixes.of(mention.conversation)
         prefix.window.room = self._lasting.estimate.room(self._asking.context)
-        names = [each.actor.name for each in said if each.actor]
-        prefix.keep_secret([mention.text, mention.actor.name, *names, *(each.text for each in said)])
+        names = [mention.actor.name, *(each.actor.name for each in said if each.actor)]
+        texts = [mention.text, where.channel, where.topic, *(each.text for each in said)]
+        prefix.keep_secret([*names, *texts])
         return prefix
 
     async def _history(self, mention: Mention) -> Sequence[Said]:
@@ -180,10 +181,12 @@ class Reader:
         return await _read(mention.surface.recent(count), mention) if count else ()
 
     async def _where(self, mention: Mention) -> Whereabouts:
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(WHERE):
                 return await mention.surface.whereabouts()
-        return Whereabouts()
+        except Exception:
+            log.exception("it is not known where a question was asked", question=mention.key)
+            return Whereabouts()
 
     def _today(self) -> str:
         zone = self._asking.zone
