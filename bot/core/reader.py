@@ -127,9 +127,15 @@ class Reader:
         may_ask = await self._who_may_ask([*said, *around], mention)
         prefix = self._prefix(mention, [*said, *around], where)
         turns = conversation.turns(said, mention, may_ask, prefix.token, prefix.window, around)
-        system = instructions(asking.system, _platform(mention), where, self._today())
-        tools = [sealed(tool, prefix.token) for tool in self._tools(mention)]
-        request = Request(turns, system, asking.model, asking.effort, asking.max_tokens, tools)
+        request = Request(
+            turns,
+            instructions(asking.system, _platform(mention), where, self._today()),
+            asking.model,
+            asking.effort,
+            asking.max_tokens,
+            [sealed(tool, prefix.token) for tool in self._tools(mention)],
+            thinking=asking.thinking,
+        )
         account = Account(mention.key, request, prefix, self._lasting.estimate)
         try:
             async with aclosing(self._model.stream(request)) as events:

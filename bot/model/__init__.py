@@ -63,6 +63,7 @@ class Request:
         effort: "low" to "max"; "" leaves it to the model.
         max_tokens: The longest answer, in tokens.
         tools: What it may use.
+        thinking: Whether a summary of its thoughts is wanted.
         closing: Whether it must answer without using any of them.
     """
 
@@ -73,6 +74,7 @@ class Request:
     max_tokens: int = 32_000
     tools: Sequence[Tool] = ()
     closing: bool = False
+    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Asking:
 
     Attributes:
         system: As above, with `bot.core.whereabouts.VARIABLES`.
+        thinking: See `Request`.
         ahead: How many characters a reader may be ahead of the screen before it stops reading.
         context: Tokens of a conversation that are read.
         around: Messages of the channel that are read with a question, beside its conversation.
@@ -92,6 +95,7 @@ class Asking:
     effort: str = ""
     max_tokens: int = 32_000
     ahead: int = 256 * 1024
+    thinking: bool = False
     context: int = 32_000
     around: int = 0
     zone: tzinfo = UTC

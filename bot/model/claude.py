@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import anthropic
 import httpx2
 import structlog
 
-from bot.events import Event, Finished, Turn, Usage
+from bot.events import Event, File, Finished, Turn, Usage
 from bot.model import Kind, ModelError, Request
 from bot.model.bounded import Bounded
 from bot.model.failures import (
@@ -23,6 +25,7 @@ from bot.model.failures import (
     FAILURES,
     GARBLED,
     INTERNAL,
+    LOST,
     NO_STREAM,
     RESTLESS,
     SILENT,
@@ -49,11 +52,14 @@ BASE_URL = "https://api.anthropic.com"
 #: How often one answer may pause: a pause is ten rounds of server tools (docs, "Handling stop reasons").
 PAUSES = 5
 
-#: What a model may have less of than is asked for by default: room, an effort to set, a cache.
-FITTINGS = 3
+#: What a model may have less of than is asked for by default: room, an effort to set, thinking, a cache.
+FITTINGS = 4
 
 #: Seconds that counting tokens may take; then the request is made all the same.
 COUNTING = 5.0
+
+#: Files that code has made, and bytes of each, that an answer may have.
+FILES, LARGEST = 5, 10 * 2**20
 
 #: The stop reasons that end an answer (anthropic 2.12, types/stop_reason.py); pause_turn doesn't.
 FINAL = frozenset(
@@ -181,6 +187,20 @@ class Claude:
                 self._caches = "cache_control" in wanted
         return await self._client.messages.create(**wanted, stream=True)
 
+    async def _with_files(self, finished: Finished, made: Sequence[str]) -> Finished:
+        """Return *finished* with the files *made*, as far as they can be had; else it says so."""
+        files: list[File] = []
+        for key in made[:FILES]:
+            with suppress(*FAULTS):
+                told = await self._client.files.retrieve_metadata(key)
+                if told.size_bytes <= LARGEST:
+                    content = await self._client.files.download(key)
+                    data = await content.read()
+                    files.append(File(told.filename, told.mime_type, len(data), data=data))
+        lost = LOST.format(count=len(made) - len(files)) if len(files) < len(made) else ""
+        note = " ".join(filter(None, [finished.note, lost]))
+        return replace(finished, files=tuple(files), note=note)
+
     def _judged(self, error: BaseException, model: str) -> str:
         """Return what *error* means for the start; raise where the API itself has said it clearly.
 
@@ -200,7 +220,7 @@ class Claude:
         wanted = parameters(request, self.model)
         if not self._caches:
             unmark(wanted)
-        spent = Usage()
+        spent, made = Usage(), list[str]()
         try:
             for _ in range(PAUSES + 1):
                 reply = Reply()
@@ -215,12 +235,13 @@ class Claude:
                             yield event
                 spent += reply.usage
                 self._room.learn(wanted, reply.usage)
+                made += reply.made
                 if reply.end() == "pause_turn":
                     wanted["messages"].append({"role": "assistant", "content": reply.content()})
                     continue
                 if reply.reason not in FINAL:
                     log.warning("Claude stopped for an unknown reason", reason=reply.reason)
-                yield _finished(reply, spent, request, wanted)
+                yield await self._with_files(_finished(reply, spent, request, wanted), made)
                 return
         except FAULTS as error:
             raise _translated(error) from error

@@ -45,9 +45,18 @@ def build(
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
     effort = "" if settings.effort == "default" else settings.effort
-    reads = settings.context, settings.channel_messages, settings.zone
-    asking = Asking(settings.system, settings.model, effort, settings.max_tokens, settings.ahead, *reads)
-    showing = Showing(settings.links, settings.pages, settings.code_file)
+    asking = Asking(
+        settings.system,
+        settings.model,
+        effort,
+        settings.max_tokens,
+        settings.ahead,
+        settings.thinking == "summary",
+        settings.context,
+        settings.channel_messages,
+        settings.zone,
+    )
+    showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
     caps = Caps(
         settings.intake,
         settings.turns,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from weakref import WeakSet
 
 import discord
 
@@ -46,7 +45,6 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
-        surfaces: Where answers are written; outlives the client.
     """
 
     def __init__(self, client: Shards, rest: Rest, threads: Threads, people: People) -> None:
@@ -57,7 +55,6 @@ class Questions:
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
-        self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
     @property
     def _me(self) -> int:
@@ -67,8 +64,8 @@ class Questions:
         """See `Platform.reopen`; a thread that was opened for an answer has the id of the question."""
         match asked.key.split("/"):
             case ["discord", channel, question, *_]:  # a press has its button's name at the end
-                here = int(remains.address or channel)
-                replied = int(question) if here == int(channel) else None
+                here, id_ = int(remains.address or channel), int(question)
+                replied = id_ if here == int(channel) else None
                 root = int(asked.conversation.split("/")[-1])
                 history = partial(self._past, asked)
                 surface = DiscordSurface(
@@ -82,8 +79,7 @@ class Questions:
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
-                surface.place, surface.named = asked.place, self._whereabouts(here)
-                self.surfaces.add(surface)
+                surface.named = self._whereabouts(here)
                 return surface
         return None
 
@@ -153,15 +149,14 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
-        surface.place, surface.named = place_of(channel, message.guild), self._whereabouts(channel)
-        self.surfaces.add(surface)
+        surface.named = self._whereabouts(channel)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
             actor=self._people.author(message),
-            place=surface.place,
+            place=place_of(channel, message.guild),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),

@@ -68,6 +68,7 @@ LIMITS = {
     "files.completeUploadExternal": _TIER_4,
     "files.getUploadURLExternal": _TIER_4,
     "reactions.add": _TIER_3,
+    "reactions.get": _TIER_3,
     "reactions.remove": _TIER_2,
     "users.info": _TIER_4,
 }
