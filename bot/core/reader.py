@@ -190,6 +190,8 @@ class Reader:
         try:
             async with asyncio.timeout(WHERE):
                 return await mention.surface.whereabouts()
+        except TimeoutError:
+            return Whereabouts()
         except Exception:
             log.exception("it is not known where a question was asked", question=mention.key)
             return Whereabouts()
