@@ -53,19 +53,45 @@ class History:
         root = 0 if self._is_direct() else 1  # what a direct message began with says nothing
         if len(there) > limit:
             there, gap = [*there[:root], *there[root - limit :]], True
-        read = {id(message): Message.of(message) for message in there}
-        names, actors = await asyncio.gather(self._people.names(unnamed(read.values())), self._actors(there))
-        result = [
-            Said(said(message), None)
-            if self._ours(message)
-            else Said(read[id(message)].says(names, self._me), actors[_author(message)])
-            for message in there
-        ]
+        result = await self._told(there)
         return [replace(each, skipped=gap and number == root) for number, each in enumerate(result)]
 
     def _is_direct(self) -> bool:
         """Tell whether the question stands in a direct message, and in no thread there."""
         return self._thread == self._question and self._channel.startswith("D")
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """Return the newest messages of the channel, the newest threads opened; see `Surface.recent`."""
+        found = await self._opened(await self._newest(limit), PAGE)
+        there = [message for message in found if not self._is_silent(message)]
+        return await self._told(sorted(there, key=_moment)[-limit:])
+
+    async def _newest(self, limit: int) -> list[Json]:
+        """Return the newest top-level messages before the question, in at most `REQUESTS` requests."""
+        found: list[Json] = []
+        latest = self._question
+        for _ in range(REQUESTS):
+            with translated():
+                answer = await self._web.conversations_history(
+                    channel=self._channel, latest=latest, inclusive=False, limit=min(PAGE, limit - len(found))
+                )
+            page = objects(answer.get("messages"))
+            found += page
+            if not page or len(found) >= limit or not answer.get("has_more"):
+                break
+            latest = string(page[-1].get("ts"))
+        return found[::-1]
+
+    async def _told(self, there: Sequence[Json]) -> list[Said]:
+        """Return messages as the seam's, with names for ids."""
+        read = {id(message): Message.of(message) for message in there}
+        names, actors = await asyncio.gather(self._people.names(unnamed(read.values())), self._actors(there))
+        return [
+            Said(said(message), None)
+            if self._ours(message)
+            else Said(read[id(message)].says(names, self._me), actors[_author(message)])
+            for message in there
+        ]
 
     async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
         """Return who wrote *messages*; those who are not known are asked for at once, the newest of them."""
@@ -127,17 +153,16 @@ class History:
         )
 
     async def _direct(self, limit: int) -> tuple[list[Json], bool]:
-        """Return the last top-level messages, the newest threads among them opened; and if there are more."""
-        with translated():
-            answer = await self._web.conversations_history(
-                channel=self._channel, latest=self._question, inclusive=False, limit=limit
-            )
-        messages = objects(answer.get("messages"))[::-1]
+        """Return the last top-level messages, the newest threads among them opened; and if there may be more."""
+        found = await self._newest(limit)
+        return await self._opened(found, limit), len(found) >= limit
+
+    async def _opened(self, messages: Sequence[Json], limit: int) -> list[Json]:
+        """Return top-level *messages* with what stands in the newest threads among them."""
         threads = [message.get("ts") for message in messages if message.get("reply_count")][-DM_THREADS:]
         opened = await asyncio.gather(*(self._replies(string(ts), limit) for ts in threads))
         inside = {ts: found for ts, (found, _) in zip(threads, opened, strict=True)}
-        found = [each for message in messages for each in inside.get(message.get("ts"), [message])]
-        return found, bool(answer.get("has_more"))
+        return [each for message in messages for each in inside.get(message.get("ts"), [message])]
 
     def _ours(self, message: Json) -> bool:
         return message.get("user") == self._me
@@ -159,7 +184,12 @@ def _count(root: Json) -> int:
 
 
 def _before(message: Json, question: str) -> bool:
+    return 0 < _moment(message) < float(question)
+
+
+def _moment(message: Json) -> float:
+    """Return when *message* was written, in seconds since 1970; 0 if that is not said."""
     try:
-        return float(string(message.get("ts"))) < float(question)
+        return float(string(message.get("ts")))
     except ValueError:
-        return False
+        return 0.0
