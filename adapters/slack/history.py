@@ -75,7 +75,7 @@ class History:
                 answer = await self._web.conversations_history(
                     channel=self._channel, latest=latest, inclusive=False, limit=min(PAGE, limit - len(found))
                 )
-            page = objects(answer.get("messages"))
+            page = objects(answer.get("messages"), PAGE)
             found += page
             if not page or len(found) >= limit or not answer.get("has_more"):
                 break
@@ -153,7 +153,7 @@ class History:
         )
 
     async def _direct(self, limit: int) -> tuple[list[Json], bool]:
-        """Return the last top-level messages, the newest threads among them opened; and if there may be more."""
+        """Return the last top-level messages, the newest threads among them opened; and if there are more."""
         found = await self._newest(limit)
         return await self._opened(found, limit), len(found) >= limit
 
