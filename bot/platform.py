@@ -166,6 +166,21 @@ class Said:
     skipped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What people know of the place where something is asked; "" for what is not known.
+
+    Attributes:
+        channel: Its name; "" for a direct message too.
+        topic: What the channel is for, as its members have written it.
+        bot: What the bot is called there.
+    """
+
+    channel: str = ""
+    topic: str = ""
+    bot: str = ""
+
+
 #: Files of a message that are named; of more, the number is.
 NAMED = 10
 
@@ -268,6 +283,10 @@ class Surface(ABC):
         post) and the newest; the second of them then has `Said.skipped`.
         """
         return ()
+
+    async def whereabouts(self) -> Whereabouts:
+        """Return where this is, as far as that is known soon.  Must not raise."""
+        return Whereabouts()
 
     async def recent(self, limit: int) -> Sequence[Said]:
         """Return the newest messages of the channel before the question, oldest first; at most *limit*.

@@ -18,7 +18,7 @@ from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -111,6 +111,7 @@ class DiscordSurface(Surface):
         self._lagging: list[asyncio.Task[bool]] = []
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
+        self.named = Whereabouts()
         self.address = str(channel)
         self.nearby: History = nothing
 
@@ -362,9 +363,13 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits = self.limits
+        surface.limits, surface.named = self.limits, self.named
         surface.nearby, surface.within = self.nearby, self.within
         return surface
+
+    async def whereabouts(self) -> Whereabouts:
+        """See `Surface.whereabouts`: as the gateway has told it before the question."""
+        return self.named
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
@@ -66,6 +67,7 @@ class Means:
     tools: Sequence[Offered] = ()
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
+    lasting: Lasting = field(default_factory=Lasting)
     waits: Waits = field(default_factory=Waits)
 
 
@@ -110,7 +112,7 @@ class Live:
             self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        reads = means.model, means.asking, means.access, past or Past()
+        reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
         self._reader = Reader(self._draft, *reads, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(

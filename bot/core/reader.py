@@ -7,27 +7,34 @@ shown, it stops reading until the writer has caught up.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
-from bot.core import conversation
+from bot.core import conversation, excerpt
+from bot.core.account import Account, Lasting, sealed
 from bot.core.approvals import Card
 from bot.core.conversation import Past
 from bot.core.draft import Draft
+from bot.core.prefix import Prefix
+from bot.core.whereabouts import instructions
 from bot.events import CONTINUE, RETRY, Event, Finished, Text
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model, ModelError, Request, Tool
-from bot.platform import Gone, Mention, Said, SlowDown, listed
+from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts, listed
 from bot.show.answer import Ending
 
 log = structlog.get_logger(__name__)
 
 #: Seconds that reading what was said before may take; then it is answered without.
 READING = 10.0
+#: Seconds that finding out where that is may take.
+WHERE = 2.0
+#: People whose rights are looked up at once.
+RIGHTS = 16
 
 BROKEN = "Something broke on our side; the operator's log says what."
 
@@ -41,6 +48,8 @@ class Reader:
         asking: What every request has in common.
         access: Says whose words in the history are more than data.
         past: What came before the question.
+        lasting: What requests have in common with earlier ones.
+        clock: Seconds of the wall clock.
         tools: Says what the model may use.
         saying: What to answer without asking the model; "" to ask it; or what to ask a person.
     """
@@ -52,6 +61,8 @@ class Reader:
         asking: Asking,
         access: Access,
         past: Past,
+        lasting: Lasting,
+        clock: Callable[[], float],
         tools: Callable[[Mention], Sequence[Tool]] = lambda _mention: (),
         saying: str | Card = "",
     ) -> None:
@@ -60,6 +71,8 @@ class Reader:
         self._access = access
         self._asking = asking
         self._past = past
+        self._lasting = lasting
+        self._clock = clock
         self._tools = tools
         self._saying = saying
         self._task: asyncio.Task[None] | None = None
@@ -109,42 +122,92 @@ class Reader:
 
     async def _ask(self, mention: Mention) -> None:
         draft, asking = self._draft, self._asking
-        if self._past.read is None:
-            self._past = replace(self._past, read=await self._history(mention))
-        said = [*(self._past.read or ()), *self._past.said]
-        may_ask = await self._who_may_ask(said, mention)
-        turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
+        said, around, where = await self._found(mention)
+        may_ask = await self._who_may_ask([*said, *around], mention)
+        prefix = self._prefix(mention, [*said, *around], where)
+        turns = conversation.turns(said, mention, may_ask, prefix.token, prefix.window, around)
         request = Request(
             turns,
-            asking.system,
+            instructions(asking.system, _platform(mention), where, self._today()),
             asking.model,
             asking.effort,
             asking.max_tokens,
-            self._tools(mention),
+            [sealed(tool, prefix.token) for tool in self._tools(mention)],
             thinking=asking.thinking,
         )
-        async with aclosing(self._model.stream(request)) as events:
-            async for event in events:
-                draft.take(_with_files(event, mention))
-                while draft.answer.unshown > asking.ahead and draft.open:
-                    draft.shown.clear()
-                    await draft.shown.wait()
+        account = Account(mention.key, request, prefix, self._lasting.estimate)
+        try:
+            async with aclosing(self._model.stream(request)) as events:
+                async for event in events:
+                    draft.take(account.take(_with_files(event, mention)))
+                    while draft.answer.unshown > asking.ahead and draft.open:
+                        draft.shown.clear()
+                        await draft.shown.wait()
+        finally:
+            account.close()
+
+    async def _found(self, mention: Mention) -> tuple[Sequence[Said], Sequence[Said], Whereabouts]:
+        """Return what was said before, what was said in the channel, and where that is."""
+        read, around, where = await asyncio.gather(
+            self._history(mention), self._around(mention), self._where(mention)
+        )
+        self._past = replace(self._past, read=read)
+        return [*read, *self._past.said], around, where
 
     async def _who_may_ask(self, said: Sequence[Said], mention: Mention) -> conversation.MayAsk:
         """Ask for everybody in *said* whether they may ask where *mention* was asked."""
-        actors = {each.actor for each in said if each.actor}
-        allowed = {
-            actor for actor in actors if await self._access.authorize(actor, mention.place, Action.ASK)
-        }
-        return allowed.__contains__
+        lanes = asyncio.Semaphore(RIGHTS)
+
+        async def may(actor: Actor) -> bool:
+            async with lanes:
+                return await self._access.authorize(actor, mention.place, Action.ASK)
+
+        actors = list({each.actor for each in said if each.actor})
+        answers = await asyncio.gather(*map(may, actors))
+        return {actor for actor, allowed in zip(actors, answers, strict=True) if allowed}.__contains__
+
+    def _prefix(self, mention: Mention, said: Sequence[Said], where: Whereabouts) -> Prefix:
+        """Return what stays the same in the conversation, fit for what is to be read now."""
+        prefix = self._lasting.prefixes.of(mention.conversation)
+        prefix.window.room = self._lasting.estimate.room(self._asking.context)
+        names = [mention.actor.name, *(each.actor.name for each in said if each.actor)]
+        texts = [mention.text, where.channel, where.topic, *(each.text for each in said)]
+        prefix.keep_secret([*names, *texts])
+        return prefix
 
     async def _history(self, mention: Mention) -> Sequence[Said]:
+        if self._past.read is not None:
+            return self._past.read
+        surface, limit = self._past.surface or mention.surface, excerpt.wanted(self._asking.context)
+        return await _read(surface.history(limit), mention)
+
+    async def _around(self, mention: Mention) -> Sequence[Said]:
+        count = self._asking.around
+        return await _read(mention.surface.recent(count), mention) if count else ()
+
+    async def _where(self, mention: Mention) -> Whereabouts:
         try:
-            async with asyncio.timeout(READING):
-                return await (self._past.surface or mention.surface).history(conversation.HISTORY)
-        except (SlowDown, Gone, OSError) as error:
-            log.warning("answering without history", question=mention.key, error=repr(error))
-            return ()
+            async with asyncio.timeout(WHERE):
+                return await mention.surface.whereabouts()
+        except TimeoutError:
+            return Whereabouts()
+        except Exception:
+            log.exception("it is not known where a question was asked", question=mention.key)
+            return Whereabouts()
+
+    def _today(self) -> str:
+        zone = self._asking.zone
+        return f"{datetime.fromtimestamp(self._clock(), zone):%A, %d %B %Y} ({zone})"
+
+
+async def _read(reading: Awaitable[Sequence[Said]], mention: Mention) -> Sequence[Said]:
+    """Return what *reading* finds in time; nothing where it fails."""
+    try:
+        async with asyncio.timeout(READING):
+            return await reading
+    except (SlowDown, Gone, OSError) as error:
+        log.warning("answering without history", question=mention.key, error=repr(error))
+        return ()
 
 
 def _with_files(event: Event, mention: Mention) -> Event:
@@ -153,3 +216,9 @@ def _with_files(event: Event, mention: Mention) -> Event:
         return event
     unread = f"Files are not read yet: {listed([file.name for file in mention.files])}."
     return replace(event, note=" ".join(filter(None, [event.note, unread])))
+
+
+def _platform(mention: Mention) -> str:
+    """Return the name of the platform that *mention* is from, with which its key begins."""
+    name, slash, _ = mention.key.partition("/")
+    return name if slash else ""

@@ -52,6 +52,9 @@ def build(
         settings.max_tokens,
         settings.ahead,
         settings.thinking == "summary",
+        settings.context,
+        settings.channel_messages,
+        settings.zone,
     )
     showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
     caps = Caps(

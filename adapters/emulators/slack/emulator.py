@@ -112,6 +112,11 @@ class Slack(Chaos, Emulator):
         self._workspace.groups[id] = handle
 
     @control
+    async def topic(self, channel: str, text: str) -> None:
+        """Let somebody write what *channel* is for."""
+        self._workspace.topics[channel] = text
+
+    @control
     async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:
         """Allow *calls* of *method* in any *seconds*; past them refuse for *retry_after* seconds."""
         self._traffic.limit(method, Limit(calls, seconds, retry_after))
