@@ -13,11 +13,12 @@ from bot.core.approvals import CONTROLS, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
+from bot.core.gathering import Desk
 from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.stops import Stops
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, STOP, Control
+from bot.events import CONTINUE, RETRY, STOP, Control, File
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -49,6 +50,7 @@ class Means:
 
     Attributes:
         clock: Seconds of the wall clock.
+        desk: Where files are read.
     """
 
     model: Model
@@ -62,6 +64,7 @@ class Means:
     tools: Sequence[Offered] = ()
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
+    desk: Desk = field(default_factory=Desk)
 
 
 class Live:
@@ -96,7 +99,7 @@ class Live:
         self._answer = _answer(means, mention, left, CONTROLS if self.card else (STOP,))
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        reads = means.model, means.asking, means.access, past or Past()
+        reads = means.model, means.asking, means.access, past or Past(), means.desk
         self._reader = Reader(self._draft, *reads, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
@@ -186,17 +189,21 @@ class Live:
         self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         self._reader.again(self.mention)
 
-    def _tools(self, mention: Mention) -> list[Tool]:
-        """Return the tools that the answer to *mention* may use."""
+    def _tools(self, mention: Mention, files: Sequence[File]) -> list[Tool]:
+        """Return the tools that the answer to *mention*, with these *files* in it and before it, may use."""
         surface, means = self._surface, self._means
+
+        async def fetch(file: File) -> bytes:
+            return await mention.surface.fetch(file, means.desk.bounds.size)
+
         caller = Caller(
             mention.actor,
             mention.place,
             mention.conversation,
-            mention.files,
+            tuple(files),
             surface.history,
             surface.recent,
-            surface.fetch,
+            fetch,
         )
         return bound(means.tools, caller, self._kept.call, self._may)
 

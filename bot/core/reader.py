@@ -14,20 +14,28 @@ from dataclasses import replace
 
 import structlog
 
-from bot.core import conversation
+from bot.core import conversation, files
 from bot.core.approvals import Card
 from bot.core.conversation import Past
 from bot.core.draft import Draft
-from bot.events import CONTINUE, RETRY, Event, Finished, Text
+from bot.core.gathering import Desk, Gathering
+from bot.events import CONTINUE, RETRY, Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
-from bot.model import Asking, Model, ModelError, Request, Tool
-from bot.platform import Gone, Mention, Said, SlowDown, listed
+from bot.model import Asking, Kind, Model, ModelError, Request, Tool
+from bot.platform import Gone, Mention, Said, SlowDown
 from bot.show.answer import Ending
 
 log = structlog.get_logger(__name__)
 
 #: Seconds that reading what was said before may take; then it is answered without.
 READING = 10.0
+
+#: Seconds after which people are told that files are still being read.
+SOON = 1.0
+LOOKING = "reading files …"
+UNTAKEN = "Claude did not take the files, so this is without them."
+#: What the model reads then.
+UNSEEN = "(They could not be read.)"
 
 BROKEN = "Something broke on our side; the operator's log says what."
 
@@ -41,7 +49,8 @@ class Reader:
         asking: What every request has in common.
         access: Says whose words in the history are more than data.
         past: What came before the question.
-        tools: Says what the model may use.
+        desk: Where files are read.
+        tools: Says what the model may use, in a conversation with these files.
         saying: What to answer without asking the model; "" to ask it; or what to ask a person.
     """
 
@@ -52,7 +61,8 @@ class Reader:
         asking: Asking,
         access: Access,
         past: Past,
-        tools: Callable[[Mention], Sequence[Tool]] = lambda _mention: (),
+        desk: Desk,
+        tools: Callable[[Mention, Sequence[File]], Sequence[Tool]] = lambda _mention, _files: (),
         saying: str | Card = "",
     ) -> None:
         self._draft = draft
@@ -60,8 +70,10 @@ class Reader:
         self._access = access
         self._asking = asking
         self._past = past
+        self._desk = desk
         self._tools = tools
         self._saying = saying
+        self._heard = False  # whether the model has done anything about this request
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, mention: Mention) -> None:
@@ -109,19 +121,53 @@ class Reader:
         self._draft.end(Ending.FINISHED, card.note)
 
     async def _ask(self, mention: Mention) -> None:
-        draft, asking = self._draft, self._asking
-        if self._past.read is None:
-            self._past = replace(self._past, read=await self._history(mention))
-        said = [*(self._past.read or ()), *self._past.said]
-        may_ask = await self._who_may_ask(said, mention)
-        turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
-        request = Request(
-            turns, asking.system, asking.model, asking.effort, asking.max_tokens, self._tools(mention)
-        )
+        asking = self._asking
+        async with Gathering(self._desk, mention.surface.fetch) as gathering:
+            gathering.add(mention.files)
+            if self._past.read is None:
+                self._past = replace(self._past, read=await self._history(mention))
+            said = [*(self._past.read or ()), *self._past.said]
+            older = files.earlier(said)
+            gathering.add(older)
+            may_ask = await self._who_may_ask(said, mention)
+            found = await self._found(gathering)
+        tools = self._tools(mention, list(dict.fromkeys((*mention.files, *older))))
+        told = [files.given(each, found) for each in said]
+        turns = conversation.turns(told, files.asked(mention, found), may_ask, secrets.token_hex(4))
+        request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens, tools)
+        note = files.note(mention, said, found)
+        if not any(turn.files for turn in turns):
+            await self._stream(request, note)
+        elif not await self._took(request, note):
+            await self._stream(replace(request, turns=[*map(_fileless, turns)]), UNTAKEN)
+
+    async def _found(self, gathering: Gathering) -> files.Found:
+        """Return what became of the files; say that they are being read where that takes long."""
+        await gathering.wait(SOON)
+        if gathering.busy:
+            self._draft.take(Waiting(LOOKING))
+            await gathering.wait()
+        return gathering.found
+
+    async def _took(self, request: Request, note: str) -> bool:
+        """Stream the answer to *request*; False if the model took none of it, which may be for its files."""
+        self._heard = False
+        try:
+            await self._stream(request, note)
+        except ModelError as error:
+            if error.kind not in {Kind.OTHER, Kind.LONG} or self._heard:
+                raise
+            log.warning("the model did not take files", error=str(error))
+            return False
+        return True
+
+    async def _stream(self, request: Request, note: str) -> None:
+        draft = self._draft
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:
-                draft.take(_with_files(event, mention))
-                while draft.answer.unshown > asking.ahead and draft.open:
+                self._heard = self._heard or not isinstance(event, Waiting)
+                draft.take(_noted(event, note))
+                while draft.answer.unshown > self._asking.ahead and draft.open:
                     draft.shown.clear()
                     await draft.shown.wait()
 
@@ -142,9 +188,13 @@ class Reader:
             return ()
 
 
-def _with_files(event: Event, mention: Mention) -> Event:
-    """Return *event*; at the end with a note of the files that came with *mention*, and were not read."""
-    if not (isinstance(event, Finished) and mention.files):
+def _noted(event: Event, note: str) -> Event:
+    """Return *event*; at the end with *note*."""
+    if not (isinstance(event, Finished) and note):
         return event
-    unread = f"Files are not read yet: {listed([file.name for file in mention.files])}."
-    return replace(event, note=" ".join(filter(None, [event.note, unread])))
+    return replace(event, note=" ".join(filter(None, [event.note, note])))
+
+
+def _fileless(turn: Turn) -> Turn:
+    """Return *turn* without its files, whose names stay."""
+    return replace(turn, text=f"{turn.text}\n{UNSEEN}", files=()) if turn.files else turn

@@ -11,6 +11,7 @@ import structlog
 from bot.config import Settings
 from bot.core.core import Core
 from bot.core.intake import Caps
+from bot.files import Bounds
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.rounds import Rounds
@@ -62,6 +63,7 @@ def build(
         showing,
         caps=caps,
         tools=tools,
+        bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
 
 
