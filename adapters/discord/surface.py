@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import structlog
 
+from adapters.discord.downloads import fetch
 from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw
 from adapters.discord.outgoing.lastresort import MODERATED, NO_FILES, LastResort, Told, nonce
 from adapters.discord.outgoing.notices import Notices
@@ -17,7 +18,7 @@ from adapters.discord.outgoing.threads import Fork, nowhere
 from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
-from bot.events import Page
+from bot.events import File, Page
 from bot.platform import Bucket, Gone, Limits, Op, Place, Receipt, Remains, Said, SlowDown, Surface
 from bot.text.safe import JOINER
 
@@ -376,3 +377,7 @@ class DiscordSurface(Surface):
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""
         return await self._history(limit)
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        """See `Surface.fetch`."""
+        return await fetch(self._rest, file, most)

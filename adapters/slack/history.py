@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -57,7 +57,7 @@ class History:
         result = [
             Said(said(message), None)
             if self._ours(message)
-            else Said(read[id(message)].says(names, self._me), actors[_author(message)])
+            else _of(read[id(message)], names, self._me, actors[_author(message)])
             for message in there
         ]
         return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
@@ -145,6 +145,10 @@ class History:
         """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
         ours = self._ours(message) and not message.get("text")
         return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
+
+
+def _of(message: Message, names: Mapping[str, str], me: str, actor: Actor) -> Said:
+    return Said(message.says(names, me), actor, files=message.files)
 
 
 def _author(message: Json) -> str:

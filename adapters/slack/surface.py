@@ -11,6 +11,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.downloads import fetch
 from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
@@ -19,7 +20,7 @@ from adapters.slack.people import People
 from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
-from bot.events import Page
+from bot.events import File, Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
 
 log = structlog.get_logger(__name__)
@@ -329,6 +330,10 @@ class SlackSurface(Surface):
                 return await self._history.said(limit)
         except SlackApiError as error:
             raise ConnectionError(f"Slack shows no history: {why(error)}") from error
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        """See `Surface.fetch`."""
+        return await fetch(self._web, file, most)
 
     def _posts(self) -> Bucket:
         return Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)

@@ -131,7 +131,7 @@ def _named(file: File, found: Found) -> str:
 def note(mention: Mention, said: Sequence[Said], found: Found) -> str:
     """Return one sentence for people about the files that were not read, or not wholly; "" if all were.
 
-    Those of the question, and of the message before it, are named; those older ones are counted that there was
+    Those of the question, and of the message before it, are named; of older ones, it says how many there was
     no room for.
     """
     near = [*mention.files, *(file for each in said[-1:] if each.actor for file in each.files)]
