@@ -41,7 +41,7 @@ async def fetch(rest: Rest, file: File, most: int) -> bytes:
 
 
 def ours(address: URL, api: str) -> bool:
-    """Tell whether *address* is one of Discord's hosts for files, or where the REST API of the settings is."""
+    """Tell whether *address* is one of Discord's hosts for files, or where the settings' REST API is."""
     return on_https(address, HOSTS.__contains__) or (api != API_URL and same_host(address, api))
 
 
