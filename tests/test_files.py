@@ -119,7 +119,9 @@ def test_a_pdf_whose_count_of_pages_lies_or_whose_tree_is_a_circle_is_counted_as
 
 GERMAN = "Größe und Maß: über die Brücke gehen, für schöne Grüße an Jürgen. "
 RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. "
-JAPANESE = "今日は天気がいいので、散歩に行きましょう。会議は午後三時から始まりますので、資料を準備してください。"
+JAPANESE = (
+    "今日は天気がいいので、散歩に行きましょう。会議は午後三時から始まりますので、資料を準備してください。"
+)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from mimetypes import guess_type
 from urllib.parse import quote
@@ -52,11 +52,14 @@ class Files:
         moments = f"ex={int(time.time()) + 86_400:x}&is={int(time.time()):x}"
         return f"{self.url}/attachments/{id_}/{quote(name)}?{moments}&hm={self._signature}"
 
-    def renew(self, attachments: Iterable[Json]) -> None:
-        """End all addresses; those of *attachments* get new ones."""
+    def renew(self) -> None:
+        """End all addresses."""
         self._signature = secrets.token_hex(32)
-        for each in attachments:
-            each["url"] = each["proxy_url"] = self._signed(each["id"], each["filename"])
+
+    def fresh(self, attachments: Sequence[Json]) -> list[Json]:
+        """Return *attachments* with addresses that are good."""
+        urls = {each["id"]: self._signed(each["id"], each["filename"]) for each in attachments}
+        return [{**each, "url": urls[each["id"]], "proxy_url": urls[each["id"]]} for each in attachments]
 
     def lose(self, name: str) -> None:
         """Forget the content of all files of this *name*."""
@@ -90,7 +93,7 @@ class Files:
             {
                 "name": each["filename"],
                 "size": each["size"],
-                "text": self._stored[each["id"]][0].decode(errors="replace"),
+                "text": self._stored.get(each["id"], (b"", ""))[0].decode(errors="replace"),
             }
             for each in attachments
         ]

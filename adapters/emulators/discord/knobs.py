@@ -157,7 +157,9 @@ class Knobs(Emulator):
     @control
     async def end_addresses(self) -> None:
         """Let the signatures of all files' addresses end; who asks for a message anew gets new ones."""
-        self._files.renew(each for post in self._messages for each in post.shape["attachments"])
+        self._files.renew()
+        for post in self._messages:
+            post.shape["attachments"] = self._files.fresh(post.shape["attachments"])
 
     @control
     async def lose_file(self, name: str) -> None:

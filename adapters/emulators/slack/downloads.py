@@ -26,18 +26,14 @@ class Downloads:
 
     Args:
         workspace: Where files were shared.
-        record: Adds an entry to the emulator's log.
         admits: Whether a token is good and has a scope.
 
     Attributes:
         lost: Names of files that are deleted while messages still tell of them.
     """
 
-    def __init__(
-        self, workspace: Workspace, record: Callable[..., None], admits: Callable[[str, str], bool]
-    ) -> None:
+    def __init__(self, workspace: Workspace, admits: Callable[[str, str], bool]) -> None:
         self._workspace = workspace
-        self._record = record
         self._admits = admits
         self.lost: set[str] = set()
 
@@ -45,7 +41,6 @@ class Downloads:
         """Answer a download; where the app may not, with a page, and not with an error."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         id_ = request.match_info["file"].removeprefix(f"{shapes.TEAM}-")
-        self._record("download", file=id_, token=bool(token))
         if kind != "Bearer" or not self._admits(token, SCOPE):
             return web.Response(text=SIGN_IN, content_type="text/html")
         kept = self._find(id_)

@@ -81,6 +81,8 @@ class Slack(Chaos, Emulator):
         return await self._api.uploads.receive(request)
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
+        file, token = request.match_info["file"], "Authorization" in request.headers
+        self.record("download", file=file, token=token)
         if fault := self._traffic.fault("download"):
             await asyncio.sleep(fault.delay)
             return hang_up(request) if fault.drop else faulty(fault)

@@ -80,7 +80,7 @@ class WebApi:
         self._record = record
         self._connect = connect
         self.uploads = Uploads(workspace, record, lambda: self.scopes, url)
-        self.downloads = Downloads(workspace, record, self._has)
+        self.downloads = Downloads(workspace, self._has)
         self._underway: set[asyncio.Task[web.StreamResponse]] = set()
         self._methods: dict[str, Callable[[Arguments], Json]] = {
             "agents.sessions.setStatus": streams.set_status,
