@@ -13,6 +13,7 @@ from adapters.emulators.discord import shapes
 from adapters.emulators.slack import files as slack_files
 from bot.core.gathering import LOST
 from bot.events import File
+from bot.files import Bounds
 from bot.model import Kind, ModelError, Request
 from bot.tools import Caller, tool
 from tests import made
@@ -204,7 +205,7 @@ async def test_a_redirect_to_another_host_is_not_followed(world):
 async def test_of_60_files_the_first_are_read_and_the_others_counted(world):
     count = 60 if world.name == "slack" else 10
     files = {f"{number}.txt": b"%d" % number for number in range(count)}
-    world.core._means.desk.bounds = bot.core.gathering.Bounds(count=4)
+    world.core._means.desk.bounds = Bounds(count=4)
     request, note = await answered(world, await world.attach("why?", files))
     assert [name for name, _ in read(request)] == ["0.txt", "1.txt", "2.txt", "3.txt"]
     assert note.startswith("Not read: 4.txt (4 are read at most)")

@@ -38,6 +38,8 @@ FULL = "all files together are too much"
 NOTE = 100
 #: Characters of a name in it.
 NAME = 40
+#: And in what the model reads.
+LONG = 80
 
 #: What became of each file: what the model reads, or why it reads nothing.
 Found = Mapping[File, Read | str]
@@ -100,14 +102,14 @@ def earlier(said: Sequence[Said]) -> list[File]:
 def given(said: Said, found: Found) -> Said:
     """Return *said* with what the model reads of its files, and with their names in its text."""
     read = [(file, of) for file in said.files if isinstance(of := found.get(file), Read)]
-    named = listed([one_line(file.name) for file, _ in read])
+    named = listed([clean(file.name) for file, _ in read])
     left = [_named(file, found) for file in said.files if not isinstance(found.get(file), Read)]
     lines = [
         f"(Attached: {named})" if read else "",
         f"(Attached, and not read: {listed(left)})" if left else "",
     ]
     text = "\n\n".join(filter(None, [said.text, *lines]))
-    files = tuple(File(one_line(file.name), of.type, len(of.data), data=of.data) for file, of in read)
+    files = tuple(File(clean(file.name), of.type, len(of.data), data=of.data) for file, of in read)
     return replace(said, text=text, files=files)
 
 
@@ -119,13 +121,13 @@ def asked(mention: Mention, found: Found) -> Mention:
 
 def kept(text: str, files: Sequence[File]) -> str:
     """Return the *text* of a question as the ledger keeps it: with the names of its *files*."""
-    return "\n\n".join(filter(None, [text, unread([one_line(file.name) for file in files])]))
+    return "\n\n".join(filter(None, [text, unread([clean(file.name) for file in files])]))
 
 
 def _named(file: File, found: Found) -> str:
     """Return the name of a *file* that is not read, with the reason if there is one."""
-    name, reason = one_line(file.name), found.get(file)
-    return f"{name or 'a file without a name'} ({reason})" if isinstance(reason, str) and reason else name
+    name, reason = clean(file.name), found.get(file)
+    return f"{name} ({reason})" if isinstance(reason, str) and reason else name
 
 
 def note(mention: Mention, said: Sequence[Said], found: Found) -> str:
@@ -167,9 +169,16 @@ def _short(file: File, found: Found) -> str:
 
 
 def _cut(name: str) -> str:
-    """Return a file's *name*, of a long one the beginning and the end."""
-    name = one_line(name) or "a file without a name"
+    """Return a file's *name* for people, who see little of it."""
+    name = clean(name)
     return name if len(name) <= NAME else f"{name[: NAME - 12]}…{name[-10:]}"
+
+
+def clean(name: str) -> str:
+    """Return a file's *name* on one line, of a long one the beginning and the end."""
+    if len(name) <= LONG:
+        return one_line(name) or "a file without a name"
+    return f"{one_line(name[: LONG - 16])}…{one_line(name[-15:])}"
 
 
 def _size(size: int) -> str:
