@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from bot.files.reading import Read, Unreadable
@@ -16,6 +18,9 @@ EDGE = 1568
 KEPT = 1_000_000
 #: Of the jpeg that every other picture becomes: letters in a screenshot stay sharp.
 QUALITY = 90
+#: Pixels past which a picture, four bytes each in memory, is unpacked alone.
+LARGE = 4_000_000
+_ALONE = Lock()
 #: The modes of pictures that stay as they are.
 PLAIN = {"1", "L", "LA", "P", "RGB", "RGBA"}
 
@@ -49,15 +54,25 @@ def read(media: str, data: bytes, pixels: int) -> Read:
             if small and image.mode in PLAIN and getattr(image, "n_frames", 1) == 1 and not image.getexif():
                 image.load()
                 return Read(media, data)
-            image.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-            upright = ImageOps.exif_transpose(image)
+            with _ALONE if width * height > LARGE else nullcontext():
+                _shrink(image)
             out = BytesIO()
-            _opaque(upright).save(out, "JPEG", quality=QUALITY)
+            _opaque(ImageOps.exif_transpose(image)).save(out, "JPEG", quality=QUALITY)
     except Unreadable:
         raise
     except Exception as error:
         raise Unreadable("it is damaged") from error
     return Read("image/jpeg", out.getvalue())
+
+
+def _shrink(image: Image.Image) -> None:
+    """Make *image* at most `EDGE` pixels long; a jpeg is not even unpacked in full for that."""
+    from PIL import Image
+
+    scale = EDGE / max(image.size)
+    if scale < 1:
+        image.draft(None, (round(image.width * scale), round(image.height * scale)))
+    image.thumbnail((EDGE, EDGE), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _opaque(image: Image.Image) -> Image.Image:
