@@ -279,6 +279,10 @@ class Surface(ABC):
         """
         return ()
 
+    async def attached(self) -> Sequence[File]:
+        """Return what came with the question; asked after a restart, and for a press.  Raises as `post`."""
+        return ()
+
     async def fetch(self, file: File, most: int) -> bytes:
         """Return the content of *file*, which came with the question or is in its history.
 

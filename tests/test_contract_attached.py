@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from bot.files import Bounds
 from bot.model import Kind, ModelError, Request
 from bot.tools import Caller, tool
 from tests import made
-from tests.contract import HOLD, World, until
+from tests.contract import HOLD, World, at, until
 from tests.worlds import PLATFORMS, DiscordWorld, SlackWorld
 
 PICTURE = made.picture()
@@ -251,7 +252,7 @@ async def test_history_is_read_and_the_placeholder_posted_while_a_file_is_fetche
     assert read(request) == [("a.txt", "text/plain")]
 
 
-async def test_the_ledger_keeps_the_names_of_files_for_an_answer_after_a_restart(world):
+async def test_an_answer_after_a_restart_has_the_files_of_its_question(world):
     world.model.steps = (HOLD, "Because.")
     question = await world.attach("", {"a.png": PICTURE})
     await world.first(question)
@@ -259,7 +260,42 @@ async def test_the_ledger_keeps_the_names_of_files_for_an_answer_after_a_restart
     await world.restart(remember=True)
     world.model.go.set()
     request = await world.asked(2)
-    assert request.turns[-1].text == "(Attached, and not read: a.png)"
+    assert request.turns[-1].text == "(Attached: a.png)"
+    assert read(request) == [("a.png", "image/png")]
+    await world.final(question)
+
+
+@pytest.mark.parametrize(("said", "label"), [((), "Try again"), (("Because ",), "Continue")])
+async def test_an_answer_to_a_press_has_the_files_of_the_question_above(world, said, label):
+    world.model.steps = (*said, HOLD)
+    question = await world.attach("why?", {"a.png": PICTURE})
+    answer = await world.first(question, "".join(said).strip())
+    await world.asked()
+    await world.react(question)
+    await world.stopped(question)
+    world.model.steps = ("Because.",)
+    await world.emulator.press(*at(answer.id), world.ann, label)
+    request = await world.asked(2)
+    assert read(request) == [("a.png", "image/png")]
+    assert any(turn.text == "why?\n\n(Attached: a.png)" for turn in request.turns)
+    await until(partial(is_over, world))
+
+
+async def is_over(world: World) -> bool:
+    return not world.core._lives
+
+
+async def test_an_answer_after_a_restart_whose_question_can_not_be_read_says_what_it_lacks(world):
+    world.model.steps = (HOLD, "Because.")
+    question = await world.attach("why?", {"a.png": PICTURE})
+    await world.first(question)
+    await world.asked()
+    for _ in range(5):
+        await world.hide_history()
+    await world.restart(remember=True)
+    world.model.go.set()
+    request = await world.asked(2)
+    assert request.turns[-1].text == "why?\n\n(Attached, and not read: a.png)"
     await world.final(question)
 
 

@@ -53,6 +53,15 @@ async def nothing(_limit: int) -> Sequence[Said]:
     return ()
 
 
+#: Reads the files of the surface's question.
+Attached = Callable[[], Awaitable[Sequence[File]]]
+
+
+async def no_files() -> Sequence[File]:
+    """Return the files of a question that is at hand, and has its own."""
+    return ()
+
+
 def said(content: str) -> str:
     """Return what a message of ours says, without its note."""
     lines = content.replace(JOINER, "").split("\n")
@@ -74,6 +83,7 @@ class DiscordSurface(Surface):
         fork: Opens a thread for the answer.
         asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
         notices: Tells them.
+        attached: Reads what came with the question.
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
 
     Attributes:
@@ -93,6 +103,7 @@ class DiscordSurface(Surface):
         asker: int = 0,
         notices: Notices | None = None,
         me: str = "",
+        attached: Attached = no_files,
     ) -> None:
         self._rest = rest
         self._channel = channel
@@ -100,6 +111,7 @@ class DiscordSurface(Surface):
         self._replied = question
         self._posted = posted
         self._history = history
+        self._attached = attached
         self._fork = fork
         self._asker = asker
         self._notices = notices or Notices(rest)
@@ -377,6 +389,10 @@ class DiscordSurface(Surface):
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""
         return await self._history(limit)
+
+    async def attached(self) -> Sequence[File]:
+        """See `Surface.attached`."""
+        return await self._attached()
 
     async def fetch(self, file: File, most: int) -> bytes:
         """See `Surface.fetch`."""

@@ -12,6 +12,7 @@ from adapters.slack.people import People
 from adapters.slack.reading import Message, unnamed
 from adapters.slack.text import Json, said
 from adapters.slack.wire.errors import translated
+from bot.events import File
 from bot.platform import Actor, Said
 
 #: Replies that are asked for at once, and requests that one thread may take.
@@ -61,6 +62,20 @@ class History:
             for message in there
         ]
         return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
+
+    async def attached(self) -> Sequence[File]:
+        """Return the files of the question."""
+        with translated():
+            answer = await self._web.conversations_replies(
+                channel=self._channel,
+                ts=self._thread,
+                oldest=self._question,
+                latest=self._question,
+                inclusive=True,
+                limit=2,  # the thread's first message comes too
+            )
+        found = (each for each in objects(answer.get("messages")) if each.get("ts") == self._question)
+        return [file for message in found for file in Message.of(message).files]
 
     async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
         """Return who wrote *messages*, the newest of them asked for first."""

@@ -331,6 +331,14 @@ class SlackSurface(Surface):
         except SlackApiError as error:
             raise ConnectionError(f"Slack shows no history: {why(error)}") from error
 
+    async def attached(self) -> Sequence[File]:
+        """See `Surface.attached`."""
+        try:
+            with translated():
+                return await self._history.attached()
+        except SlackApiError as error:
+            raise ConnectionError(f"Slack does not show the question: {why(error)}") from error
+
     async def fetch(self, file: File, most: int) -> bytes:
         """See `Surface.fetch`."""
         return await fetch(self._web, file, most)

@@ -34,6 +34,8 @@ MANY = "{0} are read at most"
 NONE = "no files are read here"
 LATE = "it took too long"
 FULL = "all files together are too much"
+#: Stands for a name, to find what is before it.
+MARK = "x"
 #: Characters of the note: Slack and Discord show few, and other notes stand beside it.
 NOTE = 100
 #: Characters of a name in it.
@@ -122,6 +124,16 @@ def asked(mention: Mention, found: Found) -> Mention:
 def kept(text: str, files: Sequence[File]) -> str:
     """Return the *text* of a question as the ledger keeps it: with the names of its *files*."""
     return "\n\n".join(filter(None, [text, unread([clean(file.name) for file in files])]))
+
+
+def forgotten(text: str) -> bool:
+    """Tell whether a question's *text* may be one that the ledger has kept without its files."""
+    return unread([MARK]).partition(MARK)[0] in text
+
+
+def again(text: str, files: Sequence[File]) -> str:
+    """Return the *text* of a question that `kept` has returned, now that its *files* are known again."""
+    return text.removesuffix(unread([clean(file.name) for file in files])).strip() if files else text
 
 
 def _named(file: File, found: Found) -> str:

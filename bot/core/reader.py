@@ -122,6 +122,7 @@ class Reader:
 
     async def _ask(self, mention: Mention) -> None:
         asking = self._asking
+        mention = await self._recalled(mention)
         async with Gathering(self._desk, mention.surface.fetch) as gathering:
             gathering.add(mention.files)
             if self._past.read is None:
@@ -140,6 +141,24 @@ class Reader:
             await self._stream(request, note)
         elif not await self._took(request, note):
             await self._stream(replace(request, turns=[*map(_fileless, turns)]), UNTAKEN)
+
+    async def _recalled(self, mention: Mention) -> Mention:
+        """Return *mention*; with its files, or those it goes on from, where the ledger has kept names alone."""
+        first, *later = [*self._past.said, Said(mention.text, mention.actor)]
+        if mention.files or not files.forgotten(first.text):
+            return mention
+        try:
+            async with asyncio.timeout(READING):
+                known = tuple(await (self._past.surface or mention.surface).attached())
+        except (SlowDown, Gone, OSError) as error:
+            log.warning("answering without files", question=mention.key, error=repr(error))
+            return mention
+        text = files.again(first.text, known)
+        if not later:
+            return replace(mention, text=text, files=known)
+        told = (replace(first, text=text, files=known), *self._past.said[1:])
+        self._past = replace(self._past, said=told)
+        return mention
 
     async def _found(self, gathering: Gathering) -> files.Found:
         """Return what became of the files; say that they are being read where that takes long."""
