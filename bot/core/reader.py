@@ -143,7 +143,7 @@ class Reader:
             await self._stream(replace(request, turns=[*map(_fileless, turns)]), UNTAKEN)
 
     async def _recalled(self, mention: Mention) -> Mention:
-        """Return *mention*; with its files, or those it goes on from, where the ledger has kept names alone."""
+        """Return *mention*; with its files, or those it goes on from, where the ledger has but names."""
         first, *later = [*self._past.said, Said(mention.text, mention.actor)]
         if mention.files or not files.forgotten(first.text):
             return mention
