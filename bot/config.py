@@ -70,6 +70,12 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_MAX_TOKENS",
         description="The longest answer, in tokens, with what it thinks before.",
     )
+    thinking: Literal["off", "seconds", "summary"] = Field(
+        default="off",
+        validation_alias="RIVULET_THINKING",
+        description="What is shown of thinking: that it goes on (`off`), for how long "
+        "(`seconds`), or a `summary`.",
+    )
     tool_rounds: int = Field(
         default=10,
         gt=0,
@@ -127,6 +133,11 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_LINKS",
         description="Hosts that answers may link to, with commas between, and all below them; `*` for all. "
         "Other URLs are shown, not linked; those of the question are.",
+    )
+    stream: bool = Field(
+        default=True,
+        validation_alias="RIVULET_STREAM",
+        description="Whether an answer shows while it grows; `false` posts it when it is complete.",
     )
     pages: int = Field(
         default=8,

@@ -367,11 +367,19 @@ class Remains:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Somebody wants the answer to end that *message* belongs to: an answer's page, or a question."""
+    """Somebody wants an answer to end.
+
+    Attributes:
+        message: A page of it, or its question.
+        actor: Who.
+        place: Where.
+        conversation: If given, it is the answer that runs in this conversation, whatever *message* says.
+    """
 
     message: str
     actor: Actor
     place: Place
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +412,7 @@ class Deleted:
 class Outcome(Enum):
     """What became of a stop or a press."""
 
-    #: It ended an answer, or what was asked of a person.
+    #: It ended an answer.
     STOPPED = 1
     #: It belongs to no answer that is running.
     UNKNOWN = 2
@@ -414,6 +422,10 @@ class Outcome(Enum):
     TAKEN = 4
     #: It can't be done now, and the actor was told so; the button stays.
     LATER = 5
+    #: It is being done, and the message itself will show it.
+    SHOWN = 6
+    #: What the button was for is forgotten: its actor is to be told.
+    LAPSED = 7
 
 
 class Inbox(Protocol):
@@ -451,6 +463,13 @@ class Inbox(Protocol):
 
     async def repair(self, platform: Platform) -> None:
         """Take up the answers of *platform* that an earlier run has left; see `Platform.run`."""
+
+    def back(self, platform: Platform) -> None:
+        """Hear that *platform* is connected, after a while in which nothing was heard of it.
+
+        Returns at once.  Writes that wait to be tried again are tried soon, and stops that were set meanwhile
+        are looked for with `Platform.standing`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,7 +517,8 @@ class Platform(ABC):
         """Tell *inbox* what happens on the platform until cancelled.
 
         Acknowledge an event to the platform only after the inbox's method has returned.  Await
-        `inbox.repair(self)` whenever surfaces can be written to anew, and before you listen.
+        `inbox.repair(self)` whenever surfaces can be written to anew, and before you listen; call
+        `inbox.back(self)` whenever you listen again.
 
         Raises:
             Unavailable: When only the operator can help: a wrong token, a missing intent.
@@ -517,8 +537,23 @@ class Platform(ABC):
 
         On this surface a post with one of `remains.nonces` makes no second message, and neither does
         `Surface.replace`.  May be called as soon as `run` has asked for `Inbox.repair`, and must not wait.
+
+        Raises:
+            ValueError, LookupError, TypeError: The ids are none of this platform's.
         """
         return None
+
+    async def standing(self, message: str, place: Place) -> Sequence[Stop]:
+        """Return the stops that stand on *message*: the stop emoji that people have set, and by whom.
+
+        Asked after `Inbox.back` about questions and pages of answers that run or wait, since a platform may
+        not tell of reactions that were set while nobody listened.  A *message* that is none (the key of a
+        press) has none.
+
+        Raises:
+            SlowDown, Gone, OSError: As `Surface.post`.
+        """
+        return ()
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """Return the mentions that were made while the bot did not listen, oldest first.

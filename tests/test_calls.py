@@ -153,7 +153,7 @@ async def test_a_person_is_shown_the_exact_call_and_allows_it():
     assert "````json" in page.text
     assert page.controls == (ALLOW, ALWAYS, REFUSE)
     assert not hotel.booked
-    assert await it.press(Press(card, "allow", ANN, HERE)) is Outcome.STOPPED
+    assert await it.press(Press(card, "allow", ANN, HERE)) is Outcome.SHOWN
     await done(it)
     assert len(hotel.booked) == 1
     assert sheet.shown[card].note == "Allowed by ann."
@@ -164,7 +164,7 @@ async def test_two_presses_allow_one_call():
     hotel = Hotel(seconds=3, asks=True)
     it, _, card = await asked(Script(BOOK, "It is yours."), hotel)
     outcomes = [await it.press(Press(card, "allow", ANN, HERE)) for _ in range(2)]
-    assert outcomes == [Outcome.STOPPED, Outcome.UNKNOWN]
+    assert outcomes == [Outcome.SHOWN, Outcome.UNKNOWN]
     await done(it)
     assert len(hotel.booked) == 1
 
@@ -174,7 +174,7 @@ async def test_only_who_asked_or_an_admin_may_allow():
     it, _, card = await asked(Script(BOOK, "It is yours."), hotel)
     assert await it.press(Press(card, "allow", BOB, HERE)) is Outcome.REFUSED
     assert not hotel.booked
-    assert await it.press(Press(card, "allow", replace(BOB, owner=True), HERE)) is Outcome.STOPPED
+    assert await it.press(Press(card, "allow", replace(BOB, owner=True), HERE)) is Outcome.SHOWN
     await done(it)
     assert len(hotel.booked) == 1
 
@@ -217,7 +217,7 @@ async def test_a_stop_of_the_answer_ends_the_question_too():
     await it.stop(Stop(answer, ANN, HERE))
     await done(it)
     assert sheet.shown[card].controls == ()
-    assert await it.press(Press(card, "allow", ANN, HERE)) is Outcome.UNKNOWN
+    assert await it.press(Press(card, "allow", ANN, HERE)) is Outcome.LAPSED
     assert not hotel.booked
 
 
@@ -229,7 +229,7 @@ async def test_after_a_restart_the_question_says_that_it_has_lapsed():
     await asyncio.sleep(10)
     assert after.shown[card].note == LAPSED
     assert after.shown[card].controls == ()
-    assert await other.press(Press(card, "allow", ANN, HERE)) is Outcome.UNKNOWN
+    assert await other.press(Press(card, "allow", ANN, HERE)) is Outcome.LAPSED
     assert not hotel.booked
     for task in (*it._running.lives, *it._running._errands):
         task.cancel()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.show.answer import NOTES
+from bot.show.answer import AGAIN, NOTES
 from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
 from tests.worlds import WORLDS
@@ -44,7 +44,7 @@ async def test_continue_asks_for_the_rest_and_is_gone_then(world):
     question = await world.ask("why?", "Because of")
     [first] = await world.final(question)
     assert first.note == NOTES["max_tokens"]
-    assert await buttons(world, first.id) == ["Continue"]
+    assert await buttons(world, first.id) == ["Continue", "Try again"]
     world.model.steps, world.model.reason = ("the rain.",), "end_turn"
     await world.emulator.press(*at(first.id), world.bob, "Continue")
     await until(partial(followed, world, question))
@@ -52,7 +52,7 @@ async def test_continue_asks_for_the_rest_and_is_gone_then(world):
     assert (first.text, second.text, second.note) == ("Because of", "the rain.", "")
     assert [text for _, text in spoken(world.model.requests[-1])] == ["why?", "Because of", "continue"]
     await until(partial(gone, world, first.id))
-    assert await buttons(world, second.id) == []
+    assert await buttons(world, second.id) == ["Try again"]
 
 
 async def test_a_stopped_answer_goes_on_at_a_press(world):
@@ -87,3 +87,35 @@ async def test_two_presses_ask_once(world):
     await until(partial(followed, world, question))
     await world.settled()
     assert len(world.model.requests) == 2
+
+
+async def test_another_try_takes_the_place_of_the_answer_when_it_is_complete(world):
+    question = await world.ask("why?", "Because of rain.")
+    [first] = await world.final(question)
+    world.model.steps = ("It is ", HOLD, "the sun.")
+    await world.emulator.press(*at(first.id), world.ann, "Try again")
+
+    async def trying() -> bool:
+        [seen] = await world.answers(question)
+        return (seen.live, seen.text, seen.note) == (True, "Because of rain.", AGAIN)
+
+    async def tried() -> bool:
+        [seen] = await world.answers(question)
+        return not seen.live and seen.text == "It is the sun."
+
+    await until(trying)
+    world.model.go.set()
+    await until(tried)
+    assert await buttons(world, first.id) == ["Try again"]
+    assert [text for _, text in spoken(world.model.requests[-1])] == ["why?"]
+
+
+async def test_a_button_that_is_forgotten_says_so_to_who_presses_it(world):
+    question = await world.ask("why?", "Because of rain.")
+    [first] = await world.final(question)
+    await world.settled()
+    await world.store.purge()
+    await world.emulator.press(*at(first.id), world.ann, "Try again")
+    await world.settled()
+    assert len(world.model.requests) == 1
+    assert len(await world.answers(question)) == 1

@@ -21,6 +21,9 @@ from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
 from tests.worlds import WORLDS, DiscordWorld, SlackWorld
 
+#: No id, and Python makes no number of it.
+NINES = "9" * 5000
+
 
 class ThreadWorld(DiscordWorld):
     """Discord, every answer in a thread, where people go on."""
@@ -214,6 +217,32 @@ async def test_a_mention_that_was_missed_is_answered_once(world):
         assert await ended(world, question) == [("Because.", "")]
     await world.settled()
     assert len(world.model.requests) == 3
+
+
+async def test_a_row_whose_ids_are_none_hides_nothing_that_was_missed(world):
+    await ended(world, await world.ask("why?", "Because."))
+    [sound] = await world.store.recent(world.platform.name, 0.0)
+    start = sound.key.rpartition("/")[0]
+    keys = (
+        f"{start}/abc",
+        f"{start}/",
+        world.platform.name,
+        f"{world.platform.name}//",
+        f"{start}/{NINES}",
+    )
+    harmed = [
+        *(replace(sound, key=key) for key in keys),
+        replace(sound, key=f"{start}/1", place=replace(sound.place, channel="x y")),
+        replace(sound, key=f"{start}/2", place=replace(sound.place, channel="")),
+        replace(sound, key=f"{start}/3", conversation="?"),
+    ]
+    for row in harmed:
+        await world.store.accept(row)
+        await world.store.done(row.key, time.time())
+    await world.crash()
+    missed = await world.say("and how?")
+    await world.restart(remember=True)
+    assert await ended(world, missed) == [("Because.", "")]
 
 
 async def test_what_people_only_said_to_each_other_meanwhile_is_not_answered(world):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,28 @@ from bot.core.core import Core
 from bot.core.intake import WAITING
 from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
+from bot.core.waits import KEPT, SPREAD
 from bot.core.writer import RETRIES
 from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.script import Script
-from bot.platform import Deleted, Edited, Gone, Limits, Outcome, Press, Said, SlowDown, Stop, Unavailable
+from bot.platform import (
+    Deleted,
+    Edited,
+    Finding,
+    Gone,
+    Inbox,
+    Limits,
+    Outcome,
+    Platform,
+    Press,
+    Receipt,
+    Said,
+    SlowDown,
+    Stop,
+    Unavailable,
+)
 from bot.show.answer import MORE, NOTES, TORN, Showing
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
@@ -44,18 +61,18 @@ async def test_an_answer_grows_by_edits_of_one_message():
     sheet = Sheet()
     await answered(Script(*WORDS), sheet)
     assert set(sheet.shown) == {"sheet/1"}
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
     lengths = [len(row.page.text) for row in sheet.log]
     assert lengths == sorted(lengths)
     assert lengths[0] == 0
     assert 4 <= len(lengths) <= 9  # 5 s of deltas, ten a second, at about an edit a second
 
 
-async def test_live_pages_have_a_stop_button_and_the_last_has_none():
+async def test_live_pages_have_a_stop_button_and_the_last_offers_another_try():
     sheet = Sheet()
     await answered(Script(*WORDS), sheet)
     assert all(row.page.live and row.page.controls == (STOP,) for row in sheet.log[:-1])
-    assert sheet.last.controls == ()
+    assert sheet.last.controls == (RETRY,)
 
 
 async def test_the_first_text_does_not_wait_behind_previews():
@@ -120,7 +137,7 @@ async def test_a_stop_that_came_too_long_ago_is_not_kept():
     await asyncio.sleep(31)
     await it.mention(ask(sheet))
     await asyncio.sleep(5)
-    assert sheet.last == Page("hi", live=False)
+    assert sheet.last == Page("hi", live=False, controls=(RETRY,))
 
 
 async def test_two_stops_and_a_stop_that_races_the_end_make_one_final_edit():
@@ -143,7 +160,7 @@ async def test_a_stop_on_a_foreign_message_stops_nothing():
     await asyncio.sleep(1)
     assert await it.stop(Stop("other/1", ANN, HERE)) is Outcome.UNKNOWN
     await asyncio.sleep(20)
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_a_bot_stops_nothing_and_asks_nothing():
@@ -155,7 +172,7 @@ async def test_a_bot_stops_nothing_and_asks_nothing():
     assert await it.stop(Stop("sheet/1", ROBOT, HERE)) is Outcome.REFUSED
     await asyncio.sleep(20)
     assert len(script.requests) == 1
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_only_the_asker_stops_where_the_operator_wants_that():
@@ -184,9 +201,10 @@ async def test_a_button_pressed_by_somebody_who_may_not_use_the_bot_does_nothing
     await it.mention(ask(sheet))
     await asyncio.sleep(1)
     assert await it.press(Press("sheet/1", control, ROBOT, HERE)) is Outcome.REFUSED
-    assert await it.press(Press("sheet/9", control, ANN, HERE)) is Outcome.UNKNOWN
+    other = Outcome.UNKNOWN if control == STOP.name else Outcome.LAPSED
+    assert await it.press(Press("sheet/9", control, ANN, HERE)) is other
     await asyncio.sleep(20)
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_the_word_stop_ends_the_newest_answer_of_the_conversation():
@@ -230,14 +248,14 @@ async def test_a_429_collapses_what_was_to_be_written():
     await answered(Script(*WORDS), sheet)
     gaps = [b.time - a.time for a, b in zip(sheet.log, sheet.log[1:], strict=False)]
     assert max(gaps) >= 3.0
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_a_long_429_is_shown_at_the_question_while_it_lasts():
     sheet = Sheet(errors=[None, SlowDown(12.0)])
     await answered(Script(*WORDS), sheet)
     assert sheet.statuses == [True, False]
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_a_429_of_one_bucket_does_not_hold_up_another():
@@ -301,7 +319,7 @@ async def test_an_answer_branches_off_when_another_is_live_there():
     await it.mention(ask(third, "q3"))
     await asyncio.sleep(60)
     assert (first.crowded, second.crowded, third.crowded) == ([False], [True], [False])
-    assert room.last == third.last == Page(TEXT, live=False)
+    assert room.last == third.last == Page(TEXT, live=False, controls=(RETRY,))
     assert not second.log
 
 
@@ -337,7 +355,7 @@ async def test_an_edited_question_is_asked_anew_until_the_answer_begins():
     await it.edited(Edited("q1", "too late", ANN, HERE))
     await asyncio.sleep(20)
     assert [request.turns[-1].text for request in script.requests] == ["hello?", "really?"]
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_questions_of_one_conversation_are_answered_in_order():
@@ -363,7 +381,7 @@ async def test_a_waiting_question_can_be_stopped_before_its_turn():
     assert second.last == Page("", "Stopped by ann.", live=False, controls=(RETRY,))
     await asyncio.sleep(20)
     assert len(script.requests) == 1
-    assert first.last == Page(TEXT, live=False)
+    assert first.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_too_many_questions_in_one_conversation_are_told_so():
@@ -388,14 +406,14 @@ async def test_a_history_that_cannot_be_read_does_not_cost_the_answer():
 
     sheet = Forgetful()
     await answered(Script("hi"), sheet)
-    assert sheet.last == Page("hi", live=False)
+    assert sheet.last == Page("hi", live=False, controls=(RETRY,))
 
 
 @pytest.mark.parametrize("reason", [reason for reason in NOTES if NOTES[reason]])
 async def test_every_early_end_is_said(reason):
     sheet = Sheet()
     await answered(Script("partly", {"finish": reason}), sheet)
-    controls = (CONTINUE,) if reason in MORE else ()
+    controls = (CONTINUE, RETRY) if reason in MORE else (RETRY,)
     assert sheet.last == Page("partly", NOTES[reason], live=False, controls=controls)
 
 
@@ -423,7 +441,7 @@ async def test_an_answer_that_begins_anew_shows_only_the_new_text():
     await it.mention(ask(sheet := Sheet()))
     await asyncio.sleep(60)
     assert {"old", "new"} <= {row.page.text for row in sheet.log}
-    assert sheet.shown == {"sheet/1": Page("new", live=False)}
+    assert sheet.shown == {"sheet/1": Page("new", live=False, controls=(RETRY,))}
 
 
 async def test_an_answer_that_begins_anew_shows_the_old_text_until_the_new_is_as_long():
@@ -503,14 +521,14 @@ async def test_a_write_that_was_lost_is_repeated_with_newer_text_and_no_second_m
     sheet = Sheet(errors=[ConnectionError("reset"), None, ConnectionError("reset")], lands=True)
     await answered(Script(*WORDS), sheet)
     assert set(sheet.shown) == {"sheet/1"}
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_after_an_edit_that_timed_out_the_last_page_is_sent_once_more():
     sheet = Sheet(errors=[None, None, TimeoutError("10 s")])
     await answered(Script(*WORDS), sheet)
     assert [row.page.live for row in sheet.log].count(False) == 2
-    assert sheet.last == Page(TEXT, live=False)
+    assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
 async def test_a_platform_that_stays_away_is_given_up():
@@ -527,7 +545,7 @@ async def test_a_history_that_never_comes_does_not_keep_the_model_waiting():
 
     sheet = Endless()
     await answered(Script("Because."), sheet, seconds=READING + 5)
-    assert sheet.last == Page("Because.", live=False)
+    assert sheet.last == Page("Because.", live=False, controls=(RETRY,))
 
 
 async def test_a_reader_is_not_kept_waiting_by_text_that_cannot_be_seen():
@@ -563,3 +581,99 @@ async def test_shutdown_ends_every_answer_with_a_last_edit_and_takes_no_more():
     assert all(sheet.last.note == RESTART and not sheet.last.live for sheet in sheets)
     with pytest.raises(Unavailable):
         await it.mention(ask(sheets[0], "q9"))
+
+
+# After an outage.
+
+
+def outage(sheet: Sheet, until: float) -> None:
+    """Let every write on *sheet* fail until *until*."""
+    put = sheet._put
+
+    async def fails(message: str, page: Page) -> Receipt:
+        if asyncio.get_running_loop().time() < until:
+            raise ConnectionError("no route")
+        return await put(message, page)
+
+    sheet._put = fails  # type: ignore[method-assign]
+
+
+async def after(sheets: Sequence[Sheet], away: float, heard: str = "") -> tuple[Core, list[float]]:
+    """Let answers begin and end in an outage; return how long after it each was there in full."""
+    it = core(Script(*WORDS))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"{sheet.name.partition(' ')[0]}/q{i}", actor=replace(ANN, id=f"U{i}")))
+    await asyncio.sleep(2)
+    over = asyncio.get_running_loop().time() + away
+    for sheet in sheets:
+        outage(sheet, over)
+    await asyncio.sleep(away + 0.1)
+    if heard:
+        it.back(Named(heard))
+    await asyncio.sleep(120)
+    assert all(sheet.last == Page(TEXT, live=False) for sheet in sheets)
+    return it, [sheet.log[-1].time - over for sheet in sheets]
+
+
+class Named(Platform):
+    """A platform of which no more than the name is known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def run(self, inbox: Inbox) -> None: ...
+
+    async def check(self) -> Sequence[Finding]:
+        return ()
+
+
+def chat(many: int, name: str = "chat") -> list[Sheet]:
+    return [Sheet(f"{name} {i}", bucket=f"{name}{i}") for i in range(many)]
+
+
+async def test_a_platform_that_is_connected_again_gets_what_failed_at_once_and_not_all_in_one_moment():
+    _, late = await after(sheets := chat(20), 47.0, heard="chat")
+    assert max(late) < SPREAD + 1
+    assert len({row.time for sheet in sheets for row in sheet.log if row.page.text == TEXT}) > 10
+
+
+async def test_a_platform_that_is_connected_again_hurries_no_other_one():
+    _, late = await after(chat(1), 47.0, heard="other")
+    assert min(late) > SPREAD + 5
+
+
+async def test_one_write_that_gets_through_wakes_all_others_that_failed_on_its_platform():
+    sheets = [*chat(6), *chat(1, "other")]
+    it = core(Script("one", {"stall": True}))
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"{sheet.name.partition(' ')[0]}/q{i}"))
+    await asyncio.sleep(3)
+    over = asyncio.get_running_loop().time() + 47.0
+    for i, sheet in enumerate(sheets):
+        outage(sheet, over)
+        await it.stop(Stop(f"{sheet.name.partition(' ')[0]}/q{i}", ANN, HERE))
+    await asyncio.sleep(47.1)
+    await it.mention(ask(Sheet("new", bucket="new"), "chat/new"))
+    await asyncio.sleep(SPREAD + 1)
+    assert [sheet.last.live for sheet in sheets] == [False] * 6 + [True]
+    await asyncio.sleep(60)
+    assert not sheets[6].last.live
+
+
+async def test_what_fails_while_all_else_gets_through_is_tried_little_more_often_and_given_up():
+    broken, tries = Sheet("broken", bucket="broken"), 0
+
+    async def fails(message: str, page: Page) -> Receipt:
+        nonlocal tries
+        tries += 1
+        raise ConnectionError("no route")
+
+    broken._put = fails  # type: ignore[method-assign]
+    it = core(Script(*WORDS * 8))
+    await it.mention(ask(broken, "chat/broken", actor=BOB))
+    for i in range(5):
+        await it.mention(ask(Sheet(f"{i}", bucket=f"b{i}"), f"chat/q{i}"))
+        await asyncio.sleep(40)
+    await asyncio.sleep(200)
+    assert len(RETRIES) < tries <= len(RETRIES) + len(KEPT) + 1
+    assert not it._lives

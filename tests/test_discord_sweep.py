@@ -85,6 +85,9 @@ class Everything:
         self.taken += 1
         return Outcome.REFUSED
 
+    def back(self, _platform: object) -> None:
+        """Take that too."""
+
     mention = stop = press = edited = deleted = repair = take
 
 

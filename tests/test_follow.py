@@ -11,10 +11,12 @@ import pytest
 from bot.core.core import Core
 from bot.core.intake import ANYBODY, Caps
 from bot.core.sayings import RESTART, UNBEGUN
-from bot.events import CONTINUE, RETRY, Page
+from bot.events import CONTINUE, RETRY, STOP, Page
 from bot.guard.access import Access
+from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Actor, Outcome, Press, Said
+from bot.platform import Actor, Asked, Outcome, Press, Remains, Said, Stop, Surface
+from bot.show.answer import AGAIN, Showing
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
@@ -73,7 +75,7 @@ async def test_try_again_asks_the_same_again():
     """There is no text to go on from."""
     it, sheet = await answered(script := Script({"error": "overloaded_error"}))
     assert sheet.shown["sheet/1"].controls == (RETRY,)
-    assert await it.press(press("retry", ANN)) is Outcome.TAKEN
+    assert await it.press(press("retry", ANN)) is Outcome.SHOWN
     await asyncio.sleep(60)
     assert script.requests[0] == script.requests[1]
 
@@ -85,7 +87,7 @@ async def test_a_button_pressed_too_early_stays_and_serves_later():
     await asyncio.sleep(60)
     assert await it.press(press(actor=ANN)) is Outcome.TAKEN
     await asyncio.sleep(10)
-    assert sheet.shown["sheet/1"].controls == (CONTINUE,)
+    assert sheet.shown["sheet/1"].controls == (CONTINUE, RETRY)
     assert len(script.requests) == 2
 
 
@@ -93,7 +95,7 @@ async def test_a_button_pressed_too_early_stays_and_serves_later():
     ("steps", "control"),
     [
         (["whole"], "continue"),
-        (["partly", {"finish": "max_tokens"}], "retry"),
+        (["partly", {"finish": "max_tokens"}], "explode"),
         (["x", {"finish": "refusal"}], "continue"),
     ],
 )
@@ -101,7 +103,7 @@ async def test_a_button_that_is_not_there_does_nothing(steps, control):
     """Presses come from outside."""
     script = Script(*steps)
     it, _ = await answered(script)
-    assert await it.press(press(control, ANN)) is Outcome.UNKNOWN
+    assert await it.press(press(control, ANN)) is Outcome.LAPSED
     await asyncio.sleep(60)
     assert len(script.requests) == 1
 
@@ -121,7 +123,7 @@ async def test_a_limit_that_one_reader_hears_of_takes_nothing_from_another():
 class Away(Memory):
     """A ledger whose disk can't be read."""
 
-    async def find_shown(self, message: str) -> Entry | None:
+    async def find_shown(self, message: str, *, first: bool = False) -> Entry | None:
         raise OSError("no disk")
 
 
@@ -139,7 +141,7 @@ async def test_continue_of_an_earlier_run_is_answered_once_below_what_was_said()
     script = Script("cause.")
     sheet, outcomes, paper, store = await pressed(CUT, press(), press(), script=script)
     assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
-    assert sheet.shown == {"sheet/2": Page("cause.", live=False)}
+    assert sheet.shown == {"sheet/2": Page("cause.", live=False, controls=(RETRY,))}
     [request] = script.requests
     assert spoken(request) == [
         *(("ann", "before"), ("", "that")),
@@ -153,7 +155,7 @@ async def test_continue_of_an_earlier_run_is_answered_once_below_what_was_said()
 async def test_try_again_of_an_earlier_run_asks_the_same_again():
     script = Script("Because.")
     _, outcomes, *_ = await pressed(UNSAID, press("retry"), press("retry"), script=script)
-    assert outcomes == [Outcome.TAKEN, Outcome.UNKNOWN]
+    assert outcomes == [Outcome.SHOWN, Outcome.UNKNOWN]
     [request] = script.requests
     assert spoken(request)[-1] == ("bob", "why?")
 
@@ -163,7 +165,7 @@ async def test_what_a_crash_has_cut_is_followed_too_with_all_that_was_said_befor
     script = Script("Because.")
     unfinished = replace(CUT, text=text, note=None, done=None, controls=(), runs=9)
     _, [outcome], *_ = await pressed(unfinished, press("continue" if text else "retry"), script=script)
-    assert outcome is Outcome.TAKEN
+    assert outcome is (Outcome.TAKEN if text else Outcome.SHOWN)
     texts = ["before", "that", "why?", "Be", "continue"] if text else ["before", "that", "why?"]
     assert [text for _, text in spoken(script.requests[0])] == texts
 
@@ -189,8 +191,22 @@ async def test_what_was_noted_and_not_shown_gets_its_button_with_its_note():
 async def test_a_press_that_means_no_button_of_an_earlier_run_does_nothing(entry, how):
     script = Script("Because.")
     sheet, outcomes, *_ = await pressed(entry, how, script=script)
-    assert outcomes == [Outcome.UNKNOWN]
+    assert outcomes == [Outcome.LAPSED]
     assert (sheet.log, script.requests) == ([], [])
+
+
+class Strict(Paper):
+    """Knows none of the ids that it is asked for."""
+
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
+        return self.sheet if int(asked.key) else None
+
+
+async def test_a_button_above_a_row_whose_ids_are_none_counts_as_one_that_is_not_there():
+    it = core(await left(CUT))
+    await it.repair(Strict(Sheet()))
+    await asyncio.sleep(10)
+    assert await it.press(press()) is Outcome.LAPSED
 
 
 async def test_who_may_not_ask_may_not_press_either():
@@ -207,7 +223,7 @@ async def test_what_was_forgotten_is_not_followed(entry, how):
     await it.repair(Paper(Sheet()))
     await asyncio.sleep(10)
     await (store.purge() if how == "purge" else store.forget(ANN.id))
-    assert await it.press(press()) is Outcome.UNKNOWN
+    assert await it.press(press()) is Outcome.LAPSED
     await asyncio.sleep(10)
     assert not script.requests
 
@@ -224,14 +240,14 @@ async def test_a_press_during_a_shutdown_is_answered_after_the_restart():
     assert await first.press(press()) is Outcome.UNKNOWN
     await core(store, script := Script("cause.")).repair(Paper(sheet))
     await asyncio.sleep(30)
-    assert sheet.shown["sheet/2"] == Page("cause.", live=False)
+    assert sheet.shown["sheet/2"] == Page("cause.", live=False, controls=(RETRY,))
     assert [text for _, text in spoken(script.requests[0])] == ["before", "that", "why?", "Be", "continue"]
 
 
 async def test_of_a_chain_of_presses_the_model_reads_all():
     """A retry puts its answer in the place of the one that there was not."""
     steps = [(UNSAID, "retry"), (None, "continue"), (None, "continue")]
-    parts: Sequence[str] = ("sheet/1", "sheet/2", "sheet/3")
+    parts: Sequence[str] = ("sheet/1", "sheet/1", "sheet/2")
     store = await left(UNSAID)
     sheet = Sheet(said=EARLIER)
     sheet.nonces["of the run before"] = "sheet/1"
@@ -239,7 +255,7 @@ async def test_of_a_chain_of_presses_the_model_reads_all():
         it = core(store, script := Script("partly", {"finish": "max_tokens"}))
         await it.repair(Paper(sheet))
         await asyncio.sleep(5)
-        assert await it.press(press(control, ANN, message)) is Outcome.TAKEN
+        assert await it.press(press(control, ANN, message)) in {Outcome.TAKEN, Outcome.SHOWN}
         await asyncio.sleep(30)
     said = ["why?", "partly", "continue", "partly", "continue"]
     assert [text for _, text in spoken(script.requests[0])] == ["before", "that", *said]
@@ -267,3 +283,109 @@ async def test_a_message_that_took_the_place_of_another_has_the_button():
     instead = Part("n" * 18 + "r0", 0, "here", "sheet/7", replaces="sheet/1")
     _, outcomes, *_ = await pressed(replace(CUT, parts=(SAID, instead)), press(message="sheet/7"))
     assert outcomes == [Outcome.TAKEN]
+
+
+async def test_try_again_keeps_the_old_text_until_the_new_one_is_complete():
+    it, sheet = await answered(script := Script("The old answer."))
+    script._steps = ("The ", 20.0, "new one.")
+    assert await it.press(press("retry", ANN)) is Outcome.SHOWN
+    await asyncio.sleep(10)
+    assert sheet.last == Page("The old answer.", AGAIN, controls=(STOP,))
+    await asyncio.sleep(30)
+    assert sheet.shown == {"sheet/1": Page("The new one.", live=False, controls=(RETRY,))}
+
+
+@pytest.mark.parametrize("how", ["stopped", "failed"])
+async def test_another_try_that_comes_to_nothing_leaves_the_old_text(how):
+    it, sheet = await answered(script := Script("The old answer."))
+    script._steps = ("The ", 20.0, {"error": "overloaded_error"})
+    await it.press(press("retry", ANN))
+    await asyncio.sleep(10)
+    if how == "stopped":
+        assert await it.stop(Stop("sheet/1", ANN, HERE)) is Outcome.STOPPED
+    await asyncio.sleep(30)
+    [page] = sheet.shown.values()
+    assert page.text == "The old answer."
+    assert page.note.startswith("Stopped by ann." if how == "stopped" else "The script failed")
+
+
+async def test_it_can_be_tried_as_often_as_people_like_and_continued_then():
+    it, sheet = await answered(script := Script("one"))
+    for text in ("two", "three"):
+        script._steps = (text, {"finish": "max_tokens"})
+        assert await it.press(press("retry", ANN)) is Outcome.SHOWN
+        await asyncio.sleep(60)
+        assert sheet.last.text == text
+    script._steps = ("four",)
+    assert await it.press(press("continue", ANN)) is Outcome.TAKEN
+    await asyncio.sleep(60)
+    assert [page.text for page in sheet.shown.values()] == ["three", "four"]
+    assert [text for _, text in spoken(script.requests[-1])][-3:] == ["why?", "three", "continue"]
+
+
+async def test_a_new_answer_that_takes_fewer_messages_leaves_none_of_the_old():
+    removed = []
+
+    class Erasing(Sheet):
+        async def remove(self, message):
+            removed.append(message)
+
+    sheet = Erasing()
+    it = core(Memory(), script := Script("\n\n".join(f"Paragraph {n}. " * 20 for n in range(20))))
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1", "why?"))
+    await asyncio.sleep(60)
+    old = [*sheet.shown]
+    assert len(old) > 2
+    script._steps = ("Short.",)
+    assert await it.press(press("retry", ANN, old[-1])) is Outcome.SHOWN
+    await asyncio.sleep(60)
+    assert sheet.shown[old[0]] == Page("Short.", live=False, controls=(RETRY,))
+    assert removed == old[1:]
+
+
+async def test_a_crash_in_another_try_loses_no_text():
+    sheet, store = Sheet(said=EARLIER), Memory()
+    first = core(store, script := Script("The old answer."))
+    await first.repair(Paper(sheet))
+    await first.mention(ask(sheet, "sheet/q1", "why?"))
+    await asyncio.sleep(20)
+    script._steps = ("The ", 60.0, "never")
+    await first.press(press("retry", ANN))
+    await asyncio.sleep(10)
+    for task in first._running.lives:
+        task.cancel()
+    after = Sheet(said=EARLIER)
+    await core(store, Script("other")).repair(Paper(after))
+    await asyncio.sleep(30)
+    assert after.last.text == "The old answer."
+    assert after.last.note == RESTART
+
+
+async def test_an_answer_in_one_piece_is_posted_when_it_is_complete_and_shows_at_the_question_till_then():
+    sheet = Sheet()
+    it = Core(Script("The ", 20.0, "answer."), Memory(), Access(), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    assert (sheet.log, sheet.statuses) == ([], [True])
+    await asyncio.sleep(20)
+    assert [row.page for row in sheet.log] == [Page("The answer.", live=False, controls=(RETRY,))]
+    assert sheet.statuses == [True, False]
+
+
+async def test_an_answer_in_one_piece_can_be_stopped_before_it_is_posted():
+    sheet = Sheet()
+    it = Core(Script("The ", 20.0, "answer."), Memory(), Access(), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    assert await it.stop(Stop("q1", ANN, HERE)) is Outcome.STOPPED
+    await asyncio.sleep(10)
+    assert sheet.last == Page("The", "Stopped by ann.", live=False, controls=(CONTINUE,))
+
+
+async def test_an_answer_in_one_piece_that_is_far_ahead_is_read_to_its_end():
+    sheet = Sheet()
+    it = Core(Script("word " * 400), Memory(), Access(), Asking(ahead=100), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    assert sheet.last.text == ("word " * 400).strip()

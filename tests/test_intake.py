@@ -258,6 +258,18 @@ async def test_what_is_too_much_is_told_once_a_minute_and_then_passed_over(caps,
 
 
 @jump
+@pytest.mark.parametrize("asked", [{}, {"conversation": "talk"}])
+async def test_the_third_question_while_one_runs_is_told_and_later_ones_once_a_minute_has_passed(asked):
+    it = core(Script({"stall": True}), Caps())
+    told = []
+    for n, wait in enumerate((1, 1, 1, TOLD / 2, TOLD / 2 + 1, TOLD + 1, 1)):
+        await it.mention(ask(sheet := Sheet(f"s{n}"), f"chat/q{n}", **asked))
+        await asyncio.sleep(wait)
+        told.append(bool(sheet.log and sheet.last.text))
+    assert told == [False, False, True, False, False, True, True]
+
+
+@jump
 async def test_a_refused_question_is_not_asked_again_by_a_redelivery():
     script, sheet = Script("hi"), Sheet("late")
     it = core(script, Caps(accepted=1))

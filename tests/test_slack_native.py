@@ -16,7 +16,7 @@ from adapters.emulators.slack.markdown import decoded
 from adapters.slack import native
 from adapters.slack.dialect import SlackDialect
 from adapters.slack.native import NativeSurface
-from adapters.slack.outgoing import streams
+from adapters.slack.outgoing import sessions, streams
 from adapters.slack.text import joint, weight
 from adapters.slack.wire import errands
 from bot.events import Event, Page, Text
@@ -523,3 +523,80 @@ async def test_twenty_seconds_of_answer_meet_no_429(world, monkeypatch):
     await whole(world, question, "".join(words).rstrip())
     assert (await world.emulator.verdict())["refused"] == 0
     assert len(await log(world, "append")) > 10
+
+
+# Sessions of answers that are edited.
+
+
+async def test_a_session_is_processing_while_an_answer_is_edited_and_then_active(world):
+    question = await world.ask("why?", "Because ", HOLD, "of the rain.")
+    await world.first(question, "Beca")
+    await until(lambda: statuses(world))
+    assert await statuses(world) == ["processing"]
+    world.model.go.set()
+    await whole(world, question, "Because of the rain.")
+    await until(partial(said, world, ["processing", "active"]))
+    [thread] = {each["thread_ts"] for each in await log(world, "status")}
+    assert thread == at(question)[1]
+
+
+async def said(world: SlackWorld, wanted: list[str]) -> bool:
+    return await statuses(world) == wanted
+
+
+async def test_a_session_stays_processing_over_many_pages_and_is_active_after_a_crash_too(world):
+    question = await world.ask("why?", LONG, HOLD)
+
+    async def two() -> bool:
+        return len(await world.answers(question)) > 1
+
+    await until(two)
+    assert await statuses(world) == ["processing"]
+    await world.restart(remember=True)
+    await until(partial(said, world, ["processing", "active"]))
+
+
+async def test_slack_is_told_that_a_session_rests_though_it_was_not_reached_at_first(world, monkeypatch):
+    monkeypatch.setattr(sessions, "AGAIN", (0.05,) * 4)
+    question = await world.ask("why?", "Because ", HOLD, "of the rain.")
+    await until(lambda: statuses(world))
+    await world.emulator.fault("agents.sessions.setStatus", times=2, status=503)
+    world.model.go.set()
+    await whole(world, question, "Because of the rain.")
+    await until(partial(said, world, ["processing", "active"]))
+
+
+async def test_slacks_own_stop_of_an_edited_answer_stops_what_runs_in_that_conversation(world):
+    """Also below a question that is not the thread's first message; nothing in other threads."""
+    before = await world.ask("why?", "Yes.")
+    await world.final(before)
+    world.model.steps = ("Because ", HOLD, "so.")
+    other = await world.say("and elsewhere?", world.bob)
+    await world.first(other, "Beca")
+    question = await world.reply(before, "and how?")
+    await until(lambda: held(world, question))
+    await world.emulator.press_native_stop(*at(before), "U2")
+
+    async def ended() -> bool:
+        return bool((await world.answers(question))[-1].note == "Stopped by bob.")
+
+    await until(ended)
+    assert (await world.answers(other))[0].live
+    world.model.go.set()
+    assert (await world.final(other))[0].text == "Because so."
+
+
+async def held(world: SlackWorld, question: str) -> bool:
+    return any("Beca" in each.text for each in await world.answers(question))
+
+
+@pytest.mark.parametrize("user", ["UGUEST", "UEXT"])
+async def test_slacks_own_stop_by_who_may_not_stop_or_where_nothing_runs_stops_nothing(world, user):
+    question = await world.ask("why?", "Because ", HOLD, "so.")
+    await world.first(question, "Beca")
+    await world.emulator.stop_session(*at(question), user)
+    await world.emulator.stop_session("C1", "1.0", "U1")
+    await world.settled()
+    world.model.go.set()
+    [seen] = await world.final(question)
+    assert (seen.text, seen.note) == ("Because so.", "")

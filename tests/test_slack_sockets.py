@@ -11,11 +11,13 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 import adapters.slack.platform
+from adapters.emulators.slack.workspace import SUBSCRIPTIONS
 from adapters.slack.incoming import link, sockets
 from adapters.slack.incoming.link import read
 from adapters.slack.incoming.sockets import LONGEST, SHORTEST, backoff
+from bot.core import standing
 from bot.platform import Unavailable
-from tests.contract import HOLD, until
+from tests.contract import HOLD, at, until
 from tests.worlds import SlackWorld
 
 
@@ -274,3 +276,112 @@ def test_waits_grow_to_a_limit_and_are_never_the_same_for_all():
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"hello"', "9" * 5000])
 def test_a_frame_that_is_no_message_says_nothing(text):
     assert read(text) == {}
+
+
+# What happened while nothing was heard.
+
+
+async def out(world: SlackWorld, *, again: bool = False) -> None:
+    """Lose all sockets, and let none come back until `back`; *again*: Slack sends what happens meanwhile."""
+    if not again:
+        await world.emulator.subscribe([])
+    await world.emulator.fault("link", times=10**6, status=500)
+    await world.emulator.drop(every=True)
+    await opened(world, 0)
+
+
+async def back(world: SlackWorld) -> None:
+    await world.emulator.subscribe(SUBSCRIPTIONS)
+    world.emulator._traffic._faults.pop("link")
+    await opened(world, 2)
+
+
+@pytest.mark.parametrize("where", ["question", "answer"])
+async def test_a_stop_that_was_set_while_no_socket_was_up_counts_after_the_reconnect(world, where):
+    question, answer, _ = await world.begun()
+    await out(world)
+    await world.react(question if where == "question" else answer.removeprefix("slack/T1/"), who=world.bob)
+    await back(world)
+    assert (await world.stopped(question)).note == "Stopped by bob."
+
+
+async def test_reactions_that_are_no_stops_or_are_set_by_who_may_not_stop_nothing_after_a_reconnect(world):
+    question, _, _ = await world.begun()
+    await out(world)
+    for emoji, who in (("thumbsup", "U1"), ("x", "UGUEST"), ("x", "UEXT"), ("x", "UBOT")):
+        await world.emulator.react(*at(question), who, emoji)
+    await back(world)
+    await until(lambda: world.calls_of("reactions.get"))
+    await world.settled()
+    await asyncio.sleep(0.3)
+    assert world.model.running
+    world.model.go.set()
+    assert not (await world.final(question))[0].note
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429, "headers": {"Retry-After": "1"}}])
+async def test_reactions_that_cannot_be_read_at_first_are_read_later(world, fault, monkeypatch):
+    monkeypatch.setattr(standing, "AGAIN", 0.1)
+    question, _, _ = await world.begun()
+    await out(world)
+    await world.react(question, who=world.bob)
+    await world.emulator.fault("reactions.get", times=3, **fault)
+    await back(world)
+    assert (await world.stopped(question)).note == "Stopped by bob."
+
+
+async def test_no_reactions_are_read_while_one_socket_is_up_or_of_answers_that_are_over(world):
+    await world.final(await world.ask("why?"))
+    question, _, _ = await world.begun()
+    before = await world.calls_of("reactions.get")
+    await world.emulator.drop()
+    await opened(world, 2)
+    await connects(world, 3)
+    assert await world.calls_of("reactions.get") == before
+    await world.emulator.drop(every=True)
+    await until(lambda: world.calls_of("reactions.get"))
+    await world.settled()
+    assert len(await world.calls_of("reactions.get")) <= 2  # of the question and its answer
+    world.model.go.set()
+    await world.final(question)
+
+
+@pytest.mark.parametrize("long", [True, False])
+async def test_mentions_are_looked_for_after_a_silence_that_outlasts_slacks_own_quick_retries(
+    world, monkeypatch, long
+):
+    monkeypatch.setattr(adapters.slack.platform, "QUICK", 0.2 if long else 60.0)
+    first = await world.ask("why?")
+    await world.final(first)
+    searches = len(await world.calls_of("conversations.history"))
+    await out(world)
+    missed = await world.ask("and how?")
+    inside = await world.reply(first, "and when?")
+    await asyncio.sleep(0.4)
+    await back(world)
+    if long:
+        for question in (missed, inside):
+            assert (await world.final(question))[0].text == "Yes."
+        await world.settled()
+        assert [len(await world.answers(each)) for each in (first, missed, inside)] == [2, 1, 1]
+    else:
+        await asyncio.sleep(0.5)
+        assert len(await world.calls_of("conversations.history")) == searches
+        assert len(world.model.requests) == 1
+
+
+async def test_a_mention_that_is_found_and_sent_again_too_is_answered_once(world, monkeypatch):
+    """Whichever comes first: what was answered before the outage is found as well."""
+    monkeypatch.setattr(adapters.slack.platform, "QUICK", 0.2)
+    before = await world.ask("why?")
+    await world.final(before)
+    await out(world, again=True)
+    missed = await world.ask("and how?")
+    await asyncio.sleep(0.4)
+    await back(world)
+    await world.final(missed)
+    await world.redeliver()
+    await world.settled()
+    await asyncio.sleep(0.5)
+    assert len(world.model.requests) == 2
+    assert [len(await world.answers(each)) for each in (before, missed)] == [1, 1]

@@ -127,6 +127,9 @@ class Everything:
     async def take(self, _event: object) -> Outcome:
         return Outcome.REFUSED
 
+    def back(self, _platform: object) -> None:
+        """Take that too."""
+
     mention = stop = press = edited = deleted = repair = take
 
 

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from weakref import WeakSet
 
 import aiohttp
 import discord
@@ -24,12 +23,11 @@ from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gatewa
 from adapters.discord.incoming.starts import Book
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
-from adapters.discord.surface import DiscordSurface
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
-from bot.platform import Asked, Finding, Health, Inbox, Mention, Platform, Remains, Surface
+from bot.platform import Asked, Finding, Health, Inbox, Mention, Place, Platform, Remains, Stop, Surface
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +63,6 @@ class Discord(Platform):
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
         self._roots: OrderedDict[int, int] = OrderedDict()
-        self._surfaces: WeakSet[DiscordSurface] = WeakSet()
         self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
@@ -81,9 +78,9 @@ class Discord(Platform):
             made = self._new()
             made.inbox = inbox
             made.questions.roots = self._roots
-            made.questions.surfaces = self._surfaces
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
+            made.back = partial(inbox.back, self)
             return made
 
         # Without a folder the book is in memory, and the one of the last run is used again.
@@ -118,6 +115,10 @@ class Discord(Platform):
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
         return self._running.questions.reopen(asked, remains) if self._running else None
+
+    async def standing(self, message: str, place: Place) -> Sequence[Stop]:
+        """See `Platform.standing`."""
+        return await self._running.standing(message, place) if self._running else ()
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""

@@ -19,7 +19,7 @@ from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import File, Page
-from bot.platform import Bucket, Gone, Limits, Op, Place, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -85,9 +85,6 @@ class DiscordSurface(Surface):
         notices: Tells them.
         attached: Reads what came with the question.
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
-
-    Attributes:
-        place: Where the question was asked.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -124,8 +121,6 @@ class DiscordSurface(Surface):
         self._lagging: list[asyncio.Task[bool]] = []
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
-        self.place = Place(str(channel))
-        self._branch: DiscordSurface | None = None
         self.address = str(channel)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -253,7 +248,7 @@ class DiscordSurface(Surface):
         if self._replied == int(id_):
             self._keep(int(answer["id"]))
         self._instead[message] = made = f"discord/{channel}/{answer['id']}"
-        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
+        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_, BESIDE)))
         return Receipt(made, states, unattached)
 
     async def remove(self, message: str) -> None:
@@ -261,9 +256,9 @@ class DiscordSurface(Surface):
         _, channel, id_ = message.split("/")
         self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
 
-    async def _delete(self, channel: str, message: str) -> bool:
-        """Delete a message that another stands in place of; tell whether nothing is left to do."""
-        await asyncio.sleep(BESIDE)
+    async def _delete(self, channel: str, message: str, after: float = 0.0) -> bool:
+        """Delete a message of an answer, *after* seconds from now; tell whether nothing is left to do."""
+        await asyncio.sleep(after)
         for delay in (*DELETE_AGAIN, 0.0):
             try:
                 path = f"channels/{channel}/messages/{message}"
@@ -273,18 +268,12 @@ class DiscordSurface(Surface):
             except OSError:
                 await asyncio.sleep(delay)
             except (Gone, Refused) as error:
-                log.info("a replaced message was not deleted", message=message, error=str(error))
+                log.info("a message of ours was not deleted", message=message, error=str(error))
                 return True
             else:
                 return True
-        log.warning("a replaced message stays", message=message)
+        log.warning("a message of ours stays that was to be deleted", message=message)
         return False
-
-    def messages(self) -> list[str]:
-        """Return the keys of the question and of the answer's messages, where they stand."""
-        ids = [*([self._question] if self._question else []), *self._under]
-        here = [f"discord/{self._channel}/{id_}" for id_ in ids]
-        return [*here, *(self._branch.messages() if self._branch else [])]
 
     async def settle(self) -> None:
         """See `Surface.settle`: a message that was replaced is still to be deleted."""
@@ -382,8 +371,7 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits, surface.place = self.limits, self.place
-        self._branch = surface
+        surface.limits = self.limits
         return surface
 
     async def history(self, limit: int) -> Sequence[Said]:

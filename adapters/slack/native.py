@@ -110,6 +110,7 @@ class NativeSurface(SlackSurface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
+        self._works(page)
         if message := self._posted_as.get(nonce):
             receipt = await self.edit(message, page)
         elif nonce in self._unsure:
@@ -156,21 +157,21 @@ class NativeSurface(SlackSurface):
                 self._streams.starts.block(OFF)
         except TooLong as error:
             if error.ts:  # it is there, and shows a part
-                message = self._posted_as[nonce] = self._adopt(self._key(error.ts), self._thread, nonce=nonce)
+                message = self._posted_as[nonce] = self._adopt(self._key(error.ts), nonce=nonce)
                 self._mine[message].ask()
                 return await self.edit(message, page)
         except OSError:
             self._unsure.add(nonce)
             raise
         else:
-            return Receipt(self._adopt(self._key(answer["ts"]), self._thread, text, nonce=nonce))
+            return Receipt(self._adopt(self._key(answer["ts"]), text, nonce=nonce))
         return await super().post(page, nonce)
 
-    def _adopt(self, message: str, thread: str = "", sent: str = "", nonce: str = UNKNOWN) -> str:
+    def _adopt(self, message: str, sent: str = "", nonce: str = UNKNOWN) -> str:
         """Keep the stream that *message* is; return *message*."""
         _, _, channel, ts = message.split("/")
         repair = partial(super()._update, message)
-        stream = self._mine[message] = Stream(self._streams, channel, thread, ts, sent, nonce, repair)
+        stream = self._mine[message] = Stream(self._streams, channel, ts, sent, nonce, repair)
         self._streams.keep(stream)
         return message
 

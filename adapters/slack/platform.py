@@ -7,7 +7,7 @@ What the core did not take is not acknowledged, and Slack sends it again.  Must 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -21,9 +21,11 @@ from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
 from adapters.slack.incoming.link import ticket
 from adapters.slack.incoming.missed import missed
+from adapters.slack.incoming.payloads import moment
 from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.outgoing.notices import Notices
+from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.streams import Streams
 from adapters.slack.outgoing.uploads import ATTACH
 from adapters.slack.people import People
@@ -42,9 +44,11 @@ from bot.platform import (
     Health,
     Inbox,
     Mention,
+    Place,
     Platform,
     Remains,
     SlowDown,
+    Stop,
     Surface,
     Unavailable,
 )
@@ -56,6 +60,9 @@ TIMEOUT = 10.0
 #: Seconds after which a token that was refused is tried again, and between two looks at one that may be.
 RECHECK = 600.0
 DOUBT = 60.0
+#: Seconds of silence past which mentions are looked for: Slack sends an event again at once and after a
+#: minute, and then in five.
+QUICK = 60.0
 #: Seconds between two calls in HTTP mode that only ask whether Slack is there.
 PULSE = 60.0
 
@@ -76,6 +83,7 @@ class Slack(Platform):
         self._people = People(self._web, self._settings.bots)
         self._errands = Errands()
         self._streams = Streams(self._web, self._errands)
+        self._sessions = Sessions(self._web, self._errands)
         self._notices = Notices(self._web, self._errands)
         self._events: Events | None = None
         self._served = False
@@ -101,42 +109,56 @@ class Slack(Platform):
         async with self._client() as self._web:
             self._people = People(self._web, self._settings.bots)
             self._streams = Streams(self._web, self._errands)
+            self._sessions = Sessions(self._web, self._errands)
             self._notices = Notices(self._web, self._errands)
             try:
                 await self._identify()
                 self._events = self._events_for(inbox)
                 await inbox.repair(self)
-                await first(self._listen(self._events), self._mistrust(self._web))
+                await first(self._listen(self._events, inbox), self._mistrust(self._web))
             finally:
                 self.health = "down"
                 await self._streams.close()
 
-    async def _listen(self, events: Events) -> None:
-        take = taker(self._web, events)
+    async def _listen(self, events: Events, inbox: Inbox) -> None:
+        take, back = taker(self._web, events), partial(self._back, inbox)
         if self._http is None:
             token = self._settings.app_token.get_secret_value()
-            self._sockets = Sockets(self._web, token, take, self._tell)
+            self._sockets = Sockets(self._web, token, take, self._tell, back)
             await self._sockets.run()
             return
         self._http.take = take
         try:
-            await self._feel_pulse()
+            await self._feel_pulse(back)
         finally:
             await self._http.close()
 
-    async def _feel_pulse(self) -> None:
+    def _back(self, inbox: Inbox, silent: float) -> None:
+        """Let the core know that Slack is heard, for the first time or after so many seconds without."""
+        inbox.back(self)
+        if silent > QUICK:
+            log.info("looking for what was missed while nothing was heard of Slack", seconds=round(silent))
+            self._errands.start(_done(inbox.repair(self)))
+
+    async def _feel_pulse(self, back: Callable[[float], None]) -> None:
         """Report whether Slack is there, in HTTP mode nothing else shows that while no event comes."""
         now = asyncio.get_running_loop().time
         self.heard_at = heard = now()  # `_identify` has just asked
         self._tell("up")
+        back(0.0)
+        well = True
         while True:
             await asyncio.sleep(PULSE)
             try:
                 await self._identify()
             except (SlowDown, OSError):
+                well = False
                 if now() - heard >= DOWN:
                     self._tell("down")
             else:
+                if not well:
+                    back(now() - heard)
+                well = True
                 self.heard_at = heard = now()
                 self._tell("up")
 
@@ -175,10 +197,23 @@ class Slack(Platform):
         """See `Platform.reopen`."""
         match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
             case ["slack", self._team, channel, ts, *_, thread]:  # a press has its button's name at the end
+                if not all(map(moment, (ts, thread, *map(self._stamp, remains.messages)))):
+                    raise ValueError("ids that are none of this workspace's")
                 surface = self._surface(channel, thread, ts)
                 surface.resume(remains)
                 return surface
         return None
+
+    def _stamp(self, message: str) -> str:
+        """Return the `ts` in the key of a message; "" if it is of no message in this workspace."""
+        match message.split("/"):
+            case ["slack", self._team, _, ts]:
+                return ts
+        return ""
+
+    async def standing(self, message: str, place: Place) -> Sequence[Stop]:
+        """See `Platform.standing`."""
+        return await self._events.standing(message, place) if self._events else ()
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
@@ -226,14 +261,19 @@ class Slack(Platform):
         return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
-        where = (self._web, self._team, channel, thread, question, self._people, self._user)
+        us = (self._people, self._user, self._errands, self._sessions)
+        where = (self._web, self._team, channel, thread, question, *us)
         kind = self._settings.streaming
         shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
-        surface = SlackSurface(*where, self._errands, shut)
+        surface = SlackSurface(*where, shut)
         if kind == "native" or (kind == "auto" and channel.startswith("D")):
-            surface = NativeSurface(*where, self._errands, shut, streams=self._streams, reader=reader)
+            surface = NativeSurface(*where, shut, streams=self._streams, reader=reader)
         surface.limits = replace(surface.limits, attach=self._attach)
         return surface
+
+
+async def _done(work: Awaitable[None]) -> None:
+    await work
 
 
 def _unheard(_why: str) -> None:

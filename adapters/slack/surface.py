@@ -15,6 +15,7 @@ from adapters.slack.downloads import fetch
 from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
+from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.people import People
 from adapters.slack.text import DIALECT, Json, marked
@@ -61,6 +62,7 @@ class SlackSurface(Surface):
         people: Finds people and names, for the history.
         me: The bot's user.
         errands: Does what may lag behind.
+        sessions: Says what the thread's session does.
         shut: Tells the asker that nothing can be written here, in Slack's word for why.
     """
 
@@ -76,6 +78,7 @@ class SlackSurface(Surface):
         people: People,
         me: str,
         errands: Errands,
+        sessions: Sessions,
         shut: Shut = lambda _why: None,
     ) -> None:
         self._web = web
@@ -86,6 +89,8 @@ class SlackSurface(Surface):
         self._me = me
         self._history = History(web, channel, thread, question, people, me)
         self._errands = errands
+        self._sessions = sessions
+        self._working = False
         self._doubtful: set[str] = set()
         self._lagging: list[asyncio.Task[None]] = []
         self._posted_as: dict[str, str] = {}
@@ -104,6 +109,7 @@ class SlackSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
+        self._works(page)
         try:
             return await self._post(page, nonce)
         except Unfit as unfit:
@@ -113,6 +119,12 @@ class SlackSurface(Surface):
         except Gone:
             self._shut("refused")
             raise
+
+    def _works(self, page: Page) -> None:
+        """Let Slack show that the bot is at work, from the first page that will change."""
+        if page.live and not self._working:
+            self._working = True
+            self._sessions.show(self._channel, self._thread, working=True)
 
     async def _post(self, page: Page, nonce: str) -> Receipt:
         """Post *page*, in parts if it must be, unless that was done already.
@@ -173,12 +185,16 @@ class SlackSurface(Surface):
 
     def resume(self, remains: Remains) -> None:
         """Go on where an earlier run left off: posts with its nonces may have got through."""
+        self._working = True  # as it was left
         self._doubtful.update(remains.nonces)
         # Where edits are closed, what was to stand in a message may stand beside it.
         self._doubtful.update(_beside(message) for message in remains.messages)
 
     async def settle(self) -> None:
         """See `Surface.settle`: a message that was replaced is still to be deleted."""
+        if self._working:
+            self._working = False
+            self._sessions.show(self._channel, self._thread, working=False)
         if self._lagging:
             await asyncio.wait(self._lagging)
             if any(task.cancelled() for task in self._lagging):
@@ -308,11 +324,11 @@ class SlackSurface(Surface):
             except OSError:
                 await asyncio.sleep(delay)
             except (Gone, SlackApiError) as error:
-                log.info("a replaced message was not deleted", message=message, error=str(error))
+                log.info("a message of ours was not deleted", message=message, error=str(error))
                 return
             else:
                 return
-        log.warning("a replaced message stays", message=message)
+        log.warning("a message of ours stays that was to be deleted", message=message)
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a pair of eyes on the question."""

@@ -25,7 +25,7 @@ from bot.core.repair import Repairs
 from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
-from bot.events import STOP
+from bot.events import RETRY, STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
@@ -70,7 +70,7 @@ class Core:
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
-        self._repairs = Repairs(self._means, self._running, self.mention)
+        self._repairs = Repairs(self._means, self._running, self.mention, self.stop)
         self._rates = Rates()
         self._refused = Refused()
         self._telling: asyncio.TimerHandle | None = None
@@ -99,6 +99,8 @@ class Core:
         """Stop the answer that *stop* points at."""
         if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
+        if stop.conversation:
+            return self._running.stop_current(stop)
         if live := self._stops.find(stop.message):
             return live.stop(stop)
         self._stops.keep(stop, _now())
@@ -112,7 +114,7 @@ class Core:
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
             card = self._stops.find(press.message)
-            return card.decide(press) if card else Outcome.UNKNOWN
+            return card.decide(press) if card else Outcome.LAPSED
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None
@@ -120,7 +122,9 @@ class Core:
         except OSError as error:
             log.warning("a button was not followed", message=press.message, error=str(error))
             return Outcome.LATER
-        if live is None or pressed:
+        if live is None:
+            return Outcome.LAPSED
+        if pressed:
             return Outcome.UNKNOWN
         mention = live.mention
         if refusal := self._running.refuse(mention):
@@ -131,12 +135,13 @@ class Core:
             return Outcome.UNKNOWN
         if not self._draining and not self._running.queue(live):
             await self._running.drop(mention)
-        return Outcome.TAKEN
+        return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
 
         Each new text asks the model anew, so it counts as a question.
+        The answer says so where one is too many.
         """
         live = self._stops.find(edited.key)
         if not (live and edited.text.strip() and self._heeds(edited, Action.EDIT)):
@@ -145,9 +150,13 @@ class Core:
             return
         if means_stop(edited.text):
             live.stop(Stop(edited.key, edited.actor, edited.place))
-        elif live.rewords(edited) and self._running.admit(live.mention):
+        elif not live.rewords(edited):
+            return
+        elif live.rewordable and self._running.admit(live.mention):
             live.reword(edited)
             await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
+        else:
+            live.miss()
 
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone; of one that has said nothing yet, nothing stays.
@@ -163,6 +172,10 @@ class Core:
     async def repair(self, platform: Platform) -> None:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
         await self._repairs.repair(platform)
+
+    def back(self, platform: Platform) -> None:
+        """See `Inbox.back`."""
+        self._repairs.back(platform)
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""

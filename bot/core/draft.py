@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.core.kept import Kept
+from bot.core.waits import Pause
 from bot.events import Control, Event
 from bot.show.answer import Answer, Ending, Phase
 from bot.show.pace import Turn
@@ -28,6 +29,7 @@ class Draft:
         shown: Set when something was written, or cannot be: the reader need not wait for it.
         ended: Set at the end.
         turn: The place in the queue where the writer waits now.
+        pause: The writer's wait after a failure, which the end of the answer ends.
     """
 
     def __init__(self, answer: Answer, kept: Kept) -> None:
@@ -38,6 +40,7 @@ class Draft:
         self.shown = asyncio.Event()
         self.ended = asyncio.Event()
         self.turn: Turn | None = None
+        self.pause: Pause | None = None
         self._noting: asyncio.Task[None] | None = None
 
     @property
@@ -71,6 +74,8 @@ class Draft:
         self.ended.set()
         if self.turn:
             self.turn.leave()
+        if self.pause:
+            self.pause.leave()
 
     async def noted(self) -> None:
         """Wait until the ledger has the end, if there is one."""

@@ -1,21 +1,31 @@
 """A press on *Continue* or *Try again* becomes a question, from what the ledger has of the answer above.
 
-The key of that question is the message's, "/" and the control's name.  So each button under a message can be
-pressed once, and after a restart the key says which message the button was under.
+The key of that question is the one of the answer's first message, "/", the control's name, and a number where
+the answer itself was tried again.  So each button can be pressed once, and after a restart the key says which
+message it was under.
 """
 
 from __future__ import annotations
 
+import re
+import secrets
+
 import structlog
 
 from bot.core.conversation import HISTORY, Past
+from bot.core.kept import SHARED
 from bot.core.live import Live, Means
 from bot.core.sayings import UNSURE, plain_answer
-from bot.events import CONTINUE
+from bot.events import CONTINUE, RETRY
 from bot.platform import Asked, Mention, Platform, Press, Remains, Said, Surface
-from bot.store import Entry, Store
+from bot.store import Entry, Part, Store
 
 log = structlog.get_logger(__name__)
+
+#: How the key of a press ends.
+PRESSED = re.compile(rf"/({CONTINUE.name}|{RETRY.name})(\d*)$")
+#: What a platform raises about ids in the ledger that are none of its own.
+MISFIT = (ValueError, LookupError, TypeError)
 
 
 async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
@@ -26,13 +36,29 @@ async def followed(means: Means, platform: Platform, press: Press) -> Live | Non
     """
     entry = await means.store.find_shown(press.message)
     asked = follow(entry, press, means.clock()) if entry else None
-    if asked is None:
+    if entry is None or asked is None:
         return None
-    past, remains = await remembered(means.store, platform, asked, Remains())
-    surface = platform.reopen(asked, remains)
+    try:
+        past, remains = await remembered(means.store, platform, asked, Remains())
+        surface = platform.reopen(asked, remains)
+    except MISFIT as error:
+        log.warning("a row of the ledger was set aside", question=asked.key, error=repr(error))
+        return None
     if surface is None:
         return None
-    return Live(means, mention_of(asked, surface), plain_answer(asked.text), past=past)
+    mention, saying = mention_of(asked, surface), plain_answer(asked.text)
+    if press.control == CONTINUE.name:
+        return Live(means, mention, saying, past=past)
+    return Live(means, mention, saying, Entry(asked, parts=again(entry)), past=past, instead=entry.text)
+
+
+def again(entry: Entry) -> tuple[Part, ...]:
+    """Return the messages of *entry* as those of another answer in its place."""
+    shared = secrets.token_hex(SHARED // 2)
+    shown = (part for part in entry.parts if part.message and not part.replaces)
+    return tuple(
+        Part(f"{shared}{number:x}", number, part.address, part.message) for number, part in enumerate(shown)
+    )
 
 
 def follow(entry: Entry, press: Press, at: float) -> Asked | None:
@@ -40,8 +66,24 @@ def follow(entry: Entry, press: Press, at: float) -> Asked | None:
     if entry.note is None or press.control not in entry.controls:
         return None
     text = CONTINUE.name if press.control == CONTINUE.name else entry.asked.text
-    key = f"{press.message}/{press.control}"
+    key = f"{entry.messages[0]}/{press.control}{_tries(entry.asked.key) or ''}"
     return Asked(key, entry.asked.conversation, press.actor, press.place, text, at)
+
+
+def _tries(key: str) -> int:
+    """Return how often the answer to the question *key* took another's place in its messages."""
+    found = re.search(rf"/{RETRY.name}(\d*)$", key)
+    return int(found[1] or 0) + 1 if found else 0
+
+
+async def _above(store: Store, key: str) -> Entry | None:
+    """Return the answer above the button that was pressed, if *key* is a press; raises as `find_shown`."""
+    if not (pressed := PRESSED.search(key)):
+        return None
+    message, number = key[: pressed.start()], int(pressed[2] or 0)
+    if number:
+        return await store.find(f"{message}/{RETRY.name}{number - 1 or ''}")
+    return await store.find_shown(message, first=True)
 
 
 async def remembered(
@@ -54,23 +96,23 @@ async def remembered(
     first = asked
     said: tuple[Said, ...] = ()
     for _ in range(HISTORY):
-        message, _, control = first.key.rpartition("/")
         try:
-            entry = await store.find_shown(message)
+            entry = await _above(store, first.key)
         except OSError as error:
             log.warning("not all that was said before is known", question=asked.key, error=str(error))
             break
         if entry is None:
             break
+        continues = f"/{CONTINUE.name}" in first.key
         first = entry.asked
-        if control == CONTINUE.name:
+        if continues:
             text = "\n\n".join(
                 filter(None, [entry.text, UNSURE.format(entry.calling) if entry.calling else ""])
             )
             said = (Said(first.text, first.actor), Said(text, None), *said)
         shown = (part.message for part in entry.parts if part.message)
         address = remains.address or entry.remains.address
-        remains = Remains(address, (*shown, *remains.messages), remains.nonces)
+        remains = Remains(address, tuple(dict.fromkeys((*shown, *remains.messages))), remains.nonces)
     if first is asked:
         return Past(), remains
     return Past(surface=platform.reopen(first, Remains()), said=said), remains

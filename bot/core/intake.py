@@ -161,6 +161,11 @@ class Intake(Generic[Run]):
         crowd = self._talks.get(conversation)
         return crowd.tickets[-1] if crowd else None
 
+    def current(self, conversation: str) -> Ticket[Run] | None:
+        """Return the ticket that runs in a conversation, or is the next to."""
+        crowd = self._talks.get(conversation)
+        return next((each for each in crowd.tickets if not each.idle), None) if crowd else None
+
     def tell(self, user: str, what: str, now: float, *, free: bool = True) -> bool:
         """Return whether *user* is to be told *what*: once a minute, and only if *free*."""
         key = user, what

@@ -30,9 +30,16 @@ class Kept:
         self._store = store
         self._key = key
         self._clock = clock
+        self._left = left.parts if left else ()
         begun = left is not None and bool(left.parts)
         self._shared = left.parts[0].nonce[:SHARED] if left and begun else secrets.token_hex(SHARED // 2)
         self._replaced = left.replaced if left else {}
+
+    async def adopt(self) -> None:
+        """Keep the messages that this answer takes over, before it changes them; again does nothing."""
+        for part in self._left:
+            if part.message:
+                await self._store.intend(self._key, part, "")
 
     async def put(self, surface: Surface, write: Write, text: str, *, escaped: bool) -> Receipt:
         """Make *write*, which may show all of *text*, on *surface*; *escaped*: by a new message.

@@ -16,7 +16,9 @@ from bot.core.draft import Draft
 from bot.core.gathering import Desk
 from bot.core.kept import Kept
 from bot.core.reader import Reader
+from bot.core.sayings import TOO_LATE
 from bot.core.stops import Stops
+from bot.core.waits import Waits
 from bot.core.writer import Writer
 from bot.events import CONTINUE, RETRY, STOP, Control, File
 from bot.guard.access import Access
@@ -51,6 +53,7 @@ class Means:
     Attributes:
         clock: Seconds of the wall clock.
         desk: Where files are read.
+        waits: Where writes wait that have failed.
     """
 
     model: Model
@@ -65,6 +68,7 @@ class Means:
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
     desk: Desk = field(default_factory=Desk)
+    waits: Waits = field(default_factory=Waits)
 
 
 class Live:
@@ -77,6 +81,7 @@ class Live:
         left: What the ledger has of it from an earlier run.
         after: Seconds before anything of it is written.
         past: What came before the question.
+        instead: The text of the answer that *left* stands for, if this one takes its place.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Live:
         left: Entry | None = None,
         after: float = 0.0,
         past: Past | None = None,
+        instead: str | None = None,
     ) -> None:
         self.mention = mention
         self._means = means
@@ -95,14 +101,21 @@ class Live:
         self._begun = asyncio.Event()
         self._reworded = self._asked = 0
         self._vanishing = False
+        self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
-        self._answer = _answer(means, mention, left, CONTROLS if self.card else (STOP,))
+        self._answer = _answer(means, mention, CONTROLS if self.card else (STOP,))
+        if left and instead is not None:
+            self._answer.replace(instead, left.messages)
+        elif left:
+            self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
         reads = means.model, means.asking, means.access, past or Past(), means.desk
         self._reader = Reader(self._draft, *reads, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
-        self._writer = Writer(self._draft, mention.surface, means.pace, mention.key, watch, forget)
+        self._writer = Writer(
+            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
+        )
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
@@ -114,12 +127,17 @@ class Live:
                 await self._surface.status(on=True)
                 await self._begun.wait()
                 await self._surface.status(on=False)
+            await self._kept.adopt()
             if self._draft.open:
                 self._reader.begin(self.mention)
+            if self._whole:
+                await self._surface.status(on=True)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
-            for message in self._answer.messages if self._vanishing else ():
+            for message in self._answer.messages if self._vanishing else self._answer.surplus:
                 await self._surface.remove(message)
+            if self._whole:
+                await self._surface.status(on=False)
         finally:
             self._writer.leave()
             self._means.stops.forget(self.mention.key, *self._answer.messages)
@@ -162,7 +180,7 @@ class Live:
         if not self._means.access.may_allow(press.actor, self.mention.actor):
             return Outcome.REFUSED
         decided = self.card.decide(press, _shown(press.actor, self.mention.actor))
-        return Outcome.STOPPED if decided else Outcome.UNKNOWN
+        return Outcome.SHOWN if decided else Outcome.UNKNOWN
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
@@ -178,9 +196,18 @@ class Live:
         self._reader.hang_up()
 
     def rewords(self, edited: Edited) -> bool:
-        """Tell whether *edited* is the asker's, before anything was answered, and not one too many."""
-        fresh = self._draft.open and not self.begun and self._reworded < REWORDED
+        """Tell whether *edited* is the asker's, before anything was answered."""
+        fresh = self._draft.open and not self.begun
         return fresh and edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
+
+    @property
+    def rewordable(self) -> bool:
+        """Whether the model may be asked anew because of an edit."""
+        return self._reworded < REWORDED
+
+    def miss(self) -> None:
+        """Say below the answer that it is not to the last text of its question."""
+        self._answer.remark(TOO_LATE)
 
     def reword(self, edited: Edited) -> None:
         """Ask anew with the text of *edited*."""
@@ -229,13 +256,10 @@ class Live:
             self.stop(early)
 
 
-def _answer(means: Means, mention: Mention, left: Entry | None, live: tuple[Control, ...]) -> Answer:
-    """Return an answer to *mention* that goes on where *left* ends."""
+def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:
+    """Return an answer to *mention* of which there is nothing yet."""
     showing = means.showing
-    answer = Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
-    if left:
-        answer.resume(left.text, left.messages)
-    return answer
+    return Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
 
 
 def _shown(actor: Actor, asker: Actor) -> str:

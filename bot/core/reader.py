@@ -135,7 +135,15 @@ class Reader:
         tools = self._tools(mention, list(dict.fromkeys((*mention.files, *older))))
         told = [files.given(each, found) for each in said]
         turns = conversation.turns(told, files.asked(mention, found), may_ask, secrets.token_hex(4))
-        request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens, tools)
+        request = Request(
+            turns,
+            asking.system,
+            asking.model,
+            asking.effort,
+            asking.max_tokens,
+            tools,
+            thinking=asking.thinking,
+        )
         note = files.note(mention, said, found)
         if not any(turn.files for turn in turns):
             await self._stream(request, note)

@@ -12,12 +12,14 @@ from contextlib import suppress
 
 import structlog
 
-from bot.core.follow import mention_of, remembered
+from bot.core.follow import MISFIT, mention_of, remembered
 from bot.core.live import Live, Means
 from bot.core.running import Running
 from bot.core.sayings import AWAY, RESTART, interrupted, plain_answer
+from bot.core.standing import look
+from bot.core.waits import Pause
 from bot.guard.access import Action
-from bot.platform import Gone, Mention, Platform, SlowDown, Unavailable
+from bot.platform import Gone, Mention, Outcome, Platform, SlowDown, Stop, Unavailable
 from bot.show.answer import Ending
 from bot.store import Entry
 
@@ -36,6 +38,8 @@ SEARCH = 60.0
 LATE = 2.0
 #: Seconds after which an answer that could not be written for minutes is taken up again, for a day.
 AGAIN = 60.0
+#: It has been tried in vain so often that a write elsewhere that gets through is not believed at once.
+VAIN = 3
 #: Of so many searches for missed mentions the tasks are kept, to end them on shutdown.
 SEARCHES = 16
 
@@ -47,18 +51,27 @@ class Repairs:
         means: What all answers share.
         running: Where the answers go on; tells what was given up.
         hear: Takes a mention that was missed.
+        stop: Takes a stop that was.
 
     Attributes:
         platforms: Those that asked for a repair, by name.
     """
 
-    def __init__(self, means: Means, running: Running, hear: Callable[[Mention], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        means: Means,
+        running: Running,
+        hear: Callable[[Mention], Awaitable[None]],
+        stop: Callable[[Stop], Awaitable[Outcome]],
+    ) -> None:
         self.platforms: dict[str, Platform] = {}
         self._means = means
         self._running = running
         self._hear = hear
+        self._stop = stop
         self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
         self._later: dict[str, asyncio.Task[None]] = {}  # by platform
+        self._looks: dict[str, asyncio.Task[None]] = {}  # by platform
         self._writes_from: float | None = None
         self._closed = False
         running.given_up = self._take_up_later
@@ -78,10 +91,20 @@ class Repairs:
         await self._take_up(platform, restarted=restarted)
         self._searches.append(self._running.errand(self._catch_up(platform)))
 
+    def back(self, platform: Platform) -> None:
+        """See `Inbox.back`."""
+        self._means.waits.wake(platform.name)
+        if self._closed:
+            return
+        if before := self._looks.get(platform.name):
+            before.cancel()  # this one looks at all that it would have
+        looking = look(platform, self._means.stops, self._stop)
+        self._looks[platform.name] = self._running.errand(looking)
+
     def close(self) -> None:
         """Take up nothing any more, and end what looks for more."""
         self._closed = True
-        for task in (*self._searches, *self._later.values()):
+        for task in (*self._searches, *self._later.values(), *self._looks.values()):
             task.cancel()
 
     async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
@@ -107,7 +130,7 @@ class Repairs:
         after = max(0.0, (self._writes_from or 0.0) - _now())
         try:
             found = await resumed(self._means, platform, entry, reason, after)
-        except (ValueError, LookupError, TypeError) as error:  # ids that are none of the platform's
+        except MISFIT as error:
             log.warning("a row of the ledger was set aside", question=entry.asked.key, error=repr(error))
             await self._means.store.done(entry.asked.key, self._means.clock())
             return False
@@ -127,7 +150,7 @@ class Repairs:
             self._later[platform.name] = self._running.errand(self._again(platform))
 
     async def _again(self, platform: Platform) -> None:
-        await asyncio.sleep(AGAIN)
+        await self._means.waits.wait(platform.name, Pause(), AGAIN, VAIN)
         await self._take_up(platform, restarted=False)
 
     async def _catch_up(self, platform: Platform) -> None:

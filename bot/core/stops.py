@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from bot.platform import Stop
@@ -39,6 +40,10 @@ class Stops(Generic[Run]):
     def find(self, message: str) -> Run | None:
         """Return the answer that *message* belongs to."""
         return self._watched.get(message)
+
+    def watched(self) -> Sequence[tuple[str, Run]]:
+        """Return the messages that belong to an answer, newest first, each with it."""
+        return [*reversed(self._watched.items())]
 
     def keep(self, stop: Stop, now: float) -> None:
         """Keep *stop* for an answer that may still come."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import structlog
 
 from bot.core.draft import Draft
+from bot.core.waits import Pause, Waits
 from bot.platform import Bucket, Gone, Op, Receipt, SlowDown, Surface
 from bot.show.answer import Ending, Phase, Rank, Write
 from bot.show.pace import Pace, Turn
@@ -42,6 +42,7 @@ class Writer:
         question: The question's key, for the log.
         watch: Told each message that shows a page.
         forget: Told a message that shows none any more.
+        waits: Where it waits after a failure; told of what gets through.
 
     Attributes:
         surface: Where it writes; `settle_in` may choose another place.
@@ -56,6 +57,7 @@ class Writer:
         question: str,
         watch: Callable[[str], object],
         forget: Callable[[str], object],
+        waits: Waits,
     ) -> None:
         self._draft = draft
         self._answer = draft.answer
@@ -63,9 +65,12 @@ class Writer:
         self._question = question
         self._watch = watch
         self._forget = forget
+        self._waits = waits
+        self._platform = question.partition("/")[0]
         self.surface = surface
         self.given_up = False
         self._failures = 0
+        self._vain = 0  # how often a wait after them was ended early
         self._failing = 0.0  # when the first of them began
         self._waiting = False
         self._counted: tuple[Bucket, ...] = ()
@@ -82,7 +87,7 @@ class Writer:
         """Write until the last edit is through."""
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
-            self._failing = self._failing if self._failures else _now()
+            self._failing = self._failing if self._failures or self._vain else _now()
             try:
                 text, escaped = self._answer.text, turn.escaped
                 receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped)
@@ -164,7 +169,8 @@ class Writer:
         return turn if granted else None
 
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
-        self._failures = 0
+        self._failures = self._vain = 0
+        self._waits.wake(self._platform)
         self._pace.accepted(turn.buckets, receipt)
         self._answer.wrote(write, receipt.message, receipt.unattached)
         if write.message and write.message != receipt.message:
@@ -192,7 +198,10 @@ class Writer:
             log.error("a write failed", question=self._question, exc_info=error)
 
     async def _failed(self, write: Write, *, timed_out: bool = False) -> None:
-        """Wait before the next try, at most until the answer ends; give up after the last."""
+        """Wait before the next try, at most until the answer ends; give up after the last.
+
+        A wait that ends early, since the platform was heard of again, does not count.
+        """
         if timed_out:
             self._doubtful = write.message
         if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
@@ -203,13 +212,12 @@ class Writer:
             self.given_up = True
             self._answer.lost()
             return
-        delay = RETRIES[self._failures]
-        self._failures += 1
-        if self._draft.ended.is_set():
-            await asyncio.sleep(delay)
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._draft.ended.wait(), delay)
+        pause = Pause()
+        self._draft.pause = None if self._draft.ended.is_set() else pause
+        woken = await self._waits.wait(self._platform, pause, RETRIES[self._failures], self._vain)
+        self._draft.pause = None
+        self._vain += woken
+        self._failures += not woken
 
     async def _write_last_again(self) -> None:
         """Send a page once more if an edit of it timed out: that edit may land after the last one."""

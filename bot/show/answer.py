@@ -12,8 +12,9 @@ while a write is out or a rate limit is in force therefore batch themselves: the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
@@ -22,6 +23,7 @@ from bot.events import (
     RETRY,
     STOP,
     Again,
+    Cited,
     Control,
     Event,
     File,
@@ -37,7 +39,7 @@ from bot.events import (
 )
 from bot.platform import Limits, Op
 from bot.show.pages import Pages, Piece, join
-from bot.show.steps import Steps
+from bot.show.steps import Steps, Thoughts
 from bot.text.safe import Links, clean, line, seen
 
 
@@ -98,10 +100,16 @@ EMPTY = "Claude gave no answer text."
 #: What people read where an answer would have to begin anew, but its first pages can't change any more.
 TORN = "Cut short here: the connection to Claude broke off."
 
+#: What people read under an answer while another one is made in its place.
+AGAIN = "trying again …"
+
 #: What people read under the last page of an answer that is longer than its pages.
 GOES_ON = "This goes on; all of it comes as a file when it is done."
 ATTACHED = "The whole answer is in the file."
 FILE = "answer.md"
+
+#: What people read where files that the model has made are too large, or none can be attached.
+UNATTACHED = "Not all files that were made can be attached here."
 
 #: What people read below a page whose files can't be attached, after why.
 FOLLOWS = "What was in it follows as text."
@@ -115,11 +123,15 @@ class Showing:
         hosts: Hosts that may be linked; "*" for all.
         pages: Messages that an answer may take before the rest comes as a file; 0 for any number.
         code: Characters of a block of code from which on it comes as a file; 0 for never.
+        stream: Whether an answer shows while it grows; else it is posted when it is complete.
+        thinking: What is shown while the model thinks: that it does, for how many "seconds", or a "summary".
     """
 
     hosts: Collection[str] = ()
     pages: int = 0
     code: int = 0
+    stream: bool = True
+    thinking: str = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,7 @@ class Answer:
         limits: How much a page holds.
         links: Which URLs may be links.
         showing: How long it may get, where the rest can be attached as a file.
-        live: The buttons below while it goes on.
+        live: The buttons below while it goes on; with others than Stop it shows whatever *showing* says.
 
     Attributes:
         phase: How far along it is.
@@ -177,18 +189,24 @@ class Answer:
         self.received = 0
         self._live = live
         self._fresh: list[str] = []
-        showing = showing if showing and limits.attach else Showing()
-        self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
+        showing = showing or Showing()
+        showing = showing if limits.attach else replace(showing, pages=0, code=0)
+        self._links = links or Links()
+        self._blank = partial(Pages, limits, links=self._links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
-        self._before: tuple[Pages, int] | None = None  # what was said, until as much is said anew
+        self._before: tuple[Pages, float] | None = None  # what was said, until as much is said anew
+        self._anew = False  # whether its messages show another answer
         self._most = showing.pages
         self._room = limits.attach
         self._unfiled: dict[int, str] = {}  # why a page has no files, by its index
         self._lengths = [0]  # of the text before each page
         self._tools = Steps()
         self._thinking = False
+        self._thoughts = Thoughts(showing.thinking)
+        self._held = not showing.stream and live == (STOP,)
+        self._made: tuple[File, ...] = ()
         self._waiting = ""
-        self._note = ""
+        self._note = self._remark = ""
         self._empty: str | None = None  # what is said where nothing can be seen; None for nothing
         self._shown: list[tuple[str, Page | None]] = []
         self._controls: tuple[Control, ...] = ()
@@ -198,13 +216,14 @@ class Answer:
     def text(self) -> str:
         """Everything the model has said so far."""
         if before := self._outdone:
-            return join([before.last])
+            return join([*before.closed, before.last])
         return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """The buttons under an answer that has ended."""
-        return self._controls
+        """The buttons under an answer that has ended; what was attached to a message can't be replaced."""
+        attached = self._made or any(piece.files for piece in self._pages.closed) or self._pages.overflowing
+        return tuple(each for each in self._controls if each is not RETRY or not attached)
 
     @property
     def messages(self) -> list[str]:
@@ -229,8 +248,13 @@ class Answer:
 
     def allow(self, links: Links) -> None:
         """Let *links* be links in an answer of which nothing was said yet."""
+        self._links = links
         self._blank = partial(self._blank, links=links)
         self._pages = self._blank()
+
+    def remark(self, remark: str) -> None:
+        """Let *remark* stand below the answer once it has ended, behind why it did."""
+        self._remark = remark
 
     def resume(self, text: str, messages: Sequence[str]) -> None:
         """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
@@ -242,6 +266,21 @@ class Answer:
             if self._pages.overflowing:
                 self._unfile(self._most - 1, "")
 
+    def replace(self, text: str, messages: Sequence[str]) -> None:
+        """Be the answer in place of another one, *text*, which *messages* show until this one is complete."""
+        self._shown = [(message, None) for message in messages]
+        self._anew = True
+        if seen(text):
+            before = self._blank()
+            before.feed(text)
+            before.end()
+            self._before = before, math.inf
+
+    @property
+    def surplus(self) -> list[str]:
+        """The messages of the answer before, which this one, now complete, does not take."""
+        return self.messages[len(self._visible_pieces()) :] if self._anew else []
+
     def receive(self, event: Event) -> None:
         """Take the next event from the model; ignored once the answer has ended."""
         if self.phase is not Phase.OPEN:
@@ -252,8 +291,12 @@ class Answer:
                 self._fresh.append(text)
                 self.received += len(text)
                 self._thinking = False
+            case Cited(sources):
+                for each in sources:
+                    self._links.add(each.url)
             case Thinking():
                 self._thinking = True
+                self._thoughts.take(event)
             case ToolStarted() | ToolRunning() | ToolFinished():
                 self._tools.take(event)
             case Waiting(note):
@@ -261,14 +304,20 @@ class Answer:
                 self._tools.clear()
             case Again():
                 self._restart()
-            case Finished(reason, usage, note):
-                self.usage = usage
-                said = NOTES.get(reason, f"Ended early: {reason}.")
-                more = (CONTINUE,) if reason in MORE else ()
-                if reason == "max_tokens" and not self.received:
-                    said, more = THOUGHT, (RETRY,)
-                told = " ".join(filter(None, [said, note]))
-                self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
+            case Finished():
+                self._finish(event)
+
+    def _finish(self, finished: Finished) -> None:
+        """End with what the model has said, and with what people should know of that."""
+        self.usage = finished.usage
+        self._made = tuple(file for file in finished.files if file.size <= self._room)
+        said = NOTES.get(finished.reason, f"Ended early: {finished.reason}.")
+        more = (CONTINUE, RETRY) if finished.reason in MORE else (RETRY,)
+        if finished.reason == "max_tokens" and not self.received:
+            said, more = THOUGHT, (RETRY,)
+        lost = UNATTACHED if len(self._made) < len(finished.files) else ""
+        told = " ".join(filter(None, [said, finished.note, lost]))
+        self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 
     def _restart(self) -> None:
         """Forget what was said; if a page is closed, and so can't change any more, end the answer instead.
@@ -276,13 +325,18 @@ class Answer:
         It stays to be seen until as much is said anew, so that no text that is shown shrinks.
         """
         self._feed()
-        if self._pages.closed:
+        if self._pages.closed and not self._hidden:
             self.end(Ending.FAILED, TORN, (CONTINUE,))
             return
         if not self._outdone:
             self._before = self._pages, self.received
         self._pages = self._blank()
         self.received = self._visible = 0
+
+    @property
+    def _hidden(self) -> bool:
+        """Whether nothing of the answer shows until it is complete, but the one before it."""
+        return self._before is not None and self._before[1] is math.inf
 
     @property
     def _outdone(self) -> Pages | None:
@@ -302,15 +356,16 @@ class Answer:
         """
         if self.phase is not Phase.OPEN:
             return
-        if self._before and self._outdone and ending is not Ending.FINISHED:
-            self._pages, self.received = self._before
+        if (before := self._outdone) and ending is not Ending.FINISHED:
+            self._pages, self.received = before, sum(len(each.text) for each in (*before.closed, before.last))
             self._fresh.clear()
-        self._before = None
         self._feed()
-        self._pages.end()
+        if not (before and self._hidden and ending is not Ending.FINISHED):  # else it has ended long ago
+            self._pages.end()
+        self._before = None
         self.phase = Phase.CLOSING
         self.ending = ending
-        self._note = note
+        self._note = " ".join(filter(None, [note, self._remark]))
         self._controls = controls
         self._tools.clear()
         self._empty = empty if ending is Ending.FINISHED else None
@@ -318,7 +373,7 @@ class Answer:
     def read(self) -> bool:
         """Read a little of what the model has said; tell whether there is more to read."""
         self._feed()
-        return self._pages.read()
+        return self._pages.read() or (self._before is not None and self._before[0].read())
 
     def _visible_text(self) -> bool:
         """Tell whether anything of the answer can be seen."""
@@ -328,9 +383,13 @@ class Answer:
         """Return the write that brings the screen up to date, or None if it is."""
         if self.phase is Phase.CLOSED:
             return None
+        if self._held and self.phase is Phase.OPEN:
+            self._visible = self.received  # nobody waits for it to be shown
+            return None
         pieces = self._visible_pieces()
         # A closed page changes once, when it closes; all but the newest shown page were shown closed.
-        for index in range(max(0, len(self._shown) - 1), len(pieces)):
+        first = 0 if self._anew and self.phase is Phase.CLOSING else max(0, len(self._shown) - 1)
+        for index in range(first, len(pieces)):
             page = self._page(pieces, index)
             if index >= len(self._shown):
                 return self._write(index, None, page)
@@ -392,12 +451,14 @@ class Answer:
         """Return the pages that there should be; the last one is there once it has something to show."""
         self._feed()
         if before := self._outdone:
-            return [before.last]
+            return [*before.closed, before.last]
         closed, last = self._pages.closed, self._pages.last
         for piece in closed[len(self._lengths) - 1 :]:
             self._lengths.append(self._lengths[-1] + len(piece.text))
         hidden = closed and (self._pages.overflowing or not last.shown.strip())
         pieces = [*closed] if hidden else [*closed, last]
+        if self._anew and self.phase is not Phase.OPEN:
+            return pieces
         # A resumed answer can have messages for text that a loss of power took from the ledger.
         return pieces + [Piece("")] * (len(self._shown) - len(pieces))
 
@@ -423,11 +484,12 @@ class Answer:
     def _last_page(self, piece: Piece, unfiled: str) -> Page:
         if self.phase is Phase.OPEN:
             return Page(piece.shown, line(self._progress()), controls=self._live, settled=piece.settled)
-        note, files = " ".join(filter(None, [unfiled, self.note])), piece.files
+        made = () if self._unfiled else self._made
+        note, files = " ".join(filter(None, [unfiled, self.note])), (*piece.files, *made)
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(
-            piece.shown, line(note), live=False, controls=self._controls, files=files, settled=piece.settled
+            piece.shown, line(note), live=False, controls=self.controls, files=files, settled=piece.settled
         )
 
     def _whole(self) -> File:
@@ -438,8 +500,10 @@ class Answer:
     def _progress(self) -> str:
         if self._waiting:
             return self._waiting
+        if self._hidden:
+            return " · ".join(filter(None, [AGAIN, self._tools.line]))
         if steps := self._tools.line:
             return steps
         if self._pages.overflowing:
             return GOES_ON
-        return "thinking …" if self._thinking and not self.received else ""
+        return self._thoughts.line if self._thinking and (self._thoughts.shown or not self.received) else ""

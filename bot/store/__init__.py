@@ -22,7 +22,7 @@ from bot.platform import Asked, Remains
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
 #: whole question is.
-TEXT_KEPT = 3600.0
+TEXT_KEPT = 86_400.0
 ROWS_KEPT = 7 * 86_400.0
 #: Conversations that `Store.recent` returns.
 MOST_RECENT = 1000
@@ -161,8 +161,10 @@ class Store(Protocol):
         """Return what is known of a question; raises as `find_shown`."""
         ...
 
-    async def find_shown(self, message: str) -> Entry | None:
+    async def find_shown(self, message: str, *, first: bool = False) -> Entry | None:
         """Return what is known of the question in whose answer *message* is, while its text is kept.
+
+        Where answers took each other's place there, the newest one; or the *first*.
 
         Raises:
             OSError: It can't be read now.

@@ -66,9 +66,10 @@ class File:
         """Return what is known of a question."""
         return next(iter(self._entries("key = ?", None, key)), None)
 
-    def find_shown(self, message: str) -> Entry | None:
+    def find_shown(self, message: str, *, first: bool) -> Entry | None:
         """See `Store.find_shown`."""
-        return next(iter(self._entries(tables.SHOWN, None, message)), None)
+        found = self._entries(tables.SHOWN, None, message)
+        return found[0 if first else -1] if found else None
 
     def recent(self, platform: str, since: float) -> list[Asked]:
         """See `Store.recent`."""

@@ -82,9 +82,10 @@ class Memory:
         """See `Store.find`."""
         return self._entries.get(key)
 
-    async def find_shown(self, message: str) -> Entry | None:
+    async def find_shown(self, message: str, *, first: bool = False) -> Entry | None:
         """See `Store.find_shown`; presses are too rare for an index."""
-        for entry in reversed(self._entries.values()):
+        entries = self._entries.values()
+        for entry in entries if first else reversed(entries):
             if message and any(part.message == message for part in entry.parts):
                 return entry if entry.said else None
         return None

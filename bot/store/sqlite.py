@@ -134,10 +134,12 @@ class Sqlite(Memory):
         """See `Store.find`."""
         return await super().find(key) or await self._writer.read(lambda: self._file.find(key))
 
-    async def find_shown(self, message: str) -> Entry | None:
+    async def find_shown(self, message: str, *, first: bool = False) -> Entry | None:
         """See `Store.find_shown`."""
         going = await super().find_shown(message)
-        return going or await self._writer.read(lambda: self._file.find_shown(message))
+        if going and not first:
+            return going
+        return await self._writer.read(lambda: self._file.find_shown(message, first=first)) or going
 
     async def recent(self, platform: str, since: float) -> Sequence[Asked]:
         """See `Store.recent`; if the file can't be read, only the questions that are not done."""

@@ -31,13 +31,12 @@ LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 #: Seconds for which a message is young enough that a stop of it may come before the core knows it, and those
 #: for which an edit can make a question of it.  The clocks of the two sides may differ by a minute.
 EARLY, RECENT = 120.0, 3600.0
-#: Messages of live answers that are looked at after a reconnect, and the seconds that it may take.
-LOOKED_AT, LOOKING = 50, 60.0
 #: Seconds in which somebody is told once that a press was refused, and people who are remembered.
 HOUR, PRESSERS = 3600.0, 10_000
 #: Messages that are deleted at once, at most (resources/message.mdx, bulk delete).
 BULK = 100
-NOT_YOURS = "You may not stop this answer."
+NOT_YOURS = "You may not do that here."
+LAPSED = "That button is over: what it was for is forgotten. Please ask again."
 
 
 class Client(Shards):
@@ -163,21 +162,11 @@ class Client(Shards):
     def _means_stop(self, emoji: Json) -> bool:
         return not emoji.get("id") and string(emoji.get("name"))[:20].translate(LOOKS) in self._stop_emoji
 
-    async def look(self) -> None:
-        """Find the stops that were set while nobody listened: reactions stand on live answers' messages."""
-        found = ((key, surface.place) for surface in self.questions.surfaces for key in surface.messages())
-        live = [(key, where) for key, where in found if self.inbox and self.inbox.knows(key)]
-        try:
-            async with asyncio.timeout(LOOKING):
-                for key, where in live[:LOOKED_AT]:
-                    await self._look_at(key, where)
-        except TimeoutError:
-            log.warning("stops that were set meanwhile may be lost: Discord tells no reactions")
-
-    async def _look_at(self, key: str, where: Place) -> None:
-        for who in await stoppers(self.http, key, self._means_stop):
-            if self.inbox and snowflake(who.get("id")) != self.me:
-                await self.inbox.stop(Stop(key, self._people.told(who, {}), where))
+    async def standing(self, key: str, where: Place) -> list[Stop]:
+        """Return the stops that stand on the message *key*; see `Platform.standing`."""
+        found = await stoppers(self.http, key, self._means_stop)
+        others = [who for who in found if snowflake(who.get("id")) != self.me]
+        return [Stop(key, self._people.told(who, {}), where) for who in others]
 
     async def on_told_interaction_create(self, data: object) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
@@ -211,9 +200,11 @@ async def _respond(interaction: discord.Interaction, outcome: Outcome, *, told: 
     match outcome:
         case Outcome.REFUSED if told:
             await interaction.response.defer()
-        case Outcome.STOPPED | Outcome.LATER:
+        case Outcome.STOPPED | Outcome.LATER | Outcome.SHOWN:
             await interaction.response.defer()
         case Outcome.UNKNOWN | Outcome.TAKEN:
             await interaction.response.edit_message(view=None)
+        case Outcome.LAPSED:
+            await interaction.response.send_message(LAPSED, ephemeral=True)
         case Outcome.REFUSED:
             await interaction.response.send_message(NOT_YOURS, ephemeral=True)

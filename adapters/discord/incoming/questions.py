@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from weakref import WeakSet
 
 import discord
 
@@ -47,7 +46,6 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
-        surfaces: Where answers are written; outlives the client.
     """
 
     def __init__(self, client: Shards, rest: Rest, threads: Threads, people: People) -> None:
@@ -58,7 +56,6 @@ class Questions:
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
-        self.surfaces: WeakSet[DiscordSurface] = WeakSet()
 
     @property
     def _me(self) -> int:
@@ -68,8 +65,8 @@ class Questions:
         """See `Platform.reopen`; a thread that was opened for an answer has the id of the question."""
         match asked.key.split("/"):
             case ["discord", channel, question, *_]:  # a press has its button's name at the end
-                here = int(remains.address or channel)
-                replied = int(question) if here == int(channel) else None
+                here, id_ = int(remains.address or channel), int(question)
+                replied = id_ if here == int(channel) else None
                 root = int(asked.conversation.split("/")[-1])
                 history = partial(self._past, asked)
                 surface = DiscordSurface(
@@ -84,8 +81,6 @@ class Questions:
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
-                surface.place = asked.place
-                self.surfaces.add(surface)
                 return surface
         return None
 
@@ -162,15 +157,13 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
-        surface.place = place_of(channel, message.guild)
-        self.surfaces.add(surface)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
             actor=self._people.author(message),
-            place=surface.place,
+            place=place_of(channel, message.guild),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),

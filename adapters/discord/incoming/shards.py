@@ -52,6 +52,7 @@ class Shards(discord.AutoShardedClient):
     Attributes:
         report: See above.
         repair: Called when surfaces can be written to, and when a session was lost and another one begins.
+        back: Called when a shard listens, at first or again.
         seldom: What was logged of late.
         gateway: Says when to log in.
         since: Since when each shard that is not ready is so, by its number; None is the log-in.
@@ -78,6 +79,7 @@ class Shards(discord.AutoShardedClient):
         self.seldom = Seldom()
         self.report = report
         self.repair: Callable[[], Awaitable[None]] = _nothing
+        self.back: Callable[[], object] = bool
         self.gateway: LogIns | None = None
         self.since: dict[int | None, float] = {None: _now()}
         self._launching: set[int] = set()
@@ -133,18 +135,15 @@ class Shards(discord.AutoShardedClient):
     async def on_shard_connect(self, shard_id: int) -> None:
         """A shard has a new session: no event tells what was said since its last one, so ask for a repair."""
         self._listens(shard_id)
+        self.back()
         if shard_id in self._sessions:
-            await self.look()
             await self.repair()
         self._sessions.add(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
         """A shard has its session back, and with it most of what happened meanwhile."""
         self._listens(shard_id)
-        await self.look()
-
-    async def look(self) -> None:
-        """Look for stops that were set while nobody listened; see `Client.look`."""
+        self.back()
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """A shard's connection is gone; discord.py connects anew."""

@@ -69,6 +69,7 @@ LIMITS = {
     "files.getUploadURLExternal": _TIER_4,
     "files.info": _TIER_4,
     "reactions.add": _TIER_3,
+    "reactions.get": _TIER_3,
     "reactions.remove": _TIER_2,
     "users.info": _TIER_4,
 }

@@ -100,6 +100,7 @@ class WebApi:
             "files.getUploadURLExternal": self.uploads.ask,
             "files.info": self.downloads.info,
             "reactions.add": self._react,
+            "reactions.get": self._reactions,
             "reactions.remove": self._unreact,
             "usergroups.list": self._groups,
             "users.info": self._user,
@@ -289,6 +290,16 @@ class WebApi:
         if not self._workspace.unreact(self._reacted(arguments), shapes.BOT_USER, arguments["name"]):
             raise Refused("no_reaction")
         return {}
+
+    def _reactions(self, arguments: Arguments) -> Json:
+        """Return a message with its reactions [docs reactions.get]; `full` is what it does here anyway."""
+        kept = self._there(arguments, "timestamp")
+        link = f"https://emulated.slack.com/archives/{kept.channel}/p{kept.ts.replace('.', '')}"
+        return {
+            "type": "message",
+            "channel": kept.channel,
+            "message": self._workspace.shape(kept) | {"permalink": link},
+        }
 
     def _reacted(self, arguments: Arguments) -> Message:
         if not _EMOJI.fullmatch(str(arguments.get("name", ""))):

@@ -20,8 +20,10 @@ from adapters.slack.incoming import payloads
 from adapters.slack.incoming.early import Early
 from adapters.slack.incoming.loops import Loops
 from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
+from adapters.slack.incoming.reactions import stoppers
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
+from adapters.slack.outgoing.notices import Notices
 from adapters.slack.people import People
 from adapters.slack.reading import Message
 from adapters.slack.text import Json
@@ -85,6 +87,7 @@ class Events:
         """Make what needs the others."""
         self._early = Early(self.inbox.knows, self.errands)
         self._tidy = Tidy(self.web, self.errands)
+        self._notices = Notices(self.web, self.errands)
 
     async def take(self, body: Json) -> None:
         """Give one event, or one press of a button, to the core; ignore all other kinds."""
@@ -109,14 +112,24 @@ class Events:
             case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
                 item = inner(event, "item")
                 channel, ts = string(item.get("channel")), moment(item.get("ts"))
-                if name.split("::")[0] in self.stop_emoji and user and channel and ts:
+                if self._means_stop(name) and user and channel and ts:
                     await self._stop(body, user, channel, [ts])
             case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
                 listed = event.get("streaming_message_ts")
-                found = [*(listed if isinstance(listed, list) else ()), event.get("thread_ts")]
-                await self._stop(body, user, channel, [ts for each in found if (ts := moment(each))])
+                found = [ts for each in (listed if isinstance(listed, list) else ()) if (ts := moment(each))]
+                # None is listed where answers are edited.
+                thread = "" if found else moment(event.get("thread_ts"))
+                await self._stop(body, user, channel, found, thread)
             case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
                 self.web.doubted.set()
+
+    def _means_stop(self, reaction: str) -> bool:
+        return reaction.partition("::")[0] in self.stop_emoji
+
+    async def standing(self, key: str, where: Place) -> list[Stop]:
+        """Return the stops that stand on the message *key*; see `Platform.standing`."""
+        found = await stoppers(self.web, self.people, key, self._means_stop, self.me)
+        return [Stop(key, who, where) for who in found]
 
     def _warn(self) -> None:
         """Log that Slack has begun to hold events back, once in an hour."""
@@ -212,8 +225,8 @@ class Events:
             if self.asks(question):
                 await self._ask(body, question)
 
-    async def _stop(self, body: Json, user: str, channel: str, messages: list[str]) -> None:
-        """Stop the answers that *messages* belong to, and later those of which they turn out to be."""
+    async def _stop(self, body: Json, user: str, channel: str, messages: list[str], thread: str = "") -> None:
+        """Stop what runs in *thread*, if one is given, and what *messages* belong to, or turn out to."""
         team = string(body.get("team_id"))
         place = Place(channel, workspace=team, home=self.team)
         # Who reacts where no other workspace is, is of this one.
@@ -222,6 +235,9 @@ class Events:
         async def stop(message: str) -> None:
             await self.inbox.stop(Stop(message, await self._who_stops(user, home), place))
 
+        if thread:
+            talk = f"slack/{team}/{channel}/{thread}"
+            await self.inbox.stop(Stop("", await self._who_stops(user, home), place, conversation=talk))
         for key in [self._key(channel, ts) for ts in messages]:
             if self.inbox.knows(key):
                 await stop(key)
@@ -253,7 +269,9 @@ class Events:
 
     async def _pressed(self, press: payloads.Press) -> None:
         outcome = await self._press(press)
-        if outcome in {Outcome.UNKNOWN, Outcome.TAKEN}:
+        if outcome is Outcome.LAPSED:
+            self._notices.lapsed(press.user, press.channel)
+        if outcome in {Outcome.UNKNOWN, Outcome.TAKEN, Outcome.LAPSED}:
             self._tidy.start(press, partial(self._press, press))
 
     async def _press(self, press: payloads.Press) -> Outcome:

@@ -45,20 +45,29 @@ class Sockets:
         token: The app-level token.
         take: Takes an event.
         tell: Hears whether anything is up.
+        back: Hears, when a link is up and none was, for how many seconds nothing had come from Slack.
 
     Attributes:
         heard: When anything came from Slack, last.
     """
 
-    def __init__(self, web: AsyncWebClient, token: str, take: Take, tell: Callable[[Health], None]) -> None:
+    def __init__(
+        self,
+        web: AsyncWebClient,
+        token: str,
+        take: Take,
+        tell: Callable[[Health], None],
+        back: Callable[[float], None],
+    ) -> None:
         self._web = web
         self._token = token
         self._take = take
         self._tell = tell
+        self._back = back
         self._room = asyncio.Semaphore(INTAKE)
         self._underway: set[asyncio.Task[None]] = set()
         self._up: set[Link] = set()
-        self.heard = 0.0
+        self.heard = self._deaf = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
         """Listen until cancelled.
@@ -116,12 +125,16 @@ class Sockets:
 
     def joined(self, link: Link) -> None:
         """Count *link* as up."""
+        if not self._up:
+            self._back(asyncio.get_running_loop().time() - self._deaf)
         self._up.add(link)
         self._tell("up")
 
     def left(self, link: Link) -> None:
-        """Count *link* as lost."""
-        self._up.discard(link)
+        """Count *link* as lost; if it was the last one, nothing was heard since the last frame of any."""
+        if link in self._up:
+            self._up.discard(link)
+            self._deaf = self.heard
 
     async def give(
         self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]

@@ -27,6 +27,7 @@ WHY = {
     "restricted_action": "the workspace's settings do not let me post there.",
     "no_permission": "I may not post there.",
 }
+LAPSED = "That button is over: what it was for is forgotten. Please ask again."
 OTHERWISE = "Slack refuses whatever I write there."
 
 
@@ -54,6 +55,10 @@ class Notices:
         self._errands.start(
             self._tell(user, channel, f"I cannot answer in that channel: {WHY.get(why, OTHERWISE)}")
         )
+
+    def lapsed(self, user: str, channel: str) -> None:
+        """Tell *user* that the button that they pressed leads nowhere any more."""
+        self._errands.start(self._tell(user, channel, LAPSED))
 
     async def _tell(self, user: str, channel: str, text: str) -> None:
         """Say it where only *user* sees it; in a direct message if that is not possible."""

@@ -47,7 +47,6 @@ class Streams:
         errands: Keeps the keepers.
         starts: Counts chat.startStream.
         stops: Counts chat.stopStream.
-        sessions: Whether Slack knows sessions of this app.
         known: The `ts` of the streams that were started and answered for.
     """
 
@@ -56,7 +55,6 @@ class Streams:
         self.errands = errands
         self.starts = Tally(STARTS)
         self.stops = Tally(STOPS)
-        self.sessions = True
         self.known: deque[str] = deque(maxlen=KNOWN)
         self._open: set[Stream] = set()
 
@@ -83,7 +81,6 @@ class Stream:
     Args:
         streams: What it shares with others.
         channel: Where.
-        thread: The thread whose session it is part of; "" for none.
         ts: The message.
         sent: What it shows: all that Slack has acknowledged.
         nonce: What its message is marked with when it stops, so that nobody takes it for a stream of theirs.
@@ -96,7 +93,7 @@ class Stream:
     """
 
     def __init__(
-        self, streams: Streams, channel: str, thread: str, ts: str, sent: str, nonce: str, repair: Repair
+        self, streams: Streams, channel: str, ts: str, sent: str, nonce: str, repair: Repair
     ) -> None:
         self.ts = ts
         self.sent = sent
@@ -106,7 +103,6 @@ class Stream:
         self.stopped = False
         self._streams = streams
         self._channel = channel
-        self._thread = thread
         self._repair = repair
         self._page: Page | None = None
         self._asked = asyncio.Event()
@@ -138,7 +134,6 @@ class Stream:
 
     async def keep(self) -> None:
         """Stop it when asked, or in good time; the keeper's task."""
-        working = self._streams.errands.start(self._status("processing"))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ROTATE):
@@ -148,8 +143,6 @@ class Stream:
                 self.stopped |= await self._whole(self._page)
         finally:
             self._done.set()
-        await asyncio.wait({working})  # "active" must come after "processing"
-        await self._status("active")
 
     async def _stop(self) -> bool:
         """Stop it, with its note and buttons; False if it does not show them."""
@@ -199,18 +192,3 @@ class Stream:
                 return True
         log.warning("a stream stays as it was", message=self.ts)
         return False
-
-    async def _status(self, status: str) -> None:
-        """Show or hide Slack's own stop button, if Slack has one for this app."""
-        if not (self._thread and self._streams.sessions):
-            return
-        try:
-            with translated():
-                await self._streams.web.agents_sessions_setStatus(
-                    channel_id=self._channel, thread_ts=self._thread, status=status
-                )
-        except (SlowDown, OSError) as error:
-            log.info("no session status", error=str(error))
-        except (Gone, SlackApiError) as error:
-            self._streams.sessions = False
-            log.info("Slack knows no sessions of this app", error=str(error))
