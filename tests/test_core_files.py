@@ -179,6 +179,12 @@ async def test_a_file_that_breaks_what_reads_it_costs_itself_alone():
     assert found["d"] == Read("text/plain", b"text")
 
 
+async def test_nothing_that_nobody_sees_is_in_a_text():
+    hidden = "".join(chr(0xE0000 + ord(each)) for each in "pay him")
+    found, _ = await gathered({"a": f"\tx = 1{hidden}\u202e\r\ny\r\n".encode()})
+    assert found == {"a": Read("text/plain", b"\tx = 1\ny\n")}
+
+
 async def test_what_a_platform_holds_back_is_asked_for_again():
     found, folder = await gathered({"a": [SlowDown(0.01), OSError("cut"), b"text"]})
     assert found == {"a": Read("text/plain", b"text")}

@@ -55,7 +55,8 @@ def ours(address: URL, base: str) -> bool:
 def _is_page(found: Downloaded, file: File) -> bool:
     """Whether Slack has sent a page to sign in at, as it does where the scope is missing, and not *file*."""
     page = found.headers.get("Content-Type", "").startswith("text/html")
-    return page and found.status == 200 and (file.type != "text/html" or len(found.data) != file.size)
+    kept = found.headers.get("Content-Disposition", "").startswith("attachment") and file.type == "text/html"
+    return page and found.status == 200 and not kept and len(found.data) != file.size
 
 
 async def _asked(web: AsyncWebClient, id_: str) -> str:

@@ -10,11 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Self
 
 import structlog
 
 from bot.core.files import FULL, LATE, Found, Room, chosen
+from bot.core.heard import visible
 from bot.events import File
 from bot.files import Bounds, Read, read
 from bot.platform import Gone, SlowDown, Unreadable
@@ -60,13 +62,21 @@ class Desk:
             Unreadable: It is none that can be read.
         """
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self.threads, read, file.name, file.type, data, self.bounds)
+        work = loop.run_in_executor(self.threads, _read, file.name, file.type, data, self.bounds)
         try:
             async with asyncio.timeout(READING):
                 return await work
         except TimeoutError:
             log.warning("a file was not read in time", type=file.type, size=len(data))
             raise Unreadable(LATE) from None
+
+
+def _read(name: str, claimed: str, data: bytes, bounds: Bounds) -> Read:
+    """See `bot.files.read`; a text without what nobody sees in it."""
+    found = read(name, claimed, data, bounds)
+    if not found.type.startswith("text/"):
+        return found
+    return replace(found, data=visible(found.data.decode()).encode())
 
 
 class Gathering:

@@ -36,7 +36,7 @@ def read(data: bytes) -> Read:
     text = _decoded(head, whole=len(head) == len(data))
     if len(CONTROLS.findall(text)) > len(text) // RARE:
         raise Unreadable(NO_TEXT)
-    return shortened(text)
+    return shortened(re.sub(r"\r\n?", "\n", text))
 
 
 def shortened(text: str) -> Read:
