@@ -68,8 +68,8 @@ USUAL: Mapping[str, str] = {
     "emoji": many("👨‍👩‍👧‍👦"),
     "prices": many("it costs $5 and $10 or `$X`. "),
     "formulas": many("$x_1$ and \\(y\\) "),
-    "definitions": "".join(f"[r{n}]: http://h/{n}\n" for n in range(1_600)),
-    "definitions behind their uses": many("[r1][r2] ", 15_000)
+    "short definitions": "".join(f"[r{n}]: http://h/{n}\n" for n in range(1_600)),
+    "short definitions behind their uses": many("[r1][r2] ", 15_000)
     + "\n\n"
     + "".join(f"[r{n}]: http://h/{n}\n" for n in range(700)),
     "links": many(f"[label]({HOST}/d) "),
