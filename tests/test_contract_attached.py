@@ -318,10 +318,10 @@ async def test_a_slack_file_that_is_a_page_is_read():
 
 async def test_a_slack_file_from_another_workspace_is_looked_up():
     world = await SlackWorld.open()
-    files = {"a.txt": "YQ==", "b.txt": "Yg=="}
+    files = {"a.txt": "YQ==", "b.html": "PGI+"}
     await world.emulator.say("C1", "U1", "<@UBOT> why?", files=files, connected=True)
     request = await world.asked()
-    assert [file.data for file in request.turns[-1].files] == [b"a", b"b"]
+    assert [file.data for file in request.turns[-1].files] == [b"a", b"<b>"]
     await world.close()
 
 

@@ -16,6 +16,8 @@ from bot.events import File
 from bot.platform import Gone, SlowDown, Unreadable
 
 LACKS = f"the Slack app lacks the scope {READ}"
+#: Media types of a file that may be a page: the last is that of one of which Slack has told next to nothing.
+HTML = frozenset({"text/html", ""})
 #: Slack's words for a file that is not there, or not for the bot.
 GONE = frozenset({"file_not_found", "file_deleted", "file_not_visible", "not_visible"})
 
@@ -55,7 +57,7 @@ def ours(address: URL, base: str) -> bool:
 def _is_page(found: Downloaded, file: File) -> bool:
     """Whether Slack has sent a page to sign in at, as it does where the scope is missing, and not *file*."""
     page = found.headers.get("Content-Type", "").startswith("text/html")
-    kept = found.headers.get("Content-Disposition", "").startswith("attachment") and file.type == "text/html"
+    kept = found.headers.get("Content-Disposition", "").startswith("attachment") and file.type in HTML
     return page and found.status == 200 and not kept and len(found.data) != file.size
 
 
