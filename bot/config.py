@@ -210,6 +210,25 @@ class Settings(BaseSettings):
         description="Characters from which on a block of code comes as a file, at most half a "
         "message; 0 for never.",
     )
+    files: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        validation_alias="RIVULET_FILES",
+        description="Files that are read for one answer: those of the question, then the newest; 0 for none.",
+    )
+    file_bytes: int = Field(
+        default=20_000_000,
+        gt=0,
+        validation_alias="RIVULET_FILE_BYTES",
+        description="Bytes that one of them may have.",
+    )
+    pixels: int = Field(
+        default=40_000_000,
+        gt=0,
+        validation_alias="RIVULET_PIXELS",
+        description="Pixels that a picture among them may have.",
+    )
     data: Path = Field(
         default=Path("data"),
         validation_alias="RIVULET_DATA",

@@ -69,12 +69,7 @@ async def world() -> AsyncIterator[DiscordWorld]:
         ({"embeds": [{"type": "rich", "image": {"url": "https://x"}}]}, "(A picture, not seen)"),
         ({"poll": POLL}, "Poll: Lunch?\n- Pizza (3 votes)\n- 🥗"),
         ({"sticker_items": [{"id": "1", "name": "Wave"}]}, "(Sticker: Wave)"),
-        ({"attachments": [{"filename": "a.pdf"}]}, "(Attached, and not read: a.pdf)"),
-        ({"attachments": [{"filename": "x_y.pdf", "title": "x y.pdf"}]}, "(Attached, and not read: x y.pdf)"),
-        (
-            {"flags": 1 << 13, "attachments": [{"filename": "voice-message.ogg", "duration_secs": 12.3}]},
-            "(Attached, and not read: a voice message of 12 s)",
-        ),
+        ({"attachments": [{"filename": "a.pdf"}]}, ""),
         ({"interaction_metadata": {"name": "sky"}, "content": "rain"}, "rain\n(Answers the command /sky)"),
         (
             {"components": [{"type": 17, "components": [{"type": 10, "content": "All is well"}]}]},
@@ -89,10 +84,7 @@ async def world() -> AsyncIterator[DiscordWorld]:
         ({"components": [{"type": 1, "components": [{"label": "Stop", "custom_id": "rivulet:stop"}]}]}, ""),
         (
             FORWARD,
-            (
-                "> Forwarded:\n> AC in the server room failed, says @alice\n> Alert\n> Room: B2"
-                "\n> (Attached, and not read: log.txt)"
-            ),
+            "> Forwarded:\n> AC in the server room failed, says @alice\n> Alert\n> Room: B2",
         ),
     ],
 )  # fmt: skip
@@ -103,6 +95,27 @@ def test_a_message_says_all_that_people_see_of_it(message, text):
 def test_files_of_a_message_and_of_what_it_forwards_are_known_by_name():
     message = {**FORWARD, "attachments": [{"filename": "a.pdf"}]}
     assert [file.name for file in files(message)] == ["a.pdf", "log.txt"]
+
+
+@pytest.mark.parametrize(
+    ("attachment", "name"),
+    [
+        ({"filename": "x_y.pdf", "title": "x y.pdf"}, "x y.pdf"),
+        ({"filename": "voice-message.ogg", "duration_secs": 12.3}, "a voice message of 12 s"),
+    ],
+)
+def test_a_file_has_the_name_that_people_see(attachment, name):
+    [file] = files({"flags": 1 << 13, "attachments": [attachment]})
+    assert file.name == name
+
+
+def test_a_file_is_fetched_by_its_message_and_its_address():
+    message = {
+        "id": "7",
+        "channel_id": "8",
+        "attachments": [{"id": "9", "url": "https://x/a b", "size": 3}, {}],
+    }
+    assert [file.key for file in files(message)] == ["8 7 9 https://x/a b", ""]
 
 
 @pytest.mark.parametrize("junk", [None, 5, "x", [], {}, [None], [[]], [{"x": 1}], {"id": []}])
@@ -223,12 +236,11 @@ async def test_a_reply_to_a_poll_without_an_expiry_reads_it(world):
     assert "Pizza (3 votes)" in await read(world)
 
 
-async def test_a_question_with_a_file_says_so_to_the_model_and_to_the_asker(world):
-    world.model.steps = ("Sure.",)
-    asked = await world.emulator.say("200", "300", "<@999> read this", files={"plan.txt": "eA=="})
-    [seen] = await world.final(f"200/{asked}")
-    assert "plan.txt" in await read(world)
-    assert "plan.txt" in seen.note
+async def test_a_reply_to_the_bot_that_is_nothing_but_a_file_is_a_question(world):
+    [answer] = await world.final(await world.ask("why?", "Because."))
+    await world.emulator.say("200", "300", "", reply_to=answer.id.split("/")[1], files={"plan.txt": "eA=="})
+    request = await world.asked(2)
+    assert request.turns[-1].text == "(Attached: plan.txt)"
 
 
 async def test_a_mention_that_an_edit_adds_is_a_question(world):

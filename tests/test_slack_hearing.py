@@ -81,11 +81,11 @@ async def test_a_forward_with_a_call_or_in_a_direct_message_is_a_question(world)
     assert len(await heard(world, times=2)) == 2
 
 
-async def test_files_are_named_to_the_model_and_the_asker_is_told_that_nobody_reads_them(world):
-    question = await world.emulator.say("DU1", "U1", "", files=["voice.m4a", "a.pdf"])
+async def test_files_that_nobody_reads_are_named_to_the_model_and_to_the_asker(world):
+    question = await world.emulator.say("DU1", "U1", "", files=["voice.m4a"])
     [seen] = await world.final(f"DU1/{question}")
-    assert await heard(world) == ["(Attached, and not read: voice.m4a, a.pdf)"]
-    assert seen.note == "Files are not read yet: voice.m4a, a.pdf."
+    assert await heard(world) == ["(Attached, and not read: voice.m4a (sound is not heard))"]
+    assert seen.note == "Not read: voice.m4a (sound is not heard)."
 
 
 async def test_a_question_that_is_edited_to_stop_stops(world):

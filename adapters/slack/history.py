@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -13,6 +13,7 @@ from adapters.slack.people import People
 from adapters.slack.reading import Message, unnamed
 from adapters.slack.text import Json, said
 from adapters.slack.wire.errors import translated
+from bot.events import File
 from bot.platform import Actor, Said
 
 #: Replies that are asked for at once, and requests that one thread may take.
@@ -89,9 +90,23 @@ class History:
         return [
             Said(said(message), None)
             if self._ours(message)
-            else Said(read[id(message)].says(names, self._me), actors[_author(message)])
+            else _of(read[id(message)], names, self._me, actors[_author(message)])
             for message in there
         ]
+
+    async def attached(self) -> Sequence[File]:
+        """Return the files of the question."""
+        with translated():
+            answer = await self._web.conversations_replies(
+                channel=self._channel,
+                ts=self._thread,
+                oldest=self._question,
+                latest=self._question,
+                inclusive=True,
+                limit=2,  # the thread's first message comes too
+            )
+        found = (each for each in objects(answer.get("messages")) if each.get("ts") == self._question)
+        return [file for message in found for file in Message.of(message).files]
 
     async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
         """Return who wrote *messages*; those who are not known are asked for at once, the newest of them."""
@@ -171,6 +186,10 @@ class History:
         """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
         ours = self._ours(message) and not message.get("text")
         return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
+
+
+def _of(message: Message, names: Mapping[str, str], me: str, actor: Actor) -> Said:
+    return Said(message.says(names, me), actor, files=message.files)
 
 
 def _author(message: Json) -> str:

@@ -11,6 +11,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.downloads import fetch
 from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
@@ -20,7 +21,7 @@ from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
-from bot.events import Page
+from bot.events import File, Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 
 log = structlog.get_logger(__name__)
@@ -355,6 +356,18 @@ class SlackSurface(Surface):
         here = Channel() if direct else await self._people.channel(self._channel)
         me = self._people.known(self._me, stale=True)
         return Whereabouts(here.name, here.topic, me.name if me else "")
+
+    async def attached(self) -> Sequence[File]:
+        """See `Surface.attached`."""
+        try:
+            with translated():
+                return await self._history.attached()
+        except SlackApiError as error:
+            raise ConnectionError(f"Slack does not show the question: {why(error)}") from error
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        """See `Surface.fetch`."""
+        return await fetch(self._web, file, most)
 
     def _posts(self) -> Bucket:
         return Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)

@@ -15,7 +15,9 @@ from dataclasses import replace
 import structlog
 
 from bot.core.approvals import CONTROLS
+from bot.core.files import kept
 from bot.core.follow import followed
+from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.rates import Rates, Refused
@@ -25,6 +27,7 @@ from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
 from bot.events import RETRY, STOP
+from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Stop, Unavailable
@@ -51,12 +54,22 @@ class Core:
         tools: Sequence[Offered] = (),
         *,
         follow_ups: bool = True,
+        bounds: Bounds | None = None,
     ) -> None:
         self._access = access
         self._store = store
         self._stops: Stops[Live] = Stops()
         self._means = Means(
-            model, access, self._stops, Pace(), asking or Asking(), showing or Showing(), store, clock, tools
+            model,
+            access,
+            self._stops,
+            Pace(),
+            asking or Asking(),
+            showing or Showing(),
+            store,
+            clock,
+            tools,
+            desk=Desk(bounds),
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
@@ -150,7 +163,7 @@ class Core:
             return
         elif live.rewordable and self._running.admit(live.mention):
             live.reword(edited)
-            await self._store.reword(live.mention.key, edited.text)
+            await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
         else:
             live.miss()
 

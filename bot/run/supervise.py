@@ -11,6 +11,7 @@ import structlog
 from bot.config import Settings
 from bot.core.core import Core
 from bot.core.intake import Caps
+from bot.files import Bounds
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.rounds import Rounds
@@ -74,6 +75,7 @@ def build(
         caps=caps,
         tools=tools,
         follow_ups=settings.follow_ups == "thread",
+        bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
 
 

@@ -15,6 +15,7 @@ from discord.http import HTTPClient
 
 from adapters.discord.incoming.fields import inner, snowflake, string
 from adapters.discord.incoming.markup import Names
+from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.written import SPOKEN, Written
 from adapters.discord.surface import said
 from bot.platform import Actor, Gone, Said
@@ -220,4 +221,4 @@ class History:
     def _one(self, message: Written) -> Said:
         if message.author == self.names.me:
             return Said(said(string(message.raw.get("content"))), None)
-        return Said(message.says(self.names), self.actor(message))
+        return Said(message.says(self.names), self.actor(message), files=files(message.raw))

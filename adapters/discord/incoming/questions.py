@@ -23,6 +23,7 @@ from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
+from bot.events import File
 from bot.platform import Actor, Asked, Gone, Mention, Remains, Said, Whereabouts
 
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
@@ -84,6 +85,7 @@ class Questions:
                     partial(self._remember, root),
                     asker=int(asked.actor.id),
                     notices=self._notices,
+                    attached=partial(self._attached, asked),
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
@@ -94,14 +96,21 @@ class Questions:
 
     async def _past(self, asked: Asked, limit: int) -> Sequence[Said]:
         """Read the history of a question that is known by its key alone."""
+        _, history = self._conversation(await self._read(asked))
+        return await history(limit)
+
+    async def _attached(self, asked: Asked) -> Sequence[File]:
+        """Read what came with a question that is known by its key alone."""
+        return files((await self._read(asked)).raw)
+
+    async def _read(self, asked: Asked) -> Written:
         _, channel, question, *_ = asked.key.split("/")
         guild = guild_of(await place(self._client, int(channel)))
         with translated():
             message = Written.of(await self._client.http.get_message(int(channel), int(question)), guild)
         if message is None:
             raise Gone("the question can't be read")
-        _, history = self._conversation(message)
-        return await history(limit)
+        return message
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
