@@ -611,7 +611,7 @@ async def after(sheets: Sequence[Sheet], away: float, heard: str = "") -> tuple[
     if heard:
         it.back(Named(heard))
     await asyncio.sleep(120)
-    assert all(sheet.last == Page(TEXT, live=False) for sheet in sheets)
+    assert all(sheet.last == Page(TEXT, live=False, controls=(RETRY,)) for sheet in sheets)
     return it, [sheet.log[-1].time - over for sheet in sheets]
 
 
