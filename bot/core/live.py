@@ -14,6 +14,7 @@ from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.kept import Kept
+from bot.core.ratings import Models
 from bot.core.reader import Reader
 from bot.core.stops import Stops
 from bot.core.waits import Waits
@@ -51,6 +52,7 @@ class Means:
     Attributes:
         clock: Seconds of the wall clock.
         waits: Where writes wait that have failed.
+        models: Who has given the answers.
     """
 
     model: Model
@@ -65,6 +67,7 @@ class Means:
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
     waits: Waits = field(default_factory=Waits)
+    models: Models = field(default_factory=Models)
 
 
 class Live:
@@ -136,6 +139,7 @@ class Live:
                 await self._surface.status(on=False)
         finally:
             self._writer.leave()
+            self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, *self._answer.messages)
             await self._reader.close()
 
@@ -143,6 +147,12 @@ class Live:
     def begun(self) -> bool:
         """Whether the model has said anything."""
         return self._answer.received > 0
+
+    @property
+    def model(self) -> str:
+        """Which model has given the answer; "" until it is complete."""
+        said = self._answer.model
+        return "" if said is None else said or self._means.asking.model
 
     @property
     def given_up(self) -> bool:

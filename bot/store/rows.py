@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from bot.platform import Actor, Asked, Place
-from bot.store import Entry, Part
+from bot.store import Entry, Part, Rated
 
 #: Columns of `turns` and `parts`, in their order.
 TURN = (
@@ -32,12 +32,15 @@ TURN = (
     "calling",
 )
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
+#: Columns of `ratings`.
+RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
     "at": (float, int),
     "done": (float, int, type(None)),
     "note": (str, type(None)),
     "runs": (int,),
+    "good": (int,),
     "page": (int,),
     "number": (int,),
 }
@@ -107,6 +110,15 @@ def part_of(row: Sequence[Any]) -> tuple[str, Part]:
     if not nonce:
         raise BadRow("nonce is empty")
     return key, Part(nonce, page, address, message, replaces)
+
+
+def rated_of(row: Sequence[Any]) -> Rated:
+    """Return the rating that `tables.rated_row` has made *row* of; as `asked_of`."""
+    _look(RATED, row)
+    key, rater, good, at, *more = row
+    if not rater or good > 1:
+        raise BadRow("it does not say who thinks what")
+    return Rated(key, rater, bool(good), at, *more)
 
 
 def expect_times(at: object, done: object) -> None:

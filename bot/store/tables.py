@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.platform import Asked
-from bot.store import Entry, Part
+from bot.store import RATINGS_MOST, Entry, Part, Rated
 
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
@@ -38,6 +38,17 @@ CREATE TABLE IF NOT EXISTS parts (
     replaces TEXT NOT NULL DEFAULT '',
     number INTEGER NOT NULL         -- the order of the posts
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ratings (
+    key TEXT NOT NULL,              -- the question's, which is deleted sooner
+    rater TEXT NOT NULL,            -- the id of who rates the answer
+    good INTEGER NOT NULL,
+    at REAL NOT NULL,
+    asker TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    model TEXT NOT NULL,
+    PRIMARY KEY (key, rater)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
 CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
 CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
@@ -50,6 +61,16 @@ UPGRADES = (
 )
 TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PART = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)"
+RATE = "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)"
+UNRATE = "DELETE FROM ratings WHERE key = ? AND rater = ? AND good = ?"
+RATINGS = "SELECT * FROM ratings ORDER BY at"
+FORGET_RATINGS = "DELETE FROM ratings WHERE ? IN (rater, asker)"
+OLD_RATINGS = f"""
+DELETE FROM ratings
+WHERE at < max(?, coalesce((SELECT at FROM ratings ORDER BY at DESC LIMIT 1 OFFSET {RATINGS_MOST - 1}), 0))
+"""  # noqa: S608  a number of ours
+#: As `ASIDE`: nothing of a rating that is none of ours can be of use.
+ASIDE_RATING = "DELETE FROM ratings WHERE CAST(key AS BLOB) = ? AND CAST(rater AS BLOB) = ?"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 CALL = "UPDATE turns SET calling = ? WHERE key = ?"
@@ -101,6 +122,14 @@ def entry_row(entry: Entry) -> tuple[Any, ...]:
 def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:
     """Return what a message of an answer is written as; see `SCHEMA`."""
     return part.nonce, key, part.page, part.address, part.message, part.replaces, number
+
+
+def rated_row(rated: Rated) -> tuple[Any, ...]:
+    """Return what a rating is written as; see `SCHEMA`."""
+    return (
+        *(rated.key, rated.rater, int(rated.good), rated.at),
+        *(rated.asker, rated.channel, rated.model),
+    )
 
 
 def upsert(entry: Entry) -> list[Statement]:

@@ -21,6 +21,7 @@ from adapters.slack.incoming.early import Early
 from adapters.slack.incoming.loops import Loops
 from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
 from adapters.slack.incoming.reactions import stoppers
+from adapters.slack.incoming.thumbs import Thumbs
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
 from adapters.slack.outgoing.notices import Notices
@@ -88,6 +89,7 @@ class Events:
         self._early = Early(self.inbox.knows, self.errands)
         self._tidy = Tidy(self.web, self.errands)
         self._notices = Notices(self.web, self.errands)
+        self._thumbs = Thumbs(self.inbox, self.people, self.team, self.me)
 
     async def take(self, body: Json) -> None:
         """Give one event, or one press of a button, to the core; ignore all other kinds."""
@@ -109,11 +111,16 @@ class Events:
             case {"type": "app_mention" | "message"}:
                 if self._tells(event) and self.asks(event):
                     await self._ask(body, event)
-            case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
+            case {"type": "reaction_added", "reaction": str(name), "user": str(user)} if self._means_stop(
+                name
+            ):
                 item = inner(event, "item")
                 channel, ts = string(item.get("channel")), moment(item.get("ts"))
-                if self._means_stop(name) and user and channel and ts:
+                if user and channel and ts:
                     await self._stop(body, user, channel, [ts])
+            case {"type": "reaction_added" | "reaction_removed", "reaction": str(name)}:
+                if not self._means_stop(name):
+                    await self._thumbs.take(body, event)
             case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
                 listed = event.get("streaming_message_ts")
                 found = [ts for each in (listed if isinstance(listed, list) else ()) if (ts := moment(each))]
