@@ -459,9 +459,9 @@ class Inbox(Protocol):
     async def owns(self, message: str, actor: str) -> bool:
         """Tell whether *message* is a page of an answer, also one that is done, whose text is still kept.
 
-        It costs one read of the ledger, so it is asked before anybody is looked up for a reaction that means a
-        button or a rating; never for what does not mean anything.  Those of one *actor*, an `Actor.id`, that
-        come faster than hands can do count as about nothing of ours.
+        It costs one read of the ledger, so it is asked before anybody is looked up, and only for a reaction
+        that means a button or a rating.  What one *actor*, an `Actor.id`, does faster than hands can is not
+        looked at: False.
         """
 
     async def rated(self, rating: Rating) -> None:

@@ -200,7 +200,9 @@ async def test_an_answer_can_be_rated_while_it_runs_and_on_each_of_its_messages(
     await until(partial(agrees, world, [(world.ann, False)]))
 
 
-async def test_thumbs_of_bots_and_on_what_is_no_answer_are_not_kept_and_the_ledger_is_not_read_for_most(world):
+async def test_thumbs_of_bots_and_on_what_is_no_answer_are_not_kept_and_the_ledger_is_not_read_for_most(
+    world,
+):
     reads: list[str] = []
     find_shown = world.store.find_shown
 

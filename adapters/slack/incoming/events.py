@@ -111,16 +111,8 @@ class Events:
             case {"type": "app_mention" | "message"}:
                 if self._tells(event) and self.asks(event):
                     await self._ask(body, event)
-            case {"type": "reaction_added", "reaction": str(name), "user": str(user)} if self._means_stop(
-                name
-            ):
-                item = inner(event, "item")
-                channel, ts = string(item.get("channel")), moment(item.get("ts"))
-                if user and channel and ts:
-                    await self._stop(body, user, channel, [ts])
             case {"type": "reaction_added" | "reaction_removed", "reaction": str(name)}:
-                if not self._means_stop(name):
-                    await self._thumbs.take(body, event)
+                await (self._reacted if self._means_stop(name) else self._thumbs.take)(body, event)
             case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
                 listed = event.get("streaming_message_ts")
                 found = [ts for each in (listed if isinstance(listed, list) else ()) if (ts := moment(each))]
@@ -129,6 +121,13 @@ class Events:
                 await self._stop(body, user, channel, found, thread)
             case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
                 self.web.doubted.set()
+
+    async def _reacted(self, body: Json, event: Json) -> None:
+        """Take an emoji that stops; taking it away does not undo that."""
+        item, user = inner(event, "item"), string(event.get("user"))
+        channel, ts = string(item.get("channel")), moment(item.get("ts"))
+        if event.get("type") == "reaction_added" and user and channel and ts:
+            await self._stop(body, user, channel, [ts])
 
     def _means_stop(self, reaction: str) -> bool:
         return reaction.partition("::")[0] in self.stop_emoji
