@@ -192,6 +192,7 @@ async def test_an_answer_can_be_rated_while_it_runs_and_on_each_of_its_messages(
         return found if len(found) >= 2 else []
 
     last = (await until(two))[-1]
+    await world.still()
     await world.react(last.id, UP[world.name][0])
     await until(partial(agrees, world, [(world.ann, True)]))
     world.model.go.set()

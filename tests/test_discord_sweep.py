@@ -81,6 +81,9 @@ class Everything:
         self._knows = not self._knows
         return self._knows
 
+    async def owns(self, _message: str, _actor: str) -> bool:
+        return True
+
     async def take(self, _event: object) -> Outcome:
         self.taken += 1
         return Outcome.REFUSED
@@ -88,7 +91,7 @@ class Everything:
     def back(self, _platform: object) -> None:
         """Take that too."""
 
-    mention = stop = press = edited = deleted = repair = take
+    mention = stop = press = rated = edited = deleted = repair = take
 
 
 async def emulated(world: DiscordWorld) -> list[tuple[str, Any]]:

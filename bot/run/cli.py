@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | feedback | forget | purge`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -23,6 +23,7 @@ CONFIG = 78
 USAGE = 2
 ABOUT = "Claude's answers, streamed into Slack and Discord by editing one message."
 CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
+CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         parsers[name] = commands.add_parser(name, help=does, description=does)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
+    parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
     parsers["forget"].add_argument("user", help=USER)
     return parser
 
@@ -113,17 +115,28 @@ async def _doctor(_options: argparse.Namespace) -> int:
     return 0 if await doctor(settings, makes) else CONFIG
 
 
+async def _feedback(options: argparse.Namespace) -> int:
+    """Show how people rated answers with thumbs, also while the bot runs."""
+    told = await _order({"feedback": True})
+    from bot.run.feedback import as_csv, summary
+    from bot.store import rows
+
+    ratings = [rows.rated_of(row) for row in told["ratings"]]
+    sys.stdout.write(as_csv(ratings) if options.csv else summary(ratings))
+    return 0
+
+
 async def _forget(options: argparse.Namespace) -> int:
     """Delete what a person asked and was answered, also while the bot runs."""
-    return await _order({"forget": options.user})
+    return _deleted(await _order({"forget": options.user}))
 
 
 async def _purge(_options: argparse.Namespace) -> int:
     """Delete all that the bot remembers, also while it runs."""
-    return await _order({"purge": True})
+    return _deleted(await _order({"purge": True}))
 
 
-async def _order(what: dict[str, Any]) -> int:
+async def _order(what: dict[str, Any]) -> dict[str, Any]:
     from bot.config import Settings
 
     settings = Settings()
@@ -131,7 +144,11 @@ async def _order(what: dict[str, Any]) -> int:
     from bot.run.orders import order
 
     logs.configure("error", [])
-    count = await order(settings.data, what)
+    return await order(settings.data, what)
+
+
+def _deleted(told: dict[str, Any]) -> int:
+    count = told["count"]
     sys.stdout.write(f"{count} question{'s' * (count != 1)} deleted.\n")
     return 0
 
@@ -144,4 +161,11 @@ def _configured() -> tuple[Settings, list[Make]]:
     return Settings(), [make for name in adapters.NAMES if (make := adapters.find(name))]
 
 
-COMMANDS = {"run": _run, "demo": _demo, "doctor": _doctor, "forget": _forget, "purge": _purge}
+COMMANDS = {
+    "run": _run,
+    "demo": _demo,
+    "doctor": _doctor,
+    "feedback": _feedback,
+    "forget": _forget,
+    "purge": _purge,
+}

@@ -1,4 +1,4 @@
-"""`rivulet forget` and `rivulet purge`: done by the process that has the data, told through a socket.
+"""`rivulet forget`, `purge` and `feedback`: done by the process that has the data, told through a socket.
 
 A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
 itself.
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from bot.platform import Unavailable
-from bot.store import Store
+from bot.store import Store, tables
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
 
@@ -25,12 +25,16 @@ log = structlog.get_logger(__name__)
 NAME = "socket"
 #: Seconds that an order may take.
 PATIENCE = 30.0
-#: Bytes of an order.
+#: Bytes of an order, and of its answer: all ratings that there may be.
 LONGEST = 4096
+ANSWER = 64 * 2**20
 
 
-async def order(folder: Path, what: dict[str, Any]) -> int:
-    """Return how many questions were deleted: {"forget": user} or {"purge": true}.
+async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
+    """Return what came of an order.
+
+    {"forget": user} and {"purge": true} give {"count": deleted questions}; {"feedback": true} gives
+    {"ratings": a list with what `tables.rated_row` makes of each}.
 
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
@@ -47,27 +51,40 @@ async def order(folder: Path, what: dict[str, Any]) -> int:
         await store.open()
         return await obeyed(store, what)
     except OSError as error:
-        raise Unavailable(f"RIVULET_DATA: not deleted ({error}); mend that, and say this again.") from None
+        raise Unavailable(
+            f"RIVULET_DATA: {_undone(what)} ({error}); mend that, and say this again."
+        ) from None
     finally:
         await store.close()
         own.release()
 
 
-async def obeyed(store: Store, what: dict[str, Any]) -> int:
-    """Do what an order says."""
+async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
+    """Do what an order says; see `order`."""
     match what:
         case {"forget": str(user)}:
-            return await store.forget(user)
+            return {"count": await store.forget(user)}
         case {"purge": True}:
-            return await store.purge()
+            return {"count": await store.purge()}
+        case {"feedback": True}:
+            return {"ratings": [*map(tables.rated_row, await store.ratings())]}
     raise ValueError(f"not an order: {what}")
+
+
+def _undone(what: dict[str, Any]) -> str:
+    return "not read" if "feedback" in what else "not deleted"
 
 
 async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"count": await obeyed(store, what)}
+        return await obeyed(store, what)
     except OSError as error:
         return {"error": str(error)}
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    """Return *answer* as a line of JSON; made bit by bit, since answers go on meanwhile."""
+    return "".join([*json.JSONEncoder().iterencode(answer), "\n"]).encode()
 
 
 @asynccontextmanager
@@ -78,7 +95,7 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(PATIENCE):
                 answer = await _answer(store, json.loads(await reader.readline()))
-                writer.write(json.dumps(answer).encode() + b"\n")
+                writer.write(await asyncio.to_thread(_line, answer))
                 await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:
             log.warning("an order was not understood", error=str(error))
@@ -91,7 +108,7 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
         server = await asyncio.start_unix_server(serve, path, limit=LONGEST)
         path.chmod(0o600)
     except OSError as error:  # a path of more than 107 bytes, a file system without sockets
-        log.warning("no orders are taken: stop the bot to forget or purge", error=str(error))
+        log.warning("no orders are taken: stop the bot to forget, purge or read ratings", error=str(error))
         yield
         return
     try:
@@ -102,20 +119,20 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
             path.unlink(missing_ok=True)
 
 
-async def _told(folder: Path, what: dict[str, Any]) -> int:
+async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     """Let the bot that has the folder do it."""
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(folder / NAME)
+            reader, writer = await asyncio.open_unix_connection(folder / NAME, limit=ANSWER)
             writer.write(json.dumps(what).encode() + b"\n")
-            answer = json.loads(await reader.readline())
+            answer: dict[str, Any] = json.loads(await reader.readline())
             writer.close()
             await writer.wait_closed()
     except (OSError, ValueError, TimeoutError):
         raise Unavailable(
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
-    if "count" not in answer:
-        why = answer.get("error")
-        raise Unavailable(f"RIVULET_DATA: not deleted yet ({why}); the bot does it as soon as it can.")
-    return int(answer["count"])
+    if why := answer.get("error"):
+        later = "say this again later" if "feedback" in what else "the bot does it as soon as it can"
+        raise Unavailable(f"RIVULET_DATA: {_undone(what)} yet ({why}); {later}.")
+    return answer
