@@ -334,9 +334,14 @@ async def test_ratings_are_counted_and_listed_while_the_bot_runs_and_afterwards(
             )
             assert await ran("feedback", cwd=tmp_path, env={}) == (0, none, "")
             assert await ran("feedback", "--csv", cwd=tmp_path, env={}) == (0, columns, "")
-            [answer] = [page for page in await world.slack.thread("C1", asked) if page["user"] == "UBOT"]
-            await world.slack.react("C1", answer["ts"], "U2", "+1")
-            await world.slack.react("C1", answer["ts"], "U1", "-1::skin-tone-3")
+            [answer] = [
+                page
+                for page in await world.slack.thread(channel="C1", thread_ts=asked)
+                if page["user"] == "UBOT"
+            ]
+            react = partial(world.slack.react, channel="C1", ts=answer["ts"])
+            await react(user="U2", reaction="+1")
+            await react(user="U1", reaction="-1::skin-tone-3")
             await until(lambda: _rated(tmp_path, 2), 40)
             listed = await ran("feedback", "--csv", cwd=tmp_path, env={})
             process.send_signal(signal.SIGTERM)

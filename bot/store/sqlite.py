@@ -15,6 +15,7 @@ import structlog
 
 from bot.platform import Asked
 from bot.store import MOST_RECENT, RATINGS_KEPT, ROWS_KEPT, TEXT_KEPT, Entry, Part, Rated, tables
+from bot.store.examine import is_content
 from bot.store.keys import Keys
 from bot.store.memory import Memory
 from bot.store.tables import Statement
@@ -46,7 +47,13 @@ class Sqlite(Memory):
         """Read what there is; start afresh, and say so, where that can't be read."""
         try:
             await self._writer.run(self._file.reopen)
-            await self._load()
+            try:
+                await self._load()
+            except sqlite3.Error as error:
+                if not is_content(error):
+                    raise
+                await self._writer.run(self._file.reopen)  # which moves it aside
+                await self._load()
         except (sqlite3.Error, OSError) as error:
             self._writer.degrade(error)
         else:
@@ -54,7 +61,11 @@ class Sqlite(Memory):
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
-        entries, self._done = await self._writer.run(self._file.load)
+        try:
+            entries, self._done = await self._writer.run(self._file.load)
+        except sqlite3.Error as error:
+            self._file.doubt(error)  # a look at every page does not find all that is wrong
+            raise
         known = [*self._entries.values()]
         self._read = True
         self._entries.clear()
