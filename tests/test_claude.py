@@ -794,3 +794,18 @@ async def test_the_tool_whose_input_the_limit_cut_is_named(emulator: Emulated, m
     [*_, end] = await answer(model)
     assert isinstance(end, Finished)
     assert end.note == UNCALLED.format(name="add")
+
+
+async def test_an_empty_text_before_a_call_is_not_sent_back(emulator: Emulated, model: Claude) -> None:
+    """Models begin with one now and then, and the API refuses it."""
+    empty = {"type": "text", "text": ""}
+    await emulator.script(
+        [
+            {"event": {"type": "content_block_start", "index": 7, "content_block": empty}},
+            {"event": {"type": "content_block_stop", "index": 7}},
+            *block('{"a": 1}', reason="tool_use"),
+        ]
+    )
+    [*_, end] = await answer(model)
+    assert isinstance(end, Finished)
+    assert [each["type"] for each in end.turns[-1].blocks] == ["tool_use"]

@@ -97,8 +97,9 @@ class Reply:
         return self.reason
 
     def content(self) -> list[dict[str, Any]]:
-        """Return the blocks as the API wants them back: unchanged."""
-        return [block.head for _, block in sorted(self._blocks.items())]
+        """Return the blocks as the API wants them back: unchanged, but for empty texts, which it refuses."""
+        blocks = [block.head for _, block in sorted(self._blocks.items())]
+        return [block for block in blocks if block.get("type") != "text" or block.get("text")]
 
     def _begin(self, index: int, head: Json) -> Event | None:
         self._blocks[index] = _Block(head)

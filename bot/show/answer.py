@@ -208,7 +208,7 @@ class Answer:
         self._held = not showing.stream and live == (STOP,)
         self._made: tuple[File, ...] = ()
         self._waiting = ""
-        self._note = ""
+        self._note = self._remark = ""
         self._empty: str | None = None  # what is said where nothing can be seen; None for nothing
         self._shown: list[tuple[str, Page | None]] = []
         self._controls: tuple[Control, ...] = ()
@@ -253,6 +253,10 @@ class Answer:
         self._links = links
         self._blank = partial(self._blank, links=links)
         self._pages = self._blank()
+
+    def remark(self, remark: str) -> None:
+        """Let *remark* stand below the answer once it has ended, behind why it did."""
+        self._remark = remark
 
     def resume(self, text: str, messages: Sequence[str]) -> None:
         """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
@@ -364,7 +368,7 @@ class Answer:
         self._before = None
         self.phase = Phase.CLOSING
         self.ending = ending
-        self._note = note
+        self._note = " ".join(filter(None, [note, self._remark]))
         self._controls = controls
         self._tools.clear()
         self._empty = empty if ending is Ending.FINISHED else None
