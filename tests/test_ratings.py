@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -11,14 +12,20 @@ from typing import Any
 
 import pytest
 
+from bot.core.core import Core
+from bot.core.rates import EVENTS, SPAN
 from bot.core.ratings import REMEMBERED, Models
+from bot.guard.access import Access
+from bot.model import Asking
+from bot.model.script import Script
+from bot.platform import Rating
 from bot.store import OK, RATINGS_KEPT, RATINGS_MOST, ROWS_KEPT, Rated, Store, tables
 from bot.store import writer as module
 from bot.store.examine import NAME, findings
 from bot.store.memory import Memory
 from bot.store.salvage import salvage
 from bot.store.sqlite import Sqlite
-from tests.fakes import ANN, BOB
+from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 from tests.test_store import NOW, asked, healthy, opened, pragma
 
 GOOD = Rated("chat/1", BOB.id, good=True, at=NOW, asker=ANN.id, channel="C1", model="claude")
@@ -212,3 +219,63 @@ def test_of_many_answers_it_is_remembered_who_gave_the_newest():
     for number in range(REMEMBERED + 1):
         models.keep(f"q{number}", "claude")
     assert (models.of("q0"), models.of("q1"), models.of(f"q{REMEMBERED}")) == ("", "claude", "claude")
+
+
+# The core by itself.
+
+RATING = Rating("sheet/1", BOB, HERE, good=True, on=True)
+STRANGER = replace(BOB, id="U7", workspace="T2")
+
+
+@pytest.fixture
+async def core() -> Core:
+    """A core that has answered one question, on sheet/1."""
+    it = Core(Script("Because."), Memory(), Access(), Asking(model="claude"), clock=lambda: NOW)
+    await it.mention(ask(Sheet(), "sheet/q1", "why?"))
+    await asyncio.sleep(30)
+    return it
+
+
+@pytest.mark.jump
+async def test_the_core_keeps_who_said_what_of_whose_answer_when_and_where(core):
+    assert await core.owns("sheet/1", BOB.id)
+    assert not await core.owns("sheet/q1", BOB.id)
+    await core.rated(RATING)
+    await core.rated(replace(RATING, message="sheet/q1", actor=ANN))
+    [rated] = await core._store.ratings()
+    assert rated == Rated("sheet/q1", BOB.id, good=True, at=NOW, asker=ANN.id, channel="C1", model="claude")
+
+
+@pytest.mark.jump
+@pytest.mark.parametrize("actor", [ROBOT, STRANGER, replace(BOB, guest=True)])
+async def test_who_may_not_use_the_bot_rates_nothing(core, actor):
+    await core.rated(replace(RATING, actor=actor))
+    assert await core._store.ratings() == []
+
+
+@pytest.mark.jump
+async def test_ratings_that_come_faster_than_hands_can_are_left_out(core):
+    for number in range(EVENTS + 5):
+        await core.rated(replace(RATING, on=number % 2 == 0))
+    owned = [await core.owns("sheet/1", BOB.id) for _ in range(EVENTS + 5)]
+    assert owned == [True] * EVENTS + [False] * 5
+    assert await core.owns("sheet/1", ANN.id)
+    await core.rated(replace(RATING, actor=ANN))
+    assert [rated.rater for rated in await core._store.ratings()] == [ANN.id]
+    await asyncio.sleep(SPAN)
+    await core.rated(RATING)
+    assert [rated.rater for rated in await core._store.ratings()] == [ANN.id, BOB.id]
+
+
+@pytest.mark.jump
+async def test_a_ledger_that_cannot_be_read_costs_the_rating_only_and_that_is_said(core, monkeypatch, capsys):
+    async def unread(*_: Any, **__: Any) -> None:
+        raise OSError("the ledger can't be read: disk")
+
+    monkeypatch.setattr(core._store, "find_shown", unread)
+    assert not await core.owns("sheet/1", BOB.id)
+    await core.rated(RATING)
+    assert await core._store.ratings() == []
+    said = capsys.readouterr().out
+    assert "a reaction counts for nothing" in said
+    assert "a rating was not kept" in said
