@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | feedback | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -23,6 +23,8 @@ CONFIG = 78
 USAGE = 2
 ABOUT = "Claude's answers, streamed into Slack and Discord by editing one message."
 CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
+NOTE = "Delete the notes of this name."
+CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
@@ -51,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
     parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
     parsers["forget"].add_argument("user", help=USER)
+    parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
+    parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
     return parser
 
 
@@ -126,6 +130,21 @@ async def _feedback(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _notes(options: argparse.Namespace) -> int:
+    """List what the bot was asked to remember, or delete of it, also while it runs."""
+    if options.forget is not None:
+        told = await _order({"erase": options.forget, "channel": options.channel})
+        return _say(f"{_count(told['notes'], 'note')} deleted.")
+    from datetime import UTC, datetime
+
+    for note in (await _order({"notes": options.channel}))["notes"]:
+        day = datetime.fromtimestamp(note["at"], UTC).date()
+        text = note["text"].replace("\n", "\n    ")
+        where = f"{note['platform']} {note['channel']}"
+        _say(f"{note['name']}  ({where}, by {note['who']}, {note['actor']}, {day})\n    {text}")
+    return 0
+
+
 async def _forget(options: argparse.Namespace) -> int:
     """Delete what a person asked and was answered, also while the bot runs."""
     return _deleted(await _order({"forget": options.user}))
@@ -148,8 +167,16 @@ async def _order(what: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deleted(told: dict[str, Any]) -> int:
-    count = told["count"]
-    sys.stdout.write(f"{count} question{'s' * (count != 1)} deleted.\n")
+    notes = f" and {_count(told['notes'], 'note')}" if told["notes"] else ""
+    return _say(f"{_count(told['count'], 'question')}{notes} deleted.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _say(line: str) -> int:
+    sys.stdout.write(f"{line}\n")
     return 0
 
 
@@ -165,6 +192,7 @@ COMMANDS = {
     "run": _run,
     "demo": _demo,
     "doctor": _doctor,
+    "notes": _notes,
     "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,

@@ -1,4 +1,4 @@
-"""`rivulet forget`, `purge` and `feedback`: done by the process that has the data, told through a socket.
+"""`rivulet forget`, `purge`, `notes`, `feedback`: done by the process that has the data, told by a socket.
 
 A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
 itself.
@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from bot.platform import Unavailable
 from bot.store import Store, tables
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
+from bot.tools.notebook import named
 
 log = structlog.get_logger(__name__)
 
 NAME = "socket"
 #: Seconds that an order may take.
 PATIENCE = 30.0
-#: Bytes of an order, and of its answer: all ratings that there may be.
+#: Bytes of an order, and of its answer: all notes or ratings that there may be.
 LONGEST = 4096
 ANSWER = 64 * 2**20
 
@@ -33,8 +35,10 @@ ANSWER = 64 * 2**20
 async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     """Return what came of an order.
 
-    {"forget": user} and {"purge": true} give {"count": deleted questions}; {"feedback": true} gives
-    {"ratings": a list with what `tables.rated_row` makes of each}.
+    {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes};
+    {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
+    "channel": channel} gives {"notes": deleted notes}; {"feedback": true} gives {"ratings": a list with what
+    `tables.rated_row` makes of each}.
 
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
@@ -61,11 +65,20 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
 
 async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
     """Do what an order says; see `order`."""
+    notes = await store.notes()
     match what:
         case {"forget": str(user)}:
-            return {"count": await store.forget(user)}
+            return {
+                "count": await store.forget(user),
+                "notes": sum(note.actor == user for note in notes),
+            }
         case {"purge": True}:
-            return {"count": await store.purge()}
+            return {"count": await store.purge(), "notes": len(notes)}
+        case {"notes": str(channel)}:
+            return {"notes": [asdict(note) for note in notes if channel in {"", note.channel}]}
+        case {"erase": str(name), "channel": str(channel)}:
+            meant = [note for note in notes if note.name == named(name) and channel in {"", note.channel}]
+            return {"notes": sum([await store.erase(*note.key) for note in meant])}
         case {"feedback": True}:
             return {"ratings": [*map(tables.rated_row, await store.ratings())]}
     raise ValueError(f"not an order: {what}")

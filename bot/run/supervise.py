@@ -60,6 +60,7 @@ def build(
         settings.user_turns,
         settings.user_per_minute,
         settings.user_per_hour,
+        replaces=settings.when_busy == "replace",
     )
     return Core(
         Rounds(model, settings.tool_rounds),
@@ -69,6 +70,7 @@ def build(
         showing,
         caps=caps,
         tools=tools,
+        follow_ups=settings.follow_ups == "thread",
     )
 
 
@@ -79,13 +81,14 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
+    tools: Sequence[Offered] = (),
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
 
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store)
+    core = build(settings, platforms, model, store, tools)
     _settle_memory()
     async with measured() as lag:
         await front.open(platforms, core, lag)

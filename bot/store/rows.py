@@ -14,9 +14,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from bot.platform import Actor, Asked, Place
-from bot.store import Entry, Part, Rated
+from bot.store import Entry, Note, Part, Rated
 
-#: Columns of `turns` and `parts`, in their order.
+#: Columns of `turns`, `parts`, `notes` and `ratings`, in their order.
 TURN = (
     "key",
     "conversation",
@@ -32,7 +32,7 @@ TURN = (
     "calling",
 )
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
-#: Columns of `ratings`.
+NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
 RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
@@ -110,6 +110,14 @@ def part_of(row: Sequence[Any]) -> tuple[str, Part]:
     if not nonce:
         raise BadRow("nonce is empty")
     return key, Part(nonce, page, address, message, replaces)
+
+
+def note_of(row: Sequence[Any]) -> Note:
+    """Return the note that `tables.note_row` has made *row* of; as `asked_of`."""
+    _look(NOTE, row)
+    if not all(row[:3]):
+        raise BadRow("it does not say where it is from")
+    return Note(*row)
 
 
 def rated_of(row: Sequence[Any]) -> Rated:

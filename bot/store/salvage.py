@@ -28,6 +28,10 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 if rows.part_of(row)[0] in kept:
                     found.append((tables.PART, row))
+        for row in _rows(db, "notes", len(rows.NOTE), key=3):
+            with suppress(BadRow):
+                rows.note_of(row)
+                found.append((tables.NOTE, row))
         for row in _rows(db, "ratings", len(rows.RATED), key=2):
             with suppress(BadRow):
                 rows.rated_of(row)
