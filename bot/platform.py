@@ -419,6 +419,25 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Rating:
+    """Somebody has said by a reaction what they think of an answer, or takes that back.
+
+    Attributes:
+        message: A page of the answer.
+        actor: Who.
+        place: Where.
+        good: Whether they like it.
+        on: Whether they say so; False if they take it back.
+    """
+
+    message: str
+    actor: Actor
+    place: Place
+    good: bool
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Edited:
     """Somebody changed the message *key* to *text*."""
 
@@ -488,7 +507,18 @@ class Inbox(Protocol):
         """Stop the answer that *stop* points at."""
 
     async def press(self, press: Press) -> Outcome:
-        """Do what the pressed button says."""
+        """Do what the pressed button says, or a reaction that means the same; that one needs no reply."""
+
+    async def owns(self, message: str, actor: str) -> bool:
+        """Tell whether *message* is a page of an answer, also one that is done, whose text is still kept.
+
+        It costs one read of the ledger, so it is asked before anybody is looked up, and only for a reaction
+        that means a button or a rating.  What one *actor*, an `Actor.id`, does faster than hands can is not
+        looked at: False.
+        """
+
+    async def rated(self, rating: Rating) -> None:
+        """Keep what somebody thinks of an answer, in place of what they thought before; or forget it."""
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question."""

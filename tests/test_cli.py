@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -344,6 +345,56 @@ async def test_people_list_and_delete_notes_while_the_bot_runs_and_after_it_was_
     assert await ran("notes", "--channel", "C2", cwd=tmp_path, env={}) == (0, "", "")
     assert await ran("notes", "--forget", "WIFI", cwd=tmp_path, env={}) == (0, "1 note deleted.\n", "")
     assert await ran("notes", cwd=tmp_path, env={}) == (0, "", "")
+
+
+async def test_ratings_are_counted_and_listed_while_the_bot_runs_and_afterwards(tmp_path):
+    columns = "question,time,platform,channel,asker,rater,rating,model\n"
+    async with spawned() as world:
+        await world.claude.script(steps=["Because."])
+        async with started("run", cwd=tmp_path, env=good(world)) as process:
+            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            stage = slack_stage(world)
+            asked = await stage.say("why?")
+            await until(lambda: _text(stage, asked, "Because."), 20)
+            none = (
+                "Nobody has rated an answer in the last 90 days; people do it with a thumb as a reaction.\n"
+            )
+            assert await ran("feedback", cwd=tmp_path, env={}) == (0, none, "")
+            assert await ran("feedback", "--csv", cwd=tmp_path, env={}) == (0, columns, "")
+            [answer] = [
+                page
+                for page in await world.slack.thread(channel="C1", thread_ts=asked)
+                if page["user"] == "UBOT"
+            ]
+            react = partial(world.slack.react, channel="C1", ts=answer["ts"])
+            await react(user="U2", reaction="+1")
+            await react(user="U1", reaction="-1::skin-tone-3")
+            await until(lambda: _rated(tmp_path, 2), 40)
+            listed = await ran("feedback", "--csv", cwd=tmp_path, env={})
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.communicate(), 30)
+    code, out, err = listed
+    head, *lines = out.splitlines(keepends=True)
+    assert (code, head, err) == (0, columns, "")
+    found = [line.rstrip("\n").split(",") for line in lines]
+    assert sorted(fields[2:] for fields in found) == [
+        ["slack", "C1", "U1", "U1", "bad", "claude-sonnet-5-5"],
+        ["slack", "C1", "U1", "U2", "good", "claude-sonnet-5-5"],
+    ]
+    assert {fields[0] for fields in found} == {f"slack/T1/C1/{asked}"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", fields[1]) for fields in found)
+    assert await ran("feedback", "--csv", cwd=tmp_path, env={}) == listed
+    summary = "Ratings of the last 90 days:\nslack C1: 1 up, 1 down\n"
+    assert await ran("feedback", cwd=tmp_path, env={}) == (0, summary, "")
+    assert await ran("forget", "U2", cwd=tmp_path, env={}) == (0, "0 questions deleted.\n", "")
+    assert "U2" not in (await ran("feedback", "--csv", cwd=tmp_path, env={}))[1]
+    code, _, err = await ran("feedback", cwd=tmp_path, env={"RIVULET_DATA": "nowhere"})
+    assert (code, err) == (78, "rivulet: RIVULET_DATA: there is no folder nowhere.\n")
+
+
+async def _rated(folder: Path, count: int) -> bool:
+    _, out, _ = await ran("feedback", "--csv", cwd=folder, env={})
+    return out.count("\n") == count + 1
 
 
 async def test_a_second_signal_ends_at_once(tmp_path):

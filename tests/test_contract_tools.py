@@ -57,6 +57,22 @@ async def has_none(world: World, one: str) -> bool:
     return not await controls(world, one)
 
 
+async def test_a_thumb_on_the_question_decides_nothing_and_is_no_rating(world):
+    question = await world.ask("a room", "Let me see.", BOOK, "It is yours.")
+    card = await message(world, question, "May I do this?")
+
+    async def posted() -> bool:
+        return await world.store.find_shown(world.key(card.id)) is not None
+
+    await until(posted)
+    await world.react(card.id, "+1" if world.name == "slack" else "👍")
+    await world.settled()
+    assert not booked
+    assert await world.store.ratings() == []
+    await world.emulator.press(*at(card.id), world.ann, "No")
+    await message(world, question, "It is yours.")
+
+
 async def test_the_exact_call_is_shown_and_made_once_somebody_allows_it(world):
     question = await world.ask("a room", "Let me see.", BOOK, "It is yours.")
     card = await message(world, question, "May I do this?")

@@ -84,6 +84,9 @@ class Everything:
     def asked_in(self, _conversation: str) -> str:
         return "discord/1/1"
 
+    async def owns(self, _message: str, _actor: str) -> bool:
+        return True
+
     async def take(self, _event: object) -> Outcome:
         self.taken += 1
         return Outcome.REFUSED
@@ -91,7 +94,7 @@ class Everything:
     def back(self, _platform: object) -> None:
         """Take that too."""
 
-    mention = stop = press = edited = deleted = repair = take
+    mention = stop = press = rated = edited = deleted = repair = take
 
 
 async def emulated(world: DiscordWorld) -> list[tuple[str, Any]]:
@@ -127,13 +130,17 @@ async def emulated(world: DiscordWorld) -> list[tuple[str, Any]]:
         await emulator.remove_channel(thread)
         await emulator.delete("200", asked)
         sent.append(("MESSAGE_DELETE_BULK", {"ids": [asked], "channel_id": "200", "guild_id": "100"}))
+        gone = {"user_id": "301", "channel_id": "200", "message_id": last, "guild_id": "100"}
+        for kind in ("ADD", "REMOVE"):
+            thumb = {**gone, "emoji": {"id": None, "name": "👍"}, "burst": False, "type": 0}
+            sent.append((f"MESSAGE_REACTION_{kind}", thumb))
         await emulator.channel("4711")
         sent.append(("GUILD_CREATE", emulator._world.guild_create("100")))
     finally:
         for each in (emulator._messages, emulator._world, emulator._interactions):
             each._publish = emulator._gateway.publish
     bare = [each for each in sent if each[0] not in {"MESSAGE_UPDATE", "CHANNEL_CREATE"}]
-    return [next(each for each in sent if each[0] == "MESSAGE_UPDATE"), *bare[:4], *bare[-8:]]
+    return [next(each for each in sent if each[0] == "MESSAGE_UPDATE"), *bare[:4], *bare[-10:]]
 
 
 def recorded() -> list[tuple[str, Any]]:

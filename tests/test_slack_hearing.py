@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,65 @@ async def test_nobody_is_looked_up_for_reactions_edits_and_presses_that_are_abou
     question = await world.say("why?", "U2")
     await world.final(question)
     assert await lookups(world) == 1
+
+
+async def test_nobody_is_looked_up_for_a_thumb_on_a_message_that_has_no_user(world):
+    """Of what a webhook has posted, Slack does not say whose it is; the ledger does."""
+    send = world.emulator._workspace._send
+
+    def unsigned(payload: Any) -> None:
+        payload["event"].pop("item_user", None)
+        send(payload)
+
+    question = await world.say("why?", "U2")
+    [answer] = await world.final(question)
+    ts = await world.emulator.say("C1", "U1", "Who comes to lunch?")
+    world.emulator._workspace._send = unsigned
+    for number in range(20):
+        await world.emulator.user(f"UM{number}", f"m{number}")
+        for emoji in ("+1", "repeat"):
+            await world.emulator.react("C1", ts, f"UM{number}", emoji)
+            await world.emulator.unreact("C1", ts, f"UM{number}", emoji)
+    await world.settled()
+    assert await lookups(world) == 1
+    await world.react(answer.id, "+1", "UM1")
+    await until(world.store.ratings)
+    assert await lookups(world) == 2
+
+
+async def test_a_rating_by_somebody_whom_slack_does_not_tell_is_told_again_and_kept_then(world):
+    question = await world.say("why?", "U2")
+    [answer] = await world.final(question)
+    await world.emulator.fault("users.info", 1, status=500)
+    await world.react(answer.id, "+1", "U1")
+
+    async def refused() -> bool:
+        return await lookups(world) == 2
+
+    await until(refused)
+    await asyncio.sleep(0.1)
+    assert await world.store.ratings() == []
+    await world.emulator.redeliver(1, "reaction_added")
+    await until(world.store.ratings)
+
+
+async def test_guests_and_strangers_rate_nothing(world):
+    question = await world.say("why?", "U2")
+    [answer] = await world.final(question)
+    for who in ("UGUEST", "UEXT"):
+        await world.react(answer.id, "+1", who)
+        await world.react(answer.id, "repeat", who)
+    await world.settled()
+    assert await world.store.ratings() == []
+    assert len(world.model.requests) == 1
+
+
+async def test_an_emoji_that_the_operator_has_made_a_stop_is_no_rating(world):
+    world.platform._events.stop_emoji = ("-1",)
+    question, answer, _ = await world.begun()
+    await world.react(at_message(answer), "-1", "U2")
+    await world.stopped(question)
+    assert await world.store.ratings() == []
 
 
 async def test_a_stop_by_somebody_unknown_needs_no_lookup_that_slack_refuses(world):

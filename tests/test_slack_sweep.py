@@ -95,6 +95,8 @@ async def emulated(world: SlackWorld) -> list[Any]:
     await world.emulator.edit(channel, ts, "<@UBOT> new")
     last = answer.rpartition("/")[2]
     await world.emulator.react(channel, last, "U2", "octagonal_sign")
+    await world.emulator.react(channel, last, "U2", "+1")
+    await world.emulator.unreact(channel, last, "U2", "+1")
     await world.emulator.stop_session(channel, ts, "U2", [last])
     kept = world.emulator._workspace.get(channel, last)
     button = {"action_id": "stop", "text": {"type": "plain_text", "text": "Stop"}, "type": "button"}
@@ -127,13 +129,16 @@ class Everything:
     def asked_in(self, _conversation: str) -> str:
         return "slack/T1/C1/1.0"
 
+    async def owns(self, _message: str, _actor: str) -> bool:
+        return True
+
     async def take(self, _event: object) -> Outcome:
         return Outcome.REFUSED
 
     def back(self, _platform: object) -> None:
         """Take that too."""
 
-    mention = stop = press = edited = deleted = repair = take
+    mention = stop = press = rated = edited = deleted = repair = take
 
 
 def events(world: SlackWorld, *, knows: bool) -> Events:

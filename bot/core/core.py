@@ -21,6 +21,7 @@ from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.rates import Rates, Refused
+from bot.core.ratings import owned, rate
 from bot.core.repair import Repairs
 from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
@@ -30,7 +31,7 @@ from bot.events import RETRY, STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
-from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Stop, Unavailable
+from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rating, Stop, Unavailable
 from bot.show.answer import Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Store
@@ -146,6 +147,20 @@ class Core:
             await self._running.drop(mention)
         return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
 
+    async def owns(self, message: str, actor: str) -> bool:
+        """See `Inbox.owns`."""
+        return self._rates.admit(actor, "react", _now()) and await owned(self._store, message)
+
+    async def rated(self, rating: Rating) -> None:
+        """Keep a rating; of a question to a person, there is none."""
+        live = self._stops.find(rating.message)
+        if (live and live.card) or not self._heeds(rating, Action.RATE):
+            return
+        if await self._allowed(rating, Action.RATE):
+            known = live.model if live else ""
+            models = self._means.models
+            await rate(self._store, rating, self._means.clock(), lambda key: known or models.of(key))
+
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
 
@@ -214,7 +229,7 @@ class Core:
         """Why the model answers nobody; "ok" if nothing is known."""
         return str(getattr(self._means.model, "trouble", "") or "ok")
 
-    async def _allowed(self, event: Mention | Stop | Press | Edited, action: Action) -> bool:
+    async def _allowed(self, event: Mention | Stop | Press | Rating | Edited, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
         talks_to_others = isinstance(event, Mention) and event.follow_up
@@ -225,7 +240,7 @@ class Core:
                 self._telling = loop.call_later(self._refused.wait(loop.time()), self._tell_refused)
         return False
 
-    def _heeds(self, event: Stop | Press | Edited, action: Action) -> bool:
+    def _heeds(self, event: Stop | Press | Rating | Edited, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""
         return self._rates.admit(event.actor.id, action.value, _now())
 

@@ -16,6 +16,7 @@ from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.gathering import Desk
 from bot.core.kept import Kept
+from bot.core.ratings import Models
 from bot.core.reader import Reader
 from bot.core.sayings import REPLACED, TOO_LATE
 from bot.core.stops import Stops
@@ -56,6 +57,7 @@ class Means:
         clock: Seconds of the wall clock.
         desk: Where files are read.
         waits: Where writes wait that have failed.
+        models: Who has given the answers.
     """
 
     model: Model
@@ -72,6 +74,7 @@ class Means:
     lasting: Lasting = field(default_factory=Lasting)
     desk: Desk = field(default_factory=Desk)
     waits: Waits = field(default_factory=Waits)
+    models: Models = field(default_factory=Models)
 
 
 class Live:
@@ -145,6 +148,7 @@ class Live:
                 await self._surface.status(on=False)
         finally:
             self._writer.leave()
+            self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, *self._answer.messages)
             await self._reader.close()
 
@@ -152,6 +156,12 @@ class Live:
     def begun(self) -> bool:
         """Whether the model has said anything."""
         return self._answer.received > 0
+
+    @property
+    def model(self) -> str:
+        """Which model has given the answer; "" until it is complete."""
+        said = self._answer.model
+        return "" if said is None else said or self._means.asking.model
 
     @property
     def given_up(self) -> bool:

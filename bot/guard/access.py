@@ -19,6 +19,7 @@ class Action(Enum):
     STOP = "stop"
     PRESS = "press"
     EDIT = "edit"
+    RATE = "rate"
 
 
 class Access:

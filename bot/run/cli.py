@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | notes | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -25,6 +25,7 @@ ABOUT = "Claude's answers, streamed into Slack and Discord by editing one messag
 CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
 NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
+CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         parsers[name] = commands.add_parser(name, help=does, description=does)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
+    parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
@@ -117,6 +119,17 @@ async def _doctor(_options: argparse.Namespace) -> int:
     return 0 if await doctor(settings, makes) else CONFIG
 
 
+async def _feedback(options: argparse.Namespace) -> int:
+    """Show how people rated answers with thumbs, also while the bot runs."""
+    told = await _order({"feedback": True})
+    from bot.run.feedback import as_csv, summary
+    from bot.store import rows
+
+    ratings = [rows.rated_of(row) for row in told["ratings"]]
+    sys.stdout.write(as_csv(ratings) if options.csv else summary(ratings))
+    return 0
+
+
 async def _notes(options: argparse.Namespace) -> int:
     """List what the bot was asked to remember, or delete of it, also while it runs."""
     if options.forget is not None:
@@ -180,6 +193,7 @@ COMMANDS = {
     "demo": _demo,
     "doctor": _doctor,
     "notes": _notes,
+    "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,
 }

@@ -1,4 +1,4 @@
-"""`rivulet forget`, `purge` and `notes`: done by the process that has the data, told through a socket.
+"""`rivulet forget`, `purge`, `notes`, `feedback`: done by the process that has the data, told by a socket.
 
 A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
 itself.
@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from bot.platform import Unavailable
-from bot.store import Store
+from bot.store import Store, tables
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
 from bot.tools.notebook import named
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 NAME = "socket"
 #: Seconds that an order may take.
 PATIENCE = 30.0
-#: Bytes of an order, and of its answer: all notes that there may be.
+#: Bytes of an order, and of its answer: all notes or ratings that there may be.
 LONGEST = 4096
 ANSWER = 64 * 2**20
 
@@ -37,7 +37,8 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
 
     {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes};
     {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
-    "channel": channel} gives {"notes": deleted notes}.
+    "channel": channel} gives {"notes": deleted notes}; {"feedback": true} gives {"ratings": a list with what
+    `tables.rated_row` makes of each}.
 
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
@@ -54,7 +55,9 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
         await store.open()
         return await obeyed(store, what)
     except OSError as error:
-        raise Unavailable(f"RIVULET_DATA: not deleted ({error}); mend that, and say this again.") from None
+        raise Unavailable(
+            f"RIVULET_DATA: {_undone(what)} ({error}); mend that, and say this again."
+        ) from None
     finally:
         await store.close()
         own.release()
@@ -76,7 +79,13 @@ async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
         case {"erase": str(name), "channel": str(channel)}:
             meant = [note for note in notes if note.name == named(name) and channel in {"", note.channel}]
             return {"notes": sum([await store.erase(*note.key) for note in meant])}
+        case {"feedback": True}:
+            return {"ratings": [*map(tables.rated_row, await store.ratings())]}
     raise ValueError(f"not an order: {what}")
+
+
+def _undone(what: dict[str, Any]) -> str:
+    return "not read" if "feedback" in what else "not deleted"
 
 
 async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +93,11 @@ async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
         return await obeyed(store, what)
     except OSError as error:
         return {"error": str(error)}
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    """Return *answer* as a line of JSON; made bit by bit, since answers go on meanwhile."""
+    return "".join([*json.JSONEncoder().iterencode(answer), "\n"]).encode()
 
 
 @asynccontextmanager
@@ -94,7 +108,7 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(PATIENCE):
                 answer = await _answer(store, json.loads(await reader.readline()))
-                writer.write(json.dumps(answer).encode() + b"\n")
+                writer.write(await asyncio.to_thread(_line, answer))
                 await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:
             log.warning("an order was not understood", error=str(error))
@@ -107,7 +121,7 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
         server = await asyncio.start_unix_server(serve, path, limit=LONGEST)
         path.chmod(0o600)
     except OSError as error:  # a path of more than 107 bytes, a file system without sockets
-        log.warning("no orders are taken: stop the bot to forget or purge", error=str(error))
+        log.warning("no orders are taken: stop the bot to forget, purge or read ratings", error=str(error))
         yield
         return
     try:
@@ -132,5 +146,6 @@ async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
     if why := answer.get("error"):
-        raise Unavailable(f"RIVULET_DATA: not deleted yet ({why}); the bot does it as soon as it can.")
+        later = "say this again later" if "feedback" in what else "the bot does it as soon as it can"
+        raise Unavailable(f"RIVULET_DATA: {_undone(what)} yet ({why}); {later}.")
     return answer

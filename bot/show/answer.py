@@ -173,6 +173,7 @@ class Answer:
         phase: How far along it is.
         ending: Why it ended, once it has.
         usage: What it cost, once the model has said so.
+        model: Who gave it, once the model has said so; see `Finished`.
         received: How many characters the model has said.
     """
 
@@ -186,6 +187,7 @@ class Answer:
         self.phase = Phase.OPEN
         self.ending: Ending | None = None
         self.usage = Usage()
+        self.model: str | None = None
         self.received = 0
         self._live = live
         self._fresh: list[str] = []
@@ -310,6 +312,7 @@ class Answer:
     def _finish(self, finished: Finished) -> None:
         """End with what the model has said, and with what people should know of that."""
         self.usage = finished.usage
+        self.model = finished.model
         self._made = tuple(file for file in finished.files if file.size <= self._room)
         said = NOTES.get(finished.reason, f"Ended early: {finished.reason}.")
         more = (CONTINUE, RETRY) if finished.reason in MORE else (RETRY,)

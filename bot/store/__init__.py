@@ -24,6 +24,9 @@ from bot.platform import Asked, Remains
 #: whole question is.
 TEXT_KEPT = 86_400.0
 ROWS_KEPT = 7 * 86_400.0
+#: Seconds after which a rating is deleted, and ratings that there may be; of more, the newest stay.
+RATINGS_KEPT = 90 * 86_400.0
+RATINGS_MOST = 50_000
 #: Conversations that `Store.recent` returns.
 MOST_RECENT = 1000
 #: Notes of one channel, and of all; characters of a note, and of its name.
@@ -137,6 +140,29 @@ class Full(Exception):
     """There is no room for a note; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What somebody thinks of an answer.
+
+    Attributes:
+        key: The question's.
+        rater: The id of who thinks so.
+        good: Whether they like it.
+        at: When they said so, in seconds of the wall clock.
+        asker: The id of who asked.
+        channel: The platform's id of the channel.
+        model: Which model answered; "" if that is not known any more.
+    """
+
+    key: str
+    rater: str
+    good: bool
+    at: float
+    asker: str
+    channel: str
+    model: str = ""
+
+
 class Store(Protocol):
     """Remembers questions and answers, and notes.  All times are seconds of the wall clock.
 
@@ -235,14 +261,30 @@ class Store(Protocol):
         """Return conversation and key of the newest `MOST_TALKS` questions of *platform*, oldest first."""
         ...
 
+    async def rate(self, rated: Rated) -> None:
+        """Keep what somebody thinks of an answer, in place of what they thought before."""
+        ...
+
+    async def unrate(self, key: str, rater: str, *, good: bool) -> None:
+        """Delete what *rater* thinks of the answer to *key*, if that is still what is kept."""
+        ...
+
+    async def ratings(self) -> Sequence[Rated]:
+        """Return all ratings, oldest first; raises as `find_shown`."""
+        ...
+
     async def prune(self, now: float) -> None:
-        """Delete what is done and older than `TEXT_KEPT` and `ROWS_KEPT` say; nothing that is not done."""
+        """Delete what is done and older than `TEXT_KEPT` and `ROWS_KEPT` say; nothing that is not done.
+
+        Ratings are older than their questions may be; see `RATINGS_KEPT` and `RATINGS_MOST`.
+        """
         ...
 
     async def forget(self, actor: str) -> int:
         """Delete what *actor* asked and was answered, and their notes; return how many questions that were.
 
-        Of questions only keys and times stay, so that nothing is answered twice.
+        Of questions only keys and times stay, so that nothing is answered twice; of ratings by *actor*, and
+        of answers to them, nothing does.
 
         Raises:
             OSError: It can't be written now; it will be as soon as that is possible.

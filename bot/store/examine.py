@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from bot.platform import Actor, Asked, Place
-from bot.store import Entry, Note, Part, rows, tables
+from bot.store import Entry, Note, Part, Rated, rows, tables
 
 NAME = "ledger.db"
 #: What a file that can't be used is called, with the time after it; and the files that belong to one.
@@ -36,6 +36,8 @@ PROBE = Entry(
 )
 PROBED = Note("\0", "\0", "\0", "", "", "", 0.0)
 
+RATING = Rated("\0", "\0", good=True, at=0.0, asker="", channel="")
+
 
 class Unusable(sqlite3.DatabaseError):
     """It is a database, and not one of ours."""
@@ -60,7 +62,8 @@ def expect_whole(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= version <= tables.VERSION:
         raise Unusable(f"made by another Rivulet (version {version} of its tables)")
-    for table, columns in (("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE)):
+    known = ("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)
+    for table, columns in known:
         found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
         older = len(tables.UPGRADES) if table == "turns" else 0
         if found and found not in {columns[: len(columns) - lack] for lack in range(older + 1)}:
@@ -74,6 +77,9 @@ def rehearse(db: sqlite3.Connection) -> None:
         db.execute(tables.NOTE, tables.note_row(PROBED))
         if tables.note_row(PROBED) not in db.execute("SELECT * FROM notes WHERE name = ?", (PROBED.name,)):
             raise Unusable("it keeps no notes")
+        db.execute(tables.RATE, tables.rated_row(RATING))
+        if tables.rated_row(RATING) not in db.execute("SELECT * FROM ratings WHERE key = ?", (RATING.key,)):
+            raise Unusable("it keeps no ratings")
         for statement, values in tables.upsert(PROBE):
             db.execute(statement, values)
         [row] = db.execute(f"{tables.TURNS} key = ?", (PROBE.asked.key,))

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, MOST_TALKS, Entry, Note, Part, rows, tables
+from bot.store import MOST_RECENT, MOST_TALKS, Entry, Note, Part, Rated, rows, tables
 from bot.store.examine import BROKEN, SUFFIXES, aside, expect_whole, is_content, rehearse
 from bot.store.keys import Keys
 from bot.store.rows import BadRow
@@ -99,6 +99,18 @@ class File:
         """See `Store.talks`."""
         values = (f"{platform}/", f"{platform}0", MOST_TALKS)
         return self._connected.execute(tables.TALKS, values).fetchall()[::-1]
+
+    def ratings(self) -> list[Rated]:
+        """Return the ratings that are good, oldest first; the others are deleted, and that is said."""
+        found = []
+        for row in self._connected.execute(tables.RATINGS).fetchall():
+            try:
+                found.append(rows.rated_of(row))
+            except BadRow as why:
+                key = rows.shown(row[0])
+                log.warning("a rating of the ledger was bad and is deleted", question=key, reason=str(why))
+                self._connected.execute(tables.ASIDE_RATING, [rows.bytes_of(part) for part in row[:2]])
+        return found
 
     def count(self, actor: str) -> int:
         """Return how many questions of *actor* are done."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bot.platform import Actor, Asked, Place
@@ -12,12 +12,15 @@ from bot.store import (
     NOTES_ALL,
     NOTES_HERE,
     OK,
+    RATINGS_KEPT,
+    RATINGS_MOST,
     ROWS_KEPT,
     TEXT_KEPT,
     Entry,
     Full,
     Note,
     Part,
+    Rated,
 )
 
 #: Seconds between two looks for what is old.
@@ -31,6 +34,7 @@ class Memory:
         self._entries: dict[str, Entry] = {}
         self._open: dict[str, None] = {}  # the keys of those that are not done, in order
         self._notes: dict[tuple[str, str, str], Note] = {}
+        self._ratings: dict[tuple[str, str], Rated] = {}
         self._pruned = 0.0
 
     @property
@@ -96,7 +100,7 @@ class Memory:
         return self._entries.get(key)
 
     async def find_shown(self, message: str, *, first: bool = False) -> Entry | None:
-        """See `Store.find_shown`; presses are too rare for an index."""
+        """See `Store.find_shown`; presses and ratings are too rare for an index."""
         entries = self._entries.values()
         for entry in entries if first else reversed(entries):
             if message and any(part.message == message for part in entry.parts):
@@ -150,9 +154,27 @@ class Memory:
         known = [(each.conversation, each.key) for each in asked if each.key.startswith(f"{platform}/")]
         return [each for each in known if each[0]][-MOST_TALKS:]
 
+    async def rate(self, rated: Rated) -> None:
+        """See `Store.rate`."""
+        self._ratings.pop((rated.key, rated.rater), None)  # the newest is the last
+        self._ratings[rated.key, rated.rater] = rated
+        if len(self._ratings) > RATINGS_MOST:
+            del self._ratings[next(iter(self._ratings))]
+
+    async def unrate(self, key: str, rater: str, *, good: bool) -> None:
+        """See `Store.unrate`."""
+        known = self._ratings.get((key, rater))
+        if known and known.good is good:
+            del self._ratings[key, rater]
+
+    async def ratings(self) -> Sequence[Rated]:
+        """See `Store.ratings`."""
+        return sorted(self._ratings.values(), key=lambda rated: rated.at)
+
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         self._pruned = now
+        self._keep_ratings(lambda rated: rated.at >= now - RATINGS_KEPT)
         for key, entry in [*self._entries.items()]:
             if entry.done is None:
                 continue  # whatever the clock says
@@ -169,6 +191,7 @@ class Memory:
             self._put(Entry(bare, note="", done=entry.asked.at))
         for note in [note for note in self._notes.values() if note.actor == actor]:
             del self._notes[note.key]
+        self._keep_ratings(lambda rated: actor not in {rated.rater, rated.asker})
         return len(known)
 
     async def purge(self) -> int:
@@ -177,10 +200,14 @@ class Memory:
         self._entries.clear()
         self._open.clear()
         self._notes.clear()
+        self._ratings.clear()
         return count
 
     async def close(self) -> None:
         """See `Store.close`."""
+
+    def _keep_ratings(self, stays: Callable[[Rated], bool]) -> None:
+        self._ratings = {key: rated for key, rated in self._ratings.items() if stays(rated)}
 
     def _knows(self, key: str) -> bool:
         return key in self._entries

@@ -14,9 +14,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from bot.platform import Actor, Asked, Place
-from bot.store import Entry, Note, Part
+from bot.store import Entry, Note, Part, Rated
 
-#: Columns of `turns`, `parts` and `notes`, in their order.
+#: Columns of `turns`, `parts`, `notes` and `ratings`, in their order.
 TURN = (
     "key",
     "conversation",
@@ -33,12 +33,14 @@ TURN = (
 )
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
 NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
+RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
     "at": (float, int),
     "done": (float, int, type(None)),
     "note": (str, type(None)),
     "runs": (int,),
+    "good": (int,),
     "page": (int,),
     "number": (int,),
 }
@@ -116,6 +118,15 @@ def note_of(row: Sequence[Any]) -> Note:
     if not all(row[:3]):
         raise BadRow("it does not say where it is from")
     return Note(*row)
+
+
+def rated_of(row: Sequence[Any]) -> Rated:
+    """Return the rating that `tables.rated_row` has made *row* of; as `asked_of`."""
+    _look(RATED, row)
+    key, rater, good, at, *more = row
+    if not rater or good > 1:
+        raise BadRow("it does not say who thinks what")
+    return Rated(key, rater, bool(good), at, *more)
 
 
 def expect_times(at: object, done: object) -> None:

@@ -32,6 +32,10 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 rows.note_of(row)
                 found.append((tables.NOTE, row))
+        for row in _rows(db, "ratings", len(rows.RATED), key=2):
+            with suppress(BadRow):
+                rows.rated_of(row)
+                found.append((tables.RATE, row))
     return found
 
 

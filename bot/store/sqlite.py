@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, tables
+from bot.store import MOST_RECENT, RATINGS_KEPT, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, Rated, tables
 from bot.store.examine import is_content
 from bot.store.keys import Keys
 from bot.store.memory import Memory
@@ -22,6 +22,9 @@ from bot.store.tables import Statement
 from bot.store.writer import Writer
 
 log = structlog.get_logger(__name__)
+
+#: Ratings that wait for a file that can't be written.
+RATINGS_OWED = 1000
 
 
 class Sqlite(Memory):
@@ -38,7 +41,7 @@ class Sqlite(Memory):
         self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
         self._read = False
-        self._owed: list[Statement] = []  # deletions that were not written
+        self._owed: list[Statement] = []  # deletions and ratings that were not written
 
     async def open(self) -> None:
         """Read what there is; start afresh, and say so, where that can't be read."""
@@ -195,12 +198,31 @@ class Sqlite(Memory):
             known = []
         return list(dict.fromkeys([*known, *going]))
 
+    async def rate(self, rated: Rated) -> None:
+        """See `Store.rate`."""
+        await self._rated((tables.RATE, tables.rated_row(rated)))
+
+    async def unrate(self, key: str, rater: str, *, good: bool) -> None:
+        """See `Store.unrate`."""
+        await self._rated((tables.UNRATE, (key, rater, int(good))))
+
+    async def _rated(self, statement: Statement) -> None:
+        """Apply *statement*, which is about the file's ratings; if that fails, when it is next caught up."""
+        await self._writer.write(statement)
+        if self._writer.trouble and len(self._owed) < RATINGS_OWED:
+            self._owed.append(statement)
+
+    async def ratings(self) -> Sequence[Rated]:
+        """See `Store.ratings`."""
+        return await self._writer.read(self._file.ratings)
+
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)
         self._done.prune(now - ROWS_KEPT)
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
         await self._writer.write((tables.OLD, old), (tables.FADE_PARTS, faded), (tables.FADE, faded))
+        await self._writer.write((tables.OLD_RATINGS, (now - RATINGS_KEPT,)))
         await self._writer.take_ballast()
         await self._writer.sweep(now - ROWS_KEPT)
 
@@ -212,14 +234,15 @@ class Sqlite(Memory):
             done = 0
         count = done + await super().forget(actor)
         whose = (actor,)
-        await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), (tables.FORGET_NOTES, whose))
+        beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose)
+        await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), *beside)
         return count
 
     async def purge(self) -> int:
         """See `Store.purge`."""
         count = await super().purge() + len(self._done)
         self._done.clear()
-        await self._delete(("DELETE FROM turns", ()), ("DELETE FROM notes", ()))
+        await self._delete(*((statement, ()) for statement in tables.PURGE))
         return count
 
     async def close(self) -> None:

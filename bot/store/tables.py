@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.platform import Asked
-from bot.store import Entry, Note, Part
+from bot.store import RATINGS_MOST, Entry, Note, Part, Rated
 
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
@@ -48,6 +48,17 @@ CREATE TABLE IF NOT EXISTS notes (
     at REAL NOT NULL,
     PRIMARY KEY (platform, channel, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ratings (
+    key TEXT NOT NULL,              -- the question's, which is deleted sooner
+    rater TEXT NOT NULL,            -- the id of who rates the answer
+    good INTEGER NOT NULL,
+    at REAL NOT NULL,
+    asker TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    model TEXT NOT NULL,
+    PRIMARY KEY (key, rater)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
 CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
 CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
@@ -69,6 +80,16 @@ ASIDE_NOTE = """
 DELETE FROM notes
 WHERE CAST(platform AS BLOB) = ? AND CAST(channel AS BLOB) = ? AND CAST(name AS BLOB) = ?
 """
+RATE = "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)"
+UNRATE = "DELETE FROM ratings WHERE key = ? AND rater = ? AND good = ?"
+RATINGS = "SELECT * FROM ratings ORDER BY at"
+FORGET_RATINGS = "DELETE FROM ratings WHERE ? IN (rater, asker)"
+OLD_RATINGS = f"""
+DELETE FROM ratings
+WHERE at < max(?, coalesce((SELECT at FROM ratings ORDER BY at DESC LIMIT 1 OFFSET {RATINGS_MOST - 1}), 0))
+"""  # noqa: S608  a number of ours
+#: As `ASIDE`: nothing of a rating that is none of ours can be of use.
+ASIDE_RATING = "DELETE FROM ratings WHERE CAST(key AS BLOB) = ? AND CAST(rater AS BLOB) = ?"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 CALL = "UPDATE turns SET calling = ? WHERE key = ?"
@@ -93,6 +114,7 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
 WHERE CAST(key AS BLOB) = ?2
 """
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
+PURGE = ("DELETE FROM turns", "DELETE FROM notes", "DELETE FROM ratings")
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
 SHOWN = "key IN (SELECT key FROM parts WHERE message = ? AND message <> '') AND (question || text) <> ''"
@@ -129,6 +151,14 @@ def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:
 def note_row(note: Note) -> tuple[Any, ...]:
     """Return what a note is written as; see `SCHEMA`."""
     return note.platform, note.channel, note.name, note.text, note.actor, note.who, note.at
+
+
+def rated_row(rated: Rated) -> tuple[Any, ...]:
+    """Return what a rating is written as; see `SCHEMA`."""
+    return (
+        *(rated.key, rated.rater, int(rated.good), rated.at),
+        *(rated.asker, rated.channel, rated.model),
+    )
 
 
 def upsert(entry: Entry) -> list[Statement]:

@@ -17,6 +17,7 @@ from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.questions import Questions
 from adapters.discord.incoming.reactions import stoppers
 from adapters.discord.incoming.shards import Shards
+from adapters.discord.incoming.thumbs import LOOKS, Thumbs, plain
 from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.threads import Threads
@@ -26,8 +27,6 @@ from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Place, Press, 
 
 log = structlog.get_logger(__name__)
 
-#: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
-LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
 #: Seconds for which a message is young enough that a stop of it may come before the core knows it, and those
 #: for which an edit can make a question of it.  The clocks of the two sides may differ by a minute.
 EARLY, RECENT = 120.0, 3600.0
@@ -74,6 +73,7 @@ class Client(Shards):
         self.content_step = ""
         self._people = People(bots)
         self._loops = Loops()
+        self._thumbs = Thumbs(self._people)
         self._refusals = Seldom(HOUR, PRESSERS)
         self.questions = Questions(self, rest, threads, self._people)
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
@@ -143,7 +143,7 @@ class Client(Shards):
             await self.inbox.deleted(Deleted(f"discord/{payload.parent_id}/{payload.thread_id}"))
 
     async def on_told_message_reaction_add(self, data: object) -> None:
-        """Give a stop emoji to the core, unless the bot itself has reacted.
+        """Give a stop emoji to the core, or one that means something else; unless the bot itself has reacted.
 
         Discord tells who it was, so nobody is looked up.  A stop may be heard before the core knows the
         message, but not of an old one: most reactions are about messages that are none of ours.
@@ -155,12 +155,23 @@ class Client(Shards):
         if not (self.inbox and channel and message and user) or user == self.me:
             return
         key = f"discord/{channel}/{message}"
-        if self._means_stop(inner(told, "emoji")) and (self.inbox.knows(key) or age(message) < EARLY):
+        if not self._means_stop(inner(told, "emoji")):
+            await self._thumb(told, on=True)
+        elif self.inbox.knows(key) or age(message) < EARLY:
             where = place_of(channel, snowflake(told.get("guild_id")))
             await self.inbox.stop(Stop(key, self._people.reacting(told), where))
 
+    async def on_told_message_reaction_remove(self, data: object) -> None:
+        """Give a rating that is taken back to the core; a stop can't be."""
+        if not self._means_stop(inner(inner(data), "emoji")):
+            await self._thumb(inner(data), on=False)
+
+    async def _thumb(self, told: Json, *, on: bool) -> None:
+        if self.inbox:
+            await self._thumbs.take(self.inbox, self.me, told, asyncio.get_running_loop().time(), on=on)
+
     def _means_stop(self, emoji: Json) -> bool:
-        return not emoji.get("id") and string(emoji.get("name"))[:20].translate(LOOKS) in self._stop_emoji
+        return plain(emoji) in self._stop_emoji
 
     async def standing(self, key: str, where: Place) -> list[Stop]:
         """Return the stops that stand on the message *key*; see `Platform.standing`."""

@@ -28,6 +28,7 @@ TOLD = (
     "MESSAGE_DELETE",
     "MESSAGE_DELETE_BULK",
     "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
     "INTERACTION_CREATE",
 )
 #: What ends a session because it has to: the connection, and a stream that can't be unpacked.

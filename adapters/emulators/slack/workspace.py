@@ -32,6 +32,7 @@ SUBSCRIPTIONS = (
     "message.groups",
     "message.im",
     "reaction_added",
+    "reaction_removed",
     "agent_session_stopped",
 )
 #: The scopes without which events are not sent [docs, each event's page].

@@ -23,6 +23,7 @@ from adapters.slack.incoming.payloads import home_of, inner, moment
 from adapters.slack.incoming.questions import Questions
 from adapters.slack.incoming.reactions import stoppers
 from adapters.slack.incoming.subscribed import Subscribed
+from adapters.slack.incoming.thumbs import Thumbs
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
 from adapters.slack.outgoing.notices import Notices
@@ -92,6 +93,7 @@ class Events:
         self._subscribed = Subscribed()
         self.questions = Questions(self.team, self.me, self.people.bots, self.inbox.asked_in)
         self._notices = Notices(self.web, self.errands)
+        self._thumbs = Thumbs(self.inbox, self.people, self.team, self.me)
 
     async def take(self, body: Json) -> None:
         """Give one event, or one press of a button, to the core; ignore all other kinds."""
@@ -114,11 +116,8 @@ class Events:
                 self._subscribed.notice(event)
                 if self.questions.told(event):
                     await self._ask(body, event)
-            case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
-                item = inner(event, "item")
-                channel, ts = string(item.get("channel")), moment(item.get("ts"))
-                if self._means_stop(name) and user and channel and ts:
-                    await self._stop(body, user, channel, [ts])
+            case {"type": "reaction_added" | "reaction_removed", "reaction": str(name)}:
+                await (self._reacted if self._means_stop(name) else self._thumbs.take)(body, event)
             case {"type": "agent_session_stopped", "user": str(user), "channel": str(channel)}:
                 listed = event.get("streaming_message_ts")
                 found = [ts for each in (listed if isinstance(listed, list) else ()) if (ts := moment(each))]
@@ -127,6 +126,13 @@ class Events:
                 await self._stop(body, user, channel, found, thread)
             case {"type": "app_uninstalled"} | {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}}:
                 self.web.doubted.set()
+
+    async def _reacted(self, body: Json, event: Json) -> None:
+        """Take an emoji that stops; taking it away does not undo that."""
+        item, user = inner(event, "item"), string(event.get("user"))
+        channel, ts = string(item.get("channel")), moment(item.get("ts"))
+        if event.get("type") == "reaction_added" and user and channel and ts:
+            await self._stop(body, user, channel, [ts])
 
     def _means_stop(self, reaction: str) -> bool:
         return reaction.partition("::")[0] in self.stop_emoji
