@@ -8,7 +8,7 @@ import pytest
 
 from bot.core import excerpt
 from bot.core.conversation import turns
-from bot.core.heard import heard
+from bot.text.heard import heard
 from bot.events import Turn
 from bot.platform import Actor, Said, unread
 from tests.fakes import ANN, BOB, ROBOT, Sheet, ask

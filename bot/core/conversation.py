@@ -15,7 +15,7 @@ from unicodedata import normalize
 
 from bot.core.excerpt import HISTORY as HISTORY  # noqa: PLC0414  what a surface is asked for
 from bot.core.excerpt import excerpt
-from bot.core.heard import heard, one_line
+from bot.text.heard import heard, one_line
 from bot.events import Turn
 from bot.platform import Actor, Mention, Said, Surface
 
