@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_TOOL_ROUNDS",
         description="How often one answer may use tools.",
     )
+    mcp: Path | None = Field(
+        default=None,
+        validation_alias="RIVULET_MCP",
+        description="JSON file that names the MCP servers whose tools the model may use; see `docs/mcp.md`.",
+    )
     system: str = Field(
         default=SYSTEM,
         validation_alias="RIVULET_SYSTEM",

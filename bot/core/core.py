@@ -17,7 +17,7 @@ import structlog
 from bot.core.approvals import CONTROLS
 from bot.core.follow import followed
 from bot.core.intake import ANYBODY, Caps
-from bot.core.live import Live, Means
+from bot.core.live import Live, Means, no_more
 from bot.core.rates import Rates, Refused
 from bot.core.repair import Repairs
 from bot.core.running import Running
@@ -30,7 +30,7 @@ from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Sto
 from bot.show.answer import Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Store
-from bot.tools import Offered
+from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +48,22 @@ class Core:
         clock: Callable[[], float] = time.time,
         caps: Caps = ANYBODY,
         tools: Sequence[Offered] = (),
+        more: More | None = None,
     ) -> None:
         self._access = access
         self._store = store
         self._stops: Stops[Live] = Stops()
         self._means = Means(
-            model, access, self._stops, Pace(), asking or Asking(), showing or Showing(), store, clock, tools
+            model,
+            access,
+            self._stops,
+            Pace(),
+            asking or Asking(),
+            showing or Showing(),
+            store,
+            clock,
+            tools,
+            more or no_more,
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives

@@ -26,7 +26,7 @@ from bot.show.answer import Answer, Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
-from bot.tools import Caller, Offered
+from bot.tools import Caller, More, Offered
 
 #: How often an edited question is asked anew.
 REWORDED = 2
@@ -44,12 +44,19 @@ class Cards:
     put: Callable[[Mention, Card], Awaitable[None]] = field(default=_nowhere)
 
 
+async def no_more() -> Sequence[Offered]:
+    """Offer no tools besides."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What all answers of a core share.
 
     Attributes:
         clock: Seconds of the wall clock.
+        tools: What the model may use.
+        more: What it may use besides, asked for when an answer begins.
         waits: Where writes wait that have failed.
     """
 
@@ -62,6 +69,7 @@ class Means:
     store: Store
     clock: Callable[[], float]
     tools: Sequence[Offered] = ()
+    more: More = no_more
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
     waits: Waits = field(default_factory=Waits)
@@ -203,7 +211,7 @@ class Live:
         self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         self._reader.again(self.mention)
 
-    def _tools(self, mention: Mention) -> list[Tool]:
+    async def _tools(self, mention: Mention) -> list[Tool]:
         """Return the tools that the answer to *mention* may use."""
         surface, means = self._surface, self._means
         caller = Caller(
@@ -215,7 +223,8 @@ class Live:
             surface.recent,
             surface.fetch,
         )
-        return bound(means.tools, caller, self._kept.call, self._may)
+        offered = {each.name: each for each in (*await means.more(), *means.tools)}
+        return bound([*offered.values()], caller, self._kept.call, self._may)
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called."""

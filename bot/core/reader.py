@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ class Reader:
         asking: Asking,
         access: Access,
         past: Past,
-        tools: Callable[[Mention], Sequence[Tool]] = lambda _mention: (),
+        tools: Callable[[Mention], Awaitable[Sequence[Tool]]] | None = None,
         saying: str | Card = "",
     ) -> None:
         self._draft = draft
@@ -115,9 +115,8 @@ class Reader:
         said = [*(self._past.read or ()), *self._past.said]
         may_ask = await self._who_may_ask(said, mention)
         turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
-        request = Request(
-            turns, asking.system, asking.model, asking.effort, asking.max_tokens, self._tools(mention)
-        )
+        tools = await self._tools(mention) if self._tools else ()
+        request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens, tools)
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:
                 draft.take(_with_files(event, mention))

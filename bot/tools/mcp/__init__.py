@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -45,10 +46,18 @@ class Servers:
         self._limits = limits or Limits()
         self._servers: list[Server] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._importing: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._until = 0.0
         if self._configured and find_spec("mcp") is None:
             raise Unavailable("RIVULET_MCP needs the package mcp: pip install 'rivulet[mcp]'.")
+
+    def prepare(self) -> None:
+        """Import what takes a second, in a thread, so that no answer waits for it."""
+        if self._configured and self._importing is None:
+            # In a context of its own: what is logged of a server is not of the question that came first.
+            create = asyncio.get_running_loop().create_task
+            self._importing = create(_import(), context=contextvars.Context())
 
     async def offered(self) -> Sequence[Offered]:
         """Return the tools that can be used now; the first call starts the servers and waits a little."""
@@ -64,9 +73,9 @@ class Servers:
 
     def start(self) -> None:
         """Start all servers."""
-        # In a context of its own: what is logged of a server is not of the question that came first.
-        run = asyncio.get_running_loop().create_task
-        self._starting = run(self._start(), context=contextvars.Context())
+        self.prepare()
+        create = asyncio.get_running_loop().create_task
+        self._starting = create(self._start(), context=contextvars.Context())
 
     async def settle(self, seconds: float) -> None:
         """Wait until every server has told its tools, or has not; at most *seconds*."""
@@ -92,8 +101,10 @@ class Servers:
 
     async def examine(self) -> list[tuple[bool, str]]:
         """Start all servers; return for each whether it is there, and a line about it and its tools."""
+        if not self._configured:
+            return []
         self.start()
-        await self.settle(self._limits.start + 1)
+        await self.settle(self._limits.start + 10)
         found = []
         for each in self._servers:
             reads = sum(not tool.writes for tool in each.offered)
@@ -103,8 +114,14 @@ class Servers:
         return found
 
     async def _start(self) -> None:
-        await asyncio.to_thread(import_module, "bot.tools.mcp.server")
+        if self._importing:
+            await asyncio.wait({self._importing})
         from bot.tools.mcp.server import Server  # noqa: PLC0415  imported by now
 
         self._servers = [Server(name, each, self._limits) for name, each in self._configured.items()]
         self._tasks = [asyncio.create_task(server.run()) for server in self._servers]
+
+
+async def _import() -> None:
+    await asyncio.to_thread(import_module, "bot.tools.mcp.server")
+    gc.freeze()  # walking what it made would stop the loop for a moment, again and again

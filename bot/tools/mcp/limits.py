@@ -34,6 +34,6 @@ class Limits:
     calls: int = 16
     changed: float = 5.0
     listen: float = 60.0
-    farewell: float = 1.0
+    farewell: float = 0.8
     restarts: tuple[float, ...] = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
     steady: float = 300.0

@@ -48,7 +48,7 @@ BUSY = "The MCP server {name} has too much to do; go on without it, or try again
 LATE = "The MCP server {name} did not answer within {seconds:g} seconds. " + UNSURE
 ENDED = "The MCP server {name} was lost in the middle of the call: {reason}. " + UNSURE
 INVALID = "What the MCP server {name} answered is not valid. " + UNSURE
-FAILED = "The MCP server {name} refused the call: {reason}"
+FAILED = "The call failed at the MCP server {name}: {reason}"
 
 
 class Server:
@@ -126,7 +126,7 @@ class Server:
             self._calls -= 1
 
     async def _answer(self, client: Client, tool: str, given: Mapping[str, Any]) -> CallToolResult:
-        """Return what the server answers; not by `call_tool`, which would run the server's own schemas on it."""
+        """Return what the server answers; not by `call_tool`, which also runs its own schemas."""
         request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=dict(given)))
         answer = await client.session.send_request(
             request, CallToolResult, request_read_timeout_seconds=self._limits.call
