@@ -91,7 +91,11 @@ async def rename(ctx: Context) -> str:
 def inside() -> str:
     """Tell of this process: its environment, and what it has open."""
     fds = Path("/proc/self/fd")
-    opened = [os.readlink(each) for each in fds.iterdir() if each.exists() or each.is_symlink()] if fds.exists() else []
+    opened = (
+        [os.readlink(each) for each in fds.iterdir() if each.exists() or each.is_symlink()]
+        if fds.exists()
+        else []
+    )
     return "\n".join([*os.environ, *opened])
 
 
@@ -108,7 +112,10 @@ def wrong(a: int) -> str:
 
 
 def break_schema() -> None:
-    server._tool_manager._tools["wrong"].parameters = {"type": "object", "properties": {"a": {"type": "banana"}}}
+    server._tool_manager._tools["wrong"].parameters = {
+        "type": "object",
+        "properties": {"a": {"type": "banana"}},
+    }
 
 
 if __name__ == "__main__":
@@ -116,4 +123,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "stdio":
         server.run("stdio")
     else:
-        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]), json_response="json" in sys.argv)
+        server.run(
+            "streamable-http", host="127.0.0.1", port=int(sys.argv[1]), json_response="json" in sys.argv
+        )

@@ -103,7 +103,8 @@ class Servers:
         """Start all servers; return for each whether it is there, and a line about it and its tools."""
         if not self._configured:
             return []
-        self.start()
+        if self._starting is None:
+            self.start()
         await self.settle(self._limits.start + 10)
         found = []
         for each in self._servers:
