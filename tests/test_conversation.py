@@ -8,9 +8,9 @@ import pytest
 
 from bot.core import excerpt
 from bot.core.conversation import turns
-from bot.text.heard import heard
 from bot.events import Turn
 from bot.platform import Actor, Said, unread
+from bot.text.heard import heard
 from tests.fakes import ANN, BOB, ROBOT, Sheet, ask
 
 TOKEN = "0a1b2c3d"

@@ -1,4 +1,4 @@
-"""MCP servers in processes of their own, over pipes and HTTP: what they may do to a bot, and what they may not."""
+"""MCP servers in processes of their own, over pipes and HTTP, good and bad ones."""
 
 from __future__ import annotations
 
@@ -479,11 +479,11 @@ async def test_packed_answers_are_not_unpacked():
             body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}, content_type="application/json"
         )
 
-    async with answering(packed) as (port, _):
-        async with running(
-            Limits(restarts=(60,)), s=Configured(url=f"http://127.0.0.1:{port}/mcp")
-        ) as servers:
-            [(there_is, line)] = await servers.examine()
+    async with (
+        answering(packed) as (port, _),
+        running(Limits(restarts=(60,)), s=Configured(url=f"http://127.0.0.1:{port}/mcp")) as servers,
+    ):
+        [(there_is, line)] = await servers.examine()
     assert not there_is
     assert "sends what is packed" in line
 

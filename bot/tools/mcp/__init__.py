@@ -50,7 +50,9 @@ class Servers:
         self._starting: asyncio.Task[None] | None = None
         self._until = 0.0
         if self._configured and find_spec("mcp") is None:
-            raise Unavailable("RIVULET_MCP needs the package mcp: pip install 'rivulet[mcp]'.")
+            raise Unavailable(
+                "RIVULET_MCP needs the package mcp, which requirements.lock has: run `make setup`."
+            )
 
     def prepare(self) -> None:
         """Import what takes a second, in a thread, so that no answer waits for it."""

@@ -97,7 +97,8 @@ def read(path: Path | None, known: Mapping[str, str]) -> Servers:
         try:
             named[name] = Configured.model_validate(_filled(entry, where, known, secrets))
         except ValidationError as error:
-            raise Unavailable(f"RIVULET_MCP: {path}: {where}.{explain(error)}") from None
+            said = explain(error).replace("; ", f"; {where}.")
+            raise Unavailable(f"RIVULET_MCP: {path}: {where}.{said}".replace(".: ", ": ")) from None
         except _Missing as missing:
             raise Unavailable(f"RIVULET_MCP: {path}: {missing}") from None
     return Servers(named, secrets)
