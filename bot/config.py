@@ -70,6 +70,12 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_MAX_TOKENS",
         description="The longest answer, in tokens, with what it thinks before.",
     )
+    thinking: Literal["off", "seconds", "summary"] = Field(
+        default="off",
+        validation_alias="RIVULET_THINKING",
+        description="What is shown of thinking: that it goes on (`off`), for how long "
+        "(`seconds`), or a `summary`.",
+    )
     tool_rounds: int = Field(
         default=10,
         gt=0,

@@ -69,10 +69,31 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A page that the model has read; `url` is "" where the API names none."""
+
+    url: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """What was said just now rests on these sources, in the API's words."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Thinking:
-    """The model thought a little more; `text` is empty where the API omits it."""
+    """The model thought a little more.
+
+    Attributes:
+        text: A summary of it, never the thought itself; "" where the API gives none.
+        seconds: How long it has thought so far, where that is known.
+    """
 
     text: str = ""
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,7 @@ class Finished:
         note: What people should know about how the answer came about.
         turns: The whole conversation up to here, as the model knows it, where it wants tools to be run.
         model: Who answered; "" for the one that was asked.
+        files: What it has made.
     """
 
     reason: str = "end_turn"
@@ -129,9 +151,10 @@ class Finished:
     note: str = ""
     turns: tuple[Turn, ...] = field(default=(), compare=False, repr=False)
     model: str = field(default="", compare=False)
+    files: tuple[File, ...] = ()
 
 
-Event = Text | Thinking | ToolStarted | ToolRunning | ToolFinished | Waiting | Again | Finished
+Event = Text | Cited | Thinking | ToolStarted | ToolRunning | ToolFinished | Waiting | Again | Finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -519,6 +519,9 @@ class Platform(ABC):
 
         On this surface a post with one of `remains.nonces` makes no second message, and neither does
         `Surface.replace`.  May be called as soon as `run` has asked for `Inbox.repair`, and must not wait.
+
+        Raises:
+            ValueError, LookupError, TypeError: The ids are none of this platform's.
         """
         return None
 

@@ -30,47 +30,66 @@ def text(request, content: str) -> None:
     say(id=request["id"], result={"content": [{"type": "text", "text": content}]})
 
 
-def call(request) -> None:
-    name, given = request["params"]["name"], request["params"]["arguments"]
-    match name:
-        case "garbage":
-            write(b'{"jsonrpc": "2.0", "id"\n')
-            sys.stdin.readline()
-        case "endless":  # a line that never ends
-            for _ in range(given["mb"]):
-                write(b"x" * 1024 * 1024)
-            write(b"\n")
-            text(request, "Over.")
-        case "nested":  # too long, and whose answer it is can't be seen
-            write(b'{"result": {"content": "' + b"x" * 5 * 1024 * 1024 + b'"}}\n')
-        case "shape":
-            say(id=request["id"], result={"content": "no list"})
-        case "other":  # an answer to nobody, then the right one
-            say(id=99999, result={})
-            text(request, "Right.")
-        case "ask":  # asks its client, again and again
-            for number in range(2000):
-                say(id=f"s{number}", method="sampling/createMessage", params={})
-            refused = sum("error" in json.loads(sys.stdin.readline()) for _ in range(2000))
-            text(request, str(refused))
-        case "tell":
-            for _ in range(20_000):
-                say(method="notifications/message", params={"level": "info", "data": "x" * 400})
-            text(request, "Told.")
-        case "rename":
-            TOOLS[:] = [
-                {**tool, "name": "renamed" if tool["name"] == "rename" else tool["name"]} for tool in TOOLS
-            ]
-            say(method="notifications/tools/list_changed")
-            text(request, "Done.")
-        case "half":
-            write(b'{"jsonrpc": "2.0", "id": 1, "resu')
-            os._exit(3)
-        case _:
-            say(
-                id=request["id"],
-                error={"code": -32602, "message": "Unknown tool\N{ZERO WIDTH SPACE}\n" + "y" * 9000},
-            )
+def garbage(_request) -> None:
+    write(b'{"jsonrpc": "2.0", "id"\n')
+    sys.stdin.readline()
+
+
+def endless(request) -> None:
+    """Answer after a line that is as long as is wished."""
+    for _ in range(request["params"]["arguments"]["mb"]):
+        write(b"x" * 1024 * 1024)
+    write(b"\n")
+    text(request, "Over.")
+
+
+def nested(_request) -> None:
+    """Answer at length, and so that the begin does not say whose answer it is."""
+    write(b'{"result": {"content": "' + b"x" * 5 * 1024 * 1024 + b'"}}\n')
+
+
+def shape(request) -> None:
+    say(id=request["id"], result={"content": "no list"})
+
+
+def other(request) -> None:
+    """Answer nobody, then who asked."""
+    say(id=99999, result={})
+    text(request, "Right.")
+
+
+def asking(request) -> None:
+    """Ask the client, again and again."""
+    for number in range(2000):
+        say(id=f"s{number}", method="sampling/createMessage", params={})
+    refused = sum("error" in json.loads(sys.stdin.readline()) for _ in range(2000))
+    text(request, str(refused))
+
+
+def tell(request) -> None:
+    for _ in range(20_000):
+        say(method="notifications/message", params={"level": "info", "data": "x" * 400})
+    text(request, "Told.")
+
+
+def rename(request) -> None:
+    for tool in TOOLS:
+        tool["name"] = "renamed" if tool["name"] == "rename" else tool["name"]
+    say(method="notifications/tools/list_changed")
+    text(request, "Done.")
+
+
+def half(_request) -> None:
+    write(b'{"jsonrpc": "2.0", "id": 1, "resu')
+    os._exit(3)
+
+
+def nothing(request) -> None:
+    message = "Unknown tool\N{ZERO WIDTH SPACE}\n" + "y" * 9000
+    say(id=request["id"], error={"code": -32602, "message": message})
+
+
+CALLS = {each.__name__: each for each in (garbage, endless, nested, shape, other, asking, tell, rename, half)}
 
 
 def answer(request) -> None:
@@ -92,7 +111,7 @@ def answer(request) -> None:
         case "tools/list":
             say(id=request["id"], result={"tools": TOOLS})
         case "tools/call":
-            call(request)
+            CALLS.get(request["params"]["name"], nothing)(request)
         case _ if "id" in request and "method" in request:
             say(id=request["id"], error={"code": -32601, "message": "Method not found"})
 

@@ -92,7 +92,7 @@ def inside() -> str:
     """Tell of this process: its environment, and what it has open."""
     fds = Path("/proc/self/fd")
     opened = (
-        [os.readlink(each) for each in fds.iterdir() if each.exists() or each.is_symlink()]
+        [str(each.readlink()) for each in fds.iterdir() if each.exists() or each.is_symlink()]
         if fds.exists()
         else []
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import settings
@@ -13,8 +13,11 @@ from bot.events import (
     RETRY,
     STOP,
     Again,
+    Cited,
+    File,
     Finished,
     Page,
+    Source,
     Text,
     Thinking,
     ToolFinished,
@@ -23,7 +26,7 @@ from bot.events import (
     Waiting,
 )
 from bot.platform import Limits, Op
-from bot.show.answer import EMPTY, FOLLOWS, NOTES, Answer, Ending, Phase, Rank, Showing, Write
+from bot.show.answer import EMPTY, FOLLOWS, NOTES, UNATTACHED, Answer, Ending, Phase, Rank, Showing, Write
 from bot.show.pages import paginate
 from bot.text.safe import Links
 
@@ -322,3 +325,38 @@ def test_what_the_edited_question_links_may_be_linked():
     last = answer.next_write()
     assert last
     assert last.page.text == "`https://a.example/1` https://b.example/2"
+
+
+@pytest.mark.parametrize(
+    ("show", "note"),
+    [("off", "thinking …"), ("seconds", "thinking 5 s …"), ("summary", "thinking 5 s … · I look at rain.")],
+)
+def test_of_thinking_as_much_is_shown_as_the_settings_say(show, note):
+    answer = Answer(Limits(2000), showing=Showing(thinking=show))
+    answer.receive(Thinking("**First**\n\nI look at "))
+    answer.receive(Thinking("rain.", 5))
+    write = answer.next_write()
+    assert write
+    assert write.page.note == note
+
+
+def test_what_the_model_has_made_is_attached_and_not_replaced_then():
+    table = File("table.csv", "text/csv", 3, data=b"a,b")
+    answer = Answer(Limits(2000, attach=10))
+    answer.receive(Text("Here."))
+    answer.receive(Finished(files=(table, replace(table, size=11))))
+    write = answer.next_write()
+    assert write
+    assert write.page == Page("Here.", UNATTACHED, live=False, files=(table,))
+
+
+def test_what_is_cited_may_be_a_link():
+    answer = Answer(Limits(2000))
+    answer.receive(Text("It shines. "))
+    answer.receive(Cited((Source("https://sun.example/a", "Sun"),)))
+    answer.receive(Text("[1](<https://sun.example/a>) [2](<https://rain.example/>)"))
+    answer.receive(Finished())
+    write = answer.next_write()
+    assert write
+    assert "(https://sun.example/a)" in write.page.text
+    assert "(https://rain.example/)" not in write.page.text

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,24 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from adapters.emulators.claude import Claude as Emulated
-from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn, Usage
+from bot.events import (
+    Cited,
+    Event,
+    File,
+    Finished,
+    Source,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolStarted,
+    Turn,
+    Usage,
+)
 from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
 from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
-from bot.model.failures import FAILED, FAILURES, INTERNAL
+from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED
+from bot.model.request import fits
 from bot.platform import Unavailable
 
 QUESTION = Request(turns=(Turn("user", "hi"),))
@@ -727,3 +741,71 @@ async def test_recorded_streams_are_read_to_the_end(emulator: Emulated, model: C
     assert end.reason in {"end_turn", "tool_use", "max_tokens"}
     assert end.usage.output > 1
     assert text(events) or any(isinstance(event, ToolStarted) for event in events)
+
+
+PAGE = {
+    "type": "web_search_result_location",
+    "url": "https://a.example/x",
+    "title": "A *page*",
+    "cited_text": "x",
+    "encrypted_index": "x",
+}
+
+
+async def test_what_is_cited_is_told_with_its_sources(emulator: Emulated, model: Claude) -> None:
+    """A page that was fetched is cited by its title; the result has the address."""
+    fetched = {"type": "web_fetch_result", "url": "https://b.example/", "content": {"title": "B"}}
+    cited = {"type": "char_location", "document_title": "B", "cited_text": "y"}
+    await emulator.script(
+        [
+            {"server_tool": "web_fetch", "result": fetched},
+            {"text": "It rains.", "citations": [PAGE, PAGE, cited]},
+            "So it is.",
+        ]
+    )
+    events = await answer(model)
+    assert Cited((Source("https://a.example/x", "A *page*"), Source("https://b.example/", "B"))) in events
+    assert text(events) == "It rains.So it is."
+
+
+async def test_files_that_code_has_made_come_with_the_end(emulator: Emulated, model: Claude) -> None:
+    await emulator.file("file_1", "table.csv", "text/csv", "a,b")
+    outputs = [{"type": "bash_code_execution_output", "file_id": key} for key in ("file_1", "file_2")]
+    result = {"type": "bash_code_execution_result", "content": outputs, "return_code": 0}
+    await emulator.script([{"server_tool": "bash_code_execution", "result": result}, "Here."])
+    [*_, end] = await answer(model)
+    assert isinstance(end, Finished)
+    assert end.files == (File("table.csv", "text/csv", 3, data=b"a,b"),)
+    assert end.note == LOST.format(count=1)
+
+
+async def test_a_model_that_shows_no_thoughts_is_asked_without(emulator: Emulated, model: Claude) -> None:
+    await emulator.script(["Hi."])
+    await answer(model, replace(QUESTION, thinking=True))
+    [asked] = await emulator.requests()
+    assert asked["body"]["thinking"] == {"type": "adaptive", "display": "summarized"}
+    wanted = {"max_tokens": 5, "thinking": {}}
+    assert fits(wanted, "thinking.adaptive: not supported")
+    assert "thinking" not in wanted
+
+
+async def test_the_tool_whose_input_the_limit_cut_is_named(emulator: Emulated, model: Claude) -> None:
+    await emulator.script(block('{"a": ', reason="max_tokens"))
+    [*_, end] = await answer(model)
+    assert isinstance(end, Finished)
+    assert end.note == UNCALLED.format(name="add")
+
+
+async def test_an_empty_text_before_a_call_is_not_sent_back(emulator: Emulated, model: Claude) -> None:
+    """Models begin with one now and then, and the API refuses it."""
+    empty = {"type": "text", "text": ""}
+    await emulator.script(
+        [
+            {"event": {"type": "content_block_start", "index": 7, "content_block": empty}},
+            {"event": {"type": "content_block_stop", "index": 7}},
+            *block('{"a": 1}', reason="tool_use"),
+        ]
+    )
+    [*_, end] = await answer(model)
+    assert isinstance(end, Finished)
+    assert [each["type"] for each in end.turns[-1].blocks] == ["tool_use"]

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import adapters.discord.surface
+import adapters.slack.surface
 from bot.platform import Outcome, Stop
 from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS
@@ -200,6 +202,28 @@ async def test_deleting_the_question_before_there_is_an_answer_stops_it(world):
     await world.asked()
     await world.delete(question)
     await until(world.quiet)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+async def test_nothing_stays_of_a_question_deleted_before_the_first_word_and_none_waits_for_it(
+    world, seconds, monkeypatch
+):
+    # These waits are for a message that another stands in place of.
+    monkeypatch.setattr(adapters.slack.surface, "BESIDE", 3600.0)
+    monkeypatch.setattr(adapters.discord.surface, "BESIDE", 3600.0)
+    await world.slow("post", seconds)
+    question = await world.ask("why?", HOLD, "Because.")
+    if seconds:
+        await world.asked()
+    else:
+        await world.first(question)
+    await world.delete(question)
+    await until(world.quiet)
+
+    async def gone() -> bool:
+        return not world.core._running.taken and await world.answers(question) == []
+
+    await until(gone)
 
 
 async def test_a_question_that_is_edited_before_the_first_word_is_asked_anew(world):

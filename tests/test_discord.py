@@ -360,7 +360,7 @@ async def test_somebody_who_may_not_stop_is_told_so_and_nobody_else():
     async def told() -> list[str]:
         return [post.shape["content"] for post in world.emulator._messages.within("200") if post.hidden]
 
-    assert await until(told) == ["You may not stop this answer."]
+    assert await until(told) == ["You may not do that here."]
     assert (await world.first(question)).live
     await world.press(answer.id, who=DiscordWorld.owner)
     await world.stopped(question)

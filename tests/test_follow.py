@@ -15,7 +15,7 @@ from bot.events import CONTINUE, RETRY, STOP, Page
 from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Actor, Outcome, Press, Said, Stop
+from bot.platform import Actor, Asked, Outcome, Press, Remains, Said, Stop, Surface
 from bot.show.answer import AGAIN, Showing
 from bot.store import Entry, Part
 from bot.store.memory import Memory
@@ -193,6 +193,20 @@ async def test_a_press_that_means_no_button_of_an_earlier_run_does_nothing(entry
     sheet, outcomes, *_ = await pressed(entry, how, script=script)
     assert outcomes == [Outcome.LAPSED]
     assert (sheet.log, script.requests) == ([], [])
+
+
+class Strict(Paper):
+    """Knows none of the ids that it is asked for."""
+
+    def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
+        return self.sheet if int(asked.key) else None
+
+
+async def test_a_button_above_a_row_whose_ids_are_none_counts_as_one_that_is_not_there():
+    it = core(await left(CUT))
+    await it.repair(Strict(Sheet()))
+    await asyncio.sleep(10)
+    assert await it.press(press()) is Outcome.LAPSED
 
 
 async def test_who_may_not_ask_may_not_press_either():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
-from mcp_types import Tool, ToolAnnotations
+from mcp_types import JSONRPCError, Tool, ToolAnnotations
 
 from bot.model import Result
 from bot.tools.mcp.limits import MESSAGE
@@ -110,8 +111,8 @@ def test_a_good_schema_is_taken(schema):
     assert len(listed(told(schema)).offered) == 1
 
 
-def deep(levels: int) -> dict:
-    schema: dict = {"type": "string"}
+def deep(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
     for _ in range(levels):
         schema = {"type": "object", "properties": {"a": schema}}
     return schema
@@ -186,7 +187,7 @@ def test_of_a_line_that_is_too_long_only_its_begin_is_kept(size):
 
 def test_a_long_answer_says_whose_it_is_and_other_long_messages_do_not():
     answer = message_of(Line(b'{"jsonrpc":"2.0","id":7,"result":{"content":', whole=False))
-    assert answer is not None
+    assert isinstance(answer, JSONRPCError)
     assert answer.id == 7
     for begin in (
         b'{"jsonrpc":"2.0","id":7,"method":"x"',

@@ -18,7 +18,7 @@ from bot.unavailable import Unavailable
 DOC = (Path(__file__).parent.parent / "docs" / "mcp.md").read_text()
 
 
-def written(tmp_path, content) -> Path:
+def written(tmp_path: Path, content) -> Path:
     path = tmp_path / "mcp.json"
     path.write_text(content if isinstance(content, str) else json.dumps({"mcpServers": content}))
     return path

@@ -8,7 +8,9 @@ import pytest
 
 from bot.platform import Bucket
 from bot.show.answer import Rank
-from bot.show.pacing import CROWD, KEPT, Pacing, Ticket
+from bot.show.budget import CROWD, Ticket
+from bot.show.pacing import KEPT, Pacing
+from bot.show.windows import OVERDUE
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 POSTS = Bucket("slack/T1/chat.postMessage/C1", 0.8, 8)
@@ -148,6 +150,20 @@ def test_among_many_a_final_escapes_to_another_bucket():
     assert crowded_final(16).escaped
 
 
+def test_a_final_that_finds_others_under_way_in_the_other_bucket_escapes_soon_after():
+    pacing = Pacing()
+    live(pacing, 16)
+    for number in range(50):
+        pacing.wait(ticket(Rank.FINAL, number / 100), 0.0)
+    drive(pacing, 1.0)
+    finals = [ticket(Rank.FINAL, 5.0 + number, escape=(POSTS,)) for number in range(3)]
+    for final in finals:
+        pacing.wait(final, 8.0)
+    assert pacing.admit(8.0) == finals[:2]  # neither is answered
+    assert drive(pacing, 8.0 + OVERDUE, 8.0) == [(8.0 + OVERDUE, finals[2])]
+    assert finals[2].escaped
+
+
 def test_among_few_nobody_sees_a_message_replaced():
     assert not crowded_final(CROWD - 1).escaped
 
@@ -158,7 +174,7 @@ def test_a_ticket_that_is_withdrawn_costs_nothing():
     for one in tickets:
         pacing.wait(one, 0.0)
     pacing.withdraw(tickets[0])
-    assert pacing.admit(0.0) == tickets[1:]
+    assert drive(pacing, 0.0) == [(0.0, one) for one in tickets[1:]]
 
 
 def test_a_write_needs_all_its_buckets():
@@ -260,6 +276,21 @@ def test_a_limit_over_all_buckets_is_learned_from_refusals(answers):
     assert len(through) > 90
     shares = [sum(one.buckets[0].key.endswith(f"/{number}") for one in through) for number in range(answers)]
     assert max(shares) - min(shares) <= 3
+
+
+def test_the_next_call_below_a_limit_over_all_buckets_waits_for_the_answer_of_the_last():
+    pacing = Pacing()
+    for number in range(2):
+        pacing.wait(one := ticket(Rank.FINAL, 0.0, *discord(number)), 0.0)
+        pacing.admit(0.0)
+        pacing.refused(one.buckets, one.buckets[0].key, 0.5, 0.1)
+    waiting = [ticket(Rank.FINAL, 0.2 + number, *discord(number)) for number in range(2)]
+    for one in waiting:
+        pacing.wait(one, 1.0)
+    first = pacing.admit(1.0)
+    assert first == waiting[:1]
+    pacing.accepted(first[0].buckets, [], 1.2)
+    assert drive(pacing, 10.0, 1.2) == [(1.2 + 0.5, waiting[1])]
 
 
 def test_a_limit_that_is_gone_is_forgotten():

@@ -11,6 +11,7 @@ from bot.core.core import Core
 from bot.core.intake import Caps
 from bot.core.live import REWORDED
 from bot.core.rates import EVENTS, SPAN, Rates, Refused
+from bot.core.sayings import TOO_LATE
 from bot.events import RETRY
 from bot.guard.access import Access
 from bot.model.script import Script
@@ -49,6 +50,58 @@ async def test_an_edit_that_asks_anew_counts_as_a_question():
         await edit(it, text)
     assert [request.turns[-1].text for request in script.requests] == ["hello?", "a?"]
     await it.drain()
+
+
+async def test_edits_that_are_too_many_are_told_once_below_the_answer():
+    it, sheet = core(Script(10.0, "Because.")), Sheet()
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    for number in range(5):
+        await edit(it, f"{number}?")
+    await asyncio.sleep(30)
+    assert (sheet.last.text, sheet.last.note) == ("Because.", TOO_LATE)
+
+
+async def test_an_edit_that_would_be_a_question_too_many_is_told():
+    it, sheet = core(Script(10.0, "Because."), Caps(per_minute=1)), Sheet()
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    await edit(it, "why not?")
+    await asyncio.sleep(30)
+    assert sheet.last.note == TOO_LATE
+
+
+@pytest.mark.parametrize("texts", [("a?", "b?"), ("a?", "b?", "b?")])
+async def test_nothing_is_told_where_the_last_text_was_asked(texts):
+    it, sheet = core(Script(10.0, "Because.")), Sheet()
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    for text in texts:
+        await edit(it, text)
+    await asyncio.sleep(30)
+    assert sheet.last.note == ""
+
+
+async def test_an_edit_of_others_is_not_told_to_the_asker():
+    it, sheet = core(Script(10.0, "Because.")), Sheet()
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    for text in ("a?", "b?"):
+        await edit(it, text)
+    await edit(it, "c?", Actor("U8", workspace="T1"))
+    await asyncio.sleep(30)
+    assert sheet.last.note == ""
+
+
+async def test_a_stopped_answer_says_too_that_edits_came_too_late():
+    it, sheet = core(Script({"stall": True})), Sheet()
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    for number in range(3):
+        await edit(it, f"{number}?")
+    await edit(it, "stop")
+    await asyncio.sleep(5)
+    assert sheet.last.note == f"Stopped by ann. {TOO_LATE}"
 
 
 async def test_a_question_that_is_edited_to_stop_stops_also_when_much_was_said():

@@ -10,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from bot.events import Again, Finished, Text, ToolFinished, ToolRunning, ToolStarted, Turn, Usage
+from bot.events import (
+    Again,
+    Cited,
+    Finished,
+    Source,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolRunning,
+    ToolStarted,
+    Turn,
+    Usage,
+)
 from bot.model import Kind, ModelError, Request, Result, Tool
 from bot.model.patient import Patient
 from bot.model.rounds import CLOSING, ENDLESS, RESULT, Rounds
@@ -231,3 +243,53 @@ async def test_the_model_that_took_over_goes_on_with_its_own_calls():
 async def test_text_of_a_round_without_words_adds_no_blank_line():
     got = await heard(Rounds(Script(ADD, ADD, "It is 2.")), asking(tool(two)))
     assert [event.text for event in got.events if isinstance(event, Text)] == ["It is 2."]
+
+
+SUN = Source("https://sun.example/a_b", "The *sun*")
+RAIN = Source("https://rain.example/", "Rain")
+
+
+async def test_sources_are_numbered_once_and_listed_below():
+    model = Scripted(
+        ["It shines.", Cited((SUN,)), called(1)], ["It rains.", Cited((RAIN, SUN)), " So.", Finished()]
+    )
+    got = await heard(Rounds(model), asking(tool(two)))
+    sun, rain = f"(<{SUN.url}>)", f"(<{RAIN.url}>)"
+    assert got.text == (
+        f"It shines. [1]{sun}\n\nIt rains. [1]{sun} [2]{rain} So."
+        f"\n\nSources:\n1. [The \\*sun\\*]{sun}\n2. [Rain]{rain}"
+    )
+
+
+async def test_a_source_whose_address_is_none_is_no_link():
+    odd = Source("javascript:alert(1)", "Odd\n](x) one")
+    model = Scripted(["So.", Cited((odd,)), Finished()])
+    got = await heard(Rounds(model), asking())
+    assert got.text == "So. 1\n\nSources:\n1. Odd \\]\\(x\\) one"
+
+
+async def test_sources_of_what_is_said_anew_count_from_the_beginning():
+    cut = ModelError("Cut.", Kind.CUT)
+    model = Scripted(["It", Cited((SUN,)), cut], ["It rains.", Cited((RAIN,)), Finished()])
+    got = await heard(Rounds(Patient(model, chance=lambda _most: 0.0)))
+    assert got.text == f"It rains. [1](<{RAIN.url}>)\n\nSources:\n1. [Rain](<{RAIN.url}>)"
+
+
+async def test_thinking_is_told_by_the_second_until_the_first_word():
+    model = Scripted([Thinking(), 3, Thinking("So."), 2, "Yes.", 2, "No.", Finished()])
+    got = await heard(Rounds(model))
+    assert [event.seconds for event in got.events if isinstance(event, Thinking) and event.seconds] == [
+        1,
+        2,
+        4,
+    ]
+
+
+async def test_a_stop_while_the_model_thinks_closes_it():
+    model = Scripted([Thinking(), 60, "never"])
+    task = asyncio.create_task(heard(Rounds(model)))
+    await asyncio.sleep(5)
+    assert model.open == 1
+    task.cancel()
+    await asyncio.wait({task})
+    assert model.open == 0

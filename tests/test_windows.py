@@ -8,7 +8,7 @@ import pytest
 
 from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
-from bot.show.windows import MARGIN, Sliding, Told
+from bot.show.windows import MARGIN, OVERDUE, Sliding, Told
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 CHANNEL = Bucket("discord/PATCH/1", 1.0, 5, told=True)
@@ -61,8 +61,26 @@ def test_what_went_through_before_a_429_is_believed_and_more_is_tried_within_min
     window.refused(10.0, 1.0)
     assert window.left(1.0) == 0
     assert window.left(60.5) == 40
-    assert 40 < window.left(130.0) < 50
-    assert window.left(1_000.0) == 50
+    assert 40 < window.left(300.0) < 50
+    assert window.left(2_000.0) == 50
+
+
+@pytest.mark.parametrize("bucket", [SLACK, Bucket("slack/T1/C1/chat.postMessage", 0.8, 8)])
+def test_of_a_burst_that_is_not_allowed_only_the_calls_under_way_are_refused(bucket):
+    window = Sliding(bucket)
+    for _ in range(2):
+        assert window.opens(0.0) == 0.0
+        window.sent(Rank.FINAL, 0.0)
+    assert window.opens(0.1) == OVERDUE
+    window.answered(None, 0.2)
+    assert window.opens(0.2) == 0.2
+
+
+def test_what_the_adapter_holds_back_itself_may_be_under_way_all_at_once():
+    window = Sliding(Bucket("discord/global", 40.0, 40, held=True))
+    for _ in range(40):
+        assert window.opens(0.0) == 0.0
+        window.sent(Rank.FINAL, 0.0)
 
 
 class Burst:

@@ -235,7 +235,7 @@ class DiscordSurface(Surface):
         if self._replied == int(id_):
             self._keep(int(answer["id"]))
         self._instead[message] = made = f"discord/{channel}/{answer['id']}"
-        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
+        self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_, BESIDE)))
         return Receipt(made, states, unattached)
 
     async def remove(self, message: str) -> None:
@@ -243,9 +243,9 @@ class DiscordSurface(Surface):
         _, channel, id_ = message.split("/")
         self._lagging.append(asyncio.get_running_loop().create_task(self._delete(channel, id_)))
 
-    async def _delete(self, channel: str, message: str) -> bool:
-        """Delete a message that another stands in place of; tell whether nothing is left to do."""
-        await asyncio.sleep(BESIDE)
+    async def _delete(self, channel: str, message: str, after: float = 0.0) -> bool:
+        """Delete a message of an answer, *after* seconds from now; tell whether nothing is left to do."""
+        await asyncio.sleep(after)
         for delay in (*DELETE_AGAIN, 0.0):
             try:
                 path = f"channels/{channel}/messages/{message}"
@@ -255,11 +255,11 @@ class DiscordSurface(Surface):
             except OSError:
                 await asyncio.sleep(delay)
             except (Gone, Refused) as error:
-                log.info("a replaced message was not deleted", message=message, error=str(error))
+                log.info("a message of ours was not deleted", message=message, error=str(error))
                 return True
             else:
                 return True
-        log.warning("a replaced message stays", message=message)
+        log.warning("a message of ours stays that was to be deleted", message=message)
         return False
 
     async def settle(self) -> None:

@@ -21,6 +21,7 @@ from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
 from adapters.slack.incoming.link import ticket
 from adapters.slack.incoming.missed import missed
+from adapters.slack.incoming.payloads import moment
 from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
 from adapters.slack.outgoing.notices import Notices
@@ -196,10 +197,19 @@ class Slack(Platform):
         """See `Platform.reopen`."""
         match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
             case ["slack", self._team, channel, ts, *_, thread]:  # a press has its button's name at the end
+                if not all(map(moment, (ts, thread, *map(self._stamp, remains.messages)))):
+                    raise ValueError("ids that are none of this workspace's")
                 surface = self._surface(channel, thread, ts)
                 surface.resume(remains)
                 return surface
         return None
+
+    def _stamp(self, message: str) -> str:
+        """Return the `ts` in the key of a message; "" if it is of no message in this workspace."""
+        match message.split("/"):
+            case ["slack", self._team, _, ts]:
+                return ts
+        return ""
 
     async def standing(self, message: str, place: Place) -> Sequence[Stop]:
         """See `Platform.standing`."""

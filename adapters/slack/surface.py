@@ -323,11 +323,11 @@ class SlackSurface(Surface):
             except OSError:
                 await asyncio.sleep(delay)
             except (Gone, SlackApiError) as error:
-                log.info("a replaced message was not deleted", message=message, error=str(error))
+                log.info("a message of ours was not deleted", message=message, error=str(error))
                 return
             else:
                 return
-        log.warning("a replaced message stays", message=message)
+        log.warning("a message of ours stays that was to be deleted", message=message)
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a pair of eyes on the question."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.core.approvals import PATIENCE
 from bot.model import Result, Tool
-from bot.tools import Caller, Offered
+from bot.tools import Caller, Offered, Use
 
 REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."
 #: How the ledger tells of a call; see `Entry.calling`.
@@ -29,7 +29,7 @@ def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> l
     return [
         Tool(
             each.described,
-            partial(_run, each, caller, keep, ask),
+            partial(_run, each, each.use, caller, keep, ask) if each.use else None,
             each.title,
             each.seconds,
             PATIENCE if each.asks else 0.0,
@@ -38,13 +38,15 @@ def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> l
     ]
 
 
-async def _run(offered: Offered, caller: Caller, keep: Keep, ask: Ask, given: Mapping[str, Any]) -> Result:
+async def _run(
+    offered: Offered, use: Use, caller: Caller, keep: Keep, ask: Ask, given: Mapping[str, Any]
+) -> Result:
     if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
         return Result(REFUSED, error=True)
     if not offered.writes:
-        return await offered.use(caller, given)
+        return await use(caller, given)
     await keep(BEFORE.format(offered.name))
-    result = await offered.use(caller, given)
+    result = await use(caller, given)
     await keep(AFTER.format(offered.name))
     return result
 

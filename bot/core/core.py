@@ -138,6 +138,7 @@ class Core:
         """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
 
         Each new text asks the model anew, so it counts as a question.
+        The answer says so where one is too many.
         """
         live = self._stops.find(edited.key)
         if not (live and edited.text.strip() and self._heeds(edited, Action.EDIT)):
@@ -146,9 +147,13 @@ class Core:
             return
         if means_stop(edited.text):
             live.stop(Stop(edited.key, edited.actor, edited.place))
-        elif live.rewords(edited) and self._running.admit(live.mention):
+        elif not live.rewords(edited):
+            return
+        elif live.rewordable and self._running.admit(live.mention):
             live.reword(edited)
             await self._store.reword(live.mention.key, edited.text)
+        else:
+            live.miss()
 
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page is gone; of one that has said nothing yet, nothing stays.

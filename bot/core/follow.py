@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 #: How the key of a press ends.
 PRESSED = re.compile(rf"/({CONTINUE.name}|{RETRY.name})(\d*)$")
+#: What a platform raises about ids in the ledger that are none of its own.
+MISFIT = (ValueError, LookupError, TypeError)
 
 
 async def followed(means: Means, platform: Platform, press: Press) -> Live | None:
@@ -36,8 +38,12 @@ async def followed(means: Means, platform: Platform, press: Press) -> Live | Non
     asked = follow(entry, press, means.clock()) if entry else None
     if entry is None or asked is None:
         return None
-    past, remains = await remembered(means.store, platform, asked, Remains())
-    surface = platform.reopen(asked, remains)
+    try:
+        past, remains = await remembered(means.store, platform, asked, Remains())
+        surface = platform.reopen(asked, remains)
+    except MISFIT as error:
+        log.warning("a row of the ledger was set aside", question=asked.key, error=repr(error))
+        return None
     if surface is None:
         return None
     mention, saying = mention_of(asked, surface), plain_answer(asked.text)

@@ -15,6 +15,7 @@ from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.kept import Kept
 from bot.core.reader import Reader
+from bot.core.sayings import TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
@@ -200,9 +201,18 @@ class Live:
         self._reader.hang_up()
 
     def rewords(self, edited: Edited) -> bool:
-        """Tell whether *edited* is the asker's, before anything was answered, and not one too many."""
-        fresh = self._draft.open and not self.begun and self._reworded < REWORDED
+        """Tell whether *edited* is the asker's, before anything was answered."""
+        fresh = self._draft.open and not self.begun
         return fresh and edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
+
+    @property
+    def rewordable(self) -> bool:
+        """Whether the model may be asked anew because of an edit."""
+        return self._reworded < REWORDED
+
+    def miss(self) -> None:
+        """Say below the answer that it is not to the last text of its question."""
+        self._answer.remark(TOO_LATE)
 
     def reword(self, edited: Edited) -> None:
         """Ask anew with the text of *edited*."""

@@ -116,7 +116,15 @@ class Reader:
         may_ask = await self._who_may_ask(said, mention)
         turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
         tools = await self._tools(mention) if self._tools else ()
-        request = Request(turns, asking.system, asking.model, asking.effort, asking.max_tokens, tools)
+        request = Request(
+            turns,
+            asking.system,
+            asking.model,
+            asking.effort,
+            asking.max_tokens,
+            tools,
+            thinking=asking.thinking,
+        )
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:
                 draft.take(_with_files(event, mention))

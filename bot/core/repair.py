@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import structlog
 
-from bot.core.follow import mention_of, remembered
+from bot.core.follow import MISFIT, mention_of, remembered
 from bot.core.live import Live, Means
 from bot.core.running import Running
 from bot.core.sayings import AWAY, RESTART, interrupted, plain_answer
@@ -130,7 +130,7 @@ class Repairs:
         after = max(0.0, (self._writes_from or 0.0) - _now())
         try:
             found = await resumed(self._means, platform, entry, reason, after)
-        except (ValueError, LookupError, TypeError) as error:  # ids that are none of the platform's
+        except MISFIT as error:
             log.warning("a row of the ledger was set aside", question=entry.asked.key, error=repr(error))
             await self._means.store.done(entry.asked.key, self._means.clock())
             return False

@@ -11,6 +11,7 @@ BUSY = "Too many questions are waiting in this conversation. Please ask again in
 YOURS = "One question of yours is being answered here and one is waiting. Please ask again after them."
 OFTEN = "You have asked as often as I may answer for now. Please ask again later."
 FULL = "Too many people are asking right now. Please ask again in a minute."
+TOO_LATE = "Your later edits came too late for this answer."
 TOO_MUCH = {
     Refusal.CONVERSATION: BUSY,
     Refusal.USER: YOURS,

@@ -62,6 +62,7 @@ class Request:
         effort: "low" to "max"; "" leaves it to the model.
         max_tokens: The longest answer, in tokens.
         tools: What it may use.
+        thinking: Whether a summary of its thoughts is wanted.
         closing: Whether it must answer without using any of them.
     """
 
@@ -72,6 +73,7 @@ class Request:
     max_tokens: int = 32_000
     tools: Sequence[Tool] = ()
     closing: bool = False
+    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Asking:
     """What every request to the model has in common; see `Request`.
 
     Attributes:
+        thinking: See `Request`.
         ahead: How many characters a reader may be ahead of the screen before it stops reading.
     """
 
@@ -87,6 +90,7 @@ class Asking:
     effort: str = ""
     max_tokens: int = 32_000
     ahead: int = 256 * 1024
+    thinking: bool = False
 
 
 class Kind(Enum):

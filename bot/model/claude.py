@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import anthropic
 import httpx2
 import structlog
 
-from bot.events import Event, Finished, Turn, Usage
+from bot.events import Event, File, Finished, Turn, Usage
 from bot.model import Kind, ModelError, Request
 from bot.model.failures import (
     FAILED,
     FAILURES,
     GARBLED,
     INTERNAL,
+    LOST,
     NO_STREAM,
     RESTLESS,
     SILENT,
@@ -49,7 +52,10 @@ BASE_URL = "https://api.anthropic.com"
 PAUSES = 5
 
 #: What a model may have less of than is asked for by default: room, and an effort to set.
-FITTINGS = 2
+FITTINGS = 3
+
+#: Files that code has made, and bytes of each, that an answer may have.
+FILES, LARGEST = 5, 10 * 2**20
 
 #: The stop reasons that end an answer (anthropic 2.12, types/stop_reason.py); pause_turn doesn't.
 FINAL = frozenset(
@@ -162,6 +168,20 @@ class Claude:
                     raise
         return await self._client.messages.create(**wanted, stream=True)
 
+    async def _with_files(self, finished: Finished, made: Sequence[str]) -> Finished:
+        """Return *finished* with the files *made*, as far as they can be had; else it says so."""
+        files: list[File] = []
+        for key in made[:FILES]:
+            with suppress(*FAULTS):
+                told = await self._client.files.retrieve_metadata(key)
+                if told.size_bytes <= LARGEST:
+                    content = await self._client.files.download(key)
+                    data = await content.read()
+                    files.append(File(told.filename, told.mime_type, len(data), data=data))
+        lost = LOST.format(count=len(made) - len(files)) if len(files) < len(made) else ""
+        note = " ".join(filter(None, [finished.note, lost]))
+        return replace(finished, files=tuple(files), note=note)
+
     def _judged(self, error: BaseException, model: str) -> str:
         """Return what *error* means for the start; raise where the API itself has said it clearly.
 
@@ -179,7 +199,7 @@ class Claude:
     async def stream(self, request: Request) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         wanted = parameters(request, self.model)
-        spent = Usage()
+        spent, made = Usage(), list[str]()
         try:
             for _ in range(PAUSES + 1):
                 reply = Reply()
@@ -192,12 +212,13 @@ class Claude:
                         if event is not None:
                             yield event
                 spent += reply.usage
+                made += reply.made
                 if reply.end() == "pause_turn":
                     wanted["messages"].append({"role": "assistant", "content": reply.content()})
                     continue
                 if reply.reason not in FINAL:
                     log.warning("Claude stopped for an unknown reason", reason=reply.reason)
-                yield _finished(reply, spent, request, wanted)
+                yield await self._with_files(_finished(reply, spent, request, wanted), made)
                 return
         except FAULTS as error:
             raise _translated(error) from error

@@ -21,6 +21,9 @@ SPENT = "The bot has used up its budget at Anthropic. Its operator has to raise 
 #: What people read where the room of an answer ended within a call of a tool.
 UNCALLED = "It was about to use {name}, which was not done."
 
+#: What people read where files that the model's code has made could not be had.
+LOST = "{count} of the files that were made could not be fetched."
+
 #: What people read below an answer that Claude declined; the category is the API's, where it gives one.
 DECLINED = "A new thread may help."
 CATEGORIES = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.events import Event, Text, Thinking, ToolFinished, ToolStarted, Usage
+from bot.events import Cited, Event, Source, Text, Thinking, ToolFinished, ToolStarted, Usage
 from bot.model import Kind, ModelError
 
 BROKEN_OFF = "The connection to Claude broke off, so this answer is incomplete. Please ask again."
@@ -53,7 +53,8 @@ class Reply:
         reason: Why the model stopped.
         usage: The latest counts; what a delta leaves out stays.
         details: More about why, for a refusal.
-        calling: The name of the tool whose input was being written when the response ended; else "".
+        made: The ids of files that code has made.
+        calling: The name of the tool that the response ends with a call of, complete or not; else "".
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,8 @@ class Reply:
         self.usage = Usage()
         self.details: Any = None
         self.calling = ""
+        self.made: list[str] = []
+        self._fetched: dict[str, str] = {}  # URLs by title, of pages that were fetched
         self._blocks: dict[int, _Block] = {}
         self._carry = ""
         self._complete = False
@@ -94,11 +97,13 @@ class Reply:
         return self.reason
 
     def content(self) -> list[dict[str, Any]]:
-        """Return the blocks as the API wants them back: unchanged."""
-        return [block.head for _, block in sorted(self._blocks.items())]
+        """Return the blocks as the API wants them back: unchanged, but for empty texts, which it refuses."""
+        blocks = [block.head for _, block in sorted(self._blocks.items())]
+        return [block for block in blocks if block.get("type") != "text" or block.get("text")]
 
     def _begin(self, index: int, head: Json) -> Event | None:
         self._blocks[index] = _Block(head)
+        self.calling = ""
         match head:
             case {"type": "text", "text": str(text)} if text:
                 return self._text(self._blocks[index], text)
@@ -108,8 +113,26 @@ class Reply:
                 self.calling = name
                 return ToolStarted(key, name)
             case {"type": str(kind), "tool_use_id": str(key)} if kind.endswith("tool_result"):
+                self._look_into(head.get("content"))
                 return ToolFinished(key, _is_fine(head))
         return None
+
+    def _look_into(self, content: Any) -> None:
+        """Take note of what a server tool found: a page by its title, files by their ids."""
+        match content:
+            case {"type": "web_fetch_result", "url": str(url), "content": {"title": str(title)}}:
+                self._fetched[title] = url
+            case {"content": [*outputs]}:
+                self.made += [str(each["file_id"]) for each in outputs if "file_id" in each]
+
+    def _sources(self, citations: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
+        """Return what *citations* are of, each source once."""
+        found = []
+        for each in citations:
+            title = str(each.get("title") or each.get("document_title") or "")
+            url = str(each.get("url") or self._fetched.get(title, ""))
+            found += [Source(url, mended(title))] if title or url else []
+        return tuple(dict.fromkeys(found))
 
     def _add(self, block: _Block | None, delta: Json) -> Event | None:
         if block is None:
@@ -144,12 +167,13 @@ class Reply:
         match block.head.get("type"):
             case "text":
                 block.head["text"] = whole
+                if citations := block.head.get("citations"):
+                    return Cited(self._sources(citations))
                 return Text(rest) if rest else None
             case "thinking":
                 block.head["thinking"] = whole
             case "tool_use" | "server_tool_use" | "mcp_tool_use":
                 self._parse(block.head, whole)
-                self.calling = ""
         return None
 
     def _parse(self, head: dict[str, Any], whole: str) -> None:

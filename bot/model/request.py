@@ -12,9 +12,9 @@ from bot.events import File, Turn
 from bot.model import Request
 from bot.model.reply import mended
 
-#: How the API says that a model writes less at once, and that it has no effort to set (a 400).
+#: How the API says that a model writes less at once (a 400), and what it calls what a model can't do.
 ROOM = re.compile(r"max_tokens: \d+ > (\d+)")
-EFFORTLESS = re.compile(r"\beffort\b")
+UNKNOWN = ((re.compile(r"\beffort\b"), "output_config"), (re.compile(r"\bthinking\b"), "thinking"))
 
 
 def parameters(request: Request, model: str) -> dict[str, Any]:
@@ -28,6 +28,8 @@ def parameters(request: Request, model: str) -> dict[str, Any]:
         wanted["system"] = mended(request.system)
     if request.effort:
         wanted["output_config"] = {"effort": request.effort}
+    if request.thinking:
+        wanted["thinking"] = {"type": "adaptive", "display": "summarized"}
     if request.tools:
         wanted["tools"] = [tool.described for tool in request.tools]
         if request.closing:
@@ -40,7 +42,7 @@ def fits(wanted: dict[str, Any], said: str) -> bool:
     if (room := ROOM.search(said)) and int(room[1]) < wanted["max_tokens"]:
         wanted["max_tokens"] = int(room[1])
         return True
-    return bool(EFFORTLESS.search(said) and wanted.pop("output_config", None))
+    return any(word.search(said) and wanted.pop(field, None) is not None for word, field in UNKNOWN)
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:

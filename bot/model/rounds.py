@@ -15,8 +15,22 @@ from typing import Any
 
 import structlog
 
-from bot.events import Again, Event, Finished, Text, ToolFinished, ToolRunning, ToolStarted, Turn, Usage
+from bot.events import (
+    Again,
+    Cited,
+    Event,
+    File,
+    Finished,
+    Text,
+    Thinking,
+    ToolFinished,
+    ToolRunning,
+    ToolStarted,
+    Turn,
+    Usage,
+)
 from bot.model import Model, Request, Result, Tool
+from bot.model.sources import Sources
 
 log = structlog.get_logger(__name__)
 
@@ -75,13 +89,14 @@ class Rounds:
         """See `Model.stream`."""
         told = _Told(request.tools)
         for left in range(self._most, -1, -1):
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(ticked(self._model.stream(request), self._tick)) as events:
                 async for event in events:
                     for passed in told.take(event):
                         yield passed
             calls = calls_of(told.finished.turns, request.tools)
             if not calls or not left:
-                yield told.last(ENDLESS.format(rounds=self._most) if calls else "")
+                for each in told.last(ENDLESS.format(rounds=self._most) if calls else ""):
+                    yield each
                 return
             results: dict[str, Result] = {}
             async with aclosing(self._called(calls, results)) as news:
@@ -125,6 +140,8 @@ class _Told:
 
     def __init__(self, tools: Sequence[Tool]) -> None:
         self._titles = {tool.name: tool.title or tool.name for tool in tools}
+        self._sources = Sources()
+        self._files: list[File] = []
         self._before: list[str] = []  # of rounds that are over
         self._said: list[str] = []  # in this round
         self._spent = Usage()
@@ -137,9 +154,11 @@ class _Told:
             case Finished(usage=usage, note=note):
                 self.finished = event
                 self._spent += usage
+                self._files += event.files
                 self._notes += [note] if note and note not in self._notes else []
                 self._before += self._said
                 self._said.clear()
+                self._sources.keep()
             case Text(text):
                 if self._before and not self._said:
                     self._said.append("\n\n")
@@ -148,19 +167,26 @@ class _Told:
                 yield event
             case Again():
                 self._said.clear()
+                self._sources.again()
                 yield event
                 if self._before:
                     yield Text("".join(self._before))
             case ToolStarted(id, title):
-                yield ToolStarted(id, self._titles.get(title, title))
+                yield ToolStarted(id, self._titles.get(title, title.replace("_", " ")))
+            case Cited(sources):
+                yield event
+                mark = self._sources.mark(sources)
+                self._said.append(mark)
+                yield Text(mark)
             case _:
                 yield event
 
-    def last(self, note: str) -> Finished:
+    def last(self, note: str) -> Iterator[Event]:
         """Return the end of the whole answer."""
-        return replace(
-            self.finished, usage=self._spent, note=" ".join(filter(None, [*self._notes, note])), turns=()
-        )
+        if listed := self._sources.listed:
+            yield Text(listed)
+        notes = " ".join(filter(None, [*self._notes, note]))
+        yield replace(self.finished, usage=self._spent, note=notes, turns=(), files=tuple(self._files))
 
 
 def calls_of(turns: Sequence[Turn], tools: Sequence[Tool]) -> list[Call]:
@@ -222,3 +248,30 @@ def _limit(call: Call) -> float:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def ticked(events: AsyncGenerator[Event], tick: float) -> AsyncGenerator[Event]:
+    """Pass *events* on; while the model thinks, tell every *tick* seconds for how long."""
+    began: float | None = None
+    coming: asyncio.Task[Event] | None = None
+    async with aclosing(events):
+        try:
+            while True:
+                if began is None:
+                    event = await anext(events)
+                else:
+                    coming = coming or asyncio.ensure_future(anext(events))
+                    done, _ = await asyncio.wait({coming}, timeout=tick)
+                    if not done:
+                        yield Thinking(seconds=int(_now() - began))
+                        continue
+                    event, coming = coming.result(), None
+                thinks = isinstance(event, Thinking)
+                began = (began if began is not None else _now()) if thinks else None
+                yield event
+        except StopAsyncIteration:
+            return
+        finally:
+            if coming:
+                coming.cancel()
+                await asyncio.wait({coming})

@@ -47,8 +47,15 @@ def build(
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
     effort = "" if settings.effort == "default" else settings.effort
-    asking = Asking(settings.system, settings.model, effort, settings.max_tokens, settings.ahead)
-    showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream)
+    asking = Asking(
+        settings.system,
+        settings.model,
+        effort,
+        settings.max_tokens,
+        settings.ahead,
+        settings.thinking == "summary",
+    )
+    showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
     caps = Caps(
         settings.intake,
         settings.turns,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
@@ -23,6 +23,7 @@ from bot.events import (
     RETRY,
     STOP,
     Again,
+    Cited,
     Control,
     Event,
     File,
@@ -38,7 +39,7 @@ from bot.events import (
 )
 from bot.platform import Limits, Op
 from bot.show.pages import Pages, Piece, join
-from bot.show.steps import Steps
+from bot.show.steps import Steps, Thoughts
 from bot.text.safe import Links, clean, line, seen
 
 
@@ -107,6 +108,9 @@ GOES_ON = "This goes on; all of it comes as a file when it is done."
 ATTACHED = "The whole answer is in the file."
 FILE = "answer.md"
 
+#: What people read where files that the model has made are too large, or none can be attached.
+UNATTACHED = "Not all files that were made can be attached here."
+
 #: What people read below a page whose files can't be attached, after why.
 FOLLOWS = "What was in it follows as text."
 
@@ -120,12 +124,14 @@ class Showing:
         pages: Messages that an answer may take before the rest comes as a file; 0 for any number.
         code: Characters of a block of code from which on it comes as a file; 0 for never.
         stream: Whether an answer shows while it grows; else it is posted when it is complete.
+        thinking: What is shown while the model thinks: that it does, for how many "seconds", or a "summary".
     """
 
     hosts: Collection[str] = ()
     pages: int = 0
     code: int = 0
     stream: bool = True
+    thinking: str = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +188,11 @@ class Answer:
         self.usage = Usage()
         self.received = 0
         self._live = live
-        self._held = not (showing or Showing()).stream and live == (STOP,)
         self._fresh: list[str] = []
-        showing = showing if showing and limits.attach else Showing()
-        self._blank = partial(Pages, limits, links=links, most=showing.pages, code=showing.code)
+        showing = showing or Showing()
+        showing = showing if limits.attach else replace(showing, pages=0, code=0)
+        self._links = links or Links()
+        self._blank = partial(Pages, limits, links=self._links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
         self._before: tuple[Pages, float] | None = None  # what was said, until as much is said anew
         self._anew = False  # whether its messages show another answer
@@ -195,8 +202,11 @@ class Answer:
         self._lengths = [0]  # of the text before each page
         self._tools = Steps()
         self._thinking = False
+        self._thoughts = Thoughts(showing.thinking)
+        self._held = not showing.stream and live == (STOP,)
+        self._made: tuple[File, ...] = ()
         self._waiting = ""
-        self._note = ""
+        self._note = self._remark = ""
         self._empty: str | None = None  # what is said where nothing can be seen; None for nothing
         self._shown: list[tuple[str, Page | None]] = []
         self._controls: tuple[Control, ...] = ()
@@ -211,8 +221,9 @@ class Answer:
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """The buttons under an answer that has ended."""
-        return self._controls
+        """The buttons under an answer that has ended; what was attached to a message can't be replaced."""
+        attached = self._made or any(piece.files for piece in self._pages.closed) or self._pages.overflowing
+        return tuple(each for each in self._controls if each is not RETRY or not attached)
 
     @property
     def messages(self) -> list[str]:
@@ -237,8 +248,13 @@ class Answer:
 
     def allow(self, links: Links) -> None:
         """Let *links* be links in an answer of which nothing was said yet."""
+        self._links = links
         self._blank = partial(self._blank, links=links)
         self._pages = self._blank()
+
+    def remark(self, remark: str) -> None:
+        """Let *remark* stand below the answer once it has ended, behind why it did."""
+        self._remark = remark
 
     def resume(self, text: str, messages: Sequence[str]) -> None:
         """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
@@ -275,8 +291,12 @@ class Answer:
                 self._fresh.append(text)
                 self.received += len(text)
                 self._thinking = False
+            case Cited(sources):
+                for each in sources:
+                    self._links.add(each.url)
             case Thinking():
                 self._thinking = True
+                self._thoughts.take(event)
             case ToolStarted() | ToolRunning() | ToolFinished():
                 self._tools.take(event)
             case Waiting(note):
@@ -284,14 +304,20 @@ class Answer:
                 self._tools.clear()
             case Again():
                 self._restart()
-            case Finished(reason, usage, note):
-                self.usage = usage
-                said = NOTES.get(reason, f"Ended early: {reason}.")
-                more = (CONTINUE, RETRY) if reason in MORE else (RETRY,)
-                if reason == "max_tokens" and not self.received:
-                    said, more = THOUGHT, (RETRY,)
-                told = " ".join(filter(None, [said, note]))
-                self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
+            case Finished():
+                self._finish(event)
+
+    def _finish(self, finished: Finished) -> None:
+        """End with what the model has said, and with what people should know of that."""
+        self.usage = finished.usage
+        self._made = tuple(file for file in finished.files if file.size <= self._room)
+        said = NOTES.get(finished.reason, f"Ended early: {finished.reason}.")
+        more = (CONTINUE, RETRY) if finished.reason in MORE else (RETRY,)
+        if finished.reason == "max_tokens" and not self.received:
+            said, more = THOUGHT, (RETRY,)
+        lost = UNATTACHED if len(self._made) < len(finished.files) else ""
+        told = " ".join(filter(None, [said, finished.note, lost]))
+        self.end(Ending.FINISHED, told, more, empty="" if said else EMPTY)
 
     def _restart(self) -> None:
         """Forget what was said; if a page is closed, and so can't change any more, end the answer instead.
@@ -339,7 +365,7 @@ class Answer:
         self._before = None
         self.phase = Phase.CLOSING
         self.ending = ending
-        self._note = note
+        self._note = " ".join(filter(None, [note, self._remark]))
         self._controls = controls
         self._tools.clear()
         self._empty = empty if ending is Ending.FINISHED else None
@@ -458,11 +484,12 @@ class Answer:
     def _last_page(self, piece: Piece, unfiled: str) -> Page:
         if self.phase is Phase.OPEN:
             return Page(piece.shown, line(self._progress()), controls=self._live, settled=piece.settled)
-        note, files = " ".join(filter(None, [unfiled, self.note])), piece.files
+        made = () if self._unfiled else self._made
+        note, files = " ".join(filter(None, [unfiled, self.note])), (*piece.files, *made)
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(
-            piece.shown, line(note), live=False, controls=self._controls, files=files, settled=piece.settled
+            piece.shown, line(note), live=False, controls=self.controls, files=files, settled=piece.settled
         )
 
     def _whole(self) -> File:
@@ -479,4 +506,4 @@ class Answer:
             return steps
         if self._pages.overflowing:
             return GOES_ON
-        return "thinking …" if self._thinking and not self.received else ""
+        return self._thoughts.line if self._thinking and (self._thoughts.shown or not self.received) else ""

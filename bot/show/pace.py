@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from bot.platform import Bucket, Receipt, SlowDown
 from bot.show.answer import Rank
-from bot.show.pacing import Pacing, Ticket
+from bot.show.budget import Ticket
+from bot.show.pacing import Pacing
 
 
 class Turn:

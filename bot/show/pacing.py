@@ -1,14 +1,7 @@
 """Who writes next, and when.  Pure: callers bring the time, in seconds of one monotonic clock.
 
 Every answer that wants to write holds a `Ticket`; it spends one call of each bucket that its write counts
-against, and all answers whose writes share a bucket share its `Budget`.  Finals go first.  Previews share one
-number, the *price*: how old an answer's oldest unshown character must be before it is worth a call.
-
-    price = (answer-seconds expected in the next h seconds) / (calls left in h - finals expected in h)
-
-for the h for which that is highest.  The same price for all is optimal, since staleness is convex in it (mean
-staleness is about half the price); it is low while few answers are live and the window is empty, and rises
-before the window runs dry.  docs/pacing.md has the figures.
+against, and all answers whose writes share a bucket share its `Budget`.
 """
 
 from __future__ import annotations
@@ -17,148 +10,14 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import count
 
 from bot.platform import Bucket, BucketState
-from bot.show.answer import Rank
-from bot.show.crowd import Crowd
+from bot.show.budget import LOOK, Budget, Ticket
 from bot.show.wider import Wider
-from bot.show.windows import MARGIN, Sliding, Told
+from bot.show.windows import Told
 
-#: A first text waits this share of the price past PATIENT seconds: at once while few are live.
-FIRST = 0.5
-PATIENT = 0.5
-#: Many answers end before a high price is reached; it is damped from this share of a lifetime on.
-DAMP = 0.6
-#: Seconds within which a price is looked at again, because calls come back.
-LOOK = 0.5
-#: A final may escape to another bucket from so many live answers on, at this share of a lifetime as price.
-CROWD = 5
-DEAR = 0.14
-#: A share of a call; with less than this to spare, previews are as dear as they get.
-SCARCE = 0.05
 #: Budgets that are kept; past that, those at rest are forgotten, which is the same as new ones.
 KEPT = 1000
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """A wish to write.
-
-    Attributes:
-        buckets: What the write counts against, the narrowest first; at least one.
-        rank: How urgent it is.
-        since: When its oldest unshown character came; when the answer ended, for a final.
-        escape: What a final may be counted against instead, where it would wait too long; () for nothing.
-        escaped: Whether it was admitted that way.
-    """
-
-    buckets: Sequence[Bucket]
-    rank: Rank
-    since: float
-    escape: Sequence[Bucket] = ()
-    escaped: bool = field(default=False, init=False)
-    waiting: bool = field(default=False, init=False)
-
-
-class Budget:
-    """One bucket: what it allows, whose answers are live in it, and who waits for it."""
-
-    def __init__(self, bucket: Bucket, now: float) -> None:
-        self.bucket = bucket
-        self.allows: Sliding | Told = Told(bucket) if bucket.told else Sliding(bucket)
-        self.crowd = Crowd(now)
-        self.blocked = -math.inf
-        self.alarm = -math.inf  # when it is looked at next
-        self.escapes = False  # whether finals may escape, so that previews need not leave calls to them
-        self.wider: tuple[str, ...] = ()
-        self._queues: dict[Rank, list[tuple[float, int, Ticket]]] = {rank: [] for rank in Rank}
-        self._order = count()
-
-    def wait(self, ticket: Ticket) -> None:
-        """Queue *ticket*."""
-        self.wider = tuple(bucket.key for bucket in ticket.buckets[1:])
-        self.escapes = self.escapes or bool(ticket.escape)
-        heapq.heappush(self._queues[ticket.rank], (ticket.since, next(self._order), ticket))
-
-    def opens(self, now: float) -> float:
-        """Return when a call may be made, whoever makes it."""
-        return max(self.blocked, self.allows.opens(now))
-
-    def urgency(self, floor: float) -> tuple[bool, float]:
-        """Return what sorts this budget: finals first, then what came due first at the price *floor*."""
-        if final := self._top(Rank.FINAL):
-            return False, final.since
-        tops = filter(None, map(self._top, Rank))
-        return True, min((top.since + _waits(top.rank, floor) for top in tops), default=math.inf)
-
-    def head(self, now: float, floor: float) -> tuple[float, Ticket] | None:
-        """Return the next ticket and when it may go, or is to be looked at again.
-
-        Args:
-            now: The time.
-            floor: A price not to go below, which a wider bucket asks.
-        """
-        if urgent := self._top(Rank.FINAL) or self._top(Rank.PLACEHOLDER):
-            return self.opens(now), urgent
-        first, preview = self._top(Rank.FIRST), self._top(Rank.PREVIEW)
-        if not first and not preview:
-            return None
-        look = max(now + LOOK, self.blocked)
-        opens = max(self.blocked, self.allows.opens_preview(now, self._finals(now)))
-        if opens > now:
-            return min(opens, look), first or preview  # type: ignore[return-value]  # one of them is
-        price = max(floor, self.price(now))
-        due = [(max(now, one.since + _waits(one.rank, price)), one) for one in (first, preview) if one]
-        at, ticket = min(due, key=lambda one: one[0])  # the first text, where both are due
-        return (at if at <= now else min(at, look)), ticket
-
-    def price(self, now: float) -> float:
-        """Return how old an unshown character must be to be worth a call; 0 where calls need no price."""
-        live, lifetime, usual = len(self.crowd), self.crowd.lifetime(now), self.crowd.usual(now)
-        finals = len(self._queues[Rank.FINAL])
-        elsewhere = self.escapes and live >= CROWD
-        price = 0.0
-        for ahead, calls in self.allows.supply(now, live / lifetime):
-            gone = 1 - math.exp(-ahead / lifetime)  # the share of those that live now that will have ended
-            work = live * lifetime * gone + usual * (ahead - lifetime * gone)
-            spare = calls - finals - (0.0 if elsewhere else work / lifetime)
-            asked = work / spare if spare > SCARCE else work / SCARCE
-            price = max(price, asked)
-        # Many answers end before a high price is reached, so it asks too much of the others.
-        return DAMP * lifetime * math.log1p(price / (DAMP * lifetime))
-
-    def floor(self) -> float:
-        """Return the price below which the answers in this bucket would want more calls than it has."""
-        return len(self.crowd) / self.bucket.rate
-
-    def overloaded(self, now: float) -> bool:
-        """Whether a final is better counted against another bucket."""
-        dear = max(self.price(now), self.floor()) > DEAR * self.crowd.lifetime(now)
-        return len(self.crowd) >= CROWD and (dear or self.opens(now) > now)
-
-    def refused(self, retry_after: float, now: float) -> None:
-        """Record a 429."""
-        self.blocked = max(self.blocked, now + retry_after + MARGIN)
-        self.allows.refused(retry_after, now)
-
-    def rests(self, now: float) -> bool:
-        """Whether this budget knows no more than a new one would."""
-        idle = not self.crowd and not any(map(self._top, Rank))
-        return idle and self.blocked <= now and self.allows.rests(now)
-
-    def _finals(self, now: float) -> float:
-        """Return how many answers are expected to end a second."""
-        return len(self.crowd) / self.crowd.lifetime(now)
-
-    def _top(self, rank: Rank) -> Ticket | None:
-        queue = self._queues[rank]
-        while queue:
-            if queue[0][-1].waiting:
-                return queue[0][-1]
-            heapq.heappop(queue)
-        return None
 
 
 class Pacing:
@@ -219,12 +78,12 @@ class Pacing:
         """Record that a write got through."""
         said = {state.key: state for state in states}
         for bucket in buckets:
-            self._budget(bucket, now).allows.answered(said.get(bucket.key), now)
+            self._answered(bucket, said.get(bucket.key), now)
 
     def failed(self, buckets: Iterable[Bucket], now: float) -> None:
         """Record that a write failed, so that nobody knows whether it was counted."""
         for bucket in buckets:
-            self._budget(bucket, now).allows.answered(None, now)
+            self._answered(bucket, None, now)
 
     def refused(self, buckets: Sequence[Bucket], key: str, retry_after: float, now: float) -> None:
         """Record a 429 of the bucket *key*, or of all *buckets* if it is none of them."""
@@ -236,6 +95,13 @@ class Pacing:
                 self._budget(bucket, now).refused(retry_after, now)
             else:
                 self._budget(bucket, now).allows.answered(None, now)
+
+    def _answered(self, bucket: Bucket, state: BucketState | None, now: float) -> None:
+        """Count a call of *bucket* that came back, and look again at all who waited for that."""
+        self._budget(bucket, now).allows.answered(state, now)
+        family = _family(bucket.key)
+        if self._wider_of[family].answered(now):
+            self._changed.update(key for key in self._budgets if _family(key) == family)
 
     def _shows_wider(self, bucket: Bucket, retry_after: float, now: float) -> bool:
         """Learn from a refusal that *bucket* does not explain; tell whether it showed a wider limit."""
@@ -266,12 +132,13 @@ class Pacing:
         if head is None:
             return None
         at, ticket = head
-        if ticket.escape:
+        if ticket.escape and budget.overloaded(now):
             there = [self._budgets[bucket.key] for bucket in ticket.escape if bucket.key in self._budgets]
-            free = all(one.opens(now) <= now for one in there)
-            ticket.escaped = free and budget.overloaded(now)
+            free = max((one.opens(now) for one in there), default=now)
+            ticket.escaped = free <= now
             if ticket.escaped:
                 return now, ticket
+            at = min(at, free)
         hidden = self._wider_of[_family(budget.bucket.key)].opens(now)
         return max([at, hidden, *(one.opens(now) for one in wider)]), ticket
 
@@ -292,13 +159,6 @@ class Pacing:
                 self._budgets = {key: one for key, one in self._budgets.items() if not one.rests(now)}
             budget = self._budgets[bucket.key] = Budget(bucket, now)
         return budget
-
-
-def _waits(rank: Rank, price: float) -> float:
-    """Return the seconds from a ticket's `since` until it is worth a call at *price*."""
-    if rank is Rank.FIRST:
-        return FIRST * max(0.0, price - PATIENT)
-    return price if rank is Rank.PREVIEW else 0.0
 
 
 def _family(key: str) -> str:

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from bot.events import ToolFinished, ToolRunning, ToolStarted
+from bot.events import Thinking, ToolFinished, ToolRunning, ToolStarted
 
 #: Seconds from which on the line says how long a tool runs.
 LONG = 2
 #: Running tools that are named.
 NAMED = 3
+#: Characters of a summary of thoughts.
+THOUGHT = 120
+
+
+class Thoughts:
+    """What is shown while the model thinks.
+
+    Args:
+        show: "seconds", "summary", or anything else for neither.
+
+    Attributes:
+        shown: Whether it is worth showing below a text too.
+    """
+
+    def __init__(self, show: str) -> None:
+        self._show = show
+        self.shown = show in {"seconds", "summary"}
+        self._seconds = 0
+        self._summary = ""
+
+    def take(self, event: Thinking) -> None:
+        """Take a thought."""
+        self._seconds = event.seconds
+        self._summary = f"{self._summary}{event.text}"[-THOUGHT:] if self._show == "summary" else ""
+
+    @property
+    def line(self) -> str:
+        """What is shown now: of a summary the newest line."""
+        lines = [line.strip(" *#") for line in self._summary.split("\n") if line.strip(" *#")]
+        parts = [f"thinking {self._seconds} s …" if self.shown and self._seconds >= LONG else "thinking …"]
+        return " · ".join([*parts, *lines[-1:]])
 
 
 class Steps:

@@ -8,58 +8,68 @@ from __future__ import annotations
 
 import math
 
+from bot.show.learned import Tries
+from bot.show.windows import OVERDUE
+
 #: Seconds within which refusals of two buckets show a wider limit.
 SOON = 10.0
-#: Seconds between two calls: what is believed at first is the refusal's own pause, within these.
+#: Seconds from a call's answer to the next call: what is believed at first is the refusal's own pause, within
+#: these; counted from the answer, no jitter makes a call too early.
 LEAST, MOST = 0.1, 5.0
-#: So much slower after a refusal, so much faster after each try.
+#: So much slower after a refusal, so much faster with each step of a try.
 SLOWER, FASTER = 1.3, 0.85
-#: Seconds without a refusal before a faster rate is tried; twice as long after each try that is refused.
-PROBE, LONGEST = 60.0, 960.0
 #: Seconds after a refusal in which others say nothing new: those calls were on their way.
 BRIEF = 2.0
 
 
 class Wider:
-    """What the buckets of one platform may do together: anything, or a call every so many seconds."""
+    """What the buckets of one platform may do together: anything, or one call after the other."""
 
     def __init__(self) -> None:
-        self._each = 0.0  # seconds between two calls; 0: any number
-        self._opens = -math.inf
-        self._pause = PROBE
-        self._next = math.inf
-        self._tried = False  # whether the rate was raised since the last refusal
+        self._each = 0.0  # seconds from an answer to the next call; 0: any number of calls
+        self._held = 0.0  # what that was before the last try
+        self._free = self._blocked = -math.inf
+        self._tries = Tries()
         self._surprised = ("", -math.inf)
         self._learned = -math.inf
 
     def opens(self, now: float) -> float:
         """Return when a call may be made."""
-        while now >= self._next:
-            self._each *= FASTER
-            self._tried = True
-            self._next += self._pause
+        while steps := self._tries.due(now):
+            self._held, self._each = self._each, self._each * FASTER**steps
             if self._each < LEAST:
-                self._each, self._pause, self._next = 0.0, PROBE, math.inf
-        return self._opens if self._each else now
+                self._each = 0.0
+                self._tries.end()
+        return max(self._free, self._blocked) if self._each else now
 
     def sent(self, now: float) -> None:
-        """Count a call that goes out."""
-        self._opens = max(self._opens, now) + self._each
+        """Count a call that goes out; without an answer for OVERDUE seconds it holds up others no more."""
+        self._free = now + OVERDUE + self._each
+
+    def answered(self, now: float) -> bool:
+        """Count a call that came back; tell if that changes when the next may be made."""
+        self._free = now + self._each
+        return self._each > 0
 
     def refused(self, key: str, retry_after: float, now: float) -> bool:
         """Learn from a call of the bucket *key* that was refused though that has room; tell if this did."""
-        if self._each and now - self._learned < BRIEF:
-            self._opens = max(self._opens, now + retry_after)
-            return True
-        if self._each:
-            self._pause = min(LONGEST, 2 * self._pause) if self._tried else self._pause
-            self._each = min(MOST, SLOWER * self._each)
-        else:
-            before, at = self._surprised
-            self._surprised = key, now
-            if before in {"", key} or now - at > SOON:
-                return False
-            self._each = min(MOST, max(LEAST, retry_after))
-        self._tried, self._next, self._learned = False, now + self._pause, now
-        self._opens = max(self._opens, now + retry_after)
+        if not self._each and not self._shown(key, now):
+            return False
+        if now - self._learned >= BRIEF:
+            self._learn(retry_after, now)
+        self._blocked = max(self._blocked, now + retry_after)
         return True
+
+    def _shown(self, key: str, now: float) -> bool:
+        """Tell whether this refusal, after that of another bucket, shows a wider limit."""
+        (before, at), self._surprised = self._surprised, (key, now)
+        return before not in {"", key} and now - at <= SOON
+
+    def _learn(self, retry_after: float, now: float) -> None:
+        """Believe in less than what was refused."""
+        if self._tries.made:
+            self._each = self._held
+        else:
+            self._each = min(MOST, max(LEAST, SLOWER * self._each or retry_after))
+        self._tries.refused(retry_after, now)
+        self._learned = now

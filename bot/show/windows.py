@@ -28,6 +28,8 @@ DOUBT = 0.7
 EARLY = 0.7
 #: The fewest calls of a window that are believed in.
 FEWEST = 5
+#: Seconds after which a call that has no answer holds up the next no more.
+OVERDUE = 1.0
 
 
 class Sliding:
@@ -36,6 +38,9 @@ class Sliding:
     A call counts until `seconds` after its *answer*: whenever in between the platform counted it, the promise
     holds, whatever the network does.  Where the adapter keeps it (`Bucket.held`), a call counts from when it
     is sent: of a window of one second the way there and back is a fifth.
+
+    No more calls are under way at once than the rate allows in a second, and one: where fewer are allowed at
+    once than is believed, so few are refused, and not all that wait.
     """
 
     def __init__(self, bucket: Bucket) -> None:
@@ -46,6 +51,7 @@ class Sliding:
         self._horizons = [share * self._seconds for share in HORIZONS]
         self._spacing = bucket.spacing
         self._held = bucket.held
+        self._abreast = 1 + math.ceil(bucket.rate * OVERDUE)
         self._returns: list[float] = []
         self._flying = 0
         self._last = self._last_preview = -math.inf
@@ -66,6 +72,8 @@ class Sliding:
             free = self._returns[missing - 1] if missing <= len(self._returns) else math.inf
         if (burst := self._burst.at(now)) < self._nominal:
             free = max(free, self._paid - (burst - 1) * self._each(now))
+        if self._flying >= self._abreast:
+            free = max(free, self._last + OVERDUE)
         return free
 
     def _each(self, now: float) -> float:
@@ -99,7 +107,7 @@ class Sliding:
             self._flying -= 1
             self._returns.append(now + self._seconds)
 
-    def refused(self, _retry_after: float, now: float) -> None:
+    def refused(self, retry_after: float, now: float) -> None:
         """Learn from a 429.
 
         What went through before it is all that the window holds; or, if that is far less than it should, all
@@ -111,11 +119,11 @@ class Sliding:
         self._paid -= each  # the refused call does not count
         at_once = int((self._paid - self._last) / each + 0.1)
         if through >= EARLY * self._nominal or self._burst.at(now) == 1:
-            self._calls.lower(
-                max(FEWEST, min(through, self._calls.at(now) - 1), int(DOUBT * self._calls.at(now))), now
-            )
+            calls = self._calls.at(now)
+            calls = max(FEWEST, min(through, calls - 1), int(DOUBT * calls))
+            self._calls.lower(calls, retry_after, now)
         else:
-            self._burst.lower(min(at_once, self._burst.at(now) - 1), now)
+            self._burst.lower(min(at_once, self._burst.at(now) - 1), retry_after, now)
 
     def rests(self, now: float) -> bool:
         """Whether this knows no more than a new one would."""

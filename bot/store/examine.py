@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -97,9 +98,29 @@ def aside(folder: Path) -> list[str]:
 
 def findings(folder: Path) -> list[str]:
     """Return what an operator should know about the ledger in *folder*; changes nothing there."""
+    if why := _unusable(folder):
+        return [f"RIVULET_DATA: {folder} can't be used, so nothing survives a restart ({why})"]
     found = [f"RIVULET_DATA: {name} could not be used and lies aside; delete it" for name in aside(folder)]
-    if not (path := folder / NAME).exists():
-        return found
+    path = folder / NAME
+    if path.is_dir():
+        found.append(f"RIVULET_DATA: {NAME} is moved aside at the next start (it is a folder)")
+    elif path.exists() and (trouble := _trouble(path)):
+        found.append(f"RIVULET_DATA: {NAME} {trouble}")
+    return found
+
+
+def _unusable(folder: Path) -> str:
+    """Return why no ledger can be kept in *folder*; "" where it can, also if it is to be made."""
+    try:
+        if not folder.is_dir():
+            return "it is no folder" if folder.exists() else _unusable(folder.parent)
+        return "" if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else "it may not be read and written"
+    except OSError as error:
+        return str(error.strerror).lower()
+
+
+def _trouble(path: Path) -> str:
+    """Return what is to be said of the ledger at *path*, "" if it can be used."""
     try:
         # Without a log beside it, nobody has it open, and SQLite would want to make one.
         mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
@@ -110,5 +131,5 @@ def findings(folder: Path) -> list[str]:
             db.close()
     except (sqlite3.Error, UnicodeDecodeError) as error:
         what = "is moved aside at the next start" if is_content(error) else "can't be read now"
-        found.append(f"RIVULET_DATA: {NAME} {what} ({error})")
-    return found
+        return f"{what} ({error})"
+    return ""

@@ -115,12 +115,16 @@ class Links:
 
     def __init__(self, hosts: Collection[str] = (), urls: Collection[str] = ()) -> None:
         self._hosts = tuple(host.lower().strip(".") for host in hosts)
-        self._urls = frozenset(urls)
+        self._urls = set(urls)
 
     @classmethod
     def of(cls, question: str, hosts: Collection[str] = ()) -> Links:
         """Return what may be linked in the answer to *question*."""
         return cls(hosts, [trimmed(found[0]) for found in URL.finditer(question)])
+
+    def add(self, url: str) -> None:
+        """Let *url* be a link from now on."""
+        self._urls.add(url)
 
     def allows(self, url: str) -> bool:
         """Tell whether *url* may be a link: http or https, no user or odd port in it, a known host."""

@@ -69,7 +69,7 @@ class Offered:
 
     Attributes:
         described: Its description, in the API's form.
-        use: Runs it.
+        use: Runs it; None for one that the API runs itself.
         title: What people read while it runs.
         seconds: How long one call may take.
         writes: Whether it changes something: the ledger then knows of a call before it is made.
@@ -77,7 +77,7 @@ class Offered:
     """
 
     described: Mapping[str, Any]
-    use: Use = field(compare=False)
+    use: Use | None = field(compare=False)
     title: str = ""
     seconds: float = 30.0
     writes: bool = False

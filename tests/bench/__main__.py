@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.bench import (
     bombs,
+    conversation,
     faults,
     fuzz,
     kill,
@@ -54,6 +55,7 @@ BENCHES = {
     "load": load,
     "soak": soak,
     "stops": stops,
+    "conversation": conversation,
 }
 
 

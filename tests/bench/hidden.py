@@ -12,8 +12,8 @@ from adapters.discord.wire.traffic import RATE
 from adapters.slack.surface import POSTS
 from bot.platform import Bucket
 from bot.show.answer import Rank
+from bot.show.budget import Ticket
 from bot.show.learned import Learned
-from bot.show.pacing import Ticket
 from bot.show.windows import Sliding
 from tests.bench.policies import Ours
 from tests.bench.scenario import LOADS, Spoken, summary
@@ -100,7 +100,7 @@ class Fixed(Learned):
         """See `Learned`."""
         return self._nominal
 
-    def lower(self, _value: int, _now: float) -> None:
+    def lower(self, _value: int, _retry_after: float, _now: float) -> None:
         """Teach nothing."""
 
 
@@ -148,12 +148,18 @@ def played(kind: str, limit: Limit, n: int, seeds: Sequence[int], *, known: bool
     return found
 
 
+def _beside(cell: dict[str, float], known: Mapping[str, float]) -> dict[str, float]:
+    """Return *cell* with what its staleness and finals are, times those where the limit is *known*."""
+    return {**cell, **{f"{key}_to_known": round(cell[key] / known[key], 3) for key in ("mean", "final")}}
+
+
 def measured(seeds: Sequence[int]) -> dict[str, dict[str, dict[str, float]]]:
     """Return the figures of each hidden limit, of the same known, and of those that change."""
-    found = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     for kind, limit in (("slack_posts", SLACK), ("discord_all", DISCORD)):
-        found[kind] = {str(n): played(kind, limit, n, seeds) for n in (4, 16)}
-        found[f"{kind}_known"] = {str(n): played(kind, limit, n, seeds, known=True) for n in (4, 16)}
+        known = {str(n): played(kind, limit, n, seeds, known=True) for n in (4, 16)}
+        found[f"{kind}_known"] = known
+        found[kind] = {n: _beside(played(kind, limit, int(n), seeds), told) for n, told in known.items()}
     for kind, limit in CHANGES.items():
         found[kind] = {str(n): played(kind, limit, n, seeds) for n in (4, 16)}
     return found

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from tests.bench import crowds
 from tests.bench.rig import UNBOUND_TEXT, Rig, Side, rigged
 from tests.bench.texts import prose, tells
 
@@ -26,6 +27,8 @@ LIMITS = (
 
 #: Streams, deltas a second, characters of a delta, of each part.
 PARTS = {"slow": (1000, 5.0, 4), "fast": (300, 20.0, 1)}
+#: What is played before them.
+MORE = ("malformed", "edits")
 #: Seconds in which the questions come, in which all streams are measured, and for the rest to be written.
 RAMP, WINDOW, PATIENCE = 10.0, 60.0, 60.0
 QUICK_RAMP, QUICK_WINDOW = 2.0, 3.0
@@ -41,6 +44,8 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
     settings = {"RIVULET_BENCH_BUDGETS": "many", "RIVULET_DISCORD_REPLY": "channel"}
     ramp, window = (QUICK_RAMP, QUICK_WINDOW) if quick else (RAMP, WINDOW)
     async with rigged(limits=False, settings=settings) as rig, pinned(rig):
+        measured["malformed"] = await crowds.malformed(rig)
+        measured["edits"] = await crowds.edits(rig)
         for number, (name, (streams, rate, size)) in enumerate(PARTS.items()):
             deltas = int((ramp + SETTLE + window + 1.0) * rate)
             text = prose(random.Random(seed), deltas * size)[: deltas * size].strip()
@@ -145,4 +150,6 @@ def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     names = list(PARTS)
     table: list[Sequence[str]] = [("what", *names)]
     keys = measured[names[0]]
-    return [*table, *((key, *(str(measured[name][key]) for name in names)) for key in keys)]
+    table += [(key, *(str(measured[name][key]) for name in names)) for key in keys]
+    more = [(f"{name}: {key}", str(value), "") for name in MORE for key, value in measured[name].items()]
+    return [*table, *more]

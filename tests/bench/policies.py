@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from bot.platform import Bucket, BucketState
 from bot.show.answer import Rank
-from bot.show.pacing import Pacing, Ticket
+from bot.show.budget import Ticket
+from bot.show.pacing import Pacing
 from tests.bench.scenario import Spoken
 from tests.bench.virtual import Call, Told
 

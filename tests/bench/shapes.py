@@ -68,6 +68,10 @@ USUAL: Mapping[str, str] = {
     "emoji": many("👨‍👩‍👧‍👦"),
     "prices": many("it costs $5 and $10 or `$X`. "),
     "formulas": many("$x_1$ and \\(y\\) "),
+    "short definitions": "".join(f"[r{n}]: http://h/{n}\n" for n in range(1_600)),
+    "short definitions behind their uses": many("[r1][r2] ", 15_000)
+    + "\n\n"
+    + "".join(f"[r{n}]: http://h/{n}\n" for n in range(700)),
     "links": many(f"[label]({HOST}/d) "),
     "footnotes": many("word[^1] and[^2] ")[:20_000] + "\n\n" + lines("[^№]: a note\n\n", 1_000),
     "references": many("[r1][r2] [r9] ")[:20_000] + "\n\n" + lines(f"[r№]: {HOST}/№\n", 700),

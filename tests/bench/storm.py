@@ -19,6 +19,7 @@ import aiohttp
 
 from bot.core.intake import Caps
 from bot.core.sayings import TOO_MUCH
+from tests.bench import crowds
 from tests.bench.figures import spread
 from tests.bench.rig import Entry, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose
@@ -42,6 +43,7 @@ SHIPPED = {
     "RIVULET_USER_TURNS": "1",
     "RIVULET_USER_PER_MINUTE": "8",
     "RIVULET_USER_PER_HOUR": "60",
+    "RIVULET_SLACK_BOTS": crowds.ROBOT,
 }
 
 
@@ -55,6 +57,10 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
             await rig.world.claude.script(steps=paced(prose(rng, CHARACTERS), RATE, 0.2), when="storm")
             await rig.world.claude.script(steps=paced(prose(rng, BEFORE), RATE, 0.2), when="before")
             measured[rig.sides[number].name] = await _stormed(rig, rig.sides[number], port)
+            if number == 0:
+                await rig.world.claude.script(steps=["Sure."], when="crowd")
+                measured["strangers"] = await crowds.strangers(rig)
+                measured["bots"] = await crowds.bots(rig)
     return measured
 
 
@@ -191,7 +197,7 @@ def _counted(
 def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     """Return the table for people."""
     table: list[Sequence[str]] = [("platform", "what", "measured")]
-    for side in ("slack", "discord"):
+    for side in ("slack", "discord", "strangers", "bots"):
         for name, value in measured.get(side, {}).items():
             shown = value if not isinstance(value, dict) else ", ".join(f"{k} {v}" for k, v in value.items())
             table.append((side, name, str(shown)))

@@ -205,6 +205,7 @@ async def _respond(interaction: discord.Interaction, outcome: Outcome, *, told: 
         case Outcome.UNKNOWN | Outcome.TAKEN:
             await interaction.response.edit_message(view=None)
         case Outcome.LAPSED:
-            await interaction.response.send_message(LAPSED, ephemeral=True)
+            await interaction.response.edit_message(view=None)
+            await interaction.followup.send(LAPSED, ephemeral=True)
         case Outcome.REFUSED:
             await interaction.response.send_message(NOT_YOURS, ephemeral=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import discord
 import structlog
 
+from adapters.discord.incoming.fields import snowflake
 from adapters.discord.incoming.history import Channel, translated
 from adapters.discord.incoming.written import Written
 from bot.platform import Asked, Gone
@@ -26,12 +27,9 @@ TELLING = 60.0
 async def missed(client: discord.Client, recent: Sequence[Asked], since: float) -> list[Written]:
     """Return the messages since *since* in the channels and threads of *recent*, oldest first."""
     await _told(client)
-    questions = [int(asked.key.split("/")[2]) for asked in recent]
-    threads = [id_ for id_ in questions if client.get_channel(id_)]  # opened for their answers
-    channels = [*dict.fromkeys([*(int(asked.place.channel) for asked in recent), *threads])][:PLACES]
     after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     found: list[Written] = []
-    for channel in channels:
+    for channel in _places(client, recent):
         try:
             with suppress(Gone):
                 there = await place(client, channel)
@@ -39,6 +37,14 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
         except OSError as error:
             log.warning("what was missed in a channel is not known", channel=channel, error=repr(error))
     return sorted(found, key=lambda message: message.id)
+
+
+def _places(client: discord.Client, recent: Sequence[Asked]) -> list[int]:
+    """Return the channels of *recent*, and the threads opened for answers, but for ids that are none."""
+    channels = (snowflake(asked.place.channel) for asked in recent)
+    questions = (snowflake(name) for asked in recent for name in asked.key.split("/")[2:3])
+    threads = (id_ for id_ in questions if client.get_channel(id_))
+    return [id_ for id_ in dict.fromkeys((*channels, *threads)) if id_][:PLACES]
 
 
 async def place(client: discord.Client, channel: int) -> discord.abc.Messageable:

@@ -64,8 +64,8 @@ class Questions:
         """See `Platform.reopen`; a thread that was opened for an answer has the id of the question."""
         match asked.key.split("/"):
             case ["discord", channel, question, *_]:  # a press has its button's name at the end
-                here = int(remains.address or channel)
-                replied = int(question) if here == int(channel) else None
+                here, id_ = int(remains.address or channel), int(question)
+                replied = id_ if here == int(channel) else None
                 root = int(asked.conversation.split("/")[-1])
                 history = partial(self._past, asked)
                 surface = DiscordSurface(

@@ -105,6 +105,7 @@ class Claude(Emulator):
         self._scripts: list[tuple[str, Script]] = [("", Script(DEFAULT))]
         self._plays: dict[str, Play] = {}
         self._paused: set[str] = set()
+        self._files: dict[str, tuple[str, str, str]] = {}
         self._number = itertools.count(1)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -114,6 +115,8 @@ class Claude(Emulator):
             web.post("/v1/messages/count_tokens", self._guarded(self._count)),
             web.get("/v1/models", self._guarded(self._list)),
             web.get("/v1/models/{id}", self._guarded(self._model)),
+            web.get("/v1/files/{id}", self._guarded(self._file)),
+            web.get("/v1/files/{id}/content", self._guarded(self._content)),
         ]
 
     @control
@@ -128,6 +131,11 @@ class Claude(Emulator):
         The rest (how often, how exactly, the pieces of the text) follows from *seed*.
         """
         await self.script(chaotic(fault, moment, seed, text), when)
+
+    @control
+    async def file(self, key: str, name: str, kind: str, content: str) -> None:
+        """Have the file *key*, which code has made: its name, its media type and its text."""
+        self._files[key] = name, kind, content
 
     @control
     async def clear(self) -> None:
@@ -171,6 +179,23 @@ class Claude(Emulator):
             if question in play.question:
                 return play.view()
         raise LookupError(f"nobody asked {question!r}")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        """Describe a file; anthropic 2.12, types/file_metadata.py."""
+        name, kind, content = self._found(request)
+        told = {"id": request.match_info["id"], "type": "file", "filename": name, "mime_type": kind}
+        made = {"created_at": "2026-11-01T00:00:00Z", "downloadable": True, "expires_at": None}
+        return web.json_response({**told, **made, "size_bytes": len(content.encode())})
+
+    async def _content(self, request: web.Request) -> web.Response:
+        _, kind, content = self._found(request)
+        return web.Response(body=content.encode(), headers={"content-type": kind})
+
+    def _found(self, request: web.Request) -> tuple[str, str, str]:
+        try:
+            return self._files[request.match_info["id"]]
+        except KeyError:
+            raise Refusal(404, "File not found") from None
 
     def over(self, play: Play, state: str) -> None:
         """Record the end of *play*: "finished", "broken" or "closed"; only the first one counts."""
