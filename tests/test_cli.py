@@ -18,7 +18,7 @@ import pytest
 
 from adapters.emulators.process import World, spawned
 from bot.core.sayings import RESTART
-from bot.run.demo import discord_stage, slack_stage, until
+from bot.run.stage import discord_stage, slack_stage, until
 
 ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"
@@ -389,7 +389,7 @@ adapters.discord.surface.DiscordSurface.post = wordy
 
 @pytest.mark.parametrize("broken", BREAKS)
 async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
-    code = f"import bot.run.demo\nbot.run.demo.PATIENCE = 5.0\n{BREAKS[broken]}"
+    code = f"import bot.run.stage\nbot.run.stage.PATIENCE = 5.0\n{BREAKS[broken]}"
     status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, code=code)
     assert status == 1
     assert "BAD" in out

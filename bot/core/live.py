@@ -19,7 +19,7 @@ from bot.core.sayings import TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, STOP, Control
+from bot.events import CONTINUE, RETRY, STOP, Control, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -109,6 +109,8 @@ class Live:
         self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
         self._answer = _answer(means, mention, CONTROLS if self.card else (STOP,))
+        if self.card:  # nobody may see its buttons without the call
+            self._answer.receive(Text(self.card.text))
         if left and instead is not None:
             self._answer.replace(instead, left.messages)
         elif left:

@@ -103,8 +103,7 @@ class Reader:
             self._draft.end(Ending.FINISHED)
 
     async def _put(self, card: Card) -> None:
-        """Put the question of *card*, and end with what became of it."""
-        self._draft.take(Text(card.text))
+        """Wait for what becomes of the question of *card*, which shows already."""
         await asyncio.wait({card.decided})
         self._draft.end(Ending.FINISHED, card.note)
 
