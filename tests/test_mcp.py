@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import re
@@ -98,7 +99,10 @@ async def running(limits: Limits = QUICK, **configured: Configured):
 
 async def until(holds, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
-        while not (await held if asyncio.iscoroutine(held := holds()) else held):
+        while True:
+            held = holds()
+            if (await held) if inspect.isawaitable(held) else held:
+                return
             await asyncio.sleep(0.02)
 
 
@@ -108,7 +112,9 @@ async def names(servers: Servers) -> list[str]:
 
 async def use(servers: Servers, name: str, **given):
     tools = {tool.name: tool for tool in await servers.offered()}
-    return await tools[name].use(ANYBODY, given)
+    call = tools[name].use
+    assert call
+    return await call(ANYBODY, given)
 
 
 def pids(log) -> list[int]:
