@@ -82,6 +82,13 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_TOOL_ROUNDS",
         description="How often one answer may use tools.",
     )
+    tools: Names = Field(
+        default=(),
+        validation_alias="RIVULET_TOOLS",
+        description="What the model may use, with commas between: `dates`, `search` (this channel's newest "
+        "messages), `files` (one in full), `notes`; `web_search`, `web_fetch`, `code_execution`, which run "
+        "at Anthropic; and what installed packages bring. Empty for nothing.",
+    )
     mcp: Path | None = Field(
         default=None,
         validation_alias="RIVULET_MCP",
@@ -102,6 +109,18 @@ class Settings(BaseSettings):
         default="anyone",
         validation_alias="RIVULET_STOP",
         description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
+    )
+    follow_ups: Literal["thread", "mention"] = Field(
+        default="thread",
+        validation_alias="RIVULET_FOLLOW_UPS",
+        description="Whether what people write in a thread that the bot was asked in is a question without a "
+        "mention too (`thread`), or every question needs one (`mention`).",
+    )
+    when_busy: Literal["wait", "replace"] = Field(
+        default="wait",
+        validation_alias="RIVULET_WHEN_BUSY",
+        description="What a question does while another one of its conversation is answered: `wait`, or "
+        "`replace` it if its asker may stop that.",
     )
     turns: int = Field(
         default=32,
@@ -188,7 +207,7 @@ class Settings(BaseSettings):
         description="What is logged: `debug`, `info`, `warning` or `error`.",
     )
 
-    _split = field_validator("links", mode="before")(split)
+    _split = field_validator("links", "tools", mode="before")(split)
 
 
 def expect_readable() -> None:

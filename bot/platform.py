@@ -191,10 +191,13 @@ class Surface(ABC):
     Attributes:
         limits: How much one page holds.
         address: What `Platform.reopen` needs beside the question to find this place; kept with each post.
+        within: The platform's id of the channel that people take this place to be in;
+            "" where that is the channel of the question.
     """
 
     limits: Limits
     address: str = ""
+    within: str = ""
 
     @abstractmethod
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -267,9 +270,10 @@ class Surface(ABC):
         return ()
 
     async def recent(self, limit: int) -> Sequence[Said]:
-        """Return the newest messages of the channel that the question is in, oldest first; at most *limit*.
+        """Return the newest messages of the channel before the question, oldest first; at most *limit*.
 
-        Only what the asker can read there.  Raises as `post`.
+        The channel is `within`, or else the one that the question is in.  Only what the asker can read there,
+        in few requests, so perhaps less than there is.  Raises as `post`.
         """
         return ()
 
@@ -305,6 +309,8 @@ class Mention:
         text: The question, as `Said.text` but without the mention itself.
         surface: Where the answer goes.
         files: What came with it.
+        follow_up: Whether it is one because of where it stands (see `Inbox.asked_in`), not because it calls
+            the bot: then nobody is told if it is not taken.
     """
 
     key: str
@@ -314,6 +320,7 @@ class Mention:
     text: str
     surface: Surface = field(compare=False)
     files: tuple[File, ...] = ()
+    follow_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +429,15 @@ class Inbox(Protocol):
 
         Costs nothing, so it is asked before anybody is looked up: most reactions and edits are about messages
         that are none of ours.
+        """
+
+    def asked_in(self, conversation: str) -> str:
+        """Return the key of the first question that the bot was asked in *conversation*; "" if there is none.
+
+        What a person writes there after that is a question too, a follow-up, unless it calls or answers
+        somebody else, or has no words.  *conversation* is a `Mention.conversation`; or the key of a question,
+        from which a place of its own may have been opened.  "" too where every question needs a mention.
+        Costs nothing, so it is asked before anybody is looked up.
         """
 
     async def mention(self, mention: Mention) -> None:
@@ -540,7 +556,8 @@ class Platform(ABC):
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """Return the mentions that were made while the bot did not listen, oldest first.
 
-        Mentions that the core has taken already may be among them: it takes none twice.
+        Mentions that the core has taken already may be among them: it takes none twice.  A follow-up (see
+        `Inbox.asked_in`) is one of them only if it is newer than all of *recent* in its conversation.
 
         Args:
             recent: The newest question of each conversation of the last day, newest first: where to look.

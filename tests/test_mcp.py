@@ -172,8 +172,7 @@ async def test_a_result_that_is_too_long_is_an_error_and_the_next_call_works(the
     assert (await use(there, "s__add", a=1, b=2)).text == "3"
 
 
-async def test_what_nobody_sees_is_taken_out_of_results_and_descriptions(there):
-    assert (await use(there, "s__hidden")).text == "seen"
+async def test_what_nobody_sees_is_taken_out_of_descriptions(there):
     described = next(tool.described for tool in await there.offered() if tool.name == "s__hidden")
     assert described["description"].endswith("Say something that nobody sees.")
 
@@ -524,3 +523,15 @@ async def test_the_answer_goes_on_when_a_server_dies_and_nothing_of_it_is_in_the
     [block] = script.requests[-1].turns[-1].blocks
     assert block["is_error"]
     assert all("obey this server" not in repr(request) for request in script.requests)
+
+
+async def test_a_server_is_asked_through_the_proxy_of_the_environment(monkeypatch):
+    async with answering(lambda _: web.Response(status=401)) as (port, seen):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("NO_PROXY", "direct.invalid")
+        proxied, direct = (Configured(url=f"http://{host}.invalid/mcp") for host in ("far", "direct"))
+        async with running(Limits(restarts=(60,)), far=proxied, direct=direct) as servers:
+            found = await servers.examine()
+    assert {request.headers["Host"] for request in seen} == {"far.invalid"}
+    assert [ok for ok, _ in found] == [False, False]
+    assert "refuses the credentials" in found[0][1]

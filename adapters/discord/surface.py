@@ -74,6 +74,9 @@ class DiscordSurface(Surface):
         asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
         notices: Tells them.
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
+
+    Attributes:
+        nearby: Reads the channel that people take the conversation to be in.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -109,6 +112,7 @@ class DiscordSurface(Surface):
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
         self.address = str(channel)
+        self.nearby: History = nothing
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`: POST and PATCH are counted apart, whatever their bucket hash says."""
@@ -359,8 +363,13 @@ class DiscordSurface(Surface):
             me=self._me,
         )
         surface.limits = self.limits
+        surface.nearby, surface.within = self.nearby, self.within
         return surface
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""
         return await self._history(limit)
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """See `Surface.recent`."""
+        return await self.nearby(limit)

@@ -51,16 +51,42 @@ class History:
         there = [message for message in messages if not self._is_silent(message)]
         if len(there) > limit:
             there, gap = [there[0], *there[len(there) - limit + 1 :]], True
+        result = await self._told(there)
+        return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """Return the newest messages of the channel, the newest threads opened; see `Surface.recent`."""
+        found = await self._opened(await self._newest(limit), PAGE)
+        there = [message for message in found if not self._is_silent(message)]
+        return await self._told(sorted(there, key=_moment)[-limit:])
+
+    async def _newest(self, limit: int) -> list[Json]:
+        """Return the newest top-level messages before the question, in at most `REQUESTS` requests."""
+        found: list[Json] = []
+        latest = self._question
+        for _ in range(REQUESTS):
+            with translated():
+                answer = await self._web.conversations_history(
+                    channel=self._channel, latest=latest, inclusive=False, limit=min(PAGE, limit - len(found))
+                )
+            page = objects(answer.get("messages"))
+            found += page
+            if not page or len(found) >= limit or not answer.get("has_more"):
+                break
+            latest = string(page[-1].get("ts"))
+        return found[::-1]
+
+    async def _told(self, there: Sequence[Json]) -> list[Said]:
+        """Return messages as the seam's, with names for ids."""
         read = {id(message): Message.of(message) for message in there}
         names = await self._people.names(unnamed(read.values()))
         actors = await self._actors(there)
-        result = [
+        return [
             Said(said(message), None)
             if self._ours(message)
             else Said(read[id(message)].says(names, self._me), actors[_author(message)])
             for message in there
         ]
-        return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
 
     async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
         """Return who wrote *messages*, the newest of them asked for first."""
@@ -124,11 +150,10 @@ class History:
 
     async def _direct(self, limit: int) -> list[Json]:
         """Return the last top-level messages, the newest threads among them opened."""
-        with translated():
-            answer = await self._web.conversations_history(
-                channel=self._channel, latest=self._question, inclusive=False, limit=limit
-            )
-        messages = objects(answer.get("messages"))[::-1]
+        return await self._opened(await self._newest(limit), limit)
+
+    async def _opened(self, messages: Sequence[Json], limit: int) -> list[Json]:
+        """Return top-level *messages* with what stands in the newest threads among them."""
         threads = [message.get("ts") for message in messages if message.get("reply_count")][-DM_THREADS:]
         found: list[Json] = []
         for message in messages:
@@ -158,7 +183,12 @@ def _count(root: Json) -> int:
 
 
 def _before(message: Json, question: str) -> bool:
+    return 0 < _moment(message) < float(question)
+
+
+def _moment(message: Json) -> float:
+    """Return when *message* was written, in seconds since 1970; 0 if that is not said."""
     try:
-        return float(string(message.get("ts"))) < float(question)
+        return float(string(message.get("ts")))
     except ValueError:
-        return False
+        return 0.0

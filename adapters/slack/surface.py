@@ -340,17 +340,29 @@ class SlackSurface(Surface):
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: the thread, or the direct message so far."""
-        try:
-            with translated():
-                return await self._history.said(limit)
-        except SlackApiError as error:
-            raise ConnectionError(f"Slack shows no history: {why(error)}") from error
+        with _asking():
+            return await self._history.said(limit)
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """See `Surface.recent`: who asks in a channel is in it, or may be."""
+        with _asking():
+            return await self._history.recent(limit)
 
     def _posts(self) -> Bucket:
         return Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)
 
     def _key(self, ts: str) -> str:
         return f"slack/{self._team}/{self._channel}/{ts}"
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn what Slack says when it shows nothing into an error of the seam."""
+    try:
+        with translated():
+            yield
+    except SlackApiError as error:
+        raise ConnectionError(f"Slack shows no history: {why(error)}") from error
 
 
 def _beside(message: str) -> str:

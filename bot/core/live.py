@@ -15,7 +15,7 @@ from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.kept import Kept
 from bot.core.reader import Reader
-from bot.core.sayings import TOO_LATE
+from bot.core.sayings import REPLACED, TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
@@ -28,6 +28,7 @@ from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
 from bot.tools import Caller, More, Offered
+from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
 REWORDED = 2
@@ -180,6 +181,14 @@ class Live:
         self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (rest,))
         return Outcome.STOPPED
 
+    def gives_way(self, actor: Actor) -> bool:
+        """Tell whether a newer question of *actor* may end the answer: whoever may stop it may do that."""
+        return self._means.access.may_stop(actor, self.mention.actor)
+
+    def give_way(self) -> None:
+        """End the answer for a newer question."""
+        self.cut(Ending.STOPPED, REPLACED, (CONTINUE if self.begun else RETRY,))
+
     def decide(self, press: Press) -> Outcome:
         """Take a press on a button of the question whether a tool may be called, which ends it."""
         if not self.card:
@@ -234,6 +243,13 @@ class Live:
             surface.history,
             surface.recent,
             surface.fetch,
+            Notebook(
+                means.store,
+                mention.key.partition("/")[0],
+                surface.within or mention.place.channel,
+                mention.actor,
+                means.clock,
+            ),
         )
         offered = {each.name: each for each in (*await means.more(), *means.tools)}
         return bound([*offered.values()], caller, self._kept.call, self._may)

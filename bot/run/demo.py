@@ -76,6 +76,7 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
         await importing
         from bot.run.model import claude_of, patient_of  # noqa: PLC0415  imported by now
         from bot.run.supervise import build, keep  # noqa: PLC0415  imported by now
+        from bot.tools.box import offered  # noqa: PLC0415  imported by now
 
         emulator: dict[str, Any] = {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
         settings = Settings(**({} if key else emulator))
@@ -88,7 +89,8 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
         await world.claude.script(steps=["Let me ask. ", boat, "Your boat is booked."], when=BOAT_QUESTION)
         await world.claude.script(steps=["I look. ", depth, "It is 7 m deep."], when=DEPTH_QUESTION)
         async with claude_of(settings) as claude:
-            core = build(settings, platforms, patient_of(settings, claude), tools=tools())
+            ours = [*tools(), *offered(settings.tools)]
+            core = build(settings, platforms, patient_of(settings, claude), tools=ours)
             tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
             try:
                 await until(lambda: _all_up(platforms))

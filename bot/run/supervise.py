@@ -62,6 +62,7 @@ def build(
         settings.user_turns,
         settings.user_per_minute,
         settings.user_per_hour,
+        replaces=settings.when_busy == "replace",
     )
     return Core(
         Rounds(model, settings.tool_rounds),
@@ -72,6 +73,7 @@ def build(
         caps=caps,
         tools=tools,
         more=more,
+        follow_ups=settings.follow_ups == "thread",
     )
 
 
@@ -82,6 +84,7 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
+    tools: Sequence[Offered],
     servers: Servers,
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
@@ -89,7 +92,7 @@ async def supervise(
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store, more=servers.offered)
+    core = build(settings, platforms, model, store, tools, servers.offered)
     _settle_memory()
     async with measured() as lag:
         await front.open(platforms, core, lag)

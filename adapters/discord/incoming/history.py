@@ -77,6 +77,18 @@ class Channel:
         found = await self._some(min(count, NEARBY), before=message)
         return sorted(found, key=lambda each: -each.id)
 
+    async def newest(self, message: int, count: int) -> list[Written]:
+        """Return the last messages before *message* as `before` does, in as many calls as that takes."""
+        found: list[Written] = []
+        left = -(-count // NEARBY)
+        while left:
+            told = await self._told(NEARBY, before=message)
+            found += self._read(told)
+            ids = [id_ for each in told if (id_ := snowflake(inner(each).get("id")))]
+            left = left - 1 if len(told) == NEARBY and ids else 0
+            message = min(ids, default=0)
+        return sorted(found, key=lambda each: -each.id)[:count]
+
     async def since(self, message: int, count: int) -> list[Written]:
         """Return the newest messages after *message*: a page more than *count* at most."""
         found: list[Written] = []
@@ -125,6 +137,10 @@ class History:
         """Return the last messages of a direct message."""
         found = await self.channel.before(self.question, limit + 1)
         return self._said(found[:limit], [], left_out=len(found) > limit)
+
+    async def nearby(self, limit: int) -> Sequence[Said]:
+        """Return the last messages of the channel, any number."""
+        return self._said(await self.channel.newest(self.question, limit), [], left_out=False)
 
     async def only(self, message: Written, _limit: int) -> Sequence[Said]:
         """Return *message* alone."""

@@ -94,6 +94,7 @@ class Slack(Chaos, Emulator):
     async def scopes(self, scopes: str) -> None:
         """Set the header `x-oauth-scopes`: names with commas."""
         self._api.scopes = scopes
+        self._workspace.scopes = set(scopes.split(",")) if scopes else None
 
     @control
     async def subscribe(self, events: Sequence[str]) -> None:

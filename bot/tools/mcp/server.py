@@ -265,7 +265,7 @@ def _result(answer: CallToolResult) -> Result:
     parts = [_part(block) for block in answer.content]
     if not any(parts) and answer.structured_content is not None:
         parts = [json.dumps(answer.structured_content, ensure_ascii=False)]
-    return Result(heard("\n".join(filter(None, parts))), error=bool(answer.is_error))
+    return Result("\n".join(filter(None, parts)), error=bool(answer.is_error))
 
 
 def _part(block: Any) -> str:
