@@ -251,8 +251,9 @@ class Live:
                 means.clock,
             ),
         )
-        offered = {each.name: each for each in (*await means.more(), *means.tools)}
-        return bound([*offered.values()], caller, self._kept.call, self._may)
+        known = {each.name for each in means.tools}
+        more = [each for each in await means.more() if each.name not in known]
+        return bound([*means.tools, *more], caller, self._kept.call, self._may)
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called."""
