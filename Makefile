@@ -68,8 +68,8 @@ bench-quick: dev
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-dev.lock pyproject.toml --group dev -c requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra mcp -q -o requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra mcp -q -o requirements-dev.lock pyproject.toml --group dev -c requirements.lock
 
 picture: dev
 	$(BIN)/python -m tests.picture docs/demo.svg

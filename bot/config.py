@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         "messages), `files` (one in full), `notes`; `web_search`, `web_fetch`, `code_execution`, which run "
         "at Anthropic; and what installed packages bring. Empty for nothing.",
     )
+    mcp: Path | None = Field(
+        default=None,
+        validation_alias="RIVULET_MCP",
+        description="JSON file that names the MCP servers whose tools the model may use; see `docs/mcp.md`.",
+    )
     system: str = Field(
         default=SYSTEM,
         validation_alias="RIVULET_SYSTEM",

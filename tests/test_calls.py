@@ -240,3 +240,27 @@ async def test_no_button_shows_before_the_call_does():
     pages = [row.page for row in sheet.log if row.message == card]
     assert all("A ``` 1" in page.text for page in pages)
     await _it.drain()
+
+
+async def test_tools_that_are_asked_for_when_an_answer_begins_stand_behind_the_others_and_replace_none():
+    asked_for = 0
+
+    @tool()
+    async def later() -> str:
+        """Come later."""
+        return "Late."
+
+    async def more():
+        nonlocal asked_for
+        asked_for += 1
+        return [later, Hotel().book]
+
+    hotel, script = Hotel(), Script(BOOK, {"tool": "later", "input": {}}, "It is yours.")
+    it = Core(Rounds(script), Memory(), Access(), tools=[hotel.book], more=more)
+    assert not asked_for
+    await it.mention(ask(Sheet()))
+    await done(it)
+    assert asked_for == 1
+    assert hotel.booked
+    assert [each.name for each in script.requests[0].tools] == ["book", "later"]
+    assert [block["content"] for block in script.requests[-1].turns[-1].blocks] == ["Booked.", "Late."]

@@ -86,6 +86,7 @@ MISTAKES = {
     "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is missing"),
     "not a port": ({"RIVULET_PORT": "http"}, "RIVULET_PORT: Input should be a valid integer"),
     "not an effort": ({"RIVULET_EFFORT": "huge"}, "RIVULET_EFFORT: Input should be"),
+    "no file of MCP servers": ({"RIVULET_MCP": "none.json"}, "RIVULET_MCP: none.json can't be read"),
     "wrong Discord token": (
         {"DISCORD_BOT_TOKEN": "bad", "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""},
         "refuses DISCORD_BOT_TOKEN",
@@ -105,7 +106,7 @@ async def test_a_mistake_in_the_settings_is_one_line_and_exit_78(mistake, tmp_pa
     assert TRACEBACK not in out + err
 
 
-SDKS = ("anthropic", "slack_sdk", "slack_bolt", "discord")
+SDKS = ("anthropic", "slack_sdk", "slack_bolt", "discord", "mcp")
 #: Says at the end of the process which of them it has imported.
 TELL = f"""
 import atexit, sys
@@ -122,7 +123,10 @@ sys.meta_path.insert(0, Slow())
 """
 
 
-@pytest.mark.parametrize("mistake", ["no key", "no platform", "half of Slack", "not a port", "not an effort"])
+@pytest.mark.parametrize(
+    "mistake",
+    ["no key", "no platform", "half of Slack", "not a port", "not an effort"],
+)
 async def test_a_mistake_that_the_settings_show_is_said_before_any_sdk_is_imported(mistake, tmp_path):
     env = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DISCORD_BOT_TOKEN": "1"}
     wrong, line = MISTAKES[mistake]

@@ -11,9 +11,9 @@ import pytest
 from bot.core import excerpt
 from bot.core.conversation import turns
 from bot.core.excerpt import Window
-from bot.core.heard import heard
 from bot.events import File, Turn
 from bot.platform import Actor, Said, unread
+from bot.text.heard import heard
 from tests.fakes import ANN, BOB, ROBOT, Sheet, ask
 
 TOKEN = "0a1b2c3d"

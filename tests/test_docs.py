@@ -29,7 +29,7 @@ def rows() -> list[str]:
     for kind in SETTINGS:
         for field in kind.model_fields.values():
             default = field.default
-            if isinstance(default, SecretStr | str) and not default:
+            if default is None or (isinstance(default, SecretStr | str) and not default):
                 default = ""
             elif isinstance(default, tuple):
                 default = ",".join(default)

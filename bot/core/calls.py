@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from bot.core.approvals import PATIENCE
-from bot.core.heard import heard
 from bot.model import Result, Tool
 from bot.model.rounds import RESULT
+from bot.text.heard import heard
 from bot.tools import Caller, Offered, Use
 
 REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."

@@ -15,9 +15,9 @@ from unicodedata import normalize
 
 from bot.core.excerpt import HISTORY as HISTORY  # noqa: PLC0414  at most asked of a surface
 from bot.core.excerpt import Window, excerpt
-from bot.core.heard import heard, one_line
 from bot.events import Turn
 from bot.platform import Actor, Mention, Said, Surface, listed
+from bot.text.heard import heard, one_line
 
 #: Says whether somebody may ask, so that their words are no mere data.
 MayAsk = Callable[[Actor], bool]

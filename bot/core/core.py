@@ -19,7 +19,7 @@ from bot.core.files import kept
 from bot.core.follow import followed
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
-from bot.core.live import Live, Means
+from bot.core.live import Live, Means, no_more
 from bot.core.rates import Rates, Refused
 from bot.core.ratings import owned, rate
 from bot.core.repair import Repairs
@@ -35,7 +35,7 @@ from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rat
 from bot.show.answer import Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Store
-from bot.tools import Offered
+from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,7 @@ class Core:
         caps: Caps = ANYBODY,
         tools: Sequence[Offered] = (),
         *,
+        more: More | None = None,
         follow_ups: bool = True,
         bounds: Bounds | None = None,
     ) -> None:
@@ -70,6 +71,7 @@ class Core:
             store,
             clock,
             tools,
+            more or no_more,
             desk=Desk(bounds),
         )
         self._running = Running(self._means, caps)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.heard import one_line
 from bot.events import File
 from bot.files import CHARACTERS, Bounds, Read
 from bot.platform import Mention, Said, listed, unread
+from bot.text.heard import one_line
 
 #: Bytes that all files of a request may have: the API takes 32 MB, of which their encoding takes a third.
 TOGETHER = 16_000_000

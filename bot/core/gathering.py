@@ -16,10 +16,10 @@ from typing import Self
 import structlog
 
 from bot.core.files import FULL, LATE, Found, Room, chosen
-from bot.core.heard import visible
 from bot.events import File
 from bot.files import Bounds, Read, read
 from bot.platform import Gone, SlowDown, Unreadable
+from bot.text.heard import visible
 
 log = structlog.get_logger(__name__)
 

@@ -30,7 +30,7 @@ from bot.show.answer import Answer, Ending, Showing
 from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
-from bot.tools import Caller, Offered
+from bot.tools import Caller, More, Offered
 from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
@@ -49,6 +49,11 @@ class Cards:
     put: Callable[[Mention, Card], Awaitable[None]] = field(default=_nowhere)
 
 
+async def no_more() -> Sequence[Offered]:
+    """Offer no tools besides."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What all answers of a core share.
@@ -56,6 +61,8 @@ class Means:
     Attributes:
         clock: Seconds of the wall clock.
         desk: Where files are read.
+        tools: What the model may use.
+        more: What it may use besides, asked for when an answer begins.
         waits: Where writes wait that have failed.
         models: Who has given the answers.
     """
@@ -69,6 +76,7 @@ class Means:
     store: Store
     clock: Callable[[], float]
     tools: Sequence[Offered] = ()
+    more: More = no_more
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
     lasting: Lasting = field(default_factory=Lasting)
@@ -239,7 +247,7 @@ class Live:
         self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         self._reader.again(self.mention)
 
-    def _tools(self, mention: Mention, files: Sequence[File]) -> list[Tool]:
+    async def _tools(self, mention: Mention, files: Sequence[File]) -> list[Tool]:
         """Return the tools that the answer to *mention*, with these *files* in it and before it, may use."""
         surface, means = self._surface, self._means
 
@@ -262,7 +270,9 @@ class Live:
                 means.clock,
             ),
         )
-        return bound(means.tools, caller, self._kept.call, self._may)
+        known = {each.name for each in means.tools}
+        more = [each for each in await means.more() if each.name not in known]
+        return bound([*means.tools, *more], caller, self._kept.call, self._may)
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called."""

@@ -72,7 +72,7 @@ class Reader:
         lasting: Lasting,
         clock: Callable[[], float],
         desk: Desk,
-        tools: Callable[[Mention, Sequence[File]], Sequence[Tool]] = lambda _mention, _files: (),
+        tools: Callable[[Mention, Sequence[File]], Awaitable[Sequence[Tool]]] | None = None,
         saying: str | Card = "",
     ) -> None:
         self._draft = draft
@@ -145,7 +145,8 @@ class Reader:
         told, asked = [files.given(each, found) for each in said], files.asked(mention, found)
         prefix = self._prefix(asked, [*told, *around], where)
         turns = conversation.turns(told, asked, may_ask, prefix.token, prefix.window, around)
-        tools = self._tools(mention, list(dict.fromkeys((*mention.files, *older))))
+        known = list(dict.fromkeys((*mention.files, *older)))
+        tools = await self._tools(mention, known) if self._tools else ()
         request = self._request(turns, mention, where, [sealed(tool, prefix.token) for tool in tools])
         note = files.note(mention, said, found)
         if not any(turn.files for turn in turns):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bot.core.heard import heard
 from bot.platform import Whereabouts
+from bot.text.heard import heard
 
 #: What an operator may write into the instructions, in braces, and how it is told where they have not.
 VARIABLES: Mapping[str, str] = {

@@ -12,6 +12,7 @@ from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.model import claude_of
 from bot.run.secrets import exposed
+from bot.run.start import mcp_of
 from bot.store.examine import findings
 from bot.tools.box import offered
 
@@ -23,7 +24,7 @@ async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) ->
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
     async with claude_of(settings) as claude:
         kept = [Finding(ok=False, text=line) for line in filter(None, (exposed(), *findings(settings.data)))]
-        kept += _tools(settings)
+        kept += [*_tools(settings), *await _mcp(settings)]
         return await examine(claude, platforms, kept)
 
 
@@ -48,6 +49,18 @@ def _tools(settings: Settings) -> list[Finding]:
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
     return [Finding(ok=True, text=f"Tools: {', '.join(tool.name for tool in tools)}")] if tools else []
+
+
+async def _mcp(settings: Settings) -> list[Finding]:
+    """Start the MCP servers of *settings*, and say what became of each; the bot runs without them, too."""
+    try:
+        servers = mcp_of(settings)
+    except Unavailable as error:
+        return [Finding(ok=False, text=str(error), fatal=True)]
+    try:
+        return [Finding(ok=ok, text=text) for ok, text in await servers.examine()]
+    finally:
+        await servers.close()
 
 
 async def _model(claude: Claude) -> Finding:

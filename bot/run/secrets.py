@@ -46,14 +46,19 @@ class Secrets:
         Raises:
             Unavailable: See `take`.
         """
-        before, written = _known(self._written), _written()
+        before, written = _secrets(self._written), _written()
         for name, value in written.items():
             if SECRET.fullmatch(name) and value != self._written.get(name, "") and name in os.environ:
                 os.environ[name] = value
         self._written = written
         self.take()
-        after = _known(written)
+        after = _secrets(written)
         return sorted(name for name in before | after if before.get(name, "") != after.get(name, ""))
+
+
+def known() -> dict[str, str]:
+    """Return all that the environment and `.env` say; the environment wins."""
+    return {**_written(), **os.environ}
 
 
 def exposed() -> str:
@@ -65,7 +70,7 @@ def exposed() -> str:
     return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & 0o044 else ""
 
 
-def _known(written: Mapping[str, str]) -> dict[str, str]:
+def _secrets(written: Mapping[str, str]) -> dict[str, str]:
     """Return all secrets as settings see them: the environment wins."""
     return {name: value for name, value in {**written, **os.environ}.items() if SECRET.fullmatch(name)}
 

@@ -25,11 +25,13 @@ from bot.platform import Platform
 from bot.run import logs
 from bot.run.connections import widen
 from bot.run.orders import obeying
-from bot.run.secrets import exposed
+from bot.run.secrets import exposed, known
 from bot.run.server import listening
 from bot.store import Store
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
+from bot.tools.mcp import Servers
+from bot.tools.mcp.settings import read
 
 if TYPE_CHECKING:
     from bot.model.patient import Patient
@@ -44,6 +46,8 @@ log = structlog.get_logger(__name__)
 LAST = 7.5
 #: Seconds that the start waits for Claude to say whether the key is good; then it goes on without.
 ASKING = 3.0
+#: Characters of a value that is too short to be a secret: no log could be read without it.
+SHORT = 6
 #: Seconds between two looks for what the ledger need not keep.
 PRUNE = 600.0
 
@@ -56,10 +60,11 @@ async def start(settings: Settings, makes: Makes) -> int:
         makes: What makes each platform; see `adapters.find`.
 
     Raises:
-        Unavailable: When another process has the data, the port is taken, Claude refuses the key, or no
-            platform can be served as it is set up.
+        Unavailable: When another process has the data, the port is taken, Claude refuses the key, no
+            platform can be served as it is set up, or the file of MCP servers is wrong.
     """
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
+    servers = mcp_of(settings)
     if warning := exposed():
         log.warning(warning)
     ended = _signalled()
@@ -76,8 +81,19 @@ async def start(settings: Settings, makes: Makes) -> int:
             platforms, model, tools = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            await supervise(settings, platforms, model, store, front, ended, tools)
+            await supervise(settings, platforms, model, store, front, ended, tools, servers)
     return 0
+
+
+def mcp_of(settings: Settings) -> Servers:
+    """Return the MCP servers of *settings*, none of them started; no log shows their secrets.
+
+    Raises:
+        Unavailable: Their file is wrong.
+    """
+    said = read(settings.mcp, known())
+    logs.hide([secret for secret in said.secrets if len(secret) >= SHORT])
+    return Servers(said.named)
 
 
 async def _parts(

@@ -21,7 +21,8 @@ from bot.run.server import Front
 from bot.show.answer import Showing
 from bot.store import Store
 from bot.store.memory import Memory
-from bot.tools import Offered
+from bot.tools import More, Offered
+from bot.tools.mcp import Servers
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ def build(
     model: Model,
     store: Store | None = None,
     tools: Sequence[Offered] = (),
+    more: More | None = None,
 ) -> Core:
     """Return the core for *platforms*; without a *store* it forgets everything on restart."""
     admits = {workspace for platform in platforms for workspace in platform.admits}
@@ -74,6 +76,7 @@ def build(
         showing,
         caps=caps,
         tools=tools,
+        more=more,
         follow_ups=settings.follow_ups == "thread",
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
@@ -86,22 +89,24 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
-    tools: Sequence[Offered] = (),
+    tools: Sequence[Offered],
+    servers: Servers,
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
 
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store, tools)
+    core = build(settings, platforms, model, store, tools, servers.offered)
     _settle_memory()
     async with measured() as lag:
         await front.open(platforms, core, lag)
         log.info("serving", platforms=[platform.name for platform in platforms])
-        await _serve(platforms, core, ended)
+        servers.prepare()
+        await _serve(platforms, core, servers, ended)
 
 
-async def _serve(platforms: Collection[Platform], core: Core, ended: asyncio.Event) -> None:
+async def _serve(platforms: Collection[Platform], core: Core, servers: Servers, ended: asyncio.Event) -> None:
     """Run *platforms* until *ended* is set; see `supervise`."""
     tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
     waiting = asyncio.create_task(ended.wait())
@@ -112,7 +117,8 @@ async def _serve(platforms: Collection[Platform], core: Core, ended: asyncio.Eve
         await core.drain(GRACE)
         for task in (waiting, *tasks):
             task.cancel()
-        await asyncio.wait([waiting, *tasks], timeout=PARTING)
+        leaving = asyncio.create_task(servers.close())
+        await asyncio.wait([waiting, leaving, *tasks], timeout=PARTING)
 
 
 def _settle_memory() -> None:

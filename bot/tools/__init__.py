@@ -70,6 +70,9 @@ class Caller:
     notes: Notebook = field(default=None, compare=False)  # type: ignore[assignment]
 
 
+#: Says which tools there are besides, when an answer begins; soon, and whatever happens.
+More = Callable[[], Awaitable[Sequence["Offered"]]]
+
 #: Runs a tool for somebody, with the input that the model gave.
 Use = Callable[[Caller, Mapping[str, Any]], Awaitable[Result]]
 
