@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bot.events import File
-from bot.platform import Gone, SlowDown, listed
+from bot.platform import Gone, SlowDown, Unreadable, listed
 from bot.tools import Caller, Refused, tool
 
 #: Characters of one reading, and bytes of a file that is read.
@@ -28,7 +28,7 @@ async def read_file(
         raise Refused(f"{listed([file.name])} is too large: {file.size:,} bytes of at most {MOST:,}.")
     try:
         data = file.data or await caller.fetch(file)
-    except (Gone, SlowDown, OSError, NotImplementedError) as error:
+    except (Gone, SlowDown, OSError, Unreadable) as error:
         raise Refused(f"{listed([file.name])} can't be read: {error}.") from None
     text = _text(file, data[: MOST + 1])
     if not 0 <= start <= len(text):
