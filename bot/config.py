@@ -6,8 +6,10 @@ README's table is checked against all of them.
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -36,6 +38,24 @@ def split(value: Any) -> Any:
     return (
         tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
     )
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return the time zone *name*; UTC needs no database.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("there is no such time zone; set a name as in Europe/Berlin") from None
+
+
+def known_zone(name: str) -> str:
+    """Return *name*; raise ValueError if no time zone has it."""
+    zone_of(name)
+    return name
 
 
 class Settings(BaseSettings):
@@ -82,10 +102,36 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_TOOL_ROUNDS",
         description="How often one answer may use tools.",
     )
+    tools: Names = Field(
+        default=(),
+        validation_alias="RIVULET_TOOLS",
+        description="What the model may use, with commas between: `dates`, `search` (this channel's newest "
+        "messages), `files` (one in full), `notes`; `web_search`, `web_fetch`, `code_execution`, which run "
+        "at Anthropic; and what installed packages bring. Empty for nothing.",
+    )
     system: str = Field(
         default=SYSTEM,
         validation_alias="RIVULET_SYSTEM",
-        description="Instructions before every conversation.",
+        description="Instructions before every conversation; `{date}`, `{platform}`, `{channel}`, `{topic}` "
+        "and `{bot}` are filled in, and other words in braces stay.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        validation_alias="RIVULET_TIME_ZONE",
+        description="Time zone of the date that Claude is told, as in `Europe/Berlin`.",
+    )
+    context: int = Field(
+        default=32_000,
+        ge=1_000,
+        validation_alias="RIVULET_CONTEXT",
+        description="Tokens of a conversation that are read with a question, the newest first.",
+    )
+    channel_messages: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        validation_alias="RIVULET_CHANNEL_MESSAGES",
+        description="The channel's last messages that are read with a question too; 0 for none.",
     )
     ahead: int = Field(
         default=256 * 1024,
@@ -97,6 +143,18 @@ class Settings(BaseSettings):
         default="anyone",
         validation_alias="RIVULET_STOP",
         description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
+    )
+    follow_ups: Literal["thread", "mention"] = Field(
+        default="thread",
+        validation_alias="RIVULET_FOLLOW_UPS",
+        description="Whether what people write in a thread that the bot was asked in is a question without a "
+        "mention too (`thread`), or every question needs one (`mention`).",
+    )
+    when_busy: Literal["wait", "replace"] = Field(
+        default="wait",
+        validation_alias="RIVULET_WHEN_BUSY",
+        description="What a question does while another one of its conversation is answered: `wait`, or "
+        "`replace` it if its asker may stop that.",
     )
     turns: int = Field(
         default=32,
@@ -202,7 +260,13 @@ class Settings(BaseSettings):
         description="What is logged: `debug`, `info`, `warning` or `error`.",
     )
 
-    _split = field_validator("links", mode="before")(split)
+    _split = field_validator("links", "tools", mode="before")(split)
+    _known = field_validator("time_zone")(known_zone)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the date."""
+        return zone_of(self.time_zone)
 
 
 def expect_readable() -> None:

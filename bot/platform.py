@@ -172,6 +172,21 @@ class Said:
     files: tuple[File, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What people know of the place where something is asked; "" for what is not known.
+
+    Attributes:
+        channel: Its name; "" for a direct message too.
+        topic: What the channel is for, as its members have written it.
+        bot: What the bot is called there.
+    """
+
+    channel: str = ""
+    topic: str = ""
+    bot: str = ""
+
+
 #: Files of a message that are named; of more, the number is.
 NAMED = 10
 
@@ -197,10 +212,13 @@ class Surface(ABC):
     Attributes:
         limits: How much one page holds.
         address: What `Platform.reopen` needs beside the question to find this place; kept with each post.
+        within: The platform's id of the channel that people take this place to be in;
+            "" where that is the channel of the question.
     """
 
     limits: Limits
     address: str = ""
+    within: str = ""
 
     @abstractmethod
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -272,10 +290,15 @@ class Surface(ABC):
         """
         return ()
 
-    async def recent(self, limit: int) -> Sequence[Said]:
-        """Return the newest messages of the channel that the question is in, oldest first; at most *limit*.
+    async def whereabouts(self) -> Whereabouts:
+        """Return where this is, as far as that is known soon.  Must not raise."""
+        return Whereabouts()
 
-        Only what the asker can read there.  Raises as `post`.
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """Return the newest messages of the channel before the question, oldest first; at most *limit*.
+
+        The channel is `within`, or else the one that the question is in.  Only what the asker can read there,
+        in few requests, so perhaps less than there is.  Raises as `post`.
         """
         return ()
 
@@ -323,6 +346,8 @@ class Mention:
         text: The question, as `Said.text` but without the mention itself.
         surface: Where the answer goes.
         files: What came with it.
+        follow_up: Whether it is one because of where it stands (see `Inbox.asked_in`), not because it calls
+            the bot: then nobody is told if it is not taken.
     """
 
     key: str
@@ -332,6 +357,7 @@ class Mention:
     text: str
     surface: Surface = field(compare=False)
     files: tuple[File, ...] = ()
+    follow_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +466,15 @@ class Inbox(Protocol):
 
         Costs nothing, so it is asked before anybody is looked up: most reactions and edits are about messages
         that are none of ours.
+        """
+
+    def asked_in(self, conversation: str) -> str:
+        """Return the key of the first question that the bot was asked in *conversation*; "" if there is none.
+
+        What a person writes there after that is a question too, a follow-up, unless it calls or answers
+        somebody else, or has no words.  *conversation* is a `Mention.conversation`; or the key of a question,
+        from which a place of its own may have been opened.  "" too where every question needs a mention.
+        Costs nothing, so it is asked before anybody is looked up.
         """
 
     async def mention(self, mention: Mention) -> None:
@@ -558,7 +593,8 @@ class Platform(ABC):
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """Return the mentions that were made while the bot did not listen, oldest first.
 
-        Mentions that the core has taken already may be among them: it takes none twice.
+        Mentions that the core has taken already may be among them: it takes none twice.  A follow-up (see
+        `Inbox.asked_in`) is one of them only if it is newer than all of *recent* in its conversation.
 
         Args:
             recent: The newest question of each conversation of the last day, newest first: where to look.

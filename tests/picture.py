@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.run.demo import playing, stages
+from bot.run.demo import playing
 from bot.run.screen import Scene
+from bot.run.stage import stages
 
 
 async def draw() -> str:

@@ -233,3 +233,10 @@ async def test_after_a_restart_the_question_says_that_it_has_lapsed():
     assert not hotel.booked
     for task in (*it._running.lives, *it._running._errands):
         task.cancel()
+
+
+async def test_no_button_shows_before_the_call_does():
+    _it, sheet, card = await asked(Script(BOOK, "It is yours."), Hotel(asks=True))
+    pages = [row.page for row in sheet.log if row.message == card]
+    assert all("A ``` 1" in page.text for page in pages)
+    await _it.drain()

@@ -18,7 +18,7 @@ import pytest
 
 from adapters.emulators.process import World, spawned
 from bot.core.sayings import RESTART
-from bot.run.demo import discord_stage, slack_stage, until
+from bot.run.stage import discord_stage, slack_stage, until
 
 ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"
@@ -72,6 +72,10 @@ def good(world: World) -> dict[str, str]:
 
 
 MISTAKES = {
+    "an unknown tool": (
+        {"RIVULET_TOOLS": "dates,dice"},
+        "RIVULET_TOOLS: there is no dice; there are dates, ",
+    ),
     "no key": ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
     "wrong key": ({"ANTHROPIC_API_KEY": "bad"}, "refuses ANTHROPIC_API_KEY"),
     "no platform": (
@@ -319,6 +323,29 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_a_running_one_forget
     assert (code, err) == (78, "rivulet: RIVULET_DATA: there is no folder nowhere.\n")
 
 
+async def test_people_list_and_delete_notes_while_the_bot_runs_and_after_it_was_killed(tmp_path):
+    note = {"tool": "remember", "input": {"name": "WiFi", "text": "river\n7"}}
+    async with spawned() as world:
+        await world.claude.script(steps=[note], when="remember")
+        env = {**good(world), "RIVULET_TOOLS": "notes, dates"}
+        async with started("run", cwd=tmp_path, env=env) as process:
+            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await slack_stage(world).say("remember the wifi")
+
+            async def listed() -> str:
+                _, out, _ = await ran("notes", cwd=tmp_path, env={})
+                return out
+
+            out = await until(listed, 20)
+            assert out.startswith("wifi  (slack C1, by ann, U1, 2")
+            assert out.endswith(")\n    river\n    7\n")
+            process.kill()
+    assert await ran("notes", cwd=tmp_path, env={}) == (0, out, "")
+    assert await ran("notes", "--channel", "C2", cwd=tmp_path, env={}) == (0, "", "")
+    assert await ran("notes", "--forget", "WIFI", cwd=tmp_path, env={}) == (0, "1 note deleted.\n", "")
+    assert await ran("notes", cwd=tmp_path, env={}) == (0, "", "")
+
+
 async def test_a_second_signal_ends_at_once(tmp_path):
     async with spawned() as world:
         await world.claude.script(steps=["Well, ", {"stall": True, "pings": True}])
@@ -389,7 +416,7 @@ adapters.discord.surface.DiscordSurface.post = wordy
 
 @pytest.mark.parametrize("broken", BREAKS)
 async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
-    code = f"import bot.run.demo\nbot.run.demo.PATIENCE = 5.0\n{BREAKS[broken]}"
+    code = f"import bot.run.stage\nbot.run.stage.PATIENCE = 5.0\n{BREAKS[broken]}"
     status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, code=code)
     assert status == 1
     assert "BAD" in out

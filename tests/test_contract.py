@@ -28,6 +28,14 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     await world.close()
 
 
+@pytest.fixture(params=WORLDS, ids=lambda kind: kind.__name__)
+async def among(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """A world in which people talk to each other in the bot's threads."""
+    world = await request.param.open(RIVULET_FOLLOW_UPS="mention")
+    yield world
+    await world.close()
+
+
 def words(text: str) -> str:
     """The text without what a page may trim."""
     return " ".join(text.split())
@@ -195,13 +203,13 @@ async def test_a_fresh_mention_knows_nothing_of_what_was_said_before(world):
     assert [turn.text for turn in world.model.requests[1].turns] == ["and b?"]
 
 
-async def test_the_model_reads_at_most_forty_messages_of_which_the_first_began_it(world):
-    question = await world.ask("what do you all think?")
-    await world.final(question)
+async def test_the_model_reads_at_most_forty_messages_of_which_the_first_began_it(among):
+    question = await among.ask("what do you all think?")
+    await among.final(question)
     said = [f"opinion {number}" for number in range(46)]
-    last = await world.talk(question, said)
-    await world.final(await world.reply(question, "so?", after=last))
-    *before, asked = spoken(world.model.requests[1])
+    last = await among.talk(question, said)
+    await among.final(await among.reply(question, "so?", after=last))
+    *before, asked = spoken(among.model.requests[1])
     assert asked[1] == "so?"
     assert [text for _, text in before[-39:]] == said[-39:]
     assert len({name for name, _ in before[-39:]}) == 2

@@ -400,16 +400,28 @@ async def test_a_bot_that_replies_to_an_answer_without_a_mention_is_not_answered
 # What was said before, and by whom.
 
 
-async def test_a_long_chain_keeps_its_root_and_says_that_some_is_left_out(world):
+async def chained(world, lines):
     root = await world.emulator.say("200", "300", "the root")
-    last = f"200/{root}"
-    last = await world.talk(last, [f"line {number}" for number in range(60)])
+    last = await world.talk(f"200/{root}", [f"line {number}" for number in range(lines)])
     await world.emulator.say("200", "300", "<@999> so?", last.split("/")[1])
+
+
+async def test_a_long_chain_keeps_its_root_and_says_that_some_is_left_out(world):
+    world.model.steps = ("x", HOLD)
+    await chained(world, 60)
+    await read(world)
+    said = await (await world.still())._surface.history(40)
+    assert [each.text for each in said] == ["the root", *(f"line {number}" for number in range(21, 60))]
+    assert [each.skipped for each in said].index(True) == 1
+    world.model.go.set()
+
+
+async def test_a_chain_of_more_than_a_page_is_read_whole(world):
+    await chained(world, 120)
     text = await read(world)
     assert text.startswith("the root")
-    assert "left out" in text
-    assert "line 59" in text
-    assert "line 10\n" not in text
+    assert "left out" not in text
+    assert all(f"line {number}" in text for number in range(120))
 
 
 async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
@@ -418,14 +430,14 @@ async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
     )
     await world.emulator.delete("200", thread)
     first = await world.emulator.say(thread, "300", "the first message")
-    for number in range(60):
+    for number in range(250):
         await world.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
     await world.emulator.say(thread, "300", "<@999> so?")
     text = await read(world)
     assert first
     assert text.startswith("the first message")
     assert "left out" in text
-    assert "line 59" in text
+    assert "line 249" in text
 
 
 async def test_who_said_it_is_known_by_id_and_bots_as_bots(world):

@@ -81,6 +81,9 @@ class Everything:
         self._knows = not self._knows
         return self._knows
 
+    def asked_in(self, _conversation: str) -> str:
+        return "discord/1/1"
+
     async def take(self, _event: object) -> Outcome:
         self.taken += 1
         return Outcome.REFUSED
@@ -184,6 +187,7 @@ async def test_no_event_ends_the_session_or_raises_in_a_handler(world):
         raised.append((event, repr(sys.exception()), str(args)[:300]))
 
     kept, client.inbox, client.on_error = client.inbox, inbox, on_error
+    client.questions.asked_in = inbox.asked_in
     [shard] = client.shards.values()
     socket, sequence, count = shard._parent.ws, shard._parent.ws.sequence, 0
     for frame in mutations(events):
@@ -194,6 +198,7 @@ async def test_no_event_ends_the_session_or_raises_in_a_handler(world):
     await handled()
     del client.on_error
     client.inbox, socket.sequence = kept, sequence
+    client.questions.asked_in = kept.asked_in
     assert count >= 2_000
     assert inbox.taken > 100
     assert raised == []

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 import adapters.discord
 from adapters.discord.outgoing import threads
 from adapters.discord.outgoing.threads import NAME, title
+from bot.core.conversation import HISTORY
 from bot.events import Event, Finished, Text
 from bot.model import Request
 from bot.platform import Platform
@@ -58,9 +59,16 @@ async def never() -> AsyncIterator[DiscordWorld]:
         yield world
 
 
-async def opened(kind: type[DiscordWorld]) -> AsyncIterator[DiscordWorld]:
+@pytest.fixture
+async def among() -> AsyncIterator[DiscordWorld]:
+    """Every answer in a thread, in which people talk to each other."""
+    async for world in opened(AlwaysWorld, RIVULET_FOLLOW_UPS="mention"):
+        yield world
+
+
+async def opened(kind: type[DiscordWorld], **settings: str) -> AsyncIterator[DiscordWorld]:
     """Open a world, and close it in the end, which judges pings and unfurled links."""
-    world = await kind.open()
+    world = await kind.open(**settings)
     assert isinstance(world, DiscordWorld)
     yield world
     await world.close()
@@ -388,15 +396,15 @@ async def test_the_emulator_counts_the_edits_of_a_thread_apart(world):
 # One conversation.
 
 
-async def test_a_follow_up_in_the_thread_knows_the_question_the_answer_and_what_was_said(always):
-    opening = await always.ask("why?", "Because.")
-    await always.final(opening)
+async def test_a_follow_up_in_the_thread_knows_the_question_the_answer_and_what_was_said(among):
+    opening = await among.ask("why?", "Because.")
+    await among.final(opening)
     thread = place(opening)
-    await always.emulator.say(thread, "301", "I doubt it.")
-    await always.emulator.say("200", "301", "elsewhere")
-    await always.final(f"{thread}/{await always.emulator.say(thread, '300', '<@999> sure?')}")
-    assert spoken(always.model.requests[0]) == [("", "why?")]
-    assert spoken(always.model.requests[1]) == [
+    await among.emulator.say(thread, "301", "I doubt it.")
+    await among.emulator.say("200", "301", "elsewhere")
+    await among.final(f"{thread}/{await among.emulator.say(thread, '300', '<@999> sure?')}")
+    assert spoken(among.model.requests[0]) == [("", "why?")]
+    assert spoken(among.model.requests[1]) == [
         ("Alice", "why?"),
         ("", "Because."),
         ("Bob", "I doubt it."),
@@ -404,18 +412,18 @@ async def test_a_follow_up_in_the_thread_knows_the_question_the_answer_and_what_
     ]
 
 
-async def test_a_long_thread_still_begins_with_its_question(always):
-    opening = await always.ask("why?", "Because.")
-    await always.final(opening)
+async def test_a_long_thread_still_begins_with_its_question(among):
+    opening = await among.ask("why?", "Because.")
+    await among.final(opening)
     thread = place(opening)
-    for number in range(45):
-        await always.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
-    await always.final(f"{thread}/{await always.emulator.say(thread, '301', '<@999> so?')}")
-    turns = spoken(always.model.requests[1])
+    for number in range(205):
+        await among.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
+    await among.final(f"{thread}/{await among.emulator.say(thread, '301', '<@999> so?')}")
+    turns = spoken(among.model.requests[1])
     assert turns[0] == ("Alice", "why?")
-    assert turns[-2:] == [("Alice", "line 43"), ("Bob", "line 44\nso?")]
+    assert turns[-2:] == [("Alice", "line 203"), ("Bob", "line 204\nso?")]
     assert "left out" in turns[1][1]
-    assert len(turns) == 41
+    assert len(turns) == HISTORY + 1
 
 
 async def test_a_thread_below_a_reply_knows_what_was_replied_to(world):

@@ -346,6 +346,20 @@ async def test_tokens_scopes_and_unknown_methods(slack: Slack, web: AsyncWebClie
     assert await error_of(web.auth_test()) == "invalid_auth"
 
 
+async def test_an_event_whose_scope_is_missing_is_not_sent(slack: Slack) -> None:
+    """Each event's page names the scope without which it is not sent."""
+    sent: list[Any] = []
+    slack._workspace._send = sent.append
+    await slack.scopes("app_mentions:read,groups:history")
+    await slack.say("C1", "U1", "<@UBOT> hi")
+    await slack.say("G1", "U1", "hi")
+    await slack.say("DU1", "U1", "hi")
+    assert [(each["event"]["type"], each["event"]["channel"]) for each in sent] == [
+        ("app_mention", "C1"),
+        ("message", "G1"),
+    ]
+
+
 async def test_text_without_blocks_replaces_the_blocks(slack: Slack, web: AsyncWebClient) -> None:
     """An update with text only takes the old blocks away; metadata stays."""
     metadata = {"event_type": "answer", "event_payload": {"id": "7"}}

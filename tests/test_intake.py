@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -90,8 +91,8 @@ def test_a_busy_conversation_or_person_holds_up_nobody_behind_them():
 
 @pytest.mark.parametrize(("most", "span"), [("per_minute", MINUTE), ("per_hour", HOUR)])
 def test_so_many_questions_of_one_person_are_taken_in_a_minute_and_in_an_hour(most, span):
-    caps = Caps(accepted=1000, turns=1000, user_turns=0, **{"per_minute": 0, "per_hour": 0, most: 5})
-    intake = Intake[str](caps)
+    bounds: dict[str, Any] = {"per_minute": 0, "per_hour": 0, most: 5}
+    intake = Intake[str](Caps(accepted=1000, turns=1000, user_turns=0, **bounds))
     for n in range(5):
         taken(intake, ticket(), float(n))
     assert intake.take(ticket(), span - 0.1) is Refusal.RATE

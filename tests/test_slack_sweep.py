@@ -124,6 +124,9 @@ class Everything:
     def knows(self, _key: str) -> bool:
         return self._knows
 
+    def asked_in(self, _conversation: str) -> str:
+        return "slack/T1/C1/1.0"
+
     async def take(self, _event: object) -> Outcome:
         return Outcome.REFUSED
 

@@ -203,6 +203,25 @@ async def test_recent_is_the_newest_question_of_each_conversation_newest_first(s
     assert [each.key for each in recent] == ["chat/3", "chat/2", "chat/1"]
 
 
+async def test_talks_are_the_questions_of_one_platform_and_their_conversations_oldest_first(store):
+    for number, talk in enumerate(["a", "b", "a"]):
+        await store.accept(asked(f"chat/{number}", talk, NOW + number))
+    await store.accept(asked("other/1", "d", NOW + 9))
+    await store.accept(asked("chat/3", "c", NOW + 3, actor=BOB))
+    await store.done("chat/1", NOW + 9)
+    await store.done("chat/3", NOW + 9)
+    await store.forget(BOB.id)
+    assert [*await store.talks("chat")] == [("a", "chat/0"), ("b", "chat/1"), ("a", "chat/2")]
+
+
+async def test_talks_are_bounded(store, monkeypatch):
+    for where in ("memory", "file"):
+        monkeypatch.setattr(f"bot.store.{where}.MOST_TALKS", 3)
+    for number in range(5):
+        await store.accept(asked(f"chat/{number}", f"talk{number}", NOW + number))
+    assert [key for _, key in await store.talks("chat")] == ["chat/2", "chat/3", "chat/4"]
+
+
 async def test_recent_is_bounded(store):
     for number in range(MOST_RECENT + 5):
         await store.accept(asked(f"chat/{number}", f"talk{number}"))

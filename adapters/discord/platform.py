@@ -46,6 +46,10 @@ PERMISSIONS = discord.Permissions(
     add_reactions=True,
     attach_files=True,
 )
+#: What the doctor adds where the intent is not asked for, which is the operator's choice.
+MENTIONS_ONLY = (
+    "; without RIVULET_DISCORD_CONTENT it hears mentions only, so each question needs one, also in threads"
+)
 GUILDS_STEP = (
     "Discord: only the application's owner may use the bot. To let a server's members in, name its id in "
     "RIVULET_DISCORD_GUILDS (right-click the server > Copy Server ID)."
@@ -77,6 +81,7 @@ class Discord(Platform):
         def client() -> Client:
             made = self._new()
             made.inbox = inbox
+            made.questions.asked_in = inbox.asked_in
             made.questions.roots = self._roots
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
@@ -104,7 +109,8 @@ class Discord(Platform):
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             return [Finding(ok=False, text=f"Discord could not be asked ({error}); is the network up?")]
         invite = discord.utils.oauth_url(app.id, permissions=PERMISSIONS)
-        findings = [Finding(ok=True, text=f"Discord: application {app.name}; invite it with {invite}")]
+        heard = "" if self._settings.content else MENTIONS_ONLY
+        findings = [Finding(ok=True, text=f"Discord: application {app.name}; invite it with {invite}{heard}")]
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
         if self._settings.content and not allowed:
             findings.append(Finding(ok=False, text=CONTENT_STEP, fatal=True))

@@ -19,7 +19,7 @@ from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import File, Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -85,6 +85,9 @@ class DiscordSurface(Surface):
         notices: Tells them.
         attached: Reads what came with the question.
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
+
+    Attributes:
+        nearby: Reads the channel that people take the conversation to be in.
     """
 
     limits = Limits(CONTENT - NOTE, len, DIALECT, ATTACH)
@@ -121,7 +124,9 @@ class DiscordSurface(Surface):
         self._lagging: list[asyncio.Task[bool]] = []
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
+        self.named = Whereabouts()
         self.address = str(channel)
+        self.nearby: History = nothing
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
         """See `Surface.buckets`: POST and PATCH are counted apart, whatever their bucket hash says."""
@@ -371,8 +376,13 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits = self.limits
+        surface.limits, surface.named = self.limits, self.named
+        surface.nearby, surface.within = self.nearby, self.within
         return surface
+
+    async def whereabouts(self) -> Whereabouts:
+        """See `Surface.whereabouts`: as the gateway has told it before the question."""
+        return self.named
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""
@@ -385,3 +395,7 @@ class DiscordSurface(Surface):
     async def fetch(self, file: File, most: int) -> bytes:
         """See `Surface.fetch`."""
         return await fetch(self._rest, file, most)
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """See `Surface.recent`."""
+        return await self.nearby(limit)

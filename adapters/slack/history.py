@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from bot.events import File
 from bot.platform import Actor, Said
 
 #: Replies that are asked for at once, and requests that one thread may take.
-PAGE = 200
+PAGE = 500
 REQUESTS = 8
 #: Threads that are opened in a direct message.
 DM_THREADS = 3
@@ -50,18 +51,48 @@ class History:
         """Return what was said in the thread, or in the direct message so far; see `Surface.history`."""
         messages, gap = await self._earlier(limit)
         there = [message for message in messages if not self._is_silent(message)]
+        root = 0 if self._is_direct() else 1  # what a direct message began with says nothing
         if len(there) > limit:
-            there, gap = [there[0], *there[len(there) - limit + 1 :]], True
+            there, gap = [*there[:root], *there[root - limit :]], True
+        result = await self._told(there)
+        return [replace(each, skipped=gap and number == root) for number, each in enumerate(result)]
+
+    def _is_direct(self) -> bool:
+        """Tell whether the question stands in a direct message, and in no thread there."""
+        return self._thread == self._question and self._channel.startswith("D")
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """Return the newest messages of the channel, the newest threads opened; see `Surface.recent`."""
+        found = await self._opened(await self._newest(limit), PAGE)
+        there = [message for message in found if not self._is_silent(message)]
+        return await self._told(sorted(there, key=_moment)[-limit:])
+
+    async def _newest(self, limit: int) -> list[Json]:
+        """Return the newest top-level messages before the question, in at most `REQUESTS` requests."""
+        found: list[Json] = []
+        latest = self._question
+        for _ in range(REQUESTS):
+            with translated():
+                answer = await self._web.conversations_history(
+                    channel=self._channel, latest=latest, inclusive=False, limit=min(PAGE, limit - len(found))
+                )
+            page = objects(answer.get("messages"), PAGE)
+            found += page
+            if not page or len(found) >= limit or not answer.get("has_more"):
+                break
+            latest = string(page[-1].get("ts"))
+        return found[::-1]
+
+    async def _told(self, there: Sequence[Json]) -> list[Said]:
+        """Return messages as the seam's, with names for ids."""
         read = {id(message): Message.of(message) for message in there}
-        names = await self._people.names(unnamed(read.values()))
-        actors = await self._actors(there)
-        result = [
+        names, actors = await asyncio.gather(self._people.names(unnamed(read.values())), self._actors(there))
+        return [
             Said(said(message), None)
             if self._ours(message)
             else _of(read[id(message)], names, self._me, actors[_author(message)])
             for message in there
         ]
-        return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
 
     async def attached(self) -> Sequence[File]:
         """Return the files of the question."""
@@ -78,28 +109,27 @@ class History:
         return [file for message in found for file in Message.of(message).files]
 
     async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
-        """Return who wrote *messages*, the newest of them asked for first."""
+        """Return who wrote *messages*; those who are not known are asked for at once, the newest of them."""
         authors = {_author(message): message for message in reversed(messages) if not self._ours(message)}
-        found: dict[str, Actor] = {}
-        asked = 0
-        for author, message in authors.items():
-            user = string(message.get("user"))
-            asked += bool(user) and self._people.known(user) is None
-            if user and asked <= AUTHORS:
-                found[author] = await self._people.somebody(user)
-            else:
-                bots = self._people.bots
-                name = string(message.get("username")) or author
-                found[author] = Actor(author, name, bot=author not in bots, guest=bool(user))
-        return found
+        users = [user for message in authors.values() if (user := string(message.get("user")))]
+        strangers = [user for user in users if self._people.known(user) is None][AUTHORS:]
+        asked = [user for user in users if user not in strangers]
+        people = dict(zip(asked, await asyncio.gather(*map(self._people.somebody, asked)), strict=True))
+        return {
+            author: people.get(author) or self._stranger(author, message)
+            for author, message in authors.items()
+        }
+
+    def _stranger(self, author: str, message: Json) -> Actor:
+        """Return who wrote *message* as far as it says that itself."""
+        name, user = string(message.get("username")) or author, string(message.get("user"))
+        return Actor(author, name, bot=author not in self._people.bots, guest=bool(user))
 
     async def _earlier(self, limit: int) -> tuple[list[Json], bool]:
-        """Return the messages before the question, and whether some are missing behind the first."""
+        """Return the messages before the question, and whether some are missing; see `said`."""
         if self._thread != self._question:
             return await self._replies(self._thread, limit)
-        if self._channel.startswith("D"):
-            return await self._direct(limit), False
-        return [], False
+        return await self._direct(limit) if self._is_direct() else ([], False)
 
     async def _replies(self, thread: str, limit: int) -> tuple[list[Json], bool]:
         """Return the root and the newest replies before the question.
@@ -132,26 +162,22 @@ class History:
             answer = await self._web.conversations_replies(
                 channel=self._channel, ts=thread, latest=self._question, oldest=oldest or None, limit=PAGE
             )
-        found = objects(answer.get("messages"))
+        found = objects(answer.get("messages"), PAGE + 1)  # the root comes with each page
         return [message for message in found if _before(message, self._question)], bool(
             answer.get("has_more")
         )
 
-    async def _direct(self, limit: int) -> list[Json]:
-        """Return the last top-level messages, the newest threads among them opened."""
-        with translated():
-            answer = await self._web.conversations_history(
-                channel=self._channel, latest=self._question, inclusive=False, limit=limit
-            )
-        messages = objects(answer.get("messages"))[::-1]
+    async def _direct(self, limit: int) -> tuple[list[Json], bool]:
+        """Return the last top-level messages, the newest threads among them opened; and if there are more."""
+        found = await self._newest(limit)
+        return await self._opened(found, limit), len(found) >= limit
+
+    async def _opened(self, messages: Sequence[Json], limit: int) -> list[Json]:
+        """Return top-level *messages* with what stands in the newest threads among them."""
         threads = [message.get("ts") for message in messages if message.get("reply_count")][-DM_THREADS:]
-        found: list[Json] = []
-        for message in messages:
-            if message.get("ts") in threads:
-                found += (await self._replies(string(message.get("ts")), limit))[0]
-            else:
-                found.append(message)
-        return found
+        opened = await asyncio.gather(*(self._replies(string(ts), limit) for ts in threads))
+        inside = {ts: found for ts, (found, _) in zip(threads, opened, strict=True)}
+        return [each for message in messages for each in inside.get(message.get("ts"), [message])]
 
     def _ours(self, message: Json) -> bool:
         return message.get("user") == self._me
@@ -177,7 +203,12 @@ def _count(root: Json) -> int:
 
 
 def _before(message: Json, question: str) -> bool:
+    return 0 < _moment(message) < float(question)
+
+
+def _moment(message: Json) -> float:
+    """Return when *message* was written, in seconds since 1970; 0 if that is not said."""
     try:
-        return float(string(message.get("ts"))) < float(question)
+        return float(string(message.get("ts")))
     except ValueError:
-        return False
+        return 0.0

@@ -20,7 +20,7 @@ from adapters.slack.incoming.bolt import taker
 from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
 from adapters.slack.incoming.link import ticket
-from adapters.slack.incoming.missed import missed
+from adapters.slack.incoming.missed import missed, newest
 from adapters.slack.incoming.payloads import moment
 from adapters.slack.incoming.sockets import DOWN, Sockets
 from adapters.slack.native import NOBODY, NativeSurface, Reader
@@ -65,6 +65,10 @@ DOUBT = 60.0
 QUICK = 60.0
 #: Seconds between two calls in HTTP mode that only ask whether Slack is there.
 PULSE = 60.0
+EVENTS = (
+    "questions in threads need no mention where message.channels and message.groups are among its events "
+    "(Event Subscriptions; Slack does not tell)"
+)
 
 
 class Slack(Platform):
@@ -187,7 +191,7 @@ class Slack(Platform):
                 return [Finding(ok=False, text=str(error), fatal=True)]
             except (SlowDown, OSError, SlackApiError) as error:
                 return [Finding(ok=False, text=f"Slack could not be asked ({error}); is the network up?")]
-        good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}")
+        good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}; {EVENTS}")
         if not any(scopes):  # a proxy may take the header away
             return [good, Finding(ok=False, text="Slack did not say which scopes the app has; see its page.")]
         lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
@@ -219,9 +223,11 @@ class Slack(Platform):
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
         if self._events is None:
             return ()
-        found: list[Mention] = []
+        asked, found = newest(recent), list[Mention]()
         for message in await missed(self._web, recent, since):
-            if not self._events.asks(message):
+            before = asked.get((message["channel"], str(message.get("thread_ts"))), 0.0)
+            followed = float(message["ts"]) > before and self._events.questions.follows(message)
+            if not followed and not self._events.questions.asks(message):
                 continue
             try:
                 found.append(await self._events.mention(message, self._team))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from adapters.slack.blocks import attached, drawn, objects, plain, string
 from adapters.slack.text import Json, typed
 from bot.events import File
+from bot.text.words import wordy
 
 #: Ids of one message that are looked up; the others stay ids.
 LOOKED_UP = 30
@@ -60,6 +61,12 @@ class Message:
     def addresses(self, me: str) -> bool:
         """Tell whether the writer calls the bot *me*, and not in code or in a quotation."""
         return re.search(rf"<@{re.escape(me)}(\|[^<>]*)?>", _unquoted(self.own)) is not None
+
+    def calls_nobody(self) -> bool:
+        """Tell whether it has words, and calls no person and no group, unless in code or a quotation."""
+        text = _unquoted(self.own)
+        called = any(found[1] != "#" for found in TOKEN.finditer(text)) or _SPECIAL.search(text)
+        return not called and wordy(TOKEN.sub(" ", self.own))
 
     def says(self, names: Mapping[str, str], me: str = "") -> str:
         """Return all of it as markdown, with *names* for ids; a question is without the call of *me*."""

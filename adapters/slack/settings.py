@@ -17,8 +17,8 @@ READ = "files:read"
 #: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
 SCOPES = {
     "app_mentions:read": "to hear mentions",
-    "channels:history": "to read the thread it is asked in",
-    "groups:history": "to read threads in private channels",
+    "channels:history": "to read the thread it is asked in, and to hear questions there without a mention",
+    "groups:history": "the same in private channels",
     "im:history": "to be asked in direct messages",
     "chat:write": "to answer",
     "reactions:read": "to be stopped with an emoji",

@@ -17,12 +17,12 @@ from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.uploads import Uploads
-from adapters.slack.people import People
+from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
 from bot.events import File, Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +87,7 @@ class SlackSurface(Surface):
         self._thread = thread
         self._question = question
         self._me = me
+        self._people = people
         self._history = History(web, channel, thread, question, people, me)
         self._errands = errands
         self._sessions = sessions
@@ -341,11 +342,20 @@ class SlackSurface(Surface):
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: the thread, or the direct message so far."""
-        try:
-            with translated():
-                return await self._history.said(limit)
-        except SlackApiError as error:
-            raise ConnectionError(f"Slack shows no history: {why(error)}") from error
+        with _asking():
+            return await self._history.said(limit)
+
+    async def recent(self, limit: int) -> Sequence[Said]:
+        """See `Surface.recent`: who asks in a channel is in it, or may be."""
+        with _asking():
+            return await self._history.recent(limit)
+
+    async def whereabouts(self) -> Whereabouts:
+        """See `Surface.whereabouts`; a direct message has neither a name nor a topic."""
+        direct = self._channel.startswith("D")
+        here = Channel() if direct else await self._people.channel(self._channel)
+        me = self._people.known(self._me, stale=True)
+        return Whereabouts(here.name, here.topic, me.name if me else "")
 
     async def attached(self) -> Sequence[File]:
         """See `Surface.attached`."""
@@ -364,6 +374,16 @@ class SlackSurface(Surface):
 
     def _key(self, ts: str) -> str:
         return f"slack/{self._team}/{self._channel}/{ts}"
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn what Slack says when it shows nothing into an error of the seam."""
+    try:
+        with translated():
+            yield
+    except SlackApiError as error:
+        raise ConnectionError(f"Slack shows no history: {why(error)}") from error
 
 
 def _beside(message: str) -> str:

@@ -17,7 +17,7 @@ from bot.platform import Press
 PATIENCE = 120.0
 CONTROLS = (ALLOW, ALWAYS, REFUSE)
 QUESTION = (
-    "May I do this? Who asked me, or an admin, decides within two minutes.\n\n{fence}json\n{call}\n{fence}"
+    "May I do this? Who asked me, or an admin, decides within two minutes.\n\n{fence}json\n{call}\n{fence}\n"
 )
 SAID = {ALLOW: "Allowed by {0}.", ALWAYS: "Allowed for this conversation by {0}.", REFUSE: "Refused by {0}."}
 LATE = "Nobody decided in time: it was not done."

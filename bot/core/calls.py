@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from bot.core.approvals import PATIENCE
+from bot.core.heard import heard
 from bot.model import Result, Tool
+from bot.model.rounds import RESULT
 from bot.tools import Caller, Offered, Use
 
 REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."
@@ -44,11 +47,17 @@ async def _run(
     if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
         return Result(REFUSED, error=True)
     if not offered.writes:
-        return await use(caller, given)
+        return _seen(await use(caller, given))
     await keep(BEFORE.format(offered.name))
     result = await use(caller, given)
     await keep(AFTER.format(offered.name))
-    return result
+    return _seen(result)
+
+
+def _seen(result: Result) -> Result:
+    """Return *result* without what nobody sees in it: messages and files may hide words for the model."""
+    begin, rest = result.text[:RESULT], result.text[RESULT:]  # the model reads no more
+    return replace(result, text=heard(begin) + rest)
 
 
 def call_of(name: str, given: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from bot.core.repair import Repairs
 from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
+from bot.core.talks import Talks
 from bot.events import RETRY, STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
@@ -51,6 +52,8 @@ class Core:
         clock: Callable[[], float] = time.time,
         caps: Caps = ANYBODY,
         tools: Sequence[Offered] = (),
+        *,
+        follow_ups: bool = True,
         bounds: Bounds | None = None,
     ) -> None:
         self._access = access
@@ -72,6 +75,8 @@ class Core:
         self._lives = self._running.lives
         self._repairs = Repairs(self._means, self._running, self.mention, self.stop)
         self._rates = Rates()
+        self._talks = Talks()
+        self._follow_ups = follow_ups
         self._refused = Refused()
         self._telling: asyncio.TimerHandle | None = None
         self._draining = False
@@ -79,6 +84,10 @@ class Core:
     def knows(self, key: str) -> bool:
         """See `Inbox.knows`."""
         return self._stops.find(key) is not None
+
+    def asked_in(self, conversation: str) -> str:
+        """See `Inbox.asked_in`."""
+        return self._talks.first(conversation) if self._follow_ups else ""
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.
@@ -171,6 +180,9 @@ class Core:
 
     async def repair(self, platform: Platform) -> None:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
+        if platform.name not in self._repairs.platforms:
+            for names in await self._store.talks(platform.name):
+                self._talks.add(*names)
         await self._repairs.repair(platform)
 
     def back(self, platform: Platform) -> None:
@@ -205,7 +217,8 @@ class Core:
     async def _allowed(self, event: Mention | Stop | Press | Edited, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
-        if not event.actor.bot:
+        talks_to_others = isinstance(event, Mention) and event.follow_up
+        if not event.actor.bot and not talks_to_others:
             self._refused.add(action.value, event.actor.id, event.place.workspace)
             if self._telling is None:
                 loop = asyncio.get_running_loop()
@@ -228,9 +241,12 @@ class Core:
             return not running.stop_newest(mention) and running.say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
+        self._talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
-        if refusal := running.refuse(mention):
+        outdated = running.outdated(mention)
+        if refusal := running.refuse(mention, outdated):
             return running.say(mention, TOO_MUCH[refusal], "too much")
+        running.give_way(outdated)
         return running.queue(Live(self._means, mention))
 
 

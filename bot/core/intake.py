@@ -8,7 +8,7 @@ one whose conversation or asker is busy does not hold up the others.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
@@ -34,6 +34,7 @@ class Caps:
         user_turns: Answers running at once for one person in one channel; as many more may wait.
         per_minute: Questions taken from one person in any minute.
         per_hour: Questions taken from one person in any hour.
+        replaces: Whether a newer question ends what is answered in its conversation, and does not wait.
     """
 
     accepted: int = 200
@@ -41,6 +42,7 @@ class Caps:
     user_turns: int = 1
     per_minute: int = 8
     per_hour: int = 60
+    replaces: bool = False
 
 
 #: No bounds on single people.
@@ -122,9 +124,14 @@ class Intake(Generic[Run]):
         self._remember(user, now)
         return True
 
-    def refuse(self, user: str, channel: str, conversation: str, now: float) -> Refusal | None:
-        """Return why a question would not be taken now, and count it as refused; None if it would be."""
-        refusal = self._refusal(user, channel, conversation, now)
+    def refuse(
+        self, user: str, channel: str, conversation: str, now: float, but: Collection[Ticket[Run]] = ()
+    ) -> Refusal | None:
+        """Return why a question would not be taken now, and count it as refused; None if it would be.
+
+        *but*: the tickets of its conversation that are to leave for it.
+        """
+        refusal = self._refusal(user, channel, conversation, now, but)
         if refusal:
             self.counts.update(("refused", refusal.value))
         return refusal
@@ -156,6 +163,11 @@ class Intake(Generic[Run]):
                 begun.append(each)
         return begun
 
+    def outdated(self, conversation: str) -> list[Ticket[Run]]:
+        """Return the tickets of a conversation that a newer question may replace; () if it has to wait."""
+        crowd = self._talks.get(conversation) if self._caps.replaces else None
+        return [each for each in crowd.tickets if not each.idle] if crowd else []
+
     def newest(self, conversation: str) -> Ticket[Run] | None:
         """Return the newest ticket of a conversation."""
         crowd = self._talks.get(conversation)
@@ -185,16 +197,18 @@ class Intake(Generic[Run]):
         waiting = self._busy - self._running
         return {"running": self._running, "waiting": waiting, "most": self._most, **self.counts}
 
-    def _refusal(self, user: str, channel: str, conversation: str, now: float) -> Refusal | None:
-        caps, talk = self._caps, self._talks.get(conversation)
-        mine = self._users.get((user, channel))
-        if talk and sum(not each.idle for each in talk.tickets) > WAITING:
+    def _refusal(
+        self, user: str, channel: str, conversation: str, now: float, but: Collection[Ticket[Run]]
+    ) -> Refusal | None:
+        caps, talk = self._caps, self._talks.get(conversation, _Crowd())
+        mine = self._users.get((user, channel), _Crowd())
+        if sum(not each.idle and each not in but for each in talk.tickets) > WAITING:
             return Refusal.CONVERSATION
-        if mine and caps.user_turns and len(mine.tickets) >= 2 * caps.user_turns:
+        if caps.user_turns and sum(each not in but for each in mine.tickets) >= 2 * caps.user_turns:
             return Refusal.USER
         if self._too_often(user, now):
             return Refusal.RATE
-        return Refusal.FULL if self._busy >= caps.accepted else None
+        return Refusal.FULL if self._busy - len(but) >= caps.accepted else None
 
     def _too_often(self, user: str, now: float) -> bool:
         times = self._asked.get(user, ())

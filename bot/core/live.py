@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
@@ -16,11 +17,11 @@ from bot.core.draft import Draft
 from bot.core.gathering import Desk
 from bot.core.kept import Kept
 from bot.core.reader import Reader
-from bot.core.sayings import TOO_LATE
+from bot.core.sayings import REPLACED, TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, STOP, Control, File
+from bot.events import CONTINUE, RETRY, STOP, Control, File, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -29,6 +30,7 @@ from bot.show.pace import Pace
 from bot.store import Entry, Store
 from bot.text.safe import Links
 from bot.tools import Caller, Offered
+from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
 REWORDED = 2
@@ -68,6 +70,7 @@ class Means:
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
     desk: Desk = field(default_factory=Desk)
+    lasting: Lasting = field(default_factory=Lasting)
     waits: Waits = field(default_factory=Waits)
 
 
@@ -104,14 +107,17 @@ class Live:
         self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
         self._answer = _answer(means, mention, CONTROLS if self.card else (STOP,))
+        if self.card:  # nobody may see its buttons without the call
+            self._answer.receive(Text(self.card.text))
         if left and instead is not None:
             self._answer.replace(instead, left.messages)
         elif left:
             self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        reads = means.model, means.asking, means.access, past or Past(), means.desk
-        self._reader = Reader(self._draft, *reads, self._tools, saying)
+        reads = means.model, means.asking, means.access, past or Past()
+        shared = means.desk, means.lasting, means.clock
+        self._reader = Reader(self._draft, *reads, *shared, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(
             self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
@@ -173,6 +179,14 @@ class Live:
         self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (rest,))
         return Outcome.STOPPED
 
+    def gives_way(self, actor: Actor) -> bool:
+        """Tell whether a newer question of *actor* may end the answer: whoever may stop it may do that."""
+        return self._means.access.may_stop(actor, self.mention.actor)
+
+    def give_way(self) -> None:
+        """End the answer for a newer question."""
+        self.cut(Ending.STOPPED, REPLACED, (CONTINUE if self.begun else RETRY,))
+
     def decide(self, press: Press) -> Outcome:
         """Take a press on a button of the question whether a tool may be called, which ends it."""
         if not self.card:
@@ -231,6 +245,13 @@ class Live:
             surface.history,
             surface.recent,
             fetch,
+            Notebook(
+                means.store,
+                mention.key.partition("/")[0],
+                surface.within or mention.place.channel,
+                mention.actor,
+                means.clock,
+            ),
         )
         return bound(means.tools, caller, self._kept.call, self._may)
 

@@ -7,28 +7,35 @@ shown, it stops reading until the writer has caught up.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
-from bot.core import conversation, files
+from bot.core import conversation, excerpt, files
+from bot.core.account import Account, Lasting, sealed
 from bot.core.approvals import Card
 from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.gathering import Desk, Gathering
+from bot.core.prefix import Prefix
+from bot.core.whereabouts import instructions
 from bot.events import CONTINUE, RETRY, Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
 from bot.model import Asking, Kind, Model, ModelError, Request, Tool
-from bot.platform import Gone, Mention, Said, SlowDown
+from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
 from bot.show.answer import Ending
 
 log = structlog.get_logger(__name__)
 
 #: Seconds that reading what was said before may take; then it is answered without.
 READING = 10.0
+#: Seconds that finding out where that is may take.
+WHERE = 2.0
+#: People whose rights are looked up at once.
+RIGHTS = 16
 
 #: Seconds after which people are told that files are still being read.
 SOON = 1.0
@@ -50,6 +57,8 @@ class Reader:
         access: Says whose words in the history are more than data.
         past: What came before the question.
         desk: Where files are read.
+        lasting: What requests have in common with earlier ones.
+        clock: Seconds of the wall clock.
         tools: Says what the model may use, in a conversation with these files.
         saying: What to answer without asking the model; "" to ask it; or what to ask a person.
     """
@@ -62,6 +71,8 @@ class Reader:
         access: Access,
         past: Past,
         desk: Desk,
+        lasting: Lasting,
+        clock: Callable[[], float],
         tools: Callable[[Mention, Sequence[File]], Sequence[Tool]] = lambda _mention, _files: (),
         saying: str | Card = "",
     ) -> None:
@@ -71,6 +82,8 @@ class Reader:
         self._asking = asking
         self._past = past
         self._desk = desk
+        self._lasting = lasting
+        self._clock = clock
         self._tools = tools
         self._saying = saying
         self._heard = False  # whether the model has done anything about this request
@@ -115,8 +128,7 @@ class Reader:
             self._draft.end(Ending.FINISHED)
 
     async def _put(self, card: Card) -> None:
-        """Put the question of *card*, and end with what became of it."""
-        self._draft.take(Text(card.text))
+        """Wait for what becomes of the question of *card*, which shows already."""
         await asyncio.wait({card.decided})
         self._draft.end(Ending.FINISHED, card.note)
 
@@ -125,30 +137,30 @@ class Reader:
         mention = await self._recalled(mention)
         async with Gathering(self._desk, mention.surface.fetch) as gathering:
             gathering.add(mention.files)
-            if self._past.read is None:
-                self._past = replace(self._past, read=await self._history(mention))
-            said = [*(self._past.read or ()), *self._past.said]
+            said, around, where = await self._found(mention)
             older = files.earlier(said)
             gathering.add(older)
-            may_ask = await self._who_may_ask(said, mention)
-            found = await self._found(gathering)
+            may_ask = await self._who_may_ask([*said, *around], mention)
+            await self._wait(gathering)
+        found = gathering.found
+        note = files.note(mention, said, found)
         tools = self._tools(mention, list(dict.fromkeys((*mention.files, *older))))
-        told = [files.given(each, found) for each in said]
-        turns = conversation.turns(told, files.asked(mention, found), may_ask, secrets.token_hex(4))
+        told, asked = [files.given(each, found) for each in said], files.asked(mention, found)
+        prefix = self._prefix(asked, [*told, *around], where)
+        turns = conversation.turns(told, asked, may_ask, prefix.token, prefix.window, around)
         request = Request(
             turns,
-            asking.system,
+            instructions(asking.system, _platform(mention), where, self._today()),
             asking.model,
             asking.effort,
             asking.max_tokens,
-            tools,
+            [sealed(tool, prefix.token) for tool in tools],
             thinking=asking.thinking,
         )
-        note = files.note(mention, said, found)
         if not any(turn.files for turn in turns):
-            await self._stream(request, note)
-        elif not await self._took(request, note):
-            await self._stream(replace(request, turns=[*map(_fileless, turns)]), UNTAKEN)
+            await self._stream(mention, request, prefix, note)
+        elif not await self._took(mention, request, prefix, note):
+            await self._stream(mention, replace(request, turns=[*map(_fileless, turns)]), prefix, UNTAKEN)
 
     async def _recalled(self, mention: Mention) -> Mention:
         """Return *mention*; with its files, or those it goes on from, where the ledger has but names."""
@@ -168,19 +180,18 @@ class Reader:
         self._past = replace(self._past, said=told)
         return mention
 
-    async def _found(self, gathering: Gathering) -> files.Found:
-        """Return what became of the files; say that they are being read where that takes long."""
+    async def _wait(self, gathering: Gathering) -> None:
+        """Wait for the files; say that they are being read where that takes long."""
         await gathering.wait(SOON)
         if gathering.busy:
             self._draft.take(Waiting(LOOKING))
             await gathering.wait()
-        return gathering.found
 
-    async def _took(self, request: Request, note: str) -> bool:
+    async def _took(self, mention: Mention, request: Request, prefix: Prefix, note: str) -> bool:
         """Stream the answer to *request*; False if the model took none of it, which may be for its files."""
         self._heard = False
         try:
-            await self._stream(request, note)
+            await self._stream(mention, request, prefix, note)
         except ModelError as error:
             if error.kind not in {Kind.OTHER, Kind.LONG} or self._heard:
                 raise
@@ -188,31 +199,82 @@ class Reader:
             return False
         return True
 
-    async def _stream(self, request: Request, note: str) -> None:
+    async def _stream(self, mention: Mention, request: Request, prefix: Prefix, note: str) -> None:
         draft = self._draft
-        async with aclosing(self._model.stream(request)) as events:
-            async for event in events:
-                self._heard = self._heard or not isinstance(event, Waiting)
-                draft.take(_noted(event, note))
-                while draft.answer.unshown > self._asking.ahead and draft.open:
-                    draft.shown.clear()
-                    await draft.shown.wait()
+        account = Account(mention.key, request, prefix, self._lasting.estimate)
+        try:
+            async with aclosing(self._model.stream(request)) as events:
+                async for event in events:
+                    self._heard = self._heard or not isinstance(event, Waiting)
+                    draft.take(account.take(_noted(event, note)))
+                    while draft.answer.unshown > self._asking.ahead and draft.open:
+                        draft.shown.clear()
+                        await draft.shown.wait()
+        finally:
+            account.close()
+
+    async def _found(self, mention: Mention) -> tuple[Sequence[Said], Sequence[Said], Whereabouts]:
+        """Return what was said before, what was said in the channel, and where that is."""
+        read, around, where = await asyncio.gather(
+            self._history(mention), self._around(mention), self._where(mention)
+        )
+        self._past = replace(self._past, read=read)
+        return [*read, *self._past.said], around, where
 
     async def _who_may_ask(self, said: Sequence[Said], mention: Mention) -> conversation.MayAsk:
         """Ask for everybody in *said* whether they may ask where *mention* was asked."""
-        actors = {each.actor for each in said if each.actor}
-        allowed = {
-            actor for actor in actors if await self._access.authorize(actor, mention.place, Action.ASK)
-        }
-        return allowed.__contains__
+        lanes = asyncio.Semaphore(RIGHTS)
+
+        async def may(actor: Actor) -> bool:
+            async with lanes:
+                return await self._access.authorize(actor, mention.place, Action.ASK)
+
+        actors = list({each.actor for each in said if each.actor})
+        answers = await asyncio.gather(*map(may, actors))
+        return {actor for actor, allowed in zip(actors, answers, strict=True) if allowed}.__contains__
+
+    def _prefix(self, mention: Mention, said: Sequence[Said], where: Whereabouts) -> Prefix:
+        """Return what stays the same in the conversation, fit for what is to be read now."""
+        prefix = self._lasting.prefixes.of(mention.conversation)
+        prefix.window.room = self._lasting.estimate.room(self._asking.context)
+        names = [mention.actor.name, *(each.actor.name for each in said if each.actor)]
+        texts = [mention.text, where.channel, where.topic, *(each.text for each in said)]
+        prefix.keep_secret([*names, *texts])
+        return prefix
 
     async def _history(self, mention: Mention) -> Sequence[Said]:
+        if self._past.read is not None:
+            return self._past.read
+        surface, limit = self._past.surface or mention.surface, excerpt.wanted(self._asking.context)
+        return await _read(surface.history(limit), mention)
+
+    async def _around(self, mention: Mention) -> Sequence[Said]:
+        count = self._asking.around
+        return await _read(mention.surface.recent(count), mention) if count else ()
+
+    async def _where(self, mention: Mention) -> Whereabouts:
         try:
-            async with asyncio.timeout(READING):
-                return await (self._past.surface or mention.surface).history(conversation.HISTORY)
-        except (SlowDown, Gone, OSError) as error:
-            log.warning("answering without history", question=mention.key, error=repr(error))
-            return ()
+            async with asyncio.timeout(WHERE):
+                return await mention.surface.whereabouts()
+        except TimeoutError:
+            return Whereabouts()
+        except Exception:
+            log.exception("it is not known where a question was asked", question=mention.key)
+            return Whereabouts()
+
+    def _today(self) -> str:
+        zone = self._asking.zone
+        return f"{datetime.fromtimestamp(self._clock(), zone):%A, %d %B %Y} ({zone})"
+
+
+async def _read(reading: Awaitable[Sequence[Said]], mention: Mention) -> Sequence[Said]:
+    """Return what *reading* finds in time; nothing where it fails."""
+    try:
+        async with asyncio.timeout(READING):
+            return await reading
+    except (SlowDown, Gone, OSError) as error:
+        log.warning("answering without history", question=mention.key, error=repr(error))
+        return ()
 
 
 def _noted(event: Event, note: str) -> Event:
@@ -225,3 +287,9 @@ def _noted(event: Event, note: str) -> Event:
 def _fileless(turn: Turn) -> Turn:
     """Return *turn* without its files, whose names stay."""
     return replace(turn, text=f"{turn.text}\n{UNSEEN}", files=()) if turn.files else turn
+
+
+def _platform(mention: Mention) -> str:
+    """Return the name of the platform that *mention* is from, with which its key begins."""
+    name, slash, _ = mention.key.partition("/")
+    return name if slash else ""

@@ -6,7 +6,7 @@ All tasks of the core are started here: one for each answer, and errands beside 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 
 import structlog
 
@@ -66,10 +66,21 @@ class Running:
         self.taken.discard(mention.key)
         await self._means.store.done(mention.key, self._means.clock())
 
-    def refuse(self, mention: Mention) -> Refusal | None:
+    def refuse(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> Refusal | None:
         """See `Intake.refuse`."""
         where = mention.place.channel, mention.conversation
-        return self._intake.refuse(_user(mention), *where, _now())
+        return self._intake.refuse(_user(mention), *where, _now(), but)
+
+    def outdated(self, mention: Mention) -> list[Ticket[Live]]:
+        """Return what is to give way to *mention*; see `Intake.outdated`."""
+        found = self._intake.outdated(mention.conversation)
+        return [each for each in found if each.run.gives_way(mention.actor)]
+
+    def give_way(self, tickets: Collection[Ticket[Live]]) -> None:
+        """End the answers of *tickets*; a newer question need not wait for their last edits."""
+        for ticket in tickets:
+            ticket.run.give_way()
+            self._leave(ticket.run)
 
     def admit(self, mention: Mention) -> bool:
         """Tell whether the asker of *mention*, which is being answered, may ask anew; count it then."""
@@ -93,10 +104,11 @@ class Running:
     def say(self, mention: Mention, text: str, about: str) -> bool:
         """Answer *mention* with *text*, without the model; False if nothing is said.
 
-        A person hears *about* one thing once a minute, and nothing while too many others are being told.
+        A person hears *about* one thing once a minute, and nothing while too many others are being told.  Who
+        did not call the bot hears nothing: they may have talked to others.
         """
-        under_way = len(self.lives) - len(self._tickets)
-        if not self._intake.tell(_user(mention), about, _now(), free=under_way < SAYINGS):
+        free = len(self.lives) - len(self._tickets) < SAYINGS and not mention.follow_up
+        if not self._intake.tell(_user(mention), about, _now(), free=free):
             return False
         log.info("told", about=about, actor=mention.actor.id, workspace=mention.place.workspace)
         self._start(Live(self._means, mention, saying=text))
@@ -145,11 +157,15 @@ class Running:
             self.given_up(live.mention.key)
         else:
             self.errand(self._done(live))
+        self._leave(live)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("an answer crashed", exc_info=error)
+
+    def _leave(self, live: Live) -> None:
+        """Let *live* keep no other answer from beginning any more."""
         if ticket := self._tickets.pop(live, None):
             for each in self._intake.leave(ticket):
                 each.run.begin()
-        if not task.cancelled() and (error := task.exception()):
-            log.error("an answer crashed", exc_info=error)
 
     async def _done(self, live: Live) -> None:
         try:

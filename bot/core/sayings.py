@@ -23,6 +23,7 @@ UNBEGUN = "Interrupted before it began. Please ask again."
 AWAY = "Interrupted: for minutes nothing could be written here. Say “continue” for the rest."
 LAPSED = "Lapsed with a restart: nothing was called. Ask again if you still want it."
 CALLING = "Interrupted {0}. Look whether that was done, then say “continue”."
+REPLACED = "Replaced by a newer question."
 #: What the model reads of a call in an answer that was interrupted.
 UNSURE = "(I was interrupted {0}. It may have been done or not.)"
 

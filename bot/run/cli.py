@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | notes | forget | purge`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -23,6 +23,8 @@ CONFIG = 78
 USAGE = 2
 ABOUT = "Claude's answers, streamed into Slack and Discord by editing one message."
 CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
+NOTE = "Delete the notes of this name."
+CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -49,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
     parsers["forget"].add_argument("user", help=USER)
+    parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
+    parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
     return parser
 
 
@@ -113,17 +117,32 @@ async def _doctor(_options: argparse.Namespace) -> int:
     return 0 if await doctor(settings, makes) else CONFIG
 
 
+async def _notes(options: argparse.Namespace) -> int:
+    """List what the bot was asked to remember, or delete of it, also while it runs."""
+    if options.forget is not None:
+        told = await _order({"erase": options.forget, "channel": options.channel})
+        return _say(f"{_count(told['notes'], 'note')} deleted.")
+    from datetime import UTC, datetime
+
+    for note in (await _order({"notes": options.channel}))["notes"]:
+        day = datetime.fromtimestamp(note["at"], UTC).date()
+        text = note["text"].replace("\n", "\n    ")
+        where = f"{note['platform']} {note['channel']}"
+        _say(f"{note['name']}  ({where}, by {note['who']}, {note['actor']}, {day})\n    {text}")
+    return 0
+
+
 async def _forget(options: argparse.Namespace) -> int:
     """Delete what a person asked and was answered, also while the bot runs."""
-    return await _order({"forget": options.user})
+    return _deleted(await _order({"forget": options.user}))
 
 
 async def _purge(_options: argparse.Namespace) -> int:
     """Delete all that the bot remembers, also while it runs."""
-    return await _order({"purge": True})
+    return _deleted(await _order({"purge": True}))
 
 
-async def _order(what: dict[str, Any]) -> int:
+async def _order(what: dict[str, Any]) -> dict[str, Any]:
     from bot.config import Settings
 
     settings = Settings()
@@ -131,8 +150,20 @@ async def _order(what: dict[str, Any]) -> int:
     from bot.run.orders import order
 
     logs.configure("error", [])
-    count = await order(settings.data, what)
-    sys.stdout.write(f"{count} question{'s' * (count != 1)} deleted.\n")
+    return await order(settings.data, what)
+
+
+def _deleted(told: dict[str, Any]) -> int:
+    notes = f" and {_count(told['notes'], 'note')}" if told["notes"] else ""
+    return _say(f"{_count(told['count'], 'question')}{notes} deleted.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _say(line: str) -> int:
+    sys.stdout.write(f"{line}\n")
     return 0
 
 
@@ -144,4 +175,11 @@ def _configured() -> tuple[Settings, list[Make]]:
     return Settings(), [make for name in adapters.NAMES if (make := adapters.find(name))]
 
 
-COMMANDS = {"run": _run, "demo": _demo, "doctor": _doctor, "forget": _forget, "purge": _purge}
+COMMANDS = {
+    "run": _run,
+    "demo": _demo,
+    "doctor": _doctor,
+    "notes": _notes,
+    "forget": _forget,
+    "purge": _purge,
+}

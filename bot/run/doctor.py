@@ -13,6 +13,7 @@ from bot.run import logs
 from bot.run.model import claude_of
 from bot.run.secrets import exposed
 from bot.store.examine import findings
+from bot.tools.box import offered
 
 
 async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) -> bool:
@@ -22,6 +23,7 @@ async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) ->
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
     async with claude_of(settings) as claude:
         kept = [Finding(ok=False, text=line) for line in filter(None, (exposed(), *findings(settings.data)))]
+        kept += _tools(settings)
         return await examine(claude, platforms, kept)
 
 
@@ -37,6 +39,15 @@ async def examine(claude: Claude, platforms: Collection[Platform], kept: Sequenc
         mark = "[green]ok [/]" if finding.ok else "[red]bad[/]" if finding.fatal else "[yellow]hm [/]"
         console.print(mark, finding.text, markup=True)
     return not any(finding.fatal for finding in found)
+
+
+def _tools(settings: Settings) -> list[Finding]:
+    """Say which tools the model may use, or why it can't; nothing where none are named."""
+    try:
+        tools = offered(settings.tools)
+    except Unavailable as error:
+        return [Finding(ok=False, text=str(error), fatal=True)]
+    return [Finding(ok=True, text=f"Tools: {', '.join(tool.name for tool in tools)}")] if tools else []
 
 
 async def _model(claude: Claude) -> Finding:

@@ -1,4 +1,4 @@
-"""`rivulet forget` and `rivulet purge`: done by the process that has the data, told through a socket.
+"""`rivulet forget`, `purge` and `notes`: done by the process that has the data, told through a socket.
 
 A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
 itself.
@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,24 @@ from bot.platform import Unavailable
 from bot.store import Store
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
+from bot.tools.notebook import named
 
 log = structlog.get_logger(__name__)
 
 NAME = "socket"
 #: Seconds that an order may take.
 PATIENCE = 30.0
-#: Bytes of an order.
+#: Bytes of an order, and of its answer: all notes that there may be.
 LONGEST = 4096
+ANSWER = 64 * 2**20
 
 
-async def order(folder: Path, what: dict[str, Any]) -> int:
-    """Return how many questions were deleted: {"forget": user} or {"purge": true}.
+async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
+    """Return what came of an order.
+
+    {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes};
+    {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
+    "channel": channel} gives {"notes": deleted notes}.
 
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
@@ -53,19 +60,28 @@ async def order(folder: Path, what: dict[str, Any]) -> int:
         own.release()
 
 
-async def obeyed(store: Store, what: dict[str, Any]) -> int:
-    """Do what an order says."""
+async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
+    """Do what an order says; see `order`."""
+    notes = await store.notes()
     match what:
         case {"forget": str(user)}:
-            return await store.forget(user)
+            return {
+                "count": await store.forget(user),
+                "notes": sum(note.actor == user for note in notes),
+            }
         case {"purge": True}:
-            return await store.purge()
+            return {"count": await store.purge(), "notes": len(notes)}
+        case {"notes": str(channel)}:
+            return {"notes": [asdict(note) for note in notes if channel in {"", note.channel}]}
+        case {"erase": str(name), "channel": str(channel)}:
+            meant = [note for note in notes if note.name == named(name) and channel in {"", note.channel}]
+            return {"notes": sum([await store.erase(*note.key) for note in meant])}
     raise ValueError(f"not an order: {what}")
 
 
 async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"count": await obeyed(store, what)}
+        return await obeyed(store, what)
     except OSError as error:
         return {"error": str(error)}
 
@@ -102,20 +118,19 @@ async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
             path.unlink(missing_ok=True)
 
 
-async def _told(folder: Path, what: dict[str, Any]) -> int:
+async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     """Let the bot that has the folder do it."""
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(folder / NAME)
+            reader, writer = await asyncio.open_unix_connection(folder / NAME, limit=ANSWER)
             writer.write(json.dumps(what).encode() + b"\n")
-            answer = json.loads(await reader.readline())
+            answer: dict[str, Any] = json.loads(await reader.readline())
             writer.close()
             await writer.wait_closed()
     except (OSError, ValueError, TimeoutError):
         raise Unavailable(
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
-    if "count" not in answer:
-        why = answer.get("error")
+    if why := answer.get("error"):
         raise Unavailable(f"RIVULET_DATA: not deleted yet ({why}); the bot does it as soon as it can.")
-    return int(answer["count"])
+    return answer

@@ -13,14 +13,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bot.run.demo import LONG_QUESTION, QUESTION, Stage, playing, stages, until
+from bot.events import ALLOW
+from bot.run.demo import playing
+from bot.run.scenes import LONG_QUESTION, QUESTION
+from bot.run.stage import Stage, stages, until
 
 COLOURS = {"slack": "magenta", "discord": "blue"}
 #: Seconds between two looks at what the chats show; edits come about once a second.
 FRAME = 0.1
 #: Seconds that people take to see that an answer is not what they want.
 READING = 2.5
-HELP = "Type a question for Slack, /discord QUESTION for Discord, /stop to react with 🛑, /quit to leave."
+HELP = (
+    "Type a question for Slack, /discord QUESTION for Discord, /stop to react with 🛑, "
+    "/press LABEL to press a button, /quit to leave."
+)
 
 
 async def show() -> int:
@@ -132,6 +138,8 @@ class Prompt:
                     break
                 case ["/stop"]:
                     await self._stop()
+                case ["/press", label]:
+                    await self._press(label.strip())
                 case [name, text] if name in self._stages:
                     await self._ask(self._stages[name], text)
                 case [name] if name in self._stages or not name:
@@ -160,20 +168,41 @@ class Prompt:
         self._follower = asyncio.create_task(self._follow(stage, self._asked))
 
     async def _follow(self, stage: Stage, asked: str) -> None:
-        """Print what becomes visible, as it does."""
-        shown = ""
+        """Print what becomes visible, as it does, message by message."""
+        shown: dict[str, str] = {}
+        offered: set[str] = set()
         while True:
             pages = await stage.answers(asked)
-            text = "\n".join(page["text"] for page in pages).replace("…", "", 0 if len(pages) > 1 else 1)
-            if text.startswith(shown) and text != shown:
-                self._console.print(text[len(shown) :], end="", markup=False, highlight=False)
-                shown = text
+            for page in pages:
+                self._grow(page, page[stage.id], shown)
+                if page[stage.id] not in offered and ALLOW.label in page["controls"]:
+                    offered.add(page[stage.id])
+                    self._console.print(f"\n[reverse] {' [/] [reverse] '.join(page['controls'])} [/]")
             if pages and not any(page["live"] for page in pages):
                 note = pages[-1]["note"]
                 self._console.print(f"\n[dim italic]{note}[/]\n" if note else "\n")
                 self._invite()
                 return
             await asyncio.sleep(FRAME)
+
+    def _grow(self, page: dict[str, Any], message: str, shown: dict[str, str]) -> None:
+        """Print what has come to *message* since it was last looked at."""
+        text, before = page["text"], shown.get(message, "")
+        text = "" if text == "…" else text
+        if not text.startswith(before):
+            before = ""  # it was said anew
+        if text[len(before) :] and not before and shown:
+            self._console.print()
+        self._console.print(text[len(before) :], end="", markup=False, highlight=False)
+        if text:
+            shown[message] = text
+
+    async def _press(self, label: str) -> None:
+        for page in reversed(await self._stage.answers(self._asked) if self._asked else []):
+            if found := next((each for each in page["controls"] if each.lower() == label.lower()), None):
+                await self._stage.press(page[self._stage.id], found)
+                return
+        self._console.print(f"[dim]There is no button {label!r}.[/]")
 
     async def _stop(self) -> None:
         pages = await self._stage.answers(self._asked) if self._asked else []

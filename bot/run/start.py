@@ -33,6 +33,7 @@ from bot.store.sqlite import Sqlite
 
 if TYPE_CHECKING:
     from bot.model.patient import Patient
+    from bot.tools import Offered
 
 T = TypeVar("T")
 Makes = Sequence[Callable[[], Platform]]
@@ -72,15 +73,18 @@ async def start(settings: Settings, makes: Makes) -> int:
         if parts := await _unless(ended, _parts(settings, makes, stack)):
             from bot.run.supervise import supervise  # noqa: PLC0415  imported by now
 
-            platforms, model = parts
+            platforms, model, tools = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            await supervise(settings, platforms, model, store, front, ended)
+            await supervise(settings, platforms, model, store, front, ended, tools)
     return 0
 
 
-async def _parts(settings: Settings, makes: Makes, stack: AsyncExitStack) -> tuple[list[Platform], Patient]:
-    """Import all that is slow; return the platforms and the model, once Claude was asked about its key."""
+async def _parts(
+    settings: Settings, makes: Makes, stack: AsyncExitStack
+) -> tuple[list[Platform], Patient, list[Offered]]:
+    """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
+    tools = await asyncio.to_thread(_tools, settings)
     await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.to_thread(import_module, "bot.run.model")
     from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
@@ -98,7 +102,14 @@ async def _parts(settings: Settings, makes: Makes, stack: AsyncExitStack) -> tup
     logs.hide([secret for platform in platforms for secret in platform.secrets])
     patient = patient_of(settings, claude)
     rekey_on_hangup(claude, patient)
-    return platforms, patient
+    return platforms, patient, tools
+
+
+def _tools(settings: Settings) -> list[Offered]:
+    """Import the tools that the operator has named; they may be slow, too."""
+    from bot.tools.box import offered  # noqa: PLC0415  what nobody named costs nothing
+
+    return offered(settings.tools)
 
 
 def _tell(trouble: str) -> None:

@@ -53,6 +53,9 @@ def build(
         settings.max_tokens,
         settings.ahead,
         settings.thinking == "summary",
+        settings.context,
+        settings.channel_messages,
+        settings.zone,
     )
     showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
     caps = Caps(
@@ -61,6 +64,7 @@ def build(
         settings.user_turns,
         settings.user_per_minute,
         settings.user_per_hour,
+        replaces=settings.when_busy == "replace",
     )
     return Core(
         Rounds(model, settings.tool_rounds),
@@ -71,6 +75,7 @@ def build(
         caps=caps,
         tools=tools,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
+        follow_ups=settings.follow_ups == "thread",
     )
 
 
@@ -81,13 +86,14 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
+    tools: Sequence[Offered] = (),
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
 
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store)
+    core = build(settings, platforms, model, store, tools)
     _settle_memory()
     async with measured() as lag:
         await front.open(platforms, core, lag)

@@ -26,6 +26,11 @@ TEXT_KEPT = 86_400.0
 ROWS_KEPT = 7 * 86_400.0
 #: Conversations that `Store.recent` returns.
 MOST_RECENT = 1000
+#: Notes of one channel, and of all; characters of a note, and of its name.
+NOTES_HERE, NOTES_ALL = 50, 2000
+NOTE_TEXT, NOTE_NAME = 1000, 60
+#: Questions that `Store.talks` returns.
+MOST_TALKS = 5000
 #: The `health` of a store that is well.
 OK = "ok"
 
@@ -100,8 +105,40 @@ class Entry:
         return Remains(self.parts[-1].address if self.parts else "", self.messages, tuple(doubtful))
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is remembered in a channel.
+
+    Attributes:
+        platform: The first part of its message keys.
+        channel: The platform's id of the channel.
+        name: What it is called, `NOTE_NAME` characters at most; unique in its channel.
+        text: What it says, `NOTE_TEXT` characters at most.
+        actor: The id of who wrote it.
+        who: What they were called.
+        at: When, in seconds of the wall clock.
+    """
+
+    platform: str
+    channel: str
+    name: str
+    text: str
+    actor: str
+    who: str
+    at: float
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is known by."""
+        return self.platform, self.channel, self.name
+
+
+class Full(Exception):
+    """There is no room for a note; the message says why."""
+
+
 class Store(Protocol):
-    """Remembers questions and answers.  All times are seconds of the wall clock.
+    """Remembers questions and answers, and notes.  All times are seconds of the wall clock.
 
     A question is known by `Asked.key`, the platform's own identity of the event; other methods than `accept`
     do nothing for a key that was not accepted.
@@ -179,14 +216,33 @@ class Store(Protocol):
         """Return each conversation's newest question since *since*, newest first; at most `MOST_RECENT`."""
         ...
 
+    async def note(self, note: Note) -> None:
+        """Keep *note* in place of one with its name; safe against loss of power.
+
+        Raises:
+            Full: There are as many notes as there may be, here or in all.
+        """
+        ...
+
+    async def notes(self, platform: str = "", channel: str = "") -> Sequence[Note]:
+        """Return the notes of a platform's channel, or of all, oldest first."""
+        ...
+
+    async def erase(self, platform: str, channel: str, name: str) -> bool:
+        """Delete a note; tell whether there was one.  Raises as `forget`."""
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """Return conversation and key of the newest `MOST_TALKS` questions of *platform*, oldest first."""
+        ...
+
     async def prune(self, now: float) -> None:
         """Delete what is done and older than `TEXT_KEPT` and `ROWS_KEPT` say; nothing that is not done."""
         ...
 
     async def forget(self, actor: str) -> int:
-        """Delete what *actor* asked and was answered; return how many questions that were.
+        """Delete what *actor* asked and was answered, and their notes; return how many questions that were.
 
-        Only keys and times stay, so that nothing is answered twice.
+        Of questions only keys and times stay, so that nothing is answered twice.
 
         Raises:
             OSError: It can't be written now; it will be as soon as that is possible.

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from bot.platform import Actor, Asked, Place
-from bot.store import Entry, Part, rows, tables
+from bot.store import Entry, Note, Part, rows, tables
 
 NAME = "ledger.db"
 #: What a file that can't be used is called, with the time after it; and the files that belong to one.
@@ -34,6 +34,7 @@ LATER = frozenset({"controls"})
 PROBE = Entry(
     Asked("\0", "", Actor(""), Place(""), "", 0.0), parts=(Part("\0", 0), Part("\0r", 0, replaces="\0"))
 )
+PROBED = Note("\0", "\0", "\0", "", "", "", 0.0)
 
 
 class Unusable(sqlite3.DatabaseError):
@@ -59,7 +60,7 @@ def expect_whole(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= version <= tables.VERSION:
         raise Unusable(f"made by another Rivulet (version {version} of its tables)")
-    for table, columns in (("turns", rows.TURN), ("parts", rows.PART)):
+    for table, columns in (("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE)):
         found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
         older = len(tables.UPGRADES) if table == "turns" else 0
         if found and found not in {columns[: len(columns) - lack] for lack in range(older + 1)}:
@@ -67,9 +68,12 @@ def expect_whole(db: sqlite3.Connection) -> None:
 
 
 def rehearse(db: sqlite3.Connection) -> None:
-    """Write and delete a question, and take it all back: a trigger or a rule of others would show."""
+    """Write and delete a question and a note, and take it all back: others' triggers and rules would show."""
     db.execute("BEGIN IMMEDIATE")
     try:
+        db.execute(tables.NOTE, tables.note_row(PROBED))
+        if tables.note_row(PROBED) not in db.execute("SELECT * FROM notes WHERE name = ?", (PROBED.name,)):
+            raise Unusable("it keeps no notes")
         for statement, values in tables.upsert(PROBE):
             db.execute(statement, values)
         [row] = db.execute(f"{tables.TURNS} key = ?", (PROBE.asked.key,))

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, Entry, Part, rows, tables
+from bot.store import MOST_RECENT, MOST_TALKS, Entry, Note, Part, rows, tables
 from bot.store.examine import BROKEN, SUFFIXES, aside, expect_whole, is_content, rehearse
 from bot.store.keys import Keys
 from bot.store.rows import BadRow
@@ -62,6 +62,19 @@ class File:
             done.add(key, at)
         return self._entries("done IS NULL", done), done
 
+    def notes(self) -> list[Note]:
+        """Return all notes that are good, oldest first; the others are deleted, and that is said."""
+        found = []
+        for row in self._connected.execute(tables.NOTES).fetchall():
+            try:
+                found.append(rows.note_of(row))
+            except BadRow as why:
+                log.warning(
+                    "a note of the ledger was bad and is deleted", note=rows.shown(row[2]), reason=str(why)
+                )
+                self._connected.execute(tables.ASIDE_NOTE, [rows.bytes_of(part) for part in row[:3]])
+        return found
+
     def find(self, key: str) -> Entry | None:
         """Return what is known of a question."""
         return next(iter(self._entries("key = ?", None, key)), None)
@@ -81,6 +94,11 @@ class File:
             except BadRow as why:
                 self._set_aside(row[0], why)
         return found
+
+    def talks(self, platform: str) -> list[tuple[str, str]]:
+        """See `Store.talks`."""
+        values = (f"{platform}/", f"{platform}0", MOST_TALKS)
+        return self._connected.execute(tables.TALKS, values).fetchall()[::-1]
 
     def count(self, actor: str) -> int:
         """Return how many questions of *actor* are done."""

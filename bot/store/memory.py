@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.platform import Actor, Asked, Place
-from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part
+from bot.store import (
+    MOST_RECENT,
+    MOST_TALKS,
+    NOTES_ALL,
+    NOTES_HERE,
+    OK,
+    ROWS_KEPT,
+    TEXT_KEPT,
+    Entry,
+    Full,
+    Note,
+    Part,
+)
 
 #: Seconds between two looks for what is old.
 PRUNED = 600.0
@@ -18,6 +30,7 @@ class Memory:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._open: dict[str, None] = {}  # the keys of those that are not done, in order
+        self._notes: dict[tuple[str, str, str], Note] = {}
         self._pruned = 0.0
 
     @property
@@ -105,6 +118,38 @@ class Memory:
                 found.setdefault(asked.conversation, asked)
         return list(found.values())
 
+    async def note(self, note: Note) -> None:
+        """See `Store.note`."""
+        if note.key not in self._notes:
+            if len(await Memory.notes(self, note.platform, note.channel)) >= NOTES_HERE:
+                raise Full(
+                    f"there are {NOTES_HERE} notes in this channel, as many as it may have: delete one"
+                )
+            if len(self._notes) >= NOTES_ALL:
+                raise Full(
+                    f"there are {NOTES_ALL:,} notes in all channels, as many as there may be: delete one"
+                )
+        self._notes.pop(note.key, None)  # the newest is the last
+        self._notes[note.key] = note
+
+    async def notes(self, platform: str = "", channel: str = "") -> Sequence[Note]:
+        """See `Store.notes`."""
+        return [
+            note
+            for note in self._notes.values()
+            if platform in {"", note.platform} and channel in {"", note.channel}
+        ]
+
+    async def erase(self, platform: str, channel: str, name: str) -> bool:
+        """See `Store.erase`."""
+        return self._notes.pop((platform, channel, name), None) is not None
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """See `Store.talks`."""
+        asked = (entry.asked for entry in self._entries.values())
+        known = [(each.conversation, each.key) for each in asked if each.key.startswith(f"{platform}/")]
+        return [each for each in known if each[0]][-MOST_TALKS:]
+
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         self._pruned = now
@@ -122,6 +167,8 @@ class Memory:
         for entry in known:
             bare = Asked(entry.asked.key, "", Actor(""), Place(""), "", entry.asked.at)
             self._put(Entry(bare, note="", done=entry.asked.at))
+        for note in [note for note in self._notes.values() if note.actor == actor]:
+            del self._notes[note.key]
         return len(known)
 
     async def purge(self) -> int:
@@ -129,6 +176,7 @@ class Memory:
         count = len(self._entries)
         self._entries.clear()
         self._open.clear()
+        self._notes.clear()
         return count
 
     async def close(self) -> None:

@@ -14,9 +14,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from bot.platform import Actor, Asked, Place
-from bot.store import Entry, Part
+from bot.store import Entry, Note, Part
 
-#: Columns of `turns` and `parts`, in their order.
+#: Columns of `turns`, `parts` and `notes`, in their order.
 TURN = (
     "key",
     "conversation",
@@ -32,6 +32,7 @@ TURN = (
     "calling",
 )
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
+NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
     "at": (float, int),
@@ -107,6 +108,14 @@ def part_of(row: Sequence[Any]) -> tuple[str, Part]:
     if not nonce:
         raise BadRow("nonce is empty")
     return key, Part(nonce, page, address, message, replaces)
+
+
+def note_of(row: Sequence[Any]) -> Note:
+    """Return the note that `tables.note_row` has made *row* of; as `asked_of`."""
+    _look(NOTE, row)
+    if not all(row[:3]):
+        raise BadRow("it does not say where it is from")
+    return Note(*row)
 
 
 def expect_times(at: object, done: object) -> None:

@@ -28,6 +28,10 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 if rows.part_of(row)[0] in kept:
                     found.append((tables.PART, row))
+        for row in _rows(db, "notes", len(rows.NOTE), key=3):
+            with suppress(BadRow):
+                rows.note_of(row)
+                found.append((tables.NOTE, row))
     return found
 
 
@@ -37,15 +41,18 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _rows(db: sqlite3.Connection, table: str, columns: int, lacks: int = 0) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    db: sqlite3.Connection, table: str, columns: int, lacks: int = 0, key: int = 1
+) -> Iterator[tuple[Any, ...]]:
     """Iterate over the rows of *table*, each once: from both ends, up to where it can't be read.
 
-    An older version's rows may lack as many of the last columns as *lacks* says.
+    An older version's rows may lack as many of the last columns as *lacks* says; the first *key* columns are
+    what a row is known by.
     """
     seen = set()
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError):
             for row in db.execute(f"SELECT * FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
-                if columns - lacks <= len(row) <= columns and row[0] not in seen:
-                    seen.add(row[0])
+                if columns - lacks <= len(row) <= columns and row[:key] not in seen:
+                    seen.add(row[:key])
                     yield row

@@ -14,7 +14,8 @@ from pathlib import Path
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, ROWS_KEPT, TEXT_KEPT, Entry, Part, tables
+from bot.store import MOST_RECENT, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, tables
+from bot.store.examine import is_content
 from bot.store.keys import Keys
 from bot.store.memory import Memory
 from bot.store.tables import Statement
@@ -43,7 +44,13 @@ class Sqlite(Memory):
         """Read what there is; start afresh, and say so, where that can't be read."""
         try:
             await self._writer.run(self._file.reopen)
-            await self._load()
+            try:
+                await self._load()
+            except sqlite3.Error as error:
+                if not is_content(error):
+                    raise
+                await self._writer.run(self._file.reopen)  # which moves it aside
+                await self._load()
         except (sqlite3.Error, OSError) as error:
             self._writer.degrade(error)
         else:
@@ -51,7 +58,13 @@ class Sqlite(Memory):
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
-        entries, self._done = await self._writer.run(self._file.load)
+        try:
+            entries, self._done = await self._writer.run(self._file.load)
+            notes = await self._writer.run(self._file.notes)
+        except sqlite3.Error as error:
+            self._file.doubt(error)  # a look at every page does not find all that is wrong
+            raise
+        self._notes = {note.key: note for note in notes} | self._notes
         known = [*self._entries.values()]
         self._read = True
         self._entries.clear()
@@ -62,12 +75,20 @@ class Sqlite(Memory):
     async def _catch_up(self) -> None:
         """Write all that is in memory; then keep in memory only what is not done."""
         if not self._read:
+            await self._settle()  # before what it deletes is read
             await self._load()
         entries, owed = [*self._entries.values()], [*self._owed]
         upserts = [statement for entry in entries for statement in tables.upsert(entry)]
+        upserts += [(tables.NOTE, tables.note_row(note)) for note in self._notes.values()]
         await self._writer.apply([*owed, *upserts])
         del self._owed[: len(owed)]
         self._let_go([entry.asked.key for entry in entries if entry.done is not None])
+
+    async def _settle(self) -> None:
+        """Delete from the file what could not be deleted before."""
+        owed = [*self._owed]
+        await self._writer.apply(owed)
+        del self._owed[: len(owed)]
 
     @property
     def health(self) -> str:
@@ -153,6 +174,27 @@ class Sqlite(Memory):
             found.setdefault(asked.conversation, asked)
         return [*found.values()][:MOST_RECENT]
 
+    async def note(self, note: Note) -> None:
+        """See `Store.note`."""
+        await super().note(note)
+        await self._writer.write((tables.NOTE, tables.note_row(note)), full=True)
+
+    async def erase(self, platform: str, channel: str, name: str) -> bool:
+        """See `Store.erase`."""
+        found = await super().erase(platform, channel, name)
+        await self._delete((tables.ERASE, (platform, channel, name)), aside=False)
+        return found
+
+    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
+        """See `Store.talks`; if the file can't be read, only the questions that are not done."""
+        going = await super().talks(platform)
+        try:
+            known = await self._writer.read(lambda: self._file.talks(platform))
+        except OSError as error:
+            log.warning("the ledger was not read", error=str(error))
+            known = []
+        return list(dict.fromkeys([*known, *going]))
+
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         await super().prune(now)
@@ -169,25 +211,32 @@ class Sqlite(Memory):
         except OSError:
             done = 0
         count = done + await super().forget(actor)
-        await self._delete((tables.FORGET_PARTS, (actor,)), (tables.FORGET, (actor,)))
+        whose = (actor,)
+        await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), (tables.FORGET_NOTES, whose))
         return count
 
     async def purge(self) -> int:
         """See `Store.purge`."""
         count = await super().purge() + len(self._done)
         self._done.clear()
-        await self._delete(("DELETE FROM turns", ()))
+        await self._delete(("DELETE FROM turns", ()), ("DELETE FROM notes", ()))
         return count
 
     async def close(self) -> None:
         """See `Store.close`."""
         await self._writer.close()
 
-    async def _delete(self, *statements: Statement) -> None:
-        """Apply *statements* now; if that fails, when the file is next caught up."""
+    async def _delete(self, *statements: Statement, aside: bool = True) -> None:
+        """Apply *statements* now; if that fails, when the file is next caught up.
+
+        Args:
+            statements: What deletes.
+            aside: Whether files that lie aside are deleted too.
+        """
         done = [key for key in self._entries if key not in self._open]
         await self._writer.write(*statements, full=True)
-        await self._writer.sweep(float("inf"))  # nobody knows whose words are in there
+        if aside:
+            await self._writer.sweep(float("inf"))  # nobody knows whose words are in there
         if self._writer.trouble:
             self._owed += statements
             raise OSError(self._writer.trouble)

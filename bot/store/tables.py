@@ -8,12 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.platform import Asked
-from bot.store import Entry, Part
+from bot.store import Entry, Note, Part
 
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -38,18 +38,37 @@ CREATE TABLE IF NOT EXISTS parts (
     replaces TEXT NOT NULL DEFAULT '',
     number INTEGER NOT NULL         -- the order of the posts
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (
+    platform TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    actor TEXT NOT NULL,            -- the id of who wrote it
+    who TEXT NOT NULL,              -- what they were called
+    at REAL NOT NULL,
+    PRIMARY KEY (platform, channel, name)
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
 CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
 CREATE INDEX IF NOT EXISTS turns_at ON turns(at);
 CREATE INDEX IF NOT EXISTS turns_of ON turns(actor);
 """
-#: What makes the tables of each version those of the next, from version 1 on.
+#: What gives older files' `turns` the columns that they lack, in order; whole tables come with `SCHEMA`.
 UPGRADES = (
     "ALTER TABLE turns ADD COLUMN controls TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE turns ADD COLUMN calling TEXT NOT NULL DEFAULT ''",
 )
 TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PART = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)"
+NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?, ?)"
+NOTES = "SELECT * FROM notes ORDER BY at"
+ERASE = "DELETE FROM notes WHERE platform = ? AND channel = ? AND name = ?"
+FORGET_NOTES = "DELETE FROM notes WHERE actor = ?"
+#: As `ASIDE`: nothing of a note that is none of ours can be of use.
+ASIDE_NOTE = """
+DELETE FROM notes
+WHERE CAST(platform AS BLOB) = ? AND CAST(channel AS BLOB) = ? AND CAST(name AS BLOB) = ?
+"""
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 CALL = "UPDATE turns SET calling = ? WHERE key = ?"
@@ -84,6 +103,10 @@ RECENT = """
 SELECT key, conversation, actor, who, question, max(at) FROM turns
 WHERE at >= ? AND key > ? AND key < ? AND conversation <> '' GROUP BY conversation ORDER BY 6 DESC LIMIT ?
 """
+TALKS = """
+SELECT CAST(conversation AS TEXT), CAST(key AS TEXT) FROM turns
+WHERE key > ? AND key < ? AND conversation <> '' ORDER BY at DESC LIMIT ?
+"""
 
 
 def asked_row(asked: Asked) -> tuple[Any, ...]:
@@ -101,6 +124,11 @@ def entry_row(entry: Entry) -> tuple[Any, ...]:
 def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:
     """Return what a message of an answer is written as; see `SCHEMA`."""
     return part.nonce, key, part.page, part.address, part.message, part.replaces, number
+
+
+def note_row(note: Note) -> tuple[Any, ...]:
+    """Return what a note is written as; see `SCHEMA`."""
+    return note.platform, note.channel, note.name, note.text, note.actor, note.who, note.at
 
 
 def upsert(entry: Entry) -> list[Statement]:

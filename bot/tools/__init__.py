@@ -10,21 +10,33 @@ A tool is an async function with types and a docstring:
 The model reads the docstring and the schema that pydantic makes of the signature.  A first parameter of type
 `Caller` is not given by the model: it says for whom the tool runs.  Of a `Refused` that a tool raises the
 model reads the message; every other exception is logged, and the model reads that the tool failed.
+docs/tools.md makes a package of a tool.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bot.events import File
 from bot.model import Result
 from bot.platform import Actor, Place, Said
+from bot.tools.notebook import Notebook
+from bot.tools.strict import strict
 
+#: What the API takes for a tool's name.
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: The kinds of parameters that can't be given by name.
+UNNAMED = (
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.VAR_KEYWORD,
+    inspect.Parameter.POSITIONAL_ONLY,
+)
 #: Reads so many messages.
 Read = Callable[[int], Awaitable[Sequence[Said]]]
 
@@ -45,6 +57,7 @@ class Caller:
         said: Reads the newest messages of this conversation, oldest first.
         recent: Reads the newest messages of the channel, oldest first.
         fetch: Returns the content of one of `files`; raises as `Surface.fetch`.
+        notes: The notes of this channel.
     """
 
     actor: Actor
@@ -54,6 +67,7 @@ class Caller:
     said: Read = field(default=None, compare=False)  # type: ignore[assignment]
     recent: Read = field(default=None, compare=False)  # type: ignore[assignment]
     fetch: Callable[[File], Awaitable[bytes]] = field(default=None, compare=False)  # type: ignore[assignment]
+    notes: Notebook = field(default=None, compare=False)  # type: ignore[assignment]
 
 
 #: Runs a tool for somebody, with the input that the model gave.
@@ -92,54 +106,62 @@ def tool(
     """Make a tool of an async function; see the top of this file, and `Offered` for the parameters.
 
     Raises:
-        TypeError: The function has no docstring, or a parameter without a type.
+        TypeError: The function has no docstring, a name that the API does not take, or a parameter without a
+            type.
     """
 
     def made(function: Callable[..., Awaitable[Any]]) -> Offered:
         given, takes_caller = _given(function)
-        schema = given.model_json_schema()
-        schema.pop("title", None)
-        described = {
-            "name": function.__name__,
-            "description": inspect.cleandoc(function.__doc__ or ""),
-            "input_schema": {"additionalProperties": False, **schema},
-        }
+        names = [field.alias or "" for field in given.model_fields.values()]
 
         async def use(caller: Caller, told: Mapping[str, Any]) -> Result:
             try:
                 values = given.model_validate(told)
             except ValidationError as error:
                 return Result(f"The input is not valid: {_explained(error)}.", error=True)
-            named = {name: getattr(values, name) for name in given.model_fields}
+            named = dict(zip(names, (value for _, value in values), strict=True))
             try:
                 found = await (function(caller, **named) if takes_caller else function(**named))
             except Refused as refused:
                 return Result(str(refused), error=True)
             return found if isinstance(found, Result) else Result(str(found))
 
-        name = str(described["name"])
+        name = function.__name__
+        described = _described(name, inspect.cleandoc(function.__doc__ or ""), given)
         return Offered(described, use, title or name.replace("_", " "), seconds, writes, asks)
 
     return made
 
 
+def _described(name: str, description: str, given: type[BaseModel]) -> dict[str, Any]:
+    """Return a tool's description in the API's form."""
+    schema = {"additionalProperties": False, **given.model_json_schema()}
+    schema.pop("title", None)
+    described = {"name": name, "description": description, "input_schema": schema}
+    return {**described, "strict": True} if strict(schema) else described
+
+
 def _given(function: Callable[..., Any]) -> tuple[type[BaseModel], bool]:
-    """Return a model of what the model gives to *function*, and whether that takes a `Caller` first."""
+    """Return a model of what the model gives to *function*, and whether that takes a `Caller` first.
+
+    Its fields have names of their own, because a parameter may be called what pydantic's models have already.
+    """
     name = function.__name__
-    if not inspect.iscoroutinefunction(function) or not function.__doc__:
+    if not inspect.iscoroutinefunction(function) or not (function.__doc__ or "").strip():
         raise TypeError(f"{name} is no tool: a tool is an async function with a docstring")
+    if not NAME.fullmatch(name):
+        raise TypeError(f"{name} is no name for a tool: up to 64 of A-Z, a-z, 0-9, _ and -")
     hints = get_type_hints(function, include_extras=True)
     parameters = [*inspect.signature(function).parameters.values()]
     takes_caller = bool(parameters) and hints.get(parameters[0].name) is Caller
     fields: dict[str, Any] = {}
-    for each in parameters[takes_caller:]:
-        if each.name not in hints or each.kind in {
-            each.VAR_POSITIONAL,
-            each.VAR_KEYWORD,
-            each.POSITIONAL_ONLY,
-        }:
+    for number, each in enumerate(parameters[takes_caller:]):
+        if each.name not in hints or each.kind in UNNAMED:
             raise TypeError(f"{name} is no tool: {each.name} has no type, or can't be given by name")
-        fields[each.name] = hints[each.name], ... if each.default is each.empty else each.default
+        if hints[each.name] is Caller:
+            raise TypeError(f"{name} is no tool: a Caller is its first parameter")
+        default = ... if each.default is each.empty else each.default
+        fields[f"given{number}"] = hints[each.name], Field(default, alias=each.name)
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields), takes_caller
 
 

@@ -92,7 +92,7 @@ class Client(Shards):
         """Give a question to the core."""
         if message := Written.of(data):
             self.questions.notice(message)
-            if self.questions.asks(message):
+            if self.questions.asks(message) or self.questions.follows_up(message):
                 await self._ask(message)
 
     async def _ask(self, message: Written) -> None:

@@ -20,8 +20,9 @@ from adapters.discord.incoming.written import SPOKEN, Written
 from adapters.discord.surface import said
 from bot.platform import Actor, Gone, Said
 
-#: Messages that are read in one call, and calls for links of a chain that are further back.
+#: Messages that are read in one call, and calls for a history; those for links of a chain further back.
 NEARBY = 100
+PAGES = 2
 FETCHES = 5
 
 
@@ -74,9 +75,27 @@ class Channel:
         return min(found, key=lambda each: each.id, default=None)
 
     async def before(self, message: int, count: int = NEARBY) -> list[Written]:
-        """Return the last messages before *message* that people and bots wrote, newest first: at most 100."""
-        found = await self._some(min(count, NEARBY), before=message)
-        return sorted(found, key=lambda each: -each.id)
+        """Return the last *count* messages before *message*, those that somebody wrote; newest first."""
+        found: dict[int, Written] = {}
+        for _ in range(min(-(-count // NEARBY), PAGES)):
+            told = await self._told(min(count - len(found), NEARBY), before=message)
+            found |= {each.id: each for each in self._read(told)}
+            message = min((snowflake(inner(each).get("id")) for each in told), default=0)
+            if len(told) < NEARBY or not message:
+                break
+        return sorted(found.values(), key=lambda each: -each.id)
+
+    async def newest(self, message: int, count: int) -> list[Written]:
+        """Return the last messages before *message* as `before` does, in as many calls as that takes."""
+        found: list[Written] = []
+        left = -(-count // NEARBY)
+        while left:
+            told = await self._told(NEARBY, before=message)
+            found += self._read(told)
+            ids = [id_ for each in told if (id_ := snowflake(inner(each).get("id")))]
+            left = left - 1 if len(told) == NEARBY and ids else 0
+            message = min(ids, default=0)
+        return sorted(found, key=lambda each: -each.id)[:count]
 
     async def since(self, message: int, count: int) -> list[Written]:
         """Return the newest messages after *message*: a page more than *count* at most."""
@@ -127,6 +146,10 @@ class History:
         found = await self.channel.before(self.question, limit + 1)
         return self._said(found[:limit], [], left_out=len(found) > limit)
 
+    async def nearby(self, limit: int) -> Sequence[Said]:
+        """Return the last messages of the channel, any number."""
+        return self._said(await self.channel.newest(self.question, limit), [], left_out=False)
+
     async def only(self, message: Written, _limit: int) -> Sequence[Said]:
         """Return *message* alone."""
         return [self._one(message)]
@@ -156,7 +179,7 @@ class History:
 
         *root* is the id of the conversation's first message, as far as the bot remembers it.
         """
-        found = await self.links(last, NEARBY)
+        found = await self.links(last, PAGES * NEARBY)
         whole = not found or not found[-1].replied
         if whole and len(found) <= limit:
             return self._said(found, [], left_out=False)
@@ -171,8 +194,13 @@ class History:
             return []
         nearby = {each.id: each for each in await self.channel.before(self.question)}
         found: list[Written] = []
-        fetches = FETCHES
+        fetches, pages = FETCHES, PAGES - 1
         while last and len(found) < limit:
+            if (
+                last not in nearby and pages and len(found) > NEARBY // 2
+            ):  # a long talk, and not an old message
+                pages -= 1
+                nearby |= {each.id: each for each in await self.channel.before(min(nearby))}
             message = nearby.get(last)
             if message is None and fetches:
                 fetches -= 1

@@ -17,6 +17,7 @@ TOKEN = re.compile(
     r"|a?:(?P<emoji>\w{1,100}):\d{1,20}|t:(?P<time>-?\d{1,15})(?::[A-Za-z])?|id:(?P<guide>\w{1,30})(?::\d{1,20})?)>",
     re.ASCII,
 )
+EVERYBODY = re.compile(r"(?<!\w)@(?:everyone|here)\b")
 #: Lines that are quoted: one that begins with "> ", and all from ">>> " on.
 QUOTE = re.compile(r"^ *> [^\n]*$", re.MULTILINE)
 QUOTES = re.compile(r"^ *>>> ", re.MULTILINE)
@@ -99,14 +100,24 @@ def _named(text: str, names: Names, *, calls: bool) -> Iterator[str]:
 
 def calls(text: str, names: Names) -> bool:
     """Tell whether *text* mentions the bot: neither in code nor in a quote."""
+    return any(names.own(token) for token in _live(TOKEN, text))
+
+
+def calls_others(text: str, names: Names) -> bool:
+    """Tell whether *text* mentions a person, a role or everybody, but not only the bot; as `calls`."""
+    called = (token for token in _live(TOKEN, text) if token["user"] or token["role"])
+    return any(not names.own(token) for token in called) or any(_live(EVERYBODY, text))
+
+
+def _live(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield what matches *pattern* in *text*, and is neither code nor quoted."""
     quoted, at = _quoted(text), 0
     for number, part in enumerate(LITERAL.split(text)):
         if not number % 2:
-            for token in TOKEN.finditer(part):
-                if names.own(token) and not any(at + token.start() in each for each in quoted):
-                    return True
+            for found in pattern.finditer(part):
+                if not any(at + found.start() in each for each in quoted):
+                    yield found
         at += len(part)
-    return False
 
 
 def holds(text: str, names: Names) -> bool:

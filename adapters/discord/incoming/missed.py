@@ -39,6 +39,22 @@ async def missed(client: discord.Client, recent: Sequence[Asked], since: float) 
     return sorted(found, key=lambda message: message.id)
 
 
+def newest(recent: Sequence[Asked]) -> dict[int, int]:
+    """Return the newest question of *recent* by its channel, and by itself, as a thread's first message."""
+    found: dict[int, int] = {}
+    for asked in recent:
+        channel, question = place_in(asked.key)
+        found.setdefault(question, question)
+        found[channel] = max(question, found.get(channel, 0))
+    return found
+
+
+def place_in(key: str) -> tuple[int, int]:
+    """Return the channel and the message that *key* names; 0 for an id that is none."""
+    _, channel, message, *_ = (*key.split("/"), "", "")
+    return snowflake(channel), snowflake(message)
+
+
 def _places(client: discord.Client, recent: Sequence[Asked]) -> list[int]:
     """Return the channels of *recent*, and the threads opened for answers, but for ids that are none."""
     channels = (snowflake(asked.place.channel) for asked in recent)

@@ -11,7 +11,8 @@ import discord
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
 from adapters.discord.incoming.markup import Names
-from adapters.discord.incoming.missed import guild_of, missed, place
+from adapters.discord.incoming.missed import guild_of, missed, newest, place, place_in
+from adapters.discord.incoming.nearby import nearby, room_of
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
@@ -23,7 +24,7 @@ from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
 from bot.events import File
-from bot.platform import Asked, Gone, Mention, Remains, Said
+from bot.platform import Actor, Asked, Gone, Mention, Remains, Said, Whereabouts
 
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
@@ -33,6 +34,11 @@ BELOW = 15_000 << 22
 THREADS = {10, 11, 12}
 #: Characters of a question of which its thread's name is made.
 NAMED = 4_000
+
+
+def _nowhere(_conversation: str) -> str:
+    """Know of no question."""
+    return ""
 
 
 class Questions:
@@ -46,6 +52,7 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
+        asked_in: See `Inbox.asked_in`.
     """
 
     def __init__(self, client: Shards, rest: Rest, threads: Threads, people: People) -> None:
@@ -55,6 +62,7 @@ class Questions:
         self._people = people
         self._notices = Notices(rest)
         self.roots: OrderedDict[int, int] = OrderedDict()
+        self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
 
     @property
@@ -81,6 +89,8 @@ class Questions:
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
+                surface.named = self._whereabouts(here)
+                self._look_around(surface, id_, int(channel), asked.actor)
                 return surface
         return None
 
@@ -104,7 +114,12 @@ class Questions:
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
-        return [self.mention(each) for each in await missed(self._client, recent, since) if self.asks(each)]
+        found, asked = await missed(self._client, recent, since), newest(recent)
+        return [
+            self.mention(each)
+            for each in found
+            if self.asks(each) or (each.id > asked.get(each.channel, 0) and self.follows_up(each))
+        ]
 
     def asks(self, message: Written) -> bool:
         """Tell whether *message* asks the bot something: a person, or a bot that may ask, addresses it."""
@@ -112,6 +127,32 @@ class Questions:
         if ours or message.kind not in ASKED or (message.bot and not self._people.admitted(message)):
             return False
         return message.addresses(self.names(message.guild))
+
+    def follows_up(self, message: Written) -> bool:
+        """Tell whether *message* asks the bot something without calling it.
+
+        A person wrote it in a thread after the bot was asked there, or opened it for an answer, and it calls
+        and answers nobody else.  Without the message content intent none is: no words of it are told.
+        """
+        if message.bot or message.kind not in ASKED or not message.guild:
+            return False
+        first = next(filter(None, map(self.asked_in, self._thread(message))), "")
+        if not first or message.id < place_in(first)[1]:
+            return False
+        names = self.names(message.guild)
+        return not message.addresses(names) and message.calls_nobody(names)
+
+    def _thread(self, message: Written) -> Sequence[str]:
+        """Return what the core may know the thread by that *message* stands in; () if that is no thread.
+
+        What was opened for an answer has the id of the question, which may be deep in a chain of replies.
+        """
+        id_ = message.channel
+        here = self._client.get_channel(id_)
+        if isinstance(here, discord.Thread):
+            return f"discord/{self.roots.get(id_, id_)}", f"discord/{here.parent_id}/{id_}"
+        told = here is None and whole(message.raw.get("channel_type")) in THREADS
+        return (f"discord/{self.roots.get(id_, id_)}",) if told else ()
 
     def notice(self, message: Written) -> None:
         """Remember *message* if it is a forward: the comment on it is a message of its own, below it."""
@@ -157,17 +198,28 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
+        surface.named = self._whereabouts(channel)
+        actor = self._people.author(message)
+        self._look_around(surface, message.id, channel, actor)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
         return Mention(
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
-            actor=self._people.author(message),
+            actor=actor,
             place=place_of(channel, message.guild),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),
+            follow_up=not message.addresses(self.names(message.guild)),
         )
+
+    def _look_around(self, surface: DiscordSurface, question: int, channel: int, asker: Actor) -> None:
+        """Let *surface* know in which channel people take the *question* in *channel* to be, and read it."""
+        room = room_of(self._client.get_channel(channel))
+        surface.within = str(room or "")
+        where = self._client, question, room or channel, asker.id
+        surface.nearby = partial(nearby, *where, self.names, self._people.author)
 
     def _conversation(self, message: Written) -> tuple[int, Past]:
         """Return the root and the history of the conversation that *message* stands in.
@@ -192,6 +244,14 @@ class Questions:
             return message.id, partial(history.only, forward) if forward and below else nothing
         root = self.roots.get(message.replied, message.replied)
         return root, partial(history.chain, message.replied, root)
+
+    def _whereabouts(self, channel: int) -> Whereabouts:
+        """Return what is known of a channel, as the gateway tells; of a thread also where it is."""
+        me, here = self._client.user, self._client.get_channel(channel)
+        bot, name = me.display_name if me else "", string(getattr(here, "name", ""))
+        if isinstance(here, discord.Thread) and here.parent:
+            return Whereabouts(f"{name}, a thread in {here.parent.name}", string(here.parent.topic), bot)
+        return Whereabouts(name, string(getattr(here, "topic", "")), bot)
 
     def _fork(self, message: Written, opened: Callable[[int], object]) -> Fork:
         """Return what opens a thread for the question *message*, and tells *opened* its id."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from adapters.discord.incoming.fields import Json, entries, inner, snowflake, string, whole
-from adapters.discord.incoming.markup import Names, calls, holds
+from adapters.discord.incoming.markup import TOKEN, Names, calls, calls_others, holds
 from adapters.discord.incoming.reading import FORWARD, PIECE, files, name_of, says
+from bot.text.words import wordy
 
 #: Types of messages (resources/message.mdx): what people write; then also answers to commands, and results of
 #: polls.  All others are Discord's own, such as "a thread was started".
@@ -111,3 +112,9 @@ class Written:
         if pinged and not holds(content, names):
             return True
         return self.replied_author == names.me and bool(self.says(names) or files(self.raw))
+
+    def calls_nobody(self, names: Names) -> bool:
+        """Tell whether it has words of its own, and calls and answers nobody but the bot."""
+        content = string(self.raw.get("content"))[:PIECE]
+        answers = self.kind == REPLY and self.replied_author != names.me
+        return not answers and not calls_others(content, names) and wordy(TOKEN.sub(" ", content))

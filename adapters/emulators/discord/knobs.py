@@ -288,6 +288,11 @@ class Knobs(Emulator):
         return str(self._world.channel(id, guild, kind)["id"])
 
     @control
+    async def topic(self, channel: str, text: str) -> None:
+        """Let somebody write what *channel* is for."""
+        self._world.set_topic(channel, text)
+
+    @control
     async def remove_channel(self, id: str) -> None:  # noqa: A002 -- Discord's word
         """Delete a guild's channel or a thread; there is no message in it any more."""
         self._messages.forget(id)

@@ -110,6 +110,8 @@ class Routes:
                 return lambda _: self._gateway_bot()
             case "GET", ["guilds", id_]:
                 return lambda _: self.world.guild(id_)
+            case "GET", ["guilds", id_, "members", user]:
+                return lambda _: self.world.member(id_, user)
             case "PUT", ["applications", _, "commands"] | ["applications", _, "guilds", _, "commands"]:
                 return lambda call: [self._command(each) for each in call.body]
             case _:

@@ -84,6 +84,16 @@ class World:
         roles = self.guilds[guild]["roles"] if guild else []
         return [role["id"] for role in roles if role.get("tags", {}).get("bot_id") == user]
 
+    def member(self, guild: str, user: str) -> Json:
+        """Return who somebody is in a guild, or raise 10007 (resources/guild.mdx, get guild member).
+
+        Whoever was heard of is in every guild.
+        """
+        self.guild(guild)
+        if user not in self.users:
+            raise unknown(10007, "Member")
+        return {**shapes.member(self.roles_of(user, guild)), "user": self.users[user]}
+
     def guild(self, id_: str) -> Json:
         """Return a guild, or raise 10004."""
         if id_ not in self.guilds:
@@ -107,6 +117,12 @@ class World:
             self.channels[id_] = shapes.text_channel(id_, guild, f"channel-{id_}", kind)
             self._publish("CHANNEL_CREATE", dict(self.channels[id_]), guild)
         return self.channels[id_]
+
+    def set_topic(self, id_: str, text: str) -> None:
+        """Let somebody write what a guild's channel is for."""
+        channel = self.channel(id_)
+        channel["topic"] = text
+        self._publish("CHANNEL_UPDATE", dict(channel), channel["guild_id"])
 
     def remove(self, id_: str) -> None:
         """Delete a channel of a guild, or a thread."""

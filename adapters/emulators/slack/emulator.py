@@ -103,6 +103,7 @@ class Slack(Chaos, Emulator):
     async def scopes(self, scopes: str) -> None:
         """Set the header `x-oauth-scopes`: names with commas."""
         self._api.scopes = scopes
+        self._workspace.scopes = set(scopes.split(",")) if scopes else None
 
     @control
     async def subscribe(self, events: Sequence[str]) -> None:
@@ -118,6 +119,11 @@ class Slack(Chaos, Emulator):
     async def group(self, id: str, handle: str) -> None:  # noqa: A002 - Slack's own word for it
         """Add the user group *id*."""
         self._workspace.groups[id] = handle
+
+    @control
+    async def topic(self, channel: str, text: str) -> None:
+        """Let somebody write what *channel* is for."""
+        self._workspace.topics[channel] = text
 
     @control
     async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:

@@ -354,7 +354,8 @@ class WebApi:
             "is_ext_shared": False,
             "context_team_id": shapes.TEAM,
         }
-        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True}
+        topic = {"value": self._workspace.topics.get(channel, ""), "creator": "U1", "last_set": 0}
+        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True, "topic": topic}
         return {"channel": shape | named}
 
     def _open(self, arguments: Arguments) -> Json:

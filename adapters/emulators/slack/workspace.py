@@ -34,6 +34,14 @@ SUBSCRIPTIONS = (
     "reaction_added",
     "agent_session_stopped",
 )
+#: The scopes without which events are not sent [docs, each event's page].
+NEEDS = {
+    "app_mention": "app_mentions:read",
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.im": "im:history",
+    "reaction_added": "reactions:read",
+}
 
 
 class Workspace:
@@ -45,13 +53,17 @@ class Workspace:
 
     Attributes:
         groups: The handles of user groups, by id.
+        topics: What channels are for, by id.
+        scopes: Those that the app has; None for all.
         code: How readers see code in markdown blocks; see `markdown`.
     """
 
     def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
         self.people = {person.id: person for person in PEOPLE}
         self.groups: dict[str, str] = {}
+        self.topics: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
+        self.scopes: set[str] | None = None
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
         self.masks: list[Json] = []
@@ -167,13 +179,14 @@ class Workspace:
         return True
 
     def tell(self, event: Json) -> None:
-        """Send *event* to the app if it is subscribed to it."""
+        """Send *event* to the app if it is subscribed to it, and has the scope for it."""
         kind = event["type"]
         if kind == "message":
             kind = {"im": "message.im", "group": "message.groups"}.get(
                 event["channel_type"], "message.channels"
             )
-        if kind in self.subscriptions:
+        allowed = self.scopes is None or NEEDS.get(kind, "") in {"", *self.scopes}
+        if kind in self.subscriptions and allowed:
             channel = event.get("channel") or event.get("item", {}).get("channel")
             self._send(shapes.callback(event, shared=channel in self._shared))
 

@@ -19,8 +19,10 @@ from adapters.slack.blocks import string
 from adapters.slack.incoming import payloads
 from adapters.slack.incoming.early import Early
 from adapters.slack.incoming.loops import Loops
-from adapters.slack.incoming.payloads import ASKING, UNTOLD, home_of, inner, moment
+from adapters.slack.incoming.payloads import home_of, inner, moment
+from adapters.slack.incoming.questions import Questions
 from adapters.slack.incoming.reactions import stoppers
+from adapters.slack.incoming.subscribed import Subscribed
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.native import Reader
 from adapters.slack.outgoing.notices import Notices
@@ -87,6 +89,8 @@ class Events:
         """Make what needs the others."""
         self._early = Early(self.inbox.knows, self.errands)
         self._tidy = Tidy(self.web, self.errands)
+        self._subscribed = Subscribed()
+        self.questions = Questions(self.team, self.me, self.people.bots, self.inbox.asked_in)
         self._notices = Notices(self.web, self.errands)
 
     async def take(self, body: Json) -> None:
@@ -107,7 +111,8 @@ class Events:
             case {"type": "message", "subtype": "message_deleted", "channel": str(), "deleted_ts": str(ts)}:
                 await self.inbox.deleted(Deleted(self._key(event["channel"], ts)))
             case {"type": "app_mention" | "message"}:
-                if self._tells(event) and self.asks(event):
+                self._subscribed.notice(event)
+                if self.questions.told(event):
                     await self._ask(body, event)
             case {"type": "reaction_added", "reaction": str(name), "user": str(user)}:
                 item = inner(event, "item")
@@ -138,36 +143,9 @@ class Events:
             self._told = now
             log.error("Slack holds events back: over 30,000 in an hour; unsubscribe from what is not needed")
 
-    def asks(self, event: Json) -> bool:
-        """Tell whether the message *event* asks the bot something.
-
-        A person wrote it, or a bot that may ask: no edit, no joining of a channel, and nothing of ours.  It
-        is in a direct message, or calls the bot.
-        """
-        user, bot = string(event.get("user")), string(event.get("bot_id"))
-        subtype, channel = string(event.get("subtype")), string(event.get("channel"))
-        if user == self.me or not moment(event.get("ts")) or not channel:
-            return False
-        person = bool(user) and not bot and subtype in ASKING
-        if not person and not (self._admitted(event) and subtype in {*ASKING, "bot_message"}):
-            return False
-        return channel.startswith("D") or Message.of(event).addresses(self.me)
-
-    def _tells(self, event: Json) -> bool:
-        """Tell whether *event* is the one, of perhaps two about a message, that is gone by."""
-        if event.get("type") == "app_mention" or event.get("channel_type") == "im":
-            return True
-        # Of these Slack may send no mention; the core takes no message twice.
-        return string(event.get("subtype")) in UNTOLD
-
-    def _admitted(self, event: Json) -> str:
-        """Return the id by which the bot that wrote *event* may ask; "" if none may."""
-        ids = (string(event.get(name)) for name in ("bot_id", "app_id", "user") if event.get("bot_id"))
-        return next((each for each in ids if each in self.people.bots), "")
-
     async def _ask(self, body: Json, event: Json) -> None:
         mention = await self.mention(event, string(body.get("team_id")), home_of(event, body))
-        if bot := self._admitted(event):
+        if bot := self.questions.admitted(event):
             now = asyncio.get_running_loop().time()
             if not self._loops.admit(mention.conversation, bot, now):
                 log.warning("a bot has asked too often, and is not answered", bot=bot)
@@ -194,11 +172,12 @@ class Events:
             text=read.says(await self.people.names(read.ids()), self.me),
             surface=self.surface(channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)),
             files=read.files,
+            follow_up=not channel.startswith("D") and not read.addresses(self.me),
         )
 
     async def _asker(self, event: Json, team: str, home: str) -> Actor:
         user = string(event.get("user"))
-        if bot := self._admitted(event):
+        if bot := self.questions.admitted(event):
             return Actor(bot, string(event.get("username")) or bot, workspace=team)
         if home not in {"", self.team}:  # of another workspace, so that nothing else matters
             return Actor(user, user, workspace=home)
@@ -222,7 +201,7 @@ class Events:
             await self.inbox.edited(Edited(key, text, actor, place))
         elif before and not channel.startswith("D") and not was.addresses(self.me):
             question = {**message, "channel": channel}
-            if self.asks(question):
+            if self.questions.asks(question):
                 await self._ask(body, question)
 
     async def _stop(self, body: Json, user: str, channel: str, messages: list[str], thread: str = "") -> None:

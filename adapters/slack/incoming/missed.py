@@ -8,6 +8,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.incoming.payloads import written
 from adapters.slack.text import Json
 from adapters.slack.wire.errors import TooLong, translated
 from bot.platform import Asked, Gone, SlowDown
@@ -44,6 +45,14 @@ async def missed(web: AsyncWebClient, recent: Sequence[Asked], since: float) -> 
             if float(message["ts"]) > since:
                 found[channel, message["ts"]] = {**message, "channel": channel}
     return [found[key] for key in sorted(found, key=lambda key: float(key[1]))]
+
+
+def newest(recent: Sequence[Asked]) -> dict[tuple[str, str], float]:
+    """Return when the newest question of *recent* was written, by its channel and thread."""
+    return {
+        (asked.place.channel, asked.conversation.split("/")[-1]): written(asked.key)
+        for asked in reversed(recent)
+    }
 
 
 def _places(recent: Sequence[Asked]) -> list[tuple[str, str]]:

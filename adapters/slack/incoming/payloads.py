@@ -29,6 +29,11 @@ def moment(found: Any) -> str:
     )
 
 
+def written(key: str) -> float:
+    """Return when the message *key* was written, in seconds since 1970; 0 if that is no key of ours."""
+    return float(moment((*key.split("/"), "", "", "")[3]) or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Press:
     """A press on a button.
@@ -64,6 +69,12 @@ class Press:
             string(team.get("id")),
         )
         return found if all((found.name, found.channel, found.message, found.user, found.team)) else None
+
+
+def by_person(message: Json) -> bool:
+    """Tell whether a person wrote *message*: no bot, no edit, and no joining of a channel."""
+    user, subtype = string(message.get("user")), string(message.get("subtype"))
+    return bool(user) and not message.get("bot_id") and subtype in ASKING
 
 
 def home_of(event: Json, body: Json) -> str:
