@@ -12,6 +12,7 @@ import adapters.download
 import bot.core.gathering
 from adapters.emulators.discord import shapes
 from adapters.emulators.slack import files as slack_files
+from adapters.emulators.slack.web_api import SCOPES
 from bot.core.gathering import LOST
 from bot.events import File
 from bot.files import Bounds
@@ -301,7 +302,7 @@ async def test_an_answer_after_a_restart_whose_question_can_not_be_read_says_wha
 
 async def test_slack_files_without_the_scope_are_named_and_the_scope_is():
     world = await SlackWorld.open()
-    await world.emulator.scopes("chat:write,files:write")
+    await world.emulator.scopes(SCOPES.replace("files:read,", ""))
     request, note = await answered(world, await world.attach("why?", {"a.txt": b"a"}))
     assert read(request) == []
     assert note == "Not read: a.txt (the Slack app lacks the scope files:read)."
