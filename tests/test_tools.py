@@ -465,7 +465,7 @@ async def test_of_two_files_with_one_name_the_newest_is_read():
             "a.txt can't be read: file_not_found.",
         ),
         (reading(File("a.txt", "", 1), content=OSError("reset")), 0, "a.txt can't be read: reset."),
-        (reading(File("a.txt", "", 1), content=NotImplementedError("no")), 0, "a.txt can't be read: no."),
+        (reading(File("a.txt", "", 1), content=Unreadable("no")), 0, "a.txt can't be read: no."),
         (reading(File("a.txt", "", 1), content=b"abc"), 4, "There is no character 4: the file has 3."),
         (reading(File("a.txt", "", 1), content=b"abc"), -1, "There is no character -1"),
     ],
