@@ -6,8 +6,10 @@ README's table is checked against all of them.
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -36,6 +38,24 @@ def split(value: Any) -> Any:
     return (
         tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
     )
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return the time zone *name*; UTC needs no database.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("there is no such time zone; set a name as in Europe/Berlin") from None
+
+
+def known_zone(name: str) -> str:
+    """Return *name*; raise ValueError if no time zone has it."""
+    zone_of(name)
+    return name
 
 
 class Settings(BaseSettings):
@@ -97,7 +117,26 @@ class Settings(BaseSettings):
     system: str = Field(
         default=SYSTEM,
         validation_alias="RIVULET_SYSTEM",
-        description="Instructions before every conversation.",
+        description="Instructions before every conversation; `{date}`, `{platform}`, `{channel}`, `{topic}` "
+        "and `{bot}` are filled in, and other words in braces stay.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        validation_alias="RIVULET_TIME_ZONE",
+        description="Time zone of the date that Claude is told, as in `Europe/Berlin`.",
+    )
+    context: int = Field(
+        default=32_000,
+        ge=1_000,
+        validation_alias="RIVULET_CONTEXT",
+        description="Tokens of a conversation that are read with a question, the newest first.",
+    )
+    channel_messages: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        validation_alias="RIVULET_CHANNEL_MESSAGES",
+        description="The channel's last messages that are read with a question too; 0 for none.",
     )
     ahead: int = Field(
         default=256 * 1024,
@@ -176,6 +215,25 @@ class Settings(BaseSettings):
         description="Characters from which on a block of code comes as a file, at most half a "
         "message; 0 for never.",
     )
+    files: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        validation_alias="RIVULET_FILES",
+        description="Files that are read for one answer: those of the question, then the newest; 0 for none.",
+    )
+    file_bytes: int = Field(
+        default=20_000_000,
+        gt=0,
+        validation_alias="RIVULET_FILE_BYTES",
+        description="Bytes that one of them may have.",
+    )
+    pixels: int = Field(
+        default=40_000_000,
+        gt=0,
+        validation_alias="RIVULET_PIXELS",
+        description="Pixels that a picture among them may have.",
+    )
     data: Path = Field(
         default=Path("data"),
         validation_alias="RIVULET_DATA",
@@ -208,6 +266,12 @@ class Settings(BaseSettings):
     )
 
     _split = field_validator("links", "tools", mode="before")(split)
+    _known = field_validator("time_zone")(known_zone)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the date."""
+        return zone_of(self.time_zone)
 
 
 def expect_readable() -> None:

@@ -39,12 +39,14 @@ class Turn:
         text: What was said, as plain markdown; where several people speak, with their names.
         files: What came with it and the model reads: images, PDFs, and texts in UTF-8.
         blocks: What the model has said and tools have answered within one answer, in the API's form.
+        aside: What the program says about a question, and about no later one: not kept in the conversation.
     """
 
     role: Literal["user", "assistant"]
     text: str
     files: tuple[File, ...] = ()
     blocks: tuple[Mapping[str, Any], ...] = ()
+    aside: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ class Gone(Exception):
     """The message is deleted, or there is no right to write there."""
 
 
+class Unreadable(Exception):
+    """A file can't be read; the message says why, in a few words for people: "it is gone"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """One real rate limit.
@@ -156,14 +160,31 @@ class Said:
 
     Attributes:
         text: All that people see of it, as plain markdown: with names for ids, the text of blocks and embeds,
-            quotes and forwards in lines that begin with ">", and `unread` for its files.
+            and quotes and forwards in lines that begin with ">".
         actor: Who wrote it; None for the bot itself.
         skipped: Whether messages before this one were left out.
+        files: What came with it, and with what it forwards; not for the bot itself.
     """
 
     text: str
     actor: Actor | None
     skipped: bool = False
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What people know of the place where something is asked; "" for what is not known.
+
+    Attributes:
+        channel: Its name; "" for a direct message too.
+        topic: What the channel is for, as its members have written it.
+        bot: What the bot is called there.
+    """
+
+    channel: str = ""
+    topic: str = ""
+    bot: str = ""
 
 
 #: Files of a message that are named; of more, the number is.
@@ -269,6 +290,10 @@ class Surface(ABC):
         """
         return ()
 
+    async def whereabouts(self) -> Whereabouts:
+        """Return where this is, as far as that is known soon.  Must not raise."""
+        return Whereabouts()
+
     async def recent(self, limit: int) -> Sequence[Said]:
         """Return the newest messages of the channel before the question, oldest first; at most *limit*.
 
@@ -277,9 +302,21 @@ class Surface(ABC):
         """
         return ()
 
-    async def fetch(self, file: File) -> bytes:
-        """Return the content of *file*, which came with the question."""
-        raise NotImplementedError(f"{type(self).__name__} fetches no files")
+    async def attached(self) -> Sequence[File]:
+        """Return what came with the question; asked after a restart, and for a press.  Raises as `post`."""
+        return ()
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        """Return the content of *file*, which came with the question or is in its history.
+
+        Takes it from the platform's own hosts only, whatever `File.key` says, and gives a token to none but
+        these.  Reads no more than *most* bytes, and takes a bounded time.
+
+        Raises:
+            Unreadable: It is not there, too large, or may not be read.
+            SlowDown, Gone, OSError: As `post`.
+        """
+        raise Unreadable("files are not read here")
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,6 +289,21 @@ class World(ABC):
         """Let *who* (ann) mention the bot in a channel; return the question."""
 
     @abstractmethod
+    async def attach(self, text: str, files: Mapping[str, bytes], question: str = "") -> str:
+        """Let ann mention the bot in a channel with *text* and *files*; return the question.
+
+        With a *question* ann says that below it, or in reply to it, and not to the bot.
+        """
+
+    @abstractmethod
+    async def spoil_files(self, times: int = 1, **fault: Any) -> None:
+        """Let the next *times* downloads of files meet a *fault*: status, body, headers, drop, delay."""
+
+    async def downloads(self) -> list[dict[str, Any]]:
+        """Return what the emulator logged of each download of a file."""
+        return list(await self.emulator.events(kinds=["download"]))
+
+    @abstractmethod
     async def talk(self, question: str, texts: Sequence[str]) -> str:
         """Let ann and bob, in turn, say *texts* below *question*, not to the bot; return the last message."""
 

@@ -243,7 +243,7 @@ async def test_no_button_shows_before_the_call_does():
 
 
 async def test_tools_that_are_asked_for_when_an_answer_begins_stand_behind_the_others_and_replace_none():
-    asked_for = 0
+    asked_for = []
 
     @tool()
     async def later() -> str:
@@ -251,8 +251,7 @@ async def test_tools_that_are_asked_for_when_an_answer_begins_stand_behind_the_o
         return "Late."
 
     async def more():
-        nonlocal asked_for
-        asked_for += 1
+        asked_for.append(it)
         return [later, Hotel().book]
 
     hotel, script = Hotel(), Script(BOOK, {"tool": "later", "input": {}}, "It is yours.")
@@ -260,7 +259,7 @@ async def test_tools_that_are_asked_for_when_an_answer_begins_stand_behind_the_o
     assert not asked_for
     await it.mention(ask(Sheet()))
     await done(it)
-    assert asked_for == 1
+    assert asked_for == [it]
     assert hotel.booked
     assert [each.name for each in script.requests[0].tools] == ["book", "later"]
     assert [block["content"] for block in script.requests[-1].turns[-1].blocks] == ["Booked.", "Late."]

@@ -35,7 +35,7 @@ from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
 from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
 from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED
-from bot.model.request import fits
+from bot.model.request import CACHE, fits
 from bot.platform import Unavailable
 
 QUESTION = Request(turns=(Turn("user", "hi"),))
@@ -507,11 +507,11 @@ async def test_closing_the_generator_closes_the_socket(emulator: Emulated, model
 async def test_nothing_is_sent_that_is_not_set(
     emulator: Emulated, model: Claude, request_: Any, wanted: Any
 ) -> None:
-    """The body has the model, the limit, the messages, and what the request names."""
+    """The body has the model, the limit, the messages, the mark of the cache, and what the request names."""
     await emulator.script(["a"])
     await answer(model, request_)
     messages = [{"role": "user", "content": "hi"}]
-    base = {"model": "claude-sonnet-5-5", "max_tokens": 32_000, "messages": messages, "stream": True}
+    base = {"model": "claude-sonnet-5-5", "max_tokens": 32_000, "messages": messages, "stream": True, **CACHE}
     assert (await emulator.find("hi"))["body"] == {**base, **wanted}
 
 
@@ -660,12 +660,20 @@ async def test_a_redirect_is_not_followed(emulator: Emulated, connect: Connect, 
     assert await emulator.events(kinds=["request"]) == []
 
 
+ASKED = [{"role": "user", "content": [{"type": "text", "text": each} for each in ("hi", "ann asks this")]}]
+
+
 @pytest.mark.parametrize(
     ("refusals", "body"),
     [
         (["max_tokens: 32000 > 8192, which is the maximum allowed"], {"max_tokens": 8192}),
         (["This model does not support the effort parameter."], {"output_config": None}),
         (["max_tokens: 32000 > 4096, which is", "no effort"], {"max_tokens": 4096, "output_config": None}),
+        (["cache_control: Extra inputs are not permitted"], {"cache_control": None, "messages": ASKED}),
+        (
+            ["messages.0.content.0.text.cache_control: unknown field", "no effort", "max_tokens: 9 > 7"],
+            {"cache_control": None, "messages": ASKED, "output_config": None, "max_tokens": 7},
+        ),
     ],
 )
 async def test_a_model_that_can_do_less_is_asked_for_that(
@@ -682,11 +690,68 @@ async def test_a_model_that_can_do_less_is_asked_for_that(
         return web.json_response({"type": "error", "error": error}, status=400)
 
     model, runner = await served(connect, anything)
+    asked = Turn("user", "hi", aside="ann asks this")
     with pytest.raises(ModelError):
-        await answer(model, Request((Turn("user", "hi"),), effort="medium", max_tokens=32_000))
+        await answer(model, Request((asked,), effort="medium", max_tokens=32_000))
     await runner.cleanup()
     assert len(bodies) == len(refusals) + 1
     assert {name: bodies[-1].get(name) for name in body} == body
+
+
+async def test_a_gateway_that_keeps_nothing_is_asked_to_once(emulator: Emulated, model: Claude) -> None:
+    """Each refusal would cost a request."""
+    await emulator.script([{"status": 400, "message": "cache_control: no such field", "times": 1}, "a"])
+    for _ in range(3):
+        assert (await answer(model))[:-1] == [Text("a")]
+    bodies = [each["body"] for each in await emulator.requests()]
+    assert ["cache_control" in each for each in bodies] == [True, False, False, False]
+
+
+async def test_what_is_said_aside_comes_last_behind_the_mark(emulator: Emulated, model: Claude) -> None:
+    """The next request has the same up to the mark, in its own history."""
+    await emulator.script(["a"])
+    file = File("a.txt", "text/plain", 1, data=b"x")
+    await answer(model, Request((Turn("user", "b"), Turn("user", "hi", (file,), aside="ann asks"))))
+    [message] = (await emulator.find("hi"))["body"]["messages"]
+    assert [block.get("text", block["type"]) for block in message["content"]] == [
+        "b",
+        "document",
+        "hi",
+        "ann asks",
+    ]
+    assert [CACHE.items() <= block.items() for block in message["content"]] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("words", "counted", "fits"), [(1_000, False, True), (3_400, True, True), (9_000, True, False)]
+)
+async def test_tokens_are_counted_only_where_it_is_close(
+    emulator: Emulated, model: Claude, words: int, counted: bool, fits: bool
+) -> None:
+    """A request that is known to be too long is not made."""
+    await emulator.configure(window=5_000)
+    await model.check()
+    await emulator.script(["a"])
+    question = Request((Turn("user", "word " * words),))
+    if fits:
+        assert (await answer(model, question))[0] == Text("a")
+    else:
+        with pytest.raises(ModelError) as caught:
+            await answer(model, question)
+        assert caught.value.kind is Kind.LONG
+    assert bool(await emulator.events(kinds=["counted"])) == counted
+    assert len(await emulator.requests()) == fits
+    assert await emulator.events(kinds=["refused"]) == []
+
+
+async def test_a_count_that_fails_holds_up_nothing(emulator: Emulated, model: Claude) -> None:
+    """The API says itself that a request is too long."""
+    await emulator.configure(window=100)
+    await model.check()
+    await emulator.configure(models=["other"])
+    with pytest.raises(ModelError) as caught:
+        await answer(model, Request((Turn("user", "word " * 500),)))
+    assert caught.value.kind is Kind.MISSING
 
 
 @pytest.mark.parametrize(

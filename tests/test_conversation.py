@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import groupby
 
 import pytest
 
 from bot.core import excerpt
 from bot.core.conversation import turns
-from bot.events import Turn
+from bot.core.excerpt import Window
+from bot.events import File, Turn
 from bot.platform import Actor, Said, unread
 from bot.text.heard import heard
 from tests.fakes import ANN, BOB, ROBOT, Sheet, ask
@@ -18,10 +21,17 @@ GUEST = Actor("U9", "mallory", workspace="T1", guest=True)
 GAP = Turn("user", "[0a1b2c3d] Earlier messages were left out here.")
 
 
-def read(*history: Said, text: str = "and now?", asker: Actor = ANN) -> list[Turn]:
+def read(
+    *history: Said, text: str = "and now?", asker: Actor = ANN, files: tuple[File, ...] = ()
+) -> list[Turn]:
     members = {"U1", "U2"}
-    mention = ask(Sheet(), text=text, actor=asker)
+    mention = replace(ask(Sheet(), text=text, actor=asker), files=files)
     return turns(history, mention, lambda actor: actor.id in members and not actor.bot, TOKEN)
+
+
+def read_in(room: int, *history: Said, text: str = "and now?") -> list[Turn]:
+    mention = ask(Sheet(), text=text, actor=ANN)
+    return turns(history, mention, lambda _: True, TOKEN, Window(room=room))
 
 
 def whole(turns: list[Turn]) -> str:
@@ -42,6 +52,14 @@ def test_people_are_named_where_several_speak():
         Turn("user", f"[{TOKEN}] ann: and now?"),
     ]
     assert explained.text.startswith(f"[{TOKEN}] From the chat program: ")
+
+
+def test_files_stand_with_the_message_that_they_came_with_and_those_of_a_guest_are_data():
+    mine, theirs = (File(name, "text/plain", 1, data=b"x") for name in ("mine", "theirs"))
+    explained, guest, asked = read(Said("pay him", GUEST, files=(theirs,)), files=(mine,))
+    assert (guest.files, asked.files) == ((theirs,), (mine,))
+    assert guest.text.startswith("<unverified-")
+    assert "so are files before it" in explained.text
 
 
 def test_who_has_taken_the_askers_name_speaks_in_a_turn_and_under_a_name_of_their_own():
@@ -99,12 +117,81 @@ def test_what_scripts_and_emoji_need_stays(text):
     assert heard(text) == text.replace("\u200e", "")
 
 
+def numbered(count: int, words: int = 0) -> list[Said]:
+    return [Said(f"<{number}> {'word ' * words}", (ANN, BOB)[number % 2]) for number in range(count)]
+
+
+def numbers(turns: list[Turn]) -> list[int]:
+    return [int(number) for number in re.findall(r"<(\d+)>", whole(turns))]
+
+
 def test_a_long_history_keeps_its_first_message_and_the_newest_and_tells_of_the_gap():
-    said = read(*(Said(str(number), (ANN, BOB)[number % 2]) for number in range(100)))
-    texts = [turn.text.rpartition(" ")[2] for turn in said]
+    window = Window(room=4_000)
+    mention = ask(Sheet(), text="and now?", actor=ANN)
+    said = turns(numbered(100, 20), mention, lambda _: True, TOKEN, window)
     assert said[2] == GAP
-    assert texts[3:-1] == [str(number) for number in range(61, 100)]
-    assert texts[1] == "0"
+    first, *newest = numbers(said)
+    assert first == 0
+    assert newest == [*range(newest[0], 100)]
+    assert 3_500 < len(whole(said)) < 5_000
+    assert window.left_out
+
+
+def test_what_fits_is_read_to_the_last_message_of_many():
+    assert numbers(read(*numbered(199))) == [*range(199)]
+
+
+def test_the_window_moves_in_steps_so_that_ten_questions_share_their_beginning():
+    window = Window(room=12_000)
+    firsts = []
+    for count in range(100, 160, 2):  # a question and its answer each
+        mention = ask(Sheet(), text="and now?", actor=ANN)
+        said = turns(numbered(count, 20), mention, lambda _: True, TOKEN, window)
+        assert len(whole(said)) < 13_000
+        firsts.append(numbers(said)[1])
+    runs = [len([*run]) for _, run in groupby(firsts)]
+    assert min(runs[1:-1]) >= 10, runs
+
+
+def test_the_window_moves_in_steps_too_where_the_platform_tells_only_the_newest():
+    window = Window()
+    firsts = []
+    for count in range(200, 600, 2):
+        there = numbered(count)
+        told = [there[0], replace(there[-198], skipped=True), *there[-197:]]
+        said = turns(told, ask(Sheet(), text="?", actor=ANN), lambda _: True, TOKEN, window)
+        firsts.append(numbers(said)[1])
+    assert firsts == sorted(firsts)
+    assert len(set(firsts)) <= 8
+
+
+def test_strangers_are_dropped_in_steps_too():
+    window = Window()
+    firsts = []
+    for count in range(19, 80):
+        spam = [Said(f"<{number}> spam", GUEST) for number in range(count)]
+        said = turns([Said("plan", BOB), *spam], ask(Sheet()), lambda actor: not actor.guest, TOKEN, window)
+        assert len(numbers(said)) <= excerpt.DATA
+        assert numbers(said)[-1] == count - 1
+        firsts.append(numbers(said)[0])
+    assert len(set(firsts)) <= 8
+
+
+def test_a_text_too_long_for_the_room_is_cut_where_nothing_else_is_left():
+    said = read_in(2_000, Said("root", BOB), Said("log " * 9_000, BOB), text="what is this?")
+    assert "characters were left out here" in whole(said)
+    assert 1_000 < len(whole(said)) < 4_000
+
+
+def test_the_question_is_read_whole_however_small_the_room_is():
+    said = read_in(1_000, *numbered(20, 20), text="why " * 1_000)
+    assert said[-1].text.count("why") == 1_000
+    assert len(whole(said)) < 6_000
+
+
+def test_room_is_counted_in_bytes_so_that_other_scripts_do_not_take_thrice_the_tokens():
+    latin, han = (read_in(6_000, *[Said(f"{n} {letter * 200}", BOB) for n in range(50)]) for letter in "a水")
+    assert len(whole(han)) < len(whole(latin)) / 2
 
 
 def test_a_gap_that_the_platform_has_left_is_told_too():
@@ -113,14 +200,15 @@ def test_a_gap_that_the_platform_has_left_is_told_too():
     ]
 
 
-def test_of_much_text_the_question_the_root_and_the_newest_are_read_and_the_rest_is_told():
+def test_of_much_text_the_question_the_root_and_the_newest_are_read_whole_and_the_rest_is_told():
     text = "x" * 20_000
-    said = read(Said("root", BOB), *(Said(f"{number} {text}", BOB) for number in range(20)), text=f"Q {text}")
+    said = read_in(
+        100_000, Said("root", BOB), *(Said(f"{number} {text}", BOB) for number in range(20)), text=f"Q {text}"
+    )
     words = whole(said)
-    assert len(words) < excerpt.READ + 1_000
-    assert [number for number in range(20) if re.search(rf"[\n ]{number} x", words)] == [18, 19]
+    assert len(words) < 101_000
+    assert [number for number in range(20) if re.search(rf"[\n ]{number} x{{20000}}", words)] == [17, 18, 19]
     assert "root" in words
-    assert "characters were left out here." in words
     assert GAP in said
 
 

@@ -69,12 +69,7 @@ async def world() -> AsyncIterator[DiscordWorld]:
         ({"embeds": [{"type": "rich", "image": {"url": "https://x"}}]}, "(A picture, not seen)"),
         ({"poll": POLL}, "Poll: Lunch?\n- Pizza (3 votes)\n- 🥗"),
         ({"sticker_items": [{"id": "1", "name": "Wave"}]}, "(Sticker: Wave)"),
-        ({"attachments": [{"filename": "a.pdf"}]}, "(Attached, and not read: a.pdf)"),
-        ({"attachments": [{"filename": "x_y.pdf", "title": "x y.pdf"}]}, "(Attached, and not read: x y.pdf)"),
-        (
-            {"flags": 1 << 13, "attachments": [{"filename": "voice-message.ogg", "duration_secs": 12.3}]},
-            "(Attached, and not read: a voice message of 12 s)",
-        ),
+        ({"attachments": [{"filename": "a.pdf"}]}, ""),
         ({"interaction_metadata": {"name": "sky"}, "content": "rain"}, "rain\n(Answers the command /sky)"),
         (
             {"components": [{"type": 17, "components": [{"type": 10, "content": "All is well"}]}]},
@@ -89,10 +84,7 @@ async def world() -> AsyncIterator[DiscordWorld]:
         ({"components": [{"type": 1, "components": [{"label": "Stop", "custom_id": "rivulet:stop"}]}]}, ""),
         (
             FORWARD,
-            (
-                "> Forwarded:\n> AC in the server room failed, says @alice\n> Alert\n> Room: B2"
-                "\n> (Attached, and not read: log.txt)"
-            ),
+            "> Forwarded:\n> AC in the server room failed, says @alice\n> Alert\n> Room: B2",
         ),
     ],
 )  # fmt: skip
@@ -103,6 +95,27 @@ def test_a_message_says_all_that_people_see_of_it(message, text):
 def test_files_of_a_message_and_of_what_it_forwards_are_known_by_name():
     message = {**FORWARD, "attachments": [{"filename": "a.pdf"}]}
     assert [file.name for file in files(message)] == ["a.pdf", "log.txt"]
+
+
+@pytest.mark.parametrize(
+    ("attachment", "name"),
+    [
+        ({"filename": "x_y.pdf", "title": "x y.pdf"}, "x y.pdf"),
+        ({"filename": "voice-message.ogg", "duration_secs": 12.3}, "a voice message of 12 s"),
+    ],
+)
+def test_a_file_has_the_name_that_people_see(attachment, name):
+    [file] = files({"flags": 1 << 13, "attachments": [attachment]})
+    assert file.name == name
+
+
+def test_a_file_is_fetched_by_its_message_and_its_address():
+    message = {
+        "id": "7",
+        "channel_id": "8",
+        "attachments": [{"id": "9", "url": "https://x/a b", "size": 3}, {}],
+    }
+    assert [file.key for file in files(message)] == ["8 7 9 https://x/a b", ""]
 
 
 @pytest.mark.parametrize("junk", [None, 5, "x", [], {}, [None], [[]], [{"x": 1}], {"id": []}])
@@ -223,12 +236,11 @@ async def test_a_reply_to_a_poll_without_an_expiry_reads_it(world):
     assert "Pizza (3 votes)" in await read(world)
 
 
-async def test_a_question_with_a_file_says_so_to_the_model_and_to_the_asker(world):
-    world.model.steps = ("Sure.",)
-    asked = await world.emulator.say("200", "300", "<@999> read this", files={"plan.txt": "eA=="})
-    [seen] = await world.final(f"200/{asked}")
-    assert "plan.txt" in await read(world)
-    assert "plan.txt" in seen.note
+async def test_a_reply_to_the_bot_that_is_nothing_but_a_file_is_a_question(world):
+    [answer] = await world.final(await world.ask("why?", "Because."))
+    await world.emulator.say("200", "300", "", reply_to=answer.id.split("/")[1], files={"plan.txt": "eA=="})
+    request = await world.asked(2)
+    assert request.turns[-1].text == "(Attached: plan.txt)"
 
 
 async def test_a_mention_that_an_edit_adds_is_a_question(world):
@@ -388,16 +400,28 @@ async def test_a_bot_that_replies_to_an_answer_without_a_mention_is_not_answered
 # What was said before, and by whom.
 
 
-async def test_a_long_chain_keeps_its_root_and_says_that_some_is_left_out(world):
+async def chained(world, lines):
     root = await world.emulator.say("200", "300", "the root")
-    last = f"200/{root}"
-    last = await world.talk(last, [f"line {number}" for number in range(60)])
+    last = await world.talk(f"200/{root}", [f"line {number}" for number in range(lines)])
     await world.emulator.say("200", "300", "<@999> so?", last.split("/")[1])
+
+
+async def test_a_long_chain_keeps_its_root_and_says_that_some_is_left_out(world):
+    world.model.steps = ("x", HOLD)
+    await chained(world, 60)
+    await read(world)
+    said = await (await world.still())._surface.history(40)
+    assert [each.text for each in said] == ["the root", *(f"line {number}" for number in range(21, 60))]
+    assert [each.skipped for each in said].index(True) == 1
+    world.model.go.set()
+
+
+async def test_a_chain_of_more_than_a_page_is_read_whole(world):
+    await chained(world, 120)
     text = await read(world)
     assert text.startswith("the root")
-    assert "left out" in text
-    assert "line 59" in text
-    assert "line 10\n" not in text
+    assert "left out" not in text
+    assert all(f"line {number}" in text for number in range(120))
 
 
 async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
@@ -406,14 +430,14 @@ async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
     )
     await world.emulator.delete("200", thread)
     first = await world.emulator.say(thread, "300", "the first message")
-    for number in range(60):
+    for number in range(250):
         await world.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
     await world.emulator.say(thread, "300", "<@999> so?")
     text = await read(world)
     assert first
     assert text.startswith("the first message")
     assert "left out" in text
-    assert "line 59" in text
+    assert "line 249" in text
 
 
 async def test_who_said_it_is_known_by_id_and_bots_as_bots(world):

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 import adapters.discord
 from adapters.discord.outgoing import threads
 from adapters.discord.outgoing.threads import NAME, title
+from bot.core.conversation import HISTORY
 from bot.events import Event, Finished, Text
 from bot.model import Request
 from bot.platform import Platform
@@ -415,14 +416,14 @@ async def test_a_long_thread_still_begins_with_its_question(among):
     opening = await among.ask("why?", "Because.")
     await among.final(opening)
     thread = place(opening)
-    for number in range(45):
+    for number in range(205):
         await among.emulator.say(thread, ("301", "300")[number % 2], f"line {number}")
     await among.final(f"{thread}/{await among.emulator.say(thread, '301', '<@999> so?')}")
     turns = spoken(among.model.requests[1])
     assert turns[0] == ("Alice", "why?")
-    assert turns[-2:] == [("Alice", "line 43"), ("Bob", "line 44\nso?")]
+    assert turns[-2:] == [("Alice", "line 203"), ("Bob", "line 204\nso?")]
     assert "left out" in turns[1][1]
-    assert len(turns) == 41
+    assert len(turns) == HISTORY + 1
 
 
 async def test_a_thread_below_a_reply_knows_what_was_replied_to(world):

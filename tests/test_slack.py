@@ -255,12 +255,12 @@ async def test_check_names_scopes_that_are_missing_and_what_for(world):
     await world.emulator.scopes("app_mentions:read,channels:history,chat:write,groups:history,im:history")
     good, *lacking = await findings(world)
     assert good[0]
-    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 7
+    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 8
     assert [word for *_, text in lacking for word in text.split() if ":" in word[1:-1]] == [
         "reactions:read",
         "reactions:write",
         *("users:read", "channels:read", "groups:read", "usergroups:read"),
-        "files:write",
+        *("files:write", "files:read"),
     ]
 
 

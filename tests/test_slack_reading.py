@@ -117,15 +117,32 @@ def test_an_alert_is_read_with_all_its_parts():
 
 def test_a_forward_is_read_with_its_author_its_place_and_its_files():
     read = says(text="<@UBOT> and this?", attachments=[FORWARD])
-    assert read == "and this?\n\n> Message of bob in #infra:\n> a < b\n\n(Attached, and not read: log.txt)"
+    assert read == "and this?\n\n> Message of bob in #infra:\n> a < b"
+    assert [file.name for file in Message.of({"text": "", "attachments": [FORWARD]}).files] == ["log.txt"]
 
 
-def test_files_are_named_and_nothing_of_a_deleted_one_is():
-    read = Message.of(
-        {"text": "", "files": [{"name": "a.m4a", "subtype": "slack_audio"}, {"mode": "tombstone"}]}
-    )
-    assert read.says({}) == "(Attached, and not read: a.m4a)"
-    assert [file.name for file in read.files] == ["a.m4a"]
+URL = "https://files.slack.com/files-pri/T1-F1"
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        (
+            {"id": "F1", "url_private": f"{URL}/a", "url_private_download": f"{URL}/download/a"},
+            f"F1 {URL}/download/a",
+        ),
+        ({"id": "F1", "url_private": f"{URL}/a"}, f"F1 {URL}/a"),
+        ({"id": "F1", "file_access": "check_file_info"}, "F1 "),
+        ({"id": "F1"}, ""),
+        ({"id": "F1", "url_private": "https://docs.example.com/d", "is_external": True}, ""),
+        ({"id": "F1", "url_private": "https://docs.example.com/d", "mode": "external"}, ""),
+        ({"id": "F1", "url_private": f"{URL}/a", "mode": "hidden_by_limit"}, ""),
+        ({"id": ["F1"], "url_private": {"a": 1}, "size": "big", "mimetype": 3}, ""),
+    ],
+)
+def test_a_file_is_fetched_by_its_address_or_its_id_and_one_that_slack_does_not_keep_is_not(file, key):
+    [read] = Message.of({"text": "", "files": [{"name": "a.m4a", **file}, {"mode": "tombstone"}]}).files
+    assert (read.name, read.key, read.size) == ("a.m4a", key, 0)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,9 @@ def blocking(sides: int) -> str:
     return str(sides)
 
 
-@pytest.mark.parametrize("function", [unsaid, untyped, spread, late, größe, blocking], ids=str)
+@pytest.mark.parametrize(
+    "function", [unsaid, untyped, spread, late, größe, blocking], ids=lambda function: function.__name__
+)
 def test_what_can_be_no_tool_is_refused_when_it_is_made(function):
     with pytest.raises(TypeError, match=function.__name__):
         tool()(function)

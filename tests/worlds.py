@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -19,6 +20,11 @@ METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.c
 #: Seconds of an answer that is late; tests of it shorten what they wait.
 LATE = 2.0
 ROUTES = {"post": "POST messages", "edit": "PATCH messages", "attach": "P* messages"}
+
+
+def encoded(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return *files* as emulators take them: the content in base64."""
+    return {name: base64.b64encode(data).decode() for name, data in files.items()}
 
 
 class SlackWorld(World):
@@ -64,6 +70,15 @@ class SlackWorld(World):
         question = await (self.dm("why?") if direct else self.say("why?"))
         answer = await self.first(question, "Beca")
         return question, f"slack/T1/{answer.id}", (await self.still())._surface
+
+    async def attach(self, text: str, files: Mapping[str, bytes], question: str = "") -> str:
+        channel, thread = at(question) if question else ("C1", "")
+        call = "" if question else "<@UBOT> "
+        ts = await self.emulator.say(channel, self.ann, call + text, thread or None, files=encoded(files))
+        return f"{channel}/{ts}"
+
+    async def spoil_files(self, times: int = 1, **fault: Any) -> None:
+        await self.emulator.fault("download", times, **fault)
 
     async def talk(self, question: str, texts: Sequence[str]) -> str:
         channel, ts = at(question)
@@ -253,6 +268,15 @@ class DiscordWorld(World):
 
     async def say(self, text: str, who: str = "") -> str:
         return f"200/{await self.emulator.say('200', who or self.ann, f'<@999> {text}')}"
+
+    async def attach(self, text: str, files: Mapping[str, bytes], question: str = "") -> str:
+        channel, replied = at(question) if question else ("200", "")
+        call = "" if question else "<@999> "
+        sent = await self.emulator.say(channel, self.ann, call + text, replied, files=encoded(files))
+        return f"{channel}/{sent}"
+
+    async def spoil_files(self, times: int = 1, **fault: Any) -> None:
+        await self.emulator.fault("GET attachments", times, **fault)
 
     async def talk(self, question: str, texts: Sequence[str]) -> str:
         channel, last = at(question)

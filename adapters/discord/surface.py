@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import structlog
 
+from adapters.discord.downloads import fetch
 from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw
 from adapters.discord.outgoing.lastresort import MODERATED, NO_FILES, LastResort, Told, nonce
 from adapters.discord.outgoing.notices import Notices
@@ -17,8 +18,8 @@ from adapters.discord.outgoing.threads import Fork, nowhere
 from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
-from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
+from bot.events import File, Page
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,15 @@ async def nothing(_limit: int) -> Sequence[Said]:
     return ()
 
 
+#: Reads the files of the surface's question.
+Attached = Callable[[], Awaitable[Sequence[File]]]
+
+
+async def no_files() -> Sequence[File]:
+    """Return the files of a question that is at hand, and has its own."""
+    return ()
+
+
 def said(content: str) -> str:
     """Return what a message of ours says, without its note."""
     lines = content.replace(JOINER, "").split("\n")
@@ -73,6 +83,7 @@ class DiscordSurface(Surface):
         fork: Opens a thread for the answer.
         asker: The id of who asked, to be told where no answer can stand; 0 for nobody.
         notices: Tells them.
+        attached: Reads what came with the question.
         me: The bot's own id, to find again what it may have posted; "" where that is not known.
 
     Attributes:
@@ -92,6 +103,7 @@ class DiscordSurface(Surface):
         asker: int = 0,
         notices: Notices | None = None,
         me: str = "",
+        attached: Attached = no_files,
     ) -> None:
         self._rest = rest
         self._channel = channel
@@ -99,6 +111,7 @@ class DiscordSurface(Surface):
         self._replied = question
         self._posted = posted
         self._history = history
+        self._attached = attached
         self._fork = fork
         self._asker = asker
         self._notices = notices or Notices(rest)
@@ -111,6 +124,7 @@ class DiscordSurface(Surface):
         self._lagging: list[asyncio.Task[bool]] = []
         self._fileless = NO_FILES  # why, where `limits` let nothing be attached
         self._resort = LastResort(self._send)
+        self.named = Whereabouts()
         self.address = str(channel)
         self.nearby: History = nothing
 
@@ -362,9 +376,13 @@ class DiscordSurface(Surface):
             notices=self._notices,
             me=self._me,
         )
-        surface.limits = self.limits
+        surface.limits, surface.named = self.limits, self.named
         surface.nearby, surface.within = self.nearby, self.within
         return surface
+
+    async def whereabouts(self) -> Whereabouts:
+        """See `Surface.whereabouts`: as the gateway has told it before the question."""
+        return self.named
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: a thread, a direct message, or the chain of replies."""
@@ -373,3 +391,11 @@ class DiscordSurface(Surface):
     async def recent(self, limit: int) -> Sequence[Said]:
         """See `Surface.recent`."""
         return await self.nearby(limit)
+
+    async def attached(self) -> Sequence[File]:
+        """See `Surface.attached`."""
+        return await self._attached()
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        """See `Surface.fetch`."""
+        return await fetch(self._rest, file, most)

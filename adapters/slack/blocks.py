@@ -37,9 +37,9 @@ def quoted(text: str) -> str:
     return "\n".join(f"&gt; {line}" for line in text.split("\n"))
 
 
-def objects(found: Any) -> list[Json]:
-    """Return the objects of a list, whatever *found* is."""
-    return [each for each in found[:MANY] if isinstance(each, dict)] if isinstance(found, list) else []
+def objects(found: Any, most: int = MANY) -> list[Json]:
+    """Return the objects among the first *most* of a list, whatever *found* is."""
+    return [each for each in found[:most] if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def string(found: Any) -> str:

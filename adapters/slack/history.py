@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -12,10 +13,11 @@ from adapters.slack.people import People
 from adapters.slack.reading import Message, unnamed
 from adapters.slack.text import Json, said
 from adapters.slack.wire.errors import translated
+from bot.events import File
 from bot.platform import Actor, Said
 
 #: Replies that are asked for at once, and requests that one thread may take.
-PAGE = 200
+PAGE = 500
 REQUESTS = 8
 #: Threads that are opened in a direct message.
 DM_THREADS = 3
@@ -49,10 +51,15 @@ class History:
         """Return what was said in the thread, or in the direct message so far; see `Surface.history`."""
         messages, gap = await self._earlier(limit)
         there = [message for message in messages if not self._is_silent(message)]
+        root = 0 if self._is_direct() else 1  # what a direct message began with says nothing
         if len(there) > limit:
-            there, gap = [there[0], *there[len(there) - limit + 1 :]], True
+            there, gap = [*there[:root], *there[root - limit :]], True
         result = await self._told(there)
-        return [replace(each, skipped=gap and number == 1) for number, each in enumerate(result)]
+        return [replace(each, skipped=gap and number == root) for number, each in enumerate(result)]
+
+    def _is_direct(self) -> bool:
+        """Tell whether the question stands in a direct message, and in no thread there."""
+        return self._thread == self._question and self._channel.startswith("D")
 
     async def recent(self, limit: int) -> Sequence[Said]:
         """Return the newest messages of the channel, the newest threads opened; see `Surface.recent`."""
@@ -69,7 +76,7 @@ class History:
                 answer = await self._web.conversations_history(
                     channel=self._channel, latest=latest, inclusive=False, limit=min(PAGE, limit - len(found))
                 )
-            page = objects(answer.get("messages"))
+            page = objects(answer.get("messages"), PAGE)
             found += page
             if not page or len(found) >= limit or not answer.get("has_more"):
                 break
@@ -79,38 +86,50 @@ class History:
     async def _told(self, there: Sequence[Json]) -> list[Said]:
         """Return messages as the seam's, with names for ids."""
         read = {id(message): Message.of(message) for message in there}
-        names = await self._people.names(unnamed(read.values()))
-        actors = await self._actors(there)
+        names, actors = await asyncio.gather(self._people.names(unnamed(read.values())), self._actors(there))
         return [
             Said(said(message), None)
             if self._ours(message)
-            else Said(read[id(message)].says(names, self._me), actors[_author(message)])
+            else _of(read[id(message)], names, self._me, actors[_author(message)])
             for message in there
         ]
 
+    async def attached(self) -> Sequence[File]:
+        """Return the files of the question."""
+        with translated():
+            answer = await self._web.conversations_replies(
+                channel=self._channel,
+                ts=self._thread,
+                oldest=self._question,
+                latest=self._question,
+                inclusive=True,
+                limit=2,  # the thread's first message comes too
+            )
+        found = (each for each in objects(answer.get("messages")) if each.get("ts") == self._question)
+        return [file for message in found for file in Message.of(message).files]
+
     async def _actors(self, messages: Sequence[Json]) -> dict[str, Actor]:
-        """Return who wrote *messages*, the newest of them asked for first."""
+        """Return who wrote *messages*; those who are not known are asked for at once, the newest of them."""
         authors = {_author(message): message for message in reversed(messages) if not self._ours(message)}
-        found: dict[str, Actor] = {}
-        asked = 0
-        for author, message in authors.items():
-            user = string(message.get("user"))
-            asked += bool(user) and self._people.known(user) is None
-            if user and asked <= AUTHORS:
-                found[author] = await self._people.somebody(user)
-            else:
-                bots = self._people.bots
-                name = string(message.get("username")) or author
-                found[author] = Actor(author, name, bot=author not in bots, guest=bool(user))
-        return found
+        users = [user for message in authors.values() if (user := string(message.get("user")))]
+        strangers = [user for user in users if self._people.known(user) is None][AUTHORS:]
+        asked = [user for user in users if user not in strangers]
+        people = dict(zip(asked, await asyncio.gather(*map(self._people.somebody, asked)), strict=True))
+        return {
+            author: people.get(author) or self._stranger(author, message)
+            for author, message in authors.items()
+        }
+
+    def _stranger(self, author: str, message: Json) -> Actor:
+        """Return who wrote *message* as far as it says that itself."""
+        name, user = string(message.get("username")) or author, string(message.get("user"))
+        return Actor(author, name, bot=author not in self._people.bots, guest=bool(user))
 
     async def _earlier(self, limit: int) -> tuple[list[Json], bool]:
-        """Return the messages before the question, and whether some are missing behind the first."""
+        """Return the messages before the question, and whether some are missing; see `said`."""
         if self._thread != self._question:
             return await self._replies(self._thread, limit)
-        if self._channel.startswith("D"):
-            return await self._direct(limit), False
-        return [], False
+        return await self._direct(limit) if self._is_direct() else ([], False)
 
     async def _replies(self, thread: str, limit: int) -> tuple[list[Json], bool]:
         """Return the root and the newest replies before the question.
@@ -143,25 +162,22 @@ class History:
             answer = await self._web.conversations_replies(
                 channel=self._channel, ts=thread, latest=self._question, oldest=oldest or None, limit=PAGE
             )
-        found = objects(answer.get("messages"))
+        found = objects(answer.get("messages"), PAGE + 1)  # the root comes with each page
         return [message for message in found if _before(message, self._question)], bool(
             answer.get("has_more")
         )
 
-    async def _direct(self, limit: int) -> list[Json]:
-        """Return the last top-level messages, the newest threads among them opened."""
-        return await self._opened(await self._newest(limit), limit)
+    async def _direct(self, limit: int) -> tuple[list[Json], bool]:
+        """Return the last top-level messages, the newest threads among them opened; and if there are more."""
+        found = await self._newest(limit)
+        return await self._opened(found, limit), len(found) >= limit
 
     async def _opened(self, messages: Sequence[Json], limit: int) -> list[Json]:
         """Return top-level *messages* with what stands in the newest threads among them."""
         threads = [message.get("ts") for message in messages if message.get("reply_count")][-DM_THREADS:]
-        found: list[Json] = []
-        for message in messages:
-            if message.get("ts") in threads:
-                found += (await self._replies(string(message.get("ts")), limit))[0]
-            else:
-                found.append(message)
-        return found
+        opened = await asyncio.gather(*(self._replies(string(ts), limit) for ts in threads))
+        inside = {ts: found for ts, (found, _) in zip(threads, opened, strict=True)}
+        return [each for message in messages for each in inside.get(message.get("ts"), [message])]
 
     def _ours(self, message: Json) -> bool:
         return message.get("user") == self._me
@@ -170,6 +186,10 @@ class History:
         """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
         ours = self._ours(message) and not message.get("text")
         return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
+
+
+def _of(message: Message, names: Mapping[str, str], me: str, actor: Actor) -> Said:
+    return Said(message.says(names, me), actor, files=message.files)
 
 
 def _author(message: Json) -> str:

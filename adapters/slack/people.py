@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -26,6 +27,14 @@ LONGEST = 40
 NAMES_WITHIN = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a channel is called and for; "" for what this app may not know."""
+
+    name: str = ""
+    topic: str = ""
+
+
 class People:
     """Knows people, channels and groups by their ids.
 
@@ -38,7 +47,7 @@ class People:
         self._web = web
         self.bots = frozenset(bots)
         self._users: Lookup[Actor] = Lookup(self._user)
-        self._channels: Lookup[str] = Lookup(self._channel)
+        self._channels: Lookup[Channel] = Lookup(self._channel)
         self._groups: Lookup[Mapping[str, str]] = Lookup(self._all_groups)
 
     async def find(self, user: str, *, spare: bool = False) -> Actor:
@@ -82,7 +91,7 @@ class People:
                 case "@":
                     return (await self.find(id_)).name
                 case "#":
-                    return await self._channels.find(id_)
+                    return (await self._channels.find(id_)).name
                 case _:
                     return (await self._groups.find("")).get(id_, "")
         return ""
@@ -97,13 +106,23 @@ class People:
             log.info("Slack does not show a person", user=user, error=code_of(error))
             return Actor(user, user, guest=True)
 
-    async def _channel(self, channel: str) -> str:
-        """Return a channel's name; "" if this app may not know it."""
+    async def channel(self, channel: str) -> Channel:
+        """Return what *channel* is called and for, as far as Slack says; an old answer is good meanwhile."""
+        known = self._channels.known(channel, stale=True)
+        with suppress(SlowDown, Gone, OSError):
+            async with asyncio.timeout(0 if known else NAMES_WITHIN):  # the look-up itself goes on
+                return await self._channels.find(channel)
+        return known or Channel()
+
+    async def _channel(self, channel: str) -> Channel:
         with suppress(SlackApiError, Gone):
             with translated():
                 found = (await self._web.conversations_info(channel=channel)).get("channel")
-            return string(found.get("name")) if isinstance(found, dict) else ""
-        return ""
+            if isinstance(found, dict):
+                topic = found.get("topic")
+                value = string(topic.get("value")) if isinstance(topic, dict) else ""
+                return Channel(string(found.get("name")), value)
+        return Channel()
 
     async def _all_groups(self, _: str) -> Mapping[str, str]:
         """Return the handles of all groups; none if this app may not know them."""

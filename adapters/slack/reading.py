@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from adapters.slack.blocks import attached, drawn, objects, plain, string
 from adapters.slack.text import Json, typed
 from bot.events import File
-from bot.platform import unread
 from bot.text.words import wordy
 
 #: Ids of one message that are looked up; the others stay ids.
@@ -36,7 +35,7 @@ class Message:
     Attributes:
         own: What its writer wrote, in Slack's notation.
         more: What is attached or forwarded, quoted.
-        files: What came with it; nobody reads it.
+        files: What came with it, and with what it forwards.
         labels: Names that the message itself has for ids.
     """
 
@@ -73,7 +72,7 @@ class Message:
         """Return all of it as markdown, with *names* for ids; a question is without the call of *me*."""
         known = {**names, **self.labels}
         own = _uncalled(self.own, me) if me else self.own
-        parts = [_named(own, known), _named(self.more, known), unread([file.name for file in self.files])]
+        parts = [_named(own, known), _named(self.more, known)]
         return "\n\n".join(filter(None, (part.strip() for part in parts)))
 
 
@@ -89,7 +88,17 @@ def _files(message: Json) -> Iterator[File]:
         if file.get("mode") != "tombstone":
             name = string(file.get("name")) or string(file.get("title"))
             size = file.get("size")
-            yield File(name[:200], string(file.get("mimetype")), size if isinstance(size, int) else 0)
+            known = size if isinstance(size, int) and size > 0 else 0
+            yield File(name[:200], string(file.get("mimetype"))[:100], known, _key(file))
+
+
+def _key(file: Json) -> str:
+    """Return how *file* is fetched; "" where it can't be: it is kept elsewhere, or hidden by Slack's plan."""
+    address = string(file.get("url_private_download")) or string(file.get("url_private"))
+    elsewhere = file.get("is_external") is True or file.get("mode") in {"external", "hidden_by_limit"}
+    if elsewhere or not (address or file.get("file_access") == "check_file_info"):
+        return ""
+    return f"{string(file.get('id'))} {address}"
 
 
 def _unquoted(text: str) -> str:

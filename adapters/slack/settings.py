@@ -12,6 +12,8 @@ from bot.unavailable import Unavailable
 
 #: The scope without which nothing can be attached.
 FILES = "files:write"
+#: The scope without which nothing that people attach can be read.
+READ = "files:read"
 #: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
 SCOPES = {
     "app_mentions:read": "to hear mentions",
@@ -26,6 +28,7 @@ SCOPES = {
     "groups:read": "to read the names of private channels",
     "usergroups:read": "to read the names of user groups",
     FILES: "to attach what is too long for a message",
+    READ: "to read pictures and documents that people attach",
 }
 
 

@@ -11,17 +11,18 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack.downloads import fetch
 from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.uploads import Uploads
-from adapters.slack.people import People
+from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
-from bot.events import Page
-from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface
+from bot.events import File, Page
+from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +87,7 @@ class SlackSurface(Surface):
         self._thread = thread
         self._question = question
         self._me = me
+        self._people = people
         self._history = History(web, channel, thread, question, people, me)
         self._errands = errands
         self._sessions = sessions
@@ -347,6 +349,25 @@ class SlackSurface(Surface):
         """See `Surface.recent`: who asks in a channel is in it, or may be."""
         with _asking():
             return await self._history.recent(limit)
+
+    async def whereabouts(self) -> Whereabouts:
+        """See `Surface.whereabouts`; a direct message has neither a name nor a topic."""
+        direct = self._channel.startswith("D")
+        here = Channel() if direct else await self._people.channel(self._channel)
+        me = self._people.known(self._me, stale=True)
+        return Whereabouts(here.name, here.topic, me.name if me else "")
+
+    async def attached(self) -> Sequence[File]:
+        """See `Surface.attached`."""
+        try:
+            with translated():
+                return await self._history.attached()
+        except SlackApiError as error:
+            raise ConnectionError(f"Slack does not show the question: {why(error)}") from error
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        """See `Surface.fetch`."""
+        return await fetch(self._web, file, most)
 
     def _posts(self) -> Bucket:
         return Bucket(f"slack/{self._team}/chat.postMessage/{self._channel}", *POSTS)

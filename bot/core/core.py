@@ -15,7 +15,9 @@ from dataclasses import replace
 import structlog
 
 from bot.core.approvals import CONTROLS
+from bot.core.files import kept
 from bot.core.follow import followed
+from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means, no_more
 from bot.core.rates import Rates, Refused
@@ -25,6 +27,7 @@ from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
 from bot.events import RETRY, STOP
+from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Stop, Unavailable
@@ -52,6 +55,7 @@ class Core:
         *,
         more: More | None = None,
         follow_ups: bool = True,
+        bounds: Bounds | None = None,
     ) -> None:
         self._access = access
         self._store = store
@@ -67,6 +71,7 @@ class Core:
             clock,
             tools,
             more or no_more,
+            desk=Desk(bounds),
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
@@ -160,7 +165,7 @@ class Core:
             return
         elif live.rewordable and self._running.admit(live.mention):
             live.reword(edited)
-            await self._store.reword(live.mention.key, edited.text)
+            await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
         else:
             live.miss()
 

@@ -9,17 +9,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
+from bot.core.gathering import Desk
 from bot.core.kept import Kept
 from bot.core.reader import Reader
 from bot.core.sayings import REPLACED, TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, STOP, Control, Text
+from bot.events import CONTINUE, RETRY, STOP, Control, File, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -59,6 +61,7 @@ class Means:
         clock: Seconds of the wall clock.
         tools: What the model may use.
         more: What it may use besides, asked for when an answer begins.
+        desk: Where files are read.
         waits: Where writes wait that have failed.
     """
 
@@ -74,6 +77,8 @@ class Means:
     more: More = no_more
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
+    lasting: Lasting = field(default_factory=Lasting)
+    desk: Desk = field(default_factory=Desk)
     waits: Waits = field(default_factory=Waits)
 
 
@@ -118,8 +123,8 @@ class Live:
             self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
-        reads = means.model, means.asking, means.access, past or Past()
-        self._reader = Reader(self._draft, *reads, self._tools, saying)
+        reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
+        self._reader = Reader(self._draft, *reads, means.desk, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(
             self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
@@ -232,17 +237,21 @@ class Live:
         self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
         self._reader.again(self.mention)
 
-    async def _tools(self, mention: Mention) -> list[Tool]:
-        """Return the tools that the answer to *mention* may use."""
+    async def _tools(self, mention: Mention, files: Sequence[File]) -> list[Tool]:
+        """Return the tools that the answer to *mention*, with these *files* in it and before it, may use."""
         surface, means = self._surface, self._means
+
+        async def fetch(file: File) -> bytes:
+            return await mention.surface.fetch(file, means.desk.bounds.size)
+
         caller = Caller(
             mention.actor,
             mention.place,
             mention.conversation,
-            mention.files,
+            tuple(files),
             surface.history,
             surface.recent,
-            surface.fetch,
+            fetch,
             Notebook(
                 means.store,
                 mention.key.partition("/")[0],

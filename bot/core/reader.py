@@ -7,27 +7,41 @@ shown, it stops reading until the writer has caught up.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
-from bot.core import conversation
+from bot.core import conversation, excerpt, files
+from bot.core.account import Account, Lasting, sealed
 from bot.core.approvals import Card
 from bot.core.conversation import Past
 from bot.core.draft import Draft
-from bot.events import CONTINUE, RETRY, Event, Finished, Text
+from bot.core.gathering import Desk, Gathering
+from bot.core.prefix import Prefix
+from bot.core.whereabouts import instructions
+from bot.events import CONTINUE, RETRY, Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
-from bot.model import Asking, Model, ModelError, Request, Tool
-from bot.platform import Gone, Mention, Said, SlowDown, listed
+from bot.model import Asking, Kind, Model, ModelError, Request, Tool
+from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
 from bot.show.answer import Ending
 
 log = structlog.get_logger(__name__)
 
 #: Seconds that reading what was said before may take; then it is answered without.
 READING = 10.0
+#: Seconds that finding out where that is may take.
+WHERE = 2.0
+#: People whose rights are looked up at once.
+RIGHTS = 16
+#: Seconds after which people are told that files are still being read.
+SOON = 1.0
+LOOKING = "reading files …"
+UNTAKEN = "Claude did not take the files, so this is without them."
+#: What the model reads then.
+UNSEEN = "(They could not be read.)"
 
 BROKEN = "Something broke on our side; the operator's log says what."
 
@@ -41,7 +55,10 @@ class Reader:
         asking: What every request has in common.
         access: Says whose words in the history are more than data.
         past: What came before the question.
-        tools: Says what the model may use.
+        lasting: What requests have in common with earlier ones.
+        clock: Seconds of the wall clock.
+        desk: Where files are read.
+        tools: Says what the model may use, in a conversation with these files.
         saying: What to answer without asking the model; "" to ask it; or what to ask a person.
     """
 
@@ -52,7 +69,10 @@ class Reader:
         asking: Asking,
         access: Access,
         past: Past,
-        tools: Callable[[Mention], Awaitable[Sequence[Tool]]] | None = None,
+        lasting: Lasting,
+        clock: Callable[[], float],
+        desk: Desk,
+        tools: Callable[[Mention, Sequence[File]], Awaitable[Sequence[Tool]]],
         saying: str | Card = "",
     ) -> None:
         self._draft = draft
@@ -60,12 +80,18 @@ class Reader:
         self._access = access
         self._asking = asking
         self._past = past
+        self._lasting = lasting
+        self._clock = clock
+        self._desk = desk
+        self._question = ""
+        self._heard = False  # whether the model has done anything about this request
         self._tools = tools
         self._saying = saying
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, mention: Mention) -> None:
         """Begin to read the answer to *mention*."""
+        self._question = mention.key
         self._task = asyncio.get_running_loop().create_task(self._read(mention))
 
     def again(self, mention: Mention) -> None:
@@ -108,49 +134,178 @@ class Reader:
         self._draft.end(Ending.FINISHED, card.note)
 
     async def _ask(self, mention: Mention) -> None:
-        draft, asking = self._draft, self._asking
-        if self._past.read is None:
-            self._past = replace(self._past, read=await self._history(mention))
-        said = [*(self._past.read or ()), *self._past.said]
-        may_ask = await self._who_may_ask(said, mention)
-        turns = conversation.turns(said, mention, may_ask, secrets.token_hex(4))
-        tools = await self._tools(mention) if self._tools else ()
-        request = Request(
+        mention = await self._recalled(mention)
+        async with Gathering(self._desk, mention.surface.fetch) as gathering:
+            gathering.add(mention.files)
+            said, around, where = await self._found(mention)
+            older = files.earlier(said)
+            gathering.add(older)
+            may_ask = await self._who_may_ask([*said, *around], mention)
+            found = await self._gathered(gathering)
+        told, asked = [files.given(each, found) for each in said], files.asked(mention, found)
+        prefix = self._prefix(asked, [*told, *around], where)
+        turns = conversation.turns(told, asked, may_ask, prefix.token, prefix.window, around)
+        tools = await self._tools(mention, list(dict.fromkeys((*mention.files, *older))))
+        request = self._request(turns, mention, where, [sealed(tool, prefix.token) for tool in tools])
+        note = files.note(mention, said, found)
+        if not any(turn.files for turn in turns):
+            await self._stream(request, prefix, note)
+        elif not await self._took(request, prefix, note):
+            await self._stream(replace(request, turns=[*map(_fileless, turns)]), prefix, UNTAKEN)
+
+    def _request(
+        self, turns: Sequence[Turn], mention: Mention, where: Whereabouts, tools: Sequence[Tool]
+    ) -> Request:
+        asking = self._asking
+        return Request(
             turns,
-            asking.system,
+            instructions(asking.system, _platform(mention), where, self._today()),
             asking.model,
             asking.effort,
             asking.max_tokens,
             tools,
             thinking=asking.thinking,
         )
-        async with aclosing(self._model.stream(request)) as events:
-            async for event in events:
-                draft.take(_with_files(event, mention))
-                while draft.answer.unshown > asking.ahead and draft.open:
-                    draft.shown.clear()
-                    await draft.shown.wait()
+
+    async def _recalled(self, mention: Mention) -> Mention:
+        """Return *mention*; with its files, or those it goes on from, where the ledger has but names."""
+        first, *later = [*self._past.said, Said(mention.text, mention.actor)]
+        if mention.files or not files.forgotten(first.text):
+            return mention
+        try:
+            async with asyncio.timeout(READING):
+                known = tuple(await (self._past.surface or mention.surface).attached())
+        except (SlowDown, Gone, OSError) as error:
+            log.warning("answering without files", question=mention.key, error=repr(error))
+            return mention
+        text = files.again(first.text, known)
+        if not later:
+            return replace(mention, text=text, files=known)
+        told = (replace(first, text=text, files=known), *self._past.said[1:])
+        self._past = replace(self._past, said=told)
+        return mention
+
+    async def _gathered(self, gathering: Gathering) -> files.Found:
+        """Return what became of the files; say that they are being read where that takes long."""
+        await gathering.wait(SOON)
+        if gathering.busy:
+            self._draft.take(Waiting(LOOKING))
+            await gathering.wait()
+        return gathering.found
+
+    async def _took(self, request: Request, prefix: Prefix, note: str) -> bool:
+        """Stream the answer to *request*; False if the model took none of it, which may be for its files."""
+        self._heard = False
+        try:
+            await self._stream(request, prefix, note)
+        except ModelError as error:
+            if error.kind not in {Kind.OTHER, Kind.LONG} or self._heard:
+                raise
+            log.warning("the model did not take files", error=str(error))
+            return False
+        return True
+
+    async def _stream(self, request: Request, prefix: Prefix, note: str) -> None:
+        draft, question = self._draft, self._question
+        account = Account(question, request, prefix, self._lasting.estimate)
+        try:
+            async with aclosing(self._model.stream(request)) as events:
+                async for event in events:
+                    self._heard = self._heard or not isinstance(event, Waiting)
+                    draft.take(account.take(_noted(event, note)))
+                    while draft.answer.unshown > self._asking.ahead and draft.open:
+                        draft.shown.clear()
+                        await draft.shown.wait()
+        finally:
+            account.close()
+
+    async def _found(self, mention: Mention) -> tuple[Sequence[Said], Sequence[Said], Whereabouts]:
+        """Return what was said before, what was said in the channel, and where that is."""
+        read, around, where = await asyncio.gather(
+            self._history(mention), self._around(mention), self._where(mention)
+        )
+        self._past = replace(self._past, read=read)
+        return [*read, *self._past.said], around, where
 
     async def _who_may_ask(self, said: Sequence[Said], mention: Mention) -> conversation.MayAsk:
         """Ask for everybody in *said* whether they may ask where *mention* was asked."""
-        actors = {each.actor for each in said if each.actor}
-        allowed = {
-            actor for actor in actors if await self._access.authorize(actor, mention.place, Action.ASK)
-        }
-        return allowed.__contains__
+        lanes = asyncio.Semaphore(RIGHTS)
+
+        async def may(actor: Actor) -> bool:
+            async with lanes:
+                return await self._access.authorize(actor, mention.place, Action.ASK)
+
+        actors = list({each.actor for each in said if each.actor})
+        answers = await asyncio.gather(*map(may, actors))
+        return {actor for actor, allowed in zip(actors, answers, strict=True) if allowed}.__contains__
+
+    def _prefix(self, mention: Mention, said: Sequence[Said], where: Whereabouts) -> Prefix:
+        """Return what stays the same in the conversation, fit for what is to be read now."""
+        prefix = self._lasting.prefixes.of(mention.conversation)
+        prefix.window.room = self._lasting.estimate.room(self._asking.context)
+        names = [mention.actor.name, *(each.actor.name for each in said if each.actor)]
+        texts = [mention.text, where.channel, where.topic, *(each.text for each in said)]
+        prefix.keep_secret([*names, *texts, *_written([mention, *said])])
+        return prefix
 
     async def _history(self, mention: Mention) -> Sequence[Said]:
+        if self._past.read is not None:
+            return self._past.read
+        surface, limit = self._past.surface or mention.surface, excerpt.wanted(self._asking.context)
+        return await _read(surface.history(limit), mention)
+
+    async def _around(self, mention: Mention) -> Sequence[Said]:
+        count = self._asking.around
+        return await _read(mention.surface.recent(count), mention) if count else ()
+
+    async def _where(self, mention: Mention) -> Whereabouts:
         try:
-            async with asyncio.timeout(READING):
-                return await (self._past.surface or mention.surface).history(conversation.HISTORY)
-        except (SlowDown, Gone, OSError) as error:
-            log.warning("answering without history", question=mention.key, error=repr(error))
-            return ()
+            async with asyncio.timeout(WHERE):
+                return await mention.surface.whereabouts()
+        except TimeoutError:
+            return Whereabouts()
+        except Exception:
+            log.exception("it is not known where a question was asked", question=mention.key)
+            return Whereabouts()
+
+    def _today(self) -> str:
+        zone = self._asking.zone
+        return f"{datetime.fromtimestamp(self._clock(), zone):%A, %d %B %Y} ({zone})"
 
 
-def _with_files(event: Event, mention: Mention) -> Event:
-    """Return *event*; at the end with a note of the files that came with *mention*, and were not read."""
-    if not (isinstance(event, Finished) and mention.files):
+async def _read(reading: Awaitable[Sequence[Said]], mention: Mention) -> Sequence[Said]:
+    """Return what *reading* finds in time; nothing where it fails."""
+    try:
+        async with asyncio.timeout(READING):
+            return await reading
+    except (SlowDown, Gone, OSError) as error:
+        log.warning("answering without history", question=mention.key, error=repr(error))
+        return ()
+
+
+def _noted(event: Event, note: str) -> Event:
+    """Return *event*; at the end with *note*."""
+    if not (isinstance(event, Finished) and note):
         return event
-    unread = f"Files are not read yet: {listed([file.name for file in mention.files])}."
-    return replace(event, note=" ".join(filter(None, [event.note, unread])))
+    return replace(event, note=" ".join(filter(None, [event.note, note])))
+
+
+def _fileless(turn: Turn) -> Turn:
+    """Return *turn* without its files, whose names stay."""
+    return replace(turn, text=f"{turn.text}\n{UNSEEN}", files=()) if turn.files else turn
+
+
+def _written(said: Sequence[Mention | Said]) -> list[str]:
+    """Return the texts among the files of *said*; pictures and PDFs are read by the model alone."""
+    return [
+        file.data.decode(errors="replace")
+        for each in said
+        for file in each.files
+        if file.type.startswith("text/")
+    ]
+
+
+def _platform(mention: Mention) -> str:
+    """Return the name of the platform that *mention* is from, with which its key begins."""
+    name, slash, _ = mention.key.partition("/")
+    return name if slash else ""

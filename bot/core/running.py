@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 import structlog
 
 from bot.core.approvals import ASKED, Card
+from bot.core.files import kept
 from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
@@ -186,7 +187,8 @@ def _nobody(_key: str) -> None:
 
 
 def _asked(mention: Mention, at: float) -> Asked:
-    return Asked(mention.key, mention.conversation, mention.actor, mention.place, mention.text, at)
+    text = kept(mention.text, mention.files)
+    return Asked(mention.key, mention.conversation, mention.actor, mention.place, text, at)
 
 
 def _ticket(live: Live, *, idle: bool = False) -> Ticket[Live]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from enum import Enum
 from typing import Any, Protocol
 
@@ -81,8 +82,12 @@ class Asking:
     """What every request to the model has in common; see `Request`.
 
     Attributes:
+        system: As above, with `bot.core.whereabouts.VARIABLES`.
         thinking: See `Request`.
         ahead: How many characters a reader may be ahead of the screen before it stops reading.
+        context: Tokens of a conversation that are read.
+        around: Messages of the channel that are read with a question, beside its conversation.
+        zone: Where the date is taken from.
     """
 
     system: str = ""
@@ -91,6 +96,9 @@ class Asking:
     max_tokens: int = 32_000
     ahead: int = 256 * 1024
     thinking: bool = False
+    context: int = 32_000
+    around: int = 0
+    zone: tzinfo = UTC
 
 
 class Kind(Enum):

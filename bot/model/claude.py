@@ -8,8 +8,7 @@ the end of a stream by anything but `message_stop`: the SDK ends silently where 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ import structlog
 
 from bot.events import Event, File, Finished, Turn, Usage
 from bot.model import Kind, ModelError, Request
+from bot.model.bounded import Bounded
 from bot.model.failures import (
     FAILED,
     FAILURES,
@@ -40,7 +40,8 @@ from bot.model.failures import (
     told,
 )
 from bot.model.reply import BROKEN_OFF, Reply
-from bot.model.request import fits, messages, parameters
+from bot.model.request import fits, messages, parameters, unmark
+from bot.model.room import READ, Room
 from bot.platform import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -51,8 +52,11 @@ BASE_URL = "https://api.anthropic.com"
 #: How often one answer may pause: a pause is ten rounds of server tools (docs, "Handling stop reasons").
 PAUSES = 5
 
-#: What a model may have less of than is asked for by default: room, and an effort to set.
-FITTINGS = 3
+#: What a model may have less of than is asked for by default: room, an effort to set, thinking, a cache.
+FITTINGS = 4
+
+#: Seconds that counting tokens may take; then the request is made all the same.
+COUNTING = 5.0
 
 #: Files that code has made, and bytes of each, that an answer may have.
 FILES, LARGEST = 5, 10 * 2**20
@@ -76,9 +80,6 @@ EXCEPTIONS: Mapping[type[BaseException], Failure] = {
 ELSEWHERE = Failure(NO_STREAM, Kind.AWAY)
 
 FAULTS = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
-
-#: Two line breaks, between two events.
-BORDER = re.compile(rb"\n\r?\n")
 
 #: What an operator reads, by error type.
 CHECKS = {
@@ -119,6 +120,8 @@ class Claude:
     ) -> None:
         self.model = model
         self._longest = event
+        self._room = Room()
+        self._caches = True  # until a gateway refuses to
         self._key_is_sound = _is_sound(api_key)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
@@ -156,7 +159,22 @@ class Claude:
             return NO_STREAM
         if getattr(found, "lifecycle", "") == "retired":
             raise Unavailable(f"Model {model} is retired; set a newer one in RIVULET_MODEL.")
+        self._room.told(model, getattr(found, "max_input_tokens", None))
         return ""
+
+    async def _expect_room(self, wanted: Mapping[str, Any]) -> None:
+        """Raise `ModelError` if *wanted* is too long for its model; ask the API only where that is close."""
+        if not self._room.is_close(wanted):
+            return
+        counted = {name: wanted[name] for name in ("model", *READ) if name in wanted}
+        try:
+            count = await self._client.messages.count_tokens(**counted, timeout=COUNTING)
+        except FAULTS as error:
+            log.info("tokens can't be counted", error=type(error).__name__)
+            return
+        tokens = getattr(count, "input_tokens", 0)
+        if isinstance(tokens, int) and tokens > self._room.window(wanted["model"]):
+            raise ModelError(FAILURES["request_too_large"].sentence, Kind.LONG)
 
     async def _begun(self, wanted: dict[str, Any]) -> Any:
         """Return the stream that answers *wanted*, which is made to fit the model where the API says how."""
@@ -166,6 +184,7 @@ class Claude:
             except anthropic.BadRequestError as error:
                 if not fits(wanted, str(error)):
                     raise
+                self._caches = "cache_control" in wanted
         return await self._client.messages.create(**wanted, stream=True)
 
     async def _with_files(self, finished: Finished, made: Sequence[str]) -> Finished:
@@ -199,19 +218,23 @@ class Claude:
     async def stream(self, request: Request) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         wanted = parameters(request, self.model)
+        if not self._caches:
+            unmark(wanted)
         spent, made = Usage(), list[str]()
         try:
             for _ in range(PAUSES + 1):
                 reply = Reply()
+                await self._expect_room(wanted)
                 async with await self._begun(wanted) as stream:
                     _expect_events(stream.response)
                     # Plain JSON: the SDK's typed events take more than the rest of the bot does.
-                    bounded: Any = _Bounded(stream.response, self._longest)
+                    bounded: Any = Bounded(stream.response, self._longest)
                     async for raw in anthropic.AsyncStream.raw_events(bounded):
                         event = _taken(reply, _parsed(raw)) if raw.data else None
                         if event is not None:
                             yield event
                 spent += reply.usage
+                self._room.learn(wanted, reply.usage)
                 made += reply.made
                 if reply.end() == "pause_turn":
                     wanted["messages"].append({"role": "assistant", "content": reply.content()})
@@ -240,27 +263,6 @@ def _finished(reply: Reply, spent: Usage, request: Request, wanted: Mapping[str,
 
 def _is_sound(api_key: str) -> bool:
     return bool(api_key) and api_key.isascii() and api_key.isprintable()
-
-
-class _Bounded:
-    """A response whose events have a longest length; the SDK would collect one of any."""
-
-    def __init__(self, response: httpx2.Response, longest: int) -> None:
-        self._response = response
-        self._longest = longest
-
-    async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """Iterate over the body, up to an event that is too long."""
-        size, tail = 0, b""
-        async for chunk in self._response.aiter_bytes():
-            joined = tail + chunk
-            borders = [found.end() for found in BORDER.finditer(joined)]
-            first = borders[0] if borders else len(joined)
-            if size + first - len(tail) > self._longest:
-                raise ModelError(GARBLED, Kind.CUT)
-            size = len(joined) - borders[-1] if borders else size + len(chunk)
-            tail = b"" if borders and borders[-1] == len(joined) else joined[-2:]
-            yield chunk
 
 
 def _translated(error: BaseException) -> ModelError:

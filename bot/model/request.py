@@ -14,6 +14,10 @@ from bot.model.reply import mended
 
 #: How the API says that a model writes less at once (a 400), and what it calls what a model can't do.
 ROOM = re.compile(r"max_tokens: \d+ > (\d+)")
+#: How a gateway that knows no prompt caching says so.
+UNCACHED = re.compile(r"cache_control")
+#: Marks the end of what the API keeps for the next request; at the top level, the end of all.
+CACHE = {"cache_control": {"type": "ephemeral"}}
 UNKNOWN = ((re.compile(r"\beffort\b"), "output_config"), (re.compile(r"\bthinking\b"), "thinking"))
 
 
@@ -23,6 +27,7 @@ def parameters(request: Request, model: str) -> dict[str, Any]:
         "model": request.model or model,
         "max_tokens": request.max_tokens,
         "messages": messages(request.turns),
+        **CACHE,
     }
     if request.system:
         wanted["system"] = mended(request.system)
@@ -42,7 +47,16 @@ def fits(wanted: dict[str, Any], said: str) -> bool:
     if (room := ROOM.search(said)) and int(room[1]) < wanted["max_tokens"]:
         wanted["max_tokens"] = int(room[1])
         return True
+    if UNCACHED.search(said) and "cache_control" in wanted:
+        unmark(wanted)
+        return True
     return any(word.search(said) and wanted.pop(field, None) is not None for word, field in UNKNOWN)
+
+
+def unmark(wanted: dict[str, Any]) -> None:
+    """Take all marks for the cache out of *wanted*."""
+    wanted.pop("cache_control", None)
+    wanted["messages"] = [_unmarked(message) for message in wanted["messages"]]
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
@@ -56,8 +70,30 @@ def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     return found
 
 
+def _unmarked(message: dict[str, Any]) -> dict[str, Any]:
+    """Return *message* without marks for the cache."""
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    blocks = [{key: block[key] for key in block if key not in CACHE} for block in content]
+    return {**message, "content": blocks}
+
+
 def _content(run: Sequence[Turn]) -> str | list[Mapping[str, Any]]:
-    """Return the content of one message: a text where it is nothing else, else blocks."""
+    """Return the content of one message.
+
+    What is said aside comes last, behind a mark: the next request has the same up to there, and not this.
+    """
+    content = _lasting(run)
+    aside = "\n\n".join(turn.aside for turn in run if turn.aside)
+    if not aside:
+        return content
+    *before, last = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [*before, {**last, **CACHE}, {"type": "text", "text": mended(aside)}]
+
+
+def _lasting(run: Sequence[Turn]) -> str | list[Mapping[str, Any]]:
+    """Return what is said in one message: a text where it is nothing else, else blocks."""
     if not any(turn.files or turn.blocks for turn in run):
         return mended("\n\n".join(turn.text for turn in run))
     content: list[Mapping[str, Any]] = []

@@ -11,6 +11,7 @@ import structlog
 from bot.config import Settings
 from bot.core.core import Core
 from bot.core.intake import Caps
+from bot.files import Bounds
 from bot.guard.access import Access
 from bot.model import Asking, Model
 from bot.model.rounds import Rounds
@@ -54,6 +55,9 @@ def build(
         settings.max_tokens,
         settings.ahead,
         settings.thinking == "summary",
+        settings.context,
+        settings.channel_messages,
+        settings.zone,
     )
     showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
     caps = Caps(
@@ -74,6 +78,7 @@ def build(
         tools=tools,
         more=more,
         follow_ups=settings.follow_ups == "thread",
+        bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
 
 

@@ -27,10 +27,15 @@ _ANY = re.compile(f"{_NOTHING.pattern}|[\u200c\u200d\ufe0e\ufe0f\U000e0100-\U000
 
 def heard(text: str) -> str:
     """Return *text* without white space around it and without what nobody sees in it."""
+    return visible(text).strip()
+
+
+def visible(text: str) -> str:
+    """Return *text* without what nobody sees in it."""
     text = clean(text).replace(JOINER, "")
     if _ANY.search(text):
         text = _RUN.sub(r"\1", _VARIED.sub("", _NOTHING.sub("", text)))
-    return text.strip()
+    return text
 
 
 def one_line(name: str) -> str:

@@ -15,12 +15,14 @@ from discord.http import HTTPClient
 
 from adapters.discord.incoming.fields import inner, snowflake, string
 from adapters.discord.incoming.markup import Names
+from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.written import SPOKEN, Written
 from adapters.discord.surface import said
 from bot.platform import Actor, Gone, Said
 
-#: Messages that are read in one call, and calls for links of a chain that are further back.
+#: Messages that are read in one call, and calls for a history; those for links of a chain further back.
 NEARBY = 100
+PAGES = 2
 FETCHES = 5
 
 
@@ -73,9 +75,15 @@ class Channel:
         return min(found, key=lambda each: each.id, default=None)
 
     async def before(self, message: int, count: int = NEARBY) -> list[Written]:
-        """Return the last messages before *message* that people and bots wrote, newest first: at most 100."""
-        found = await self._some(min(count, NEARBY), before=message)
-        return sorted(found, key=lambda each: -each.id)
+        """Return the last *count* messages before *message*, those that somebody wrote; newest first."""
+        found: dict[int, Written] = {}
+        for _ in range(min(-(-count // NEARBY), PAGES)):
+            told = await self._told(min(count - len(found), NEARBY), before=message)
+            found |= {each.id: each for each in self._read(told)}
+            message = min((snowflake(inner(each).get("id")) for each in told), default=0)
+            if len(told) < NEARBY or not message:
+                break
+        return sorted(found.values(), key=lambda each: -each.id)
 
     async def newest(self, message: int, count: int) -> list[Written]:
         """Return the last messages before *message* as `before` does, in as many calls as that takes."""
@@ -171,7 +179,7 @@ class History:
 
         *root* is the id of the conversation's first message, as far as the bot remembers it.
         """
-        found = await self.links(last, NEARBY)
+        found = await self.links(last, PAGES * NEARBY)
         whole = not found or not found[-1].replied
         if whole and len(found) <= limit:
             return self._said(found, [], left_out=False)
@@ -186,8 +194,13 @@ class History:
             return []
         nearby = {each.id: each for each in await self.channel.before(self.question)}
         found: list[Written] = []
-        fetches = FETCHES
+        fetches, pages = FETCHES, PAGES - 1
         while last and len(found) < limit:
+            if (
+                last not in nearby and pages and len(found) > NEARBY // 2
+            ):  # a long talk, and not an old message
+                pages -= 1
+                nearby |= {each.id: each for each in await self.channel.before(min(nearby))}
             message = nearby.get(last)
             if message is None and fetches:
                 fetches -= 1
@@ -208,4 +221,4 @@ class History:
     def _one(self, message: Written) -> Said:
         if message.author == self.names.me:
             return Said(said(string(message.raw.get("content"))), None)
-        return Said(message.says(self.names), self.actor(message))
+        return Said(message.says(self.names), self.actor(message), files=files(message.raw))

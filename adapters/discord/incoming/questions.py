@@ -23,7 +23,8 @@ from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
-from bot.platform import Actor, Asked, Gone, Mention, Remains, Said
+from bot.events import File
+from bot.platform import Actor, Asked, Gone, Mention, Remains, Said, Whereabouts
 
 #: Messages and threads whose conversation is remembered: many more than are answered at once.
 ROOTS = 500
@@ -84,23 +85,32 @@ class Questions:
                     partial(self._remember, root),
                     asker=int(asked.actor.id),
                     notices=self._notices,
+                    attached=partial(self._attached, asked),
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
+                surface.named = self._whereabouts(here)
                 self._look_around(surface, id_, int(channel), asked.actor)
                 return surface
         return None
 
     async def _past(self, asked: Asked, limit: int) -> Sequence[Said]:
         """Read the history of a question that is known by its key alone."""
+        _, history = self._conversation(await self._read(asked))
+        return await history(limit)
+
+    async def _attached(self, asked: Asked) -> Sequence[File]:
+        """Read what came with a question that is known by its key alone."""
+        return files((await self._read(asked)).raw)
+
+    async def _read(self, asked: Asked) -> Written:
         _, channel, question, *_ = asked.key.split("/")
         guild = guild_of(await place(self._client, int(channel)))
         with translated():
             message = Written.of(await self._client.http.get_message(int(channel), int(question)), guild)
         if message is None:
             raise Gone("the question can't be read")
-        _, history = self._conversation(message)
-        return await history(limit)
+        return message
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: what stands in the channels and threads of *recent*."""
@@ -188,6 +198,7 @@ class Questions:
             str(self._me),
         )
         surface.limits = limits(here, self._me)
+        surface.named = self._whereabouts(channel)
         actor = self._people.author(message)
         self._look_around(surface, message.id, channel, actor)
         if code := lacking(here, self._me):
@@ -233,6 +244,14 @@ class Questions:
             return message.id, partial(history.only, forward) if forward and below else nothing
         root = self.roots.get(message.replied, message.replied)
         return root, partial(history.chain, message.replied, root)
+
+    def _whereabouts(self, channel: int) -> Whereabouts:
+        """Return what is known of a channel, as the gateway tells; of a thread also where it is."""
+        me, here = self._client.user, self._client.get_channel(channel)
+        bot, name = me.display_name if me else "", string(getattr(here, "name", ""))
+        if isinstance(here, discord.Thread) and here.parent:
+            return Whereabouts(f"{name}, a thread in {here.parent.name}", string(here.parent.topic), bot)
+        return Whereabouts(name, string(getattr(here, "topic", "")), bot)
 
     def _fork(self, message: Written, opened: Callable[[int], object]) -> Fork:
         """Return what opens a thread for the question *message*, and tells *opened* its id."""

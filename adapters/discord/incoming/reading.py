@@ -30,12 +30,13 @@ def says(message: Json, names: Names) -> str:
 
 
 def files(message: Json) -> tuple[File, ...]:
-    """Return the files that came with *message*, also with what it forwards; none of them was read."""
+    """Return the files that came with *message*, also with what it forwards."""
     found = [*entries(message.get("attachments"))]
     for snapshot in _snapshots(message):
         found += entries(snapshot.get("attachments"))
     voice = bool(whole(message.get("flags")) & VOICE)
-    return tuple(_file(each, voice=voice) for each in found)
+    where = f"{snowflake(message.get('channel_id'))} {snowflake(message.get('id'))}"
+    return tuple(_file(each, where, voice=voice) for each in found)
 
 
 def people(message: Json) -> dict[int, str]:
@@ -87,8 +88,6 @@ def _parts(message: Json, names: Names, *, calls: bool) -> Iterator[str]:
     yield from _components(message.get("components"), names, DEEPEST)
     for sticker in entries(message.get("sticker_items")):
         yield f"(Sticker: {_text(sticker.get('name'), names) or 'without a name'})"
-    voice = bool(whole(message.get("flags")) & VOICE)
-    yield unread([_file(each, voice=voice).name for each in entries(message.get("attachments"))])
 
 
 def _text(found: object, names: Names, *, calls: bool = False) -> str:
@@ -142,9 +141,11 @@ def _components(found: object, names: Names, levels: int) -> Iterator[str]:
         yield from _components([each.get("accessory")], names, levels - 1)
 
 
-def _file(found: Json, *, voice: bool) -> File:
+def _file(found: Json, where: str, *, voice: bool) -> File:
     name = string(found.get("title")) or string(found.get("filename"))
     seconds = found.get("duration_secs")
     if voice and isinstance(seconds, int | float) and 0 <= seconds < 1e6:
         name = f"a voice message of {seconds:.0f} s"
-    return File(name[:200], string(found.get("content_type"))[:100], whole(found.get("size")))
+    id_, address = snowflake(found.get("id")), string(found.get("url"))
+    key = f"{where} {id_} {address}" if id_ and address else ""
+    return File(name[:200], string(found.get("content_type"))[:100], whole(found.get("size")), key)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from adapters.discord.incoming.fields import Json, entries, inner, snowflake, string, whole
 from adapters.discord.incoming.markup import TOKEN, Names, calls, calls_others, holds
-from adapters.discord.incoming.reading import FORWARD, PIECE, name_of, says
+from adapters.discord.incoming.reading import FORWARD, PIECE, files, name_of, says
 from bot.text.words import wordy
 
 #: Types of messages (resources/message.mdx): what people write; then also answers to commands, and results of
@@ -111,7 +111,7 @@ class Written:
         pinged = any(snowflake(each.get("id")) == names.me for each in entries(self.raw.get("mentions")))
         if pinged and not holds(content, names):
             return True
-        return self.replied_author == names.me and bool(self.says(names))
+        return self.replied_author == names.me and bool(self.says(names) or files(self.raw))
 
     def calls_nobody(self, names: Names) -> bool:
         """Tell whether it has words of its own, and calls and answers nobody but the bot."""

@@ -64,6 +64,7 @@ class Rest:
         token: The bot's.
 
     Attributes:
+        url: The same.
         session: With the time limit of a call; replaced when the platform is started again, so that answers
             that are live then go on.
         traffic: What all calls share.
@@ -77,7 +78,7 @@ class Rest:
         self.bars = Bars()
         self.breaker = Breaker()
         self._probing = False
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._headers = {
             "Authorization": f"Bot {token}",
             "User-Agent": "DiscordBot (https://github.com/rivulet-bot/rivulet, 0.1)",
@@ -170,7 +171,7 @@ class Rest:
             if files:
                 sent = {"data": _form(body, files), "timeout": _uploading(files)}
             async with self.session.request(
-                method, f"{self._url}/{path}", headers=self._headers, proxy=proxy_for(self._url), **sent
+                method, f"{self.url}/{path}", headers=self._headers, proxy=proxy_for(self.url), **sent
             ) as response:
                 return response.status, response.headers, _parsed(await response.read())
         except TimeoutError:

@@ -56,6 +56,7 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from bot.model.script import Step
 
+from .cache import Cache, TooManyMarks
 from .chaos import chaotic
 from .plays import Play, Refusal, Script, part, question, request_id, tokens
 from .stream import Stream, reset
@@ -90,8 +91,9 @@ class Claude(Emulator):
     """The Anthropic API: messages, token counts and models.
 
     Log kinds: "request" (id, model, key: its last four characters, characters of the question),
-    "refused" (status, type, message), "first", "sent" (id, characters: at the end, however it
-    came), "finished", "broken" (a scripted fault) and "closed" (sent_characters: the client hung up).
+    "refused" (status, type, message), "counted" (tokens), "first", "sent" (id, characters: at the end,
+    however it came), "finished", "broken" (a scripted fault) and "closed" (sent_characters: the client
+    hung up).
 
     Attributes:
         ping_every: Seconds of silence between two pings.
@@ -107,6 +109,8 @@ class Claude(Emulator):
         self._paused: set[str] = set()
         self._files: dict[str, tuple[str, str, str]] = {}
         self._number = itertools.count(1)
+        self._cache = Cache()
+        self._window = 1_000_000
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See `Emulator.routes`."""
@@ -139,8 +143,9 @@ class Claude(Emulator):
 
     @control
     async def clear(self) -> None:
-        """Forget all scripts but the built-in one, and all requests."""
+        """Forget all scripts but the built-in one, all requests, and what is cached of them."""
         del self._scripts[1:]
+        self._cache.clear()
         self._plays.clear()
 
     @control
@@ -149,14 +154,18 @@ class Claude(Emulator):
         ping_every: float | None = None,
         models: Sequence[str] | None = None,
         keys: Sequence[str] | None = None,
+        window: int | None = None,
     ) -> None:
         """Set what is given: seconds between pings, the known models, the only valid keys.
+
+        *window* is how many tokens each model reads.
 
         Without *keys*, a key is valid unless it starts with "bad" (401) or "denied" (403).
         """
         self.ping_every = self.ping_every if ping_every is None else ping_every
         self._models = self._models if models is None else models
         self._keys = self._keys if keys is None else keys
+        self._window = self._window if window is None else window
 
     @control
     async def requests(self) -> list[dict[str, Any]]:
@@ -233,18 +242,19 @@ class Claude(Emulator):
             raise Refusal(400, "anthropic-version: header is required")
 
     async def _list(self, request: web.Request) -> web.Response:
-        data = [_described(name) for name in self._models]
+        data = [_described(name, self._window) for name in self._models]
         page = {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
         return web.json_response(page, headers={"request-id": request_id()})
 
     async def _model(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
         self._check_model(name)
-        return web.json_response(_described(name), headers={"request-id": request_id()})
+        return web.json_response(_described(name, self._window), headers={"request-id": request_id()})
 
     async def _count(self, request: web.Request) -> web.Response:
         body = await self._body(request)
         estimate = tokens([body.get("system"), body.get("tools"), body["messages"]])
+        self.record("counted", tokens=estimate)
         return web.json_response({"input_tokens": estimate}, headers={"request-id": request_id()})
 
     def _check_model(self, name: Any) -> None:
@@ -290,6 +300,8 @@ class Claude(Emulator):
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
+        if (size := tokens([body.get("system"), body.get("tools"), body["messages"]])) > self._window:
+            raise Refusal(400, f"prompt is too long: {size} tokens > {self._window} maximum")
         play = self._begin(body)
         key, size = _key(request)[-4:], len(play.question)
         self.record("request", id=play.id, model=body["model"], key=key, characters=size)
@@ -309,6 +321,14 @@ class Claude(Emulator):
         if len(self._plays) > KEPT:
             del self._plays[next(iter(self._plays))]
         return play
+
+    def _look_up(self, play: Play) -> None:
+        """Find out what of the request was cached, and cache it."""
+        try:
+            play.cached = self._cache.take(play.body, play.input, asyncio.get_running_loop().time())
+        except TooManyMarks as error:
+            self.over(play, "broken")
+            raise Refusal(400, str(error)) from None
 
     async def _refused(self, play: Play, transport: asyncio.Transport) -> web.Response | None:
         """Play a first step that is no stream, or put it back."""
@@ -339,6 +359,7 @@ class Claude(Emulator):
     async def _streamed(self, request: web.Request, play: Play) -> web.StreamResponse:
         if refused := await self._refused(play, _transport(request)):
             return refused
+        self._look_up(play)
         headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
         response = web.StreamResponse(headers={**headers, "request-id": request_id()})
         await response.prepare(request)
@@ -348,6 +369,7 @@ class Claude(Emulator):
     async def _whole(self, request: web.Request, play: Play) -> web.StreamResponse:
         if refused := await self._refused(play, _transport(request)):
             return refused
+        self._look_up(play)
         stream = Stream(self, play, _transport(request), _nowhere)
         await stream.run(play.steps)
         if stream.failure:
@@ -372,7 +394,7 @@ def _key(request: web.Request) -> str:
     return bearer or request.headers.get("x-api-key", "")
 
 
-def _described(name: str) -> dict[str, Any]:
+def _described(name: str, window: int) -> dict[str, Any]:
     return {
         "type": "model",
         "id": name,
@@ -382,7 +404,7 @@ def _described(name: str) -> dict[str, Any]:
         "line": name.split("-")[1],
         "deprecated_at": None,
         "retires_at": None,
-        "max_input_tokens": 1_000_000,
+        "max_input_tokens": window,
         "max_tokens": 128_000,
         "capabilities": None,
     }

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from .cache import Cached
+
 #: bot.model.script says what a step is; only the package itself imports it.
 Step = str | float | Mapping[str, Any]
 
@@ -173,6 +175,7 @@ class Play:
         self.reason: str | None = None
         self.details: Any = None
         self.input = tokens([body.get("system"), body.get("tools"), body["messages"]])
+        self.cached = Cached(rest=self.input)
 
     def view(self) -> dict[str, Any]:
         """Return it in the form of `Claude.requests`."""
@@ -183,16 +186,19 @@ class Play:
     def usage(self) -> dict[str, Any]:
         """Return the tokens so far."""
         return {
-            "input_tokens": self.input,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "input_tokens": self.cached.rest,
+            "cache_creation_input_tokens": self.cached.short + self.cached.long,
+            "cache_read_input_tokens": self.cached.read,
             "output_tokens": 1 + self.characters // 4,
         }
 
     def message(self) -> dict[str, Any]:
         """Return the message as `message_start` announces it; without a stream, with its content."""
         more = {"inference_geo": "not_available", "service_tier": "standard"}
-        cached = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}
+        cached = {
+            "ephemeral_5m_input_tokens": self.cached.short,
+            "ephemeral_1h_input_tokens": self.cached.long,
+        }
         message: dict[str, Any] = {
             "model": self.body["model"],
             "id": self.id,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from mimetypes import guess_type
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -28,21 +32,44 @@ class Upload:
 
 @dataclass
 class Files:
-    """Uploaded files, served under the emulator's own address."""
+    """Uploaded files, served under the emulator's own address, which is signed and ends with the signature.
+
+    As documented at "signed attachment CDN URLs": `ex` is when it ends, `is` when it was given, `hm` the
+    signature.
+    """
 
     url: str = ""
     _stored: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+    _signature: str = field(default_factory=lambda: secrets.token_hex(32))
 
     def keep(self, id_: str, name: str, data: bytes, kind: str) -> Json:
         """Store a file; return it as a message's attachment."""
-        self._stored[id_] = (data, kind)
-        return shapes.attachment(id_, name, kind, len(data), f"{self.url}/attachments/{id_}/{name}")
+        self._stored[id_], self._names[id_] = (data, kind), name
+        return shapes.attachment(id_, name, kind, len(data), self._signed(id_, name))
+
+    def _signed(self, id_: str, name: str) -> str:
+        moments = f"ex={int(time.time()) + 86_400:x}&is={int(time.time()):x}"
+        return f"{self.url}/attachments/{id_}/{quote(name)}?{moments}&hm={self._signature}"
+
+    def renew(self) -> None:
+        """End all addresses."""
+        self._signature = secrets.token_hex(32)
+
+    def fresh(self, attachments: Sequence[Json]) -> list[Json]:
+        """Return *attachments* with addresses that are good."""
+        urls = {each["id"]: self._signed(each["id"], each["filename"]) for each in attachments}
+        return [{**each, "url": urls[each["id"]], "proxy_url": urls[each["id"]]} for each in attachments]
+
+    def lose(self, name: str) -> None:
+        """Forget the content of all files of this *name*."""
+        for id_ in [id_ for id_, known in self._names.items() if known == name]:
+            self._stored.pop(id_, None)
 
     def given(self, new_id: Callable[[], str], files: Mapping[str, str]) -> list[Upload]:
         """Store files given as {name: base64}."""
-        kind = "application/octet-stream"
         return [
-            Upload("", self.keep(new_id(), name, base64.b64decode(data), kind))
+            Upload("", self.keep(new_id(), name, base64.b64decode(data), _kind(name)))
             for name, data in files.items()
         ]
 
@@ -66,15 +93,21 @@ class Files:
             {
                 "name": each["filename"],
                 "size": each["size"],
-                "text": self._stored[each["id"]][0].decode(errors="replace"),
+                "text": self._stored.get(each["id"], (b"", ""))[0].decode(errors="replace"),
             }
             for each in attachments
         ]
 
     async def serve(self, request: web.Request) -> web.Response:
-        """Answer a download, as Discord's CDN does: without a token."""
+        """Answer a download, as Discord's CDN does: without a token, while the signature is good."""
         data, kind = self._stored.get(request.match_info["id"], (b"", ""))
-        return web.Response(body=data, content_type=kind) if kind else web.Response(status=404)
+        if not kind or request.query.get("hm") != self._signature:
+            return web.Response(status=404, text="This content is no longer available.")
+        return web.Response(body=data, content_type=kind)
+
+
+def _kind(name: str) -> str:
+    return guess_type(name)[0] or "application/octet-stream"
 
 
 def attached(present: Sequence[Json], body: Json, files: Sequence[Upload]) -> list[Json]:

@@ -49,7 +49,7 @@ class Knobs(Emulator):
         return [
             web.route("*", PREFIX + "{path:.+}", self._rest.serve),
             web.get("/gw/", self._gateway.serve),
-            web.get("/attachments/{id}/{name}", self._files.serve),
+            web.get("/attachments/{id}/{name}", self._rest.download),
         ]
 
     async def start(self, port: int = 0) -> None:
@@ -113,7 +113,7 @@ class Knobs(Emulator):
         """Answer the next *times* requests of *route* in another way.
 
         Args:
-            route: A route name; * matches any part of it.
+            route: A route name; * matches any part of it.  "GET attachments" is where files are.
             times: For how many requests.
             status: The status; 0 keeps the real answer, so that only the delay remains.
             body: JSON, or text sent as it is.
@@ -153,6 +153,18 @@ class Knobs(Emulator):
         """Forget the faults still to come, and those that chance would bring."""
         self._rest.faults.clear()
         self._rest.chaos = Chaos()
+
+    @control
+    async def end_addresses(self) -> None:
+        """Let the signatures of all files' addresses end; who asks for a message anew gets new ones."""
+        self._files.renew()
+        for post in self._messages:
+            post.shape["attachments"] = self._files.fresh(post.shape["attachments"])
+
+    @control
+    async def lose_file(self, name: str) -> None:
+        """Delete the files of this *name*, of which messages still tell."""
+        self._files.lose(name)
 
     @control
     async def nonces(self, seconds: float) -> None:
@@ -274,6 +286,11 @@ class Knobs(Emulator):
     ) -> str:
         """Make the channel *id* in *guild*, if it is not there: a text channel, or one of type *kind*."""
         return str(self._world.channel(id, guild, kind)["id"])
+
+    @control
+    async def topic(self, channel: str, text: str) -> None:
+        """Let somebody write what *channel* is for."""
+        self._world.set_topic(channel, text)
 
     @control
     async def remove_channel(self, id: str) -> None:  # noqa: A002 -- Discord's word

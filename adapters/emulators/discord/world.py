@@ -118,6 +118,12 @@ class World:
             self._publish("CHANNEL_CREATE", dict(self.channels[id_]), guild)
         return self.channels[id_]
 
+    def set_topic(self, id_: str, text: str) -> None:
+        """Let somebody write what a guild's channel is for."""
+        channel = self.channel(id_)
+        channel["topic"] = text
+        self._publish("CHANNEL_UPDATE", dict(channel), channel["guild_id"])
+
     def remove(self, id_: str) -> None:
         """Delete a channel of a guild, or a thread."""
         self._removed.add(id_)

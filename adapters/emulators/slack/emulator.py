@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from aiohttp import web
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.chaos import Chaos
-from adapters.emulators.slack.files import Stored
+from adapters.emulators.slack.downloads import given
 from adapters.emulators.slack.http_sender import HttpSender
 from adapters.emulators.slack.markdown import Code
 from adapters.emulators.slack.shapes import Json, Message, Person
@@ -33,7 +33,7 @@ class Slack(Chaos, Emulator):
     UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
 
     Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, ephemeral,
-    upload, 429, error, envelope, ack, unacknowledged, handshake, connect, disconnect.
+    upload, download, 429, error, envelope, ack, unacknowledged, handshake, connect, disconnect.
     """
 
     def __init__(self) -> None:
@@ -53,6 +53,7 @@ class Slack(Chaos, Emulator):
             web.route("*", "/api/{method}", self._api.call),
             web.get("/link", self._link),
             web.post("/upload/v1/{ticket}", self._upload),
+            web.get("/files-pri/{file}/{name:.+}", self._download),
             web.post("/actions/{path:.+}", self._respond),
         ]
 
@@ -78,6 +79,14 @@ class Slack(Chaos, Emulator):
             await asyncio.sleep(fault.delay)
             return hang_up(request) if fault.drop else faulty(fault)
         return await self._api.uploads.receive(request)
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        file, token = request.match_info["file"], "Authorization" in request.headers
+        self.record("download", file=file, token=token)
+        if fault := self._traffic.fault("download"):
+            await asyncio.sleep(fault.delay)
+            return hang_up(request) if fault.drop else faulty(fault)
+        return self._api.downloads.serve(request)
 
     async def _respond(self, _: web.Request) -> web.Response:
         self.record("call", method="response_url")
@@ -112,6 +121,11 @@ class Slack(Chaos, Emulator):
         self._workspace.groups[id] = handle
 
     @control
+    async def topic(self, channel: str, text: str) -> None:
+        """Let somebody write what *channel* is for."""
+        self._workspace.topics[channel] = text
+
+    @control
     async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:
         """Allow *calls* of *method* in any *seconds*; past them refuse for *retry_after* seconds."""
         self._traffic.limit(method, Limit(calls, seconds, retry_after))
@@ -144,7 +158,8 @@ class Slack(Chaos, Emulator):
         """Answer the next *times* calls of *method* otherwise.
 
         Args:
-            method: The method; "link" for the websocket's handshake, "upload" for a file's bytes.
+            method: The method; "link" for the websocket's handshake, "upload" and "download" for a file's
+                bytes.
             times: How many calls.
             status: The HTTP status.
             error: The `error` of the JSON body.
@@ -238,7 +253,8 @@ class Slack(Chaos, Emulator):
         *,
         subtype: str = "",
         attachments: Sequence[Json] = (),
-        files: Sequence[str] = (),
+        files: Sequence[str] | Mapping[str, str] = (),
+        connected: bool = False,
     ) -> str:
         """Let *user* write *text* (mentions as `<@UBOT>`); return its ts.
 
@@ -249,7 +265,8 @@ class Slack(Chaos, Emulator):
             thread_ts: The root to reply to.
             subtype: "me_message", "thread_broadcast".
             attachments: What is forwarded, as the API has it.
-            files: Names of files that come with it.
+            files: Names of files that come with it; or names with the content in base64.
+            connected: Whether they come from another workspace.
         """
         who, text = self._workspace.person(user), content.wire(text)
         kept = Message(
@@ -263,10 +280,15 @@ class Slack(Chaos, Emulator):
             client_msg_id=shapes.client_message_id(),
             subtype=subtype or ("file_share" if files else ""),
             attachments=list(attachments),
-            files=[Stored(shapes.token("F"), name, name, b"x", user) for name in files],
+            files=given(files, user, self.url, connected=connected),
         )
         self._workspace.post(kept)
         return kept.ts
+
+    @control
+    async def lose_file(self, name: str) -> None:
+        """Delete the files of this *name*, of which messages still tell."""
+        self._api.downloads.lost.add(name)
 
     @control
     async def post_as(

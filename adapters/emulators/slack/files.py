@@ -12,18 +12,25 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stored:
-    """One file as Slack keeps it."""
+    """One file as Slack keeps it.
+
+    Attributes:
+        url: Where it is served.
+        connected: Whether it came from another workspace: messages then tell its id, and files.info the rest.
+    """
 
     id: str
     name: str
     title: str
     data: bytes
     user: str
+    url: str = "https://files.slack.com"
+    connected: bool = False
 
 
 def shape(kept: Stored, team: str) -> Json:
-    """Return a file as messages carry it."""
-    private = f"https://files.slack.com/files-pri/{team}-{kept.id}"
+    """Return a file as files.info tells of it."""
+    private = f"{kept.url}/files-pri/{team}-{kept.id}"
     kind = kept.name.rpartition(".")[2].lower() if "." in kept.name else "binary"
     return {
         "id": kept.id,
@@ -51,3 +58,10 @@ def shape(kept: Stored, team: str) -> Json:
         "has_rich_preview": False,
         "file_access": "visible",
     }
+
+
+def told(kept: Stored, team: str) -> Json:
+    """Return a file as messages carry it: of one from another workspace, next to nothing."""
+    if kept.connected:
+        return {"id": kept.id, "mode": "file_access", "file_access": "check_file_info", "user": kept.user}
+    return shape(kept, team)

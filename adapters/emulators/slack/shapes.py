@@ -171,7 +171,7 @@ def message(kept: Message, parent: Message | None = None, *, metadata: bool = Fa
     if kept.files:
         # A share is said to be its user's, also a bot's: no bot_id, and no rich_text block without a comment.
         optional |= {
-            "files": [files.shape(each, TEAM) for each in kept.files],
+            "files": [files.told(each, TEAM) for each in kept.files],
             "upload": True,
             "display_as_bot": False,
         }

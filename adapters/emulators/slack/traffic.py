@@ -67,6 +67,7 @@ LIMITS = {
     "conversations.replies": _TIER_3,
     "files.completeUploadExternal": _TIER_4,
     "files.getUploadURLExternal": _TIER_4,
+    "files.info": _TIER_4,
     "reactions.add": _TIER_3,
     "reactions.get": _TIER_3,
     "reactions.remove": _TIER_2,

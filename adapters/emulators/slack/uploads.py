@@ -120,7 +120,7 @@ class Uploads:
     def _stored(self, key: str, wanted: Json) -> Stored:
         ticket = self._tickets.pop(key)
         title = str(wanted.get("title") or ticket.name)
-        return Stored(ticket.file, ticket.name, title, ticket.data or b"", shapes.BOT_USER)
+        return Stored(ticket.file, ticket.name, title, ticket.data or b"", shapes.BOT_USER, self._url())
 
     def _share(self, channel: str, files: Iterable[Stored], arguments: Arguments) -> None:
         comment = str(arguments.get("initial_comment") or "")

@@ -25,6 +25,7 @@ from adapters.emulators.slack.arguments import (
     within,
     yes,
 )
+from adapters.emulators.slack.downloads import Downloads
 from adapters.emulators.slack.shapes import Json, Message
 from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Traffic
@@ -32,7 +33,7 @@ from adapters.emulators.slack.uploads import Uploads
 from adapters.emulators.slack.workspace import Workspace
 
 SCOPES = (
-    "app_mentions:read,channels:history,channels:read,chat:write,files:write,groups:history,groups:read,"
+    "app_mentions:read,channels:history,channels:read,chat:write,files:read,files:write,groups:history,groups:read,"
     "im:history,reactions:read,reactions:write,usergroups:read,users:read"
 )
 #: Page sizes when no limit is given [docs conversations.history, conversations.replies].
@@ -56,6 +57,7 @@ class WebApi:
         tokens: The bot tokens that are valid; None for every `xoxb-...`.
         scopes: The value of the header `x-oauth-scopes`.
         uploads: The methods that upload files.
+        downloads: What gives them out.
         revoked: The error with which the bot's token is refused.
         shortens, narrow: Characters of markdown past which it is cut, or refused; 0 for Slack's usual.
     """
@@ -78,6 +80,7 @@ class WebApi:
         self._record = record
         self._connect = connect
         self.uploads = Uploads(workspace, record, lambda: self.scopes, url)
+        self.downloads = Downloads(workspace, self._has)
         self._underway: set[asyncio.Task[web.StreamResponse]] = set()
         self._methods: dict[str, Callable[[Arguments], Json]] = {
             "agents.sessions.setStatus": streams.set_status,
@@ -95,6 +98,7 @@ class WebApi:
             "conversations.replies": self._replies,
             "files.completeUploadExternal": self.uploads.complete,
             "files.getUploadURLExternal": self.uploads.ask,
+            "files.info": self.downloads.info,
             "reactions.add": self._react,
             "reactions.get": self._reactions,
             "reactions.remove": self._unreact,
@@ -176,6 +180,14 @@ class WebApi:
             raise Refused(self.revoked)
         if token not in self.tokens if self.tokens is not None else not token.startswith("xoxb-"):
             raise Refused("invalid_auth")
+
+    def _has(self, token: str, scope: str) -> bool:
+        """Tell whether *token* is good, and the app has *scope*."""
+        try:
+            self._authorize({"token": token})
+        except Refused:
+            return False
+        return scope in self.scopes.split(",")
 
     def _shorten(self, arguments: Arguments) -> bool:
         """Cut the markdown of a call, where that is set; tell whether it was."""
@@ -342,7 +354,8 @@ class WebApi:
             "is_ext_shared": False,
             "context_team_id": shapes.TEAM,
         }
-        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True}
+        topic = {"value": self._workspace.topics.get(channel, ""), "creator": "U1", "last_set": 0}
+        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True, "topic": topic}
         return {"channel": shape | named}
 
     def _open(self, arguments: Arguments) -> Json:

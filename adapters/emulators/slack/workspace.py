@@ -53,6 +53,7 @@ class Workspace:
 
     Attributes:
         groups: The handles of user groups, by id.
+        topics: What channels are for, by id.
         scopes: Those that the app has; None for all.
         code: How readers see code in markdown blocks; see `markdown`.
     """
@@ -60,6 +61,7 @@ class Workspace:
     def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
         self.people = {person.id: person for person in PEOPLE}
         self.groups: dict[str, str] = {}
+        self.topics: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
         self.scopes: set[str] | None = None
         self.pings: list[Json] = []

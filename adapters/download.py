@@ -1,0 +1,113 @@
+"""A download, bounded in bytes and time, from hosts that an adapter trusts; platforms fetch files with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+from yarl import URL
+
+from bot.platform import Unreadable
+
+#: Seconds that a download may take in all, and between two pieces of it.
+TOTAL, SILENT = 15.0, 8.0
+#: Bytes that are read at once.
+PIECE = 64 * 1024
+#: Redirects that are followed, from one trusted host to another.
+HOPS = 2
+#: Statuses that say nothing about the file: the client was too slow, or too early.
+PASSING = (408, 425)
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """An answer, whatever it is, but for those that come again: see `download`.
+
+    Attributes:
+        data: The body where the status is 200, else nothing.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes = field(default=b"", repr=False)
+
+
+async def download(
+    session: aiohttp.ClientSession,
+    url: str,
+    most: int,
+    trusted: Callable[[URL], bool],
+    *,
+    headers: Mapping[str, str] | None = None,
+    proxy: str | None = None,
+) -> Downloaded:
+    """Ask for *url*, and read at most so many bytes.
+
+    Args:
+        session: Makes the connection.
+        url: As a platform gave it; may be anything.
+        most: Bytes.
+        trusted: Whether an address may be asked, and given *headers*; asked of redirects too.
+        headers: What only those get.
+        proxy: What the connection goes through.
+
+    Raises:
+        Unreadable: The address is not *trusted*, points to one that is not, or there are more bytes.
+        OSError: It was not reached, or is not well (5xx).
+    """
+    address = _parsed(url)
+    timeout = aiohttp.ClientTimeout(total=TOTAL, sock_read=SILENT)
+    sent = {**(headers or {}), "Accept-Encoding": "identity"}
+    try:
+        for _ in range(HOPS + 1):
+            if not trusted(address):
+                raise Unreadable("it is kept elsewhere")
+            async with session.get(
+                address, headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False
+            ) as response:
+                if 300 <= response.status < 400:
+                    address = address.join(_parsed(response.headers.get("Location", "")))
+                    continue
+                if response.status >= 500 or response.status in PASSING:
+                    raise ConnectionError(f"{address.host} answered {response.status}")
+                data = await _body(response, most) if response.status == 200 else b""
+                return Downloaded(response.status, response.headers, data)
+    except TimeoutError:
+        raise
+    except aiohttp.ClientError as error:
+        raise ConnectionError(f"{address.host} was not reached: {type(error).__name__}") from error
+    raise Unreadable("it points elsewhere again and again")
+
+
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body, whatever length its headers promise."""
+    data = bytearray()
+    async for piece in response.content.iter_chunked(PIECE):
+        data += piece
+        if len(data) > most:
+            raise Unreadable(f"it is larger than {most / 1e6:,.0f} MB")
+    return bytes(data)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return URL(url)
+    except ValueError:
+        raise Unreadable("its address is none") from None
+
+
+def same_host(address: URL, other: str) -> bool:
+    """Tell whether *address* is where *other* is: by scheme, host and port, and without a user in it."""
+    return address.origin() == URL(other).origin() if _plain(address) else False
+
+
+def on_https(address: URL, hosts: Callable[[str], bool]) -> bool:
+    """Tell whether *address* is on one of *hosts*, by https at its usual port, and without a user in it."""
+    return _plain(address) and address.scheme == "https" and address.port == 443 and hosts(address.host or "")
+
+
+def _plain(address: URL) -> bool:
+    return bool(
+        address.host and address.scheme in {"http", "https"} and not (address.user or address.password)
+    )
