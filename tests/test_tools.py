@@ -16,7 +16,7 @@ from bot.config import Settings
 from bot.core.calls import call_of
 from bot.events import File
 from bot.model import Result
-from bot.platform import Gone, Unavailable
+from bot.platform import Gone, Unavailable, Unreadable
 from bot.run.doctor import _tools
 from bot.tools import Caller, Offered, Refused, box, dates, tool
 from bot.tools.files import MOST, PAGE, read_file
