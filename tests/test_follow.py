@@ -16,7 +16,8 @@ from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
 from bot.platform import Actor, Asked, Outcome, Press, Remains, Said, Stop, Surface
-from bot.show.answer import AGAIN, Showing
+from bot.show.words import AGAIN
+from bot.show.writes import Showing
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken

@@ -32,8 +32,8 @@ from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rating, Stop, Unavailable
-from bot.show.answer import Ending, Showing
 from bot.show.pace import Pace
+from bot.show.writes import Ending, Showing
 from bot.store import Store
 from bot.tools import More, Offered
 

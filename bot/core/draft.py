@@ -10,8 +10,9 @@ import asyncio
 from bot.core.kept import Kept
 from bot.core.waits import Pause
 from bot.events import Control, Event
-from bot.show.answer import Answer, Ending, Phase
+from bot.show.answer import Answer
 from bot.show.pace import Turn
+from bot.show.writes import Ending, Phase
 
 
 class Draft:

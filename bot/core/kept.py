@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Callable
 
 from bot.platform import Receipt, Surface
-from bot.show.answer import Answer, Write
+from bot.show.answer import Answer
+from bot.show.writes import Write
 from bot.store import Entry, Part, Store
 
 #: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.

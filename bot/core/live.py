@@ -26,8 +26,9 @@ from bot.events import CONTINUE, RETRY, STOP, Control, File, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
-from bot.show.answer import Answer, Ending, Showing
+from bot.show.answer import Answer
 from bot.show.pace import Pace
+from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
 from bot.text.safe import Links
 from bot.tools import Caller, More, Offered

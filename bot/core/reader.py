@@ -26,7 +26,7 @@ from bot.events import CONTINUE, RETRY, Event, File, Finished, Text, Turn, Waiti
 from bot.guard.access import Access, Action
 from bot.model import Asking, Kind, Model, ModelError, Request, Tool
 from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
-from bot.show.answer import Ending
+from bot.show.writes import Ending
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from bot.core.standing import look
 from bot.core.waits import Pause
 from bot.guard.access import Action
 from bot.platform import Gone, Mention, Outcome, Platform, SlowDown, Stop, Unavailable
-from bot.show.answer import Ending
+from bot.show.writes import Ending
 from bot.store import Entry
 
 log = structlog.get_logger(__name__)
