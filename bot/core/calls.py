@@ -5,6 +5,7 @@ A tool that changes something is in the ledger before it is called, so that no r
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 
 from bot.core.approvals import PATIENCE
 from bot.model import Result, Tool
-from bot.model.rounds import RESULT
+from bot.model.rounds import LATE, RESULT
 from bot.text.heard import heard
 from bot.tools import Caller, Offered, Use
 
@@ -46,11 +47,15 @@ async def _run(
 ) -> Result:
     if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
         return Result(REFUSED, error=True)
-    if not offered.writes:
-        return _seen(await use(caller, given))
-    await keep(BEFORE.format(offered.name))
-    result = await use(caller, given)
-    await keep(AFTER.format(offered.name))
+    if offered.writes:
+        await keep(BEFORE.format(offered.name))
+    try:
+        async with asyncio.timeout(offered.seconds):  # those in which a person was asked do not count
+            result = await use(caller, given)
+    except TimeoutError:
+        return Result(LATE.format(seconds=offered.seconds), error=True)
+    if offered.writes:
+        await keep(AFTER.format(offered.name))
     return _seen(result)
 
 

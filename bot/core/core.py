@@ -211,7 +211,7 @@ class Core:
         self._draining = True
         self._repairs.close()
         for live in self._lives.values():
-            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun))
+            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._running.all_done()

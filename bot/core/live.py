@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.core.account import Lasting
-from bot.core.approvals import CONTROLS, Allowed, Card
+from bot.core.approvals import CONTROLS, OVER, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
@@ -114,7 +115,7 @@ class Live:
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
-        self._reworded = self._asked = 0
+        self._reworded = 0
         self._vanishing = False
         self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
@@ -167,6 +168,16 @@ class Live:
         return self._answer.received > 0
 
     @property
+    def calling(self) -> str:
+        """The newest call of a tool that changes something; see `Entry.calling`."""
+        return self._kept.calling
+
+    @property
+    def _rest(self) -> Control:
+        """The button below an answer that ends now: what was done already must not be done again."""
+        return CONTINUE if self.begun or self.calling else RETRY
+
+    @property
     def model(self) -> str:
         """Which model has given the answer; "" until it is complete."""
         said = self._answer.model
@@ -193,8 +204,7 @@ class Live:
         """End the answer for a person, if they may do that."""
         if not self._means.access.may_stop(stop.actor, self.mention.actor):
             return Outcome.REFUSED
-        rest = CONTINUE if self.begun else RETRY
-        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (rest,))
+        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (self._rest,))
         return Outcome.STOPPED
 
     def gives_way(self, actor: Actor) -> bool:
@@ -203,7 +213,7 @@ class Live:
 
     def give_way(self) -> None:
         """End the answer for a newer question."""
-        self.cut(Ending.STOPPED, REPLACED, (CONTINUE if self.begun else RETRY,))
+        self.cut(Ending.STOPPED, REPLACED, (self._rest,))
 
     def decide(self, press: Press) -> Outcome:
         """Take a press on a button of the question whether a tool may be called, which ends it."""
@@ -216,13 +226,17 @@ class Live:
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
         """End the answer now, with *note* and *controls* below, and hang up on the model."""
-        self._draft.end(ending, note, controls)
+        if self.card:  # nobody decided: the answer that waits for that goes on
+            self.card.close(note)
+        self._draft.end(ending, note, () if self.card else controls)
         self.begin()
         self._reader.hang_up()
 
     def vanish(self) -> None:
         """End an answer whose question is gone, and that has said nothing yet: nothing of it stays."""
         self._vanishing = True
+        if self.card:
+            self.card.close(OVER)
         self._draft.vanish()
         self.begin()
         self._reader.hang_up()
@@ -234,8 +248,8 @@ class Live:
 
     @property
     def rewordable(self) -> bool:
-        """Whether the model may be asked anew because of an edit."""
-        return self._reworded < REWORDED
+        """Whether the model may be asked anew because of an edit: no tool runs twice for that."""
+        return self._reworded < REWORDED and not self.calling
 
     def miss(self) -> None:
         """Say below the answer that it is not to the last text of its question."""
@@ -277,18 +291,17 @@ class Live:
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called."""
-        known, here = self._means.allowed, self.mention.conversation
-        if known.knows(here, tool):
+        known, here, asker = self._means.allowed, self.mention.conversation, self.mention.actor.id
+        if known.knows(here, asker, tool):
             return True
-        self._asked += 1
         card = Card(tool, call)
-        key = f"{self.mention.key}/ask{self._asked}"
+        key = f"{self.mention.key}/ask{secrets.token_hex(4)}"  # another run may have asked too
         await self._means.cards.put(
             replace(self.mention, key=key, text="", files=(), surface=self._surface.aside()), card
         )
         allowed = await card.wait()
         if card.always:
-            known.add(here, tool)
+            known.add(here, asker, tool)
         return allowed
 
     def _watch(self, message: str) -> None:

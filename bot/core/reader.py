@@ -120,7 +120,8 @@ class Reader:
             else:
                 await self._ask(mention)
         except ModelError as error:
-            control = CONTINUE if self._draft.answer.received else RETRY
+            draft = self._draft
+            control = CONTINUE if draft.answer.received or draft.kept.calling else RETRY
             self._draft.end(Ending.FAILED, str(error), (control,))
         except Exception:
             log.exception("reading an answer failed", question=mention.key)
