@@ -19,6 +19,9 @@ CONTROLS = (ALLOW, ALWAYS, REFUSE)
 QUESTION = (
     "May I do this? Who asked me, or an admin, decides within two minutes.\n\n{fence}json\n{call}\n{fence}\n"
 )
+#: Characters of a call that a person can be asked to read.
+LONGEST = 10_000
+TOO_LONG = "This call has over {0:,} characters, too many for a person to allow it. Make it shorter."
 SAID = {ALLOW: "Allowed by {0}.", ALWAYS: "Allowed for this conversation by {0}.", REFUSE: "Refused by {0}."}
 LATE = "Nobody decided in time: it was not done."
 OVER = "The answer ended before: it was not done."
@@ -81,13 +84,14 @@ class Card:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.shield(self.decided)
         except TimeoutError:
-            self._close(LATE)
+            self.close(LATE)
             return False
         except asyncio.CancelledError:
-            self._close(OVER)
+            self.close(OVER)
             raise
 
-    def _close(self, note: str) -> None:
+    def close(self, note: str) -> None:
+        """End the question with *note* below if nobody has decided: nothing is called."""
         if not self.decided.done():
             self.note = note
             self.decided.set_result(False)
