@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
 
-from bot.core.approvals import LATE, PATIENCE
-from bot.core.calls import AFTER, BEFORE
+from bot.core.approvals import CONTROLS, LATE, LONGEST, PATIENCE, TOO_LONG
+from bot.core.calls import AFTER, BEFORE, call_of
 from bot.core.core import Core
 from bot.core.sayings import CALLING, LAPSED, TOO_LATE
 from bot.events import ALLOW, ALWAYS, CONTINUE, REFUSE, STOP
 from bot.guard.access import Access
 from bot.model.rounds import Rounds
 from bot.model.script import Script
-from bot.platform import Deleted, Edited, Outcome, Press, Stop
+from bot.platform import Deleted, Edited, Limits, Outcome, Press, Stop
+from bot.show.writes import Showing
 from bot.store.memory import Memory
 from bot.tools import Caller, Refused, tool
 from tests.fakes import ANN, BOB, HERE, Sheet, ask
@@ -329,3 +331,38 @@ async def test_a_person_who_is_asked_again_after_a_restart_is_asked_by_a_message
     await other.drain()
     for task in (*it._running.lives, *it._running._errands):
         task.cancel()
+
+
+async def test_a_call_that_is_too_long_to_be_read_is_not_asked_for():
+    hotel, sheet = Hotel(asks=True), Sheet()
+    script = Script({"tool": "book", "input": {"room": "1" * LONGEST}}, "Then not.")
+    it = core(script, hotel)
+    await it.mention(ask(sheet))
+    await done(it)
+    assert not hotel.booked
+    assert [page.text for page in sheet.shown.values()] == ["Then not."]
+    [block] = script.requests[-1].turns[-1].blocks
+    assert block["content"] == TOO_LONG.format(LONGEST)
+
+
+async def test_a_call_is_shown_whole_however_short_answers_are_kept():
+    hotel = Hotel(asks=True)
+    sheet = Sheet(limits=Limits(2000, attach=100_000))
+    script = Script({"tool": "book", "input": {"room": "1" * 9_000}}, "It is yours.")
+    showing = Showing(pages=2, code=1_000)
+    it = Core(Rounds(script), Memory(), Access(), tools=[hotel.book], showing=showing)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(60)
+    assert CONTROLS in [page.controls for page in sheet.shown.values()]
+    assert sum(page.text.count("1") for page in sheet.shown.values()) == 9_000
+    await it.drain()
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u200b", "\ufe0f", "\u3164", "\u2028", "\xa0", "\ud800", "\U000e0041"]
+)
+def test_what_nobody_sees_in_a_call_is_spelt(hidden):
+    shown = call_of("book", {"room": f"a{hidden}b ü😀"})
+    assert hidden not in shown
+    assert json.loads(shown.removeprefix("book")) == {"room": f"a{hidden}b ü😀"}
+    assert "ü😀" in shown

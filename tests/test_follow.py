@@ -15,7 +15,7 @@ from bot.events import CONTINUE, RETRY, STOP, Page
 from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Actor, Asked, Outcome, Press, Remains, Said, Stop, Surface
+from bot.platform import Actor, Asked, Deleted, Outcome, Press, Remains, Said, Stop, Surface
 from bot.show.words import AGAIN
 from bot.show.writes import Showing
 from bot.store import Entry, Part
@@ -307,6 +307,7 @@ async def test_another_try_that_comes_to_nothing_leaves_the_old_text(how):
     await asyncio.sleep(30)
     [page] = sheet.shown.values()
     assert page.text == "The old answer."
+    assert page.controls == (RETRY,)  # there is no more of it to say
     assert page.note.startswith("Stopped by ann." if how == "stopped" else "The script failed")
 
 
@@ -390,3 +391,28 @@ async def test_an_answer_in_one_piece_that_is_far_ahead_is_read_to_its_end():
     await it.mention(ask(sheet))
     await asyncio.sleep(10)
     assert sheet.last.text == ("word " * 400).strip()
+
+
+async def test_of_an_answer_in_one_piece_whose_question_is_deleted_nothing_is_posted():
+    sheet = Sheet()
+    it = Core(Script("The ", 20.0, "answer."), Memory(), Access(), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    await it.deleted(Deleted("q1"))
+    await asyncio.sleep(30)
+    assert (sheet.log, sheet.statuses) == ([], [True, False])
+
+
+async def test_an_answer_in_one_piece_takes_its_mark_off_where_it_has_set_it():
+    """Even if it is posted elsewhere, as in a thread that the platform opens for it."""
+
+    class Opening(Sheet):
+        async def branch(self, crowded):
+            return room
+
+    sheet, room = Opening(), Sheet("room")
+    it = Core(Script("The answer."), Memory(), Access(), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(20)
+    assert room.last.text == "The answer."
+    assert (sheet.statuses, room.statuses) == ([True, False], [])

@@ -23,6 +23,9 @@ QUESTION = (
     "May I do this? Only who asked me, or the bot's owner, can decide; there are two minutes."
     "\n\n{fence}json\n{call}\n{fence}\n"
 )
+#: Characters of a call that a person can be asked to read.
+LONGEST = 10_000
+TOO_LONG = "This call has over {0:,} characters, too many for a person to allow it. Make it shorter."
 SAID = {ALLOW: "Allowed by {0}.", ALWAYS: "Allowed for this conversation by {0}.", REFUSE: "Refused by {0}."}
 LATE = "Nobody decided in time: it was not done."
 OVER = "The answer ended before: it was not done."
@@ -94,7 +97,7 @@ class Card:
             raise
 
     def close(self, note: str) -> None:
-        """Decide that it may not be called, if nobody has decided yet; *note* says why."""
+        """End the question with *note* below if nobody has decided: nothing is called."""
         if not self.decided.done():
             self.note = note
             self.decided.set_result(False)

@@ -12,17 +12,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import regex
+
 from bot.core.approvals import PATIENCE
 from bot.model import Result, Tool
 from bot.model.rounds import LATE, RESULT
 from bot.text.heard import heard
-from bot.tools import Caller, Offered, Use
+from bot.tools import Caller, Offered, Refused, Use
 
 REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."
+#: What is not seen in a text, or not told from other white space.
+_UNSEEN = regex.compile(r"[\p{DI}\p{Zl}\p{Zp}]|[^\P{C}\n]|[^\P{Zs} ]")
 #: How the ledger tells of a call; see `Entry.calling`.
 BEFORE, AFTER = "while calling {0}", "after calling {0}"
 
-#: Asks people whether a tool may be called, by the tool's name and the exact call.
+#: Asks people whether a tool may be called, by the tool's name and the exact call; raises `Refused` where
+#: they can't be asked.
 Ask = Callable[[str, str], Awaitable[bool]]
 #: Tells the ledger of a call.
 Keep = Callable[[str], Awaitable[None]]
@@ -45,8 +50,11 @@ def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> l
 async def _run(
     offered: Offered, use: Use, caller: Caller, keep: Keep, ask: Ask, given: Mapping[str, Any]
 ) -> Result:
-    if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
-        return Result(REFUSED, error=True)
+    try:
+        if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
+            return Result(REFUSED, error=True)
+    except Refused as refused:
+        return Result(str(refused), error=True)
     if offered.writes:
         await keep(BEFORE.format(offered.name))
     try:
@@ -66,5 +74,6 @@ def _seen(result: Result) -> Result:
 
 
 def call_of(name: str, given: Mapping[str, Any]) -> str:
-    """Return the exact call, as people read it."""
-    return f"{name} {json.dumps(given, ensure_ascii=False, indent=2)}" if given else name
+    """Return the exact call, as people read it: what they would not see in it is spelt as JSON spells it."""
+    call = f"{name} {json.dumps(given, ensure_ascii=False, indent=2)}" if given else name
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], call)

@@ -49,7 +49,8 @@ async def followed(means: Means, platform: Platform, press: Press) -> Live | Non
     mention, saying = mention_of(asked, surface), plain_answer(asked.text)
     if press.control == CONTINUE.name:
         return Live(means, mention, saying, past=past)
-    return Live(means, mention, saying, Entry(asked, parts=again(entry)), past=past, instead=entry.text)
+    replaced = Entry(asked, parts=again(entry), controls=entry.controls)
+    return Live(means, mention, saying, replaced, past=past, instead=entry.text)
 
 
 def again(entry: Entry) -> tuple[Part, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.core.account import Lasting
-from bot.core.approvals import CONTROLS, OVER, Allowed, Card
+from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
@@ -19,11 +19,11 @@ from bot.core.gathering import Desk
 from bot.core.kept import Kept
 from bot.core.ratings import Models
 from bot.core.reader import Reader
-from bot.core.sayings import REPLACED, TOO_LATE
+from bot.core.sayings import LAPSED, REPLACED, TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, STOP, Control, File, Text
+from bot.events import STOP, Control, File, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -32,7 +32,7 @@ from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
 from bot.text.safe import Links
-from bot.tools import Caller, More, Offered
+from bot.tools import Caller, More, Offered, Refused
 from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
@@ -123,7 +123,7 @@ class Live:
         if self.card:  # nobody may see its buttons without the call
             self._answer.receive(Text(self.card.text))
         if left and instead is not None:
-            self._answer.replace(instead, left.messages)
+            self._answer.replace(instead, left.messages, left.offered)
         elif left:
             self._answer.resume(left.text, left.messages)
         self._kept = Kept(means.store, mention.key, means.clock, left)
@@ -148,14 +148,15 @@ class Live:
             await self._kept.adopt()
             if self._draft.open:
                 self._reader.begin(self.mention)
+            asked = self._surface
             if self._whole:
-                await self._surface.status(on=True)
+                await asked.status(on=True)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
             for message in self._answer.messages if self._vanishing else self._answer.surplus:
                 await self._surface.remove(message)
             if self._whole:
-                await self._surface.status(on=False)
+                await asked.status(on=False)
         finally:
             self._writer.leave()
             self._means.models.keep(self.mention.key, self.model)
@@ -168,14 +169,20 @@ class Live:
         return self._answer.received > 0
 
     @property
+    def unread(self) -> bool:
+        """Whether nobody can have read any of it, even if the model has said something."""
+        held = self._whole and self._draft.open and not self._answer.messages
+        return held or not self.begun
+
+    @property
     def calling(self) -> str:
-        """The newest call of a tool that changes something; see `Entry.calling`."""
+        """See `Entry.calling`."""
         return self._kept.calling
 
     @property
-    def _rest(self) -> Control:
-        """The button below an answer that ends now: what was done already must not be done again."""
-        return CONTINUE if self.begun or self.calling else RETRY
+    def expected(self) -> bool:
+        """Whether it is a question to a person that may be read before its message is known here."""
+        return self.card is not None and self._answer.unshown > 0
 
     @property
     def model(self) -> str:
@@ -204,7 +211,7 @@ class Live:
         """End the answer for a person, if they may do that."""
         if not self._means.access.may_stop(stop.actor, self.mention.actor):
             return Outcome.REFUSED
-        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (self._rest,))
+        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", self._draft.rest)
         return Outcome.STOPPED
 
     def gives_way(self, actor: Actor) -> bool:
@@ -213,22 +220,30 @@ class Live:
 
     def give_way(self) -> None:
         """End the answer for a newer question."""
-        self.cut(Ending.STOPPED, REPLACED, (self._rest,))
+        self.cut(Ending.STOPPED, REPLACED, self._draft.rest)
+
+    def allows(self, actor: Actor) -> bool:
+        """Tell whether *actor* may allow a call of a tool."""
+        return self._means.access.may_allow(actor, self.mention.actor)
 
     def decide(self, press: Press) -> Outcome:
         """Take a press on a button of the question whether a tool may be called, which ends it."""
         if not self.card:
             return Outcome.UNKNOWN
-        if not self._means.access.may_allow(press.actor, self.mention.actor):
+        if not self.allows(press.actor):
             return Outcome.REFUSED
         decided = self.card.decide(press, _shown(press.actor, self.mention.actor))
         return Outcome.SHOWN if decided else Outcome.UNKNOWN
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
-        """End the answer now, with *note* and *controls* below, and hang up on the model."""
-        if self.card:  # nobody decided: the answer that waits for that goes on
-            self.card.close(note)
-        self._draft.end(ending, note, () if self.card else controls)
+        """End the answer now, with *note* and *controls* below, and hang up on the model.
+
+        A question to a person ends without buttons, and what it asks for is not done.
+        """
+        if self.card:
+            self.card.close(LAPSED if ending is Ending.INTERRUPTED else note)
+            return
+        self._draft.end(ending, note, controls)
         self.begin()
         self._reader.hang_up()
 
@@ -248,7 +263,7 @@ class Live:
 
     @property
     def rewordable(self) -> bool:
-        """Whether the model may be asked anew because of an edit: no tool runs twice for that."""
+        """Whether the model may be asked anew for an edit; no tool that changes something runs twice."""
         return self._reworded < REWORDED and not self.calling
 
     def miss(self) -> None:
@@ -296,6 +311,10 @@ class Live:
             return True
         card = Card(tool, call)
         key = f"{self.mention.key}/ask{secrets.token_hex(4)}"  # another run may have asked too
+        if len(call) > LONGEST:
+            raise Refused(TOO_LONG.format(LONGEST))
+        card = Card(tool, call)
+        key = f"{self.mention.key}/ask{secrets.token_hex(4)}"  # no earlier run has asked by that
         await self._means.cards.put(
             replace(self.mention, key=key, text="", files=(), surface=self._surface.aside()), card
         )
@@ -307,12 +326,12 @@ class Live:
     def _watch(self, message: str) -> None:
         """Let stops of *message* end this answer; one may have come already."""
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
-            self.stop(early)
+            self.decide(early) if isinstance(early, Press) else self.stop(early)
 
 
 def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:
-    """Return an answer to *mention* of which there is nothing yet."""
-    showing = means.showing
+    """Return an answer to *mention* of which there is nothing yet; a call is shown whole, never as a file."""
+    showing = means.showing if live == (STOP,) else replace(means.showing, pages=0, code=0)
     return Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
 
 
