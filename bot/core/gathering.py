@@ -15,9 +15,9 @@ from typing import Self
 
 import structlog
 
-from bot.core.files import FULL, LATE, Found, Room, chosen
+from bot.core.files import FULL, Found, Room, chosen
 from bot.events import File
-from bot.files import Bounds, Read, read
+from bot.files import LATE, Bounds, Read, read
 from bot.platform import Gone, SlowDown, Unreadable
 from bot.text.heard import visible
 
