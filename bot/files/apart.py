@@ -33,6 +33,7 @@ def read(kind: Kind, data: bytes) -> Read:
 
     Raises:
         Unreadable: It can't be read, or not with so much memory and time.
+        RuntimeError: The process could not run.
     """
     if not _TURNS.acquire(timeout=TURN):
         raise Unreadable(LATE)
@@ -41,7 +42,7 @@ def read(kind: Kind, data: bytes) -> Read:
             [sys.executable, "-P", "-m", "bot.files", kind],
             input=data,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             timeout=SECONDS,
             check=False,
             env=_environment(),
@@ -61,9 +62,15 @@ def _environment() -> dict[str, str]:
 
 
 def _told(done: subprocess.CompletedProcess[bytes], data: bytes) -> Read:
-    """Return what a process wrote before it ended; one that was killed had used up what it may take."""
-    if done.returncode < 0:
+    """Return what a process wrote before it ended; one that was killed had used up what it may take.
+
+    Raises:
+        RuntimeError: It could not run at all.
+    """
+    if done.returncode < 0 or b"MemoryError" in done.stderr:
         raise Unreadable(LARGE)
+    if done.returncode:
+        raise RuntimeError(f"a file's reader failed: {done.stderr.decode(errors='replace').strip()[-500:]}")
     told: dict[str, Any] = json.loads(done.stdout)
     if "why" in told:
         raise Unreadable(told["why"])

@@ -60,7 +60,7 @@ def read(data: bytes) -> Read:
     """Return the text of an office file, of a long one the beginning.
 
     Raises:
-        Unreadable: It is damaged, has no text in it, or is another archive; or unpacked, it would be too large.
+        Unreadable: It is damaged or too large, has no text in it, or is another archive.
     """
     found = _kind(data)
     parts: dict[Kind, Callable[[BytesIO], Iterable[str]]] = {"docx": _words, "xlsx": _cells, "pptx": _slides}
