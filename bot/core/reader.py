@@ -134,7 +134,14 @@ class Reader:
 
     async def _ask(self, mention: Mention) -> None:
         mention = await self._recalled(mention)
-        async with Gathering(self._desk, mention.surface.fetch) as gathering:
+        gathering = Gathering(self._desk, mention.surface.fetch)
+        try:
+            await self._answer(mention, gathering)
+        finally:
+            gathering.give_back()
+
+    async def _answer(self, mention: Mention, gathering: Gathering) -> None:
+        async with gathering:
             gathering.add(mention.files)
             said, around, where = await self._found(mention)
             older = files.earlier(said)
