@@ -193,7 +193,7 @@ class SlackSurface(Surface):
         self._doubtful.update(_beside(message) for message in remains.messages)
 
     def aside(self) -> SlackSurface:
-        """See `Surface.aside`: its end is not the answer's, so it leaves the session alone; it never streams."""
+        """See `Surface.aside`: it never streams, and leaves the session to the answer."""
         beside = SlackSurface(*self._where, None, self._shut)
         beside.limits = replace(beside.limits, attach=self.limits.attach)
         return beside
