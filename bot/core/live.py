@@ -23,7 +23,7 @@ from bot.core.sayings import LAPSED, REPLACED, TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import STOP, Control, File, Text
+from bot.events import RETRY, STOP, Control, File, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -125,7 +125,7 @@ class Live:
         if left and instead is not None:
             self._answer.replace(instead, left.messages, left.offered)
         elif left:
-            self._answer.resume(left.text, left.messages)
+            self._answer.resume(left.text, left.messages, anew=retries(left.asked.key))
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
         reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
@@ -327,6 +327,11 @@ class Live:
         """Let stops of *message* end this answer; one may have come already."""
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
             self.decide(early) if isinstance(early, Press) else self.stop(early)
+
+
+def retries(key: str) -> bool:
+    """Tell whether the question *key* is a press on *Try again*; see `bot.core.follow`."""
+    return f"/{RETRY.name}" in key
 
 
 def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:

@@ -155,8 +155,12 @@ class Answer:
         """Let *remark* stand below the answer once it has ended, behind why it did."""
         self._remark = remark
 
-    def resume(self, text: str, messages: Sequence[str]) -> None:
-        """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
+    def resume(self, text: str, messages: Sequence[str], *, anew: bool = False) -> None:
+        """Go on from an earlier run, which had received *text* and shown some of it in *messages*.
+
+        *anew*: each of them may show another answer still.
+        """
+        self._anew = anew
         if text:
             self.receive(Text(text))
         self._shown = [(message, None) for message in messages]
