@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
+from docx.styles.styles import Styles
+from PIL.GifImagePlugin import GifImageFile
 
 from bot.files import Bounds, apart, office, read
 from bot.files.reading import LARGE
@@ -34,6 +37,16 @@ def tags(tag: bytes) -> bytes:
     return tag * ((office.MARKUP - 1_500_000) // len(tag))
 
 
+def tree(kids: bytes) -> bytes:
+    """Return a PDF whose tree of pages has these *kids*, with a table of where all is."""
+    parts = [b"%PDF-1.4\n", b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"]
+    places = [len(parts[0]), len(parts[0]) + len(parts[1])]
+    parts.append(b"2 0 obj<</Type/Pages/Count 1/Kids[" + kids + b"]>>endobj\n")
+    table = b"xref\n0 3\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"trailer<</Root 1 0 R/Size 3>>\nstartxref\n%d\n%%%%EOF"
+    return b"".join(parts) + table + end % sum(map(len, parts))
+
+
 BODY, TREE, ROWS = b"</w:body>", b"</p:spTree>", b"</sheetData>"
 MUCH = {
     "paragraphs.docx": lambda: changed(made.docx(), "word/document.xml", BODY, tags(b"<w:p/>") + BODY),
@@ -47,20 +60,19 @@ MUCH = {
     "cells.xlsx": lambda: changed(
         made.xlsx(), "xl/worksheets/sheet1.xml", ROWS, b"<row>" + tags(b"<c/>") + b"</row>" + ROWS
     ),
+    "tree.pdf": lambda: tree(b"<<>>" * 4_000_000),
     "cells.ipynb": lambda: b'{"cells":[' + b"{}," * 5_000_000 + b"{}]}",
 }
 
 
 def peak() -> int:
     """Return the most bytes that this process has had in memory."""
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS bounds no process's memory")
 @pytest.mark.parametrize("name", MUCH)
-def test_a_file_that_needs_too_much_memory_is_left_out_and_takes_none_of_the_bots(name):
+def test_a_file_that_needs_too_much_memory_or_time_is_left_out_and_takes_none_of_the_bots(name):
     data = MUCH[name]()
     before = peak()
     with pytest.raises(Unreadable, match=LARGE):
@@ -75,8 +87,6 @@ def test_an_archive_of_very_many_parts_is_left_out():
 
 
 def test_a_long_document_is_read_without_looking_through_its_styles_for_every_paragraph(monkeypatch):
-    from docx.styles.styles import Styles
-
     asked = []
     found = Styles.get_by_id
     monkeypatch.setattr(Styles, "get_by_id", lambda *a: asked.append(1) or found(*a))
@@ -119,5 +129,13 @@ def test_what_reads_a_file_knows_no_secret(monkeypatch):
 
 def test_a_reader_that_can_not_run_is_an_error_of_the_installation_not_of_the_file(monkeypatch):
     monkeypatch.setattr(apart, "_environment", lambda: {"PYTHONPATH": os.devnull})
-    with pytest.raises(RuntimeError, match="a file's reader failed: .*bot"):
+    with pytest.raises(RuntimeError, match=r"a file's reader failed: .*bot"):
         apart.read("office", made.docx())
+
+
+def test_the_frames_of_an_animated_picture_are_not_counted(monkeypatch):
+    def count(_):
+        raise AssertionError
+
+    monkeypatch.setattr(GifImageFile, "n_frames", property(count))
+    assert read("a.gif", "", made.animated("GIF"), Bounds()).type == "image/jpeg"
