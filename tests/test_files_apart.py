@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -127,8 +126,10 @@ def test_what_reads_a_file_knows_no_secret(monkeypatch):
     assert set(seen) <= {"PYTHONPATH", *apart.KEPT}
 
 
-def test_a_reader_that_can_not_run_is_an_error_of_the_installation_not_of_the_file(monkeypatch):
-    monkeypatch.setattr(apart, "_environment", lambda: {"PYTHONPATH": os.devnull})
+def test_a_reader_that_can_not_run_is_an_error_of_the_installation_not_of_the_file(monkeypatch, tmp_path):
+    (tmp_path / "bot").mkdir()
+    (tmp_path / "bot" / "__init__.py").touch()
+    monkeypatch.setattr(apart, "_environment", lambda: {"PYTHONPATH": str(tmp_path)})
     with pytest.raises(RuntimeError, match=r"a file's reader failed: .*bot"):
         apart.read("office", made.docx())
 
