@@ -13,6 +13,7 @@ import bot.core.gathering
 from adapters.emulators.discord import shapes
 from adapters.emulators.slack import files as slack_files
 from adapters.emulators.slack.web_api import SCOPES
+from bot.core.files import FULL
 from bot.core.gathering import LOST
 from bot.events import File
 from bot.files import Bounds
@@ -214,6 +215,24 @@ async def test_of_60_files_the_first_are_read_and_the_others_counted(world):
     assert f"and {count - 4 - note.count('(4 are')} more." in note
     assert len(note) <= 120
     assert len(await world.downloads()) == 4
+
+
+async def test_what_all_answers_hold_of_files_is_bounded_and_given_back_as_they_end(world):
+    desk = world.core._means.desk
+    desk.free = 10
+    world.model.steps = ("Be", HOLD, "cause.")
+    question = await world.attach("why?", {"a.txt": b"a" * 8, "b.txt": b"b" * 8})
+    request = await world.asked()
+    assert len(read(request)) == 1
+    assert desk.free == 2
+    world.model.go.set()
+    [seen] = await world.final(question)
+    assert f"({FULL})" in seen.note
+
+    async def given_back() -> bool:
+        return bool(desk.free == 10)
+
+    await until(given_back)
 
 
 async def test_files_that_are_switched_off_are_named_and_not_fetched():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import subprocess
 import sys
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
+from docx.styles.styles import Styles
+from PIL.GifImagePlugin import GifImageFile
 
 from bot.files import Bounds, apart, office, read
 from bot.files.reading import LARGE
@@ -53,8 +55,6 @@ MUCH = {
 
 def peak() -> int:
     """Return the most bytes that this process has had in memory."""
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -75,8 +75,6 @@ def test_an_archive_of_very_many_parts_is_left_out():
 
 
 def test_a_long_document_is_read_without_looking_through_its_styles_for_every_paragraph(monkeypatch):
-    from docx.styles.styles import Styles
-
     asked = []
     found = Styles.get_by_id
     monkeypatch.setattr(Styles, "get_by_id", lambda *a: asked.append(1) or found(*a))
@@ -85,10 +83,21 @@ def test_a_long_document_is_read_without_looking_through_its_styles_for_every_pa
     assert not asked
 
 
-def test_a_file_whose_reading_takes_too_long_is_ended(monkeypatch):
+KINDS = {
+    "a.docx": made.docx(),
+    "a.xlsx": made.xlsx(),
+    "a.pptx": made.pptx(),
+    "a.pdf": made.pdf(),
+    "a.ipynb": b'{"cells": []}',
+    "a.zip": made.archive({"a": b"a"}),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_whose_reading_takes_too_long_is_ended(monkeypatch, name):
     monkeypatch.setattr(apart, "SECONDS", 0.001)
     with pytest.raises(Unreadable, match="it took too long"):
-        read("a.docx", "", made.docx(), Bounds())
+        read(name, "", KINDS[name], Bounds())
 
 
 def test_a_file_waits_for_its_turn_but_not_for_ever(monkeypatch):
@@ -117,7 +126,17 @@ def test_what_reads_a_file_knows_no_secret(monkeypatch):
     assert set(seen) <= {"PYTHONPATH", *apart.KEPT}
 
 
-def test_a_reader_that_can_not_run_is_an_error_of_the_installation_not_of_the_file(monkeypatch):
-    monkeypatch.setattr(apart, "_environment", lambda: {"PYTHONPATH": os.devnull})
-    with pytest.raises(RuntimeError, match="a file's reader failed: .*bot"):
+def test_a_reader_that_can_not_run_is_an_error_of_the_installation_not_of_the_file(monkeypatch, tmp_path):
+    (tmp_path / "bot").mkdir()
+    (tmp_path / "bot" / "__init__.py").touch()
+    monkeypatch.setattr(apart, "_environment", lambda: {"PYTHONPATH": str(tmp_path)})
+    with pytest.raises(RuntimeError, match=r"a file's reader failed: .*bot"):
         apart.read("office", made.docx())
+
+
+def test_the_frames_of_an_animated_picture_are_not_counted(monkeypatch):
+    def count(_):
+        raise AssertionError
+
+    monkeypatch.setattr(GifImageFile, "n_frames", property(count))
+    assert read("a.gif", "", made.animated("GIF"), Bounds()).type == "image/jpeg"

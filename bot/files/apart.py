@@ -41,8 +41,7 @@ def read(kind: Kind, data: bytes) -> Read:
         done = subprocess.run(  # noqa: S603  nothing of it is anybody's words
             [sys.executable, "-P", "-m", "bot.files", kind],
             input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=SECONDS,
             check=False,
             env=_environment(),
