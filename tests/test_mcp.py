@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import json
 import os
@@ -12,9 +13,11 @@ import sys
 import tracemalloc
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from bot.core.core import Core
 from bot.events import ALLOW
@@ -292,6 +295,33 @@ async def test_no_server_is_started_before_the_first_answer(log):
         assert not pids(log)
         await servers.offered()
         assert len(pids(log)) == 1
+
+
+@pytest.mark.parametrize("package", ["jsonschema", "mcp"])
+async def test_packages_that_cannot_be_imported_are_one_line_of_the_log_and_of_the_doctor(
+    package, monkeypatch, log
+):
+    unread: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
+    servers = Servers({"s": rogue("", "other", log=log), "t": rogue("", "other", log=log)})
+    for module in ("server", "listing"):
+        monkeypatch.delitem(sys.modules, f"bot.tools.mcp.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, ModuleType(package))  # of a version that lacks what is needed
+    with capture_logs() as said:
+        servers.prepare()
+        await asyncio.wait({servers._importing})
+        [line] = [each["reason"] for each in said if each["log_level"] == "error"]
+        assert list(await servers.offered()) == []
+        assert await servers.examine() == [(False, line)]
+        await servers.close()
+        assert len([each for each in said if each["log_level"] == "error"]) == 1
+    assert "cannot import name" in line
+    assert "`make setup`" in line
+    assert "\n" not in line
+    assert not pids(log)
+    del servers
+    gc.collect()
+    assert not unread
 
 
 async def test_only_tools_that_are_allowed_are_offered():
