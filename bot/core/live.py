@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.core.account import Lasting
-from bot.core.approvals import CONTROLS, LONGEST, TOO_LONG, Allowed, Card
+from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
@@ -157,6 +157,8 @@ class Live:
             if self._whole:
                 await asked.status(on=False)
         finally:
+            if self.card:
+                self.card.close(OVER)  # nobody can decide any more
             self._writer.leave()
             self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, *self._answer.messages)
