@@ -12,7 +12,7 @@ import pytest
 import bot.core.repair
 from bot.core.sayings import LAPSED, TOO_LATE
 from bot.tools import tool
-from tests.contract import World, at, until
+from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS
 
 booked: list[str] = []
@@ -212,3 +212,12 @@ async def test_a_shutdown_while_a_tool_changes_something_says_so_and_offers_no_o
     [answer] = await world.final(question)
     assert answer.note.startswith("Interrupted while calling slowly.")
     assert await controls(world, answer.id) == ["Continue"]
+
+
+async def test_a_question_that_cannot_be_posted_refuses_the_call(world):
+    question = await world.ask("a room", "Let me see. ", HOLD, BOOK, "Then not.")
+    await world.first(question, "Let me see")
+    await world.trouble("post", "gone")
+    world.model.go.set()
+    await message(world, question, "Then not.")
+    assert not booked

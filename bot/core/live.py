@@ -158,6 +158,8 @@ class Live:
             if self._whole:
                 await asked.status(on=False)
         finally:
+            if self.card:
+                self.card.close(OVER)  # nobody can decide any more
             self._writer.leave()
             self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, *self._answer.messages)
