@@ -72,6 +72,10 @@ def tell(request) -> None:
     text(request, "Told.")
 
 
+def repeat(request) -> None:
+    text(request, request["params"]["arguments"]["text"])
+
+
 def rename(request) -> None:
     for tool in TOOLS:
         tool["name"] = "renamed" if tool["name"] == "rename" else tool["name"]
@@ -89,7 +93,7 @@ def nothing(request) -> None:
     say(id=request["id"], error={"code": -32602, "message": message})
 
 
-CALLS = {each.__name__: each for each in (garbage, endless, nested, shape, other, asking, tell, rename, half)}
+CALLS = {each.__name__: each for each in (garbage, endless, nested, shape, other, asking, tell, repeat, rename, half)}
 
 
 def answer(request) -> None:
