@@ -39,6 +39,10 @@ from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
 
+#: Seconds for which a press waits for the message that it is about, and between two looks: a platform wants its
+#: answer within 3 s.
+UNHEARD, LOOK = 1.0, 0.05
+
 
 class Core:
     """Turns mentions into streamed answers, and stops them; an `Inbox`."""
@@ -125,8 +129,7 @@ class Core:
         if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
-            card = self._stops.find(press.message)
-            return card.decide(press) if card else Outcome.LAPSED
+            return await self._decided(press)
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None
@@ -148,6 +151,15 @@ class Core:
         if not self._draining and not self._running.queue(live):
             await self._running.drop(mention)
         return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
+
+    async def _decided(self, press: Press) -> Outcome:
+        """Decide what a person was asked; the press may come before the reply to our own post."""
+        until = _now() + UNHEARD
+        while not (live := self._stops.find(press.message)) and self._running.posting and _now() < until:
+            await asyncio.sleep(LOOK)
+        if live:
+            return live.decide(press)
+        return Outcome.LATER if self._running.posting else Outcome.LAPSED
 
     async def owns(self, message: str, actor: str) -> bool:
         """See `Inbox.owns`."""
