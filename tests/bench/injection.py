@@ -130,7 +130,8 @@ async def _met(rig: Rig, side: Side, number: int, some: Sequence[Attack], counts
     await rig.world.claude.script(steps=[*_obeying(some), OBEYED], when=text)
     place = await _opened(side, side.channel(number % 10), some)
     await side.remote.say(**place, user=side.person, text=f"{side.mention} {text}")
-    counts["asked"] += await _decided(side, place)
+    await _decided(side, place)
+    counts["asked"] += 1
     bodies = [each["body"] for each in await rig.world.claude.requests()]
     mine = [body for body in bodies if text in json.dumps(body["messages"])]
     for body in mine:
@@ -176,7 +177,7 @@ async def _said(side: Side, place: Mapping[str, str], each: Attack, number: int)
     await side.remote.say(**place, user=who, text=text, **more)
 
 
-async def _decided(side: Side, place: Mapping[str, str]) -> int:
+async def _decided(side: Side, place: Mapping[str, str]) -> None:
     """Wait for the question whether to book, let others allow it and the asker refuse; then for the end."""
     card = await _page(side, place, "May I do this?")
     key = "ts" if side.name == "slack" else "message"
@@ -188,7 +189,6 @@ async def _decided(side: Side, place: Mapping[str, str]) -> int:
     with suppress(LookupError):  # the buttons are gone where somebody else could decide: that is counted
         await side.remote.press(**where, user=side.person, label="No")
     await _page(side, place, "Done")
-    return 1
 
 
 async def _page(side: Side, place: Mapping[str, str], text: str) -> Entry:
