@@ -78,6 +78,10 @@ def tell(request) -> None:
     text(request, "Told.")
 
 
+def repeat(request) -> None:
+    text(request, request["params"]["arguments"]["text"])
+
+
 def rename(request) -> None:
     for tool in TOOLS:
         tool["name"] = "renamed" if tool["name"] == "rename" else tool["name"]
@@ -128,7 +132,7 @@ WAITING: list[object] = []
 CALLS = {
     each.__name__: each
     for each in (
-        *(garbage, endless, nested, shape, other, asking, tell, rename, half),
+        *(garbage, endless, nested, shape, other, asking, tell, repeat, rename, half),
         *(die, silent, pair, book, inside),
     )
 }

@@ -101,6 +101,26 @@ async def test_the_exact_call_is_shown_and_made_once_somebody_allows_it(world):
     assert booked == ["<@U1> & <b>1</b> *2*"]
 
 
+async def test_a_press_before_the_reply_to_the_post_decides(world):
+    await world.slow("post", 0.6)
+    question = await world.ask("a room", BOOK, "It is yours.")
+    card = await message(world, question, "May I do this?")
+    await world.emulator.press(*at(card.id), world.ann, "Allow once")
+    await message(world, question, "It is yours.")
+    assert booked == ["<@U1> & <b>1</b> *2*"]
+
+
+async def test_a_strangers_press_before_the_reply_to_the_post_takes_no_button_away(world):
+    await world.slow("post", 0.6)
+    question = await world.ask("a room", BOOK, "Then not.")
+    card = await message(world, question, "May I do this?")
+    await world.emulator.press(*at(card.id), world.bob, "Allow once")
+    await world.settled()
+    await world.emulator.press(*at(card.id), world.ann, "No")
+    await message(world, question, "Then not.")
+    assert not booked
+
+
 async def test_a_refusal_is_told_to_the_model(world):
     question = await world.ask("a room", BOOK, "Then not.")
     card = await message(world, question, "May I do this?")

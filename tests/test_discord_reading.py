@@ -440,6 +440,20 @@ async def test_a_long_post_in_a_forum_keeps_its_first_message(world):
     assert "line 249" in text
 
 
+async def test_a_threads_newest_messages_and_what_it_began_with_are_asked_for_at_once(world):
+    began = await world.emulator.say("200", "300", "the beginning")
+    thread = await world.emulator.open_thread("200", began, "300", "talk")
+    await world.emulator.say(thread, "301", "and more")
+    await world.emulator.latency("*", 1.0)
+    await world.emulator.say(thread, "300", "<@999> so?")
+    assert "the beginning" in await read(world)
+    calls = [each for each in await world.emulator.events(kinds=["call"]) if each["method"] == "GET"]
+    newest, first = (
+        each["t"] for each in calls if each["path"].endswith((f"{thread}/messages", f"messages/{began}"))
+    )
+    assert abs(first - newest) < 1.0
+
+
 async def test_who_said_it_is_known_by_id_and_bots_as_bots(world):
     first = await world.emulator.say("200", "777", "I am a bot", bot=True)
     second = await world.emulator.say("200", "301", "I am not", first)

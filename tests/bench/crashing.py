@@ -169,7 +169,7 @@ class People:
         """Return what became of all questions."""
         verdict = await self.side.remote.verdict()
         pages = {channel: await self.side.pages(channel) for channel in {*self.asked.values()}}
-        answers = [_answers(self.side, question, pages[channel]) for question, channel in self.asked.items()]
+        answers = [answering(self.side, question, pages[channel]) for question, channel in self.asked.items()]
         return {
             "questions": len(self.asked),
             "stuck": len(verdict["never_final"]),
@@ -211,7 +211,7 @@ async def scripted(world: World, pause: float = 0.05) -> None:
         await world.claude.script(steps=[0.1, *steps, f"end{length}"], when=f"{length} words, please")
 
 
-def _answers(side: Side, question: str, pages: list[Entry]) -> list[Entry]:
+def answering(side: Side, question: str, pages: list[Entry]) -> list[Entry]:
     """Return the messages that answer *question*, as readers see them."""
     there = [page for page in pages if not page["deleted"]]
     if side.name == "slack":

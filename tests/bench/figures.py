@@ -165,6 +165,12 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.repair_s", "<=", 5.0, "s"),
         ("*.repair_limits_ratio", "<=", 1.1, "x orphans/rate"),
         ("control.failed", "=", True, ""),
+        *(
+            (f"tools.{when}.{key}", "=", 0, "")
+            for when in ("before", "during", "after")
+            for key in ("twice", "stuck", "unended", "untold")
+        ),
+        ("tools.control.failed", "=", True, ""),
     ),
     "redeliver": (
         ("amiss", "=", 0, "answers"),

@@ -1,6 +1,7 @@
 """kill -9 at random moments: nothing stuck, nothing twice, every question ended; and how long a repair takes.
 
 The control is the same bot without intent rows; that one must fail, or the bench sees nothing.
+`kill_tools` adds kills around calls of tools.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.emulators.process import spawned
+from tests.bench import kill_tools
 from tests.bench.crashing import CHANNELS, NO_INTENTS, QUIET, Crashing, People, crashing, scripted, slowed
 from tests.bench.rig import Side
 
@@ -37,8 +39,12 @@ HOLD = "hold on, please"
 
 
 async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
-    """Kill *runs* times, by default 200 (3 if *quick*); repair 100 orphans (10), with and without limits."""
+    """Kill *runs* times, by default 200 (3 if *quick*); repair 100 orphans (10), with and without limits.
+
+    Besides, `kill_tools.bench` kills.
+    """
     usual, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
+    around_tools = runs
     runs = runs or usual
     control = min(control, runs)
     alive = (0.0, 2.5) if quick else ALIVE
@@ -56,7 +62,8 @@ async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
             measured[name] |= {"repair_limits_s": bound[name], "repair_limits_ratio": ratio}
     bad = ("stuck", "duplicates", "unended")
     failed = sum(without[name][key] for name in ("slack", "discord") for key in bad)
-    return {**measured, "control": {"runs": control, **without, "failed": failed > 0}}
+    measured["control"] = {"runs": control, **without, "failed": failed > 0}
+    return {**measured, "tools": await kill_tools.bench(quick=quick, seed=seed, runs=around_tools)}
 
 
 @asynccontextmanager
@@ -158,4 +165,4 @@ def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
         table.append((name, str(seen["runs"]), *(str(seen[key]) for key in keys), *repair))
         without = (str(control[name][key]) for key in keys)
         table.append((f"{name}, no intents", str(control["runs"]), *without, "-", "-"))
-    return table
+    return [*table, *kill_tools.rows(measured["tools"])]

@@ -5,6 +5,7 @@ Read as JSON through discord.py's HTTP client, so that one message that nobody u
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -160,12 +161,15 @@ class History:
         A thread has the id of the message in *parent* that it was opened from, a forum's post that of its
         first message.  The messages that the one in *parent* replies to are there if there is room.
         """
-        inside = await self.channel.before(self.question, limit + 1)
         id_ = self.channel.id
+        inside, opening = await asyncio.gather(
+            self.channel.before(self.question, limit + 1),
+            parent.one(id_),  # at once: the first text waits for both
+        )
         if any(each.id == id_ for each in inside):  # a short post in a forum
             return self._said(inside[:limit], [], left_out=len(inside) > limit)
         room = limit - len(inside)
-        if (opening := await parent.one(id_)) and opening.kind in SPOKEN:
+        if opening and opening.kind in SPOKEN:
             above = replace(self, channel=parent, question=id_)
             links = await above.links(opening.replied, room - 1)
             return self._said(inside[: limit - 1], [opening, *links], left_out=room < 1)

@@ -86,6 +86,7 @@ class Slack(Chaos, Emulator):
         if fault := self._traffic.fault("download"):
             await asyncio.sleep(fault.delay)
             return hang_up(request) if fault.drop else faulty(fault)
+        await asyncio.sleep(self._traffic.delay("download"))
         return self._api.downloads.serve(request)
 
     async def _respond(self, _: web.Request) -> web.Response:
