@@ -159,7 +159,9 @@ async def test_a_server_that_hangs_costs_one_wait_and_its_own_tools():
     limits = Limits(first=2, start=3, farewell=0.1, restarts=(60,))
     async with running(limits, hangs=rogue("hang"), other=rogue("", "other")) as servers:
         servers.prepare()
-        await asyncio.wait({servers._importing})
+        importing = servers._importing
+        assert importing
+        await asyncio.wait({importing})
         loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         assert await names(servers) == ["other__other"]
         assert 2 <= loop.time() - began < 3
@@ -301,7 +303,7 @@ async def test_no_server_is_started_before_the_first_answer(log):
 async def test_packages_that_cannot_be_imported_are_one_line_of_the_log_and_of_the_doctor(
     package, monkeypatch, log
 ):
-    unread: list[dict] = []
+    unread: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
     servers = Servers({"s": rogue("", "other", log=log), "t": rogue("", "other", log=log)})
     for module in ("server", "listing"):
