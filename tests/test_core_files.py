@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from bot.core import files
-from bot.core.files import FULL, LATE, NOTE, TOGETHER, Room
+from bot.core.files import FULL, NOTE, TOGETHER, Room
 from bot.core.gathering import AT_ONCE, Desk, Gathering
 from bot.events import File
-from bot.files import Bounds, Read
+from bot.files import LATE, Bounds, Read
 from bot.platform import Actor, Mention, Place, Said, SlowDown, Surface, Unreadable
 from tests import made
 
@@ -209,7 +209,7 @@ async def test_all_answers_together_hold_so_much_until_they_give_it_back():
     desk = Desk()
     desk.free = 10
     folder = Folder({"a": b"a" * 8, "b": b"b" * 8})
-    found = []
+    found: list[Read | str] = []
     async with Gathering(desk, folder.fetch) as first, Gathering(desk, folder.fetch) as second:
         for gathering, name in ((first, "a"), (second, "b")):
             gathering.add([file(name, "")])
