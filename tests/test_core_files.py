@@ -209,7 +209,7 @@ async def test_all_answers_together_hold_so_much_until_they_give_it_back():
     desk = Desk()
     desk.free = 10
     folder = Folder({"a": b"a" * 8, "b": b"b" * 8})
-    found: list[object] = []
+    found: list[Read | str] = []
     async with Gathering(desk, folder.fetch) as first, Gathering(desk, folder.fetch) as second:
         for gathering, name in ((first, "a"), (second, "b")):
             gathering.add([file(name, "")])
