@@ -301,7 +301,7 @@ async def test_no_server_is_started_before_the_first_answer(log):
 async def test_packages_that_cannot_be_imported_are_one_line_of_the_log_and_of_the_doctor(
     package, monkeypatch, log
 ):
-    unread: list[dict] = []
+    unread: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
     servers = Servers({"s": rogue("", "other", log=log), "t": rogue("", "other", log=log)})
     for module in ("server", "listing"):
@@ -309,6 +309,7 @@ async def test_packages_that_cannot_be_imported_are_one_line_of_the_log_and_of_t
     monkeypatch.setitem(sys.modules, package, ModuleType(package))  # of a version that lacks what is needed
     with capture_logs() as said:
         servers.prepare()
+        assert servers._importing
         await asyncio.wait({servers._importing})
         [line] = [each["reason"] for each in said if each["log_level"] == "error"]
         assert list(await servers.offered()) == []

@@ -125,8 +125,7 @@ class Core:
         if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
-            card = self._stops.find(press.message)
-            return card.decide(press) if card else Outcome.LAPSED
+            return self._decide(press)
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None
@@ -190,7 +189,7 @@ class Core:
         No right is asked for: platforms do not say who deleted a message.
         """
         live = self._stops.find(deleted.key)
-        if live and deleted.key == live.mention.key and not live.begun:
+        if live and deleted.key == live.mention.key and live.unread:
             live.vanish()
         elif live:
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
@@ -211,7 +210,7 @@ class Core:
         self._draining = True
         self._repairs.close()
         for live in self._lives.values():
-            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun))
+            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._running.all_done()
@@ -241,6 +240,18 @@ class Core:
                 loop = asyncio.get_running_loop()
                 self._telling = loop.call_later(self._refused.wait(loop.time()), self._tell_refused)
         return False
+
+    def _decide(self, press: Press) -> Outcome:
+        """Give *press* to the question that it decides, or that may turn out to be in its message."""
+        if card := self._stops.find(press.message):
+            return card.decide(press)
+        expected = [live for live in self._lives.values() if live.expected]
+        if not expected:
+            return Outcome.LAPSED
+        if not any(live.allows(press.actor) for live in expected):
+            return Outcome.REFUSED
+        self._stops.keep(press, _now())
+        return Outcome.SHOWN
 
     def _heeds(self, event: Stop | Press | Rating | Edited, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""

@@ -93,6 +93,7 @@ class Answer:
         self._blank = partial(Pages, limits, links=self._links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
         self._before: tuple[Pages, float] | None = None  # what was said, until as much is said anew
+        self._former: tuple[Control, ...] = ()  # below the answer that this one is to replace
         self._anew = False  # whether its messages show another answer
         self._most = showing.pages
         self._room = limits.attach
@@ -154,8 +155,12 @@ class Answer:
         """Let *remark* stand below the answer once it has ended, behind why it did."""
         self._remark = remark
 
-    def resume(self, text: str, messages: Sequence[str]) -> None:
-        """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
+    def resume(self, text: str, messages: Sequence[str], *, anew: bool = False) -> None:
+        """Go on from an earlier run, which had received *text* and shown some of it in *messages*.
+
+        *anew*: each of them may show another answer still.
+        """
+        self._anew = anew
         if text:
             self.receive(Text(text))
         self._shown = [(message, None) for message in messages]
@@ -164,10 +169,14 @@ class Answer:
             if self._pages.overflowing:
                 self._unfile(self._most - 1, "")
 
-    def replace(self, text: str, messages: Sequence[str]) -> None:
-        """Be the answer in place of another one, *text*, which *messages* show until this one is complete."""
+    def replace(self, text: str, messages: Sequence[str], controls: tuple[Control, ...] = ()) -> None:
+        """Be the answer in place of another one, *text*, which *messages* show until this one is complete.
+
+        If it never is, they show that again, with its *controls*.
+        """
         self._shown = [(message, None) for message in messages]
         self._anew = True
+        self._former = controls
         if seen(text):
             before = self._blank()
             before.feed(text)
@@ -255,6 +264,8 @@ class Answer:
         """
         if self.phase is not Phase.OPEN:
             return
+        if self._hidden and ending in {Ending.STOPPED, Ending.FAILED}:
+            controls = self._former or controls
         if (before := self._outdone) and ending is not Ending.FINISHED:
             self._pages, self.received = before, sum(len(each.text) for each in (*before.closed, before.last))
             self._fresh.clear()

@@ -1,0 +1,123 @@
+"""A small file that needs much memory or time to read costs neither the bot nor other files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import pytest
+
+from bot.files import Bounds, apart, office, read
+from bot.files.reading import LARGE
+from bot.platform import Unreadable
+from tests import made
+
+
+def changed(data: bytes, entry: str, old: bytes, new: bytes) -> bytes:
+    """Return the office file *data* with the last *old* in *entry* replaced by *new*."""
+    out = BytesIO()
+    with ZipFile(BytesIO(data)) as before, ZipFile(out, "w", ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            part = before.read(name)
+            if name == entry:
+                assert old in part
+                part = new.join(part.rsplit(old, 1))
+            after.writestr(name, part)
+    return out.getvalue()
+
+
+def tags(tag: bytes) -> bytes:
+    """Return as much of one *tag* as an office file may have of markup, nearly."""
+    return tag * ((office.MARKUP - 1_500_000) // len(tag))
+
+
+BODY, TREE, ROWS = b"</w:body>", b"</p:spTree>", b"</sheetData>"
+MUCH = {
+    "paragraphs.docx": lambda: changed(made.docx(), "word/document.xml", BODY, tags(b"<w:p/>") + BODY),
+    "styles.docx": lambda: changed(
+        made.docx(), "word/styles.xml", b"</w:styles>", tags(b"<w:style/>") + b"</w:styles>"
+    ),
+    "spans.docx": lambda: changed(
+        made.docx(), "word/document.xml", b"<w:tcPr>", b'<w:tcPr><w:gridSpan w:val="99999999"/>'
+    ),
+    "shapes.pptx": lambda: changed(made.pptx(), "ppt/slides/slide1.xml", TREE, tags(b"<p:sp/>") + TREE),
+    "cells.xlsx": lambda: changed(
+        made.xlsx(), "xl/worksheets/sheet1.xml", ROWS, b"<row>" + tags(b"<c/>") + b"</row>" + ROWS
+    ),
+    "cells.ipynb": lambda: b'{"cells":[' + b"{}," * 5_000_000 + b"{}]}",
+}
+
+
+def peak() -> int:
+    """Return the most bytes that this process has had in memory."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS bounds no process's memory")
+@pytest.mark.parametrize("name", MUCH)
+def test_a_file_that_needs_too_much_memory_is_left_out_and_takes_none_of_the_bots(name):
+    data = MUCH[name]()
+    before = peak()
+    with pytest.raises(Unreadable, match=LARGE):
+        read(name, "", data, Bounds())
+    assert peak() - before < 60_000_000
+
+
+def test_an_archive_of_very_many_parts_is_left_out():
+    parts = dict.fromkeys((f"{number}" for number in range(office.COUNT)), b"")
+    with pytest.raises(Unreadable, match="it has more than 5,000 parts"):
+        read("a.docx", "", made.archive({"word/document.xml": b"<a/>", **parts}), Bounds())
+
+
+def test_a_long_document_is_read_without_looking_through_its_styles_for_every_paragraph(monkeypatch):
+    from docx.styles.styles import Styles
+
+    asked = []
+    found = Styles.get_by_id
+    monkeypatch.setattr(Styles, "get_by_id", lambda *a: asked.append(1) or found(*a))
+    data = changed(made.docx(), "word/document.xml", BODY, b"<w:p/>" * 3000 + BODY)
+    assert office.read(data).data.decode().startswith("# Plan\nWe ship on Friday.\n")
+    assert not asked
+
+
+def test_a_file_whose_reading_takes_too_long_is_ended(monkeypatch):
+    monkeypatch.setattr(apart, "SECONDS", 0.001)
+    with pytest.raises(Unreadable, match="it took too long"):
+        read("a.docx", "", made.docx(), Bounds())
+
+
+def test_a_file_waits_for_its_turn_but_not_for_ever(monkeypatch):
+    monkeypatch.setattr(apart, "TURN", 0.001)
+    for _ in range(apart.AT_ONCE):
+        apart._TURNS.acquire()
+    try:
+        with pytest.raises(Unreadable, match="it took too long"):
+            read("a.docx", "", made.docx(), Bounds())
+    finally:
+        apart._TURNS.release(apart.AT_ONCE)
+    assert read("a.docx", "", made.docx(), Bounds()).type == "text/plain"
+
+
+def test_what_reads_a_file_knows_no_secret(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    seen = {}
+
+    def run(arguments, **more):
+        seen.update(more["env"])
+        return subprocess.CompletedProcess(arguments, -9, b"", b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(Unreadable, match=LARGE):
+        read("a.docx", "", made.docx(), Bounds())
+    assert set(seen) <= {"PYTHONPATH", *apart.KEPT}
+
+
+def test_a_reader_that_can_not_run_is_an_error_of_the_installation_not_of_the_file(monkeypatch):
+    monkeypatch.setattr(apart, "_environment", lambda: {"PYTHONPATH": os.devnull})
+    with pytest.raises(RuntimeError, match="a file's reader failed: .*bot"):
+        apart.read("office", made.docx())
