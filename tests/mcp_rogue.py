@@ -93,7 +93,10 @@ def nothing(request) -> None:
     say(id=request["id"], error={"code": -32602, "message": message})
 
 
-CALLS = {each.__name__: each for each in (garbage, endless, nested, shape, other, asking, tell, repeat, rename, half)}
+CALLS = {
+    each.__name__: each
+    for each in (garbage, endless, nested, shape, other, asking, tell, repeat, rename, half)
+}
 
 
 def answer(request) -> None:

@@ -115,3 +115,11 @@ async def _request(rig: Rig, text: str) -> float:
             except LookupError:
                 await asyncio.sleep(0.02)
 
+
+def rows(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was measured, for the table."""
+    return [
+        (f"{name}: mention -> request, {kind}, ms p50", f"{seen[kind.replace(' ', '_')]['p50']:.1f}")
+        for name, seen in measured.items()
+        for kind in KINDS
+    ]

@@ -248,7 +248,9 @@ def _parts(body: Entry, token: str) -> Iterator[tuple[str, str]]:
 DATA = r'<unverified-{0} by="([^"<>\[\]\n:]*)">\n(.*)\n</unverified-{0}>'
 LABEL = r"\[{0}\] ([^\n:<>\[\]\"]*): (.*)"
 #: A line that looks as if somebody spoke in it.
-SPEAKER = re.compile(r"^[\W_]*(?:ann|alice|bob|mallory|system|assistant|human|user|you)[\W_]*[:\uff1a]", re.I)
+SPEAKER = re.compile(
+    r"^[\W_]*(?:ann|alice|bob|mallory|system|assistant|human|user|you)[\W_]*[:\uff1a]", re.IGNORECASE
+)
 
 
 def _forged(kind: str, part: str, token: str) -> bool:

@@ -87,9 +87,15 @@ async def _written(side: Side, kind: str, messages: int, pictures: int) -> dict[
     for number in range(messages):
         left = messages - 1 - number
         picture, odd = divmod(left, EVERY)
-        sent = {} if odd or picture >= pictures else {f"shot{pictures - 1 - picture}.jpg": files[picture % DIFFERENT]}
+        sent = (
+            {}
+            if odd or picture >= pictures
+            else {f"shot{pictures - 1 - picture}.jpg": files[picture % DIFFERENT]}
+        )
         text = f"line {number}: the tests of the branch pass, and we could merge it today."
-        calls.append({**place, "user": people[number % PEOPLE], "text": text, **({"files": sent} if sent else {})})
+        calls.append(
+            {**place, "user": people[number % PEOPLE], "text": text, **({"files": sent} if sent else {})}
+        )
     for start in range(0, messages, 100):
         await side.remote.many(method="say", calls=calls[start : start + 100])
     return place
@@ -132,7 +138,14 @@ def _reads(entry: Entry) -> bool:
 def _read(body: Entry, note: str, messages: int, pictures: int) -> Entry:
     """Return whether the newest messages and pictures are in the request, and the rest is said to be not."""
     words = "\n".join(_texts(body["messages"]))
-    shown = [*map(int, re.findall(r"shot(\d+)\.jpg", next((part for part in words.splitlines() if "files above" in part), "")))]
+    shown = [
+        *map(
+            int,
+            re.findall(
+                r"shot(\d+)\.jpg", next((part for part in words.splitlines() if "files above" in part), "")
+            ),
+        )
+    ]
     images = json.dumps(body).count('"type": "image"')
     lines = [*map(int, re.findall(r"line (\d+):", words))]
     wanted = [*range(pictures - Bounds().count, pictures)]
@@ -162,3 +175,19 @@ def _peak(process: int) -> int:
     """Return the peak of the memory of *process*, in bytes."""
     [found] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     return int(found) * 1024
+
+
+def rows(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was measured, for the table."""
+    told = f"{measured['messages']:,} messages, {measured['pictures']} pictures"
+    table = []
+    for name, seen in measured.items():
+        if isinstance(seen, Mapping):
+            table.append(
+                (f"{name}: {told}, MB above idle, at the peak, left", f"{seen['peak_mb']}, {seen['left_mb']}")
+            )
+            table.append((f"{name}: requests that read, at most", f"{seen['requests']}, {seen['bound']}"))
+            read = f"{seen['lines']}, {seen['images']}, {seen['request_mb']}"
+            table.append((f"{name}: messages, pictures and MB of the request", read))
+            table.append((f"{name}: note", seen["note"]))
+    return table

@@ -73,7 +73,9 @@ def tokens(value: Any) -> int:
     """Estimate the tokens of *value*: a picture's data is no text."""
     pictures: list[Any] = []
     text = encoded(_without(value, pictures))
-    return 8 + len(text) // 4 + PICTURE * len(pictures)  # four characters a token: docs.claude.com, "Glossary"
+    return (
+        8 + len(text) // 4 + PICTURE * len(pictures)
+    )  # four characters a token: docs.claude.com, "Glossary"
 
 
 def _without(value: Any, pictures: list[Any]) -> Any:
