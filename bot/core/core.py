@@ -39,8 +39,8 @@ from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for which a press waits for the message that it is about, and between two looks: a platform wants its
-#: answer within 3 s.
+#: Seconds for which a press waits for the message that it is about, and between two looks: a platform wants
+#: its answer within 3 s.
 UNHEARD, LOOK = 1.0, 0.05
 
 
@@ -155,7 +155,7 @@ class Core:
     async def _decided(self, press: Press) -> Outcome:
         """Decide what a person was asked; the press may come before the reply to our own post."""
         until = _now() + UNHEARD
-        while not (live := self._stops.find(press.message)) and self._running.posting and _now() < until:
+        while not (live := self._stops.find(press.message)) and self._running.posting and _now() < until:  # noqa: ASYNC110  rare
             await asyncio.sleep(LOOK)
         if live:
             return live.decide(press)

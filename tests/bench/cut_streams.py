@@ -1,4 +1,4 @@
-"""Streams that are cut anywhere, recorded ones and the emulator's: no tool runs twice, no half looks whole."""
+"""Streams that are cut anywhere, recorded or the emulator's: no tool runs twice, no half looks whole."""
 
 from __future__ import annotations
 

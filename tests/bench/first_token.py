@@ -1,8 +1,8 @@
 """How much later a model is asked where there is much to read: each call of a platform takes 100 ms.
 
-A bare mention is compared with one in a thread of several people, a file with it.  Where the people are new to
-the bot, or the file came earlier in the thread, one thing must be known before the next can be asked for; that
-is measured beside it.
+A bare mention is compared with one in a thread of several people, a file with it.  Where the people are new
+to the bot, or the file came earlier in the thread, one thing must be known before the next can be asked for;
+that is measured beside it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _people(side: Side, number: int) -> list[str]:
 async def _asked(rig: Rig, side: Side, kind: str, people: list[str], text: str) -> float:
     """Ask, and return the milliseconds until the model is asked."""
     channel = side.channel(0)
-    place, sent = {"channel": channel}, {}
+    place, sent = {"channel": channel}, dict[str, str]()
     if kind != BARE:
         sent, before = ({}, FILE) if kind == EARLIER else (FILE, {})
         place = await opened(side, channel, people, before)

@@ -131,7 +131,7 @@ async def _answer(side: Side, place: Mapping[str, str]) -> str:
 def _reads(entry: Entry) -> bool:
     """Tell whether *entry* of a log is a request that reads."""
     if entry["kind"] == "download" or "path" in entry:
-        return entry.get("method", "GET") == "GET"
+        return bool(entry.get("method", "GET") == "GET")
     return str(entry["method"]).startswith(READING)
 
 
