@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw
 from adapters.discord.incoming import history as discord
 from adapters.slack import history as slack
 from bot.files import Bounds
-from bot.platform import NAMED
 from tests.bench.first_token import opened, said
 from tests.bench.rig import Entry, Rig, Side
 
@@ -40,6 +39,8 @@ READING = ("conversations.", "users.", "files.info", "usergroups.")
 #: Seconds for the bot to hear the thread, and to answer.
 HEARING, PATIENCE = 3.0, 60.0
 PEOPLE = 12
+#: The newest messages and pictures, which must be in the request.
+NEWEST, SHOWN = 50, 10
 
 
 async def bench(rig: Rig, *, quick: bool) -> dict[str, Any]:
@@ -138,24 +139,16 @@ def _reads(entry: Entry) -> bool:
 def _read(body: Entry, note: str, messages: int, pictures: int) -> Entry:
     """Return whether the newest messages and pictures are in the request, and the rest is said to be not."""
     words = "\n".join(_texts(body["messages"]))
-    shown = [
-        *map(
-            int,
-            re.findall(
-                r"shot(\d+)\.jpg", next((part for part in words.splitlines() if "files above" in part), "")
-            ),
-        )
-    ]
     images = json.dumps(body).count('"type": "image"')
+    read = {*map(int, re.findall(r"\(Attached: shot(\d+)\.jpg\)", words))}
     lines = [*map(int, re.findall(r"line (\d+):", words))]
-    wanted = [*range(pictures - Bounds().count, pictures)]
     gap = "Earlier messages were left out here." in words
     return {
         "lines": len(lines),
         "images": images,
-        "newest_missing": lines[-50:] != [*range(messages - 50, messages)],
-        "pictures_missing": images != Bounds().count or shown != wanted[:NAMED],
-        "untold": not gap or f"{pictures - Bounds().count} older files" not in note,
+        "newest_missing": lines[-NEWEST:] != [*range(messages - NEWEST, messages)],
+        "pictures_missing": len(read) != images or not {*range(pictures - SHOWN, pictures)} <= read,
+        "untold": not gap or f"{pictures - images} older files" not in note,
     }
 
 
