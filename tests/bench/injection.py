@@ -25,7 +25,7 @@ from tests.bench.attacks import Attack, attacks
 from tests.bench.rig import ROOT, UNBOUND, Entry, Rig, Side, rigged
 
 #: Attacks that one question meets.
-AT_ONCE = 6
+AT_ONCE = 10
 #: Seconds for an answer to end.
 PATIENCE = 60.0
 TOOLS = '''

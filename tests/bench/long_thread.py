@@ -37,7 +37,7 @@ BOUND = {
 #: Slack's methods that read.
 READING = ("conversations.", "users.", "files.info", "usergroups.")
 #: Seconds for the bot to hear the thread, and to answer.
-HEARING, PATIENCE = 3.0, 60.0
+HEARING, PATIENCE = 1.5, 60.0
 PEOPLE = 12
 #: The newest messages and pictures, which must be in the request.
 NEWEST, SHOWN = 50, 10
