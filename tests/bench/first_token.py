@@ -36,7 +36,7 @@ async def bench(rig: Rig, *, quick: bool, rng: random.Random) -> dict[str, Any]:
     questions = QUICK if quick else QUESTIONS
     await rig.world.claude.script(steps=["Yes."], when="first")
     await _latency(rig, TRIP)
-    timed = await asyncio.gather(*(_timed(rig, side, questions, rng) for side in rig.sides))
+    timed = [await _timed(rig, side, questions, rng) for side in rig.sides]
     await _latency(rig, 0.0)
     return {side.name: _told(found) for side, found in zip(rig.sides, timed, strict=True)}
 
@@ -113,7 +113,7 @@ async def _request(rig: Rig, text: str) -> float:
             try:
                 return float((await rig.world.claude.find(question=text))["times"]["start"])
             except LookupError:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
 
 def rows(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
