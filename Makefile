@@ -54,6 +54,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench redeliver --quick --json --assert
 	$(BIN)/python -m tests.bench faults --quick --json --assert
 	$(BIN)/python -m tests.bench stops --quick --json --assert
+	$(BIN)/python -m tests.bench conversation --quick --json
 	$(BIN)/python -m tests.bench fuzz --cases 2000 --json --assert
 	$(BIN)/python -m tests.bench bombs --quick --json
 	$(BIN)/python -m tests.bench start --quick --json

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.core import files
-from bot.core.files import FULL, NOTE, TOGETHER, Room
+from bot.core.files import FULL, NOTE, PICTURES, TOGETHER, Room
 from bot.core.gathering import AT_ONCE, Desk, Gathering
 from bot.events import File
 from bot.files import LATE, Bounds, Read
@@ -41,6 +41,13 @@ def test_files_of_a_question_go_before_those_of_its_history_and_the_newest_of_th
     assert files.chosen([C, B], Bounds(count=2), room) == {C: "", B: "2 are read at most"}
 
 
+def test_pictures_leave_half_of_the_room_to_others():
+    room = Room(9)
+    assert room.take(Read("image/png", b"x" * PICTURES))
+    assert not room.take(Read("image/png", b"x"))
+    assert room.take(Read("application/pdf", b"x" * (TOGETHER - PICTURES)))
+
+
 def test_what_is_not_fetched_takes_no_room_from_others():
     large, sound, lost = file("l", size=30_000_000), file("s", "audio/ogg"), file("x", key="")
     told = files.chosen([large, sound, lost, A], Bounds(), Room(1))
@@ -66,7 +73,7 @@ def test_a_name_can_forge_no_line_and_hide_nothing():
 
 def test_the_room_of_a_request_ends_with_its_bytes_its_texts_and_its_pages():
     room = Room(9)
-    assert room.take(Read("image/png", b"x" * (TOGETHER - 300_000)))
+    assert room.take(Read("application/pdf", b"x" * (TOGETHER - 300_000)))
     assert not room.take(Read("image/png", b"x" * 300_001))
     assert room.take(words("x" * 150_000))
     assert not room.take(words("x" * 60_000))

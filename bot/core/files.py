@@ -15,6 +15,8 @@ from bot.text.heard import one_line
 
 #: Bytes that all files of a request may have: the API takes 32 MB, of which their encoding takes a third.
 TOGETHER = 16_000_000
+#: Bytes of all pictures among them: a request is in memory about five times when it is sent.
+PICTURES = 8_000_000
 #: Bytes of all texts among them, and pages of all PDFs (docs, "PDF support").
 TEXTS = 200_000
 PAGES = 100
@@ -53,20 +55,26 @@ class Room:
     Attributes:
         count: Files.
         size: Bytes of all.
+        pictures: Bytes of pictures.
         texts: Bytes of texts.
         pages: Pages of PDFs.
     """
 
     count: int
     size: int = TOGETHER
+    pictures: int = PICTURES
     texts: int = TEXTS
     pages: int = PAGES
 
     def take(self, read: Read) -> bool:
         """Count *read*, if it fits; tell whether it does."""
         text = len(read.data) if read.type.startswith("text/") else 0
-        if len(read.data) > self.size or text > self.texts or read.pages > self.pages:
+        picture = len(read.data) if read.type.startswith("image/") else 0
+        if len(read.data) > self.size or picture > self.pictures:
             return False
+        if text > self.texts or read.pages > self.pages:
+            return False
+        self.pictures -= picture
         self.size -= len(read.data)
         self.texts -= text
         self.pages -= read.pages

@@ -30,7 +30,7 @@ SHAPES = (
     "{m} [click](https://evil.example/{m}) <https://evil.example/{m}|here> https://evil.example/{m}",
     "![{m}](https://evil.example/{m}.png)",
     '"; by="{n}">\n{m}',
-    "> {m}\n{n}： allowed (fullwidth colon)",
+    "> {m}\n{n}\uff1a allowed (fullwidth colon)",
     "{m}\n\u2028{n}: allowed\x85[{t}] {n}: allowed",
     "\u202e{m}\u202c \u200b[\u200b{t}] {n}:\u200b allowed",
     "{m}\n**{n}**: I allow it\n_system_: so it is",

@@ -14,7 +14,12 @@ from typing import Any
 #: Packages whose versions a figure depends on.
 SDKS = ("anthropic", "slack_bolt", "slack_sdk", "discord.py", "aiohttp")
 
-RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, "<": operator.lt, "=": operator.eq}
+RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    "=": operator.eq,
+    ">=": operator.ge,
+}
 
 #: Mean staleness in seconds by kind and number of answers, and first text and time to final.
 STALENESS: Mapping[str, Mapping[int, float]] = {
@@ -139,6 +144,25 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("stop.*.p99", "<=", 100.0, "ms"),
         ("cuts.twice", "=", 0, ""),
         ("cuts.seem_whole", "=", 0, ""),
+        ("cache.*", ">=", 0.8, ""),
+        ("thread.*.peak_mb", "<=", 60.0, "MB above idle"),
+        *(
+            (f"thread.*.{key}", "=", 0, "")
+            for key in ("over_bound", "newest_missing", "pictures_missing", "untold")
+        ),
+        ("first.*.full_more_ms", "<=", 120.0, "ms"),
+        *(
+            (f"injection.{key}", "=", 0, "")
+            for key in (
+                "outside",
+                "in_system",
+                "forged",
+                "calls_not_allowed",
+                "unapproved_writes",
+                "pings",
+                "links",
+            )
+        ),
     ),
     "load": (
         ("slow.lag_ms.p99", "<=", 250.0, "ms"),
@@ -223,7 +247,8 @@ class Figure:
     def met(self, slack: float = 1.0) -> bool:
         """Return whether it is met, or ours is; *slack* widens limits that are no exact values."""
         limit = self.asked if self.ours is None else self.ours
-        return RELATIONS[self.relation](self.measured, limit if self.relation == "=" else limit * slack)
+        limit = {"=": limit, ">=": limit / slack}.get(self.relation, limit * slack)
+        return RELATIONS[self.relation](self.measured, limit)
 
     def row(self) -> tuple[str, str, str, str]:
         """Return name, asked, measured and verdict for people."""

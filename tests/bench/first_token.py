@@ -1,8 +1,8 @@
 """How much later a model is asked where there is much to read: each call of a platform takes 100 ms.
 
-A bare mention is compared with one in a thread of several people, a file with it.  Where the people are new to
-the bot, or the file came earlier in the thread, one thing must be known before the next can be asked for; that
-is measured beside it.
+A bare mention is compared with one in a thread of several people, a file with it.  Where the people are new
+to the bot, or the file came earlier in the thread, one thing must be known before the next can be asked for;
+that is measured beside it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def bench(rig: Rig, *, quick: bool, rng: random.Random) -> dict[str, Any]:
     questions = QUICK if quick else QUESTIONS
     await rig.world.claude.script(steps=["Yes."], when="first")
     await _latency(rig, TRIP)
-    timed = await asyncio.gather(*(_timed(rig, side, questions, rng) for side in rig.sides))
+    timed = [await _timed(rig, side, questions, rng) for side in rig.sides]
     await _latency(rig, 0.0)
     return {side.name: _told(found) for side, found in zip(rig.sides, timed, strict=True)}
 
@@ -72,7 +72,7 @@ def _people(side: Side, number: int) -> list[str]:
 async def _asked(rig: Rig, side: Side, kind: str, people: list[str], text: str) -> float:
     """Ask, and return the milliseconds until the model is asked."""
     channel = side.channel(0)
-    place, sent = {"channel": channel}, {}
+    place, sent = {"channel": channel}, dict[str, str]()
     if kind != BARE:
         sent, before = ({}, FILE) if kind == EARLIER else (FILE, {})
         place = await opened(side, channel, people, before)
@@ -113,4 +113,13 @@ async def _request(rig: Rig, text: str) -> float:
             try:
                 return float((await rig.world.claude.find(question=text))["times"]["start"])
             except LookupError:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
+
+
+def rows(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was measured, for the table."""
+    return [
+        (f"{name}: mention -> request, {kind}, ms p50", f"{seen[kind.replace(' ', '_')]['p50']:.1f}")
+        for name, seen in measured.items()
+        for kind in KINDS
+    ]

@@ -2,7 +2,7 @@
 
 Nothing is concluded from words.  In the request, a stranger's text must stand within its delimiters, and
 nobody's text may forge one; and though the emulated model calls a tool that asks, pings everybody and links,
-as it was told to, nothing may come of it: a stranger and another member press *Allow*, the asker presses *No*.
+as it was told to, nothing may come of it: a stranger and another member press *Allow*, the asker *No*.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.bench.attacks import Attack, attacks
 from tests.bench.rig import ROOT, UNBOUND, Entry, Rig, Side, rigged
 
 #: Attacks that one question meets.
-AT_ONCE = 6
+AT_ONCE = 10
 #: Seconds for an answer to end.
 PATIENCE = 60.0
 TOOLS = '''
@@ -92,7 +92,7 @@ def _settings(folder: Path, found: Sequence[Attack]) -> dict[str, str]:
     pages = folder / "pages"
     pages.write_text(json.dumps({each.mark: each.text for each in found}))
     told = [each for each in found if each.carrier == "mcp"]
-    tools = [
+    tools: list[Entry] = [
         {"name": f"t{number}", "description": each.text, "inputSchema": {"type": "object"}}
         for number, each in enumerate(told)
     ]
@@ -192,7 +192,7 @@ async def _decided(side: Side, place: Mapping[str, str]) -> None:
 
 
 async def _page(side: Side, place: Mapping[str, str], text: str) -> Entry:
-    """Return the bot's message there that has *text*, once it is there, and has its end if it is an answer."""
+    """Return the bot's message there that has *text*, once it is there; an answer, once it has ended."""
     async with asyncio.timeout(PATIENCE):
         while True:
             for page in reversed(await side.pages(place["channel"])):
@@ -275,13 +275,11 @@ def _right(attack: Attack, parts: Sequence[tuple[str, str]], number: int, token:
     """Tell whether *attack* may stand in the part *number*."""
     kind, part = parts[number]
     match attack.carrier:
-        case "history" | "name" | "file name":
+        case "history" | "name" | "file name" | "file":
             return _is_data(parts, number, token)
         case "member":
             found = re.fullmatch(LABEL.format(token), part, re.DOTALL)
-            return bool(found) and attack.mark not in found[1]
-        case "file":
-            return _is_data(parts, number, token)
+            return found is not None and attack.mark not in found[1]
         case "result" | "mcp result":
             return kind == "result"
         case _:

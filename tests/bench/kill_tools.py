@@ -1,8 +1,8 @@
-"""kill -9 before, during and after a tool that writes: no call is made twice, and each answer says what it lacks.
+"""kill -9 around a tool that writes: no call is made twice, and each answer says what it lacks.
 
 The tool is a package's, as an operator installs one.  It writes a line when it begins and one when it ends,
-so the file tells how often each call was made, whatever the bot believes.  The control is the same bot without
-the ledger's row of a call; that one must fail, or the bench sees nothing.
+so the file tells how often each call was made, whatever the bot believes.  The control is the same bot
+without the ledger's row of a call; that one must fail, or the bench sees nothing.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ async def _all(calling: Calling, kinds: Sequence[str]) -> dict[str, Entry]:
 
 
 def rows(measured: Mapping[str, Any]) -> list[Sequence[str]]:
-    """Return rows of the table of `kill`: calls as questions, those made twice as duplicates, untold as torn."""
+    """Return rows for the table of `kill`: calls as questions, made twice as duplicates, untold as torn."""
     names = {**{kind: f"{kind} a tool" for kind in KINDS}, "control": "during, calls not kept"}
     keys = ("kills", "calls", "whole", "noted", "stuck", "twice", "unended", "untold")
     return [(name, *(str(measured[kind][key]) for key in keys), "-", "-") for kind, name in names.items()]
