@@ -297,8 +297,8 @@ class Surface(ABC):
     async def recent(self, limit: int) -> Sequence[Said]:
         """Return the newest messages of the channel before the question, oldest first; at most *limit*.
 
-        The channel is `within`, or else the one that the question is in.  Only what the asker can read there,
-        in few requests, so perhaps less than there is.  Raises as `post`.
+        The channel is `within`, or the one of the question where there is no such or it has none of its own.
+        Only what the asker can read there, in few requests, so perhaps less than there is.  Raises as `post`.
         """
         return ()
 

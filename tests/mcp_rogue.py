@@ -21,6 +21,12 @@ def say(**message) -> None:
     write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
 
 
+def did(what: str) -> None:
+    if log := os.environ.get("MCP_LOG"):
+        with Path(log).open("a") as file:
+            file.write(what + "\n")
+
+
 def write(content: bytes) -> None:
     while content:
         content = content[os.write(1, content) :]
@@ -60,14 +66,14 @@ def other(request) -> None:
 
 def asking(request) -> None:
     """Ask the client, again and again."""
-    for number in range(2000):
+    for number in range(1000):
         say(id=f"s{number}", method="sampling/createMessage", params={})
-    refused = sum("error" in json.loads(sys.stdin.readline()) for _ in range(2000))
+    refused = sum("error" in json.loads(sys.stdin.readline()) for _ in range(1000))
     text(request, str(refused))
 
 
 def tell(request) -> None:
-    for _ in range(20_000):
+    for _ in range(2_000):
         say(method="notifications/message", params={"level": "info", "data": "x" * 400})
     text(request, "Told.")
 
@@ -93,9 +99,42 @@ def nothing(request) -> None:
     say(id=request["id"], error={"code": -32602, "message": message})
 
 
+def die(_request) -> None:
+    os._exit(7)
+
+
+def silent(_request) -> None:
+    """Answer never."""
+    did("silent")
+
+
+def pair(request) -> None:
+    """Answer once there are two who wait."""
+    WAITING.append(request)
+    if len(WAITING) == 2:
+        for each in WAITING:
+            text(each, "Right.")
+
+
+def book(request) -> None:
+    room = request["params"]["arguments"]["room"]
+    did(f"booked {room}")
+    text(request, f"{room} is booked.")
+
+
+def inside(request) -> None:
+    """Tell of this process: its environment, and what it has open."""
+    opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    text(request, "\n".join([*os.environ, *opened]))
+
+
+WAITING: list[object] = []
 CALLS = {
     each.__name__: each
-    for each in (garbage, endless, nested, shape, other, asking, tell, repeat, rename, half)
+    for each in (
+        *(garbage, endless, nested, shape, other, asking, tell, repeat, rename, half),
+        *(die, silent, pair, book, inside),
+    )
 }
 
 
@@ -124,9 +163,7 @@ def answer(request) -> None:
 
 
 def main() -> None:
-    if log := os.environ.get("MCP_LOG"):
-        with Path(log).open("a") as file:
-            file.write(f"began {os.getpid()}\n")
+    did(f"began {os.getpid()}")
     if WAY == "hang":
         time.sleep(600)
     if WAY == "stubborn":

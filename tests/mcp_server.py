@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import anyio
@@ -64,39 +63,13 @@ def flood(size: int) -> str:
 
 
 @server.tool(annotations=READS)
-def stderr(size: int) -> str:
-    """Write to standard error."""
-    sys.stderr.write("e" * size + "\n")
-    return "Written."
-
-
-@server.tool(annotations=READS)
-def garbage() -> str:
-    """Write what is no JSON where the answer should be."""
-    os.write(1, b'{"jsonrpc": "2.0", "id"\n')
-    time.sleep(600)
-    return ""
-
-
-@server.tool(annotations=READS)
 async def rename(ctx: Context) -> str:
-    """Give the tool `add` another name."""
-    server.remove_tool("add")
-    server.add_tool(add, name="plus", annotations=READS)
+    """Give the tool `add` another name, and then its own again."""
+    old, new = ("add", "plus") if "add" in server._tool_manager._tools else ("plus", "add")
+    server.remove_tool(old)
+    server.add_tool(add, name=new, annotations=READS)
     await ctx.notify_tools_changed()
     return "Renamed."
-
-
-@server.tool(annotations=READS)
-def inside() -> str:
-    """Tell of this process: its environment, and what it has open."""
-    fds = Path("/proc/self/fd")
-    opened = (
-        [str(each.readlink()) for each in fds.iterdir() if each.exists() or each.is_symlink()]
-        if fds.exists()
-        else []
-    )
-    return "\n".join([*os.environ, *opened])
 
 
 @server.tool(annotations=READS)

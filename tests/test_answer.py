@@ -26,8 +26,10 @@ from bot.events import (
     Waiting,
 )
 from bot.platform import Limits, Op
-from bot.show.answer import EMPTY, FOLLOWS, NOTES, UNATTACHED, Answer, Ending, Phase, Rank, Showing, Write
+from bot.show.answer import Answer
 from bot.show.pages import paginate
+from bot.show.words import EMPTY, FOLLOWS, NOTES, UNATTACHED
+from bot.show.writes import Ending, Phase, Rank, Showing, Write
 from bot.text.safe import Links
 
 LIMITS = Limits(80)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.show.answer import EMPTY
+from bot.show.words import EMPTY
 from tests.bench.fuzz import Case, complaints
 from tests.bench.nasty import ALL, FAMILY, FLAG, HIDDEN, SCOTLAND, ZALGO
 from tests.bench.oracles import SIDES

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
 
-from bot.core.approvals import LATE, PATIENCE
-from bot.core.calls import AFTER, BEFORE
+from bot.core.approvals import CONTROLS, LATE, LONGEST, PATIENCE, TOO_LONG
+from bot.core.calls import AFTER, BEFORE, call_of
 from bot.core.core import Core
-from bot.core.sayings import CALLING, LAPSED
+from bot.core.sayings import CALLING, LAPSED, TOO_LATE
 from bot.events import ALLOW, ALWAYS, CONTINUE, REFUSE, STOP
 from bot.guard.access import Access
 from bot.model.rounds import Rounds
 from bot.model.script import Script
-from bot.platform import Outcome, Press, Stop
+from bot.platform import Deleted, Edited, Limits, Outcome, Press, Stop
+from bot.show.writes import Showing
 from bot.store.memory import Memory
 from bot.tools import Caller, Refused, tool
 from tests.fakes import ANN, BOB, HERE, Sheet, ask
@@ -263,3 +265,104 @@ async def test_tools_that_are_asked_for_when_an_answer_begins_stand_behind_the_o
     assert hotel.booked
     assert [each.name for each in script.requests[0].tools] == ["book", "later"]
     assert [block["content"] for block in script.requests[-1].turns[-1].blocks] == ["Booked.", "Late."]
+
+
+async def test_an_edit_asks_nothing_anew_once_a_tool_has_changed_something():
+    hotel, sheet = Hotel(), Sheet()
+    it = core(Script(BOOK, 5.0, "It is yours."), hotel)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(2)
+    await it.edited(Edited("q1", "hello there?", ANN, HERE))
+    await done(it)
+    assert len(hotel.booked) == 1
+    assert sheet.last.note == TOO_LATE
+
+
+@pytest.mark.parametrize("way", ["stop", "shutdown"])
+async def test_what_was_done_already_is_not_offered_to_be_done_again(way):
+    hotel, sheet = Hotel(), Sheet()
+    it = core(Script(BOOK, 60.0, "It is yours."), hotel)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(5)
+    if way == "stop":
+        await it.stop(Stop("q1", ANN, HERE))
+        await done(it)
+    else:
+        await it.drain()
+        assert sheet.last.note == CALLING.format(AFTER.format("book"))
+    assert sheet.last.controls == (CONTINUE,)
+
+
+@pytest.mark.parametrize("way", ["stopped", "deleted"])
+async def test_the_answer_goes_on_when_the_question_to_a_person_is_ended(way):
+    hotel = Hotel(asks=True)
+    it, sheet, card = await asked(Script(BOOK, "Then not."), hotel)
+    began = asyncio.get_running_loop().time()
+    await (it.stop(Stop(card, ANN, HERE)) if way == "stopped" else it.deleted(Deleted(card)))
+    await done(it)
+    assert asyncio.get_running_loop().time() - began < PATIENCE / 2
+    assert any(page.text == "Then not." for page in sheet.shown.values())
+    assert sheet.shown[card].controls == ()
+    assert not hotel.booked
+
+
+async def test_what_one_asker_was_allowed_is_asked_again_of_another():
+    hotel = Hotel(asks=True)
+    it, sheet, card = await asked(Script(BOOK, "Yours."), hotel, conversation="talk")
+    await it.press(Press(card, "always", ANN, HERE))
+    await done(it)
+    await it.mention(ask(sheet, key="sheet/q2", conversation="talk", actor=BOB))
+    await asyncio.sleep(10)
+    assert len(hotel.booked) == 1
+    await it.drain()
+
+
+async def test_a_person_who_is_asked_again_after_a_restart_is_asked_by_a_message_that_the_ledger_knows():
+    hotel, store = Hotel(asks=True), Memory()
+    it, _, card = await asked(Script(BOOK, "never"), hotel, store)
+    other, after = core(Script(BOOK, "It is yours."), hotel, store), Sheet(name="sheet")
+    after.nonces["of the run before"] = "sheet/1"
+    after.nonces["of the run before, too"] = "sheet/2"
+    await other.repair(Paper(after))
+    await asyncio.sleep(20)
+    [again] = [message for message, page in after.shown.items() if ALLOW in page.controls]
+    assert again != card
+    assert await store.find_shown(again)
+    await other.drain()
+    for task in (*it._running.lives, *it._running._errands):
+        task.cancel()
+
+
+async def test_a_call_that_is_too_long_to_be_read_is_not_asked_for():
+    hotel, sheet = Hotel(asks=True), Sheet()
+    script = Script({"tool": "book", "input": {"room": "1" * LONGEST}}, "Then not.")
+    it = core(script, hotel)
+    await it.mention(ask(sheet))
+    await done(it)
+    assert not hotel.booked
+    assert [page.text for page in sheet.shown.values()] == ["Then not."]
+    [block] = script.requests[-1].turns[-1].blocks
+    assert block["content"] == TOO_LONG.format(LONGEST)
+
+
+async def test_a_call_is_shown_whole_however_short_answers_are_kept():
+    hotel = Hotel(asks=True)
+    sheet = Sheet(limits=Limits(2000, attach=100_000))
+    script = Script({"tool": "book", "input": {"room": "1" * 9_000}}, "It is yours.")
+    showing = Showing(pages=2, code=1_000)
+    it = Core(Rounds(script), Memory(), Access(), tools=[hotel.book], showing=showing)
+    await it.mention(ask(sheet))
+    await asyncio.sleep(60)
+    assert CONTROLS in [page.controls for page in sheet.shown.values()]
+    assert sum(page.text.count("1") for page in sheet.shown.values()) == 9_000
+    await it.drain()
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u200b", "\ufe0f", "\u3164", "\u2028", "\xa0", "\ud800", "\U000e0041"]
+)
+def test_what_nobody_sees_in_a_call_is_spelt(hidden):
+    shown = call_of("book", {"room": f"a{hidden}b ü😀"})
+    assert hidden not in shown
+    assert json.loads(shown.removeprefix("book")) == {"room": f"a{hidden}b ü😀"}
+    assert "ü😀" in shown

@@ -205,9 +205,16 @@ def block(*pieces: str, reason: str) -> list[Any]:
     ]
 
 
-async def test_malformed_tool_input_is_an_error_of_the_model(emulator: Emulated, model: Claude) -> None:
-    """Nobody can run a tool with it."""
-    await emulator.script(block('{"a": ', "oops", reason="tool_use"))
+@pytest.mark.parametrize(
+    "given",
+    ['{"a": oops', "[" * 100_000, '{"a": 1e400}', '{"a": NaN}', f'{{"a": {"1" * 5_000}}}', "[1]", '"a"'],
+    ids=["torn", "deep", "endless", "none", "long", "list", "text"],
+)
+async def test_malformed_tool_input_is_an_error_of_the_model(
+    emulator: Emulated, model: Claude, given: str
+) -> None:
+    """Nobody can run a tool with it, or send it back."""
+    await emulator.script(block(given[:6], given[6:], reason="tool_use"))
     assert await failure(model) == ("", reply_module.BAD_INPUT)
 
 

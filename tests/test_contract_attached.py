@@ -12,6 +12,8 @@ import adapters.download
 import bot.core.gathering
 from adapters.emulators.discord import shapes
 from adapters.emulators.slack import files as slack_files
+from adapters.emulators.slack.web_api import SCOPES
+from bot.core.files import FULL
 from bot.core.gathering import LOST
 from bot.events import File
 from bot.files import Bounds
@@ -215,6 +217,24 @@ async def test_of_60_files_the_first_are_read_and_the_others_counted(world):
     assert len(await world.downloads()) == 4
 
 
+async def test_what_all_answers_hold_of_files_is_bounded_and_given_back_as_they_end(world):
+    desk = world.core._means.desk
+    desk.free = 10
+    world.model.steps = ("Be", HOLD, "cause.")
+    question = await world.attach("why?", {"a.txt": b"a" * 8, "b.txt": b"b" * 8})
+    request = await world.asked()
+    assert len(read(request)) == 1
+    assert desk.free == 2
+    world.model.go.set()
+    [seen] = await world.final(question)
+    assert f"({FULL})" in seen.note
+
+    async def given_back() -> bool:
+        return bool(desk.free == 10)
+
+    await until(given_back)
+
+
 async def test_files_that_are_switched_off_are_named_and_not_fetched():
     for kind in PLATFORMS:
         world = await kind.open(RIVULET_FILES=0)
@@ -301,7 +321,7 @@ async def test_an_answer_after_a_restart_whose_question_can_not_be_read_says_wha
 
 async def test_slack_files_without_the_scope_are_named_and_the_scope_is():
     world = await SlackWorld.open()
-    await world.emulator.scopes("chat:write,files:write")
+    await world.emulator.scopes(SCOPES.replace("files:read,", ""))
     request, note = await answered(world, await world.attach("why?", {"a.txt": b"a"}))
     assert read(request) == []
     assert note == "Not read: a.txt (the Slack app lacks the scope files:read)."

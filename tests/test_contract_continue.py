@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.show.answer import AGAIN, NOTES
+from bot.show.words import AGAIN, NOTES
 from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
 from tests.worlds import WORLDS

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from bot.show.answer import AGAIN
+from bot.show.words import AGAIN
 from tests.contract import HOLD, Seen, World, until
 from tests.worlds import WORLDS
 

@@ -14,7 +14,7 @@ import adapters.slack.outgoing.uploads
 import bot.core.writer
 from bot.events import File, Page
 from bot.platform import Surface
-from bot.show.answer import FOLLOWS
+from bot.show.words import FOLLOWS
 from bot.text.filenames import safe
 from tests.contract import HOLD, Seen, World, at, until
 from tests.worlds import PLATFORMS, WORLDS

@@ -12,7 +12,7 @@ import adapters.slack.surface
 from bot.core.live import Live
 from bot.events import CONTINUE, File, Page
 from bot.platform import Gone
-from bot.show.answer import Ending
+from bot.show.writes import Ending
 from tests.contract import HOLD, World, until
 from tests.worlds import PLATFORMS, DiscordWorld, SlackWorld
 

@@ -167,6 +167,40 @@ async def test_a_discord_thread_is_a_part_of_its_channel_and_has_its_notes(disco
     assert '"name": "door", "text": "7", "by": "Alice (300)"' in result(discord)[0]
 
 
+async def test_posts_of_a_discord_forum_share_its_notes_and_each_has_its_own_messages(discord):
+    await discord.chat("the wifi is elsewhere")
+    posts = [await opened(discord, await discord.chat(f"the wifi of {name}")) for name in "ab"]
+    discord.emulator._world.channels["200"]["type"] = 15
+    await discord.vanish()
+    await discord.connect()
+    await discord.emulator.say(posts[0], discord.ann, "the wifi is Rivulet")
+    discord.model.steps = (
+        {"tool": "remember", "input": {"name": "door", "text": "7"}},
+        calling("wifi is"),
+        "Ok.",
+    )
+    await discord.final(f"{posts[0]}/{await discord.emulator.say(posts[0], discord.ann, '<@999> look')}")
+    assert [each["text"] for each in told(discord)] == ["the wifi is Rivulet"]
+    discord.model.steps = ({"tool": "recall", "input": {}}, "Found.")
+    await discord.final(f"{posts[1]}/{await discord.emulator.say(posts[1], discord.ann, '<@999> the door?')}")
+    assert '"name": "door", "text": "7"' in result(discord)[0]
+
+
+async def test_a_private_discord_thread_has_notes_of_its_own(discord):
+    thread = await opened(discord, await discord.chat("plans"))
+    discord.emulator._world.channels[thread]["type"] = 12
+    await discord.vanish()
+    await discord.connect()
+    discord.model.steps = ({"tool": "remember", "input": {"name": "door", "text": "7"}}, "Ok.")
+    await discord.final(f"{thread}/{await discord.emulator.say(thread, discord.ann, '<@999> keep it')}")
+    discord.model.steps = ({"tool": "recall", "input": {}}, "Found.")
+    await discord.final(await discord.say("and the door?"))
+    assert '"door"' not in result(discord)[0]
+    discord.model.steps = ({"tool": "recall", "input": {}}, "Found.")
+    await discord.final(f"{thread}/{await discord.emulator.say(thread, discord.ann, '<@999> the door?')}")
+    assert '"door"' in result(discord)[0]
+
+
 async def test_who_may_not_read_a_discord_channel_has_nothing_read_to_them(discord):
     await discord.chat("the wifi is Rivulet")
     history = 1 << 16

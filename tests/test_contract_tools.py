@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 import pytest
 
-from bot.core.sayings import LAPSED
+import bot.core.repair
+from bot.core.sayings import LAPSED, TOO_LATE
 from bot.tools import tool
-from tests.contract import World, at, until
+from tests.contract import HOLD, World, at, until
 from tests.worlds import WORLDS
 
 booked: list[str] = []
@@ -23,6 +25,15 @@ async def book(room: str) -> str:
     return "Booked."
 
 
+@tool(title="booking", writes=True)
+async def slowly(room: str) -> str:
+    """Book a room, which takes a moment."""
+    booked.append(room)
+    await asyncio.sleep(0.5)
+    return "Booked."
+
+
+SLOWLY = {"tool": "slowly", "input": {"room": "1"}}
 BOOK = {"tool": "book", "input": {"room": "<@U1> & <b>1</b> *2*"}}
 CALL = '"room": "<@U1> & <b>1</b> *2*"'
 LABELS = ["Allow once", "Allow for this conversation", "No"]
@@ -32,7 +43,7 @@ LABELS = ["Allow once", "Allow for this conversation", "No"]
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     booked.clear()
     world = await request.param.open()
-    world.tools.append(book)
+    world.tools += [book, slowly]
     world.core = world.fresh_core()
     await world.restart()
     yield world
@@ -127,4 +138,106 @@ async def test_after_a_restart_the_question_has_lapsed(world):
     await until(partial(has_none, world, card.id))
     card = await message(world, question, "May I do this?")
     assert card.note == LAPSED
+    assert not booked
+
+
+async def asking(world: World, question: str) -> Any:
+    """Return the question to a person under *question*, once presses on it find it."""
+    card = await message(world, question, "May I do this?")
+    await until(partial(known, world, card.id))
+    return card
+
+
+async def known(world: World, one: str) -> bool:
+    return world.core.knows(world.key(one))
+
+
+async def test_a_stop_of_the_question_refuses_the_call_and_leaves_no_button(world):
+    question = await world.ask("a room", BOOK, "Then not.")
+    card = await asking(world, question)
+    await world.react(card.id)
+    await message(world, question, "Then not.")
+    await until(partial(has_none, world, card.id))
+    assert (await message(world, question, "May I do this?")).note.startswith("Stopped by ")
+    assert not booked
+
+
+async def test_a_question_that_somebody_deletes_refuses_the_call(world):
+    question = await world.ask("a room", BOOK, "Then not.")
+    await world.delete((await asking(world, question)).id)
+    await message(world, question, "Then not.")
+    assert not booked
+
+
+async def test_a_shutdown_lets_the_question_lapse_without_a_button(world):
+    question = await world.ask("a room", BOOK, "Never.")
+    card = await asking(world, question)
+    await world.core.drain()
+    assert await controls(world, card.id) == []
+    assert (await message(world, question, "May I do this?")).note == LAPSED
+
+
+async def test_each_restart_asks_anew_and_lets_the_last_question_lapse(world, monkeypatch):
+    monkeypatch.setattr(bot.core.repair, "LATE", 0.05)
+
+    async def asked(count: int) -> list[str]:
+        cards = [each.id for each in await world.answers(question) if "May I do this?" in each.text]
+        open_ = [card for card in cards if await controls(world, card)]
+        return open_ if len(cards) == count and open_ == cards[-1:] else []
+
+    question = await world.ask("a room", BOOK, "It is yours.")
+    for count in (1, 2):
+        [card] = await until(partial(asked, count))
+        await until(partial(known, world, card))
+        await world.restart(remember=True)
+    [card] = await until(partial(asked, 3))
+    await until(partial(known, world, card))
+    await world.emulator.press(*at(card), world.ann, "Allow once")
+    await message(world, question, "It is yours.")
+    assert len(booked) == 1
+
+
+async def test_a_press_that_comes_before_the_question_is_known_to_be_there_counts(world):
+    await world.slow("post", 0.6)
+    question = await world.ask("a room", BOOK, "It is yours.")
+    card = await message(world, question, "May I do this?")
+    await world.emulator.press(*at(card.id), world.bob, "Allow once")  # who may not
+    await world.emulator.press(*at(card.id), world.ann, "Allow once")
+    await message(world, question, "It is yours.")
+    assert len(booked) == 1
+
+
+async def test_an_edit_while_a_tool_changes_something_does_not_run_it_again(world):
+    question = await world.ask("a room", SLOWLY, "It is yours.")
+
+    async def ran() -> bool:
+        return bool(booked)
+
+    await until(ran)
+    await world.edit(question, "another room")
+    answer = await message(world, question, "It is yours.")
+    await world.settled()
+    assert answer.note == TOO_LATE
+    assert booked == ["1"]
+
+
+async def test_a_shutdown_while_a_tool_changes_something_says_so_and_offers_no_other_try(world):
+    question = await world.ask("a room", SLOWLY, "It is yours.")
+
+    async def ran() -> bool:
+        return bool(booked)
+
+    await until(ran)
+    await world.core.drain()
+    [answer] = await world.final(question)
+    assert answer.note.startswith("Interrupted while calling slowly.")
+    assert await controls(world, answer.id) == ["Continue"]
+
+
+async def test_a_question_that_cannot_be_posted_refuses_the_call(world):
+    question = await world.ask("a room", "Let me see. ", HOLD, BOOK, "Then not.")
+    await world.first(question, "Let me see")
+    await world.trouble("post", "gone")
+    world.model.go.set()
+    await message(world, question, "Then not.")
     assert not booked

@@ -35,7 +35,8 @@ from bot.platform import (
     Stop,
     Unavailable,
 )
-from bot.show.answer import MORE, NOTES, TORN, Showing
+from bot.show.words import MORE, NOTES, TORN
+from bot.show.writes import Showing
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
 

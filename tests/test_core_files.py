@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from bot.core import files
-from bot.core.files import FULL, LATE, NOTE, PICTURES, TOGETHER, Room
+from bot.core.files import FULL, NOTE, PICTURES, TOGETHER, Room
 from bot.core.gathering import AT_ONCE, Desk, Gathering
 from bot.events import File
-from bot.files import Bounds, Read
+from bot.files import LATE, Bounds, Read
 from bot.platform import Actor, Mention, Place, Said, SlowDown, Surface, Unreadable
 from tests import made
 
@@ -210,3 +210,23 @@ async def test_a_gathering_that_is_left_fetches_nothing_more():
 async def test_a_surface_that_can_not_fetch_says_so():
     with pytest.raises(Unreadable):
         await Surface.fetch(Folder({}), A, 1)
+
+
+async def test_all_answers_together_hold_so_much_until_they_give_it_back():
+    desk = Desk()
+    desk.free = 10
+    folder = Folder({"a": b"a" * 8, "b": b"b" * 8})
+    found: list[Read | str] = []
+    async with Gathering(desk, folder.fetch) as first, Gathering(desk, folder.fetch) as second:
+        for gathering, name in ((first, "a"), (second, "b")):
+            gathering.add([file(name, "")])
+            await gathering.wait()
+            found += gathering.found.values()
+        first.give_back()
+        first.give_back()
+    assert found == [Read("text/plain", b"a" * 8), FULL]
+    assert desk.free == 10
+    async with Gathering(desk, folder.fetch) as third:
+        third.add([file("b", "")])
+        await third.wait()
+        assert [*third.found.values()] == [Read("text/plain", b"b" * 8)]

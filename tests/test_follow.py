@@ -15,8 +15,9 @@ from bot.events import CONTINUE, RETRY, STOP, Page
 from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Actor, Asked, Outcome, Press, Remains, Said, Stop, Surface
-from bot.show.answer import AGAIN, Showing
+from bot.platform import Actor, Asked, Deleted, Outcome, Press, Remains, Said, Stop, Surface
+from bot.show.words import AGAIN
+from bot.show.writes import Showing
 from bot.store import Entry, Part
 from bot.store.memory import Memory
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
@@ -306,6 +307,7 @@ async def test_another_try_that_comes_to_nothing_leaves_the_old_text(how):
     await asyncio.sleep(30)
     [page] = sheet.shown.values()
     assert page.text == "The old answer."
+    assert page.controls == (RETRY,)  # there is no more of it to say
     assert page.note.startswith("Stopped by ann." if how == "stopped" else "The script failed")
 
 
@@ -389,3 +391,77 @@ async def test_an_answer_in_one_piece_that_is_far_ahead_is_read_to_its_end():
     await it.mention(ask(sheet))
     await asyncio.sleep(10)
     assert sheet.last.text == ("word " * 400).strip()
+
+
+async def test_of_an_answer_in_one_piece_whose_question_is_deleted_nothing_is_posted():
+    sheet = Sheet()
+    it = Core(Script("The ", 20.0, "answer."), Memory(), Access(), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(10)
+    await it.deleted(Deleted("q1"))
+    await asyncio.sleep(30)
+    assert (sheet.log, sheet.statuses) == ([], [True, False])
+
+
+async def test_an_answer_in_one_piece_takes_its_mark_off_where_it_has_set_it():
+    """Even if it is posted elsewhere, as in a thread that the platform opens for it."""
+
+    class Opening(Sheet):
+        async def branch(self, crowded):
+            return room
+
+    sheet, room = Opening(), Sheet("room")
+    it = Core(Script("The answer."), Memory(), Access(), showing=Showing(stream=False))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(20)
+    assert room.last.text == "The answer."
+    assert (sheet.statuses, room.statuses) == ([True, False], [])
+
+
+OLD = tuple(Part(f"{number}" * 19, number, "here", f"sheet/{number + 1}") for number in range(3))
+LONG = "\n\n".join(f"Paragraph {number}. " + "word " * 200 for number in range(3))
+
+
+class Erasing(Sheet):
+    """Keeps what was removed."""
+
+    def __init__(self) -> None:
+        super().__init__(said=EARLIER)
+        self.removed: list[str] = []
+
+    async def remove(self, message: str) -> None:
+        self.removed.append(message)
+
+
+async def tried_again(text: str, note: str | None, *script: str | float) -> Erasing:
+    """Return what becomes of another try at an answer of three pages, of which a crash left *text*."""
+    old = replace(CUT, text=LONG, note="", parts=OLD, controls=("retry",))
+    asked = replace(question("sheet/1/retry"), conversation="sheet/q1")
+    parts = tuple(replace(part, nonce=f"a{part.nonce[1:]}") for part in OLD)
+    entry = Entry(asked, text, note, parts, controls=() if note is None else ("retry",))
+    sheet = Erasing()
+    it = core(await left(old, entry), Script(*script))
+    await it.repair(Paper(sheet))
+    await asyncio.sleep(20)
+    return sheet
+
+
+async def test_a_crash_after_the_last_edit_of_another_try_leaves_nothing_of_the_old_text():
+    sheet = await tried_again("Short.", "")
+    assert sheet.shown == {"sheet/1": Page("Short.", live=False, controls=(RETRY,))}
+    assert sheet.removed == ["sheet/2", "sheet/3"]
+
+
+async def test_a_crash_amid_the_last_edits_of_another_try_mixes_no_old_page_with_the_new():
+    sheet = await tried_again(LONG.replace("word", "news"), "")
+    assert [*sheet.shown] == ["sheet/1", "sheet/2", "sheet/3"]
+    assert all("news" in page.text for page in sheet.shown.values())
+
+
+async def test_a_crash_before_the_first_edit_of_another_try_keeps_the_old_text_until_the_new_is_complete():
+    sheet = await tried_again("", None, "The ", 60.0, "new one.")
+    assert sheet.last.note == AGAIN
+    assert all("word" in page.text for page in sheet.shown.values())
+    await asyncio.sleep(60)
+    assert sheet.shown["sheet/1"] == Page("The new one.", live=False, controls=(RETRY,))
+    assert sheet.removed == ["sheet/2", "sheet/3"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import json
 import os
@@ -10,11 +11,13 @@ import re
 import socket
 import sys
 import tracemalloc
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from bot.core.core import Core
 from bot.events import ALLOW
@@ -32,7 +35,6 @@ from tests.fakes import ANN, HERE, Sheet, ask
 FOLDER = Path(__file__).parent
 ANYBODY = Caller(ANN, HERE, "c1")
 QUICK = Limits(first=30, start=20, changed=0.05, farewell=0.3, restarts=(0.1,))
-PATHS = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @pytest.fixture
@@ -42,14 +44,9 @@ def log(tmp_path):
     return path
 
 
-def good(log, **more) -> Configured:
-    arguments = (str(FOLDER / "mcp_server.py"), "stdio")
-    return Configured(command=sys.executable, args=arguments, env={**PATHS, "MCP_LOG": str(log)}, **more)
-
-
 def rogue(way: str = "", *tools: str, log=None, **more) -> Configured:
     listed = [
-        {"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
+        {"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": name != "book"}}
         for name in tools
     ]
     env = {"MCP_TOOLS": json.dumps(listed), "MCP_LOG": str(log or "")}
@@ -60,31 +57,6 @@ def free_port() -> int:
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         return int(it.getsockname()[1])
-
-
-@asynccontextmanager
-async def serving(log, *how: str, port: int = 0):
-    """Run the good server over HTTP; yield what the settings say of it."""
-    port = port or free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(FOLDER / "mcp_server.py"),
-        str(port),
-        *how,
-        env={**os.environ, **PATHS, "MCP_LOG": str(log)},
-    )
-    try:
-        await until(lambda: answers(port))
-        yield Configured(url=f"http://127.0.0.1:{port}/mcp")
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as it:
-        return it.connect_ex(("127.0.0.1", port)) == 0
 
 
 @asynccontextmanager
@@ -128,119 +100,68 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture(params=["stdio", "http", "json"])
-async def there(request, log):
-    """The good server, over each way."""
-    if request.param == "stdio":
-        async with running(s=good(log)) as servers:
-            yield servers
-        return
-    async with serving(log, request.param) as configured, running(s=configured) as servers:
-        yield servers
-
-
-async def test_a_tool_that_only_reads_is_called_and_others_ask_first(there):
-    offered = {tool.name: tool for tool in await there.offered()}
-    assert (await offered["s__add"].use(ANYBODY, {"a": 1, "b": 2})).text == "3"
-    assert (offered["s__add"].asks, offered["s__add"].writes) == (False, False)
-    assert (offered["s__book"].asks, offered["s__book"].writes) == (True, True)
-
-
-async def test_an_error_of_a_tool_is_a_result(there):
-    result = await use(there, "s__add", a="one")
-    assert result.error
-    assert "valid integer" in result.text
-
-
-async def test_a_tool_with_a_schema_that_is_not_valid_is_left_out_and_the_doctor_says_so(there):
-    assert "s__wrong" not in await names(there)
-    found = await there.examine()
-    assert (True, "MCP s: 10 tools, 9 of them only read") in found
-    assert (False, "MCP s: left out wrong: its schema is not valid, at properties/a/type") in found
-
-
-async def test_a_result_that_is_too_long_is_an_error_and_the_next_call_works(there):
-    tracemalloc.start()
-    try:
-        result = await use(there, "s__flood", size=10_000_000)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert result.error
-    assert "longer than 4 MB" in result.text
-    assert peak < 25_000_000
-    assert (await use(there, "s__add", a=1, b=2)).text == "3"
-
-
-async def test_what_nobody_sees_is_taken_out_of_descriptions(there):
-    described = next(tool.described for tool in await there.offered() if tool.name == "s__hidden")
-    assert described["description"].endswith("Say something that nobody sees.")
-
-
-async def test_who_stops_waiting_ends_that_call_alone(there, log, request):
-    waiting = asyncio.create_task(use(there, "s__sleep", seconds=60))
-    staying = asyncio.create_task(use(there, "s__sleep", seconds=1))
-    await until(lambda: log.read_text().count("sleeps") == 2)
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    assert waiting.cancelled()
-    if "json" not in request.node.name:  # there the server can't hear that nobody waits
-        await until(lambda: "cancelled" in log.read_text())
-    assert (await staying).text == "Slept."
-    assert (await use(there, "s__add", a=1, b=2)).text == "3"
-
-
-async def test_tools_that_get_other_names_are_known_by_them_and_the_old_name_is_an_error(there):
-    old = {tool.name: tool for tool in await there.offered()}
-    await use(there, "s__rename")
-    await until(lambda: renamed(there))
-    assert "s__add" not in await names(there)
-    assert (await old["s__add"].use(ANYBODY, {"a": 1, "b": 2})).error
-
-
-async def renamed(servers: Servers) -> bool:
-    return "s__plus" in await names(servers)
-
-
 async def test_a_server_that_dies_in_the_middle_of_a_call_fails_that_call_and_is_started_again(log):
-    async with running(s=good(log), other=rogue("", "other")) as servers:
+    async with running(s=rogue("", "die", "silent", "other", log=log), t=rogue("", "other")) as servers:
         old = {tool.name: tool for tool in await servers.offered()}
-        died, slept = await asyncio.gather(use(servers, "s__die"), use(servers, "s__sleep", seconds=60))
-        for result in (died, slept):
+        silent = asyncio.create_task(use(servers, "s__silent"))
+        await until(lambda: "silent" in log.read_text())
+        for result in await asyncio.gather(use(servers, "s__die"), silent):
             assert result.error
             assert "was lost in the middle of the call: it ended, with status 7" in result.text
-        gone = await old["s__add"].use(ANYBODY, {"a": 1, "b": 2})
+        gone = await old["s__other"].use(ANYBODY, {})
         assert gone.error
         assert "s is not there" in gone.text or "was lost" in gone.text
-        assert (await use(servers, "other__other")).text == "Right."
+        assert (await use(servers, "t__other")).text == "Right."
         await until(lambda: len(pids(log)) == 2)
-        await until(lambda: there_again(servers))
-        assert (await use(servers, "s__add", a=1, b=2)).text == "3"
+        await until(lambda: named(servers, "s__other"))
+        assert (await use(servers, "s__other")).text == "Right."
 
 
-async def there_again(servers: Servers) -> bool:
-    return "s__add" in await names(servers)
-
-
-async def test_a_server_over_http_that_dies_fails_its_calls_and_is_asked_again(log):
+async def test_a_server_over_http_that_dies_fails_its_calls_and_is_asked_again():
     port = free_port()
     async with running(s=Configured(url=f"http://127.0.0.1:{port}/mcp")) as servers:
         assert await names(servers) == []
-        async with serving(log, port=port):
-            await until(lambda: there_again(servers))
+        async with answering(speaking, port):
+            await until(lambda: named(servers, "s__add"))
             result = await use(servers, "s__die")
             assert result.error
             assert "lost in the middle of the call" in result.text
-        async with serving(log, port=port):
-            await until(lambda: there_again(servers))
-            assert (await use(servers, "s__add", a=1, b=2)).text == "3"
+        async with answering(speaking, port):
+            await until(lambda: named(servers, "s__add"))
+            assert (await use(servers, "s__add")).text == "3"
+
+
+async def speaking(request: web.Request) -> web.StreamResponse:
+    """Answer as a server of the older MCP that has `add` and `die`."""
+    asked = await request.json() if request.method == "POST" else {}
+    listed = [{"name": name, "inputSchema": {"type": "object"}} for name in ("add", "die")]
+    match asked.get("method"):
+        case "initialize":
+            about = {"capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}
+            result = {"protocolVersion": "2025-06-18", **about}
+        case "tools/list":
+            result = {"tools": listed}
+        case "tools/call" if asked["params"]["name"] == "die":
+            assert request.transport
+            request.transport.abort()
+            return web.Response()
+        case "tools/call":
+            result = {"content": [{"type": "text", "text": "3"}]}
+        case _ if "id" in asked:
+            error = {"code": -32601, "message": "Method not found"}
+            return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+        case _:
+            return web.Response(status=202 if asked else 405)
+    return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": result})
 
 
 async def test_a_server_that_hangs_costs_one_wait_and_its_own_tools():
     limits = Limits(first=2, start=3, farewell=0.1, restarts=(60,))
     async with running(limits, hangs=rogue("hang"), other=rogue("", "other")) as servers:
         servers.prepare()
-        await asyncio.wait({servers._importing})
+        importing = servers._importing
+        assert importing
+        await asyncio.wait({importing})
         loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         assert await names(servers) == ["other__other"]
         assert 2 <= loop.time() - began < 3
@@ -308,7 +229,7 @@ async def test_chatter_before_and_answers_to_nobody_do_no_harm():
 
 async def test_requests_of_a_server_are_refused_and_its_messages_are_dropped():
     async with running(s=rogue("", "asking", "tell")) as servers:
-        assert (await use(servers, "s__asking")).text == "2000"
+        assert (await use(servers, "s__asking")).text == "1000"
         assert (await use(servers, "s__tell")).text == "Told."
 
 
@@ -333,29 +254,29 @@ async def test_an_error_of_a_server_is_one_short_line():
 
 
 async def test_a_call_that_takes_too_long_is_given_up_and_the_server_stays(log):
-    async with running(Limits(first=30, call=0.5), s=good(log)) as servers:
-        result = await use(servers, "s__sleep", seconds=60)
+    async with running(Limits(first=30, call=0.5), s=rogue("", "silent", "other", log=log)) as servers:
+        result = await use(servers, "s__silent")
         assert result.error
         assert "did not answer within 0.5 seconds" in result.text
-        assert (await use(servers, "s__add", a=1, b=2)).text == "3"
+        assert (await use(servers, "s__other")).text == "Right."
         assert len(pids(log)) == 1
 
 
-async def test_more_calls_than_may_run_are_refused(log):
-    async with running(Limits(first=30, calls=2), s=good(log)) as servers:
-        calls = [asyncio.create_task(use(servers, "s__sleep", seconds=1)) for _ in range(4)]
-        results = await asyncio.gather(*calls)
-        assert sum(result.error for result in results) == 2
+async def test_more_calls_than_may_run_are_refused():
+    async with running(Limits(first=30, calls=2), s=rogue("", "pair")) as servers:
+        results = await asyncio.gather(*(use(servers, "s__pair") for _ in range(4)))
+        assert sorted(result.text for result in results if not result.error) == ["Right.", "Right."]
+        assert sum("has too much to do" in result.text for result in results) == 2
 
 
-async def test_a_server_gets_none_of_our_secrets_and_none_of_our_sockets(log, monkeypatch):
+async def test_a_server_gets_none_of_our_secrets_and_none_of_our_sockets(monkeypatch):
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
     monkeypatch.setenv("RIVULET_X", "1")
     with socket.socket() as ours:
         ours.bind(("127.0.0.1", 0))
         ours.listen()
         inode = f"socket:[{os.fstat(ours.fileno()).st_ino}]"
-        async with running(s=good(log)) as servers:
+        async with running(s=rogue("", "inside")) as servers:
             inside = (await use(servers, "s__inside")).text.split("\n")
     assert {"PATH", "MCP_LOG"} <= set(inside)
     assert not {"SLACK_BOT_TOKEN", "RIVULET_X", "ANTHROPIC_API_KEY"} & set(inside)
@@ -369,31 +290,8 @@ async def test_a_server_that_does_not_want_to_end_is_ended(log):
     assert not alive(pid)
 
 
-async def test_a_server_ends_with_a_bot_that_is_killed(log):
-    code = (
-        "import asyncio, json, sys\n"
-        "from bot.tools.mcp import Servers\n"
-        "from bot.tools.mcp.settings import Configured\n"
-        "async def main():\n"
-        "    servers = Servers({'s': Configured.model_validate_json(sys.argv[1])})\n"
-        "    await servers.offered()\n"
-        "    await asyncio.sleep(600)\n"
-        "asyncio.run(main())\n"
-    )
-    settings = rogue("", "other", log=log).model_dump_json()
-    bot = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, settings, cwd=FOLDER.parent, env={**os.environ, **PATHS}
-    )
-    await until(lambda: pids(log))
-    [pid] = pids(log)
-    assert alive(pid)
-    bot.kill()
-    await bot.wait()
-    await until(lambda: not alive(pid))
-
-
 async def test_no_server_is_started_before_the_first_answer(log):
-    async with running(s=good(log)) as servers:
+    async with running(s=rogue("", "other", log=log)) as servers:
         servers.prepare()
         await asyncio.wait({servers._importing})
         assert not pids(log)
@@ -401,34 +299,62 @@ async def test_no_server_is_started_before_the_first_answer(log):
         assert len(pids(log)) == 1
 
 
-async def test_only_tools_that_are_allowed_are_offered(log):
-    allowed = good(log, allow=("add", "none"))
+@pytest.mark.parametrize("package", ["jsonschema", "mcp"])
+async def test_packages_that_cannot_be_imported_are_one_line_of_the_log_and_of_the_doctor(
+    package, monkeypatch, log
+):
+    unread: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
+    servers = Servers({"s": rogue("", "other", log=log), "t": rogue("", "other", log=log)})
+    for module in ("server", "listing"):
+        monkeypatch.delitem(sys.modules, f"bot.tools.mcp.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, ModuleType(package))  # of a version that lacks what is needed
+    with capture_logs() as said:
+        servers.prepare()
+        await asyncio.wait({servers._importing})
+        [line] = [each["reason"] for each in said if each["log_level"] == "error"]
+        assert list(await servers.offered()) == []
+        assert await servers.examine() == [(False, line)]
+        await servers.close()
+        assert len([each for each in said if each["log_level"] == "error"]) == 1
+    assert "cannot import name" in line
+    assert "`make setup`" in line
+    assert "\n" not in line
+    assert not pids(log)
+    del servers
+    gc.collect()
+    assert not unread
+
+
+async def test_only_tools_that_are_allowed_are_offered():
+    allowed = rogue("", "add", "other", allow=("add", "none"))
     async with running(s=allowed) as servers:
         assert await names(servers) == ["s__add"]
         assert (False, "MCP s: left out none: the server has no such tool") in await servers.examine()
 
 
 @pytest.mark.parametrize("asks", [True, False])
-async def test_the_settings_say_whether_calls_ask(log, asks):
-    async with running(s=good(log, ask=asks)) as servers:
+async def test_the_settings_say_whether_calls_ask(asks):
+    async with running(s=rogue("", "other", "book", ask=asks)) as servers:
         assert {tool.asks for tool in await servers.offered()} == {asks}
         assert {tool.name for tool in await servers.offered() if tool.writes} == {"s__book"}
 
 
 @asynccontextmanager
-async def answering(answer):
+async def answering(answer, port: int = 0):
     """Serve *answer* at every path; yield the port, and what was asked."""
     seen: list[web.Request] = []
 
     async def handle(request):
         seen.append(request)
-        return answer(request)
+        answered = answer(request)
+        return (await answered) if inspect.isawaitable(answered) else answered
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     try:
         yield runner.addresses[0][1], seen
@@ -497,7 +423,7 @@ def core(script: Script, servers: Servers, store: Memory | None = None) -> Core:
 async def test_a_call_that_asks_is_made_once_when_it_is_allowed(log):
     sheet = Sheet(name="sheet")
     script = Script({"tool": "s__book", "input": {"room": "Blue"}}, "It is yours.")
-    async with running(s=good(log)) as servers:
+    async with running(s=rogue("", "book", log=log)) as servers:
         it = core(script, servers)
         await it.mention(ask(sheet))
         await until(lambda: any("s__book" in row.page.text for row in sheet.log))
@@ -512,7 +438,7 @@ async def test_a_call_that_asks_is_made_once_when_it_is_allowed(log):
     assert block["content"] == "Blue is booked."
 
 
-async def test_the_answer_goes_on_when_a_server_dies_and_nothing_of_it_is_in_the_system_prompt(log):
+async def test_the_answer_goes_on_when_a_server_dies_and_nothing_of_it_is_in_the_system_prompt():
     sheet = Sheet(name="sheet")
     script = Script({"tool": "s__half", "input": {}}, "I could not.")
     async with running(s=rogue("", "half")) as servers:

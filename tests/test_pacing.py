@@ -7,10 +7,10 @@ import random
 import pytest
 
 from bot.platform import Bucket
-from bot.show.answer import Rank
 from bot.show.budget import CROWD, Ticket
 from bot.show.pacing import KEPT, Pacing
 from bot.show.windows import OVERDUE
+from bot.show.writes import Rank
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 POSTS = Bucket("slack/T1/chat.postMessage/C1", 0.8, 8)

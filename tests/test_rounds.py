@@ -25,7 +25,7 @@ from bot.events import (
 )
 from bot.model import Kind, ModelError, Request, Result, Tool
 from bot.model.patient import Patient
-from bot.model.rounds import CLOSING, ENDLESS, RESULT, Rounds
+from bot.model.rounds import AT_ONCE, CLOSING, ENDLESS, RESULT, WALL, Rounds
 from bot.model.script import Script
 from tests.test_patient import Scripted, heard
 
@@ -195,6 +195,32 @@ async def test_after_the_last_round_the_model_must_answer():
 def called(number: int) -> Finished:
     block = {"type": "tool_use", "id": f"t{number}", "name": "add", "input": {}}
     return Finished("tool_use", turns=(*QUESTION, Turn("assistant", "", blocks=(block,))))
+
+
+async def test_of_very_many_calls_at_once_the_first_are_made():
+    ran = []
+
+    async def add(_given):
+        ran.append(True)
+        return Result("2")
+
+    script = Script(*[ADD] * 60, "It is 2.")
+    await heard(Rounds(script), asking(tool(add)))
+    assert len(ran) == AT_ONCE
+    given = results(script.requests[1])
+    assert len(given) == 60
+    assert [result.get("is_error", False) for result in given] == [False] * AT_ONCE + [True] * (60 - AT_ONCE)
+
+
+async def test_an_answer_that_has_gone_on_for_long_begins_no_other_round():
+    async def slow(_given):
+        await asyncio.sleep(WALL / 2)
+        return Result("2")
+
+    model = Scripted(*[[called(number)] for number in range(9)])
+    got = await heard(Rounds(model), asking(tool(slow, seconds=WALL)))
+    assert len(model.requests) == 3
+    assert got.end.note == ENDLESS.format(rounds=2)
 
 
 async def test_all_rounds_are_paid_for():

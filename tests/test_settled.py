@@ -9,8 +9,9 @@ from adapters.slack.dialect import SlackDialect
 from adapters.slack.text import joint
 from bot.events import Finished, Text
 from bot.platform import Limits
-from bot.show.answer import Answer, Showing
+from bot.show.answer import Answer
 from bot.show.pages import Pages, paginate
+from bot.show.writes import Showing
 
 TEXTS = (
     "1. Do this:\n   ```sh\n   ls -l\n   ```\n2. Then that.\n",

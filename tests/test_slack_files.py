@@ -10,7 +10,7 @@ from adapters.slack import surface as slack
 from adapters.slack.wire import errands
 from bot.events import File, Page
 from bot.platform import Op
-from bot.show.answer import FOLLOWS
+from bot.show.words import FOLLOWS
 from tests.contract import at, until
 from tests.worlds import SlackWorld
 

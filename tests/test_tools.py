@@ -16,7 +16,7 @@ from bot.config import Settings
 from bot.core.calls import call_of
 from bot.events import File
 from bot.model import Result
-from bot.platform import Gone, Unavailable
+from bot.platform import Gone, Unavailable, Unreadable
 from bot.run.doctor import _tools
 from bot.tools import Caller, Offered, Refused, box, dates, tool
 from bot.tools.files import MOST, PAGE, read_file
@@ -443,7 +443,12 @@ async def test_a_file_is_read_page_by_page():
 
 async def test_of_two_files_with_one_name_the_newest_is_read():
     old, new = (File("a.txt", "text/plain", 3, data=data) for data in (b"old", b"new"))
-    assert (await read(reading(old, new))).text.endswith("new")
+    assert (await read(reading(new, old))).text.endswith("new")
+
+
+async def test_what_is_no_utf_8_is_read_as_a_question_s_files_are():
+    result = await read(reading(File("a.txt", "", 1), content="größer\n".encode("utf-16")))
+    assert result.text.endswith("größer\n")
 
 
 @pytest.mark.parametrize(
@@ -457,15 +462,19 @@ async def test_of_two_files_with_one_name_the_newest_is_read():
         ),
         (reading(File("a.txt", "", MOST + 1)), 0, "a.txt is too large"),
         (reading(File("a.txt", "", 1), content=b" " * (MOST + 1)), 0, "a.txt is too large"),
-        (reading(File("a.txt", "", 1), content=b"\xff\xfe"), 0, "a.txt is no text in UTF-8."),
-        (reading(File("a.txt", "", 1), content=b"a\0b"), 0, "a.txt is no text."),
+        (reading(File("a.txt", "", 1), content=b"\xff\xfe"), 0, "a.txt can't be read: it has no text in it."),
+        (
+            reading(File("a.txt", "", 1), content=b"\0\x01\x02" * 41),
+            0,
+            "a.txt can't be read: it is no text, picture",
+        ),
         (
             reading(File("a.txt", "", 1), content=Gone("file_not_found")),
             0,
             "a.txt can't be read: file_not_found.",
         ),
         (reading(File("a.txt", "", 1), content=OSError("reset")), 0, "a.txt can't be read: reset."),
-        (reading(File("a.txt", "", 1), content=NotImplementedError("no")), 0, "a.txt can't be read: no."),
+        (reading(File("a.txt", "", 1), content=Unreadable("no")), 0, "a.txt can't be read: no."),
         (reading(File("a.txt", "", 1), content=b"abc"), 4, "There is no character 4: the file has 3."),
         (reading(File("a.txt", "", 1), content=b"abc"), -1, "There is no character -1"),
     ],

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from bot.platform import Bucket, BucketState
-from bot.show.answer import Rank
 from bot.show.windows import MARGIN, OVERDUE, Sliding, Told
+from bot.show.writes import Rank
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 CHANNEL = Bucket("discord/PATCH/1", 1.0, 5, told=True)

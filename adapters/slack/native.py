@@ -74,7 +74,6 @@ class NativeSurface(SlackSurface):
 
     def __init__(self, *where: Any, streams: Streams, reader: Reader) -> None:
         super().__init__(*where)
-        self._where = where
         self._streams = streams
         self._reader = reader
         self._mine: dict[str, Stream] = {}
@@ -94,10 +93,6 @@ class NativeSurface(SlackSurface):
         else:
             native = not self._newest and self._decided()
         return [self._appends()] if native else super().buckets(op)
-
-    def aside(self) -> SlackSurface:
-        """See `Surface.aside`: a stream has no buttons until it ends."""
-        return SlackSurface(*self._where)
 
     def _decided(self) -> bool:
         """Decide once for every message whether it is to be a stream."""

@@ -85,7 +85,7 @@ def _files(message: Json) -> Iterator[File]:
             inner = part.get("message")
             found += objects(inner.get("files")) if isinstance(inner, dict) else []
     for file in found:
-        if file.get("mode") != "tombstone":
+        if string(file.get("mode")) != "tombstone":
             name = string(file.get("name")) or string(file.get("title"))
             size = file.get("size")
             known = size if isinstance(size, int) and size > 0 else 0
@@ -95,7 +95,7 @@ def _files(message: Json) -> Iterator[File]:
 def _key(file: Json) -> str:
     """Return how *file* is fetched; "" where it can't be: it is kept elsewhere, or hidden by Slack's plan."""
     address = string(file.get("url_private_download")) or string(file.get("url_private"))
-    elsewhere = file.get("is_external") is True or file.get("mode") in {"external", "hidden_by_limit"}
+    elsewhere = file.get("is_external") is True or string(file.get("mode")) in {"external", "hidden_by_limit"}
     if elsewhere or not (address or file.get("file_access") == "check_file_info"):
         return ""
     return f"{string(file.get('id'))} {address}"

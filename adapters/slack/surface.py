@@ -62,7 +62,7 @@ class SlackSurface(Surface):
         people: Finds people and names, for the history.
         me: The bot's user.
         errands: Does what may lag behind.
-        sessions: Says what the thread's session does.
+        sessions: Says what the thread's session does; None leaves the session as it is.
         shut: Tells the asker that nothing can be written here, in Slack's word for why.
     """
 
@@ -78,9 +78,10 @@ class SlackSurface(Surface):
         people: People,
         me: str,
         errands: Errands,
-        sessions: Sessions,
+        sessions: Sessions | None,
         shut: Shut = lambda _why: None,
     ) -> None:
+        self._where = (web, team, channel, thread, question, people, me, errands)
         self._web = web
         self._team = team
         self._channel = channel
@@ -123,7 +124,7 @@ class SlackSurface(Surface):
 
     def _works(self, page: Page) -> None:
         """Let Slack show that the bot is at work, from the first page that will change."""
-        if page.live and not self._working:
+        if page.live and self._sessions and not self._working:
             self._working = True
             self._sessions.show(self._channel, self._thread, working=True)
 
@@ -191,9 +192,15 @@ class SlackSurface(Surface):
         # Where edits are closed, what was to stand in a message may stand beside it.
         self._doubtful.update(_beside(message) for message in remains.messages)
 
+    def aside(self) -> SlackSurface:
+        """See `Surface.aside`: it never streams, and leaves the session to the answer."""
+        beside = SlackSurface(*self._where, None, self._shut)
+        beside.limits = replace(beside.limits, attach=self.limits.attach)
+        return beside
+
     async def settle(self) -> None:
         """See `Surface.settle`: a message that was replaced is still to be deleted."""
-        if self._working:
+        if self._working and self._sessions:
             self._working = False
             self._sessions.show(self._channel, self._thread, working=False)
         if self._lagging:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from bot.events import ALLOW, ALWAYS, REFUSE
@@ -15,10 +16,16 @@ from bot.platform import Press
 
 #: Seconds that people have.
 PATIENCE = 120.0
+#: What was allowed for a conversation that is remembered; of more, the oldest is asked again.
+REMEMBERED = 10_000
 CONTROLS = (ALLOW, ALWAYS, REFUSE)
 QUESTION = (
-    "May I do this? Who asked me, or an admin, decides within two minutes.\n\n{fence}json\n{call}\n{fence}\n"
+    "May I do this? Only who asked me, or the bot's owner, can decide; there are two minutes."
+    "\n\n{fence}json\n{call}\n{fence}\n"
 )
+#: Characters of a call that a person can be asked to read.
+LONGEST = 10_000
+TOO_LONG = "This call has over {0:,} characters, too many for a person to allow it. Make it shorter."
 SAID = {ALLOW: "Allowed by {0}.", ALWAYS: "Allowed for this conversation by {0}.", REFUSE: "Refused by {0}."}
 LATE = "Nobody decided in time: it was not done."
 OVER = "The answer ended before: it was not done."
@@ -27,18 +34,20 @@ ASKED = "before calling {0}"
 
 
 class Allowed:
-    """The tools that people have allowed for a conversation; forgotten on restart."""
+    """The tools that people have allowed for their questions in a conversation; forgotten on restart."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str]] = set()
+        self._known: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
-    def knows(self, conversation: str, tool: str) -> bool:
-        """Tell whether *tool* may be called in *conversation* without asking."""
-        return (conversation, tool) in self._known
+    def knows(self, conversation: str, asker: str, tool: str) -> bool:
+        """Tell whether *tool* may be called for *asker* in *conversation* without asking."""
+        return (conversation, asker, tool) in self._known
 
-    def add(self, conversation: str, tool: str) -> None:
-        """Let *tool* be called in *conversation* from now on."""
-        self._known.add((conversation, tool))
+    def add(self, conversation: str, asker: str, tool: str) -> None:
+        """Let *tool* be called for *asker* in *conversation* from now on."""
+        self._known[conversation, asker, tool] = None
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -81,13 +90,14 @@ class Card:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.shield(self.decided)
         except TimeoutError:
-            self._close(LATE)
+            self.close(LATE)
             return False
         except asyncio.CancelledError:
-            self._close(OVER)
+            self.close(OVER)
             raise
 
-    def _close(self, note: str) -> None:
+    def close(self, note: str) -> None:
+        """End the question with *note* below if nobody has decided: nothing is called."""
         if not self.decided.done():
             self.note = note
             self.decided.set_result(False)

@@ -5,23 +5,29 @@ A tool that changes something is in the ledger before it is called, so that no r
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import regex
+
 from bot.core.approvals import PATIENCE
 from bot.model import Result, Tool
-from bot.model.rounds import RESULT
+from bot.model.rounds import LATE, RESULT
 from bot.text.heard import heard
-from bot.tools import Caller, Offered, Use
+from bot.tools import Caller, Offered, Refused, Use
 
 REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."
+#: What is not seen in a text, or not told from other white space.
+_UNSEEN = regex.compile(r"[\p{DI}\p{Zl}\p{Zp}]|[^\P{C}\n]|[^\P{Zs} ]")
 #: How the ledger tells of a call; see `Entry.calling`.
 BEFORE, AFTER = "while calling {0}", "after calling {0}"
 
-#: Asks people whether a tool may be called, by the tool's name and the exact call.
+#: Asks people whether a tool may be called, by the tool's name and the exact call; raises `Refused` where
+#: they can't be asked.
 Ask = Callable[[str, str], Awaitable[bool]]
 #: Tells the ledger of a call.
 Keep = Callable[[str], Awaitable[None]]
@@ -44,13 +50,20 @@ def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> l
 async def _run(
     offered: Offered, use: Use, caller: Caller, keep: Keep, ask: Ask, given: Mapping[str, Any]
 ) -> Result:
-    if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
-        return Result(REFUSED, error=True)
-    if not offered.writes:
-        return _seen(await use(caller, given))
-    await keep(BEFORE.format(offered.name))
-    result = await use(caller, given)
-    await keep(AFTER.format(offered.name))
+    try:
+        if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
+            return Result(REFUSED, error=True)
+    except Refused as refused:
+        return Result(str(refused), error=True)
+    if offered.writes:
+        await keep(BEFORE.format(offered.name))
+    try:
+        async with asyncio.timeout(offered.seconds):  # those in which a person was asked do not count
+            result = await use(caller, given)
+    except TimeoutError:
+        return Result(LATE.format(seconds=offered.seconds), error=True)
+    if offered.writes:
+        await keep(AFTER.format(offered.name))
     return _seen(result)
 
 
@@ -61,5 +74,6 @@ def _seen(result: Result) -> Result:
 
 
 def call_of(name: str, given: Mapping[str, Any]) -> str:
-    """Return the exact call, as people read it."""
-    return f"{name} {json.dumps(given, ensure_ascii=False, indent=2)}" if given else name
+    """Return the exact call, as people read it: what they would not see in it is spelt as JSON spells it."""
+    call = f"{name} {json.dumps(given, ensure_ascii=False, indent=2)}" if given else name
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], call)

@@ -32,16 +32,12 @@ from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rating, Stop, Unavailable
-from bot.show.answer import Ending, Showing
 from bot.show.pace import Pace
+from bot.show.writes import Ending, Showing
 from bot.store import Store
 from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
-
-#: Seconds for which a press waits for the message that it is about, and between two looks: a platform wants
-#: its answer within 3 s.
-UNHEARD, LOOK = 1.0, 0.05
 
 
 class Core:
@@ -129,7 +125,7 @@ class Core:
         if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
-            return await self._decided(press)
+            return self._decide(press)
         platform = self._repairs.platforms.get(press.message.partition("/")[0])
         try:
             live = await followed(self._means, platform, press) if platform else None
@@ -151,15 +147,6 @@ class Core:
         if not self._draining and not self._running.queue(live):
             await self._running.drop(mention)
         return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
-
-    async def _decided(self, press: Press) -> Outcome:
-        """Decide what a person was asked; the press may come before the reply to our own post."""
-        until = _now() + UNHEARD
-        while not (live := self._stops.find(press.message)) and self._running.posting and _now() < until:  # noqa: ASYNC110  rare
-            await asyncio.sleep(LOOK)
-        if live:
-            return live.decide(press)
-        return Outcome.LATER if self._running.posting else Outcome.LAPSED
 
     async def owns(self, message: str, actor: str) -> bool:
         """See `Inbox.owns`."""
@@ -202,7 +189,7 @@ class Core:
         No right is asked for: platforms do not say who deleted a message.
         """
         live = self._stops.find(deleted.key)
-        if live and deleted.key == live.mention.key and not live.begun:
+        if live and deleted.key == live.mention.key and live.unread:
             live.vanish()
         elif live:
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
@@ -223,7 +210,7 @@ class Core:
         self._draining = True
         self._repairs.close()
         for live in self._lives.values():
-            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun))
+            live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._running.all_done()
@@ -253,6 +240,18 @@ class Core:
                 loop = asyncio.get_running_loop()
                 self._telling = loop.call_later(self._refused.wait(loop.time()), self._tell_refused)
         return False
+
+    def _decide(self, press: Press) -> Outcome:
+        """Give *press* to the question that it decides, or that may turn out to be in its message."""
+        if card := self._stops.find(press.message):
+            return card.decide(press)
+        expected = [live for live in self._lives.values() if live.expected]
+        if not expected:
+            return Outcome.LAPSED
+        if not any(live.allows(press.actor) for live in expected):
+            return Outcome.REFUSED
+        self._stops.keep(press, _now())
+        return Outcome.SHOWN
 
     def _heeds(self, event: Stop | Press | Rating | Edited, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""

@@ -9,9 +9,10 @@ import asyncio
 
 from bot.core.kept import Kept
 from bot.core.waits import Pause
-from bot.events import Control, Event
-from bot.show.answer import Answer, Ending, Phase
+from bot.events import CONTINUE, RETRY, Control, Event
+from bot.show.answer import Answer
 from bot.show.pace import Turn
+from bot.show.writes import Ending, Phase
 
 
 class Draft:
@@ -47,6 +48,11 @@ class Draft:
     def open(self) -> bool:
         """Whether the model may still say something."""
         return self.answer.phase is Phase.OPEN
+
+    @property
+    def rest(self) -> tuple[Control, ...]:
+        """The buttons under an answer that is cut: what it has said and done is not said and done again."""
+        return (CONTINUE if self.answer.received or self.kept.calling else RETRY,)
 
     def take(self, event: Event) -> None:
         """Add the next event of the model."""

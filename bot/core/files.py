@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import File
-from bot.files import CHARACTERS, Bounds, Read
+from bot.files import CHARACTERS, LATE, Bounds, Read
 from bot.platform import Mention, Said, listed, unread
 from bot.text.heard import one_line
 
@@ -34,7 +34,6 @@ UNREAD = {
 }
 MANY = "{0} are read at most"
 NONE = "no files are read here"
-LATE = "it took too long"
 FULL = "all files together are too much"
 #: Stands for a name, to find what is before it.
 MARK = "x"

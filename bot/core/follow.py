@@ -14,7 +14,7 @@ import structlog
 
 from bot.core.conversation import HISTORY, Past
 from bot.core.kept import SHARED
-from bot.core.live import Live, Means
+from bot.core.live import Live, Means, retries
 from bot.core.sayings import UNSURE, plain_answer
 from bot.events import CONTINUE, RETRY
 from bot.platform import Asked, Mention, Platform, Press, Remains, Said, Surface
@@ -49,7 +49,8 @@ async def followed(means: Means, platform: Platform, press: Press) -> Live | Non
     mention, saying = mention_of(asked, surface), plain_answer(asked.text)
     if press.control == CONTINUE.name:
         return Live(means, mention, saying, past=past)
-    return Live(means, mention, saying, Entry(asked, parts=again(entry)), past=past, instead=entry.text)
+    replaced = Entry(asked, parts=again(entry), controls=entry.controls)
+    return Live(means, mention, saying, replaced, past=past, instead=entry.text)
 
 
 def again(entry: Entry) -> tuple[Part, ...]:
@@ -84,6 +85,11 @@ async def _above(store: Store, key: str) -> Entry | None:
     if number:
         return await store.find(f"{message}/{RETRY.name}{number - 1 or ''}")
     return await store.find_shown(message, first=True)
+
+
+async def outdone(store: Store, key: str) -> Entry | None:
+    """Return the answer that the one to *key* replaces; None if there is none; raises as `find_shown`."""
+    return await _above(store, key) if retries(key) else None
 
 
 async def remembered(

@@ -15,9 +15,9 @@ from typing import Self
 
 import structlog
 
-from bot.core.files import FULL, LATE, Found, Room, chosen
+from bot.core.files import FULL, Found, Room, chosen
 from bot.events import File
-from bot.files import Bounds, Read, read
+from bot.files import LATE, Bounds, Read, read
 from bot.platform import Gone, SlowDown, Unreadable
 from bot.text.heard import visible
 
@@ -31,6 +31,8 @@ THREADS = 2
 FETCHING, READING, ALTOGETHER = 20.0, 20.0, 30.0
 #: Seconds before each new try to fetch one.
 AGAIN = (0.5, 2.0)
+#: Bytes of what was read that all answers hold at once.
+HELD = 96_000_000
 LOST = "it could not be fetched"
 BROKEN = "it could not be read"
 
@@ -46,12 +48,14 @@ class Desk:
 
     Attributes:
         bounds: The same.
+        free: Bytes that all answers together may still hold of what was read.
         lanes: How many are fetched at once.
         threads: Where they are read.
     """
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.bounds = bounds or Bounds()
+        self.free = HELD
         self.lanes = asyncio.Semaphore(ALL_AT_ONCE)
         self.threads = ThreadPoolExecutor(THREADS, "files")
 
@@ -91,6 +95,7 @@ class Gathering:
         self._desk = desk
         self._fetch = fetch
         self._room = Room(desk.bounds.count)
+        self._held = 0
         self._found: dict[File, Read | str] = {}
         self._queue: deque[File] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,6 +131,12 @@ class Gathering:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=max(0.0, min(seconds, left)))
 
+    def give_back(self) -> None:
+        """Let other answers hold as much as these files do; once nobody holds what was read of them."""
+        self._desk.free += self._held
+        self._held = 0
+        self._found.clear()
+
     @property
     def found(self) -> Found:
         """What became of all files so far."""
@@ -146,7 +157,13 @@ class Gathering:
                 self._found[file] = BROKEN
 
     def _keep(self, file: File, found: Read) -> None:
-        self._found[file] = found if self._room.take(found) else FULL
+        size = len(found.data)
+        if size > self._desk.free or not self._room.take(found):
+            self._found[file] = FULL
+            return
+        self._desk.free -= size
+        self._held += size
+        self._found[file] = found
 
     async def _data(self, file: File) -> bytes:
         try:

@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Callable
 
 from bot.platform import Receipt, Surface
-from bot.show.answer import Answer, Write
+from bot.show.answer import Answer
+from bot.show.writes import Write
 from bot.store import Entry, Part, Store
 
 #: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.
@@ -24,16 +25,21 @@ class Kept:
         key: The question's.
         clock: Seconds of the wall clock.
         left: What an earlier run has left of the answer.
+
+    Attributes:
+        calling: See `Entry.calling`.
     """
 
     def __init__(self, store: Store, key: str, clock: Callable[[], float], left: Entry | None = None) -> None:
         self._store = store
         self._key = key
+        self.calling = left.calling if left else ""
         self._clock = clock
         self._left = left.parts if left else ()
         begun = left is not None and bool(left.parts)
         self._shared = left.parts[0].nonce[:SHARED] if left and begun else secrets.token_hex(SHARED // 2)
         self._replaced = left.replaced if left else {}
+        self.calling = left.calling if left else ""
 
     async def adopt(self) -> None:
         """Keep the messages that this answer takes over, before it changes them; again does nothing."""
@@ -62,6 +68,7 @@ class Kept:
 
     async def call(self, calling: str) -> None:
         """Keep that a tool is about to be called, or was; see `Entry.calling`."""
+        self.calling = calling
         await self._store.call(self._key, calling)
 
     async def end(self, answer: Answer) -> None:

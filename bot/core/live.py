@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.core.account import Lasting
-from bot.core.approvals import CONTROLS, Allowed, Card
+from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
 from bot.core.draft import Draft
@@ -18,19 +19,20 @@ from bot.core.gathering import Desk
 from bot.core.kept import Kept
 from bot.core.ratings import Models
 from bot.core.reader import Reader
-from bot.core.sayings import REPLACED, TOO_LATE
+from bot.core.sayings import LAPSED, REPLACED, TOO_LATE
 from bot.core.stops import Stops
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import CONTINUE, RETRY, STOP, Control, File, Text
+from bot.events import RETRY, STOP, Control, File, Text
 from bot.guard.access import Access
 from bot.model import Asking, Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
-from bot.show.answer import Answer, Ending, Showing
+from bot.show.answer import Answer
 from bot.show.pace import Pace
+from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
 from bot.text.safe import Links
-from bot.tools import Caller, More, Offered
+from bot.tools import Caller, More, Offered, Refused
 from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
@@ -113,7 +115,7 @@ class Live:
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
-        self._reworded = self._asked = 0
+        self._reworded = 0
         self._vanishing = False
         self._whole = not (means.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
@@ -121,9 +123,9 @@ class Live:
         if self.card:  # nobody may see its buttons without the call
             self._answer.receive(Text(self.card.text))
         if left and instead is not None:
-            self._answer.replace(instead, left.messages)
+            self._answer.replace(instead, left.messages, left.offered)
         elif left:
-            self._answer.resume(left.text, left.messages)
+            self._answer.resume(left.text, left.messages, anew=retries(left.asked.key))
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
         reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
@@ -146,15 +148,18 @@ class Live:
             await self._kept.adopt()
             if self._draft.open:
                 self._reader.begin(self.mention)
+            asked = self._surface
             if self._whole:
-                await self._surface.status(on=True)
+                await asked.status(on=True)
             await self._writer.settle_in(branch=self._may_branch)
             await self._writer.write()
             for message in self._answer.messages if self._vanishing else self._answer.surplus:
                 await self._surface.remove(message)
             if self._whole:
-                await self._surface.status(on=False)
+                await asked.status(on=False)
         finally:
+            if self.card:
+                self.card.close(OVER)  # nobody can decide any more
             self._writer.leave()
             self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, *self._answer.messages)
@@ -164,6 +169,22 @@ class Live:
     def begun(self) -> bool:
         """Whether the model has said anything."""
         return self._answer.received > 0
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody can have read any of it, even if the model has said something."""
+        held = self._whole and self._draft.open and not self._answer.messages
+        return held or not self.begun
+
+    @property
+    def calling(self) -> str:
+        """See `Entry.calling`."""
+        return self._kept.calling
+
+    @property
+    def expected(self) -> bool:
+        """Whether it is a question to a person that may be read before its message is known here."""
+        return self.card is not None and self._answer.unshown > 0
 
     @property
     def model(self) -> str:
@@ -192,8 +213,7 @@ class Live:
         """End the answer for a person, if they may do that."""
         if not self._means.access.may_stop(stop.actor, self.mention.actor):
             return Outcome.REFUSED
-        rest = CONTINUE if self.begun else RETRY
-        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", (rest,))
+        self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", self._draft.rest)
         return Outcome.STOPPED
 
     def gives_way(self, actor: Actor) -> bool:
@@ -202,19 +222,29 @@ class Live:
 
     def give_way(self) -> None:
         """End the answer for a newer question."""
-        self.cut(Ending.STOPPED, REPLACED, (CONTINUE if self.begun else RETRY,))
+        self.cut(Ending.STOPPED, REPLACED, self._draft.rest)
+
+    def allows(self, actor: Actor) -> bool:
+        """Tell whether *actor* may allow a call of a tool."""
+        return self._means.access.may_allow(actor, self.mention.actor)
 
     def decide(self, press: Press) -> Outcome:
         """Take a press on a button of the question whether a tool may be called, which ends it."""
         if not self.card:
             return Outcome.UNKNOWN
-        if not self._means.access.may_allow(press.actor, self.mention.actor):
+        if not self.allows(press.actor):
             return Outcome.REFUSED
         decided = self.card.decide(press, _shown(press.actor, self.mention.actor))
         return Outcome.SHOWN if decided else Outcome.UNKNOWN
 
     def cut(self, ending: Ending, note: str, controls: tuple[Control, ...] = ()) -> None:
-        """End the answer now, with *note* and *controls* below, and hang up on the model."""
+        """End the answer now, with *note* and *controls* below, and hang up on the model.
+
+        A question to a person ends without buttons, and what it asks for is not done.
+        """
+        if self.card:
+            self.card.close(LAPSED if ending is Ending.INTERRUPTED else note)
+            return
         self._draft.end(ending, note, controls)
         self.begin()
         self._reader.hang_up()
@@ -222,6 +252,8 @@ class Live:
     def vanish(self) -> None:
         """End an answer whose question is gone, and that has said nothing yet: nothing of it stays."""
         self._vanishing = True
+        if self.card:
+            self.card.close(OVER)
         self._draft.vanish()
         self.begin()
         self._reader.hang_up()
@@ -233,8 +265,8 @@ class Live:
 
     @property
     def rewordable(self) -> bool:
-        """Whether the model may be asked anew because of an edit."""
-        return self._reworded < REWORDED
+        """Whether the model may be asked anew for an edit; no tool that changes something runs twice."""
+        return self._reworded < REWORDED and not self.calling
 
     def miss(self) -> None:
         """Say below the answer that it is not to the last text of its question."""
@@ -276,29 +308,37 @@ class Live:
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called."""
-        known, here = self._means.allowed, self.mention.conversation
-        if known.knows(here, tool):
+        known, here, asker = self._means.allowed, self.mention.conversation, self.mention.actor.id
+        if known.knows(here, asker, tool):
             return True
-        self._asked += 1
         card = Card(tool, call)
-        key = f"{self.mention.key}/ask{self._asked}"
+        key = f"{self.mention.key}/ask{secrets.token_hex(4)}"  # another run may have asked too
+        if len(call) > LONGEST:
+            raise Refused(TOO_LONG.format(LONGEST))
+        card = Card(tool, call)
+        key = f"{self.mention.key}/ask{secrets.token_hex(4)}"  # no earlier run has asked by that
         await self._means.cards.put(
             replace(self.mention, key=key, text="", files=(), surface=self._surface.aside()), card
         )
         allowed = await card.wait()
         if card.always:
-            known.add(here, tool)
+            known.add(here, asker, tool)
         return allowed
 
     def _watch(self, message: str) -> None:
         """Let stops of *message* end this answer; one may have come already."""
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
-            self.stop(early)
+            self.decide(early) if isinstance(early, Press) else self.stop(early)
+
+
+def retries(key: str) -> bool:
+    """Tell whether the question *key* is a press on *Try again*; see `bot.core.follow`."""
+    return f"/{RETRY.name}" in key
 
 
 def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:
-    """Return an answer to *mention* of which there is nothing yet."""
-    showing = means.showing
+    """Return an answer to *mention* of which there is nothing yet; a call is shown whole, never as a file."""
+    showing = means.showing if live == (STOP,) else replace(means.showing, pages=0, code=0)
     return Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
 
 

@@ -22,11 +22,11 @@ from bot.core.draft import Draft
 from bot.core.gathering import Desk, Gathering
 from bot.core.prefix import Prefix
 from bot.core.whereabouts import instructions
-from bot.events import CONTINUE, RETRY, Event, File, Finished, Text, Turn, Waiting
+from bot.events import Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
 from bot.model import Asking, Kind, Model, ModelError, Request, Tool
 from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
-from bot.show.answer import Ending
+from bot.show.writes import Ending
 
 log = structlog.get_logger(__name__)
 
@@ -120,8 +120,7 @@ class Reader:
             else:
                 await self._ask(mention)
         except ModelError as error:
-            control = CONTINUE if self._draft.answer.received else RETRY
-            self._draft.end(Ending.FAILED, str(error), (control,))
+            self._draft.end(Ending.FAILED, str(error), self._draft.rest)
         except Exception:
             log.exception("reading an answer failed", question=mention.key)
             self._draft.end(Ending.FAILED, BROKEN)
@@ -135,7 +134,14 @@ class Reader:
 
     async def _ask(self, mention: Mention) -> None:
         mention = await self._recalled(mention)
-        async with Gathering(self._desk, mention.surface.fetch) as gathering:
+        gathering = Gathering(self._desk, mention.surface.fetch)
+        try:
+            await self._answer(mention, gathering)
+        finally:
+            gathering.give_back()
+
+    async def _answer(self, mention: Mention, gathering: Gathering) -> None:
+        async with gathering:
             gathering.add(mention.files)
             said, around, where = await self._found(mention)
             older = files.earlier(said)

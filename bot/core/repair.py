@@ -9,10 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
-from bot.core.follow import MISFIT, mention_of, remembered
+from bot.core.follow import MISFIT, mention_of, outdone, remembered
 from bot.core.live import Live, Means
 from bot.core.running import Running
 from bot.core.sayings import AWAY, RESTART, interrupted, plain_answer
@@ -20,7 +21,7 @@ from bot.core.standing import look
 from bot.core.waits import Pause
 from bot.guard.access import Action
 from bot.platform import Gone, Mention, Outcome, Platform, SlowDown, Stop, Unavailable
-from bot.show.answer import Ending
+from bot.show.writes import Ending
 from bot.store import Entry
 
 log = structlog.get_logger(__name__)
@@ -183,7 +184,10 @@ async def resumed(
     anew = anew and age < YOUNG and entry.runs < RUNS
     anew = anew and await means.access.authorize(asked.actor, asked.place, Action.ASK)
     saying = plain_answer(asked.text) if anew else ""
-    live = Live(means, mention_of(asked, surface), saying, entry, after, past)
+    old = await outdone(means.store, asked.key) if anew else None
+    left = replace(entry, controls=old.controls) if old else entry
+    instead = old.text if old else None
+    live = Live(means, mention_of(asked, surface), saying, left, after, past, instead)
     if entry.note is not None:
         live.cut(Ending.FINISHED, entry.note, entry.offered)
     elif anew:

@@ -120,13 +120,6 @@ class Running:
         await self._means.store.call(mention.key, ASKED.format(card.tool))
         self._start(Live(self._means, mention, card))
 
-    @property
-    def posting(self) -> bool:
-        """Whether a question to a person is on its way whose message is not known yet."""
-        watched = self._means.stops.watched()
-        known = {live for message, live in watched if message != live.mention.key}
-        return any(live.card and live not in known for live in self.lives.values())
-
     def stop_newest(self, mention: Mention) -> bool:
         """Stop the newest answer where *mention* says so, if its actor may; tell whether it stopped."""
         newest = self._intake.newest(mention.conversation)

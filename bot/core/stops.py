@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from bot.platform import Stop
+from bot.platform import Press, Stop
 
 #: Seconds for which a stop is kept whose message no answer watches yet, and how many are kept.
 PATIENCE = 30.0
@@ -19,14 +19,14 @@ class Stops(Generic[Run]):
     """Which message belongs to which running answer.
 
     A reaction may arrive before the reply to our own post, so a stop for a message that no answer watches yet
-    is kept for a while, and given to the answer that comes to watch it.
+    is kept for a while, and given to the answer that comes to watch it.  So is a press on one of its buttons.
     """
 
     def __init__(self) -> None:
         self._watched: dict[str, Run] = {}
-        self._early: OrderedDict[str, tuple[float, Stop]] = OrderedDict()
+        self._early: OrderedDict[str, tuple[float, Stop | Press]] = OrderedDict()
 
-    def watch(self, message: str, run: Run, now: float) -> Stop | None:
+    def watch(self, message: str, run: Run, now: float) -> Stop | Press | None:
         """Let stops of *message* find *run*; return a stop that came before."""
         self._watched[message] = run
         came, stop = self._early.pop(message, (0.0, None))
@@ -45,7 +45,7 @@ class Stops(Generic[Run]):
         """Return the messages that belong to an answer, newest first, each with it."""
         return [*reversed(self._watched.items())]
 
-    def keep(self, stop: Stop, now: float) -> None:
+    def keep(self, stop: Stop | Press, now: float) -> None:
         """Keep *stop* for an answer that may still come."""
         self._early[stop.message] = (now, stop)
         self._early.move_to_end(stop.message)

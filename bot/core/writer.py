@@ -15,8 +15,8 @@ import structlog
 from bot.core.draft import Draft
 from bot.core.waits import Pause, Waits
 from bot.platform import Bucket, Gone, Op, Receipt, SlowDown, Surface
-from bot.show.answer import Ending, Phase, Rank, Write
 from bot.show.pace import Pace, Turn
+from bot.show.writes import Ending, Phase, Rank, Write
 
 log = structlog.get_logger(__name__)
 

@@ -35,6 +35,8 @@ def read(data: bytes) -> Read:
         reader = PdfReader(BytesIO(data), strict=False)
         locked = reader.is_encrypted
         pages = 0 if locked else _pages(reader.root_object["/Pages"])
+    except MemoryError:
+        raise
     except Exception as error:
         raise Unreadable("it is damaged") from error
     if locked:

@@ -6,12 +6,24 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bot.files import texts
+from bot.files.reading import Read
+
 #: Characters of one output.
 OUTPUT = 2_000
 
 
-def read(data: bytes) -> str:
-    """Return the notebook *data* as markdown; "" if it is none."""
+def read(data: bytes) -> Read:
+    """Return the notebook *data* as markdown, of a long one the beginning; if it is none, as the text it is.
+
+    Raises:
+        Unreadable: It has no text in it, or is none.
+    """
+    cells = _cells(data)
+    return texts.shortened(cells) if cells else texts.read(data)
+
+
+def _cells(data: bytes) -> str:
     try:
         book = json.loads(data)
     except (ValueError, RecursionError):

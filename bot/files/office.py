@@ -1,7 +1,8 @@
 """Office files as text.  The one importer of python-docx, openpyxl and python-pptx.
 
 They are archives: what they hold is bounded by what their directory says before anything is unpacked, and
-`zipfile` unpacks no more of an entry than that.
+`zipfile` unpacks no more of an entry than that.  In memory a part that is all tags is 40 times as large, and
+the directory is large itself: read them only where both are bounded (`bot.files.apart`).
 """
 
 from __future__ import annotations
@@ -25,41 +26,51 @@ ENTRIES: dict[str, Kind] = {
     "xl/workbook.xml": "xlsx",
     "ppt/presentation.xml": "pptx",
 }
-#: Entries of one file, bytes of all of them unpacked, and of those that are XML: in memory that is far more.
+#: Entries of one file, bytes of all of them unpacked, and of those that are XML.
 COUNT, UNPACKED, MARKUP = 5_000, 100_000_000, 25_000_000
-#: Sheets, and rows and columns of a sheet.
-SHEETS, ROWS, COLUMNS = 30, 5_000, 100
+#: Sheets, rows and columns of a sheet, and rows of all.
+SHEETS, ROWS, COLUMNS, ALTOGETHER = 30, 5_000, 100, 20_000
+#: The code of lxml's error where libxml2 was refused memory.
+NO_MEMORY = 2
+#: How such an archive begins, and what is said of one that is no office file.
+BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
+ARCHIVE = "archives are not opened"
 
 
-def kind(data: bytes) -> Kind | None:
-    """Return which office file *data* is; None if it is another archive.
-
-    Raises:
-        Unreadable: Unpacked, it would be too large.
-    """
+def _kind(data: bytes) -> Kind:
+    """Return which office file *data* is."""
     try:
         with ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
-    except (BadZipFile, ValueError, OSError, NotImplementedError):
-        return None
+    except (BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise Unreadable(ARCHIVE) from error
     found = next((ENTRIES[each.filename] for each in entries if each.filename in ENTRIES), None)
+    if not found:
+        raise Unreadable(ARCHIVE)
     markup = sum(each.file_size for each in entries if each.filename.endswith((".xml", ".rels", ".vml")))
     whole = sum(each.file_size for each in entries)
-    if found and (len(entries) > COUNT or whole > UNPACKED or markup > MARKUP):
+    if len(entries) > COUNT:
+        raise Unreadable(f"it has more than {COUNT:,} parts")
+    if whole > UNPACKED or markup > MARKUP:
         raise Unreadable(f"unpacked, it would be {whole / 1e6:,.0f} MB")
     return found
 
 
-def read(found: Kind, data: bytes) -> Read:
+def read(data: bytes) -> Read:
     """Return the text of an office file, of a long one the beginning.
 
     Raises:
-        Unreadable: It is damaged, or has no text in it.
+        Unreadable: It is damaged or too large, has no text in it, or is another archive.
     """
+    found = _kind(data)
     parts: dict[Kind, Callable[[BytesIO], Iterable[str]]] = {"docx": _words, "xlsx": _cells, "pptx": _slides}
     try:
         text = _joined(parts[found](BytesIO(data)))
+    except MemoryError:
+        raise
     except Exception as error:
+        if getattr(error, "code", None) == NO_MEMORY:
+            raise MemoryError from error
         raise Unreadable("it is damaged") from error
     return texts.shortened(text)
 
@@ -81,14 +92,19 @@ def _words(file: BytesIO) -> Iterator[str]:
     from docx import Document
     from docx.text.paragraph import Paragraph
 
-    for block in Document(file).iter_inner_content():
+    document = Document(file)
+    marks = {style.style_id: _mark(style.name or "") for style in document.styles}
+    for block in document.iter_inner_content():
         if isinstance(block, Paragraph):
-            style = block.style.name if block.style else None
-            level = (style or "").removeprefix("Heading ")
-            mark = "#" * int(level) + " " if level.isdecimal() and len(level) == 1 else ""
-            yield mark + block.text
+            yield marks.get(block._p.style or "", "") + block.text  # noqa: SLF001  block.style looks through all
         else:
             yield from _rows(block)
+
+
+def _mark(style: str) -> str:
+    """Return how a heading of a *style* begins in markdown; "" for what is none."""
+    level = style.removeprefix("Heading ")
+    return "#" * int(level) + " " if level.isdecimal() and len(level) == 1 else ""
 
 
 def _rows(table: Table) -> Iterator[str]:
@@ -101,12 +117,15 @@ def _cells(file: BytesIO) -> Iterator[str]:
     from openpyxl import load_workbook
 
     book = load_workbook(file, read_only=True, data_only=True)
+    left = ALTOGETHER
     for sheet in book.worksheets[:SHEETS]:
         yield f"## {sheet.title}"
+        most = min(ROWS, left)
         for number, row in enumerate(sheet.iter_rows(max_col=COLUMNS, values_only=True)):
-            if number == ROWS:
+            if number == most:
                 yield "[The rows below are not here.]"
                 break
+            left -= 1
             values = ["" if value is None else str(value) for value in row]
             while values and not values[-1]:
                 values.pop()

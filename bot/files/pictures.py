@@ -51,7 +51,12 @@ def read(media: str, data: bytes, pixels: int) -> Read:
             if width * height > pixels:
                 raise Unreadable(f"{_millions(width * height)} pixels; {_millions(pixels)} are the most")
             small = max(width, height) <= EDGE and len(data) <= KEPT
-            if small and image.mode in PLAIN and getattr(image, "n_frames", 1) == 1 and not image.getexif():
+            if (
+                small
+                and image.mode in PLAIN
+                and not getattr(image, "is_animated", False)
+                and not image.getexif()
+            ):
                 image.load()
                 return Read(media, data)
             with _ALONE if width * height > LARGE else nullcontext():

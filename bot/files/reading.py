@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from bot.platform import Unreadable as Unreadable  # noqa: PLC0414  raised by all of this folder
 
+#: Why a file is not read whose reading needs too much time, or memory.
+LATE = "it took too long"
+LARGE = "reading it takes too much"
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

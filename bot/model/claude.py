@@ -1,6 +1,6 @@
 """Claude over the Anthropic API: one request in, events out.
 
-The only module that imports `anthropic` and its HTTP library.  It must never show anybody the words of an
+The only module that imports `anthropic`.  It must never show anybody the words of an
 exception (`bot.model.failures` has what people read), never retry (`bot.model.patient` does), and never judge
 the end of a stream by anything but `message_stop`: the SDK ends silently where the body just ends.
 """

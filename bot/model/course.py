@@ -34,8 +34,8 @@ class Patience:
         byte_idle: Without a byte, a stream is dead.
         content_idle: Without content, a stream is dead, whatever else comes.
         thinking_idle: The same while the model thinks or runs a tool.
-        wall: One answer, from when it may begin.
-        characters: One answer's text.
+        wall: One request with its retries, from when it may begin.
+        characters: Its text.
         event: One event's bytes.
         restart: Fewer characters than these are said anew after a break.
         streams: Answers that are read at once.

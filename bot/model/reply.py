@@ -181,9 +181,11 @@ class Reply:
         try:
             given = json.loads(whole or "{}")
             # A surrogate that is written as an escape is seen only after parsing.
-            head["input"] = json.loads(mended(json.dumps(given, ensure_ascii=False)))
-        except json.JSONDecodeError:
+            head["input"] = json.loads(mended(json.dumps(given, ensure_ascii=False, allow_nan=False)))
+        except (ValueError, RecursionError):  # also for NaN, and for what is nested too deep
             self._unreadable = True
+        else:
+            self._unreadable = self._unreadable or not isinstance(given, dict)
 
     def _whole(self, text: str | None) -> str:
         """Return *text*, with a pair that two deltas share joined in the second."""

@@ -38,14 +38,19 @@ log = structlog.get_logger(__name__)
 RESULT = 50_000
 #: Seconds between two looks at tools that run.
 TICK = 1.0
+#: Calls of one round that are made.
+AT_ONCE = 8
+#: Seconds and characters after which an answer begins no other round.
+WALL, LONGEST = 1800.0, 40_000
 
 LATE = "The tool took longer than {seconds:g} seconds and was given up. It may have done its work or not."
 BROKEN = "The tool failed: {error}."
 UNKNOWN = "There is no tool {name}."
+MANY = "This call was not made: only the first {most} of a reply are."
 CUT = "\n[{count:,} more characters were left out.]"
 CLOSING = "No more tools can be used for this answer: answer with what you have."
 #: What people read where an answer has used up its rounds, and still wants a tool.
-ENDLESS = "It used tools {rounds} times, which is as often as an answer may."
+ENDLESS = "It used tools {rounds} times, and was ended before it used more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,14 @@ class Call:
         given: The input.
         tool: What to run; None if there is no such tool.
         name: What the model called.
+        made: Whether it is made: of many at once, only the first are.
     """
 
     id: str
     given: Mapping[str, Any]
     tool: Tool | None
     name: str
+    made: bool = True
 
 
 class Rounds:
@@ -87,15 +94,15 @@ class Rounds:
 
     async def stream(self, request: Request) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
-        told = _Told(request.tools)
+        told, deadline = _Told(request.tools), _now() + WALL
         for left in range(self._most, -1, -1):
             async with aclosing(ticked(self._model.stream(request), self._tick)) as events:
                 async for event in events:
                     for passed in told.take(event):
                         yield passed
             calls = calls_of(told.finished.turns, request.tools)
-            if not calls or not left:
-                for each in told.last(ENDLESS.format(rounds=self._most) if calls else ""):
+            if not calls or not left or told.size >= LONGEST or _now() >= deadline:
+                for each in told.last(ENDLESS.format(rounds=self._most - left) if calls else ""):
                     yield each
                 return
             results: dict[str, Result] = {}
@@ -147,6 +154,7 @@ class _Told:
         self._spent = Usage()
         self._notes: list[str] = []
         self.finished = Finished()
+        self.size = 0
 
     def take(self, event: Event) -> Iterator[Event]:
         """Take an event of a round; return what people get."""
@@ -160,6 +168,7 @@ class _Told:
                 self._said.clear()
                 self._sources.keep()
             case Text(text):
+                self.size += len(text)
                 if self._before and not self._said:
                     self._said.append("\n\n")
                     yield Text("\n\n")
@@ -192,10 +201,16 @@ class _Told:
 def calls_of(turns: Sequence[Turn], tools: Sequence[Tool]) -> list[Call]:
     """Return the calls that the last of *turns* ends with."""
     known = {tool.name: tool for tool in tools if tool.run}
+    blocks = [block for block in (turns[-1].blocks if turns else ()) if block.get("type") == "tool_use"]
     return [
-        Call(str(block["id"]), block.get("input") or {}, known.get(str(block["name"])), str(block["name"]))
-        for block in (turns[-1].blocks if turns else ())
-        if block.get("type") == "tool_use"
+        Call(
+            str(block["id"]),
+            block.get("input") or {},
+            known.get(str(block["name"])),
+            str(block["name"]),
+            number < AT_ONCE,
+        )
+        for number, block in enumerate(blocks)
     ]
 
 
@@ -224,6 +239,8 @@ def _block(call: Call, result: Result) -> dict[str, Any]:
 
 
 async def _run(call: Call) -> Result:
+    if not call.made:
+        return Result(MANY.format(most=AT_ONCE), error=True)
     if call.tool is None or call.tool.run is None:
         return Result(UNKNOWN.format(name=call.name), error=True)
     return await call.tool.run(call.given)

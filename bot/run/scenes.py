@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.emulators.process import World
-from bot.run.stage import PATIENCE, Stage, until
+from bot.run.stage import NOTHING, PATIENCE, Stage, until
 
 QUESTION = "How does a rivulet become a river?"
 LONG_QUESTION = "Tell me about every river on Earth."
 BOAT_QUESTION = "May I have a boat for the Lena?"
 DEPTH_QUESTION = "How deep is the Mekong today?"
+PICTURE_QUESTION = "What is in this picture?"
+FOLLOW_UP = "And what is not in it?"
+#: One pixel.
+PICTURE = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Claim:
 async def claims(world: World, stage: Stage) -> list[Claim]:
     """Play all scenes on *stage* and return what came of them."""
     found: list[Claim] = []
-    for scene in (_answered, _stopped, _asked_first, _stopped_amid):
+    for scene in (_answered, _stopped, _pictured, _asked_first, _stopped_amid):
         try:
             found += await scene(world, stage)
         except TimeoutError:
@@ -42,7 +49,7 @@ async def claims(world: World, stage: Stage) -> list[Claim]:
 async def _answered(world: World, stage: Stage) -> list[Claim]:
     """Play an answer to its end: its text is what the model sent."""
     question = f"{QUESTION} Asked on {stage.name}."
-    asked = await stage.say(question)
+    asked = await stage.say(question, NOTHING)
     pages = await until(lambda: _final(stage, asked))
     sent = (await world.claude.find(question=question))["text"].strip()
     shown = "\n".join(page["text"] for page in pages)
@@ -61,7 +68,7 @@ async def _answered(world: World, stage: Stage) -> list[Claim]:
 async def _stopped(world: World, stage: Stage) -> list[Claim]:
     """Play an answer until a stop emoji: the message is final and the model's stream is closed."""
     question = f"{LONG_QUESTION} Asked on {stage.name}."
-    asked = await stage.say(question)
+    asked = await stage.say(question, NOTHING)
     pages = await until(lambda: _begun(stage, asked))
     before = len(await stage.log())
     await stage.stop(pages[-1][stage.id])
@@ -101,9 +108,24 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
 
 
+async def _pictured(world: World, stage: Stage) -> list[Claim]:
+    """Ask about a picture, and write on below the answer without a mention."""
+    question, then = f"{PICTURE_QUESTION} Asked on {stage.name}.", f"{FOLLOW_UP} Asked on {stage.name}."
+    asked = await stage.say(question, {"picture.png": PICTURE})
+    await until(lambda: _final(stage, asked))
+    seen = "'type': 'image'" in str((await world.claude.find(question=question))["body"]["messages"])
+    followed = await stage.follow(asked, then)
+    await until(lambda: _final(stage, followed))
+    read = question in str((await world.claude.find(question=then))["body"]["messages"])
+    return [
+        Claim(f"{stage.name} saw a picture", seen, "it was in the request"),
+        Claim(f"{stage.name} took a follow-up", read, "without a mention, with what was said before"),
+    ]
+
+
 async def _asked_first(world: World, stage: Stage) -> list[Claim]:
     """Let a tool be called that asks first: nothing is done until a person allows the exact call."""
-    asked = await stage.say(f"{BOAT_QUESTION} Asked on {stage.name}.")
+    asked = await stage.say(f"{BOAT_QUESTION} Asked on {stage.name}.", NOTHING)
     card = await until(lambda: _with(stage, asked, "Allow once"))
     shown, early = '"river": "Lena"' in card["text"], await _called(world, BOAT_QUESTION, stage)
     await stage.press(card[stage.id], "Allow once")
@@ -115,7 +137,7 @@ async def _asked_first(world: World, stage: Stage) -> list[Claim]:
 
 async def _stopped_amid(world: World, stage: Stage) -> list[Claim]:
     """Stop an answer while a tool runs."""
-    asked = await stage.say(f"{DEPTH_QUESTION} Asked on {stage.name}.")
+    asked = await stage.say(f"{DEPTH_QUESTION} Asked on {stage.name}.", NOTHING)
     page = await until(lambda: _noting(stage, asked, "sounding the river"))
     await stage.stop(page[stage.id])
     pages = await until(lambda: _final(stage, asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,7 +17,7 @@ from rich.text import Text
 from bot.events import ALLOW
 from bot.run.demo import playing
 from bot.run.scenes import LONG_QUESTION, QUESTION
-from bot.run.stage import Stage, stages, until
+from bot.run.stage import NOTHING, Stage, stages, until
 
 COLOURS = {"slack": "magenta", "discord": "blue"}
 #: Seconds between two looks at what the chats show; edits come about once a second.
@@ -25,7 +26,8 @@ FRAME = 0.1
 READING = 2.5
 HELP = (
     "Type a question for Slack, /discord QUESTION for Discord, /stop to react with 🛑, "
-    "/press LABEL to press a button, /quit to leave."
+    "/press LABEL to press a button,\n"
+    "/file PATH QUESTION to attach a file, /follow TEXT to write on without a mention, /quit to leave."
 )
 
 
@@ -83,7 +85,7 @@ class Scene:
         await until(lambda: self._ended(stage), patience=60)
 
     async def _ask(self, stage: Stage, text: str) -> None:
-        self._said[stage.name].append(await stage.say(text))
+        self._said[stage.name].append(await stage.say(text, NOTHING))
 
     async def _ended(self, stage: Stage) -> bool:
         pages = await stage.answers(self._said[stage.name][-1])
@@ -138,6 +140,10 @@ class Prompt:
                     break
                 case ["/stop"]:
                     await self._stop()
+                case ["/follow", text]:
+                    await self._follow_up(text)
+                case ["/file", rest] if len(parts := rest.split(" ", 1)) == 2:  # noqa: PLR2004  path and text
+                    await self._ask(self._stage, parts[1], Path(parts[0]))
                 case ["/press", label]:
                     await self._press(label.strip())
                 case [name, text] if name in self._stages:
@@ -159,12 +165,27 @@ class Prompt:
         if sys.stdin.isatty():
             self._console.print("[cyan]> [/]", end="")
 
-    async def _ask(self, stage: Stage, text: str) -> None:
+    async def _follow_up(self, text: str) -> None:
+        """Write on below the last answer, without a mention."""
+        if not self._asked or (self._follower and not self._follower.done()):
+            self._console.print("[dim]There is no answer to follow yet.[/]")
+            return
+        self._asked = await self._stage.follow(self._asked, text)
+        self._follower = asyncio.create_task(self._follow(self._stage, self._asked))
+
+    async def _ask(self, stage: Stage, text: str, path: Path | None = None) -> None:
         if self._follower and not self._follower.done():
             self._console.print("[dim]Another answer is running; /stop ends it.[/]")
             return
         self._stage = stage
-        self._asked = await stage.say(text.removeprefix("@rivulet").strip())
+        files: dict[str, bytes] = {}
+        if path:
+            try:
+                files[path.name] = await asyncio.to_thread(path.read_bytes)
+            except OSError as error:
+                self._console.print(f"[dim]{path} can't be read: {error.strerror}.[/]")
+                return
+        self._asked = await stage.say(text.removeprefix("@rivulet").strip(), files)
         self._follower = asyncio.create_task(self._follow(stage, self._asked))
 
     async def _follow(self, stage: Stage, asked: str) -> None:

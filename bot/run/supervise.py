@@ -18,7 +18,7 @@ from bot.model.rounds import Rounds
 from bot.platform import Platform, Unavailable
 from bot.run.lag import measured
 from bot.run.server import Front
-from bot.show.answer import Showing
+from bot.show.writes import Showing
 from bot.store import Store
 from bot.store.memory import Memory
 from bot.tools import More, Offered

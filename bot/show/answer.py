@@ -13,9 +13,8 @@ while a write is out or a rate limit is in force therefore batch themselves: the
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from bot.events import (
@@ -37,127 +36,24 @@ from bot.events import (
     Usage,
     Waiting,
 )
-from bot.platform import Limits, Op
+from bot.platform import Limits
 from bot.show.pages import Pages, Piece, join
 from bot.show.steps import Steps, Thoughts
+from bot.show.words import (
+    AGAIN,
+    ATTACHED,
+    EMPTY,
+    FILE,
+    FOLLOWS,
+    GOES_ON,
+    MORE,
+    NOTES,
+    THOUGHT,
+    TORN,
+    UNATTACHED,
+)
+from bot.show.writes import Ending, Phase, Rank, Showing, Write
 from bot.text.safe import Links, clean, line, seen
-
-
-class Phase(Enum):
-    """How far along an answer is."""
-
-    #: The model may still say something.
-    OPEN = 1
-    #: The last word is in; the last edit is not.
-    CLOSING = 2
-    #: Nothing more will be written.
-    CLOSED = 3
-
-
-class Ending(Enum):
-    """Why an answer ended."""
-
-    FINISHED = 1
-    STOPPED = 2
-    FAILED = 3
-    INTERRUPTED = 4
-    LOST = 5
-
-
-class Rank(Enum):
-    """How urgent a write is; the smaller goes first."""
-
-    #: The last word on a page of an answer that has ended.
-    FINAL = 1
-    #: What shows that the bot has heard.
-    PLACEHOLDER = 2
-    #: The first text.
-    FIRST = 3
-    #: Everything between.
-    PREVIEW = 4
-
-
-#: What people read under an answer that ended for an API stop reason; "" says nothing.
-NOTES = {
-    "end_turn": "",
-    "stop_sequence": "",
-    "max_tokens": "Cut at the length limit. Say “continue” for more.",
-    "refusal": "Claude declined to answer this.",
-    "model_context_window_exceeded": "Cut here: the conversation is too long for the model.",
-    "pause_turn": "Claude paused here. Say “continue” for more.",
-    "tool_use": "Claude wanted to use a tool that this bot does not have.",
-}
-
-#: The stop reasons after which there is more to say.
-MORE = frozenset({"max_tokens", "pause_turn"})
-
-#: What people read where nothing was left for an answer.
-THOUGHT = "Claude used all the room of this answer for thinking. Try again gives it more."
-
-#: What people read instead of an answer without text.
-EMPTY = "Claude gave no answer text."
-
-#: What people read where an answer would have to begin anew, but its first pages can't change any more.
-TORN = "Cut short here: the connection to Claude broke off."
-
-#: What people read under an answer while another one is made in its place.
-AGAIN = "trying again …"
-
-#: What people read under the last page of an answer that is longer than its pages.
-GOES_ON = "This goes on; all of it comes as a file when it is done."
-ATTACHED = "The whole answer is in the file."
-FILE = "answer.md"
-
-#: What people read where files that the model has made are too large, or none can be attached.
-UNATTACHED = "Not all files that were made can be attached here."
-
-#: What people read below a page whose files can't be attached, after why.
-FOLLOWS = "What was in it follows as text."
-
-
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """How all answers are shown.
-
-    Attributes:
-        hosts: Hosts that may be linked; "*" for all.
-        pages: Messages that an answer may take before the rest comes as a file; 0 for any number.
-        code: Characters of a block of code from which on it comes as a file; 0 for never.
-        stream: Whether an answer shows while it grows; else it is posted when it is complete.
-        thinking: What is shown while the model thinks: that it does, for how many "seconds", or a "summary".
-    """
-
-    hosts: Collection[str] = ()
-    pages: int = 0
-    code: int = 0
-    stream: bool = True
-    thinking: str = "off"
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Make the message *message* show *page*; post it if it has no message yet.
-
-    Attributes:
-        index: Which page of the answer it is, from 0.
-        message: The message's key, or None to post one.
-        page: What it should show.
-        rank: How urgent it is.
-        upto: How many characters of the answer are visible once it is through.
-    """
-
-    index: int
-    message: str | None
-    page: Page
-    rank: Rank
-    upto: int
-
-    @property
-    def op(self) -> Op:
-        """The kind of call this takes."""
-        if self.message is None:
-            return Op.POST
-        return Op.FINAL if self.rank is Rank.FINAL else Op.EDIT
 
 
 class Answer:
@@ -197,6 +93,7 @@ class Answer:
         self._blank = partial(Pages, limits, links=self._links, most=showing.pages, code=showing.code)
         self._pages = self._blank()
         self._before: tuple[Pages, float] | None = None  # what was said, until as much is said anew
+        self._former: tuple[Control, ...] = ()  # below the answer that this one is to replace
         self._anew = False  # whether its messages show another answer
         self._most = showing.pages
         self._room = limits.attach
@@ -258,8 +155,12 @@ class Answer:
         """Let *remark* stand below the answer once it has ended, behind why it did."""
         self._remark = remark
 
-    def resume(self, text: str, messages: Sequence[str]) -> None:
-        """Go on from an earlier run, which had received *text* and shown some of it in *messages*."""
+    def resume(self, text: str, messages: Sequence[str], *, anew: bool = False) -> None:
+        """Go on from an earlier run, which had received *text* and shown some of it in *messages*.
+
+        *anew*: each of them may show another answer still.
+        """
+        self._anew = anew
         if text:
             self.receive(Text(text))
         self._shown = [(message, None) for message in messages]
@@ -268,10 +169,14 @@ class Answer:
             if self._pages.overflowing:
                 self._unfile(self._most - 1, "")
 
-    def replace(self, text: str, messages: Sequence[str]) -> None:
-        """Be the answer in place of another one, *text*, which *messages* show until this one is complete."""
+    def replace(self, text: str, messages: Sequence[str], controls: tuple[Control, ...] = ()) -> None:
+        """Be the answer in place of another one, *text*, which *messages* show until this one is complete.
+
+        If it never is, they show that again, with its *controls*.
+        """
         self._shown = [(message, None) for message in messages]
         self._anew = True
+        self._former = controls
         if seen(text):
             before = self._blank()
             before.feed(text)
@@ -359,6 +264,8 @@ class Answer:
         """
         if self.phase is not Phase.OPEN:
             return
+        if self._hidden and ending in {Ending.STOPPED, Ending.FAILED}:
+            controls = self._former or controls
         if (before := self._outdone) and ending is not Ending.FINISHED:
             self._pages, self.received = before, sum(len(each.text) for each in (*before.closed, before.last))
             self._fresh.clear()

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from bot.platform import Bucket
-from bot.show.answer import Rank
 from bot.show.crowd import Crowd
 from bot.show.windows import MARGIN, Sliding, Told
+from bot.show.writes import Rank
 
 #: A first text waits this share of the price past PATIENT seconds: at once while few are live.
 FIRST = 0.5

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 
 from bot.platform import Bucket, Receipt, SlowDown
-from bot.show.answer import Rank
 from bot.show.budget import Ticket
 from bot.show.pacing import Pacing
+from bot.show.writes import Rank
 
 
 class Turn:

@@ -11,8 +11,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from bot.platform import Bucket, BucketState
-from bot.show.answer import Rank
 from bot.show.learned import Learned
+from bot.show.writes import Rank
 
 #: Shares of a window ahead for which a supply is told.
 HORIZONS = (1 / 6, 1 / 3, 1 / 2, 3 / 4, 1.0)

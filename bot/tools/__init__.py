@@ -53,7 +53,7 @@ class Caller:
         actor: Who asked; the question was authorized.
         place: Where.
         conversation: Which; see `Mention.conversation`.
-        files: What came with the question and what was said before it.
+        files: What came with the question, then what came before it, the newest first.
         said: Reads the newest messages of this conversation, oldest first.
         recent: Reads the newest messages of the channel, oldest first.
         fetch: Returns the content of one of `files`; raises as `Surface.fetch`.
@@ -87,7 +87,7 @@ class Offered:
         title: What people read while it runs.
         seconds: How long one call may take.
         writes: Whether it changes something: the ledger then knows of a call before it is made.
-        asks: Whether the asker, or an admin, has to allow each call.
+        asks: Whether the asker, or the bot's owner, has to allow each call.
     """
 
     described: Mapping[str, Any]

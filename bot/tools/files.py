@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 from pydantic import Field
 
 from bot.events import File
-from bot.platform import Gone, SlowDown, listed
+from bot.files import Bounds, read
+from bot.platform import Gone, SlowDown, Unreadable, listed
 from bot.tools import Caller, Refused, tool
 
 #: Characters of one reading, and bytes of a file that is read.
@@ -28,9 +31,9 @@ async def read_file(
         raise Refused(f"{listed([file.name])} is too large: {file.size:,} bytes of at most {MOST:,}.")
     try:
         data = file.data or await caller.fetch(file)
-    except (Gone, SlowDown, OSError, NotImplementedError) as error:
+    except (Gone, SlowDown, OSError, Unreadable) as error:
         raise Refused(f"{listed([file.name])} can't be read: {error}.") from None
-    text = _text(file, data[: MOST + 1])
+    text = await _text(file, data[: MOST + 1])
     if not 0 <= start <= len(text):
         raise Refused(f"There is no character {start:,}: the file has {len(text):,}.")
     end = min(start + PAGE, len(text))
@@ -44,20 +47,24 @@ TOOLS = (read_file,)
 
 def _found(files: tuple[File, ...], name: str) -> File:
     """Return the newest of *files* called *name*; raise `Refused` with what there is if none is."""
-    for file in reversed(files):
+    for file in files:
         if file.name.casefold() == name.strip().casefold():
             return file
     there = listed([file.name for file in files])
     raise Refused(f"There is no such file here; there are: {there}." if there else "There are no files here.")
 
 
-def _text(file: File, data: bytes) -> str:
+async def _text(file: File, data: bytes) -> str:
+    """Return all of a text in UTF-8, and of other files what a model would read of them."""
     if len(data) > MOST:
         raise Refused(f"{listed([file.name])} is too large: more than {MOST:,} bytes.")
+    if b"\0" not in data:
+        with suppress(UnicodeDecodeError):
+            return data.decode("utf-8-sig")
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Refused(f"{listed([file.name])} is no text in UTF-8.") from None
-    if "\0" in text:
-        raise Refused(f"{listed([file.name])} is no text.")
-    return text
+        found = await asyncio.to_thread(read, file.name, file.type, data, Bounds(size=MOST))
+    except Unreadable as error:
+        raise Refused(f"{listed([file.name])} can't be read: {error}.") from None
+    if not found.type.startswith("text/"):
+        raise Refused(f"{listed([file.name])} is no text: it is read only as what it is, with the question.")
+    return found.data.decode()

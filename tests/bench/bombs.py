@@ -27,7 +27,8 @@ from typing import Any, Self
 
 from bot.events import Text
 from bot.platform import Limits
-from bot.show.answer import Answer, Ending, Showing
+from bot.show.answer import Answer
+from bot.show.writes import Ending, Showing
 from bot.text.safe import Links, deceives
 from tests.bench.figures import percentile, spread
 from tests.bench.oracles import SIDES

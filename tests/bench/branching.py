@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from adapters.discord.outgoing.threads import BUDGET
 from adapters.discord.surface import CHANNEL, EVERYTHING
 from bot.platform import Bucket
-from bot.show.answer import Rank
 from bot.show.budget import Ticket
+from bot.show.writes import Rank
 from tests.bench.policies import Ours
 from tests.bench.scenario import THINKS, Spoken
 from tests.bench.virtual import Call, Told

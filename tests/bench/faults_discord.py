@@ -25,7 +25,7 @@ from bot.events import Event, Finished, Text
 from bot.guard.access import Access
 from bot.model import Request
 from bot.platform import Platform, Unavailable
-from bot.show.answer import Showing
+from bot.show.writes import Showing
 from bot.store.memory import Memory
 from tests.bench import faults_files
 from tests.bench.faults_files import AT_ONCE, WAYS

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.show.answer import FOLLOWS, Showing
+from bot.show.words import FOLLOWS
+from bot.show.writes import Showing
 
 
 @dataclass(frozen=True, slots=True)

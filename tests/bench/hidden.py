@@ -11,10 +11,10 @@ from adapters.discord.surface import CHANNEL, EVERYTHING
 from adapters.discord.wire.traffic import RATE
 from adapters.slack.surface import POSTS
 from bot.platform import Bucket
-from bot.show.answer import Rank
 from bot.show.budget import Ticket
 from bot.show.learned import Learned
 from bot.show.windows import Sliding
+from bot.show.writes import Rank
 from tests.bench.policies import Ours
 from tests.bench.scenario import LOADS, Spoken, summary
 from tests.bench.servers import Channel, Gate, Window

@@ -14,9 +14,9 @@ from typing import Any
 from adapters.discord.wire.traffic import RATE
 from adapters.slack.surface import POSTS, UPDATES
 from bot.platform import Bucket
-from bot.show.answer import Rank
 from bot.show.budget import Ticket
 from bot.show.pacing import Pacing
+from bot.show.writes import Rank
 from tests.bench import hidden
 from tests.bench.branching import Branching
 from tests.bench.policies import Buffer, Fifo, FixedInterval, Ours

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from bot.platform import Bucket, BucketState
-from bot.show.answer import Rank
 from bot.show.budget import Ticket
 from bot.show.pacing import Pacing
+from bot.show.writes import Rank
 from tests.bench.scenario import Spoken
 from tests.bench.virtual import Call, Told
 

@@ -14,10 +14,15 @@ from bot.platform import Actor, Gone, Said
 
 
 def room_of(channel: object) -> int:
-    """Return the id of the text channel that a public thread is in; 0 for every other channel."""
+    """Return the id of the channel that a public thread or a post is in; 0 for every other channel."""
     if not isinstance(channel, discord.Thread) or channel.is_private():
         return 0
-    return channel.parent_id if isinstance(channel.parent, discord.TextChannel) else 0
+    return channel.parent_id if isinstance(channel.parent, discord.TextChannel | discord.ForumChannel) else 0
+
+
+def said_in(channel: object) -> int:
+    """Return the id of that channel; 0 where it has no messages of its own, as a forum."""
+    return 0 if isinstance(getattr(channel, "parent", None), discord.ForumChannel) else room_of(channel)
 
 
 async def nearby(

@@ -12,7 +12,7 @@ from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
 from adapters.discord.incoming.markup import Names
 from adapters.discord.incoming.missed import guild_of, missed, newest, place, place_in
-from adapters.discord.incoming.nearby import nearby, room_of
+from adapters.discord.incoming.nearby import nearby, room_of, said_in
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
@@ -216,9 +216,9 @@ class Questions:
 
     def _look_around(self, surface: DiscordSurface, question: int, channel: int, asker: Actor) -> None:
         """Let *surface* know in which channel people take the *question* in *channel* to be, and read it."""
-        room = room_of(self._client.get_channel(channel))
-        surface.within = str(room or "")
-        where = self._client, question, room or channel, asker.id
+        here = self._client.get_channel(channel)
+        surface.within = str(room_of(here) or "")
+        where = self._client, question, said_in(here) or channel, asker.id
         surface.nearby = partial(nearby, *where, self.names, self._people.author)
 
     def _conversation(self, message: Written) -> tuple[int, Past]:

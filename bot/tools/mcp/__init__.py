@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: What imports the packages that servers need.
+SERVER = "bot.tools.mcp.server"
+UNFIT = (
+    "RIVULET_MCP: the package mcp, or one that it needs, can't be imported ({reason}): install the versions"
+    " of requirements.lock (`make setup`). No MCP server is started until then."
+)
+
 
 class Servers:
     """All servers of the settings.
@@ -46,7 +53,8 @@ class Servers:
         self._limits = limits or Limits()
         self._servers: list[Server] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._importing: asyncio.Task[None] | None = None
+        self._trouble = ""
+        self._importing: asyncio.Task[str] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._until = 0.0
         if self._configured and find_spec("mcp") is None:
@@ -102,13 +110,16 @@ class Servers:
             await asyncio.wait(self._tasks)
 
     async def examine(self) -> list[tuple[bool, str]]:
-        """Start all servers; return for each whether it is there, and a line about it and its tools."""
+        """Start all servers; return for each whether it is there, and a line about it and its tools.
+
+        Where none can be started, there is one line, which says why.
+        """
         if not self._configured:
             return []
         if self._starting is None:
             self.start()
         await self.settle(self._limits.start + 10)
-        found = []
+        found = [(False, self._trouble)] if self._trouble else []
         for each in self._servers:
             reads = sum(not tool.writes for tool in each.offered)
             there = f"{len(each.offered)} tools, {reads} of them only read"
@@ -118,13 +129,22 @@ class Servers:
 
     async def _start(self) -> None:
         if self._importing:
-            await asyncio.wait({self._importing})
+            self._trouble = await self._importing
+        if self._trouble:
+            return
         from bot.tools.mcp.server import Server  # noqa: PLC0415  imported by now
 
         self._servers = [Server(name, each, self._limits) for name, each in self._configured.items()]
         self._tasks = [asyncio.create_task(server.run()) for server in self._servers]
 
 
-async def _import() -> None:
-    await asyncio.to_thread(import_module, "bot.tools.mcp.server")
+async def _import() -> str:
+    """Import what servers need; return why that can't be done, in one line, or ""."""
+    try:
+        await asyncio.to_thread(import_module, SERVER)
+    except Exception as error:  # noqa: BLE001  packages that do not fit together raise anything
+        trouble = UNFIT.format(reason=" ".join(f"{type(error).__name__}: {error}".split())[:200])
+        log.error("MCP servers can't be used", reason=trouble)  # noqa: TRY400  one line says it all
+        return trouble
     gc.freeze()  # walking what it made would stop the loop for a moment, again and again
+    return ""

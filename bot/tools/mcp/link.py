@@ -42,7 +42,7 @@ TOLD = frozenset(
 @asynccontextmanager
 async def linked(
     name: str, server: Configured, limits: Limits, lost: Lost
-) -> AsyncIterator[tuple[Asked, WriteStream[SessionMessage]]]:
+) -> AsyncIterator[tuple[Filtered, WriteStream[SessionMessage]]]:
     """Yield streams of what the server *name* says, and of what it is told.
 
     Raises:
@@ -51,16 +51,16 @@ async def linked(
     """
     if server.command:
         async with piped(name, server, limits, lost) as (hears, says):
-            yield Asked(hears, says), says
+            yield Filtered(hears, says), says
         return
     async with (
         web.client(server, limits) as http,
         streamable_http_client(server.url, http_client=http, max_sse_event_size=MESSAGE) as (hears, says),
     ):
-        yield Asked(hears, says), says
+        yield Filtered(hears, says), says
 
 
-class Asked:
+class Filtered:
     """What a server says, without what it was not asked for."""
 
     def __init__(

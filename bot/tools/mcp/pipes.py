@@ -45,8 +45,8 @@ _ANSWER = re.compile(
 
 #: Told why a server is gone.
 Lost = Callable[[str], None]
-Heard = MemoryObjectSendStream[SessionMessage | Exception]
-Said = MemoryObjectReceiveStream[SessionMessage]
+Incoming = MemoryObjectSendStream[SessionMessage | Exception]
+Outgoing = MemoryObjectReceiveStream[SessionMessage]
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ async def piped(
             group.cancel_scope.cancel()
 
 
-async def _read(process: Process, heard_of: Heard, lost: Lost) -> None:
+async def _read(process: Process, heard_of: Incoming, lost: Lost) -> None:
     """Hand on what *process* says; once nobody listens, read on, so that it can end."""
     lines = Lines(MESSAGE)
     assert process.stdout  # noqa: S101  it was asked for
@@ -133,7 +133,7 @@ def message_of(line: Line) -> JSONRPCMessage | None:
         raise ValueError("it sent what is no JSON-RPC message") from None
 
 
-async def _write(process: Process, said: Said, limits: Limits, lost: Lost) -> None:
+async def _write(process: Process, said: Outgoing, limits: Limits, lost: Lost) -> None:
     assert process.stdin  # noqa: S101  it was asked for
     async with said:
         try:

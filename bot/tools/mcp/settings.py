@@ -60,7 +60,7 @@ class Configured(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
+class Named:
     """All that the file says.
 
     Attributes:
@@ -72,7 +72,7 @@ class Servers:
     secrets: Sequence[str] = ()
 
 
-def read(path: Path | None, known: Mapping[str, str]) -> Servers:
+def read(path: Path | None, known: Mapping[str, str]) -> Named:
     """Return what the file at *path* says; no server where there is no path.
 
     Args:
@@ -83,7 +83,7 @@ def read(path: Path | None, known: Mapping[str, str]) -> Servers:
         Unavailable: The file can't be read, or says something that is not understood.
     """
     if path is None:
-        return Servers()
+        return Named()
     raw = _json(path)
     if not isinstance(raw, dict) or not isinstance(raw.get("mcpServers"), dict):
         raise Unavailable(f'RIVULET_MCP: {path} has no "mcpServers": see docs/mcp.md.')
@@ -101,7 +101,7 @@ def read(path: Path | None, known: Mapping[str, str]) -> Servers:
             raise Unavailable(f"RIVULET_MCP: {path}: {where}.{said}".replace(".: ", ": ")) from None
         except _Missing as missing:
             raise Unavailable(f"RIVULET_MCP: {path}: {missing}") from None
-    return Servers(named, secrets)
+    return Named(named, secrets)
 
 
 class _Missing(Exception):
