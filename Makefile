@@ -39,7 +39,7 @@ demo: setup
 	@$(BIN)/rivulet demo
 
 test: dev
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 4
 
 lint: dev
 	$(BIN)/ruff check .

@@ -311,6 +311,7 @@ async def test_packages_that_cannot_be_imported_are_one_line_of_the_log_and_of_t
     monkeypatch.setitem(sys.modules, package, ModuleType(package))  # of a version that lacks what is needed
     with capture_logs() as said:
         servers.prepare()
+        assert servers._importing
         await asyncio.wait({servers._importing})
         [line] = [each["reason"] for each in said if each["log_level"] == "error"]
         assert list(await servers.offered()) == []

@@ -117,7 +117,7 @@ def _with_aside(
 
 
 def _called(file: File, turn: Turn, token: str) -> str:
-    """Return what the program calls a *file*: the name that a stranger gave it stands in their words."""
+    """Return what the program itself calls a *file*; a stranger's name for it stands in their words."""
     return UNVERIFIED if turn.text.startswith(f"<unverified-{token}") else one_line(file.name)
 
 
