@@ -20,7 +20,7 @@ from tests.bench.rig import Entry, Rig, Side
 #: Seconds that each call takes.
 TRIP = 0.1
 #: Questions of each kind on each platform.
-QUESTIONS, QUICK = 200, 20
+QUESTIONS, QUICK = 200, 8
 #: Kinds of questions; the last ones are asked fewer times.
 BARE, FULL, EARLIER, NEW = KINDS = ("bare", "full", "earlier file", "new people")
 FEWER = 4

@@ -25,7 +25,7 @@ from tests.bench.rig import Entry, Rig, Side
 
 #: Messages and pictures; every third of the last messages has a picture.
 MESSAGES, PICTURES = 2_000, 60
-QUICK_MESSAGES, QUICK_PICTURES = 300, 24
+QUICK_MESSAGES, QUICK_PICTURES = 200, 16
 EVERY = 3
 #: A picture's pixels, how far they differ (it has 0.4 MB then), and how many pictures there are that differ.
 SIZE, NOISE, DIFFERENT = (1600, 1200), 12, 4
