@@ -465,3 +465,24 @@ async def test_a_crash_before_the_first_edit_of_another_try_keeps_the_old_text_u
     await asyncio.sleep(60)
     assert sheet.shown["sheet/1"] == Page("The new one.", live=False, controls=(RETRY,))
     assert sheet.removed == ["sheet/2", "sheet/3"]
+
+
+async def test_another_try_stops_when_its_question_is_deleted_and_the_old_text_stays():
+    it, sheet = await answered(script := Script("The old answer."))
+    script._steps = ("The ", 60.0, "new one.")
+    await it.press(press("retry", ANN))
+    await asyncio.sleep(10)
+    await it.deleted(Deleted("sheet/q1"))
+    await asyncio.sleep(10)
+    assert sheet.last.text == "The old answer."
+    assert not sheet.last.live
+
+
+async def test_a_stop_on_the_question_stops_what_continue_goes_on_with():
+    it, sheet = await answered(script := Script("partly", {"finish": "max_tokens"}))
+    script._steps = ("more ", 60.0, "and more.")
+    await it.press(press("continue", ANN))
+    await asyncio.sleep(10)
+    assert await it.stop(Stop("sheet/q1", ANN, HERE)) is Outcome.STOPPED
+    await asyncio.sleep(10)
+    assert not sheet.last.live

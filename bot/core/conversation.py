@@ -52,11 +52,13 @@ class Past:
         read: The history, if it was read already; None if it is still to be read.
         surface: Where it is to be read; None for the question's own surface.
         said: What was said after that history and before the question.
+        root: The key of the message that a pressed button goes back to; "" where the question is no press.
     """
 
     read: Sequence[Said] | None = None
     surface: Surface | None = None
     said: tuple[Said, ...] = ()
+    root: str = ""
 
 
 def turns(

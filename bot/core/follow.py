@@ -121,7 +121,7 @@ async def remembered(
         remains = Remains(address, tuple(dict.fromkeys((*shown, *remains.messages))), remains.nonces)
     if first is asked:
         return Past(), remains
-    return Past(surface=platform.reopen(first, Remains()), said=said), remains
+    return Past(surface=platform.reopen(first, Remains()), said=said, root=first.key), remains
 
 
 def mention_of(asked: Asked, surface: Surface) -> Mention:

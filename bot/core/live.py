@@ -128,6 +128,7 @@ class Live:
             self._answer.resume(left.text, left.messages, anew=retries(left.asked.key))
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
+        self._root = past.root if past else ""
         reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
         self._reader = Reader(self._draft, *reads, means.desk, self._tools, saying)
         watch, forget = self._watch, means.stops.forget
@@ -137,7 +138,7 @@ class Live:
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
-        for message in (self.mention.key, *self._answer.messages):
+        for message in filter(None, (self.mention.key, self._root, *self._answer.messages)):
             self._watch(message)
         try:
             await asyncio.sleep(self._after)
@@ -162,7 +163,7 @@ class Live:
                 self.card.close(OVER)  # nobody can decide any more
             self._writer.leave()
             self._means.models.keep(self.mention.key, self.model)
-            self._means.stops.forget(self.mention.key, *self._answer.messages)
+            self._means.stops.forget(self.mention.key, self._root, *self._answer.messages)
             await self._reader.close()
 
     @property
@@ -260,7 +261,7 @@ class Live:
 
     def rewords(self, edited: Edited) -> bool:
         """Tell whether *edited* is the asker's, before anything was answered."""
-        fresh = self._draft.open and not self.begun
+        fresh = self._draft.open and not self.begun and edited.key == self.mention.key
         return fresh and edited.text != self.mention.text and edited.actor.id == self.mention.actor.id
 
     @property
