@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from adapters.emulators.slack.web_api import SCOPES
 from adapters.slack import surface as slack
 from adapters.slack.wire import errands
 from bot.events import File, Page
@@ -209,7 +210,7 @@ async def test_a_stream_that_began_unheard_is_not_taken_for_a_file(world):
 
 async def test_without_the_scope_nothing_can_be_attached(world):
     await world.vanish()
-    await world.emulator.scopes("chat:write")
+    await world.emulator.scopes(",".join(each for each in SCOPES.split(",") if each != "files:write"))
     world.platform = world.load()
     world.core = world.fresh_core()
     await world.connect()
