@@ -60,7 +60,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench start --quick --json
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
-	$(BIN)/python -m tests.bench pacing --json
+	$(BIN)/python -m tests.bench pacing --quick --json
 	$(BIN)/python -m tests.bench render --quick --json
 	$(BIN)/python -m tests.bench storm --quick --json
 	$(BIN)/python -m tests.bench slow --quick --json --assert

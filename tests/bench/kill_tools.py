@@ -25,7 +25,7 @@ from tests.bench.rig import ROOT, Entry, Side
 #: When the bot is killed: before the tool's first line, between its two lines, after the second.
 KINDS = ("before", "during", "after")
 #: Kills of each kind; calls that one kill meets, on each platform.
-KILLS, QUICK, CONTROL = 100, 2, 2
+KILLS, QUICK, CONTROL = 100, 1, 2
 CALLS = 2
 #: Seconds from the request to the call, of the call, and of the text after it.
 BEFORE, DURING, AFTER = 0.3, 0.4, 0.3
@@ -181,7 +181,7 @@ def packaged(folder: Path) -> None:
 
 
 async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
-    """Kill *runs* times at each moment, by default 100 (2 if *quick*), and the control at the second."""
+    """Kill *runs* times at each moment, by default 100 (1 if *quick*), and the control at the second."""
     kinds = [*KINDS] * (runs or (QUICK if quick else KILLS))
     killed, without = await asyncio.gather(
         _killed(kinds, random.Random(seed)),
