@@ -104,7 +104,7 @@ def test_a_client_that_was_closed_meanwhile_is_a_connection_that_is_gone():
 async def surface(world: DiscordWorld) -> AsyncIterator[DiscordSurface]:
     """A surface of its own session, on the emulator."""
     rest = Rest(f"{world.emulator.url}/api/v10", "token")
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as rest.session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as rest.session:
         yield DiscordSurface(rest, 200, int(await world.emulator.say("200", "300", "hello")))
 
 

@@ -33,7 +33,7 @@ async def world() -> AsyncIterator[DiscordWorld]:
 async def surface(world: DiscordWorld) -> AsyncIterator[DiscordSurface]:
     """A surface of its own session, on the emulator."""
     rest = Rest(f"{world.emulator.url}/api/v10", "token")
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as rest.session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as rest.session:
         question = int(await world.emulator.say("200", "300", "hello"))
         yield DiscordSurface(rest, 200, question, asker=300)
 
