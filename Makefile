@@ -55,7 +55,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench faults --quick --json --assert
 	$(BIN)/python -m tests.bench stops --quick --json --assert
 	$(BIN)/python -m tests.bench conversation --quick --json
-	$(BIN)/python -m tests.bench fuzz --cases 2000 --json --assert
+	$(BIN)/python -m tests.bench fuzz --cases 1000 --json --assert
 	$(BIN)/python -m tests.bench bombs --quick --json
 	$(BIN)/python -m tests.bench start --quick --json
 	$(BIN)/python -m tests.bench overhead --quick --json
@@ -65,7 +65,6 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench storm --quick --json
 	$(BIN)/python -m tests.bench slow --quick --json --assert
 	$(BIN)/python -m tests.bench load --quick --json
-	$(BIN)/python -m tests.bench soak --quick --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:
