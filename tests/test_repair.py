@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bot.core.core import Core
+from bot.core.kept import Kept
 from bot.core.repair import AGAIN, LATE, RUNS, STALE, YOUNG
 from bot.core.sayings import AWAY, NOTHING, RESTART, UNBEGUN
 from bot.core.writer import RETRIES
@@ -368,3 +369,12 @@ async def test_what_ends_while_others_are_taken_up_is_not_taken_up():
     await asyncio.sleep(60)
     assert len(script.requests) == 2
     assert not await store.unfinished("sheet")
+
+
+async def test_taking_over_messages_leaves_the_text_in_the_ledger():
+    entry = Entry(question(), "Be", parts=(SAID,))
+    store = await left(entry)
+    await Kept(store, "sheet/q1", Clock(), entry).adopt()
+    found = await store.find("sheet/q1")
+    assert found
+    assert found.text == "Be"

@@ -33,6 +33,7 @@ class Kept:
     def __init__(self, store: Store, key: str, clock: Callable[[], float], left: Entry | None = None) -> None:
         self._store = store
         self._key = key
+        self._said = left.text if left else ""
         self.calling = left.calling if left else ""
         self._clock = clock
         self._left = left.parts if left else ()
@@ -45,7 +46,7 @@ class Kept:
         """Keep the messages that this answer takes over, before it changes them; again does nothing."""
         for part in self._left:
             if part.message:
-                await self._store.intend(self._key, part, "")
+                await self._store.intend(self._key, part, self._said)
 
     async def put(self, surface: Surface, write: Write, text: str, *, escaped: bool) -> Receipt:
         """Make *write*, which may show all of *text*, on *surface*; *escaped*: by a new message.
