@@ -40,7 +40,6 @@ class Kept:
         begun = left is not None and bool(left.parts)
         self._shared = left.parts[0].nonce[:SHARED] if left and begun else secrets.token_hex(SHARED // 2)
         self._replaced = left.replaced if left else {}
-        self.calling = left.calling if left else ""
 
     async def adopt(self) -> None:
         """Keep the messages that this answer takes over, before it changes them; again does nothing."""

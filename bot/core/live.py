@@ -312,8 +312,6 @@ class Live:
         known, here, asker = self._means.allowed, self.mention.conversation, self.mention.actor.id
         if known.knows(here, asker, tool):
             return True
-        card = Card(tool, call)
-        key = f"{self.mention.key}/ask{secrets.token_hex(4)}"  # another run may have asked too
         if len(call) > LONGEST:
             raise Refused(TOO_LONG.format(LONGEST))
         card = Card(tool, call)
