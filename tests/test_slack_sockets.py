@@ -283,6 +283,7 @@ def test_a_frame_that_is_no_message_says_nothing(text):
 
 async def out(world: SlackWorld, *, again: bool = False) -> None:
     """Lose all sockets, and let none come back until `back`; *again*: Slack sends what happens meanwhile."""
+    await world.settled()  # an event under way now would never be acknowledged
     if not again:
         await world.emulator.subscribe([])
     await world.emulator.fault("link", times=10**6, status=500)
