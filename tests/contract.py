@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from bot.config import Settings
 from bot.core.core import Core
 from bot.core.live import Live
-from bot.events import Event, Finished, Text
+from bot.events import Event, Finished, Text, ToolStarted
 from bot.model import Request
 from bot.model.script import Script, call, calls, wanting
 from bot.platform import Actor, Asked, Place, Platform, Remains, Surface
@@ -72,15 +72,18 @@ class Told(Script):
         self.running += 1
         try:
             self._steps = tuple(self.steps)
+            called: list[Mapping[str, Any]] = []
             for step in self._left(request):
-                if isinstance(step, str):
+                if calls(step, request):
+                    called.append(call(step, len(called)))
+                    yield ToolStarted(called[-1]["id"], called[-1]["name"])
+                elif called:
+                    break
+                elif isinstance(step, str):
                     yield Text(step)
-                elif calls(step, request):
-                    yield wanting(request, [call(step, 0)])
-                    return
                 else:
                     await self.go.wait()
-            yield Finished(self.reason)
+            yield wanting(request, called) if called else Finished(self.reason)
         finally:
             self.running -= 1
 
