@@ -72,18 +72,17 @@ class Told(Script):
         self.running += 1
         try:
             self._steps = tuple(self.steps)
-            called: list[Mapping[str, Any]] = []
             for step in self._left(request):
-                if calls(step, request):
-                    called.append(call(step, len(called)))
-                    yield ToolStarted(called[-1]["id"], called[-1]["name"])
-                elif called:
-                    break
-                elif isinstance(step, str):
+                if isinstance(step, str):
                     yield Text(step)
+                elif calls(step, request):
+                    called = call(step, 0)
+                    yield ToolStarted(called["id"], called["name"])
+                    yield wanting(request, [called])
+                    return
                 else:
                     await self.go.wait()
-            yield wanting(request, called) if called else Finished(self.reason)
+            yield Finished(self.reason)
         finally:
             self.running -= 1
 
