@@ -178,7 +178,7 @@ class Sheet:
         [node] = tree.blocks if len(tree.blocks) == 1 else [None]
         if node is not None and kind(node) is comrak.BlockQuote:
             return self._quote_apart(text, dressed, tree)
-        if node is None or kind(node) is not comrak.Paragraph or edge.leaf(tree) is None:
+        if node is None or kind(node) is not comrak.Paragraph or tree.leaf is None:
             return None
         many = sum(1 for _ in walk(node)) > MANY
         at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
@@ -200,7 +200,7 @@ class Sheet:
         """Return the beginning of *text*, if that is one long quote, and what is behind; None if not."""
         [quote] = tree.blocks
         leaf = quote.children[-1] if quote.children else None
-        if leaf is None or kind(leaf) is not comrak.Paragraph or edge.leaf(tree) is not leaf:
+        if leaf is None or kind(leaf) is not comrak.Paragraph or tree.leaf is not leaf:
             return None
         gap = "\n"
         at = edge.firm_line(tree)

@@ -88,7 +88,6 @@ class Tree:
         self._before = before
         self._plain = source.isascii()
         self.lines = source.split("\n")
-        self.texts: dict[int, Sequence[tuple[int, str]]] = {}  # see `bot.text.edge`
         self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
 
     @cached_property
@@ -96,13 +95,43 @@ class Tree:
         return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
 
     @cached_property
+    def _end(self) -> Sequence[AstNode]:
+        """The last block, the last one in that, and so on."""
+        path = self.blocks[-1:]
+        while path and kind(path[-1]) in CONTAINERS and (inner := path[-1].children):
+            path.append(inner[-1])
+        return path
+
+    @cached_property
     def _open(self) -> frozenset[int]:
         """Code that is open at the end, and what it is in: comrak loses lines of it behind a blank one."""
-        path = self.blocks[-1:]
-        while path and kind(path[-1]) in CONTAINERS and path[-1].children:
-            path.append(path[-1].children[-1])
-        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
-        return frozenset(map(id, path)) if value and value.fenced and not value.closed else frozenset()
+        value = value_of(self._end[-1]) if self._end and kind(self._end[-1]) is comrak.CodeBlock else None
+        return frozenset(map(id, self._end)) if value and value.fenced and not value.closed else frozenset()
+
+    @cached_property
+    def leaf(self) -> AstNode | None:
+        """The innermost block at the end, if it still grows there."""
+        if not self._end:
+            return None
+        node = self._end[-1]
+        behind = self.source[self.line(self.last(node) + 1) :]
+        goes_on = kind(node) is comrak.CodeBlock or (not behind.strip("> \t\r\n") and "\n" not in behind)
+        return node if goes_on else None
+
+    @cached_property
+    def texts(self) -> Sequence[tuple[int, str]]:
+        """The texts in `leaf` outside of all marks, and where they stand as written."""
+        found = []
+        for each in self.leaf.children if self.leaf else ():
+            if kind(each) is not comrak.Text:
+                continue
+            text, at = value_of(each), self.begin(each)
+            if not self.source.startswith(text, at):  # entities are decoded: what is behind the last of them
+                written = self.text(each)
+                at += written.rfind(";") + 1
+                text = written[written.rfind(";") + 1 :]
+            found.append((at, text))
+        return found
 
     def first(self, node: AstNode) -> int:
         """Return which line *node* begins in, from 0."""
