@@ -143,13 +143,13 @@ class Ink:
         begins = [0, *(dressed.place(tree.first(part.node)) for part in parts[1:])]
         ends = [*begins[1:], None]
         raw = dressed.text
-        last: AstNode | None = None
+        before: AstNode | None = None
         codes = self.codes
         for index, (node, number, of) in enumerate(parts):
             whole = of is node
             text = raw[begins[index] : ends[index]]
             goes_on = tree.first(node) != tree.first(of)
-            between = writing.gap(node if goes_on else of, last)
+            between = writing.gap(node if goes_on else of, before)
             made = Block(
                 text,
                 lead if not index else Lead(numbers=() if whole else (number,)),
@@ -160,11 +160,13 @@ class Ink:
             if kind(node) is comrak.CodeBlock and (attached := self._attached(node, codes)):
                 made.shown, made.file = attached
             else:
-                made.shown = seen(writing.block(node) if whole else writing.item(node, number))
+                write, more = (writing.block, ()) if whole else (writing.item, (number,))
+                last = index == len(parts) - 1
+                made.shown = seen(write(node, *more) if last else writing.remembered(node, write, *more))
             codes += fresh
             if items is not None:
                 _count(made, tree, node)
-            last = of
+            before = of
             yield made
         if not parts and raw:
             yield Block(raw, lead, gap=gap)

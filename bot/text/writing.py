@@ -70,6 +70,7 @@ class Writing:
         self._dialect = dialect
         self._tree = tree
         self._known = known
+        self._defining = "]:" in tree.source  # what is defined in it may change all that refers to it
         lead = lead or Lead()
         self._items, self._empty = lead.items, lead.within
         self._begun = begun(tree, lead.numbers)
@@ -90,7 +91,7 @@ class Writing:
             # Where a platform would take it for more of the list before, a list is told as text.
             self._told = bool(before) and self._hung > 0 and not self._dialect.lists
             self._told = self._told and kind(node) is kind(nodes[index - 1]) is comrak.List
-            text = self._remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
+            text = self.remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
             written += (self.gap(node, before) if written else "") + text if text else ""
             before = node
         return written
@@ -134,9 +135,9 @@ class Writing:
         self._listed = self._listed and kind(node) is comrak.List
         return text
 
-    def _remembered(self, node: AstNode, write: Any, *more: Any) -> str:
+    def remembered(self, node: AstNode, write: Any, *more: Any) -> str:
         """Return what *write* makes of *node*, from memory where it was written before."""
-        if not self._depth or self._items or self._empty:
+        if self._items or self._empty or self._defining:
             return str(write(node, *more))
         place = node.sourcepos.start.column, self._quotes, self._bars, self._depth
         how = write.__name__, self._told, self._begun.get(id(node)), *more
@@ -207,7 +208,7 @@ class Writing:
             else:
                 gap = "\n\n" if self._tree.blank_before(item) and not tight else "\n"
             last = index == len(items) - 1
-            text = write(item, number) if last else self._remembered(item, write, number)
+            text = write(item, number) if last else self.remembered(item, write, number)
             written += f"{gap if written else ''}{text}"
         return written
 
@@ -268,7 +269,7 @@ class Writing:
     def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
         """Return the cells of the table's row *node*, as *words* alone or with marks."""
         key = (comrak.TableRow, words, len(node.children), self._tree.rows(node))
-        if (known := self._known.memo.get(key)) is None:
+        if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
             known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)
         return known.split("\0")
