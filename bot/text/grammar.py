@@ -81,6 +81,7 @@ class Tree:
     Attributes:
         lines: The text's lines, without their ends.
         blocks: Its outermost blocks.
+        leaf: The innermost block at the end, if it still grows there.
     """
 
     def __init__(self, source: str, root: AstNode, before: int = 0) -> None:
@@ -89,34 +90,21 @@ class Tree:
         self._plain = source.isascii()
         self.lines = source.split("\n")
         self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
-
-    @cached_property
-    def _starts(self) -> Sequence[int]:
-        return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
-
-    @cached_property
-    def _end(self) -> Sequence[AstNode]:
-        """The last block, the last one in that, and so on."""
-        path = self.blocks[-1:]
+        self._starts = [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
+        path = self.blocks[-1:]  # the last block, the last one in that, and so on
         while path and kind(path[-1]) in CONTAINERS and (inner := path[-1].children):
             path.append(inner[-1])
-        return path
+        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
+        # Code that is open, and what it is in: comrak loses lines of it behind a blank one.
+        self._open = frozenset(map(id, path)) if value and value.fenced and not value.closed else ()
+        self.leaf = path[-1] if path and self._grows(path[-1]) else None
 
-    @cached_property
-    def _open(self) -> frozenset[int]:
-        """Code that is open at the end, and what it is in: comrak loses lines of it behind a blank one."""
-        value = value_of(self._end[-1]) if self._end and kind(self._end[-1]) is comrak.CodeBlock else None
-        return frozenset(map(id, self._end)) if value and value.fenced and not value.closed else frozenset()
-
-    @cached_property
-    def leaf(self) -> AstNode | None:
-        """The innermost block at the end, if it still grows there."""
-        if not self._end:
-            return None
-        node = self._end[-1]
+    def _grows(self, node: AstNode) -> bool:
+        """Tell whether *node*, the last one, still grows at the end."""
+        if kind(node) is comrak.CodeBlock:
+            return True
         behind = self.source[self.line(self.last(node) + 1) :]
-        goes_on = kind(node) is comrak.CodeBlock or (not behind.strip("> \t\r\n") and "\n" not in behind)
-        return node if goes_on else None
+        return "\n" not in behind and not behind.strip("> \t\r")
 
     @cached_property
     def texts(self) -> Sequence[tuple[int, str]]:
