@@ -212,8 +212,9 @@ class Ink:
         before = self._joined(made, lead)
         if node is not None and kind(node) is comrak.CodeBlock:
             before = before[: before.rfind("\n") + 1]  # its end comes later
-        pairs = enumerate(zip(before, shown, strict=False))
-        return next((at for at, (a, b) in pairs if a != b), min(len(before), len(shown)))
+        if shown.startswith(before):
+            return len(before)
+        return next(at for at, (a, b) in enumerate(zip(before, f"{shown}\0", strict=False)) if a != b)
 
 
 class _Part(NamedTuple):

@@ -109,7 +109,12 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
     begin, end = tree.begin(node), _sure(tree, node)
     if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
         return end  # the parser leaves out the space in the end
-    return max(_ends(tree, node, begin, end, space), default=0)
+    patterns = (_SENTENCE, space) if space else (_SENTENCE,)
+    for at, text in reversed(tree.texts):
+        found = [each.end() for every in patterns for each in every.finditer(tree.source, at, at + len(text))]
+        if within := [each for each in found if begin < each <= end]:
+            return max(within)
+    return 0
 
 
 def firm_line(tree: Tree) -> int:
@@ -118,7 +123,7 @@ def firm_line(tree: Tree) -> int:
     if node is None or kind(node) is not comrak.Paragraph:
         return 0
     end = _sure(tree, node)
-    return max((at + 1 for at, _ in _softs(tree, node) if at < end), default=0)
+    return max((at + 1 for at, text in tree.texts if text == "\n" and at < end), default=0)
 
 
 def _sure(tree: Tree, node: AstNode) -> int:
@@ -130,24 +135,6 @@ def _sure(tree: Tree, node: AstNode) -> int:
         if (opens := _OPENS.search(text)) is not None:
             end = min(end, at + opens.start())
     return end
-
-
-def _ends(tree: Tree, node: AstNode, begin: int, end: int, space: re.Pattern[str] | None) -> Iterator[int]:
-    """Yield where between *begin* and *end* the paragraph *node* can be taken apart."""
-    for at, text in [*tree.texts, *_softs(tree, node)]:
-        for found in _SENTENCE.finditer(tree.source, at, at + len(text)):
-            if begin < found.end() <= end:
-                yield found.end()
-        for found in space.finditer(tree.source, at, at + len(text)) if space else ():
-            if begin < found.end() <= end:
-                yield found.end()
-
-
-def _softs(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
-    """Yield the line ends in the paragraph *node*, outside of all marks."""
-    for each in node.children:
-        if kind(each) is comrak.SoftBreak and tree.source[(at := tree.begin(each)) : at + 1] == "\n":
-            yield at, "\n"
 
 
 def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:

@@ -108,12 +108,15 @@ class Tree:
 
     @cached_property
     def texts(self) -> Sequence[tuple[int, str]]:
-        """The texts in `leaf` outside of all marks, and where they stand as written."""
+        """The texts and line ends in `leaf` outside of all marks, and where they stand as written."""
         found = []
         for each in self.leaf.children if self.leaf else ():
-            if kind(each) is not comrak.Text:
+            made = kind(each)
+            if made is not comrak.Text and made is not comrak.SoftBreak:
                 continue
-            text, at = value_of(each), self.begin(each)
+            text, at = value_of(each) or "\n", self.begin(each)
+            if made is comrak.SoftBreak and not self.source.startswith("\n", at):
+                continue
             if not self.source.startswith(text, at):  # entities are decoded: what is behind the last of them
                 written = self.text(each)
                 at += written.rfind(";") + 1
