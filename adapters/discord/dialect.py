@@ -117,4 +117,6 @@ def _width(text: str) -> int:
 
 def _isolated(text: str) -> str:
     """Return *text* so that its direction does not carry over to the next column."""
+    if text.isascii():
+        return text
     return f"{text}\u200e" if any(bidirectional(each) in {"R", "AL", "AN"} for each in text) else text

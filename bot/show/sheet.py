@@ -17,7 +17,7 @@ from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.grammar import Tree, kind, walk
+from bot.text.grammar import Tree, kind
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
 
@@ -180,7 +180,7 @@ class Sheet:
             return self._quote_apart(text, dressed, tree)
         if node is None or kind(node) is not comrak.Paragraph or tree.leaf is None:
             return None
-        many = sum(1 for _ in walk(node)) > MANY
+        many = tree.size(node) > MANY
         at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
         if at:
             end, lead = dressed.place(*tree.where(at)), Lead()

@@ -14,7 +14,7 @@ from bot.text import edge, grammar
 from bot.text.cuts import grapheme
 from bot.text.dialect import Dialect
 from bot.text.filenames import extension
-from bot.text.grammar import Tree, kind, value_of, walk
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead
 from bot.text.line import Known, plain
 from bot.text.safe import legible, seen, seen_from
@@ -236,6 +236,7 @@ def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
 
 def _count(block: Block, tree: Tree, node: AstNode) -> None:
     """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
-    rows = [row for table in grammar.tables([node]) for row in table.children] if "|" in block.raw else []
-    block.cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
-    block.nodes, block.rows = sum(1 for _ in walk(node)), len(rows)
+    block.nodes = tree.size(node)
+    for table in grammar.tables([node]) if "|" in block.raw else ():
+        block.rows += (rows := tree.last(table) - tree.first(table))
+        block.cells += len(tree.rows(table)) - rows  # a little more than that

@@ -89,7 +89,12 @@ class Tree:
         self._before = before
         self._plain = source.isascii()
         self.lines = source.split("\n")
-        self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
+        self._sizes: dict[int, int] = {}
+        blocks = root.children
+        for node in blocks:
+            node.parent = None  # else each tree is a circle that Python never frees
+            self._sizes[id(node)] = _freed(node)
+        self.blocks = [node for node in blocks if node.sourcepos.start.line > before]
         self._starts = [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
         path = self.blocks[-1:]  # the last block, the last one in that, and so on
         while path and kind(path[-1]) in CONTAINERS and (inner := path[-1].children):
@@ -166,6 +171,10 @@ class Tree:
         """Return the source of *node*."""
         return self.source[self.begin(node) : self.end(node)]
 
+    def size(self, node: AstNode) -> int:
+        """Return of how many nodes *node* is."""
+        return self._sizes.get(id(node)) or sum(1 for _ in walk(node))
+
     def rows(self, node: AstNode) -> str:
         """Return the lines that *node* stands in."""
         return "\n".join(self.lines[self.first(node) : self.last(node) + 1])
@@ -174,6 +183,17 @@ class Tree:
         """Tell whether there is a blank line before *node*."""
         number = self.first(node) - 1
         return 0 <= number < len(self.lines) and not self.lines[number].strip("> \t\r")
+
+
+def _freed(block: AstNode) -> int:
+    """Take the way back to its parent from each node in *block*; return how many there are with itself."""
+    count, stack = 1, block.children
+    while stack:
+        node = stack.pop()
+        node.parent = None
+        stack += node.children
+        count += 1
+    return count
 
 
 def walk(node: AstNode) -> Iterator[AstNode]:
@@ -232,11 +252,6 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        node.parent = None  # else each tree is a circle that Python never frees
-        stack += node.children
     return Tree(source, root, before.count("\n"))
 
 
