@@ -154,7 +154,7 @@ class Sheet:
             self._keep(first)
         full = self._taken.of(self.open).full
         room = int(max(0.0, 1 - full) * self._limits.size)
-        self._next = end + max(self._least, min(room // 4, MOST))
+        self._next = end + max(self._least, min(room // 3, MOST))
         return full <= 1
 
     def _keep(self, blocks: Sequence[Block]) -> None:
