@@ -154,7 +154,8 @@ class Sheet:
             self._keep(first)
         full = self._taken.of(self.open).full
         room = int(max(0.0, 1 - full) * self._limits.size)
-        self._next = end + max(self._least, min(room // 3, MOST))
+        grown = len(self.raw[self._open_at : end]) // 2  # so what is open is drawn a few times only
+        self._next = end + max(self._least, min(room // 3, max(MOST, grown)))
         return full <= 1
 
     def _keep(self, blocks: Sequence[Block]) -> None:

@@ -84,7 +84,7 @@ class Dialect:
 
     def code(self, text: str) -> str:
         """Return *text* as inline code."""
-        longest = max(map(len, re.findall("`+", text)), default=0)
+        longest = _longest("`", text)
         marks = "`" * (longest + 1)
         pad = (
             " "
@@ -99,7 +99,7 @@ class Dialect:
 
     def fence(self, text: str, marker: str, language: str) -> str:
         """Return *text*, whole lines, as a block of code in *language* that was begun with *marker*."""
-        longest = max((len(run) for run in re.findall(f"{re.escape(marker[0])}+", text)), default=0)
+        longest = _longest(marker[0], text)
         usual = len(marker) if len(marker) <= LONGEST_MARKER else 3
         marker = marker[0] * max(usual, longest + 1 if longest >= usual else 3)
         end = "" if not text or text.endswith("\n") else "\n"
@@ -161,6 +161,11 @@ class Dialect:
 
 def _piped(cell: str) -> str:
     return cell.replace("\n", " · ").replace("|", "\\|")
+
+
+def _longest(mark: str, text: str) -> int:
+    """Return how many of *mark* stand side by side in *text* at most."""
+    return max(map(len, re.findall(f"{re.escape(mark)}+", text)), default=0) if mark in text else 0
 
 
 def told(rows: Sequence[Row]) -> str:

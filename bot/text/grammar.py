@@ -79,7 +79,6 @@ class Tree:
         before: Lines that were parsed before the text: what it may refer to.
 
     Attributes:
-        lines: The text's lines, without their ends.
         blocks: Its outermost blocks.
         leaf: The innermost block at the end, if it still grows there.
     """
@@ -88,14 +87,12 @@ class Tree:
         self.source = source
         self._before = before
         self._plain = source.isascii()
-        self.lines = source.split("\n")
         self._sizes: dict[int, int] = {}
         blocks = root.children
         for node in blocks:
             node.parent = None  # else each tree is a circle that Python never frees
             self._sizes[id(node)] = _freed(node)
         self.blocks = [node for node in blocks if node.sourcepos.start.line > before]
-        self._starts = [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
         path = self.blocks[-1:]  # the last block, the last one in that, and so on
         while path and kind(path[-1]) in CONTAINERS and (inner := path[-1].children):
             path.append(inner[-1])
@@ -103,6 +100,15 @@ class Tree:
         # Code that is open, and what it is in: comrak loses lines of it behind a blank one.
         self._open = frozenset(map(id, path)) if value and value.fenced and not value.closed else ()
         self.leaf = path[-1] if path and self._grows(path[-1]) else None
+
+    @cached_property
+    def lines(self) -> Sequence[str]:
+        """The text's lines, without their ends."""
+        return self.source.split("\n")
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
 
     def _grows(self, node: AstNode) -> bool:
         """Tell whether *node*, the last one, still grows at the end."""
