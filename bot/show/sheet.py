@@ -24,7 +24,7 @@ from bot.text.safe import JOINER, seen
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 256, 400
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
-MOST, LEAST, STEP = 512, 128, 128
+MOST, LEAST, STEP = 512, 256, 128
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
 FORCED = 800
 #: Nodes of the parser's tree in a paragraph from which on that is so too.
