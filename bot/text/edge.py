@@ -184,11 +184,13 @@ def _unlinked(tree: Tree, parse: Parse) -> Tree:
             break
         if source.startswith("[^", at):
             continue
+        # What is before the last block has no say, unless it defines something.
+        before = 0 if "]:" in source else tree.line(tree.first(tree.blocks[-1]))
         for probe in _PROBES:
-            probed = parse(source.rstrip("\n") + probe)
-            if (found := _link(probed, at)) is not None:
+            probed = parse(source[before:].rstrip("\n") + probe)
+            if (found := _link(probed, at - before)) is not None:
                 begin = at - (source[at - 1 : at] == "!")
-                end = min(probed.end(found.children[-1]), len(source)) if found.children else at
+                end = min(before + probed.end(found.children[-1]), len(source)) if found.children else at
                 label = source[at + 1 : end] if found.children else ""
                 return parse(source[:begin] + label)
     return tree

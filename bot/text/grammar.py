@@ -281,7 +281,8 @@ def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
 
 def _refused(tree: Tree) -> AstNode | None:
     """Return the first formula of *tree* that is none."""
-    nodes = (node for block in tree.blocks for node in walk(block) if kind(node) is comrak.Math)
+    blocks = (block for block in tree.blocks if "$" in tree.rows(block))
+    nodes = (node for block in blocks for node in walk(block) if kind(node) is comrak.Math)
     return next((node for node in nodes if value_of(node).dollar_math and not formula(node)), None)
 
 
