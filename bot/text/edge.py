@@ -7,7 +7,7 @@ closes them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -247,7 +247,9 @@ def _closed(tree: Tree, end: int, parse: Parse) -> Tree:
             break
         closers = "".join(mark.text for mark in reversed(marks))
         made = parse(f"{body}{closers}{source[len(body) :]}")
-        if len(made.blocks) != len(tree.blocks) or (made.leaf and tree.leaf and kind(made.leaf) is not kind(tree.leaf)):
+        if len(made.blocks) != len(tree.blocks) or (
+            made.leaf and tree.leaf and kind(made.leaf) is not kind(tree.leaf)
+        ):
             marks = marks[1:]  # they would begin another block
             continue
         left = {mark.at for mark in _runs(made)}

@@ -56,7 +56,7 @@ def line(dialect: Dialect, text: str) -> str:
 
 
 @lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
-def _literal(dialect: Dialect, text: str, fresh: bool) -> str:  # noqa: FBT001  see `Dialect.literal`
+def _literal(dialect: Dialect, text: str, fresh: bool) -> str:
     return dialect.literal(text, fresh=fresh)
 
 
