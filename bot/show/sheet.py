@@ -245,7 +245,7 @@ class Sheet:
 
     def cut(self) -> tuple[list[Block], Lead]:
         """End the page where that is best; return its blocks, and what the text behind them needs."""
-        blocks = [*self.kept, *self.open]
+        blocks = [block for block in (*self.kept, *self.open) if block.raw]  # else it is but its lead
         total, index = Load(self._limits), 0
         while index < len(blocks) - 1 and total.add(blocks[index]).full <= 1:
             index += 1

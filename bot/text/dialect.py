@@ -65,6 +65,8 @@ class Dialect:
     lists = True
     #: What lines of text begin with in a quote within a quote, where a platform has none; "" where it does.
     bar = ""
+    #: What the platform shows a list at least from.
+    lowest = 0
     #: Columns of a table; one with more is told row by row.  0: any number.
     columns = 0
 

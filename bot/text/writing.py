@@ -218,7 +218,7 @@ class Writing:
         if value.list_type != comrak.ListType.Ordered:
             yield from ((item, None) for item in node.children)
             return
-        begin = self._begun.get(id(node), value.start)
+        begin = max(self._begun.get(id(node), value.start), self._dialect.lowest)
         yield from zip(node.children, range(begin, begin + len(node.children)), strict=True)
 
     def item(self, node: AstNode, number: int | None) -> str:
