@@ -99,18 +99,24 @@ class Writing:
     def gap(self, node: AstNode, before: AstNode | None) -> str:
         """Return what is between *node* and the block *before* it."""
         if self._resumed:
-            return self._apart(listed=kind(node) in {comrak.List, comrak.Item})
+            return self._resuming(listed=kind(node) in {comrak.List, comrak.Item})
         if before and _merging(before, node) and self._dialect.lists:
             return _BETWEEN
-        kinds = {self._edge(node, 0), before and self._edge(before, -1)}
-        mixed = not self._dialect.lists and kinds == {comrak.List}
         if self._hung and not self._dialect.lists:
             return "\n"
-        apart = before and (
-            kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
-        )
-        apart = apart or kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node))
-        return "\n\n" if mixed or apart or self._tree.blank_before(node) else "\n"
+        if self._tree.blank_before(node) or self._apart(node, before):
+            return "\n\n"
+        return "\n"
+
+    def _apart(self, node: AstNode, before: AstNode | None) -> bool:
+        """Tell whether a blank line must be between *node* and the block *before* where the source has none."""
+        if kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node)):
+            return True
+        if not before:
+            return False
+        if not self._dialect.lists and self._edge(node, 0) is self._edge(before, -1) is comrak.List:
+            return True
+        return kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
         """Return what *node* begins (*at* 0) or ends with (-1), as it is written."""
@@ -118,7 +124,7 @@ class Writing:
             node = node.children[at]
         return kind(node)
 
-    def _apart(self, *, listed: bool) -> str:
+    def _resuming(self, *, listed: bool) -> str:
         """Return what is behind the rest of an item, outside of its list, and before a list if *listed*."""
         self._resumed = False
         merging = listed and self._listed and self._dialect.lists
@@ -204,7 +210,7 @@ class Writing:
         tight = self._hung and not self._dialect.lists
         for index, (item, number) in enumerate(items):
             if self._resumed:
-                gap = self._apart(listed=True)
+                gap = self._resuming(listed=True)
             else:
                 gap = "\n\n" if self._tree.blank_before(item) and not tight else "\n"
             last = index == len(items) - 1
