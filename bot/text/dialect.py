@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Protocol
 from unicodedata import category
 
@@ -157,12 +158,14 @@ class Dialect:
         if self.columns and len(aligned) > self.columns:
             return told(rows)
         ruler = {"": "---", "left": ":--", "right": "--:", "center": ":-:"}
-        lines = [f"| {' | '.join(map(_piped, row.cells))} |" for row in rows]
+        lines = [_barred(tuple(row.cells)) for row in rows]
         return "\n".join([lines[0], f"| {' | '.join(ruler[side] for side in aligned)} |", *lines[1:]])
 
 
-def _piped(cell: str) -> str:
-    return cell.replace("\n", " · ").replace("|", "\\|")
+@lru_cache(maxsize=4096)  # a table that grows is drawn again with each row
+def _barred(cells: tuple[str, ...]) -> str:
+    """Return the row of *cells*."""
+    return f"| {' | '.join(cell.replace(chr(10), ' · ').replace('|', f'{chr(92)}|') for cell in cells)} |"
 
 
 def _longest(mark: str, text: str) -> int:
