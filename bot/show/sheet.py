@@ -146,15 +146,14 @@ class Sheet:
         if taken is None:
             self.open = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=not final)
             if not final:
-                nothing = text.endswith("\n") and len(text) > LONG and not any(b.shown for b in self.open)
-                self._keep(self.open if nothing else self.open[: -_growing(text, self.open)])
+                self._keep(self.open[: _complete(text, self.open)])
         else:
             first, rest = taken
             self.open = [*first, *rest]
             self._keep(first)
         full = self._taken.of(self.open).full
         room = int(max(0.0, 1 - full) * self._limits.size)
-        grown = len(self.raw[self._open_at : end]) // 2  # so what is open is drawn a few times only
+        grown = (end - self._open_at) // 2  # so that what is open is drawn only a few times
         self._next = end + max(self._least, min(room // 3, max(MOST, grown)))
         return full <= 1
 
@@ -264,13 +263,15 @@ class Sheet:
         return [*before, *head], lead
 
 
-def _growing(text: str, blocks: Sequence[Block]) -> int:
-    """Return how many of *blocks*, the last ones of *text*, may go on.
+def _complete(text: str, blocks: Sequence[Block]) -> int:
+    """Return how many of *blocks*, which *text* is of, stay as they are, whatever follows.
 
-    What begins with a line that has no end yet may turn out to go on with the block before.
+    The last one may go on.  So may the one before, if the last is but a line that has no end yet.
     """
-    line = len(text) - text.rfind("\n") - 1
-    return 1 if blocks and len(blocks[-1].raw) > line else 2
+    unended = len(text) - text.rfind("\n") - 1
+    if not unended and len(text) > LONG and not any(block.shown for block in blocks):
+        return len(blocks)  # definitions
+    return max(0, len(blocks) - (1 if blocks and len(blocks[-1].raw) > unended else 2))
 
 
 def _most(blocks: Sequence[Block]) -> float:

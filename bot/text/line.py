@@ -57,11 +57,13 @@ def line(dialect: Dialect, text: str) -> str:
 
 @lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
 def _literal(dialect: Dialect, text: str, fresh: bool) -> str:
+    """See `Dialect.literal`."""
     return dialect.literal(text, fresh=fresh)
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _code(dialect: Dialect, text: str) -> str:
+    """See `Dialect.code`."""
     return dialect.code(text)
 
 

@@ -109,7 +109,7 @@ class Writing:
         return "\n"
 
     def _apart(self, node: AstNode, before: AstNode | None) -> bool:
-        """Tell whether a blank line must be between *node* and the block *before* where the source has none."""
+        """Tell whether a blank line has to be put between *node* and the block *before*."""
         if kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node)):
             return True
         if not before:
