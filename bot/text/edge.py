@@ -79,7 +79,7 @@ def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
 def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with what is open at its end closed, or held back."""
     parse = partial(grammar.parse, definitions=definitions)
-    tree = _decided(parse(source), parse)
+    tree = _rows(source, parse) or _decided(parse(source), parse)
     if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
     tree = _unlinked(tree, parse)
@@ -142,6 +142,22 @@ def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
     for each in node.children:
         if kind(each) is comrak.Escaped and (text := tree.text(each)) in {"\\(", "\\["}:
             yield tree.begin(each), text
+
+
+def _rows(source: str, parse: Parse) -> Tree | None:
+    """Return the tree of *source* without its last line, if that is a row of a table, which waits for its end.
+
+    So a table is parsed anew with each row, and not with each frame.
+    """
+    begin = source.rfind("\n") + 1
+    if begin == len(source) or "|" not in source[source.rfind("\n", 0, max(begin - 1, 0)) + 1 : begin]:
+        return None
+    tree = parse(source[:begin])
+    if tree.leaf is None or kind(tree.leaf) is not comrak.Table:
+        return None
+    head = tree.first(tree.leaf)
+    row = parse("\n".join((*tree.lines[head : head + 2], source[begin:]))).leaf
+    return tree if row is not None and kind(row) is comrak.Table else None
 
 
 def _decided(tree: Tree, parse: Parse) -> Tree:
