@@ -149,6 +149,7 @@ def test_discord_reads_as_its_client_does():
     assert reads_discord.seen(r"\```a").text == "```a"
     assert reads_discord.seen("#    a #   ####   ").text == "a#"
     assert reads_discord.seen("> > a").text == ">a"
+    assert reads_discord.seen("> ://\n- a").text == "a"  # two words, of which one is an address
 
 
 def test_slack_reads_entities_in_text_alone():

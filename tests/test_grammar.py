@@ -305,6 +305,46 @@ def test_discord_shows_no_language_that_it_does_not_know():
     assert shown(f"{F}#1\nx\n{F}")[1] == f"{F}\nx\n{F}"
 
 
+def test_a_bracket_and_a_colon_are_no_quiet_link_on_discord():
+    for text in ("<:/\nt>", "<:/ t", f"<\n{F}\n://>\n{F}", "x <b:/c y>"):
+        assert "\\<" in shown(text)[1]
+    assert shown("1 < 2 and <b> 3")[1] == "1 < 2 and <b> 3"
+
+
+def test_a_list_from_zero_counts_on_where_discord_counts_from_one():
+    slack, discord = shown("0. a\n\n1. b\n\n2. c")
+    assert [line[:1] for line in slack.split("\n") if line] == ["0", "1", "2"]
+    assert [line[:1] for line in discord.split("\n") if line] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "before", ["- see [docs][1]\n\n", "> see [docs][1]\n\n", "see [docs][1]\n\nmore\n\n"]
+)
+def test_what_was_written_before_a_definition_came_is_written_again(before):
+    pages = Pages(DiscordSurface.limits, Links(("ok.example",)))
+    for part in (before, "end\n\n", "[1]: https://ok.example/1\n"):
+        pages.feed(part)
+        seen = pages.last.shown
+    assert "[docs](https://ok.example/1)" in seen
+
+
+def test_complete_blocks_are_written_once_however_many_frames_show_them(monkeypatch):
+    written = []
+    literal = DiscordDialect.literal
+
+    def counted(self, text, *, fresh=True):
+        written.append(text)
+        return literal(self, text, fresh=fresh)
+
+    monkeypatch.setattr(DiscordDialect, "literal", counted)
+    pages = Pages(DiscordSurface.limits)
+    paragraphs = [f"Paragraph {number} says this and that." for number in range(400)]
+    for paragraph in paragraphs:
+        pages.feed(f"{paragraph}\n\n")
+        assert pages.last.shown
+    assert all(written.count(paragraph) <= 2 for paragraph in paragraphs)
+
+
 def test_trees_are_freed():
     def megabytes() -> float:
         return psutil.Process().memory_info().rss / 2**20

@@ -153,3 +153,10 @@ def test_text_that_still_comes_goes_on_behind_the_code_of_a_file_that_is_refused
     assert "x" * 80 in shown[1]
     assert shown[-1].endswith("end.")
     assert " ".join(shown).count("word") == 60
+
+
+def test_no_page_has_only_the_head_of_a_table_that_a_cut_has_repeated():
+    text = "text/html,x) [x](data:text/html,x) [x](data:text/html,x) * ** c*http://\n|---|"
+    pages = paginate(text, Limits(69, dialect=DiscordDialect()))
+    assert join(pages) == text
+    assert all(piece.text and piece.shown for piece in pages)

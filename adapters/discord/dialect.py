@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import zip_longest
+from typing import NamedTuple
 from unicodedata import bidirectional
 
 from wcwidth import wcswidth
@@ -37,9 +38,10 @@ class DiscordDialect(Dialect):
 
     flanking = lists = False
     bar = "┃ "
+    lowest = 1
 
     marks = re.compile(
-        r"[*`_]|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()"
+        r"[*`_]|<(?=[^: >]{0,30}(?:\Z|:/))|\A~|~(?=~|\Z)|(?<=~)~|\|(?=\|)|(?<=\|)\||\[|\](?=\()"
         r"|\\(?![A-Za-z0-9 \t])|\\\Z"
     )
 
@@ -87,20 +89,37 @@ class DiscordDialect(Dialect):
 
     def table(self, rows: Sequence[Row], aligned: Sequence[str]) -> str:
         """See `Dialect.table`: columns in a block of code, aligned by what the characters are wide."""
-        cells = [[[_isolated(line) for line in cell.split("\n")] for cell in row.words] for row in rows]
-        widths = [
-            max(_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)
-        ]
+        cells = [tuple(row.words) for row in rows]
+        widths = tuple(map(max, zip(*(_laid(each).widths for each in cells), strict=True)))
         if sum(widths) + 3 * (len(widths) - 1) > WIDEST:
             return told(rows)
-        lines = [
-            " │ ".join(_padded(*each) for each in zip(line, widths, aligned, strict=True)).rstrip()
-            for row in cells
-            for line in zip_longest(*row, fillvalue="")
-        ]
-        height = max(map(len, cells[0]))
+        head, *body = [_lines(each, widths, tuple(aligned)) for each in cells]
         ruler = "─┼─".join("─" * width for width in widths)
-        return self.fence("\n".join([*lines[:height], ruler, *lines[height:], ""]), "```", "")
+        return self.fence("\n".join([head, ruler, *body, ""]), "```", "")
+
+
+class _Laid(NamedTuple):
+    """The cells of a row, each in lines, and how wide each is."""
+
+    lines: tuple[tuple[str, ...], ...]
+    widths: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)  # a table that grows is drawn again with each row
+def _laid(cells: tuple[str, ...]) -> _Laid:
+    """Return the lines of *cells*, and how many columns each cell takes."""
+    lines = tuple(tuple(map(_isolated, cell.split("\n"))) for cell in cells)
+    return _Laid(lines, tuple(max(map(_width, cell)) for cell in lines))
+
+
+@lru_cache(maxsize=4096)
+def _lines(cells: tuple[str, ...], widths: tuple[int, ...], aligned: tuple[str, ...]) -> str:
+    """Return the row of *cells* as lines in columns of *widths*."""
+    lines = zip_longest(*_laid(cells).lines, fillvalue="")
+    return "\n".join(
+        " │ ".join(_padded(*each) for each in zip(line, widths, aligned, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def _padded(text: str, width: int, aligned: str) -> str:
@@ -109,12 +128,13 @@ def _padded(text: str, width: int, aligned: str) -> str:
     return " " * left + text + " " * (blank - left)
 
 
-@lru_cache(maxsize=4096)
 def _width(text: str) -> int:
     """Return how many columns *text* takes."""
-    return max(0, wcswidth(text))
+    return max(0, wcswidth(text)) if not text.isascii() else len(text)
 
 
 def _isolated(text: str) -> str:
     """Return *text* so that its direction does not carry over to the next column."""
+    if text.isascii():
+        return text
     return f"{text}\u200e" if any(bidirectional(each) in {"R", "AL", "AN"} for each in text) else text

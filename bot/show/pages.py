@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from bot.events import File
 from bot.platform import Limits
-from bot.show.sheet import Sheet, codes, load
+from bot.show.sheet import Load, Sheet
 from bot.text.blocks import Block, Ink, files, joined, source
 from bot.text.lead import Lead
 from bot.text.line import Known
@@ -98,8 +98,6 @@ class Pages:
         if self._end is not None:
             return Piece(text, seen(joined(self._end)), files=files(self._end))
         shown, settled = self._sheet.live()
-        if self._limits.measure(shown) > self._limits.size:
-            shown, settled = self._sheet.fitting(), 0
         return Piece(text, seen(shown), settled)
 
     def feed(self, text: str) -> None:
@@ -175,7 +173,7 @@ class Pages:
         blocks, lead = self._sheet.cut()
         rest = self._sheet.raw[len(source(blocks)) :]
         self._ink.define(source(blocks))
-        self._ink.codes = self._sheet.codes + codes(blocks)
+        self._ink.codes = self._sheet.codes + Load(self._limits).of(blocks).codes
         self._page(blocks)
         self._leads.append(lead)
         self._sheet = Sheet(self._ink, self._limits, rest, lead)
@@ -205,7 +203,7 @@ class Pages:
         """Add *blocks* to the last page, or to one more if it is full."""
         end = self._end or []
         more = [replace(block, gap="\n\n") if not index else block for index, block in enumerate(blocks)]
-        if end and load([*end, *more], self._limits).full > 1:
+        if end and Load(self._limits).of([*end, *more]).full > 1:
             self._page(end)
             self._sheet, end = Sheet(self._ink, self._limits), []
         self._end = [*end, *more]

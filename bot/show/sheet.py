@@ -7,6 +7,7 @@ list, the beginning of a long paragraph.  So a frame costs what is open, and not
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,14 +17,14 @@ from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.grammar import Tree, kind, walk
+from bot.text.grammar import Tree, kind
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 256, 400
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
-MOST, LEAST, STEP = 512, 128, 128
+MOST, LEAST, STEP = 512, 256, 128
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
 FORCED = 800
 #: Nodes of the parser's tree in a paragraph from which on that is so too.
@@ -42,7 +43,12 @@ _ALONE = frozenset({comrak.Heading, comrak.ThematicBreak, comrak.Table})
 
 @dataclass(slots=True)
 class Load:
-    """What blocks take of a page; see `Limits`."""
+    """What blocks take of a page; see `Limits`.
+
+    Attributes:
+        nodes: Those of the block that has most of them.
+        codes: Blocks of code that begin there.
+    """
 
     limits: Limits
     size: int = 0
@@ -50,6 +56,7 @@ class Load:
     cells: int = 0
     nodes: int = 0
     items: int = 0
+    codes: int = 0
     _running: bool = False  # whether a block that is no item of its own goes on with the last item
 
     def add(self, block: Block) -> Load:
@@ -62,7 +69,15 @@ class Load:
         self.rows += block.rows
         self.cells += block.cells
         self.nodes = max(self.nodes, block.nodes // (3 if block.kind is comrak.Table else 1))
+        self.codes += block.kind is comrak.CodeBlock and not block.lead.within
         return self
+
+    def of(self, blocks: Iterable[Block]) -> Load:
+        """Return what *blocks* take besides."""
+        total = copy(self)
+        for block in blocks:
+            total.add(block)
+        return total
 
     @property
     def full(self) -> float:
@@ -76,14 +91,6 @@ class Load:
             (self.nodes, NODES),
         )
         return max(taken / most for taken, most in bounds if most)
-
-
-def load(blocks: Iterable[Block], limits: Limits) -> Load:
-    """Return what *blocks* take of a page within *limits*."""
-    total = Load(limits)
-    for block in blocks:
-        total.add(block)
-    return total
 
 
 class Sheet:
@@ -113,6 +120,7 @@ class Sheet:
         self._open_at = 0
         self.codes = ink.codes
         self._text = ""  # that is kept
+        self._taken = Load(limits)  # by that
         self._known = ink.known.definitions  # when it began
         self._least = max(8, min(LEAST, limits.size // 4))
         self._next = min(MOST, limits.size // 4)
@@ -133,25 +141,26 @@ class Sheet:
     def check(self, end: int, *, final: bool = False) -> bool:
         """Keep what is complete up to *end*, a place in the source; tell whether all of that fits."""
         text = self.raw[self._open_at : end]
-        self._ink.codes = self.codes + codes(self.kept)
+        self._ink.codes = self.codes + self._taken.codes
         taken = None if final else self._taken_apart(text)
         if taken is None:
             self.open = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=not final)
-            if text.endswith("\n") and not final:
-                nothing = len(text) > LONG and not any(block.shown for block in self.open)  # but definitions
-                self._keep(self.open if nothing else self.open[:-1])
+            if not final:
+                self._keep(self.open[: _complete(text, self.open)])
         else:
             first, rest = taken
             self.open = [*first, *rest]
             self._keep(first)
-        full = load([*self.kept, *self.open], self._limits).full
+        full = self._taken.of(self.open).full
         room = int(max(0.0, 1 - full) * self._limits.size)
-        self._next = end + max(self._least, min(room // 4, MOST))
+        grown = (end - self._open_at) // 2  # so that what is open is drawn only a few times
+        self._next = end + max(self._least, min(room // 3, max(MOST, grown)))
         return full <= 1
 
     def _keep(self, blocks: Sequence[Block]) -> None:
         """Keep *blocks*, the first that are open."""
         for block in blocks:
+            self._taken.add(block)
             self._text += (block.gap if self._text and block.shown else "") + block.shown
             self._open_at += len(block.raw)
             self._ink.define(block.raw)
@@ -169,9 +178,9 @@ class Sheet:
         [node] = tree.blocks if len(tree.blocks) == 1 else [None]
         if node is not None and kind(node) is comrak.BlockQuote:
             return self._quote_apart(text, dressed, tree)
-        if node is None or kind(node) is not comrak.Paragraph or edge.leaf(tree) is None:
+        if node is None or kind(node) is not comrak.Paragraph or tree.leaf is None:
             return None
-        many = sum(1 for _ in walk(node)) > MANY
+        many = tree.size(node) > MANY
         at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
         if at:
             end, lead = dressed.place(*tree.where(at)), Lead()
@@ -191,7 +200,7 @@ class Sheet:
         """Return the beginning of *text*, if that is one long quote, and what is behind; None if not."""
         [quote] = tree.blocks
         leaf = quote.children[-1] if quote.children else None
-        if leaf is None or kind(leaf) is not comrak.Paragraph or edge.leaf(tree) is not leaf:
+        if leaf is None or kind(leaf) is not comrak.Paragraph or tree.leaf is not leaf:
             return None
         gap = "\n"
         at = edge.firm_line(tree)
@@ -206,14 +215,18 @@ class Sheet:
 
     def live(self) -> tuple[str, int]:
         """Return what the page shows for now, and how much of that will stay."""
-        self._ink.codes = self.codes + codes(self.kept)
+        self._ink.codes = self.codes + self._taken.codes
         appends = self._limits.appends
         shown, settled = self._ink.live(self.raw[self._open_at :], self._lead, settled=appends)
-        head = self._text + (self._gap if self._text and shown else "")
-        kept = len(head) + settled if settled else len(self._text)
-        return head + shown, kept if appends else 0
+        if not shown:
+            return self._text, len(self._text) if appends else 0
+        shown = self._gap * bool(self._text) + shown
+        if self._taken.size + self._limits.measure(shown) > self._limits.size:
+            return self._fitting(), 0
+        kept = len(self._text) + (len(self._gap) * bool(self._text) + settled if settled else 0)
+        return self._text + shown, kept if appends else 0
 
-    def fitting(self) -> str:
+    def _fitting(self) -> str:
         """Return what it shows of its text that surely fits."""
         shown = joined([*self.kept, *self.open])
         return shown if self._limits.measure(shown) <= self._limits.size else self._text
@@ -227,20 +240,20 @@ class Sheet:
             return blocks
         self._ink.codes = self.codes
         whole = self._ink.blocks(self.raw, self._begin, apart=True)
-        return whole if load(whole, self._limits).full <= 1 else blocks
+        return whole if Load(self._limits).of(whole).full <= 1 else blocks
 
     def cut(self) -> tuple[list[Block], Lead]:
         """End the page where that is best; return its blocks, and what the text behind them needs."""
-        blocks = [*self.kept, *self.open]
+        blocks = [block for block in (*self.kept, *self.open) if block.raw]  # else it is but its lead
         total, index = Load(self._limits), 0
         while index < len(blocks) - 1 and total.add(blocks[index]).full <= 1:
             index += 1
         before, block = blocks[:index], blocks[index]
-        taken, alone = load(before, self._limits).full, load([block], self._limits).full
+        taken, alone = (Load(self._limits).of(some).full for some in (before, [block]))
         visible = bool(seen(joined(before)))
         if visible and (taken >= FULL or alone <= SMALL):
             return _before(blocks, index)
-        full = partial(_full, before, self._limits)
+        full = partial(_full, Load(self._limits).of(before))
         if (parts := divided(block, self._ink, full)) is not None:
             head, lead = parts
             return [*before, *head], lead
@@ -250,9 +263,15 @@ class Sheet:
         return [*before, *head], lead
 
 
-def codes(blocks: Iterable[Block]) -> int:
-    """Return how many blocks of code begin in *blocks*."""
-    return sum(block.kind is comrak.CodeBlock and not block.lead.within for block in blocks)
+def _complete(text: str, blocks: Sequence[Block]) -> int:
+    """Return how many of *blocks*, which *text* is of, stay as they are, whatever follows.
+
+    The last one may go on.  So may the one before, if the last is but a line that has no end yet.
+    """
+    unended = len(text) - text.rfind("\n") - 1
+    if not unended and len(text) > LONG and not any(block.shown for block in blocks):
+        return len(blocks)  # definitions
+    return max(0, len(blocks) - (1 if blocks and len(blocks[-1].raw) > unended else 2))
 
 
 def _most(blocks: Sequence[Block]) -> float:
@@ -260,9 +279,9 @@ def _most(blocks: Sequence[Block]) -> float:
     return len(source(blocks)) / FORCED * 1.1
 
 
-def _full(before: Sequence[Block], limits: Limits, more: Sequence[Block]) -> float:
-    """Return how full a page is of the blocks *before* and *more*."""
-    return load([*before, *more], limits).full
+def _full(taken: Load, more: Sequence[Block]) -> float:
+    """Return how full a page is of which so much is *taken* with *more* blocks."""
+    return taken.of(more).full
 
 
 def _before(blocks: Sequence[Block], end: int) -> tuple[list[Block], Lead]:

@@ -14,7 +14,7 @@ from bot.text import edge, grammar
 from bot.text.cuts import grapheme
 from bot.text.dialect import Dialect
 from bot.text.filenames import extension
-from bot.text.grammar import Tree, kind, value_of, walk
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead
 from bot.text.line import Known, plain
 from bot.text.safe import legible, seen, seen_from
@@ -132,49 +132,50 @@ class Ink:
         return [first, *(self.blocks(rest, Lead(), "\n\n") if rest else ())]
 
     def written(
-        self, dressed: Dressed, tree: Tree, lead: Lead, gap: str, *, items: bool | None = None
+        self, dressed: Dressed, tree: Tree, lead: Lead, gap: str, *, items: bool = False
     ) -> Iterator[Block]:
         """Yield the blocks of *tree*, which is *dressed* with *lead*; *gap* is before the first of them.
 
-        The items of its lists are blocks of their own if *items* says so.  None: no, and nothing is counted.
+        The items of its lists are blocks of their own if *items* says so.
         """
-        writing = Writing(self.dialect, tree, self.known, lead)
-        parts = [*_parts(tree, writing, items=bool(items))]
-        begins = [0, *(dressed.place(tree.first(part.node)) for part in parts[1:])]
-        ends = [*begins[1:], None]
-        raw = dressed.text
-        last: AstNode | None = None
-        codes = self.codes
-        for index, (node, number, of) in enumerate(parts):
-            whole = of is node
-            text = raw[begins[index] : ends[index]]
-            goes_on = tree.first(node) != tree.first(of)
-            between = writing.gap(node if goes_on else of, last)
-            made = Block(
-                text,
-                lead if not index else Lead(numbers=() if whole else (number,)),
-                gap=between if index else gap,
-                kind=kind(node),
-            )
-            fresh = kind(node) is comrak.CodeBlock and not (lead.within and not index)
-            if kind(node) is comrak.CodeBlock and (attached := self._attached(node, codes)):
-                made.shown, made.file = attached
-            else:
-                made.shown = seen(writing.block(node) if whole else writing.item(node, number))
-            codes += fresh
-            if items is not None:
-                _count(made, tree, node)
-            last = of
+        raw, drawn = dressed.text, [*self._drawn(tree, lead, items=items)]
+        begins = [0, *(dressed.place(tree.first(node)) for (node, _, _), _, _, _ in drawn[1:]), len(raw)]
+        for index, ((node, number, of), between, shown, file) in enumerate(drawn):
+            begun = lead if not index else Lead(numbers=() if of is node else (number,))
+            text = raw[begins[index] : begins[index + 1]]
+            made = Block(text, begun, shown, between if index else gap, kind(node), file=file)
+            _count(made, tree, node)
             yield made
-        if not parts and raw:
+        if not drawn and raw:
             yield Block(raw, lead, gap=gap)
 
-    def _attached(self, node: AstNode, codes: int) -> tuple[str, File] | None:
-        """Return what the block of code *node* is shown as, and the file, if it is one."""
+    def _drawn(
+        self, tree: Tree, lead: Lead, *, items: bool = False
+    ) -> Iterator[tuple[_Part, str, str, File | None]]:
+        """Yield the parts of *tree*: what is before each, what it is shown as, and the file, if it is one."""
+        writing = Writing(self.dialect, tree, self.known, lead)
+        parts, codes = [*_parts(tree, writing, items=items)], self.codes
+        before: AstNode | None = None
+        for index, part in enumerate(parts):
+            node, number, of = part
+            gap = writing.gap(node if before is of else of, before)
+            shown, file = "", None
+            if kind(node) is comrak.CodeBlock:
+                shown, file = self._attached(node, codes)
+                codes += bool(index) or not lead.within
+            if not file:
+                write, more = (writing.block, ()) if of is node else (writing.item, (number,))
+                last = index == len(parts) - 1
+                shown = seen(write(node, *more) if last else writing.remembered(node, write, *more))
+            before = of
+            yield part, gap, shown, file
+
+    def _attached(self, node: AstNode, codes: int) -> tuple[str, File | None]:
+        """Return the file that the block of code *node* is shown as, if it is one, and what tells of that."""
         value: comrak.NodeCodeBlock = value_of(node)
         content = grammar.words(value.literal)
         if not (self.code and value.fenced and len(content) > self.code):
-            return None
+            return "", None
         name = f"code-{codes + 1}{extension(value.info)}"
         data = content.encode()
         shown = f"{self.dialect.code(name)} ({content.count(chr(10))} lines, in the file)"
@@ -187,24 +188,33 @@ class Ink:
         dressed = lead.applied(text)
         tree = edge.mended(dressed.source, self.known.definitions)
         try:
-            shown = joined(self.written(Dressed(Lead(), tree.source), tree, lead, ""))
+            shown = self._joined(tree, lead)
             return shown, self._settled(dressed.source, tree, shown, lead) if settled else 0
         except TooDeep:
             return self.literal(text).shown, 0
 
+    def _joined(self, tree: Tree, lead: Lead) -> str:
+        """Return what *tree* is shown as."""
+        shown = ""
+        for _, gap, text, _ in self._drawn(tree, lead):
+            if text:
+                shown += (gap if shown else "") + text
+        return shown
+
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
-        at, node = edge.firm(grammar.parse(source, self.known.definitions), edge.ANY_SPACE), edge.leaf(tree)
+        at, node = edge.firm(grammar.parse(source, self.known.definitions), edge.ANY_SPACE), tree.leaf
         if not at and node is not None:
             at = tree.line(tree.first(node))
         if not at:
             return 0
         made = edge.closed(source[:at], self.known.definitions)
-        before = joined(self.written(Dressed(Lead(), made.source), made, lead, ""))
+        before = self._joined(made, lead)
         if node is not None and kind(node) is comrak.CodeBlock:
             before = before[: before.rfind("\n") + 1]  # its end comes later
-        pairs = enumerate(zip(before, shown, strict=False))
-        return next((at for at, (a, b) in pairs if a != b), min(len(before), len(shown)))
+        if shown.startswith(before):
+            return len(before)
+        return next(at for at, (a, b) in enumerate(zip(before, f"{shown}\0", strict=False)) if a != b)
 
 
 class _Part(NamedTuple):
@@ -226,6 +236,7 @@ def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
 
 def _count(block: Block, tree: Tree, node: AstNode) -> None:
     """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
-    rows = [row for table in grammar.tables([node]) for row in table.children] if "|" in block.raw else []
-    block.cells = sum(len(tree.rows(row)) for row in rows)  # a little more than that
-    block.nodes, block.rows = sum(1 for _ in walk(node)), len(rows)
+    block.nodes = tree.size(node)
+    for table in grammar.tables([node]) if "|" in block.raw else ():
+        block.rows += (rows := tree.last(table) - tree.first(table))
+        block.cells += len(tree.rows(table)) - rows  # a little more than that

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Protocol
 from unicodedata import category
 
@@ -65,6 +66,8 @@ class Dialect:
     lists = True
     #: What lines of text begin with in a quote within a quote, where a platform has none; "" where it does.
     bar = ""
+    #: What the platform shows a list at least from.
+    lowest = 0
     #: Columns of a table; one with more is told row by row.  0: any number.
     columns = 0
 
@@ -84,7 +87,7 @@ class Dialect:
 
     def code(self, text: str) -> str:
         """Return *text* as inline code."""
-        longest = max(map(len, re.findall("`+", text)), default=0)
+        longest = _longest("`", text)
         marks = "`" * (longest + 1)
         pad = (
             " "
@@ -99,7 +102,7 @@ class Dialect:
 
     def fence(self, text: str, marker: str, language: str) -> str:
         """Return *text*, whole lines, as a block of code in *language* that was begun with *marker*."""
-        longest = max((len(run) for run in re.findall(f"{re.escape(marker[0])}+", text)), default=0)
+        longest = _longest(marker[0], text)
         usual = len(marker) if len(marker) <= LONGEST_MARKER else 3
         marker = marker[0] * max(usual, longest + 1 if longest >= usual else 3)
         end = "" if not text or text.endswith("\n") else "\n"
@@ -155,12 +158,19 @@ class Dialect:
         if self.columns and len(aligned) > self.columns:
             return told(rows)
         ruler = {"": "---", "left": ":--", "right": "--:", "center": ":-:"}
-        lines = [f"| {' | '.join(map(_piped, row.cells))} |" for row in rows]
+        lines = [_barred(tuple(row.cells)) for row in rows]
         return "\n".join([lines[0], f"| {' | '.join(ruler[side] for side in aligned)} |", *lines[1:]])
 
 
-def _piped(cell: str) -> str:
-    return cell.replace("\n", " · ").replace("|", "\\|")
+@lru_cache(maxsize=4096)  # a table that grows is drawn again with each row
+def _barred(cells: tuple[str, ...]) -> str:
+    """Return the row of *cells*."""
+    return f"| {' | '.join(cell.replace(chr(10), ' · ').replace('|', f'{chr(92)}|') for cell in cells)} |"
+
+
+def _longest(mark: str, text: str) -> int:
+    """Return how many of *mark* stand side by side in *text* at most."""
+    return max(map(len, re.findall(f"{re.escape(mark)}+", text)), default=0) if mark in text else 0
 
 
 def told(rows: Sequence[Row]) -> str:

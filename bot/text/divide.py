@@ -44,12 +44,13 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     tree = grammar.parse(dressed.source, ink.known.definitions)
     text = tree.source
     least = max(len(block.lead.lines) + len(block.lead.first), _least(tree, block))
-    wholes, lined = spans(tree, tree.blocks), block.kind in _LINED
+    lined = block.kind in _LINED
     empty = full([])
     share = (1 - empty) / max(full([block]) - empty, 1e-9)
     end = min(len(text) - 1, max(least + 1, int(len(text) * min(share, 1.0))))
     for _ in range(TRIES):
-        found = places(text, end, wholes, lines_only=lined)
+        lines = lined and "\n" in text[end // 2 : end]
+        found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
         at = _unblank(tree, found)
         cut = dressed.place(*tree.where(at))
         if found < least or cut <= 0 or not grapheme(block.raw, cut):

@@ -7,7 +7,7 @@ closes them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -34,7 +34,11 @@ _MAKING = re.compile(r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!|\[\^[^\]\s]{0,
 _FORMULA = re.compile(r"(?:\$(?=[^\s$\d])[^$\n`]{0,80}|\$\$[^$`]{0,80}|\\[(\[](?:(?!\\[)\]])[^\n`]){0,80})\Z")
 #: What could make a link of a bracket that is open.
 _PROBES = (")", ">)", '")', "')", "](x)", "(x)")
+_TICKS = re.compile(r"`+(?!`|\Z)")
+_BRACKET = re.compile(r"\[")
 Parse = Callable[[str], Tree]
+#: Blocks at the end of which marks can be open.
+_WORDED = frozenset({comrak.Paragraph, comrak.Heading})
 #: Characters after which nobody expects the rest of a link or a URL any more.
 _LONGEST = 2_000
 #: Marks that may be open at once, and brackets that are looked at; what is opened within so many is text.
@@ -61,47 +65,31 @@ class Mark(NamedTuple):
     text: str
 
 
-def leaf(tree: Tree) -> AstNode | None:
-    """Return the innermost block at the end of the text, if it still grows there."""
-    if not tree.blocks:
-        return None
-    node = tree.blocks[-1]
-    while kind(node) in grammar.CONTAINERS and node.children:
-        node = node.children[-1]
-    behind = tree.source[tree.line(tree.last(node) + 1) :]
-    goes_on = kind(node) is comrak.CodeBlock or (not behind.strip("> \t\r\n") and "\n" not in behind)
-    return node if goes_on else None
-
-
 def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with its open emphasis and code closed, and all of it there."""
     tree = grammar.parse(source, definitions)
-    node = leaf(tree)
-    if node is None or kind(node) is not comrak.Paragraph:
+    if tree.leaf is None or kind(tree.leaf) is not comrak.Paragraph:
         return tree
     parse = partial(grammar.parse, definitions=definitions)
     if found := _HARD.search(tree.source):  # the next line is elsewhere
         tree = parse(tree.source[: found.start()] + found[1])
-        node = leaf(tree)
-    return _closed(tree, node, len(tree.source), parse) if node is not None else tree
+    return _closed(tree, len(tree.source), parse)
 
 
 def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with what is open at its end closed, or held back."""
     parse = partial(grammar.parse, definitions=definitions)
-    tree = _decided(parse(source), parse)
-    node = leaf(tree)
-    if node is None or kind(node) not in {comrak.Paragraph, comrak.Heading}:
+    tree = _rows(source, parse) or _decided(parse(source), parse)
+    if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
-    tree = _unlinked(tree, node, parse)
-    node = leaf(tree)
-    if node is None or kind(node) not in {comrak.Paragraph, comrak.Heading}:
+    tree = _unlinked(tree, parse)
+    if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
-    end = _held(tree, node)
+    end = _held(tree)
     begin = tree.source.rfind("\n", 0, end) + 1
     if end < len(tree.source) and _UNDECIDED.match(tree.source[begin:end]):
         end = begin  # without what is held it would be something else
-    return _closed(tree, node, end, parse)
+    return _closed(tree, end, parse)
 
 
 def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
@@ -111,7 +99,7 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
         tree: Of a text that grows.
         space: Which end of a word will do; without it that of a sentence or a line.
     """
-    node = leaf(tree)
+    node = tree.leaf
     if node is None:
         return len(tree.source) if tree.blocks else 0
     if kind(node) is comrak.CodeBlock:
@@ -121,16 +109,21 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
     begin, end = tree.begin(node), _sure(tree, node)
     if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
         return end  # the parser leaves out the space in the end
-    return max(_ends(tree, node, begin, end, space), default=0)
+    patterns = (_SENTENCE, space) if space else (_SENTENCE,)
+    for at, text in reversed(tree.texts):
+        found = [each.end() for every in patterns for each in every.finditer(tree.source, at, at + len(text))]
+        if within := [each for each in found if begin < each <= end]:
+            return max(within)
+    return 0
 
 
 def firm_line(tree: Tree) -> int:
     """Return before which line of it the last paragraph of *tree* stays as it is; 0 for none."""
-    node = leaf(tree)
+    node = tree.leaf
     if node is None or kind(node) is not comrak.Paragraph:
         return 0
     end = _sure(tree, node)
-    return max((at + 1 for at, _ in _softs(tree, node) if at < end), default=0)
+    return max((at + 1 for at, text in tree.texts if text == "\n" and at < end), default=0)
 
 
 def _sure(tree: Tree, node: AstNode) -> int:
@@ -138,47 +131,10 @@ def _sure(tree: Tree, node: AstNode) -> int:
     begin = tree.begin(node)
     last = tree.source.rfind("\n", begin, len(tree.source.rstrip("\n"))) + 1
     end = last if "|" in tree.source[last:] else len(tree.source)  # it may become the head of a table
-    for at, text in [*_texts(tree, node), *_escaped(tree, node)]:
+    for at, text in [*tree.texts, *_escaped(tree, node)]:
         if (opens := _OPENS.search(text)) is not None:
             end = min(end, at + opens.start())
     return end
-
-
-def _ends(tree: Tree, node: AstNode, begin: int, end: int, space: re.Pattern[str] | None) -> Iterator[int]:
-    """Yield where between *begin* and *end* the paragraph *node* can be taken apart."""
-    for at, text in [*_texts(tree, node), *_softs(tree, node)]:
-        for found in _SENTENCE.finditer(tree.source, at, at + len(text)):
-            if begin < found.end() <= end:
-                yield found.end()
-        for found in space.finditer(tree.source, at, at + len(text)) if space else ():
-            if begin < found.end() <= end:
-                yield found.end()
-
-
-def _softs(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
-    """Yield the line ends in the paragraph *node*, outside of all marks."""
-    for each in node.children:
-        if kind(each) is comrak.SoftBreak and tree.source[(at := tree.begin(each)) : at + 1] == "\n":
-            yield at, "\n"
-
-
-def _texts(tree: Tree, node: AstNode) -> Sequence[tuple[int, str]]:
-    """Return the texts in the paragraph *node* outside of all marks, where they stand as written."""
-    if (known := tree.texts.get(id(node))) is None:
-        known = tree.texts[id(node)] = [*_written(tree, node)]
-    return known
-
-
-def _written(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
-    for each in node.children:
-        if kind(each) is comrak.Text:
-            text: str = value_of(each)
-            at = tree.begin(each)
-            if not tree.source.startswith(text, at):  # entities are decoded: what is behind the last of them
-                written = tree.text(each)
-                at += written.rfind(";") + 1
-                text = written[written.rfind(";") + 1 :]
-            yield at, text
 
 
 def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
@@ -188,9 +144,25 @@ def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
             yield tree.begin(each), text
 
 
+def _rows(source: str, parse: Parse) -> Tree | None:
+    """Return the tree of *source* without its last line, if that is a row of a table, which waits for its end.
+
+    So a table is parsed anew with each row, and not with each frame.
+    """
+    begin = source.rfind("\n") + 1
+    if begin == len(source) or "|" not in source[source.rfind("\n", 0, max(begin - 1, 0)) + 1 : begin]:
+        return None
+    tree = parse(source[:begin])
+    if tree.leaf is None or kind(tree.leaf) is not comrak.Table:
+        return None
+    head = tree.first(tree.leaf)
+    row = parse("\n".join((*tree.lines[head : head + 2], source[begin:]))).leaf
+    return tree if row is not None and kind(row) is comrak.Table else None
+
+
 def _decided(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* without a last line that may still become something else."""
-    source, node = tree.source, leaf(tree)
+    source, node = tree.source, tree.leaf
     begin = source.rfind("\n") + 1
     if node is not None and kind(node) is comrak.CodeBlock and not _fresh(tree, node):
         held = begin if _CLOSING.match(source, begin) else len(source)
@@ -211,7 +183,7 @@ def _fresh(tree: Tree, node: AstNode) -> bool:
 
 def _unheaded(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* without a last line that looks like a table's head, which waits for the line below it."""
-    node = leaf(tree)
+    node = tree.leaf
     if node is None or kind(node) is not comrak.Paragraph:
         return tree
     begin = tree.line(tree.last(node))
@@ -219,20 +191,22 @@ def _unheaded(tree: Tree, parse: Parse) -> Tree:
     return parse(tree.source[:begin]) if row.startswith("|") else tree
 
 
-def _unlinked(tree: Tree, node: AstNode, parse: Parse) -> Tree:
+def _unlinked(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* with no more than the label of a link whose end is still to come."""
     source = tree.source
-    brackets = [at + found.start() for at, text in _texts(tree, node) for found in re.finditer(r"\[", text)]
+    brackets = [at + found.start() for at, text in tree.texts for found in _BRACKET.finditer(text)]
     for at in reversed(brackets[-_BRACKETS:]):
         if len(source) - at > _LONGEST:
             break
         if source.startswith("[^", at):
             continue
+        # What is before the last block has no say, unless it defines something.
+        before = 0 if "]:" in source else tree.line(tree.first(tree.blocks[-1]))
         for probe in _PROBES:
-            probed = parse(source.rstrip("\n") + probe)
-            if (found := _link(probed, at)) is not None:
+            probed = parse(source[before:].rstrip("\n") + probe)
+            if (found := _link(probed, at - before)) is not None:
                 begin = at - (source[at - 1 : at] == "!")
-                end = min(probed.end(found.children[-1]), len(source)) if found.children else at
+                end = min(before + probed.end(found.children[-1]), len(source)) if found.children else at
                 label = source[at + 1 : end] if found.children else ""
                 return parse(source[:begin] + label)
     return tree
@@ -240,25 +214,23 @@ def _unlinked(tree: Tree, node: AstNode, parse: Parse) -> Tree:
 
 def _link(tree: Tree, at: int) -> AstNode | None:
     """Return the link or image at the end of the text whose label begins behind the bracket *at*."""
-    node = leaf(tree)
+    node = tree.leaf
     last = node.children[-1] if node is not None and node.children else None
     if last is None or kind(last) not in {comrak.Link, comrak.Image}:
         return None
     return last if tree.begin(last) + (kind(last) is comrak.Image) == at else None
 
 
-def _held(tree: Tree, node: AstNode) -> int:
-    """Return from where on the text of *tree*, which ends in *node*, is not to be shown yet."""
-    source = tree.source
-    texts = [*_texts(tree, node)]
+def _held(tree: Tree) -> int:
+    """Return from where on the text of *tree*, which ends in words, is not to be shown yet."""
+    source, texts = tree.source, tree.texts
     end = len(source)
     if not texts or texts[-1][0] + len(texts[-1][1]) < len(source.rstrip()):
         return end  # it ends with something that is whole
-    ticks = (at + found.start() for at, text in texts if (found := re.search("`+(?!`|\\Z)", text)))
-    if next(ticks, None) is not None:
+    if any("`" in text and _TICKS.search(text) for _, text in texts):
         return end  # in code all is as it is
     held = len(source.rstrip("*_~`"))
-    last = _plain_from(tree, node)
+    last = _plain_from(tree)
     if found := _MAKING.search(source, max(last, end - 200)):
         held = min(held, found.start())
     if found := _FORMULA.search(source, max(last, end - 84)):
@@ -269,32 +241,34 @@ def _held(tree: Tree, node: AstNode) -> int:
     return held
 
 
-def _plain_from(tree: Tree, node: AstNode) -> int:
-    """Return from where on the paragraph *node* has nothing but text and escapes."""
-    at = tree.end(node)
-    for each in reversed(node.children):
+def _plain_from(tree: Tree) -> int:
+    """Return from where on the end of *tree* has nothing but text and escapes."""
+    at = len(tree.source)
+    for each in reversed(tree.leaf.children if tree.leaf else ()):
         if kind(each) not in {comrak.Text, comrak.Escaped}:
             break
         at = tree.begin(each)
     return at
 
 
-def _closed(tree: Tree, node: AstNode, end: int, parse: Parse) -> Tree:
-    """Return the tree of the text up to *end* with the marks closed that are open in the paragraph *node*."""
+def _closed(tree: Tree, end: int, parse: Parse) -> Tree:
+    """Return *tree* up to *end* with the marks closed that are open in its last paragraph."""
     source = tree.source[:end]
-    marks = [mark for mark in _marks(tree, node) if mark.at + len(mark.text) < len(source.rstrip())]
+    body = source.rstrip()
+    marks = [mark for mark in _marks(tree) if mark.at + len(mark.text) < len(body)]
     if not marks:
         return tree if end == len(tree.source) else parse(source)
-    body = source.rstrip()
     for _ in range(_ROUNDS):
         if not marks:
             break
         closers = "".join(mark.text for mark in reversed(marks))
         made = parse(f"{body}{closers}{source[len(body) :]}")
-        if len(made.blocks) != len(tree.blocks) or kind(leaf(made) or node) is not kind(node):
+        if len(made.blocks) != len(tree.blocks) or (
+            made.leaf and tree.leaf and kind(made.leaf) is not kind(tree.leaf)
+        ):
             marks = marks[1:]  # they would begin another block
             continue
-        left = {mark.at for mark in _runs(made, leaf(made))}
+        left = {mark.at for mark in _runs(made)}
         if not left.intersection(mark.at for mark in marks):
             return made
         fewer = [mark for mark in marks if mark.at not in left]
@@ -302,10 +276,10 @@ def _closed(tree: Tree, node: AstNode, end: int, parse: Parse) -> Tree:
     return parse(source)
 
 
-def _marks(tree: Tree, node: AstNode) -> list[Mark]:
-    """Return the marks that may be open in *node*: those before code that is open, and the code's own."""
+def _marks(tree: Tree) -> list[Mark]:
+    """Return the marks that may be open at the end: those before code that is open, and the code's own."""
     marks: list[Mark] = []
-    for mark in _runs(tree, node):
+    for mark in _runs(tree):
         behind = tree.source[mark.at + len(mark.text) :][:1]
         if mark.text[0] == "`":
             return [*marks[-_MOST:], mark]
@@ -314,9 +288,9 @@ def _marks(tree: Tree, node: AstNode) -> list[Mark]:
     return marks[-_MOST:] if len(marks) <= _MOST else []
 
 
-def _runs(tree: Tree, node: AstNode | None) -> Iterator[Mark]:
-    """Yield the runs of marks that are text in *node*, outside of all others."""
-    for at, text in _texts(tree, node) if node is not None else ():
+def _runs(tree: Tree) -> Iterator[Mark]:
+    """Yield the runs of marks that are text in the last paragraph, outside of all others."""
+    for at, text in tree.texts:
         for found in _RUN.finditer(text):
             begin = at + found.start()
             within = found[0][0] == "_" and begin and tree.source[begin - 1].isalnum()

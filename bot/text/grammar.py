@@ -79,30 +79,61 @@ class Tree:
         before: Lines that were parsed before the text: what it may refer to.
 
     Attributes:
-        lines: The text's lines, without their ends.
         blocks: Its outermost blocks.
+        leaf: The innermost block at the end, if it still grows there.
     """
 
     def __init__(self, source: str, root: AstNode, before: int = 0) -> None:
         self.source = source
         self._before = before
         self._plain = source.isascii()
-        self.lines = source.split("\n")
-        self.texts: dict[int, Sequence[tuple[int, str]]] = {}  # see `bot.text.edge`
-        self.blocks = [node for node in root.children if node.sourcepos.start.line > before]
+        self._sizes: dict[int, int] = {}
+        blocks = root.children
+        for node in blocks:
+            node.parent = None  # else each tree is a circle that Python never frees
+            self._sizes[id(node)] = _freed(node)
+        self.blocks = [node for node in blocks if node.sourcepos.start.line > before]
+        path = self.blocks[-1:]  # the last block, the last one in that, and so on
+        while path and kind(path[-1]) in CONTAINERS and (inner := path[-1].children):
+            path.append(inner[-1])
+        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
+        # Code that is open, and what it is in: comrak loses lines of it behind a blank one.
+        self._open = frozenset(map(id, path)) if value and value.fenced and not value.closed else ()
+        self.leaf = path[-1] if path and self._grows(path[-1]) else None
+
+    @cached_property
+    def lines(self) -> Sequence[str]:
+        """The text's lines, without their ends."""
+        return self.source.split("\n")
 
     @cached_property
     def _starts(self) -> Sequence[int]:
         return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
 
+    def _grows(self, node: AstNode) -> bool:
+        """Tell whether *node*, the last one, still grows at the end."""
+        if kind(node) is comrak.CodeBlock:
+            return True
+        behind = self.source[self.line(self.last(node) + 1) :]
+        return "\n" not in behind and not behind.strip("> \t\r")
+
     @cached_property
-    def _open(self) -> frozenset[int]:
-        """Code that is open at the end, and what it is in: comrak loses lines of it behind a blank one."""
-        path = self.blocks[-1:]
-        while path and kind(path[-1]) in CONTAINERS and path[-1].children:
-            path.append(path[-1].children[-1])
-        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
-        return frozenset(map(id, path)) if value and value.fenced and not value.closed else frozenset()
+    def texts(self) -> Sequence[tuple[int, str]]:
+        """The texts and line ends in `leaf` outside of all marks, and where they stand as written."""
+        found = []
+        for each in self.leaf.children if self.leaf else ():
+            made = kind(each)
+            if made is not comrak.Text and made is not comrak.SoftBreak:
+                continue
+            text, at = value_of(each) or "\n", self.begin(each)
+            if made is comrak.SoftBreak and not self.source.startswith("\n", at):
+                continue
+            if not self.source.startswith(text, at):  # entities are decoded: what is behind the last of them
+                written = self.text(each)
+                at += written.rfind(";") + 1
+                text = written[written.rfind(";") + 1 :]
+            found.append((at, text))
+        return found
 
     def first(self, node: AstNode) -> int:
         """Return which line *node* begins in, from 0."""
@@ -146,6 +177,10 @@ class Tree:
         """Return the source of *node*."""
         return self.source[self.begin(node) : self.end(node)]
 
+    def size(self, node: AstNode) -> int:
+        """Return of how many nodes *node* is."""
+        return self._sizes.get(id(node)) or sum(1 for _ in walk(node))
+
     def rows(self, node: AstNode) -> str:
         """Return the lines that *node* stands in."""
         return "\n".join(self.lines[self.first(node) : self.last(node) + 1])
@@ -154,6 +189,17 @@ class Tree:
         """Tell whether there is a blank line before *node*."""
         number = self.first(node) - 1
         return 0 <= number < len(self.lines) and not self.lines[number].strip("> \t\r")
+
+
+def _freed(block: AstNode) -> int:
+    """Take the way back to its parent from each node in *block*; return how many there are with itself."""
+    count, stack = 1, block.children
+    while stack:
+        node = stack.pop()
+        node.parent = None
+        stack += node.children
+        count += 1
+    return count
 
 
 def walk(node: AstNode) -> Iterator[AstNode]:
@@ -212,11 +258,6 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        node.parent = None  # else each tree is a circle that Python never frees
-        stack += node.children
     return Tree(source, root, before.count("\n"))
 
 
@@ -240,7 +281,8 @@ def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
 
 def _refused(tree: Tree) -> AstNode | None:
     """Return the first formula of *tree* that is none."""
-    nodes = (node for block in tree.blocks for node in walk(block) if kind(node) is comrak.Math)
+    blocks = (block for block in tree.blocks if "$" in tree.rows(block))
+    nodes = (node for block in blocks for node in walk(block) if kind(node) is comrak.Math)
     return next((node for node in nodes if value_of(node).dollar_math and not formula(node)), None)
 
 

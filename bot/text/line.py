@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import comrak
@@ -22,6 +23,8 @@ from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trim
 THIN = "\u200b"
 #: How deep marks may be nested; deeper ones are left away.
 DEEPEST_MARKS = 100
+#: Pieces of lines that are remembered as they were written.
+REMEMBERED = 1_024
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _MARKS = {comrak.Emph: "*", comrak.Strong: "**", comrak.Strikethrough: "~~"}
@@ -50,6 +53,18 @@ def plain(dialect: Dialect, text: str) -> str:
 def line(dialect: Dialect, text: str) -> str:
     """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""
     return plain(dialect, " ".join(clean(text).split()))
+
+
+@lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
+def _literal(dialect: Dialect, text: str, fresh: bool) -> str:
+    """See `Dialect.literal`."""
+    return dialect.literal(text, fresh=fresh)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _code(dialect: Dialect, text: str) -> str:
+    """See `Dialect.code`."""
+    return dialect.code(text)
 
 
 class _Address(str):
@@ -97,6 +112,8 @@ class Line:
         self._flush()
         written = [piece for piece in self._written if piece]
         for number, piece in enumerate(written):
+            if type(piece) is str:
+                continue
             before = written[number - 1][-1] if number else ""
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():
@@ -121,7 +138,7 @@ class Line:
         self._run += "\n"
 
     def _code(self, node: AstNode) -> None:
-        self._mark(self._dialect.code(grammar.words(value_of(node).literal)))
+        self._mark(_code(self._dialect, grammar.words(value_of(node).literal)))
 
     def _math(self, node: AstNode) -> None:
         value: comrak.NodeMath = value_of(node)
@@ -178,8 +195,7 @@ class Line:
         """Write the run of text so far: its URLs, and what is between them."""
         if not self._run:
             return
-        run, self._run = clean(self._run), ""  # once more: entities are decoded now
-        end = 0
+        run, self._run, end = self._run, "", 0
         for found in self._dialect.urls(run) if addressed(run) else ():
             url = trimmed(found[0])
             if found.start() < end or not url:
@@ -191,7 +207,7 @@ class Line:
 
     def _put_text(self, text: str) -> None:
         if text:
-            self._written.append(self._dialect.literal(text, fresh=self._fresh))
+            self._written.append(_literal(self._dialect, text, self._fresh))
             self._fresh = text.endswith("\n")
 
     def _address(self, url: str) -> str:

@@ -59,9 +59,18 @@ _ADDRESSED = re.compile(r"[:/\\]|www\.", re.IGNORECASE)
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
+#: Characters of which none is looked at.
+_PLAIN = bytes((*b"\t\n", *range(0x20, 0x7F)))
+
+
+def _plain(text: str) -> bool:
+    """Tell, quickly, whether *text* is but letters, digits and the like of ASCII, in lines."""
+    return text.isascii() and not text.encode().translate(None, _PLAIN)
+
+
 def clean(text: str) -> str:
     """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
-    if not _UNCLEAN.search(text):
+    if _plain(text) or not _UNCLEAN.search(text):
         return text
     text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
     return _UNSEEN.sub(lambda found: found[1] or JOINER, _BROKEN.sub("\ufffd", text))
@@ -69,7 +78,7 @@ def clean(text: str) -> str:
 
 def legible(text: str) -> str:
     """Return *text* as `clean` does, but as long: another character for each that is not wanted."""
-    if not _UNCLEAN.search(text):
+    if _plain(text) or not _UNCLEAN.search(text):
         return text
     text = _BROKEN.sub("\ufffd", _BREAKS.sub(" ", text))
     return _UNSEEN.sub(lambda found: found[1] or JOINER * len(found[0]), text)

@@ -70,6 +70,7 @@ class Writing:
         self._dialect = dialect
         self._tree = tree
         self._known = known
+        self._defining = "]:" in tree.source  # what is defined in it may change all that refers to it
         lead = lead or Lead()
         self._items, self._empty = lead.items, lead.within
         self._begun = begun(tree, lead.numbers)
@@ -90,7 +91,7 @@ class Writing:
             # Where a platform would take it for more of the list before, a list is told as text.
             self._told = bool(before) and self._hung > 0 and not self._dialect.lists
             self._told = self._told and kind(node) is kind(nodes[index - 1]) is comrak.List
-            text = self._remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
+            text = self.remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
             written += (self.gap(node, before) if written else "") + text if text else ""
             before = node
         return written
@@ -98,18 +99,24 @@ class Writing:
     def gap(self, node: AstNode, before: AstNode | None) -> str:
         """Return what is between *node* and the block *before* it."""
         if self._resumed:
-            return self._apart(listed=kind(node) in {comrak.List, comrak.Item})
+            return self._resuming(listed=kind(node) in {comrak.List, comrak.Item})
         if before and _merging(before, node) and self._dialect.lists:
             return _BETWEEN
-        kinds = {self._edge(node, 0), before and self._edge(before, -1)}
-        mixed = not self._dialect.lists and kinds == {comrak.List}
         if self._hung and not self._dialect.lists:
             return "\n"
-        apart = before and (
-            kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
-        )
-        apart = apart or kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node))
-        return "\n\n" if mixed or apart or self._tree.blank_before(node) else "\n"
+        if self._tree.blank_before(node) or self._apart(node, before):
+            return "\n\n"
+        return "\n"
+
+    def _apart(self, node: AstNode, before: AstNode | None) -> bool:
+        """Tell whether a blank line has to be put between *node* and the block *before*."""
+        if kind(node) in _BEGUN or (kind(node) is comrak.CodeBlock and _captioned(node)):
+            return True
+        if not before:
+            return False
+        if not self._dialect.lists and self._edge(node, 0) is self._edge(before, -1) is comrak.List:
+            return True
+        return kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
         """Return what *node* begins (*at* 0) or ends with (-1), as it is written."""
@@ -117,7 +124,7 @@ class Writing:
             node = node.children[at]
         return kind(node)
 
-    def _apart(self, *, listed: bool) -> str:
+    def _resuming(self, *, listed: bool) -> str:
         """Return what is behind the rest of an item, outside of its list, and before a list if *listed*."""
         self._resumed = False
         merging = listed and self._listed and self._dialect.lists
@@ -134,9 +141,9 @@ class Writing:
         self._listed = self._listed and kind(node) is comrak.List
         return text
 
-    def _remembered(self, node: AstNode, write: Any, *more: Any) -> str:
+    def remembered(self, node: AstNode, write: Any, *more: Any) -> str:
         """Return what *write* makes of *node*, from memory where it was written before."""
-        if not self._depth or self._items or self._empty:
+        if self._items or self._empty or self._defining:
             return str(write(node, *more))
         place = node.sourcepos.start.column, self._quotes, self._bars, self._depth
         how = write.__name__, self._told, self._begun.get(id(node)), *more
@@ -203,11 +210,11 @@ class Writing:
         tight = self._hung and not self._dialect.lists
         for index, (item, number) in enumerate(items):
             if self._resumed:
-                gap = self._apart(listed=True)
+                gap = self._resuming(listed=True)
             else:
                 gap = "\n\n" if self._tree.blank_before(item) and not tight else "\n"
             last = index == len(items) - 1
-            text = write(item, number) if last else self._remembered(item, write, number)
+            text = write(item, number) if last else self.remembered(item, write, number)
             written += f"{gap if written else ''}{text}"
         return written
 
@@ -217,7 +224,7 @@ class Writing:
         if value.list_type != comrak.ListType.Ordered:
             yield from ((item, None) for item in node.children)
             return
-        begin = self._begun.get(id(node), value.start)
+        begin = max(self._begun.get(id(node), value.start), self._dialect.lowest)
         yield from zip(node.children, range(begin, begin + len(node.children)), strict=True)
 
     def item(self, node: AstNode, number: int | None) -> str:
@@ -267,8 +274,8 @@ class Writing:
 
     def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
         """Return the cells of the table's row *node*, as *words* alone or with marks."""
-        key = (comrak.TableRow, words, len(node.children), self._tree.rows(node))
-        if (known := self._known.memo.get(key)) is None:
+        key = (words, len(node.children), self._tree.lines[self._tree.first(node)])
+        if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
             known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)
         return known.split("\0")

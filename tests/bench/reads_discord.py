@@ -105,6 +105,7 @@ def _tell(found: regex.Match[str], marks: int, telling: Telling, lists: int, bef
         _list(found, marks, telling, lists, before)
     elif found.captures("quote") if "quote" in groups else ():
         _read("\n".join(found.captures("quote")), marks | QUOTE, telling, lists, before)
+        telling.say("\n")
     elif (rest := groups.get("rest")) is not None:
         _read(rest, marks | QUOTE, telling, lists, before)
     elif (heading := groups.get("heading")) is not None:
@@ -127,6 +128,7 @@ def _list(found: regex.Match[str], marks: int, telling: Telling, lists: int, bef
     bullets = found.captures("bullet")
     first = bullets[0].strip()
     number = None if first in "*-" else min(max(int(first[:-1]), 1), HIGHEST)
+    telling.say("\n")
     for bullet, item in zip(bullets, found.captures("item"), strict=True):
         telling.item(number)
         _read(
