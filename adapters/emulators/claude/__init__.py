@@ -97,11 +97,13 @@ class Claude(Emulator):
 
     Attributes:
         ping_every: Seconds of silence between two pings.
+        speed: How many times faster than their scripts its answers are played.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.ping_every = 10.0
+        self.speed = 1.0
         self._models: Sequence[str] = MODELS
         self._keys: Sequence[str] | None = None
         self._scripts: list[tuple[str, Script]] = [("", Script(DEFAULT))]
@@ -155,10 +157,11 @@ class Claude(Emulator):
         models: Sequence[str] | None = None,
         keys: Sequence[str] | None = None,
         window: int | None = None,
+        speed: float | None = None,
     ) -> None:
         """Set what is given: seconds between pings, the known models, the only valid keys.
 
-        *window* is how many tokens each model reads.
+        *window* is how many tokens each model reads; *speed* divides all pauses of scripts.
 
         Without *keys*, a key is valid unless it starts with "bad" (401) or "denied" (403).
         """
@@ -166,6 +169,20 @@ class Claude(Emulator):
         self._models = self._models if models is None else models
         self._keys = self._keys if keys is None else keys
         self._window = self._window if window is None else window
+        self.speed = self.speed if speed is None else speed
+
+    @control
+    async def cut(self) -> int:
+        """Reset the connections of all answers under way; return how many there were."""
+        cut = {play: play.transport for play in self._plays.values() if play.transport}
+        for play, transport in cut.items():
+            self.over(play, "broken")
+            transport.abort()
+        return len(cut)
+
+    def play(self, id: str) -> Play:  # noqa: A002 - the API's own word
+        """Return the request whose message has this *id*, as it is kept."""
+        return self._plays[id]
 
     @control
     async def requests(self) -> list[dict[str, Any]]:
@@ -210,7 +227,7 @@ class Claude(Emulator):
         """Record the end of *play*: "finished", "broken" or "closed"; only the first one counts."""
         if play.state != "open":
             return
-        play.state, play.end = state, time.monotonic()
+        play.state, play.end, play.transport = state, time.monotonic(), None
         if play.reason == "pause_turn":
             self._paused.add(json.dumps(play.blocks, sort_keys=True))
         self.record("sent", id=play.id, characters=play.characters)
@@ -363,6 +380,7 @@ class Claude(Emulator):
         headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
         response = web.StreamResponse(headers={**headers, "request-id": request_id()})
         await response.prepare(request)
+        play.transport = _transport(request)
         await Stream(self, play, _transport(request), response.write).run(play.steps)
         return response
 

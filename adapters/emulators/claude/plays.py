@@ -5,6 +5,7 @@ No I/O: `stream.py` writes, the package itself listens.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import secrets
@@ -175,7 +176,11 @@ def _speaks(step: Step) -> bool:
 
 
 class Play:
-    """One request, and how far its answer has come."""
+    """One request, and how far its answer has come.
+
+    Attributes:
+        transport: The connection that carries its stream, while it does.
+    """
 
     def __init__(self, number: int, body: dict[str, Any], steps: Iterator[Step]) -> None:
         self.id = f"msg_01{number:022d}"
@@ -193,6 +198,7 @@ class Play:
         self.details: Any = None
         self.input = tokens([body.get("system"), body.get("tools"), body["messages"]])
         self.cached = Cached(rest=self.input)
+        self.transport: asyncio.Transport | None = None
 
     def view(self) -> dict[str, Any]:
         """Return it in the form of `Claude.requests`."""

@@ -355,7 +355,8 @@ class WebApi:
             "context_team_id": shapes.TEAM,
         }
         topic = {"value": self._workspace.topics.get(channel, ""), "creator": "U1", "last_set": 0}
-        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True, "topic": topic}
+        name = self._workspace.names.get(channel, channel.lower())
+        named = {"user": "U1"} if direct else {"name": name, "is_member": True, "topic": topic}
         return {"channel": shape | named}
 
     def _open(self, arguments: Arguments) -> Json:
