@@ -68,7 +68,8 @@ class Actor:
         if self.process is None or self.process.stdin is None:
             raise Unavailable("The demo's bot has no process.")
         settings = {**SETTINGS, "RIVULET_DATA": self.data, **({} if self.key else emulated(world))}
-        line = json.dumps({"bot": settings, "platforms": redirected(world)})
+        platforms = {**redirected(world), "RIVULET_DISCORD_BRAKE": "false"}  # it may be killed often
+        line = json.dumps({"bot": settings, "platforms": platforms})
         self.process.stdin.write(f"{line}\n".encode())
         async with asyncio.timeout(PATIENCE):
             for remote, kind in ((world.slack, "connect"), (world.discord, "identify")):

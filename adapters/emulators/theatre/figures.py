@@ -7,7 +7,7 @@ letters and digits count, since each platform has marks of its own for the rest.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,11 @@ KEPT = 400
 SPAN = 10.0
 #: Letters that may be missing: what is drawn of a link or a table is not what the model wrote.
 SLACK, SHARE = 4, 0.02
+#: What puts text before readers.
+WRITES = frozenset(
+    {"chat.postMessage", "chat.update", "chat.startStream", "chat.appendStream", "chat.stopStream"}
+    | {"POST messages", "PATCH messages", "POST threads"}
+)
 #: What ends an answer, as people press or react it.
 STOPS = frozenset({"🛑", "octagonal_sign", "stop_sign", "x", "❌"})
 #: The last characters of the key of who is not ours, and how it is called.
@@ -68,6 +73,12 @@ class Answer:
         """Whether the model is at it, or a message looks as if."""
         return bool(self.live) or any(play.state == "open" for play in self.plays)
 
+    @property
+    def cut(self) -> bool:
+        """Whether the model has said all, nothing is on its way any more, and letters are missing."""
+        over = bool(self.plays) and self.plays[-1].state == "finished"
+        return over and not self.going and not self.stopped and bool(self.marks)
+
     def look(self, now: float) -> None:
         """Take note of what the model has sent by *now*, and forget what is shown."""
         for play in self.plays[-1:]:
@@ -77,7 +88,7 @@ class Answer:
         sent, shown = sum(letters for _, letters in self._counted.values()), sum(self.pages.values())
         if sent > (self.marks[-1][1] if self.marks else 0):
             self.marks.append((now, sent))
-        while self.marks and (not self.going or self.marks[0][1] <= shown + SLACK + shown * SHARE):
+        while self.marks and self.marks[0][1] <= shown + SLACK + shown * SHARE:
             self.marks.popleft()
 
     def stale(self, now: float) -> float:
@@ -87,11 +98,21 @@ class Answer:
 
 @dataclass
 class Count:
-    """What a platform has seen."""
+    """What a platform has seen.
+
+    Attributes:
+        posts: Messages of the bot.
+        edits: Changes of them.
+        refused: 429s that answered a post or an edit.
+        others: Other 429s, by what was called.
+        errors: All other errors.
+        recent: When the last edits were.
+    """
 
     posts: int = 0
     edits: int = 0
     refused: int = 0
+    others: Counter[str] = field(default_factory=Counter)
     errors: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
 
@@ -131,7 +152,13 @@ class Figures:
         count = self._counts.setdefault(platform, Count())
         match entry:
             case {"kind": "429"}:
-                count.refused += 1
+                called = str(entry.get("method") or entry.get("route"))
+                if called in WRITES:
+                    count.refused += 1
+                else:
+                    count.others[called] += 1
+            case {"kind": "delete"}:
+                self._deleted(platform, entry)
             case {"kind": "error"}:
                 count.errors += 1
             case {"kind": "react", "t": at} if {entry.get("emoji"), entry.get("reaction")} & STOPS:
@@ -161,7 +188,7 @@ class Figures:
         """Take note of how far all answers are."""
         for answer in self._answers:
             if answer.marks or answer.going:
-                answer.look(now)
+                answer.look(now)  # of what is over, nothing is left to look at once all of it is shown
 
     def told(self, now: float) -> Json:
         """Return what the page shows."""
@@ -180,13 +207,22 @@ class Figures:
             "edits": count.edits,
             "rate": sum(at > now - SPAN for at in count.recent) / SPAN,
             "refused": count.refused,
+            "others": dict(count.others),
             "errors": count.errors,
             "live": len(going),
+            "cut": sum(answer.cut for answer in ours),
             "stale": going[-1] if going else 0.0,
             "typical": going[len(going) // 2] if going else 0.0,
             "socket": _last(answer.socket for answer in stopped),
             "final": _last(answer.final for answer in stopped),
         }
+
+    def _deleted(self, platform: str, entry: Json) -> None:
+        id_ = entry.get("ts") or entry.get("message")
+        for answer in self._answers:
+            if answer.platform == platform and id_ in answer.pages:
+                del answer.pages[id_]
+                answer.live.discard(id_)
 
     def _stopped(self, platform: str, entry: Json, at: float) -> None:
         id_ = entry.get("ts") or entry.get("message")

@@ -138,7 +138,13 @@ class Theatre(Emulator):
 
     @control
     async def tell(
-        self, bot: str = "", *, real: bool | None = None, questions: Sequence[str] = ()
+        self,
+        bot: str = "",
+        *,
+        real: bool | None = None,
+        questions: Sequence[str] = (),
+        caption: str | None = None,
+        beside: bool | None = None,
     ) -> None:
         """Show what is given.
 
@@ -146,10 +152,12 @@ class Theatre(Emulator):
             bot: "starting", "up" or "down".
             real: Whether Claude itself answers, of whom nothing is seen here.
             questions: What people may want to ask.
+            caption: What is said about the scene; "" for nothing.
+            beside: Whether a naive bot is shown in Discord's place.
         """
         self._state |= {"bot": bot} if bot else {}
-        self._state |= {} if real is None else {"real": real}
-        self._state |= {"questions": questions} if questions else {}
+        given = {"real": real, "questions": questions or None, "caption": caption, "beside": beside}
+        self._state |= {name: value for name, value in given.items() if value is not None}
         self._say({"kind": "state", **self._state})
 
     @control
@@ -213,7 +221,8 @@ class Theatre(Emulator):
             did = await self._do(act)
         except (LookupError, TypeError, ValueError) as error:
             why = str(error.args[0]) if error.args else type(error).__name__
-            return {"kind": "notice", "text": f"That did not work: {why}."}
+            number = act.get("n") if isinstance(act, dict) else None
+            return {"kind": "notice", "n": number, "text": f"That did not work: {why}."}
         return {"kind": "did", "n": act.get("n"), **did}
 
     async def _do(self, act: Json) -> Json:
@@ -224,8 +233,8 @@ class Theatre(Emulator):
         if act["do"] == "knob":
             self._knobs[act["name"]] = act["value"]
             self._say({"kind": "knobs", **self._knobs})
-        if act["do"] in {"crowd", "dm", "say"}:
-            self._placed()
+        for name in act.get("on", [act.get("platform")]) if act["do"] in {"crowd", "dm"} else ():
+            self._placed(name)
         if act["do"] == "edit":
             self._change((act["platform"], act["channel"], act["id"]))
         return did
@@ -254,10 +263,8 @@ class Theatre(Emulator):
         elif entry["kind"] == "status":
             self._say({**entry, "kind": "status", "platform": name})
         self._figures.heard(name, entry)
-        if entry["kind"] == "call" and "threads" in str(entry.get("route", "")):
-            self._placed()
-        if entry["kind"] == "post" and name == "discord":
-            self._placed()
+        if name == "discord" and entry["kind"] == "post":
+            self._placed(name)  # it may be the first in a thread
 
     async def _follow_model(self) -> None:
         since = 0
@@ -295,10 +302,9 @@ class Theatre(Emulator):
         for viewer in self._viewers:
             viewer.message(key)
 
-    def _placed(self) -> None:
+    def _placed(self, name: str) -> None:
         for viewer in self._viewers:
-            for name in self._views:
-                viewer.places(name)
+            viewer.places(name)
 
     def _say(self, told: Json) -> None:
         for viewer in self._viewers:
