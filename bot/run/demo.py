@@ -54,7 +54,7 @@ TABLE = (
     "| Mekong | 4,350 km | the Tibetan plateau | the South China Sea |\n"
     "| Danube | 2,850 km | the Black Forest | the Black Sea |\n\n"
     "To sort them yourself:\n\n"
-    "```python\nrivers = {\"Lena\": 4294, \"Mekong\": 4350, \"Danube\": 2850}\n"
+    '```python\nrivers = {"Lena": 4294, "Mekong": 4350, "Danube": 2850}\n'
     "for name in sorted(rivers, key=rivers.get, reverse=True):\n    print(name, rivers[name])\n```\n\n"
     "> Lengths of rivers are never *quite* settled: each source has its own source.\n\n"
     "- The Mekong passes through\n  - China, Myanmar, Laos,\n  - Thailand, Cambodia and Vietnam.\n"
@@ -95,9 +95,9 @@ def _paced(text: str, pause: float) -> list[str | float]:
 _BOAT, _DEPTH = ({"tool": name, "input": {"river": river}} for name, river in CALLS)
 #: What the model says to which question.
 SCRIPTS: dict[str, list[Any]] = {
-    QUESTION: [0.4, *_paced(ANSWER, 0.05)],
-    LONG_QUESTION: [0.4, *_paced(RIVERS * 100, 0.05)],
-    TABLE_QUESTION: [0.4, *_paced(TABLE, 0.06)],
+    QUESTION: [{"resumes": 0}, 0.4, *_paced(ANSWER, 0.05)],
+    LONG_QUESTION: [{"resumes": 0}, 0.4, *_paced(RIVERS * 100, 0.05)],
+    TABLE_QUESTION: [{"resumes": 0}, 0.4, *_paced(TABLE, 0.06)],
     CROWD_QUESTION: [0.4, *_paced(FACT, 0.08)],
     BOAT_QUESTION: ["Let me ask. ", _BOAT, "Your boat is booked."],
     DEPTH_QUESTION: ["I look. ", _DEPTH, "It is 7 m deep."],

@@ -33,7 +33,8 @@ and anywhere:
 was reached m times; "bare": true, in the first step, leaves out the message_start before it.
 
 A script that begins with {"resumes": n} is played as a model that can be asked to go on: where a question
-ends with words of the script's text, the answer begins after them, with the last n characters once more.
+ends with words of the script's text, the answer begins after them, with the last n characters once more; it
+also goes on with its own last answer when a person says no more than "continue".
 
 A script is a whole answer, which can take several requests: after {"finish": "pause_turn"}, or
 where text follows a {"tool": ...}, the request that sends the model's content (and the tool's
@@ -58,10 +59,13 @@ from bot.model.script import Step
 
 from .cache import Cache, TooManyMarks
 from .chaos import chaotic
-from .plays import Play, Refusal, Script, part, question, request_id, tokens
+from .plays import Play, Refusal, Script, part, question, request_id, told, tokens
 from .stream import Stream, reset
 
 MODELS = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5", "claude-fable-5-2")
+
+#: What people say for it to go on.
+GO_ON = "continue"
 
 #: How many requests are kept with their text: far more than any test asks for, and bounded for a soak.
 KEPT = 10_000
@@ -331,9 +335,12 @@ class Claude(Emulator):
             raise
 
     def _begin(self, body: dict[str, Any]) -> Play:
-        asked = question(body["messages"])
-        script = next(script for when, script in reversed(self._scripts) if when in asked)
-        play = Play(next(self._number), body, script.play(part(body["messages"]), asked))
+        asked, said = question(body["messages"]), told(body["messages"])
+        scripts = [script for when, script in reversed(self._scripts) if when in asked]
+        if asked.split("\n")[0].strip().lower() == GO_ON:
+            going_on = [script for _, script in reversed(self._scripts) if script.continues(said)]
+            scripts, asked = [*going_on, *scripts], said if going_on else asked
+        play = Play(next(self._number), body, scripts[0].play(part(body["messages"]), asked))
         self._plays[play.id] = play
         if len(self._plays) > KEPT:
             del self._plays[next(iter(self._plays))]

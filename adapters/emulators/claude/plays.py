@@ -148,6 +148,8 @@ class Script:
         part = min(part, len(self._parts) - 1)
         skip = self._known(self._parts[part], asked)
         for number, step in enumerate(self._parts[part]):
+            if skip and isinstance(step, int | float):
+                continue  # what is not said takes no time
             if isinstance(step, str):
                 left, skip = step[skip:], max(skip - len(step), 0)
                 if left or not step:
@@ -159,6 +161,10 @@ class Script:
                 if not 0 < played <= step.get("times", played):
                     continue
             yield step
+
+    def continues(self, said: str) -> bool:
+        """Tell whether it goes on after what was *said* last."""
+        return self._known(self._parts[0], said) > 0
 
     def _known(self, steps: Sequence[Step], asked: str) -> int:
         """Return how much of the text of *steps* a request to go on leaves out."""
@@ -247,6 +253,12 @@ def question(messages: Sequence[Mapping[str, Any]]) -> str:
     """Return the last text of a user; tool results are none."""
     texts = (words_of(message) for message in reversed(messages) if message["role"] == "user")
     return next(filter(None, texts), "")
+
+
+def told(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last text of the model, "" where it has said nothing yet."""
+    texts = (words_of(message) for message in reversed(messages) if message["role"] == "assistant")
+    return next(filter(None, texts), "").rstrip()
 
 
 def part(messages: Sequence[Mapping[str, Any]]) -> int:

@@ -79,9 +79,7 @@ class Discord(Knobs):
         self._messages.delete(self._there(channel, message))
 
     @control
-    async def react(
-        self, channel: str, message: str, user: str, emoji: str, *, on: bool = True
-    ) -> None:
+    async def react(self, channel: str, message: str, user: str, emoji: str, *, on: bool = True) -> None:
         """React to a message as a person, or (not *on*) take that back."""
         self._world.person(user)
         post = self._there(channel, message)

@@ -150,10 +150,18 @@ class Acts:
     async def _fail(self, name: str) -> None:
         match name:
             case "storm":
-                refused = {"status": 429, "error": "ratelimited", "headers": {"Retry-After": str(STORM_SECONDS)}}
+                refused = {
+                    "status": 429,
+                    "error": "ratelimited",
+                    "headers": {"Retry-After": str(STORM_SECONDS)},
+                }
                 for slack in self._slack.values():
                     await slack.fault("chat.update", STORM, **refused)
-                body = {"message": "You are being rate limited.", "retry_after": STORM_SECONDS, "global": False}
+                body = {
+                    "message": "You are being rate limited.",
+                    "retry_after": STORM_SECONDS,
+                    "global": False,
+                }
                 await self._discord.fault("PATCH messages", STORM, 429, body, refused["headers"])
             case "sockets":
                 for slack in self._slack.values():

@@ -53,4 +53,6 @@ async def naive(session: aiohttp.ClientSession, slack: str, claude: str) -> None
             event = envelope.get("payload", {}).get("event", {})
             if event.get("type") == "app_mention":
                 answers.add(task := asyncio.create_task(answer(event)))
-                task.add_done_callback(lambda done: answers.discard(done) or done.cancelled() or done.exception())
+                task.add_done_callback(
+                    lambda done: answers.discard(done) or done.cancelled() or done.exception()
+                )

@@ -103,7 +103,12 @@ class Theatre(Emulator):
         self._acts = Acts({"slack": slack, "naive": self.naive}, discord, claude)
         self._figures = Figures()
         self._viewers: set[Viewer] = set()
-        self._state: Json = {"bot": "starting", "real": False, "crowd": CROWD, "storm": [STORM, STORM_SECONDS]}
+        self._state: Json = {
+            "bot": "starting",
+            "real": False,
+            "crowd": CROWD,
+            "storm": [STORM, STORM_SECONDS],
+        }
         self._knobs: Json = {"speed": 1.0, "latency": 0.0, "limits": "documented"}
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -161,10 +166,15 @@ class Theatre(Emulator):
         self._say({"kind": "state", **self._state})
 
     @control
+    async def act(self, act: Json) -> Json:
+        """Do what a page may ask for; see `Acts.do`, and "kill"."""
+        return await self._do(act)
+
+    @control
     async def figures(self) -> Json:
-        """Return the figures that the page shows."""
+        """Return the figures that the page shows, and the bot's state."""
         self._figures.look(time.monotonic())
-        return self._told()
+        return self._told() | {"bot": self._state["bot"]}
 
     async def _index(self, _: web.Request) -> web.StreamResponse:
         return web.FileResponse(PAGE / "index.html")

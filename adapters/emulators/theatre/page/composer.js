@@ -32,7 +32,7 @@ export class Composer {
     this.files.clear();
     this.reply = this.edited = null;
     this.area.value = direct || this.pane.thread || !this.pane.place ? "" : "@rivulet ";
-    this.area.placeholder = this.pane.thread ? "Reply … (no mention needed)" : "Message";
+    this.area.placeholder = this.pane.thread ? "Reply …" : "Message";
     this.drawAbout();
     this.grow();
   }
@@ -97,6 +97,7 @@ export class Composer {
 
   grow() {
     this.area.style.height = "auto";
-    this.area.style.height = `${Math.min(this.area.scrollHeight, 160)}px`;
+    const wanted = this.area.scrollHeight; // 0 where the pane is not shown
+    this.area.style.height = wanted ? `${Math.min(wanted, 160)}px` : "";
   }
 }

@@ -111,8 +111,8 @@ class Card {
     figures.edits.textContent = told.edits ?? 0;
     figures.refused.textContent = told.refused ?? 0;
     const others = Object.entries(told.others ?? {});
-    figures.refused.nextSibling.textContent = others.length ? `429s +${others.reduce((sum, [, count]) => sum + count, 0)}` : "429s";
-    figures.refused.parentElement.title = ["Posts and edits that were refused as too many", ...others.map(([what, count]) => `${what}: ${count}`)].join("\n");
+    figures.refused.nextSibling.textContent = others.length ? "429s *" : "429s";
+    figures.refused.parentElement.title = ["Posts and edits that were refused as too many", others.length ? "* and other calls:" : "", ...others.map(([what, count]) => `${what}: ${count}`)].filter(Boolean).join("\n");
     figures.refused.classList.toggle("bad", told.refused > 0);
     figures.stale.textContent = `${(told.stale ?? 0).toFixed(1)} s`;
     figures.socket.textContent = milliseconds(told.socket);

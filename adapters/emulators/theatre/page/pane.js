@@ -210,6 +210,7 @@ export class Pane {
       ? [["thread" + where, () => el("span", {}, "Thread ", el("small", {}, `# ${where}`))]]
       : [[where + direct, () => el("span", {}, el("i", {}, direct ? "@" : this.place?.kind === "thread" ? "↳" : "#"), ` ${where}`)]]);
     this.back.hidden = !this.thread;
+    this.box.classList.toggle("in-thread", Boolean(this.thread));
   }
 
   placeLink(one) {

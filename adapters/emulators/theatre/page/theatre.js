@@ -66,6 +66,7 @@ function takeState(told) {
   document.getElementById("model").textContent = state.real ? "Claude answers" : "an emulated model answers";
   const caption = document.getElementById("caption");
   caption.hidden = !state.caption;
+  document.body.classList.toggle("filmed", state.caption !== undefined);
   caption.textContent = state.caption ?? "";
   if ((state.beside === true) !== (right === "naive") && told.beside !== undefined) show(state.beside ? "naive" : "discord");
   desk.naive.checked = right === "naive";
