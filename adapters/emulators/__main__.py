@@ -21,7 +21,7 @@ from .slack import Slack
 
 
 async def serve(slack: int, discord: int, claude: int, theatre: int | None) -> None:
-    """Run the three emulators on these ports, 0 for a free one, until told to end; with *theatre*, its page."""
+    """Run the emulators on these ports, 0 for a free one, until told to end; with *theatre*, its page too."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

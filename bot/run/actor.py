@@ -1,7 +1,7 @@
 """The bot of `rivulet demo`, in a process of its own, so that it can be killed: `python -m bot.run.actor`.
 
-It does what `rivulet run` does, with the settings that a line on standard input has; it must never outlive the
-process that wrote it.
+It does what `rivulet run` does, with the settings that a line on standard input has; it must never outlive
+the process that wrote it.
 """
 
 from __future__ import annotations

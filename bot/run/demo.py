@@ -61,8 +61,8 @@ TABLE = (
     "- The Danube passes through ten countries, more than any other."
 )
 FACT = (
-    "It has **no name** on most maps. In spring it is as wide as a street, in August one can walk through it, "
-    "and it has carried the same mill for three hundred years. Nobody has ever measured it in full: whoever "
+    "It has **no name** on most maps. In spring it is as wide as a street, in August one can walk through "
+    "it, and it has carried the same mill for three hundred years. Nobody has ever measured it in full: who "
     "begins at its mouth stays for supper at the second bridge. What is known is that it is *never* late."
 )
 
@@ -151,7 +151,7 @@ async def script(world: World) -> None:
         await world.claude.script(steps=steps, when=question)
 
 
-def emulated(world: World) -> dict[str, str]:
+def emulated(world: World) -> dict[str, Any]:
     """Return the settings that lead to Claude's emulator."""
     return {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
 

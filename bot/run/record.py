@@ -1,7 +1,7 @@
-"""`rivulet demo --record FILE`: plays scenes on the theatre's page and films it, as an animated WebP.
+"""`rivulet demo --record FILE`: plays scenes on the theatre's page and films them, as an animated WebP.
 
-Each scene has a caption, which claims something; the emulators judge it while the scene is played, and a film in
-which one does not hold is not kept.  What was claimed is written into the film, so that a test can compare it.
+Each scene has a caption, which claims something; the emulators judge it while the scene is played, and a film
+in which one does not hold is not kept.  What was claimed is written into it, so that a test can compare it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`rivulet demo` with its page: emulators and theatre in one process, the bot in another that can be killed."""
+"""`rivulet demo` with its page: emulators and theatre in one process, in another the bot, to be killed."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ from bot.model.script import Step
 
 from .cache import Cache, TooManyMarks
 from .chaos import chaotic
-from .plays import Play, Refusal, Script, part, question, request_id, told, tokens
+from .plays import Play, Refusal, Script, part, question, request_id, tokens, told
 from .stream import Stream, reset
 
 MODELS = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5", "claude-fable-5-2")

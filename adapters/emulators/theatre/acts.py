@@ -31,10 +31,77 @@ STORM, STORM_SECONDS = 6, 4
 CROWD = 64
 CROWD_QUESTION = "Tell me something about river number"
 NAMES = (
-    "Ada Ben Cleo Dan Eda Finn Gia Hugo Ines Jon Kaia Leo Mia Nils Olga Pia Quin Rosa Sam Tara Udo Vera Wim Xenia "
-    "Yara Zoe Abe Bea Cy Dora Emil Fay Gus Hana Ivo Jada Karl Lola Max Nora Otis Pam Ravi Suri Tom Ula Vik Wanda "
-    "Yann Zara Amir Bo Cora Dev Elsa Flo Gwen Hal Ida Jim Kim Lars Moe Nell"
-).split()
+    *("ada", "ben", "cleo", "dan", "eda", "finn", "gia", "hugo", "ines", "jon", "kaia", "leo", "mia", "nils"),
+    *("olga", "pia", "quin", "rosa", "sam", "tara", "udo", "vera", "wim", "xenia", "yara", "zoe", "abe", "bea"),
+    *("cy", "dora", "emil", "fay", "gus", "hana", "ivo", "jada", "karl", "lola", "max", "nora", "otis", "pam"),
+    *("ravi", "suri", "tom", "ula", "vik", "wanda", "yann", "zara", "amir", "bo", "cora", "dev", "elsa", "flo"),
+    *("gwen", "hal", "ida", "jim", "kim", "lars", "moe", "nell"),
+)
+    "ada",
+    "ben",
+    "cleo",
+    "dan",
+    "eda",
+    "finn",
+    "gia",
+    "hugo",
+    "ines",
+    "jon",
+    "kaia",
+    "leo",
+    "mia",
+    "nils",
+    "olga",
+    "pia",
+    "quin",
+    "rosa",
+    "sam",
+    "tara",
+    "udo",
+    "vera",
+    "wim",
+    "xenia",
+    "yara",
+    "zoe",
+    "abe",
+    "bea",
+    "cy",
+    "dora",
+    "emil",
+    "fay",
+    "gus",
+    "hana",
+    "ivo",
+    "jada",
+    "karl",
+    "lola",
+    "max",
+    "nora",
+    "otis",
+    "pam",
+    "ravi",
+    "suri",
+    "tom",
+    "ula",
+    "vik",
+    "wanda",
+    "yann",
+    "zara",
+    "amir",
+    "bo",
+    "cora",
+    "dev",
+    "elsa",
+    "flo",
+    "gwen",
+    "hal",
+    "ida",
+    "jim",
+    "kim",
+    "lars",
+    "moe",
+    "nell",
+]
 
 
 class Acts:
@@ -76,7 +143,7 @@ class Acts:
         channel = str(act["channel"])
         match act["do"]:
             case "say":
-                said = {"user": str(act["user"]), "text": _mentioning(name, act["text"])}
+                said: Json = {"user": str(act["user"]), "text": _mentioning(name, act["text"])}
                 ts = await slack.say(channel, thread_ts=act.get("thread") or None, files=_files(act), **said)
                 return {"id": ts}
             case "react" if act.get("on", True):
@@ -97,7 +164,7 @@ class Acts:
                 return {"id": await self._discord.dm(act["user"])}
             case "say":
                 text = _mentioning("discord", act["text"])
-                more = {"reply_to": act.get("reply_to") or "", "files": _files(act)}
+                more: Json = {"reply_to": act.get("reply_to") or "", "files": _files(act)}
                 return {"id": await self._discord.say(act["channel"], act["user"], text, **more)}
             case "react":
                 where = (act["channel"], act["id"], act["user"], act["emoji"])
@@ -116,10 +183,10 @@ class Acts:
             text = f"{MENTIONS[name]} {CROWD_QUESTION} {number + 1}, please."
             place = number % len(CHANNELS)
             if name == "discord":
-                await self._discord.user(str(5000 + number), person.lower())
+                await self._discord.user(str(5000 + number), person)
                 await self._discord.say(str(200 + place), str(5000 + number), text)
             else:
-                await self._slack[name].user(f"UCROWD{number}", person.lower())
+                await self._slack[name].user(f"UCROWD{number}", person)
                 await self._slack[name].say(f"C{place + 1}", f"UCROWD{number}", text)
 
     async def _turn(self, name: str, value: Any) -> None:
@@ -150,7 +217,7 @@ class Acts:
     async def _fail(self, name: str) -> None:
         match name:
             case "storm":
-                refused = {
+                refused: Json = {
                     "status": 429,
                     "error": "ratelimited",
                     "headers": {"Retry-After": str(STORM_SECONDS)},

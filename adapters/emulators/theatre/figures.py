@@ -256,7 +256,7 @@ class Figures:
         longest = max((len(one.text) for one in found), default=0)
         found = [one for one in found if len(one.text) == longest]
         fresh = [one for one in found if not one.plays]
-        return (fresh or found[-1:] or [None])[0]
+        return next(iter([*fresh, *found[-1:]]), None)
 
 
 def said_in(message: Json) -> str:

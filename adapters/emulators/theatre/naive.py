@@ -1,7 +1,7 @@
 """A naive bot, for comparison: it edits once a second, and knows of no limit but that.
 
-It speaks to the emulators as any bot would, with a key of its own for the model.  Nothing in it is meant to be
-good: what most bots of this kind do is what it does.
+It speaks to the emulators as any bot would, with a key of its own for the model.  It must stay as most bots
+of this kind are: what they do not do, it does not.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -34,14 +35,15 @@ async def naive(session: aiohttp.ClientSession, slack: str, claude: str) -> None
         asked = [{"role": "user", "content": event["text"].replace("<@UBOT>", "").strip()}]
         body = {"model": "claude-sonnet-5-5", "max_tokens": 4096, "stream": True, "messages": asked}
         headers = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
-        async with session.post(f"{claude}/v1/messages", json=body, headers=headers) as stream:
-            async for line in stream.content:
-                if line.startswith(b"data: ") and b"text_delta" in line:
-                    said += json.loads(line[6:])["delta"]["text"]
-                    if time.monotonic() - edited >= 1.0:
-                        edited = time.monotonic()
-                        await call("chat.update", **place, text=said)
-        await call("chat.update", **place, text=said)
+        with suppress(aiohttp.ClientError):
+            async with session.post(f"{claude}/v1/messages", json=body, headers=headers) as stream:
+                async for line in stream.content:
+                    if line.startswith(b"data: ") and b"text_delta" in line:
+                        said += json.loads(line[6:])["delta"]["text"]
+                        if time.monotonic() - edited >= 1.0:
+                            edited = time.monotonic()
+                            await call("chat.update", **place, text=said)
+            await call("chat.update", **place, text=said)
 
     answers: set[asyncio.Task[None]] = set()
     opened = await call("apps.connections.open")
@@ -52,7 +54,5 @@ async def naive(session: aiohttp.ClientSession, slack: str, claude: str) -> None
                 await socket.send_json({"envelope_id": key})
             event = envelope.get("payload", {}).get("event", {})
             if event.get("type") == "app_mention":
-                answers.add(task := asyncio.create_task(answer(event)))
-                task.add_done_callback(
-                    lambda done: answers.discard(done) or done.cancelled() or done.exception()
-                )
+                answers.add(asyncio.create_task(answer(event)))
+            answers = {task for task in answers if not task.done()}

@@ -1,7 +1,7 @@
 """The theatre's server: a page, its connection, and what it follows of the emulators' logs.
 
-It listens on loopback and answers only who calls it by a name of this machine: a page from elsewhere must never
-act as a person here, nor read what they see.
+It listens on loopback and answers only who calls it by a name of this machine: a page from elsewhere must
+never act as a person here, nor read what they see.
 """
 
 from __future__ import annotations
@@ -302,7 +302,8 @@ class Theatre(Emulator):
 
     async def _be_naive(self) -> None:
         """Let a naive bot answer in a workspace of its own, whatever becomes of its connections."""
-        async with aiohttp.ClientSession() as session:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 with suppress(aiohttp.ClientError, OSError, ValueError, KeyError):
                     await naive(session, self.naive.url, self._claude.url)

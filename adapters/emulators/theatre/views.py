@@ -93,11 +93,11 @@ class SlackView:
 
     async def everything(self) -> list[Json]:
         """See `View.everything`."""
-        found = []
-        for place in (await self.places())["channels"]:
-            for seen in await self._slack.channel_messages(channel=place["id"]):
-                found.append(await self.message(place["id"], seen["ts"]))
-        return found
+        return [
+            await self.message(place["id"], seen["ts"])
+            for place in (await self.places())["channels"]
+            for seen in await self._slack.channel_messages(channel=place["id"])
+        ]
 
     def content(self, channel: str, id_: str, number: int) -> bytes:
         """See `View.content`."""
@@ -144,11 +144,11 @@ class DiscordView:
 
     async def everything(self) -> list[Json]:
         """See `View.everything`."""
-        found = []
-        for place in (await self.places())["channels"]:
-            for seen in await self._discord.messages(channel=place["id"]):
-                found.append(await self.message(place["id"], seen["id"]))
-        return found
+        return [
+            await self.message(place["id"], seen["id"])
+            for place in (await self.places())["channels"]
+            for seen in await self._discord.messages(channel=place["id"])
+        ]
 
     def content(self, channel: str, id_: str, number: int) -> bytes:
         """See `View.content`."""
