@@ -27,80 +27,12 @@ ROUTES = ("PATCH messages", "POST messages")
 SHARES = {"documented": 1.0, "half": 0.5, "fifth": 0.2}
 #: How many of the next edits a storm refuses, and for how many seconds.
 STORM, STORM_SECONDS = 6, 4
-#: Who asks at once, and what.
-CROWD = 64
+#: What everybody of a crowd asks, and who they are.
 CROWD_QUESTION = "Tell me something about river number"
-NAMES = (
-    *("ada", "ben", "cleo", "dan", "eda", "finn", "gia", "hugo", "ines", "jon", "kaia", "leo", "mia", "nils"),
-    *("olga", "pia", "quin", "rosa", "sam", "tara", "udo", "vera", "wim", "xenia", "yara", "zoe", "abe", "bea"),
-    *("cy", "dora", "emil", "fay", "gus", "hana", "ivo", "jada", "karl", "lola", "max", "nora", "otis", "pam"),
-    *("ravi", "suri", "tom", "ula", "vik", "wanda", "yann", "zara", "amir", "bo", "cora", "dev", "elsa", "flo"),
-    *("gwen", "hal", "ida", "jim", "kim", "lars", "moe", "nell"),
-)
-    "ada",
-    "ben",
-    "cleo",
-    "dan",
-    "eda",
-    "finn",
-    "gia",
-    "hugo",
-    "ines",
-    "jon",
-    "kaia",
-    "leo",
-    "mia",
-    "nils",
-    "olga",
-    "pia",
-    "quin",
-    "rosa",
-    "sam",
-    "tara",
-    "udo",
-    "vera",
-    "wim",
-    "xenia",
-    "yara",
-    "zoe",
-    "abe",
-    "bea",
-    "cy",
-    "dora",
-    "emil",
-    "fay",
-    "gus",
-    "hana",
-    "ivo",
-    "jada",
-    "karl",
-    "lola",
-    "max",
-    "nora",
-    "otis",
-    "pam",
-    "ravi",
-    "suri",
-    "tom",
-    "ula",
-    "vik",
-    "wanda",
-    "yann",
-    "zara",
-    "amir",
-    "bo",
-    "cora",
-    "dev",
-    "elsa",
-    "flo",
-    "gwen",
-    "hal",
-    "ida",
-    "jim",
-    "kim",
-    "lars",
-    "moe",
-    "nell",
+NAMES = [
+    begin + end
+    for begin in ("ma", "lu", "jo", "ka", "ri", "ele", "no", "ta")
+    for end in ("ra", "na", "lin", "mi", "dan", "vi", "s", "ko")
 ]
 
 
@@ -179,7 +111,7 @@ class Acts:
 
     async def _crowd(self, name: str) -> None:
         """Let so many people ask at once, in all channels."""
-        for number, person in enumerate(NAMES[:CROWD]):
+        for number, person in enumerate(NAMES):
             text = f"{MENTIONS[name]} {CROWD_QUESTION} {number + 1}, please."
             place = number % len(CHANNELS)
             if name == "discord":

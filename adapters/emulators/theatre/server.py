@@ -1,7 +1,6 @@
 """The theatre's server: a page, its connection, and what it follows of the emulators' logs.
 
-It listens on loopback and answers only who calls it by a name of this machine: a page from elsewhere must
-never act as a person here, nor read what they see.
+It must never decide what people see or what a limit allows: that is the emulators'.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import json
 import mimetypes
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,9 @@ from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import Discord
 from adapters.emulators.slack import Slack
 
-from .acts import CROWD, STORM, STORM_SECONDS, Acts
+from .acts import Acts
 from .audience import Viewer
+from .door import PICTURES, guarded
 from .figures import Figures
 from .naive import naive
 from .views import CHANGES, DiscordView, SlackView, View
@@ -32,21 +32,6 @@ from .views import CHANGES, DiscordView, SlackView, View
 Json = dict[str, Any]
 
 PAGE = Path(__file__).parent / "page"
-#: What the page may load: what comes from here, and nothing that is written into it.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-#: Pictures that are shown; every other file is saved.
-PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 #: Bytes of what a page may send at once: a few files.
 LARGEST = 16 * 2**20
 #: Pages that may look on at once.
@@ -55,24 +40,6 @@ VIEWERS = 16
 LOOK = 0.1
 #: Where it listens if it can: an address that a browser remembers.
 PORT = 8765
-
-
-@web.middleware
-async def guarded(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Refuse who calls this machine by another name, or comes from another page."""
-    port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-    hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
-    origin = request.headers.get("Origin")
-    if request.host not in hosts:
-        return web.Response(status=421, text=f"This is http://127.0.0.1:{port}, and only that.\n")
-    if origin is not None and origin not in {f"http://{host}" for host in hosts}:
-        return web.Response(status=403, text="Another page may not call this one.\n")
-    response = await handler(request)
-    if not response.prepared:
-        response.headers.update(HEADERS)
-    return response
 
 
 class Theatre(Emulator):
