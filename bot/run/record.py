@@ -7,10 +7,11 @@ in which one does not hold is not kept.  What was claimed is written into it, so
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,11 @@ from typing import Any
 from PIL import Image
 
 from adapters.emulators.control import Remote
+from adapters.emulators.discord.limits import DEFAULTS
 from adapters.emulators.process import World
+from adapters.emulators.slack.traffic import LIMITS
 from bot.run.chromium import Tab, found, showing
+from bot.run.demo import SCRIPTS
 from bot.run.scenes import CROWD_QUESTION, LONG_QUESTION, QUESTION, TABLE_QUESTION, Claim
 from bot.run.stage import NOTHING, Stage, slack_stage, stages, until
 from bot.run.theatre import performing
@@ -100,12 +104,23 @@ class Set:
     film: Film
 
 
+#: Whether each claim of a scene holds, and its figure.
+Seen = list[tuple[bool, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One scene: what is said over it, and what plays it and returns its claims."""
+    """One scene.
+
+    Attributes:
+        caption: What is said over it.
+        play: Plays it, and tells for each of its claims whether it holds, and a figure.
+        claims: What it claims.
+    """
 
     caption: str
-    play: Callable[[Set], Awaitable[list[Claim]]]
+    play: Callable[[Set], Awaitable[Seen]]
+    claims: tuple[str, ...]
 
 
 async def record(path: Path) -> int:
@@ -127,10 +142,26 @@ async def record(path: Path) -> int:
                 sys.stdout.write(f"{'ok ' if each.holds else 'BAD'}  {each.text}: {each.figure}\n")
             if not all(each.holds for each in claims):
                 return 1
-    size = await asyncio.to_thread(film.save, path, {"scenes": claimed})
+    size = await asyncio.to_thread(
+        film.save, path, {"scenes": claimed, "script": digest(SCRIPTS), "limits": limits()}
+    )
     seconds = sum(film.times) / 1000
     sys.stdout.write(f"{path}: {seconds:.0f} s, {len(film.pictures)} pictures, {size / 1e6:.2f} MB\n")
     return 0 if size <= LARGEST else 1
+
+
+def digest(scripts: Mapping[str, Any]) -> str:
+    """Return what stands for what is asked and answered."""
+    return hashlib.sha256(json.dumps(scripts).encode()).hexdigest()[:16]
+
+
+def limits() -> dict[str, Sequence[float]]:
+    """Return (calls, seconds) of the limits that the film shows."""
+    return {
+        "chat.update": list(LIMITS["chat.update"]),
+        "chat.postMessage": list(LIMITS["chat.postMessage"]),
+        "PATCH messages": list(DEFAULTS["PATCH messages"]),
+    }
 
 
 def _expect_writable(path: Path) -> None:
@@ -141,13 +172,13 @@ def _expect_writable(path: Path) -> None:
 async def _played(scene: Scene, on: Set) -> list[Claim]:
     await on.page.tell(caption=scene.caption)
     async with on.film.rolling():
-        claims = await scene.play(on)
+        seen = await scene.play(on)
         await asyncio.sleep(HELD)
     await on.page.tell(caption="")
-    return claims
+    return [Claim(text, *each) for text, each in zip(scene.claims, seen, strict=True)]
 
 
-async def _growing(on: Set) -> list[Claim]:
+async def _growing(on: Set) -> Seen:
     """Let both platforms answer with a table and code."""
     asked = await asyncio.gather(*(stage.say(TABLE_QUESTION, NOTHING) for stage in on.stages))
     pages = [
@@ -156,10 +187,10 @@ async def _growing(on: Set) -> list[Claim]:
     ]
     edits = [sum(page["edits"] for page in each) for each in pages]
     one = all(len(each) == 1 for each in pages) and min(edits) > 2  # noqa: PLR2004  it has grown
-    return [Claim("each answer is one message", one, f"{edits[0]} and {edits[1]} edits")]
+    return [(one, f"{edits[0]} and {edits[1]} edits")]
 
 
-async def _stopping(on: Set) -> list[Claim]:
+async def _stopping(on: Set) -> Seen:
     """Stop an answer on each platform with an emoji."""
     asked = await asyncio.gather(*(stage.say(LONG_QUESTION, NOTHING) for stage in on.stages))
     for stage, question in zip(on.stages, asked, strict=True):
@@ -171,10 +202,10 @@ async def _stopping(on: Set) -> list[Claim]:
     closed = {name: figures[name]["socket"] for name in ("slack", "discord")}
     shown = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in closed.items() if seconds)
     holds = all(seconds is not None and seconds < 1.0 for seconds in closed.values())
-    return [Claim("the stop has closed the model's stream", holds, shown)]
+    return [(holds, shown)]
 
 
-async def _killing(on: Set) -> list[Claim]:
+async def _killing(on: Set) -> Seen:
     """Kill the bot amid an answer; after its restart a person lets it go on."""
     asked = await asyncio.gather(*(stage.say(QUESTION, NOTHING) for stage in on.stages))
     for stage, question in zip(on.stages, asked, strict=True):
@@ -192,10 +223,10 @@ async def _killing(on: Set) -> list[Claim]:
     for stage, question in zip(on.stages, asked, strict=True):
         await until(lambda s=stage, a=question: _whole(s, a), PATIENCE)  # type: ignore[misc]
     said = all("Interrupted by a restart" in note for note in told)
-    return [Claim("after kill -9 both answers said that they were cut, and went on", said, told[0])]
+    return [(said, told[0])]
 
 
-async def _crowding(on: Set) -> list[Claim]:
+async def _crowding(on: Set) -> Seen:
     """Let a crowd ask ours and a naive bot, on the same limits."""
     await on.page.tell(beside=True)
     before = await on.page.figures()
@@ -211,17 +242,9 @@ async def _crowding(on: Set) -> list[Claim]:
     refused = told["slack"]["refused"] - before["platforms"]["slack"]["refused"]
     naive = told["naive"]
     return [
-        Claim(
-            "no edit and no post of ours was refused",
-            refused == 0,
-            f"{refused} of {told['slack']['edits']} edits",
-        ),
-        Claim("all of ours are whole", told["slack"]["cut"] == 0, f"{told['slack']['cut']} left incomplete"),
-        Claim(
-            "a naive bot leaves answers incomplete",
-            naive["cut"] > 0,
-            f"{naive['cut']}, {naive['refused']} refused",
-        ),
+        (not refused, f"{refused} of {told['slack']['edits']} edits"),
+        (not told["slack"]["cut"], f"{told['slack']['cut']} left incomplete"),
+        (naive["cut"] > 0, f"{naive['cut']}, {naive['refused']} refused"),
     ]
 
 
@@ -258,8 +281,20 @@ async def _shows(stage: Stage, asked: str, characters: int) -> dict[str, Any] | 
 
 
 SCENES = (
-    Scene("An answer is one message that grows by edits", _growing),
-    Scene("🛑 ends it, here and at the model", _stopping),
-    Scene("kill -9 in mid-answer: it says so, and goes on", _killing),
-    Scene("A crowd asks ours, and a naive bot, on the same limits", _crowding),
+    Scene("An answer is one message that grows by edits", _growing, ("each answer is one message",)),
+    Scene("🛑 ends it, here and at the model", _stopping, ("the stop has closed the model's stream",)),
+    Scene(
+        "kill -9 in mid-answer: it says so, and goes on",
+        _killing,
+        ("both answers said that they were cut, and went on",),
+    ),
+    Scene(
+        "A crowd asks ours, and a naive bot, on the same limits",
+        _crowding,
+        (
+            "no edit and no post of ours was refused",
+            "all of ours are whole",
+            "a naive bot leaves answers incomplete",
+        ),
+    ),
 )

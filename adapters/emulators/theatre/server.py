@@ -22,7 +22,7 @@ from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import Discord
 from adapters.emulators.slack import Slack
 
-from .acts import Acts
+from .acts import NAMES, Acts
 from .audience import Viewer
 from .door import PICTURES, guarded
 from .figures import Figures
@@ -70,12 +70,7 @@ class Theatre(Emulator):
         self._acts = Acts({"slack": slack, "naive": self.naive}, discord, claude)
         self._figures = Figures()
         self._viewers: set[Viewer] = set()
-        self._state: Json = {
-            "bot": "starting",
-            "real": False,
-            "crowd": CROWD,
-            "storm": [STORM, STORM_SECONDS],
-        }
+        self._state: Json = {"bot": "starting", "real": False, "crowd": len(NAMES)}
         self._knobs: Json = {"speed": 1.0, "latency": 0.0, "limits": "documented"}
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
