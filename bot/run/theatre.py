@@ -25,8 +25,12 @@ from bot.unavailable import Unavailable
 PORT = 8765
 #: What the page offers to ask.
 QUESTIONS = (QUESTION, TABLE_QUESTION, LONG_QUESTION, BOAT_QUESTION, DEPTH_QUESTION)
-#: What else the bot is set to: a crowd is answered at once, and no server of the operator's is touched.
+#: What else the bot is set to: a crowd, and one who asks much, are answered at once; no server of the
+#: operator's is touched.
 SETTINGS = {
+    "RIVULET_USER_TURNS": 0,
+    "RIVULET_USER_PER_MINUTE": 0,
+    "RIVULET_USER_PER_HOUR": 0,
     "RIVULET_TURNS": 256,
     "RIVULET_INTAKE": 512,
     "RIVULET_HOST": "127.0.0.1",

@@ -278,7 +278,8 @@ class WebApi:
             raise Refused("user_not_in_channel")
         text = content.visible(draft.text, draft.blocks, self._workspace.code)
         ts = self._workspace.ts()
-        self._record("ephemeral", channel=channel, ts=ts, user=arguments["user"], text=text)
+        thread = str(arguments.get("thread_ts") or "")
+        self._record("ephemeral", channel=channel, ts=ts, thread_ts=thread, user=arguments["user"], text=text)
         return {"message_ts": ts}
 
     def _react(self, arguments: Arguments) -> Json:

@@ -19,7 +19,7 @@ export class Desk {
     this.meters = el("div", { class: "meters" });
     this.models = el("ul", { class: "models" });
     this.sum = el("small");
-    this.modelCard = el("section", { class: "card model", "aria-label": "The model" }, el("h3", {}, "Model ", this.sum), this.models);
+    this.modelCard = el("section", { class: "card model", "aria-label": "The model" }, el("h2", {}, "Model ", this.sum), this.models);
     box.append(this.meters, this.modelCard, this.knobs());
   }
 
@@ -34,7 +34,7 @@ export class Desk {
     this.killing = el("button", { type: "button", class: "kill", title: "The process ends as with a loss of power, and is started again", onclick: () => this.act({ do: "kill" }) }, "kill -9");
     const faults = el("div", { class: "faults" }, fault("storm", "429 storm", "The next edits are refused, for four seconds each"),
       fault("sockets", "Drop sockets", "Cut the bot's connections to both platforms"), fault("cut", "Cut the model", "Reset the model's connections in mid-answer"), this.killing);
-    return el("section", { class: "card knobs", "aria-label": "Knobs" }, el("h3", {}, "Knobs"),
+    return el("section", { class: "card knobs", "aria-label": "Knobs" }, el("h2", {}, "Knobs"),
       el("div", { class: "turn" }, speed, latency, el("label", { for: "limits" }, "Platforms' limits", this.limits), el("label", { for: "beside", class: "switch" }, "Naive bot beside", this.naive)),
       faults, this.crowd);
   }
@@ -98,7 +98,7 @@ class Card {
     };
     this.canvas = el("canvas", { width: 240, height: 44, role: "img", "aria-label": "Staleness in the last minute" });
     this.bars = el("div", { class: "bars" });
-    this.box = el("section", { class: `card meter of-${name}`, "aria-label": CALLED[name] }, el("h3", {}, CALLED[name], " ", this.sum = el("small")),
+    this.box = el("section", { class: `card meter of-${name}`, "aria-label": `${CALLED[name]}: figures` }, el("h2", {}, CALLED[name], " ", this.sum = el("small")),
       el("div", { class: "figures" },
         figure("edits", "edits", "How often messages were changed"), figure("refused", "429s", "Calls that were refused as too many"),
         figure("stale", "behind", "Age of the oldest letter that the model has sent and no message shows"),

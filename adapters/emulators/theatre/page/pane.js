@@ -32,7 +32,7 @@ export class Pane {
   }
 
   build() {
-    this.places = el("nav", { class: "places", "aria-label": "Channels" });
+    this.places = el("nav", { class: "places", "aria-label": `Channels of ${TITLES[this.platform].about}` });
     this.picker = el("select", { class: "picker", "aria-label": "Channel", onchange: (event) => this.open(event.target.value) });
     this.acting = el("select", { "aria-label": "Acting as", onchange: (event) => this.become(event.target.value) });
     this.me = el("div", { class: "me" }, el("span", { class: "who" }), el("label", {}, el("small", {}, "You are"), this.acting));
@@ -53,7 +53,7 @@ export class Pane {
   take(told) {
     if (told.kind === "places") this.takePlaces(told);
     if (told.kind === "messages") this.takeMessages(told.messages);
-    if (told.kind === "ephemeral") this.takeMessages([{ ...told, id: told.ts, thread: "", user: "UBOT", own: true, hidden: true, blocks: [], files: [], reactions: {}, note: "" }]);
+    if (told.kind === "ephemeral") this.takeMessages([{ ...told, id: told.ts, thread: told.thread_ts, user: "UBOT", only: told.user, own: true, hidden: true, blocks: [], files: [], reactions: {}, note: "" }]);
     if (told.kind === "status") this.working[told.status === "processing" ? "add" : "delete"](`${told.channel} ${told.thread_ts}`);
     this.draw();
   }
@@ -225,7 +225,7 @@ export class Pane {
   }
 
   shown() {
-    const here = [...this.messages.values()].filter((one) => one.channel === this.channel && !one.deleted);
+    const here = [...this.messages.values()].filter((one) => one.channel === this.channel && !one.deleted && (!one.only || one.only === this.actor));
     here.sort((one, other) => when(one, this.kind) - when(other, this.kind) || (one.id < other.id ? -1 : 1));
     if (this.kind === "discord") return here.slice(-MOST);
     return here.filter((one) => (this.thread ? one.thread === this.thread || one.id === this.thread : !one.thread)).slice(-MOST);
