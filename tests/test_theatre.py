@@ -27,6 +27,12 @@ from bot.run.demo import SCRIPTS
 from tests.test_cli import TRACEBACK, ran
 
 ROOT = Path(__file__).parent.parent
+WHOLE = "Rain gathers. Brooks meet, and meet again."
+STOP = {"type": "button", "action_id": "stop", "text": {"type": "plain_text", "text": "Stop"}}
+STOPPABLE = [
+    {"type": "section", "text": {"type": "plain_text", "text": "Rain gathers."}},
+    {"type": "actions", "elements": [STOP]},
+]
 FILM = ROOT / "docs" / "demo.webp"
 
 
@@ -169,6 +175,60 @@ async def test_a_page_is_told_all_that_was_said_before_and_what_is_said_then(hou
         async with asyncio.timeout(10):
             await hear(before)
             await hear(await house.discord.say("200", "300", "then"))
+
+
+class Typist:
+    """A bot that a test holds in its hands."""
+
+    def __init__(self, house: House, session: aiohttp.ClientSession) -> None:
+        self.house, self.session = house, session
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        headers = {"Authorization": "Bearer xoxb-1"}
+        url = f"{self.house.slack.url}/api/{method}"
+        async with self.session.post(url, json=arguments, headers=headers) as response:
+            return dict(await response.json())
+
+    async def ask_the_model(self, question: str) -> aiohttp.ClientResponse:
+        body = {"model": "claude-sonnet-5-5", "max_tokens": 9, "stream": True, "system": "- Platform: Slack"}
+        headers = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
+        asked = {"messages": [{"role": "user", "content": question}], **body}
+        return await self.session.post(f"{self.house.claude.url}/v1/messages", json=asked, headers=headers)
+
+
+async def test_how_stale_an_answer_is_and_how_soon_a_stop_is_obeyed_is_read_from_the_wire(house, session):
+    bot = Typist(house, session)
+    await house.claude.script(["Rain gathers.", 0.05, " Brooks meet, and meet again.", {"stall": True}])
+    asked = await house.slack.say("C1", "U1", "<@UBOT> Why rivers?")
+    stream = await bot.ask_the_model("Why rivers?\n[x] ann asks this.")
+    place = {"channel": "C1", "thread_ts": asked}
+    posted = await bot.call("chat.postMessage", **place, text="Rain gathers.", blocks=STOPPABLE)
+    async with asyncio.timeout(10):
+        while (await house.figures("slack")).get("stale", 0.0) < 0.2:
+            await asyncio.sleep(0.05)
+        await bot.call("chat.update", channel="C1", ts=posted["ts"], text=WHOLE, blocks=[])
+        while (await house.figures("slack"))["stale"]:
+            await asyncio.sleep(0.05)
+        await house.slack.react("C1", posted["ts"], "U1", "octagonal_sign")
+        await house.slack.events(wait=5.0, kinds=["react"])
+        stream.close()
+        while (await house.figures("slack"))["socket"] is None:
+            await asyncio.sleep(0.05)
+    seen = await house.figures("slack")
+    assert (seen["posts"], seen["edits"], seen["live"], seen["cut"]) == (1, 1, 0, 0)
+
+
+async def test_a_refused_edit_counts_apart_from_other_calls_that_are_refused(house, session):
+    bot = Typist(house, session)
+    for method in ("chat.update", "users.info"):
+        await house.slack.limit(method, 0, 60.0)
+        await bot.call(method, channel="C1", ts="1.0", user="U1")
+    async with asyncio.timeout(10):
+        while (await house.figures("slack")).get("others") != {"users.info": 1}:
+            await asyncio.sleep(0.05)
+    assert (await house.figures("slack"))["refused"] == 1
+    told = (await house.theatre.figures())["budgets"]["slack"]
+    assert {each["what"] for each in told if each["refuses"] > 0} == {"chat.update", "users.info"}
 
 
 async def test_a_naive_bot_loses_the_end_of_answers_where_the_limit_ends(house):

@@ -108,8 +108,12 @@ class Actor:
             await asyncio.sleep(AWAY)
             await self.wake()
             await page.tell(bot="starting")
-            await self.enter(world)
-            await page.tell(bot="up")
+            try:
+                await self.enter(world)
+            except (TimeoutError, Unavailable):
+                await self.kill()  # and try once more
+            else:
+                await page.tell(bot="up")
 
     async def _connected(self, remote: Remote, kind: str) -> None:
         """Wait for a connection that is not in the log yet."""

@@ -330,9 +330,12 @@ class Claude(Emulator):
             if body.get("stream"):
                 return await self._streamed(request, play)
             return await self._whole(request, play)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             self.over(play, "closed")
             raise
+        except ConnectionError:
+            self.over(play, "closed")
+            return web.Response()  # there is nobody to send it to
 
     def _begin(self, body: dict[str, Any]) -> Play:
         asked, said = question(body["messages"]), told(body["messages"])

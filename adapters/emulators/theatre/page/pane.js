@@ -207,7 +207,7 @@ export class Pane {
     this.picker.value = direct ? "dm" : this.channel;
     const where = direct ? "rivulet" : this.place?.name ?? "";
     redraw(this.title, this.thread
-      ? [["thread" + where, () => el("span", {}, "Thread ", el("small", {}, `# ${where}`))]]
+      ? [["thread" + where, () => el("span", {}, "Thread ", el("small", {}, `${direct ? "@" : "#"} ${where}`))]]
       : [[where + direct, () => el("span", {}, el("i", {}, direct ? "@" : this.place?.kind === "thread" ? "↳" : "#"), ` ${where}`)]]);
     this.back.hidden = !this.thread;
     this.box.classList.toggle("in-thread", Boolean(this.thread));
