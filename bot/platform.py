@@ -121,6 +121,8 @@ class Limits:
         rows: Rows that all tables of a page may have.
         cells: Characters that all cells of a page's tables may have.
         appends: Whether a page that grows is appended to, so that `Page.settled` is worth knowing.
+        steps: Whether a page lists its tools, `Page.steps`; its note names those that run too, without the
+            seconds that they take.
     """
 
     size: int
@@ -131,6 +133,7 @@ class Limits:
     rows: int = 0
     cells: int = 0
     appends: bool = False
+    steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,8 @@ async def test_the_crowd_asks_what_the_demo_knows_an_answer_to(house):
 
 
 def told_in_the_film() -> dict[str, Any]:
-    described: dict[str, Any] = json.loads(Image.open(FILM).getexif()[record.DESCRIPTION])
+    with Image.open(FILM) as film:
+        described: dict[str, Any] = json.loads(film.getexif()[record.DESCRIPTION])
     return described
 
 
