@@ -48,7 +48,8 @@ class House:
         return self.theatre.url
 
     async def figures(self, platform: str) -> dict[str, float]:
-        return (await self.theatre.figures())["platforms"].get(platform, {})
+        platforms: dict[str, dict[str, float]] = (await self.theatre.figures())["platforms"]
+        return platforms.get(platform, {})
 
 
 @asynccontextmanager
@@ -61,7 +62,8 @@ async def open_house(port: int = 0) -> AsyncIterator[House]:
     try:
         yield house
     finally:
-        for each in (house.theatre, *world):
+        await house.theatre.stop()
+        for each in world:
             await each.stop()
 
 

@@ -154,6 +154,18 @@ async def test_a_stop_by_button_and_by_emoji_ends_the_answer_and_the_models_conn
     await expect(seen.page.locator(".model h2 small")).to_have_text("0 connections open")
 
 
+async def test_slacks_own_button_ends_a_native_stream(seen):
+    slack = seen.pane("slack")
+    await slack.locator(".places .dm").click()
+    await slack.locator("textarea").fill(LONG_QUESTION)
+    await slack.locator("textarea").press("Enter")
+    await slack.locator("button.thread").last.click()
+    await expect(seen.answer("slack")).to_contain_text("There are more than")
+    await slack.locator(".typing button").click()
+    await expect(seen.answer("slack")).to_contain_text("Stopped")
+    await expect(slack.locator(".typing")).to_be_hidden()
+
+
 async def test_a_tool_asks_first_and_is_called_once_it_is_allowed(seen, stage):
     await seen.ask(BOAT_QUESTION)
     for name in ("slack", "discord"):
@@ -175,7 +187,8 @@ async def test_people_write_in_threads_and_in_direct_messages_with_files(seen):
     await slack.locator("textarea").fill(QUESTION)
     await slack.locator("textarea").press("Enter")
     await expect(slack.locator(".picture")).to_have_attribute("alt", "x.png")
-    await slack.locator("button.thread").click()
+    asked = slack.locator(".message", has=slack.locator(".picture"))
+    await asked.locator("button.thread").click()
     await expect(seen.answer("slack")).to_contain_text("agree on")
     discord = seen.pane("discord")
     await discord.get_by_role("button", name="news").click()

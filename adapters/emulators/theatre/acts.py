@@ -59,7 +59,7 @@ class Acts:
         match act:
             case {"do": "say" | "react" | "press" | "edit" | "delete" | "dm", "platform": "discord"}:
                 return await self._on_discord(act)
-            case {"do": "say" | "react" | "press" | "edit" | "delete", "platform": str(name)}:
+            case {"do": "say" | "react" | "press" | "edit" | "delete" | "stop", "platform": str(name)}:
                 return await self._on_slack(self._slack[name], name, act)
             case {"do": "crowd", "on": list(names)}:
                 await asyncio.gather(*(self._crowd(name) for name in names))
@@ -84,6 +84,8 @@ class Acts:
                 await slack.unreact(channel, act["id"], act["user"], act["emoji"])
             case "press":
                 await slack.press(channel, act["id"], act["user"], act["label"])
+            case "stop":
+                await slack.press_native_stop(channel, act["thread"], act["user"])
             case "edit":
                 await slack.edit(channel, act["id"], _mentioning(name, act["text"]))
             case "delete":

@@ -163,7 +163,7 @@ class Figures:
                 count.errors += 1
             case {"kind": "react", "t": at} if {entry.get("emoji"), entry.get("reaction")} & STOPS:
                 self._stopped(platform, entry, at)
-            case {"kind": "press", "label": label, "t": at} if "Stop" in label:
+            case {"kind": "press", "label": label, "t": at} if "Stop" in label or label == "Slack's own":
                 self._stopped(platform, entry, at)
 
     def modelled(self, entry: Json, play: Play) -> None:

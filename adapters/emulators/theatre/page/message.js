@@ -80,6 +80,7 @@ export class Message {
       if (block.type === "section") return [block.text, ...(block.fields ?? [])].filter(Boolean).flatMap((one) => blocks(one.text, "mrkdwn", names));
       if (block.type === "header") return [[block.text.text, () => el("p", { class: "h2" }, block.text.text)]];
       if (block.type === "divider") return [["hr", () => el("hr")]];
+      if (block.type === "task_card") return [[`${block.task_id} ${block.status} ${block.title}`, () => card(block)]];
       if (block.type === "rich_text") return blocks(message.text, "mrkdwn", names);
       return [];
     });
@@ -140,6 +141,9 @@ export class Message {
     return el("div", { role: "group", "aria-label": "What you can do with this message" }, offered, tool("↩", reply, () => pane.answer(this.message)), own, removal);
   }
 }
+
+const TASKS = { pending: "○", in_progress: "◐", complete: "✓", error: "✕" };
+const card = ({ status, title }) => el("p", { class: `task ${status}` }, el("b", {}, TASKS[status] ?? "○"), ` ${title}`);
 
 const tool = (shown, label, press) => el("button", { type: "button", title: label, "aria-label": label, onclick: press }, shown);
 

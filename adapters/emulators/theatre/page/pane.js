@@ -39,7 +39,8 @@ export class Pane {
     this.title = el("h2");
     this.back = el("button", { type: "button", class: "back", "aria-label": "Back to the channel", onclick: () => this.open(this.channel) }, "←");
     this.list = el("div", { class: "list", tabindex: "0", role: "log", "aria-label": "Messages" });
-    this.typing = el("p", { class: "typing" });
+    const end = () => this.act({ do: "stop", channel: this.channel, thread: this.thread, user: this.actor });
+    this.typing = el("p", { class: "typing" }, el("span", {}, "rivulet is working on it … "), el("button", { type: "button", onclick: end }, "■ Stop"));
     this.composer = new Composer(this);
     const { name, about } = TITLES[this.platform];
     const side = el("aside", {}, el("header", {}, el("b", {}, name), el("small", {}, about)), this.places, this.me);
@@ -264,7 +265,7 @@ export class Pane {
       before = one.box;
     }
     list.classList.toggle("thread", Boolean(this.thread));
-    this.typing.textContent = this.working.has(`${this.channel} ${this.thread}`) ? "rivulet is working on it …" : "";
+    this.typing.classList.toggle("on", this.working.has(`${this.channel} ${this.thread}`));
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 }
