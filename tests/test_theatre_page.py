@@ -187,7 +187,7 @@ async def test_people_write_in_threads_and_in_direct_messages_with_files(seen):
     await slack.locator("textarea").fill(QUESTION)
     await slack.locator("textarea").press("Enter")
     await expect(slack.locator(".picture")).to_have_attribute("alt", "x.png")
-    asked = slack.locator(".message", has=slack.locator(".picture"))
+    asked = slack.locator(".message", has=seen.page.locator(".picture"))
     await asked.locator("button.thread").click()
     await expect(seen.answer("slack")).to_contain_text("agree on")
     discord = seen.pane("discord")
