@@ -71,8 +71,9 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra mcp -q -o requirements.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra mcp -q -o requirements-dev.lock pyproject.toml --group dev -c requirements.lock
 
-picture: dev
-	$(BIN)/python -m tests.picture docs/demo.svg
+# Needs chromium; says what to install where there is none.
+picture: setup
+	$(BIN)/rivulet demo --record docs/demo.webp
 
 # Needs chromium; says what to install where there is none.
 looks: dev

@@ -479,6 +479,40 @@ async def test_a_model_goes_on_after_the_words_that_a_question_ends_with(claude:
     assert await read(sdk) == f"{said} the lazy dog."
 
 
+async def test_a_model_goes_on_with_its_own_last_answer_when_a_person_says_continue(
+    claude: Claude, sdk: Any
+) -> None:
+    """Words that it said already take no time, and nobody else's answer is gone on with."""
+    said = "The quick brown fox jumps over"
+    await claude.script([{"resumes": 0}, said, 60.0, " the lazy", " dog."], when="a fox")
+    for word, answer in (("continue", " the lazy dog."), ("a fox", None)):
+        messages = [
+            {"role": "user", "content": "Tell me of a fox."},
+            {"role": "assistant", "content": f"{said} the lazy" if answer is None else f"{said}"},
+            {"role": "user", "content": word},
+        ]
+        if answer:
+            await claude.configure(speed=1_000.0)
+            assert await read(sdk, messages=messages) == answer
+        else:
+            assert (await read(sdk, messages=messages)).startswith("The quick")
+
+
+async def test_a_script_is_played_faster_and_answers_under_way_are_cut(claude: Claude, sdk: Any) -> None:
+    """As a faster model would, and as a network that fails."""
+    await claude.configure(speed=1_000.0)
+    await claude.script(["One.", 60.0, "Two."])
+    assert await read(sdk) == "One.Two."
+    await claude.configure(speed=1.0)
+    cut = asyncio.create_task(read(sdk))
+    await claude.events(since=len(claude.log), wait=5, kinds=["first"])
+    assert await claude.cut() == 1
+    with pytest.raises(httpx2.HTTPError):
+        await cut
+    assert [asked["state"] for asked in await claude.requests()] == ["finished", "broken"]
+    assert await claude.cut() == 0
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_chaos_is_the_same_for_the_same_seed(fault: Any, moment: Any) -> None:

@@ -297,6 +297,11 @@ async def test_reactions_arrive_raw_and_can_be_given(world: Discord, connect: Co
     await bot.hear("MESSAGE_REACTION_REMOVE", user_id="999")
     fetched = await text_channel(bot).fetch_message(sent.id)
     assert [(str(each.emoji), each.count) for each in fetched.reactions] == [("🛑", 1)]
+    assert (await world.message(CHANNEL, str(sent.id)))["reactions"] == {"🛑": [ALICE]}
+    for _ in range(2):  # the second time there is nothing to take back
+        await world.react(CHANNEL, str(sent.id), ALICE, "🛑", on=False)
+    await bot.hear("MESSAGE_REACTION_REMOVE", user_id=ALICE)
+    assert (await world.message(CHANNEL, str(sent.id)))["reactions"] == {}
 
 
 async def test_a_press_is_an_interaction_that_can_be_deferred(world: Discord, connect: Connect) -> None:

@@ -20,17 +20,20 @@ from .discord import Discord
 from .slack import Slack
 
 
-async def serve(slack: int, discord: int, claude: int) -> None:
-    """Run the three emulators on these ports, 0 for a free one, until told to end."""
+async def serve(slack: int, discord: int, claude: int, theatre: int | None) -> None:
+    """Run the emulators on these ports, 0 for a free one, until told to end; with *theatre*, its page too."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
-    emulators: dict[str, tuple[Emulator, int]] = {
-        "slack": (Slack(), slack),
-        "discord": (Discord(), discord),
-        "claude": (Claude(), claude),
-    }
+    world = Slack(), Discord(), Claude()
+    emulators: dict[str, tuple[Emulator, int]] = dict(
+        zip(("slack", "discord", "claude"), zip(world, (slack, discord, claude), strict=True), strict=True)
+    )
+    if theatre is not None:
+        from .theatre import Theatre  # noqa: PLC0415 - nobody else waits for it
+
+        emulators["theatre"] = Theatre(*world), theatre
     watch = asyncio.create_task(_watch_parent(over))
     try:
         for emulator, port in emulators.values():
@@ -60,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m adapters.emulators", description=__doc__)
     for name in ("slack", "discord", "claude"):
         parser.add_argument(f"--{name}-port", dest=name, type=int, default=0, help="default: a free one")
+    parser.add_argument("--theatre-port", dest="theatre", type=int, help="default: no theatre")
     asyncio.run(serve(**vars(parser.parse_args())))
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 Call = TypeVar("Call", bound=Callable[..., Awaitable[Any]])
 
@@ -32,9 +33,12 @@ class Emulator:
     """A stand-in for one service on a loopback port.
 
     Attributes:
+        middlewares: What every request passes first.
         url: Where it listens, without a trailing slash; set by `start`.
         log: Everything that happened, oldest first: {"n", "t", "kind", ...}.
     """
+
+    middlewares: Sequence[Middleware] = ()
 
     def __init__(self) -> None:
         self.url = ""
@@ -49,7 +53,7 @@ class Emulator:
 
     async def start(self, port: int = 0) -> None:
         """Listen on the loopback *port*; 0 takes a free one."""
-        app = web.Application(client_max_size=64 * 2**20)
+        app = web.Application(client_max_size=64 * 2**20, middlewares=self.middlewares)
         app.add_routes([web.post("/_emulator/{method}", self._control), *self.routes()])
         # handler_cancellation: a streaming handler sees the client hang up at once, not at its next write.
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.5)

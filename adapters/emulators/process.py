@@ -24,22 +24,27 @@ PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The three services; each `url` says where."""
+    """The three services, and the theatre if there is one; each `url` says where."""
 
     slack: Remote
     discord: Remote
     claude: Remote
+    theatre: Remote | None = None
 
 
 @asynccontextmanager
-async def spawned() -> AsyncIterator[World]:
+async def spawned(theatre: int | None = None) -> AsyncIterator[World]:
     """Run all emulators in a process of their own, as long as the block runs.
+
+    Args:
+        theatre: The port of the theatre's page, another one if it is taken; None for no theatre.
 
     Raises:
         RuntimeError: The process ended before its emulators listened.
     """
+    page = () if theatre is None else ("--theatre-port", str(theatre))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.emulators", stdin=PIPE, stdout=PIPE
+        sys.executable, "-m", "adapters.emulators", *page, stdin=PIPE, stdout=PIPE
     )
     try:
         urls = await _addresses(process)

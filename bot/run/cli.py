@@ -25,6 +25,7 @@ ABOUT = "Claude's answers, streamed into Slack and Discord by editing one messag
 CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
 NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
+RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         parsers[name] = commands.add_parser(name, help=does, description=does)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
+    parsers["demo"].add_argument("--record", metavar="FILE", help=RECORD)
     parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
@@ -106,6 +108,12 @@ async def _demo(options: argparse.Namespace) -> int:
         from bot.run.demo import check
 
         return await check()
+    if options.record:
+        from pathlib import Path
+
+        from bot.run.record import record
+
+        return await record(Path(options.record))
     from bot.run.screen import show
 
     return await show()

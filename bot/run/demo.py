@@ -19,7 +19,15 @@ from adapters.emulators.process import World, spawned
 from bot.config import Settings
 from bot.platform import Platform
 from bot.run import logs
-from bot.run.scenes import BOAT_QUESTION, DEPTH_QUESTION, LONG_QUESTION, QUESTION, claims
+from bot.run.scenes import (
+    BOAT_QUESTION,
+    CROWD_QUESTION,
+    DEPTH_QUESTION,
+    LONG_QUESTION,
+    QUESTION,
+    TABLE_QUESTION,
+    claims,
+)
 from bot.run.stage import stages, until
 from bot.tools import Offered, tool
 
@@ -39,7 +47,24 @@ RIVERS = (
     "The Mekong changes its name in every country that it crosses, and in the rainy season one of its "
     "tributaries turns round and flows uphill into a lake. "
 )
-
+TABLE = (
+    "Here are three, side by side:\n\n"
+    "| river | length | rises in | ends in |\n|---|---:|---|---|\n"
+    "| Lena | 4,294 km | the Baikal mountains | the **Arctic** |\n"
+    "| Mekong | 4,350 km | the Tibetan plateau | the South China Sea |\n"
+    "| Danube | 2,850 km | the Black Forest | the Black Sea |\n\n"
+    "To sort them yourself:\n\n"
+    '```python\nrivers = {"Lena": 4294, "Mekong": 4350, "Danube": 2850}\n'
+    "for name in sorted(rivers, key=rivers.get, reverse=True):\n    print(name, rivers[name])\n```\n\n"
+    "> Lengths of rivers are never *quite* settled: each source has its own source.\n\n"
+    "- The Mekong passes through\n  - China, Myanmar, Laos,\n  - Thailand, Cambodia and Vietnam.\n"
+    "- The Danube passes through ten countries, more than any other."
+)
+FACT = (
+    "It has **no name** on most maps. In spring it is as wide as a street, in August one can walk through "
+    "it, and it has carried the same mill for three hundred years. Nobody has ever measured it in full: who "
+    "begins at its mouth stays for supper at the second bridge. What is known is that it is *never* late."
+)
 
 #: What the scenes call: a tool and its river.
 CALLS = (("book_a_boat", "Lena"), ("sound_a_river", "Mekong"))
@@ -62,6 +87,23 @@ def tools() -> list[Offered]:
     return [book_a_boat, sound_a_river]
 
 
+def _paced(text: str, pause: float) -> list[str | float]:
+    """Return *text* word by word, as a script."""
+    return [step for word in text.split(" ") for step in (f"{word} ", pause)]
+
+
+_BOAT, _DEPTH = ({"tool": name, "input": {"river": river}} for name, river in CALLS)
+#: What the model says to which question.
+SCRIPTS: dict[str, list[Any]] = {
+    QUESTION: [{"resumes": 0}, 0.4, *_paced(ANSWER, 0.05)],
+    LONG_QUESTION: [{"resumes": 0}, 0.4, *_paced(RIVERS * 100, 0.05)],
+    TABLE_QUESTION: [{"resumes": 0}, 0.4, *_paced(TABLE, 0.06)],
+    CROWD_QUESTION: [0.4, *_paced(FACT, 0.08)],
+    BOAT_QUESTION: ["Let me ask. ", _BOAT, "Your boat is booked."],
+    DEPTH_QUESTION: ["I look. ", _DEPTH, "It is 7 m deep."],
+}
+
+
 @asynccontextmanager
 async def playing(*, real: bool) -> AsyncIterator[World]:
     """Run emulators, adapters and core while the block runs.
@@ -78,16 +120,10 @@ async def playing(*, real: bool) -> AsyncIterator[World]:
         from bot.run.supervise import build, keep  # noqa: PLC0415  imported by now
         from bot.tools.box import offered  # noqa: PLC0415  imported by now
 
-        emulator: dict[str, Any] = {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
-        settings = Settings(**({} if key else emulator))
-        platforms = [
-            platform for name in adapters.NAMES if (platform := adapters.load(name, **_redirected(world)))
-        ]
-        await world.claude.script(steps=[0.4, *_paced(ANSWER, 0.05)], when=QUESTION)
-        await world.claude.script(steps=[0.4, *_paced(RIVERS * 100, 0.05)], when=LONG_QUESTION)
-        boat, depth = ({"tool": name, "input": {"river": river}} for name, river in CALLS)
-        await world.claude.script(steps=["Let me ask. ", boat, "Your boat is booked."], when=BOAT_QUESTION)
-        await world.claude.script(steps=["I look. ", depth, "It is 7 m deep."], when=DEPTH_QUESTION)
+        settings = Settings(**({} if key else emulated(world)))
+        given = {"_env_file": None, **redirected(world)}
+        platforms = [platform for name in adapters.NAMES if (platform := adapters.load(name, **given))]
+        await script(world)
         async with claude_of(settings) as claude:
             ours = [*tools(), *offered(settings.tools)]
             core = build(settings, platforms, patient_of(settings, claude), tools=ours)
@@ -109,9 +145,20 @@ def _import() -> None:
     gc.enable()  # see `bot.run.cli.main`
 
 
-def _redirected(world: World) -> dict[str, Any]:
+async def script(world: World) -> None:
+    """Tell Claude's emulator what to answer."""
+    for question, steps in SCRIPTS.items():
+        await world.claude.script(steps=steps, when=question)
+
+
+def emulated(world: World) -> dict[str, Any]:
+    """Return the settings that lead to Claude's emulator."""
+    return {"ANTHROPIC_API_KEY": "demo", "ANTHROPIC_BASE_URL": world.claude.url}
+
+
+def redirected(world: World) -> dict[str, str]:
+    """Return the settings that lead the adapters to the emulators."""
     return {
-        "_env_file": None,
         "SLACK_BOT_TOKEN": "xoxb-demo",
         "SLACK_APP_TOKEN": "xapp-demo",
         "SLACK_API_URL": f"{world.slack.url}/api/",
@@ -120,11 +167,6 @@ def _redirected(world: World) -> dict[str, Any]:
         "DISCORD_GATEWAY_URL": f"{world.discord.url.replace('http', 'ws', 1)}/gw/",
         "RIVULET_DISCORD_GUILDS": "100",
     }
-
-
-def _paced(text: str, pause: float) -> list[str | float]:
-    """Return *text* word by word, as a script."""
-    return [step for word in text.split(" ") for step in (f"{word} ", pause)]
 
 
 async def _all_up(platforms: Sequence[Platform]) -> bool:

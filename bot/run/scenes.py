@@ -14,6 +14,9 @@ QUESTION = "How does a rivulet become a river?"
 LONG_QUESTION = "Tell me about every river on Earth."
 BOAT_QUESTION = "May I have a boat for the Lena?"
 DEPTH_QUESTION = "How deep is the Mekong today?"
+TABLE_QUESTION = "Compare three rivers, please."
+#: What everybody of a crowd asks; see `adapters.emulators.theatre.acts`.
+CROWD_QUESTION = "Tell me something about river number"
 PICTURE_QUESTION = "What is in this picture?"
 FOLLOW_UP = "And what is not in it?"
 #: One pixel.

@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.events import ALLOW
-from bot.run.demo import playing
 from bot.run.scenes import LONG_QUESTION, QUESTION
 from bot.run.stage import NOTHING, Stage, stages, until
+from bot.run.theatre import performing
 
 COLOURS = {"slack": "magenta", "discord": "blue"}
 #: Seconds between two looks at what the chats show; edits come about once a second.
@@ -35,7 +35,8 @@ async def show() -> int:
     """Play the scene, then take questions until the input ends."""
     console = Console()
     console.print("[dim]Starting Slack, Discord and Claude on this machine …[/]")
-    async with playing(real=True) as world:
+    async with performing(real=True) as (world, page):
+        console.print(f"The theatre: [bold]{page.url}[/] shows all of this in a browser, live.\n")
         scene = Scene(stages(world))
         with Live(console=console, auto_refresh=False) as live:
             playing_ = asyncio.create_task(scene.play())

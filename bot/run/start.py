@@ -52,12 +52,13 @@ SHORT = 6
 PRUNE = 600.0
 
 
-async def start(settings: Settings, makes: Makes) -> int:
+async def start(settings: Settings, makes: Makes, tools: Sequence[Offered] = ()) -> int:
     """Serve until SIGTERM or SIGINT, then end every answer with a last edit; a second signal ends at once.
 
     Args:
         settings: The operator's.
         makes: What makes each platform; see `adapters.find`.
+        tools: What the model may use beside the tools that *settings* name.
 
     Raises:
         Unavailable: When another process has the data, the port is taken, Claude refuses the key, no
@@ -78,10 +79,10 @@ async def start(settings: Settings, makes: Makes) -> int:
         if parts := await _unless(ended, _parts(settings, makes, stack)):
             from bot.run.supervise import supervise  # noqa: PLC0415  imported by now
 
-            platforms, model, tools = parts
+            platforms, model, named = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            await supervise(settings, platforms, model, store, front, ended, tools, servers)
+            await supervise(settings, platforms, model, store, front, ended, [*tools, *named], servers)
     return 0
 
 

@@ -33,7 +33,8 @@ and anywhere:
 was reached m times; "bare": true, in the first step, leaves out the message_start before it.
 
 A script that begins with {"resumes": n} is played as a model that can be asked to go on: where a question
-ends with words of the script's text, the answer begins after them, with the last n characters once more.
+ends with words of the script's text, the answer begins after them, with the last n characters once more; it
+also goes on with its own last answer when a person says no more than "continue".
 
 A script is a whole answer, which can take several requests: after {"finish": "pause_turn"}, or
 where text follows a {"tool": ...}, the request that sends the model's content (and the tool's
@@ -58,10 +59,13 @@ from bot.model.script import Step
 
 from .cache import Cache, TooManyMarks
 from .chaos import chaotic
-from .plays import Play, Refusal, Script, part, question, request_id, tokens
+from .plays import Play, Refusal, Script, part, question, request_id, tokens, told
 from .stream import Stream, reset
 
 MODELS = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5", "claude-fable-5-2")
+
+#: What people say for it to go on.
+GO_ON = "continue"
 
 #: How many requests are kept with their text: far more than any test asks for, and bounded for a soak.
 KEPT = 10_000
@@ -97,11 +101,13 @@ class Claude(Emulator):
 
     Attributes:
         ping_every: Seconds of silence between two pings.
+        speed: How many times faster than their scripts its answers are played.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.ping_every = 10.0
+        self.speed = 1.0
         self._models: Sequence[str] = MODELS
         self._keys: Sequence[str] | None = None
         self._scripts: list[tuple[str, Script]] = [("", Script(DEFAULT))]
@@ -155,10 +161,11 @@ class Claude(Emulator):
         models: Sequence[str] | None = None,
         keys: Sequence[str] | None = None,
         window: int | None = None,
+        speed: float | None = None,
     ) -> None:
         """Set what is given: seconds between pings, the known models, the only valid keys.
 
-        *window* is how many tokens each model reads.
+        *window* is how many tokens each model reads; *speed* divides all pauses of scripts.
 
         Without *keys*, a key is valid unless it starts with "bad" (401) or "denied" (403).
         """
@@ -166,6 +173,20 @@ class Claude(Emulator):
         self._models = self._models if models is None else models
         self._keys = self._keys if keys is None else keys
         self._window = self._window if window is None else window
+        self.speed = self.speed if speed is None else speed
+
+    @control
+    async def cut(self) -> int:
+        """Reset the connections of all answers under way; return how many there were."""
+        cut = {play: play.transport for play in self._plays.values() if play.transport}
+        for play, transport in cut.items():
+            self.over(play, "broken")
+            transport.abort()
+        return len(cut)
+
+    def play(self, id: str) -> Play:  # noqa: A002 - the API's own word
+        """Return the request whose message has this *id*, as it is kept."""
+        return self._plays[id]
 
     @control
     async def requests(self) -> list[dict[str, Any]]:
@@ -210,7 +231,7 @@ class Claude(Emulator):
         """Record the end of *play*: "finished", "broken" or "closed"; only the first one counts."""
         if play.state != "open":
             return
-        play.state, play.end = state, time.monotonic()
+        play.state, play.end, play.transport = state, time.monotonic(), None
         if play.reason == "pause_turn":
             self._paused.add(json.dumps(play.blocks, sort_keys=True))
         self.record("sent", id=play.id, characters=play.characters)
@@ -309,14 +330,20 @@ class Claude(Emulator):
             if body.get("stream"):
                 return await self._streamed(request, play)
             return await self._whole(request, play)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             self.over(play, "closed")
             raise
+        except ConnectionError:
+            self.over(play, "closed")
+            return web.Response()  # there is nobody to send it to
 
     def _begin(self, body: dict[str, Any]) -> Play:
-        asked = question(body["messages"])
-        script = next(script for when, script in reversed(self._scripts) if when in asked)
-        play = Play(next(self._number), body, script.play(part(body["messages"]), asked))
+        asked, said = question(body["messages"]), told(body["messages"])
+        scripts = [script for when, script in reversed(self._scripts) if when in asked]
+        if asked.split("\n")[0].strip().lower() == GO_ON:
+            going_on = [script for _, script in reversed(self._scripts) if script.continues(said)]
+            scripts, asked = [*going_on, *scripts], said if going_on else asked
+        play = Play(next(self._number), body, scripts[0].play(part(body["messages"]), asked))
         self._plays[play.id] = play
         if len(self._plays) > KEPT:
             del self._plays[next(iter(self._plays))]
@@ -363,6 +390,7 @@ class Claude(Emulator):
         headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
         response = web.StreamResponse(headers={**headers, "request-id": request_id()})
         await response.prepare(request)
+        play.transport = _transport(request)
         await Stream(self, play, _transport(request), response.write).run(play.steps)
         return response
 

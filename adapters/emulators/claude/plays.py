@@ -5,6 +5,7 @@ No I/O: `stream.py` writes, the package itself listens.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import secrets
@@ -147,6 +148,8 @@ class Script:
         part = min(part, len(self._parts) - 1)
         skip = self._known(self._parts[part], asked)
         for number, step in enumerate(self._parts[part]):
+            if skip and isinstance(step, int | float):
+                continue  # what is not said takes no time
             if isinstance(step, str):
                 left, skip = step[skip:], max(skip - len(step), 0)
                 if left or not step:
@@ -158,6 +161,10 @@ class Script:
                 if not 0 < played <= step.get("times", played):
                     continue
             yield step
+
+    def continues(self, said: str) -> bool:
+        """Tell whether it goes on after what was *said* last."""
+        return self._known(self._parts[0], said) > 0
 
     def _known(self, steps: Sequence[Step], asked: str) -> int:
         """Return how much of the text of *steps* a request to go on leaves out."""
@@ -175,7 +182,11 @@ def _speaks(step: Step) -> bool:
 
 
 class Play:
-    """One request, and how far its answer has come."""
+    """One request, and how far its answer has come.
+
+    Attributes:
+        transport: The connection that carries its stream, while it does.
+    """
 
     def __init__(self, number: int, body: dict[str, Any], steps: Iterator[Step]) -> None:
         self.id = f"msg_01{number:022d}"
@@ -193,6 +204,7 @@ class Play:
         self.details: Any = None
         self.input = tokens([body.get("system"), body.get("tools"), body["messages"]])
         self.cached = Cached(rest=self.input)
+        self.transport: asyncio.Transport | None = None
 
     def view(self) -> dict[str, Any]:
         """Return it in the form of `Claude.requests`."""
@@ -241,6 +253,12 @@ def question(messages: Sequence[Mapping[str, Any]]) -> str:
     """Return the last text of a user; tool results are none."""
     texts = (words_of(message) for message in reversed(messages) if message["role"] == "user")
     return next(filter(None, texts), "")
+
+
+def told(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last text of the model, "" where it has said nothing yet."""
+    texts = (words_of(message) for message in reversed(messages) if message["role"] == "assistant")
+    return next(filter(None, texts), "").rstrip()
 
 
 def part(messages: Sequence[Mapping[str, Any]]) -> int:

@@ -22,6 +22,7 @@ class Owner(Protocol):
     """The emulator, as its streams see it."""
 
     ping_every: float
+    speed: float
 
     def record(self, kind: str, **data: Any) -> None:
         """See `Emulator.record`."""
@@ -83,7 +84,7 @@ class Stream:
 
     async def _pause(self, seconds: float) -> None:
         # From when the last pause was due to end, not from now: timing errors must not add up.
-        self._due += seconds
+        self._due += seconds / self._owner.speed
         loop = asyncio.get_running_loop()
         every = self._owner.ping_every
         while self._due - loop.time() > every:

@@ -98,6 +98,10 @@ class Files:
             for each in attachments
         ]
 
+    def content(self, attachment: Json) -> bytes:
+        """Return the bytes of an attachment of a message, nothing if they are lost."""
+        return self._stored.get(attachment["id"], (b"", ""))[0]
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer a download, as Discord's CDN does: without a token, while the signature is good."""
         data, kind = self._stored.get(request.match_info["id"], (b"", ""))

@@ -79,10 +79,12 @@ class Discord(Knobs):
         self._messages.delete(self._there(channel, message))
 
     @control
-    async def react(self, channel: str, message: str, user: str, emoji: str) -> None:
-        """React to a message as a person."""
+    async def react(self, channel: str, message: str, user: str, emoji: str, *, on: bool = True) -> None:
+        """React to a message as a person, or (not *on*) take that back."""
         self._world.person(user)
-        self._messages.react(self._there(channel, message), user, emoji)
+        post = self._there(channel, message)
+        if on or user in post.reactions.get(emoji, ()):
+            self._messages.react(post, user, emoji, on=on)
 
     @control
     async def press(self, channel: str, message: str, user: str, label: str = "Stop") -> str:
@@ -115,6 +117,10 @@ class Discord(Knobs):
             raise LookupError(f"message {message} is deleted")
         return post
 
+    def content(self, channel: str, message: str, number: int) -> bytes:
+        """Return the bytes of a message's file *number*, or raise `LookupError`."""
+        return self._files.content(self._there(channel, message).shape["attachments"][number])
+
     @control
     async def message(self, channel: str, message: str) -> dict[str, Any]:
         """Return what a reader sees of a message.
@@ -122,7 +128,8 @@ class Discord(Knobs):
         Returns:
             id, channel, user, bot; text without the subtext lines at its end, which are the
             note; content as it was sent; live (a Stop button is there), controls (labels),
-            edits, deleted, reply_to, flags; files as {name, size, text}.
+            components, edits, deleted, reply_to, flags; reactions as {emoji: [user]}; files as
+            {name, size, text}.
         """
         return self._seen(self._messages.ever(channel, message))
 

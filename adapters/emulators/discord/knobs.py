@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from adapters.emulators.budget import Budget
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import shapes
 from adapters.emulators.discord.attachments import Files
@@ -23,6 +24,7 @@ from adapters.emulators.discord.limits import Limits
 from adapters.emulators.discord.messages import Messages
 from adapters.emulators.discord.rest import PREFIX, Rest
 from adapters.emulators.discord.routes import Routes
+from adapters.emulators.discord.shapes import Json
 from adapters.emulators.discord.world import World
 
 
@@ -75,6 +77,10 @@ class Knobs(Emulator):
     async def limit(self, route: str, calls: int, seconds: float) -> None:
         """Let *route* ("PATCH messages", "POST threads", "global") have *calls* per *seconds*."""
         self._limits.resize(route, calls, seconds)
+
+    def budgets(self) -> list[Budget]:
+        """Return what is left of all limits."""
+        return self._limits.budgets()
 
     @control
     async def limits(self, on: bool) -> None:
@@ -283,9 +289,22 @@ class Knobs(Emulator):
         id: str,  # noqa: A002 -- Discord's word
         guild: str = shapes.GUILD,
         kind: int = shapes.TEXT,
+        name: str = "",
     ) -> str:
         """Make the channel *id* in *guild*, if it is not there: a text channel, or one of type *kind*."""
+        if name and id not in self._world.channels:
+            self._world.channels[id] = shapes.text_channel(id, guild, name, kind)
         return str(self._world.channel(id, guild, kind)["id"])
+
+    @control
+    async def places(self) -> list[Json]:
+        """Return all channels, threads and direct messages, as REST does."""
+        return [dict(each) for each in self._world.channels.values()]
+
+    @control
+    async def people(self) -> list[Json]:
+        """Return all users, as REST does."""
+        return [dict(each) for each in self._world.users.values()]
 
     @control
     async def topic(self, channel: str, text: str) -> None:

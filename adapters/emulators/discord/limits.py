@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from adapters.emulators.budget import Budget
 from adapters.emulators.discord.rules import Refusal
 from adapters.emulators.discord.shapes import Json
 
@@ -137,6 +138,18 @@ class Limits:
         }
         if window.used > calls:
             raise TooMany(wait, "user")
+
+    def budgets(self) -> list[Budget]:
+        """Return what is left of every limit that a request has met; of windows that are over, all."""
+        now, found = time.monotonic(), []
+        for (route, major), window in self._windows.items():
+            if self.on and route in self.sizes:
+                calls, seconds = self.sizes[route]
+                left = window.start + seconds - now
+                used = window.used if left > 0 else 0
+                refuses = left if used > calls else 0.0
+                found.append(Budget(route, major, min(used, calls), calls, seconds, refuses))
+        return found
 
     def spend_old_edit(self, channel: str) -> None:
         """Count an edit of a message older than an hour, or raise code 30046 as a 429."""

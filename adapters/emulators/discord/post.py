@@ -77,4 +77,6 @@ class Post:
             "controls": [reading.label(each) for each in reading.buttons(self.shape["components"])],
             "reply_to": self.replied[1] if self.replied else "",
             "flags": self.shape["flags"],
+            "components": self.shape["components"],
+            "reactions": {emoji: list(users) for emoji, users in self.reactions.items() if users},
         }

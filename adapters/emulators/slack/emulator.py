@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from aiohttp import web
 
+from adapters.emulators.budget import Budget
 from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.chaos import Chaos
@@ -122,6 +123,11 @@ class Slack(Chaos, Emulator):
         self._workspace.groups[id] = handle
 
     @control
+    async def channel(self, id: str, name: str) -> None:  # noqa: A002 - Slack's own word for it
+        """Give the channel *id* a name."""
+        self._workspace.names[id] = name
+
+    @control
     async def topic(self, channel: str, text: str) -> None:
         """Let somebody write what *channel* is for."""
         self._workspace.topics[channel] = text
@@ -130,6 +136,10 @@ class Slack(Chaos, Emulator):
     async def limit(self, method: str, calls: int, seconds: float, retry_after: float = 10.0) -> None:
         """Allow *calls* of *method* in any *seconds*; past them refuse for *retry_after* seconds."""
         self._traffic.limit(method, Limit(calls, seconds, retry_after))
+
+    def budgets(self) -> list[Budget]:
+        """Return what is left of all limits."""
+        return self._traffic.budgets()
 
     @control
     async def limits(self, *, on: bool) -> None:
@@ -406,6 +416,17 @@ class Slack(Chaos, Emulator):
         return kept
 
     # What people see, and what a judge says.
+
+    def content(self, channel: str, ts: str, number: int) -> bytes:
+        """Return the bytes of a message's file *number*, or raise `LookupError`."""
+        return self._present(channel, ts).files[number].data
+
+    @control
+    async def people(self) -> list[Json]:
+        """Return all accounts as {id, name, flags}."""
+        return [
+            {"id": one.id, "name": one.name, "flags": one.flags} for one in self._workspace.people.values()
+        ]
 
     @control
     async def message(self, channel: str, ts: str) -> Json:

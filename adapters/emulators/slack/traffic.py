@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.emulators.budget import Budget
+
 
 @dataclass
 class Limit:
@@ -116,6 +118,18 @@ class Traffic:
                 return 0
             window.until = now + limit.retry_after
         return max(1, math.ceil(window.until - now))  # Slack's Retry-After is in whole seconds
+
+    def budgets(self) -> list[Budget]:
+        """Return what is left of every limit that a call has met."""
+        now, found = time.monotonic(), []
+        for (method, channel), window in self._windows.items():
+            limit = self.limits.get(method)
+            if limit and self.on:
+                used = sum(called > now - limit.seconds for called in window.calls)
+                found.append(
+                    Budget(method, channel, used, limit.calls, limit.seconds, max(0.0, window.until - now))
+                )
+        return found
 
     def delay(self, method: str) -> float:
         """Return the seconds that a call of *method* takes."""

@@ -278,7 +278,8 @@ class WebApi:
             raise Refused("user_not_in_channel")
         text = content.visible(draft.text, draft.blocks, self._workspace.code)
         ts = self._workspace.ts()
-        self._record("ephemeral", channel=channel, ts=ts, user=arguments["user"], text=text)
+        thread = str(arguments.get("thread_ts") or "")
+        self._record("ephemeral", channel=channel, ts=ts, thread_ts=thread, user=arguments["user"], text=text)
         return {"message_ts": ts}
 
     def _react(self, arguments: Arguments) -> Json:
@@ -355,7 +356,8 @@ class WebApi:
             "context_team_id": shapes.TEAM,
         }
         topic = {"value": self._workspace.topics.get(channel, ""), "creator": "U1", "last_set": 0}
-        named = {"user": "U1"} if direct else {"name": channel.lower(), "is_member": True, "topic": topic}
+        name = self._workspace.names.get(channel, channel.lower())
+        named = {"user": "U1"} if direct else {"name": name, "is_member": True, "topic": topic}
         return {"channel": shape | named}
 
     def _open(self, arguments: Arguments) -> Json:

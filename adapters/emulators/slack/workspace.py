@@ -55,6 +55,7 @@ class Workspace:
     Attributes:
         groups: The handles of user groups, by id.
         topics: What channels are for, by id.
+        names: What channels are called, by id; others by their id.
         scopes: Those that the app has; None for all.
         code: How readers see code in markdown blocks; see `markdown`.
     """
@@ -63,6 +64,7 @@ class Workspace:
         self.people = {person.id: person for person in PEOPLE}
         self.groups: dict[str, str] = {}
         self.topics: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
         self.scopes: set[str] | None = None
         self.pings: list[Json] = []

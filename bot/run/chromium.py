@@ -1,0 +1,123 @@
+"""A Chromium without a window, that shows one page and takes pictures of it; by the DevTools protocol.
+
+It loads nothing but the page it is given, and its profile is gone with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import os
+import re
+import shutil
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from bot.unavailable import Unavailable
+
+#: What it is called: on Debian, on others, from Google.
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MISSING = (
+    "There is no Chromium here: install one (Debian: apt-get install chromium), or set CHROMIUM to its path."
+)
+FLAGS = (
+    *("--headless", "--remote-debugging-port=0", "--disable-gpu", "--no-first-run", "--disable-quic"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
+)
+#: Seconds that it may take to start, and to answer.
+PATIENCE = 30.0
+
+
+def found() -> str:
+    """Return where Chromium is: what the variable CHROMIUM says, else the usual names.
+
+    Raises:
+        Unavailable: There is none.
+    """
+    named = os.environ.get("CHROMIUM", "")
+    path = next(filter(None, map(shutil.which, [named] if named else NAMES)), None)
+    if not path:
+        raise Unavailable(MISSING)
+    return path
+
+
+class Tab:
+    """One page.
+
+    Args:
+        socket: The connection to the browser.
+    """
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._session = ""
+
+    async def open(self, url: str, width: int, height: int) -> None:
+        """Show *url* in a window of so many pixels."""
+        target = await self.call("Target.createTarget", url="about:blank")
+        session = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        self._session = session["sessionId"]
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self.call("Emulation.setDeviceMetricsOverride", **size)
+        await self.call("Page.navigate", url=url)
+
+    async def picture(self) -> bytes:
+        """Return what it shows now, as PNG."""
+        taken = await self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)
+        return base64.b64decode(taken["data"])
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method of the protocol; return its result."""
+        number = next(self._numbers)
+        session = {"sessionId": self._session} if self._session else {}
+        await self._socket.send_json({"id": number, "method": method, "params": parameters, **session})
+        async with asyncio.timeout(PATIENCE):
+            while (told := await self._socket.receive_json()).get("id") != number:
+                pass
+        if "error" in told:
+            raise RuntimeError(f"{method}: {told['error']}")
+        return dict(told["result"])
+
+
+@asynccontextmanager
+async def showing(url: str, width: int, height: int) -> AsyncIterator[Tab]:
+    """Run a Chromium that shows *url* while the block runs.
+
+    Raises:
+        Unavailable: There is none, or it does not start.
+    """
+    path = found()
+    sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium refuses to have one as root
+    with tempfile.TemporaryDirectory(prefix="rivulet-chromium-", ignore_cleanup_errors=True) as profile:
+        command = (path, *FLAGS, *sandbox, f"--user-data-dir={profile}", "about:blank")
+        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+        try:
+            async with aiohttp.ClientSession() as session:
+                address = await _address(process)
+                async with session.ws_connect(address, max_msg_size=0) as socket:
+                    tab = Tab(socket)
+                    await tab.open(url, width, height)
+                    yield tab
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def _address(process: Process) -> str:
+    """Return the address that it says it listens on."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while process.stderr and (line := await process.stderr.readline()):
+                if listening := re.search(rb"DevTools listening on (ws://\S+)", line):
+                    return listening[1].decode()
+    except TimeoutError:
+        pass
+    raise Unavailable("Chromium does not start; does `chromium --headless about:blank` run?")

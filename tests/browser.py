@@ -1,0 +1,39 @@
+"""A real browser for tests: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import BrowserContext, async_playwright
+
+from bot.run import chromium as ours
+from bot.unavailable import Unavailable
+
+#: What a test that needs one says where there is none.
+MISSING = ours.MISSING
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+
+def chromium() -> Path | None:
+    """Return where Chromium is, if it is anywhere."""
+    try:
+        return Path(ours.found())
+    except Unavailable:
+        return None
+
+
+@asynccontextmanager
+async def browser(**options: Any) -> AsyncIterator[BrowserContext]:
+    """Run Chromium while the block runs; *options* are those of a Playwright context."""
+    async with async_playwright() as playwright:
+        run = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        try:
+            yield await run.new_context(**options)
+        finally:
+            await run.close()
