@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from bot.store import rows, tables
+from bot.store import rows, shelf, tables
 from bot.store.rows import BadRow
 from bot.store.tables import Statement
 
@@ -32,6 +32,12 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 rows.note_of(row)
                 found.append((tables.NOTE, row))
+        for row in _rows(
+            db, "posts", len(rows.POST), what="key, talk, owner, at, body, x''"
+        ):  # of files, names
+            with suppress(BadRow):
+                rows.post_of(row)
+                found.append((shelf.PUT, row))
         for row in _rows(db, "ratings", len(rows.RATED), key=2):
             with suppress(BadRow):
                 rows.rated_of(row)
@@ -46,7 +52,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _rows(
-    db: sqlite3.Connection, table: str, columns: int, lacks: int = 0, key: int = 1
+    db: sqlite3.Connection, table: str, columns: int, lacks: int = 0, key: int = 1, what: str = "*"
 ) -> Iterator[tuple[Any, ...]]:
     """Iterate over the rows of *table*, each once: from both ends, up to where it can't be read.
 
@@ -56,7 +62,7 @@ def _rows(
     seen = set()
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError):
-            for row in db.execute(f"SELECT * FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
+            for row in db.execute(f"SELECT {what} FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
                 if columns - lacks <= len(row) <= columns and row[:key] not in seen:
                     seen.add(row[:key])
                     yield row

@@ -13,7 +13,7 @@ from bot.store import RATINGS_MOST, Entry, Note, Part, Rated
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -58,6 +58,15 @@ CREATE TABLE IF NOT EXISTS ratings (
     model TEXT NOT NULL,
     PRIMARY KEY (key, rater)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS posts (
+    key TEXT PRIMARY KEY,           -- what follows is the platform's: see bot.platform.Post
+    talk TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    at REAL NOT NULL,
+    body TEXT NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS posts_of ON posts(talk, at);
 CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
 CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
@@ -114,7 +123,7 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
 WHERE CAST(key AS BLOB) = ?2
 """
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
-PURGE = ("DELETE FROM turns", "DELETE FROM notes", "DELETE FROM ratings")
+PURGE = ("DELETE FROM turns", "DELETE FROM notes", "DELETE FROM ratings", "DELETE FROM posts")
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
 SHOWN = "key IN (SELECT key FROM parts WHERE message = ? AND message <> '') AND (question || text) <> ''"

@@ -1,0 +1,132 @@
+"""Messages and files of platforms that have no memory of their own: in memory, and in the ledger's file.
+
+See `bot.platform.Shelf`.  What is in a body is the platform's business; it must never be looked at here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bot.platform import Post
+from bot.store import POSTS_KEPT, rows
+from bot.store.rows import BadRow
+from bot.store.tables import Statement
+
+if TYPE_CHECKING:
+    from bot.store.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+#: Posts that wait for a file that can't be written.
+OWED = 1000
+
+PUT = "INSERT OR REPLACE INTO posts VALUES (?, ?, ?, ?, ?, ?)"
+#: Without the content, which is the last column, so that SQLite need not read it.
+POSTS = (
+    "SELECT key, talk, owner, at, body, x'' FROM posts WHERE talk = ? AND (? = '' OR owner = ?) ORDER BY at"
+)
+FIND = "SELECT * FROM posts WHERE key = ?"
+DROP = "DELETE FROM posts WHERE ?1 IN (key, talk)"
+FORGET = "DELETE FROM posts WHERE owner = ?"
+OLD = "DELETE FROM posts WHERE at < ?"
+#: As `tables.ASIDE`: nothing of a post that is none of ours can be of use.
+ASIDE = "DELETE FROM posts WHERE CAST(key AS BLOB) = ?"
+
+
+def row_of(post: Post) -> tuple[Any, ...]:
+    """Return what a post is written as."""
+    return post.key, post.talk, post.owner, post.at, post.body, post.data
+
+
+class MemoryShelf:
+    """Posts in a dictionary; see `Shelf`."""
+
+    def __init__(self) -> None:
+        self._posts: dict[str, Post] = {}
+
+    async def put(self, post: Post) -> None:
+        """See `Shelf.put`."""
+        self._posts[post.key] = post
+
+    async def posts(self, talk: str, owner: str = "") -> Sequence[Post]:
+        """See `Shelf.posts`."""
+        found = [each for each in self._posts.values() if each.talk == talk and owner in {"", each.owner}]
+        return [replace(each, data=b"") for each in sorted(found, key=lambda each: each.at)]
+
+    async def find(self, key: str) -> Post | None:
+        """See `Shelf.find`."""
+        return self._posts.get(key)
+
+    async def drop(self, key: str) -> None:
+        """See `Shelf.drop`."""
+        self._keep(lambda post: key not in {post.key, post.talk})
+
+    def prune(self, now: float) -> None:
+        """Delete what is older than `POSTS_KEPT` seconds."""
+        self._keep(lambda post: post.at >= now - POSTS_KEPT)
+
+    def forget(self, actor: str) -> None:
+        """Delete what *actor* owns."""
+        self._keep(lambda post: post.owner != actor)
+
+    def purge(self) -> None:
+        """Delete everything."""
+        self._posts.clear()
+
+    def _keep(self, stays: Callable[[Post], bool]) -> None:
+        self._posts = {key: post for key, post in self._posts.items() if stays(post)}
+
+
+class FileShelf:
+    """Posts in the ledger's file; see `Shelf`.
+
+    Args:
+        writer: The thread that has the file.
+
+    Attributes:
+        owed: What could not be written yet.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self.owed: list[Statement] = []
+        self._writer = writer
+
+    async def put(self, post: Post) -> None:
+        """See `Shelf.put`."""
+        await self._write((PUT, row_of(post)))
+
+    async def posts(self, talk: str, owner: str = "") -> Sequence[Post]:
+        """See `Shelf.posts`."""
+        return await self._writer.read(lambda: self._found(POSTS, talk, owner, owner))
+
+    async def find(self, key: str) -> Post | None:
+        """See `Shelf.find`."""
+        return next(iter(await self._writer.read(lambda: self._found(FIND, key))), None)
+
+    async def drop(self, key: str) -> None:
+        """See `Shelf.drop`."""
+        await self._write((DROP, (key,)))
+
+    async def _write(self, statement: Statement) -> None:
+        await self._writer.write(statement)
+        if self._writer.trouble and len(self.owed) < OWED:
+            self.owed.append(statement)
+
+    def _found(self, statement: str, *values: str) -> list[Post]:
+        """Return the posts that are good; the others are deleted, and that is said."""
+        db: sqlite3.Connection = self._writer.file.connected
+        found = []
+        for row in db.execute(statement, values).fetchall():
+            try:
+                found.append(rows.post_of(row))
+            except BadRow as why:
+                log.warning(
+                    "a post of the ledger was bad and is deleted", post=rows.shown(row[0]), reason=str(why)
+                )
+                db.execute(ASIDE, (rows.bytes_of(row[0]),))
+        return found
