@@ -120,6 +120,7 @@ class Limits:
             number, as below.
         rows: Rows that all tables of a page may have.
         cells: Characters that all cells of a page's tables may have.
+        endless: Whether an answer may take any number of messages, whatever `RIVULET_PAGES` says.
         appends: Whether a page that grows is appended to, so that `Page.settled` is worth knowing.
     """
 
@@ -130,6 +131,7 @@ class Limits:
     items: int = 0
     rows: int = 0
     cells: int = 0
+    endless: bool = False
     appends: bool = False
 
 

@@ -63,8 +63,10 @@ def expect_whole(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= version <= tables.VERSION:
         raise Unusable(f"made by another Rivulet (version {version} of its tables)")
-    known = ("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)
-    known += (("posts", rows.POST),)
+    known = (
+        *(("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)),
+        ("posts", rows.POST),
+    )
     for table, columns in known:
         found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
         older = len(tables.UPGRADES) if table == "turns" else 0

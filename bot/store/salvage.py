@@ -32,9 +32,8 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 rows.note_of(row)
                 found.append((tables.NOTE, row))
-        for row in _rows(
-            db, "posts", len(rows.POST), what="key, talk, owner, at, body, x''"
-        ):  # of files, names
+        # Of files, their names: all contents together may be more than the memory holds.
+        for row in _rows(db, "posts", len(rows.POST), what="key, talk, owner, at, body, x''"):
             with suppress(BadRow):
                 rows.post_of(row)
                 found.append((shelf.PUT, row))

@@ -1,0 +1,141 @@
+"""The page itself, its script and style, and the way to sign in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from adapters.web.people import LASTS, Refusal
+
+if TYPE_CHECKING:
+    from adapters.web.platform import Web
+
+FOLDER = Path(__file__).with_name("page")
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+#: Nothing but what this server has, no script or style in the page itself, and no other page around it.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Encoding",
+}
+SIGN_IN = "/web/sign-in"
+#: In the name of the form that says that a token was wrong.
+AGAIN = "-again"
+#: Bytes of a form.
+FORM = 4096
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refused = Callable[[int, str], web.Response]
+
+
+@cache
+def content(name: str) -> tuple[bytes, bytes, str]:
+    """Return a file of the page, the same packed, and what it is known by."""
+    data = (FOLDER / name.replace(AGAIN, "")).read_bytes()
+    data = data.replace(b" hidden>", b">") if AGAIN in name else data
+    return data, gzip.compress(data, 9, mtime=0), f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+
+
+def sent(request: web.Request, name: str, status: int = 200) -> web.Response:
+    """Return a file of the page; nothing if the browser has it."""
+    data, packed, tag = content(name)
+    headers = {**HEADERS, "ETag": tag}
+    if request.headers.get("If-None-Match") == tag and status == 200:
+        return web.Response(status=304, headers=headers)
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        data, headers["Content-Encoding"] = packed, "gzip"
+    kind = TYPES[Path(name).suffix]
+    return web.Response(body=data, status=status, content_type=kind, charset="utf-8", headers=headers)
+
+
+def page(platform: Web) -> Handler:
+    """Return what serves the chat page to who has signed in."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            platform.people.expect_host(request)
+            platform.people.of(request)
+        except Refusal as refusal:
+            if refusal.status == 401:
+                raise web.HTTPSeeOther(SIGN_IN) from None
+            return web.Response(text=f"{refusal.why}\n", status=refusal.status)
+        return sent(request, "index.html")
+
+    return handle
+
+
+def files(platform: Web, refused: Refused) -> list[web.RouteDef]:
+    """Return what serves script and style, signs in and signs out; see `hearing.refused`."""
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        known = {path.name for path in FOLDER.iterdir() if path.suffix in TYPES and path.suffix != ".html"}
+        if name not in known:
+            return refused(404, "There is no such file.")
+        return sent(request, name)
+
+    async def form(request: web.Request) -> web.StreamResponse:
+        if platform.people.open:
+            raise web.HTTPSeeOther("/")
+        return sent(request, "sign-in.html")
+
+    async def sign_in(request: web.Request) -> web.StreamResponse:
+        people = platform.people
+        try:
+            people.expect_host(request)
+            people.expect_origin(request)
+            if (request.content_length or FORM + 1) > FORM:
+                raise Refusal(413, "That is no token.")
+            token = str((await request.post()).get("token", "")).strip()
+            cookie = people.sign_in(token, request.remote or "")
+        except Refusal as refusal:
+            if refusal.status == 401:
+                return sent(request, "sign-in-again.html", 401)
+            return refused(refusal.status, refusal.why)
+        response = web.HTTPSeeOther("/")
+        response.set_cookie(
+            people.cookie,
+            cookie,
+            max_age=LASTS,
+            httponly=True,
+            samesite="Strict",
+            secure=people.secure,
+            path="/",
+        )
+        raise response
+
+    async def sign_out(request: web.Request) -> web.StreamResponse:
+        people = platform.people
+        try:
+            people.expect_host(request)
+            people.expect_origin(request)
+            people.sign_out(request)
+        except Refusal as refusal:
+            if refusal.status != 401:
+                return refused(refusal.status, refusal.why)
+        response = web.json_response({})
+        response.del_cookie(people.cookie, path="/", secure=people.secure, httponly=True, samesite="Strict")
+        return response
+
+    return [
+        web.get("/web/page/{name}", file),
+        web.get(SIGN_IN, form),
+        web.post(SIGN_IN, sign_in),
+        web.post("/web/sign-out", sign_out),
+    ]
