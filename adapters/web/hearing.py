@@ -145,6 +145,8 @@ async def _stop(platform: Web, request: web.Request, actor: Actor) -> web.Stream
 async def _stopped(platform: Web, talk: Talk, actor: Actor) -> web.StreamResponse:
     """Stop what is answered in *talk*."""
     outcome = await platform.inbox.stop(Stop("", actor, platform.place(talk), talk.key))
+    for message in [each for each in talk.messages.values() if each.live]:
+        await _bare(platform, talk, message)  # what a restart has left
     return _outcome(outcome)
 
 
@@ -152,8 +154,25 @@ async def _press(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     """Press a button."""
     talk, told = await _talk(platform, request, actor), await _told(request)
     message = _message(talk, told)
-    press = Press(message.key, _text(told, "control"), actor, platform.place(talk))
-    return _outcome(await platform.inbox.press(press))
+    return await _pressed(platform, talk, message, _text(told, "control"), actor)
+
+
+async def _pressed(
+    platform: Web, talk: Talk, message: Message, control: str, actor: Actor
+) -> web.StreamResponse:
+    """Press *control*; what is pressed, or is for nothing any more, goes."""
+    outcome = await platform.inbox.press(Press(message.key, control, actor, platform.place(talk)))
+    if outcome in {Outcome.TAKEN, Outcome.UNKNOWN, Outcome.LAPSED}:
+        await _bare(platform, talk, message)
+    return _outcome(outcome)
+
+
+async def _bare(platform: Web, talk: Talk, message: Message) -> None:
+    """Take the buttons of *message* away, unless an answer that goes on shows them."""
+    if message.controls and not platform.inbox.knows(message.key):
+        message.controls, message.live = (), False
+        message.since = talk.change()
+        await platform.keep(talk, message)
 
 
 async def _react(platform: Web, request: web.Request, actor: Actor) -> web.StreamResponse:
@@ -166,9 +185,9 @@ async def _react(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     if not (emoji in BUTTONS or emoji in THUMBS) or not await inbox.owns(message.key, actor.id):
         return _outcome(Outcome.UNKNOWN)
     if emoji in BUTTONS:
-        return _outcome(
-            await inbox.press(Press(message.key, BUTTONS[emoji], actor, place)) if on else Outcome.UNKNOWN
-        )
+        if not on or BUTTONS[emoji] not in {control.name for control in message.controls}:
+            return _outcome(Outcome.UNKNOWN)
+        return await _pressed(platform, talk, message, BUTTONS[emoji], actor)
     await inbox.rated(Rating(message.key, actor, place, good=THUMBS[emoji] == "up", on=on))
     if on or message.thumb == THUMBS[emoji]:
         message.thumb = THUMBS[emoji] if on else ""

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, a form's Origin would be null
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
@@ -35,8 +36,6 @@ HEADERS = {
     "Vary": "Accept-Encoding",
 }
 SIGN_IN = "/web/sign-in"
-#: In the name of the form that says that a token was wrong.
-AGAIN = "-again"
 #: Bytes of a form.
 FORM = 4096
 
@@ -47,21 +46,29 @@ Refused = Callable[[int, str], web.Response]
 @cache
 def content(name: str) -> tuple[bytes, bytes, str]:
     """Return a file of the page, the same packed, and what it is known by."""
-    data = (FOLDER / name.replace(AGAIN, "")).read_bytes()
-    data = data.replace(b" hidden>", b">") if AGAIN in name else data
+    data = (FOLDER / name).read_bytes()
     return data, gzip.compress(data, 9, mtime=0), f'"{hashlib.sha256(data).hexdigest()[:16]}"'
 
 
-def sent(request: web.Request, name: str, status: int = 200) -> web.Response:
+def sent(request: web.Request, name: str) -> web.Response:
     """Return a file of the page; nothing if the browser has it."""
     data, packed, tag = content(name)
     headers = {**HEADERS, "ETag": tag}
-    if request.headers.get("If-None-Match") == tag and status == 200:
+    if request.headers.get("If-None-Match") == tag:
         return web.Response(status=304, headers=headers)
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         data, headers["Content-Encoding"] = packed, "gzip"
     kind = TYPES[Path(name).suffix]
-    return web.Response(body=data, status=status, content_type=kind, charset="utf-8", headers=headers)
+    return web.Response(body=data, content_type=kind, charset="utf-8", headers=headers)
+
+
+def _again(refusal: Refusal) -> web.Response:
+    """Return the form to sign in once more, with why that is needed."""
+    data, _, _ = content("sign-in.html")
+    told = data.replace(b" hidden></p>", f">{escape(refusal.why)}</p>".encode())
+    return web.Response(
+        body=told, status=refusal.status, content_type="text/html", charset="utf-8", headers=HEADERS
+    )
 
 
 def page(platform: Web) -> Handler:
@@ -105,9 +112,7 @@ def files(platform: Web, refused: Refused) -> list[web.RouteDef]:
             token = str((await request.post()).get("token", "")).strip()
             cookie = people.sign_in(token, request.remote or "")
         except Refusal as refusal:
-            if refusal.status == 401:
-                return sent(request, "sign-in-again.html", 401)
-            return refused(refusal.status, refusal.why)
+            return _again(refusal)
         response = web.HTTPSeeOther("/")
         response.set_cookie(
             people.cookie,

@@ -108,7 +108,7 @@ class People:
             self._wrong.setdefault(address, deque(maxlen=WRONG)).append(time.monotonic())
             if len(self._wrong) > ADDRESSES:
                 self._wrong.popitem(last=False)
-            raise Refusal(401, "That is nobody's token.")
+            raise Refusal(401, "That is nobody's token. Look whether it is whole, or ask the operator for a new one.")
         name = base64.urlsafe_b64encode(found[0].encode()).decode().rstrip("=")
         begun = f"{name}.{int(time.time())}.{secrets.token_urlsafe(12)}"
         return f"{begun}.{self._signed(found[0], begun)}"

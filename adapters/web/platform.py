@@ -120,6 +120,10 @@ class Web(Platform):
         await self.shelf.put(records.message_post(talk, message))
         self.watch(talk)
 
+    async def forget(self, key: str) -> None:
+        """See `Keeper.forget`."""
+        await self.shelf.drop(key)
+
     async def keep_title(self, talk: Talk) -> None:
         """Keep that there is *talk*, and when something was last said in it."""
         await self.shelf.put(records.talk_post(talk, time.time()))

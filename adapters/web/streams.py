@@ -73,6 +73,8 @@ async def _tell(request: web.Request, response: web.StreamResponse, talk: Talk, 
                 await reader.news.wait()
         except TimeoutError:
             quiet += LOOK
+    if reader.ended and talk.number != reader.known:
+        await _write(response, reader, frame(talk, reader))  # the last words before a shutdown
 
 
 def frame(talk: Talk, reader: Reader) -> bytes:

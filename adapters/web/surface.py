@@ -38,6 +38,8 @@ TOGETHER = 750
 #: Seconds that a write to a connection may take until its reader counts as one that does not read, and
 #: seconds after which the next frame is tried then.
 STALLED, AGAIN = 0.5, 0.5
+#: Seconds between two times that a growing message is kept: for who opens the page just after a crash.
+KEPT = 2.0
 NAME = "Rivulet"
 
 
@@ -52,6 +54,9 @@ class Keeper(Protocol):
 
     def colour(self, talk: Talk, message: Message) -> None:
         """Give the blocks of code in *message* that are whole their colours, after a while."""
+
+    async def forget(self, key: str) -> None:
+        """Delete the message *key*, which is shown no more."""
 
     async def keep_file(self, talk: Talk, file: File) -> None:
         """Keep a file's content."""
@@ -92,7 +97,7 @@ class WebSurface(Surface):
         """See `Surface.post`: a message is known by its nonce, so that there is one."""
         talk = await self._here()
         key = f"{talk.key}/{nonce}"
-        if key in talk.gone:
+        if key in talk.gone:  # which the nonces of other posts are not
             raise Gone("the message was deleted")
         if key not in talk.messages:
             message = Message(key, "bot", NAME, self._question, talk.at(time.time()))
@@ -122,7 +127,9 @@ class WebSurface(Surface):
         buttons = page.controls != message.controls
         message.show(page, talk.change())
         self._keeper.colour(talk, message)
-        if new or buttons or not page.live:
+        now = time.time()
+        if new or buttons or not page.live or now - message.kept >= KEPT:
+            message.kept = now
             await self._keeper.keep(talk, message)
         return Receipt(message.key)
 
@@ -132,8 +139,8 @@ class WebSurface(Surface):
             talk = await self._here()
         except (Gone, OSError):
             return
-        talk.remove(message)
-        talk.gone.pop(message, None)  # an answer in its place may come
+        if talk.remove(message):
+            await self._keeper.forget(message)
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a mark below the question."""

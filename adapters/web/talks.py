@@ -83,12 +83,15 @@ class Message:
     stale: bool = False
     drawing: Drawing = field(default_factory=Drawing)
     shown: list[Shown] = field(default_factory=list)
+    kept: float = 0.0  # when it was last kept
     looked: int = 0  # blocks that `uncoloured` has returned
 
     def show(self, page: Page, number: int) -> None:
         """Look like *page* from the change *number* on."""
         self.text, self.note, self.live, self.controls = page.text, page.note, page.live, page.controls
-        self.stale = False
+        if self.stale:  # its readers may have more of it than was kept
+            self.stale, self.drawing, self.looked = False, Drawing(), 0
+            self.shown.clear()
         self.since = number
         self.draw(number)
 
@@ -130,10 +133,8 @@ class Message:
         }
         if self.role != "bot":
             return {**said, "text": self.text}
-        if self.stale:
-            return {**said, "stale": True}
         changed = [[i, *shown.told(known)] for i, shown in enumerate(self.shown) if shown.since > known]
-        return {**said, "count": len(self.shown), "blocks": changed}
+        return {**said, "stale": self.stale, "count": len(self.shown), "blocks": changed}
 
 
 def _fresh(block: Block, number: int) -> Shown:

@@ -54,7 +54,7 @@ export class Log {
     const before = message.told;
     message.told = told;
     if (told.role === "person") message.body.textContent = told.text;
-    else if (!told.stale) paint(message.body, told);
+    else if (!(told.stale && message.body.firstChild)) paint(message.body, told);
     if (!known || changed(before, told)) this.dress(message);
     if (told.role !== "bot" || told.stale) return;
     const blocks = message.body.children;
