@@ -106,7 +106,9 @@ class Site:
         found = adapters.load("web", **self.settings)
         assert found
         self.platform = found
-        self.core = build(Settings(**self.core_settings), [found], self.model, self.store, self.tools)
+        self.core = build(
+            Settings.model_validate(self.core_settings), [found], self.model, self.store, self.tools
+        )
         self.port = await self._stack.enter_async_context(serving("127.0.0.1", self.port, [found]))
         self._running = asyncio.create_task(found.run(self.core))
 
@@ -142,9 +144,7 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Serve a chat page while the block runs; *settings* are the page's and the core's."""
     web = {name: str(value) for name, value in settings.items() if name.startswith("RIVULET_WEB")}
-    made = Site(
-        model or Typist(), web, {name: value for name, value in settings.items() if name not in web}
-    )
+    made = Site(model or Typist(), web, {name: value for name, value in settings.items() if name not in web})
     prepare(made)
     await made.start()
     try:

@@ -1,4 +1,4 @@
-"""The platforms that pass the contract: Slack (over both ways in), Discord and the chat page as people use them."""
+"""The platforms that pass the contract, as people use them: Slack (over both ways in), Discord, the page."""
 
 from __future__ import annotations
 

@@ -26,7 +26,24 @@ _EXTENSIONS = comrak.ExtensionOptions(table=True, strikethrough=True, tasklist=T
 _PARSE = comrak.ParseOptions()
 _RENDER = comrak.RenderOptions(escape=True)
 _TAGS = {
-    *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em"),
+    *(
+        "p",
+        "br",
+        "hr",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "li",
+        "blockquote",
+        "pre",
+        "code",
+        "em",
+    ),
     *("strong", "del", "a", "table", "thead", "tbody", "tr", "th", "td", "input", "sup", "span"),
 }
 _ATTRIBUTES = {
@@ -170,4 +187,3 @@ def _parts(text: str) -> Iterator[str]:
     starts = sorted({0, *starts[1:]})
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         yield "".join(lines[start:end])
-

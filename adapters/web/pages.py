@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -87,46 +87,42 @@ def page(platform: Web) -> Handler:
     return handle
 
 
-def files(platform: Web, refused: Refused) -> list[web.RouteDef]:
-    """Return what serves script and style, signs in and signs out; see `hearing.refused`."""
+def files(platform: Web) -> list[web.RouteDef]:
+    """Return what serves script, style and the form to sign in."""
+    known = {path.name for path in FOLDER.iterdir() if path.suffix in TYPES and path.suffix != ".html"}
 
     async def file(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        known = {path.name for path in FOLDER.iterdir() if path.suffix in TYPES and path.suffix != ".html"}
-        if name not in known:
-            return refused(404, "There is no such file.")
-        return sent(request, name)
+        return sent(request, name) if name in known else web.Response(text="no such file\n", status=404)
 
     async def form(request: web.Request) -> web.StreamResponse:
         if platform.people.open:
             raise web.HTTPSeeOther("/")
         return sent(request, "sign-in.html")
 
+    return [web.get("/web/page/{name}", file), web.get(SIGN_IN, form)]
+
+
+def doors(platform: Web, refused: Refused) -> list[web.RouteDef]:
+    """Return what signs people in and out; see `requests.refused`."""
+    people = platform.people
+    how: Any = {"httponly": True, "samesite": "Strict", "secure": people.secure, "path": "/"}
+
     async def sign_in(request: web.Request) -> web.StreamResponse:
-        people = platform.people
         try:
             people.expect_host(request)
             people.expect_origin(request)
-            if (request.content_length or FORM + 1) > FORM:
+            if not 0 < (request.content_length or 0) <= FORM:
                 raise Refusal(413, "That is no token.")
             token = str((await request.post()).get("token", "")).strip()
             cookie = people.sign_in(token, request.remote or "")
         except Refusal as refusal:
             return _again(refusal)
         response = web.HTTPSeeOther("/")
-        response.set_cookie(
-            people.cookie,
-            cookie,
-            max_age=LASTS,
-            httponly=True,
-            samesite="Strict",
-            secure=people.secure,
-            path="/",
-        )
+        response.set_cookie(people.cookie, cookie, max_age=LASTS, **how)
         raise response
 
     async def sign_out(request: web.Request) -> web.StreamResponse:
-        people = platform.people
         try:
             people.expect_host(request)
             people.expect_origin(request)
@@ -135,12 +131,7 @@ def files(platform: Web, refused: Refused) -> list[web.RouteDef]:
             if refusal.status != 401:
                 return refused(refusal.status, refusal.why)
         response = web.json_response({})
-        response.del_cookie(people.cookie, path="/", secure=people.secure, httponly=True, samesite="Strict")
+        response.del_cookie(people.cookie, **how)
         return response
 
-    return [
-        web.get("/web/page/{name}", file),
-        web.get(SIGN_IN, form),
-        web.post(SIGN_IN, sign_in),
-        web.post("/web/sign-out", sign_out),
-    ]
+    return [web.post(SIGN_IN, sign_in), web.post("/web/sign-out", sign_out)]

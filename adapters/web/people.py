@@ -1,7 +1,7 @@
-"""Who is asking: the machine's own user on loopback, else whoever has signed in with a token of the operator's.
+"""Who is asking: the machine's own user on loopback, else who has signed in with a token of the operator's.
 
-A session's cookie is signed with the person's token, so it outlives a restart of the bot, and a token that was
-taken away or changed ends all sessions that were begun with it.
+A session's cookie is signed with the person's token, so it outlives a restart of the bot, and a token that
+was taken away or changed ends all sessions that were begun with it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class People:
         return not self._tokens
 
     def expect_host(self, request: web.Request) -> None:
-        """Raise `Refusal` unless the request was meant for this server: a name may be pointed at it by others."""
+        """Raise `Refusal` unless the request is meant for this server: others may point a name of theirs at it."""
         host = request.headers.get("Host", "").lower()
         if self._origin:
             port = ":443" if self.secure else ":80"
@@ -108,7 +108,9 @@ class People:
             self._wrong.setdefault(address, deque(maxlen=WRONG)).append(time.monotonic())
             if len(self._wrong) > ADDRESSES:
                 self._wrong.popitem(last=False)
-            raise Refusal(401, "That is nobody's token. Look whether it is whole, or ask the operator for a new one.")
+            raise Refusal(
+                401, "That is nobody's token. Look whether it is whole, or ask the operator for a new one."
+            )
         name = base64.urlsafe_b64encode(found[0].encode()).decode().rstrip("=")
         begun = f"{name}.{int(time.time())}.{secrets.token_urlsafe(12)}"
         return f"{begun}.{self._signed(found[0], begun)}"
@@ -144,7 +146,7 @@ class People:
             self._ended.popitem(last=False)
 
     def _expect_patience(self, address: str) -> None:
-        tries = self._wrong.get(address, ())
+        tries = self._wrong.get(address, deque())
         if len(tries) == WRONG and time.monotonic() - tries[0] < SPAN:
             raise Refusal(429, "Too many wrong tokens; try again in a minute.")
 

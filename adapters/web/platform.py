@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
 
 import structlog
-from aiohttp import web
 
 from adapters.web import records
 from adapters.web.drawing import Block, coloured
@@ -17,7 +16,20 @@ from adapters.web.surface import WebSurface
 from adapters.web.talks import Message, Talk, uncoloured
 from adapters.web.uploads import Uploads
 from bot.events import File
-from bot.platform import Actor, Asked, Finding, Gone, Inbox, Place, Platform, Post, Remains, Shelf, Stop, Surface
+from bot.platform import (
+    Actor,
+    Asked,
+    Finding,
+    Gone,
+    Inbox,
+    Place,
+    Platform,
+    Post,
+    Remains,
+    Shelf,
+    Stop,
+    Surface,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -41,14 +53,11 @@ class Web(Platform):
 
     name = "web"
 
-    def __init__(self, tokens: Mapping[str, str], origin: str, most: int = 20_000_000) -> None:
-        from adapters.web.hearing import routes  # noqa: PLC0415  which knows this class
-
+    def __init__(self, tokens: Mapping[str, str], origin: str, most: int) -> None:
         self.people = People(tokens, origin)
         self.uploads = Uploads(most)
         self.secrets = list(tokens.values())
         self.admits = (WORKSPACE,)
-        self.routes = routes(self)
         self._talks: OrderedDict[str, Talk] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
         self._inbox: Inbox | None = None

@@ -53,8 +53,8 @@ def tokens_of(settings: Settings) -> Mapping[str, str]:
         name, _, token = (part.strip() for part in pair.partition("="))
         if not NAME.fullmatch(name) or len(token) < SHORTEST or name in found:
             raise Unavailable(
-                "RIVULET_WEB_TOKENS: write name=token pairs with commas between, each name once, and tokens of "
-                f"{SHORTEST} characters or more."
+                "RIVULET_WEB_TOKENS: write name=token pairs with commas between, each name once, and tokens "
+                f"of {SHORTEST} characters or more."
             )
         found[name] = token
     if len(set(found.values())) < len(found):

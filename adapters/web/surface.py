@@ -26,6 +26,7 @@ from bot.platform import (
     Unreadable,
     Whereabouts,
 )
+from bot.text.filenames import safe
 
 #: Characters of a message; readers see those of one answer as one text.  It bounds what one frame costs.
 SIZE = 12_000
@@ -63,8 +64,6 @@ class Keeper(Protocol):
 
     async def content(self, key: str) -> bytes | None:
         """Return a file's content."""
-
-
 
 
 class WebSurface(Surface):
@@ -192,12 +191,10 @@ class WebSurface(Surface):
 def _named(talk: Talk, file: File) -> File:
     """Return *file* under a key that is the same however often it is attached."""
     digest = hashlib.sha256(file.name.encode() + b"\0" + file.data).hexdigest()[:24]
-    return replace(file, key=f"{talk.key}/files/{digest}", size=len(file.data))
+    return replace(file, name=safe(file.name), key=f"{talk.key}/files/{digest}", size=len(file.data))
 
 
 def _said(message: Message, asker: str) -> Said:
     if message.role == "bot":
         return Said(said(message.text), None)
     return Said(message.text, Actor(asker, message.who, workspace=WORKSPACE), files=message.files)
-
-

@@ -1,4 +1,4 @@
-"""Conversations as readers see them: messages whose every change has a number, so that any reader can catch up.
+"""Conversations as readers see them: messages whose every change has a number, so that readers can catch up.
 
 What a reader lacks is worked out from the number that they have, so nothing is queued for anybody: a slow
 reader gets the newest state of what has changed, and one that was away for long gets the same.
@@ -246,9 +246,7 @@ class Talk:
 
 def uncoloured(message: Message) -> list[tuple[int, Block]]:
     """Return the blocks of *message* with code that is whole, each once, for its colours."""
-    found = []
-    for index in range(message.looked, len(message.shown) - message.live):
-        if '<pre><code class="language-' in message.shown[index].block.html:
-            found.append((index, message.shown[index].block))
+    fresh = range(message.looked, len(message.shown) - message.live)
     message.looked = max(message.looked, len(message.shown) - message.live)
-    return found
+    blocks = [(index, message.shown[index].block) for index in fresh]
+    return [(index, block) for index, block in blocks if '<pre><code class="language-' in block.html]

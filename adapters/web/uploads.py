@@ -1,4 +1,4 @@
-"""Files that people attach, on their way in: in pieces, each a request that the server's bounds let through."""
+"""Files that people attach, on their way in: in pieces, each of which the server's bounds let through."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Uploads:
         self.most = most
         self._coming: OrderedDict[str, Upload] = OrderedDict()
 
-    def take(self, key: str, owner: str, told: tuple[str, str, int], offset: int, piece: bytes) -> File | None:
+    def take(
+        self, key: str, owner: str, told: tuple[str, str, int], offset: int, piece: bytes
+    ) -> File | None:
         """Take a piece; return the file once it is whole.  Raises `Refusal`.
 
         Args:
@@ -59,7 +61,9 @@ class Uploads:
         if upload is None:
             self._expect_room(owner, size)
             upload = self._coming[key] = Upload(name[:LONGEST], kind[:100], size, owner, now)
-        if (upload.owner, upload.size, len(upload.data)) != (owner, size, offset) or len(piece) > size - offset:
+        if (upload.owner, upload.size, len(upload.data)) != (owner, size, offset) or len(
+            piece
+        ) > size - offset:
             del self._coming[key]
             raise Refusal(409, f"{name[:80]} came in the wrong order; attach it again.")
         upload.data += piece

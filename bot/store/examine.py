@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from bot.platform import Actor, Asked, Place, Post
-from bot.store import Entry, Note, Part, Rated, rows, shelf, tables
+from bot.store import Entry, Note, Part, Rated, rows, tables
 
 NAME = "ledger.db"
 #: What a file that can't be used is called, with the time after it; and the files that belong to one.
@@ -84,8 +84,8 @@ def rehearse(db: sqlite3.Connection) -> None:
         db.execute(tables.RATE, tables.rated_row(RATING))
         if tables.rated_row(RATING) not in db.execute("SELECT * FROM ratings WHERE key = ?", (RATING.key,)):
             raise Unusable("it keeps no ratings")
-        db.execute(shelf.PUT, shelf.row_of(POSTED))
-        if shelf.row_of(POSTED) not in db.execute(shelf.FIND, (POSTED.key,)):
+        db.execute(tables.PUT, tables.post_row(POSTED))
+        if tables.post_row(POSTED) not in db.execute(tables.FIND_POST, (POSTED.key,)):
             raise Unusable("it keeps no posts")
         for statement, values in tables.upsert(PROBE):
             db.execute(statement, values)

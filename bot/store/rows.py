@@ -123,7 +123,7 @@ def note_of(row: Sequence[Any]) -> Note:
 
 
 def post_of(row: Sequence[Any]) -> Post:
-    """Return the post that `shelf.row_of` has made *row* of; as `asked_of`."""
+    """Return the post that `tables.post_row` has made *row* of; as `asked_of`."""
     _look(POST, row)
     if not row[1]:
         raise BadRow("it does not say where it is from")

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from bot.store import rows, shelf, tables
+from bot.store import rows, tables
 from bot.store.rows import BadRow
 from bot.store.tables import Statement
 
@@ -36,7 +36,7 @@ def salvage(path: Path) -> list[Statement]:
         for row in _rows(db, "posts", len(rows.POST), what="key, talk, owner, at, body, x''"):
             with suppress(BadRow):
                 rows.post_of(row)
-                found.append((shelf.PUT, row))
+                found.append((tables.PUT, row))
         for row in _rows(db, "ratings", len(rows.RATED), key=2):
             with suppress(BadRow):
                 rows.rated_of(row)

@@ -8,39 +8,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from bot.platform import Post
-from bot.store import POSTS_KEPT, rows
+from bot.store import POSTS_KEPT, rows, tables
 from bot.store.rows import BadRow
 from bot.store.tables import Statement
-
-if TYPE_CHECKING:
-    from bot.store.writer import Writer
+from bot.store.writer import Writer
 
 log = structlog.get_logger(__name__)
 
 #: Posts that wait for a file that can't be written.
 OWED = 1000
-
-PUT = "INSERT OR REPLACE INTO posts VALUES (?, ?, ?, ?, ?, ?)"
-#: Without the content, which is the last column, so that SQLite need not read it.
-POSTS = (
-    "SELECT key, talk, owner, at, body, x'' FROM posts WHERE talk = ? AND (? = '' OR owner = ?) ORDER BY at"
-)
-FIND = "SELECT * FROM posts WHERE key = ?"
-DROP = "DELETE FROM posts WHERE ?1 IN (key, talk)"
-FORGET = "DELETE FROM posts WHERE owner = ?"
-OLD = "DELETE FROM posts WHERE at < ?"
-#: As `tables.ASIDE`: nothing of a post that is none of ours can be of use.
-ASIDE = "DELETE FROM posts WHERE CAST(key AS BLOB) = ?"
-
-
-def row_of(post: Post) -> tuple[Any, ...]:
-    """Return what a post is written as."""
-    return post.key, post.talk, post.owner, post.at, post.body, post.data
 
 
 class MemoryShelf:
@@ -98,19 +78,19 @@ class FileShelf:
 
     async def put(self, post: Post) -> None:
         """See `Shelf.put`."""
-        await self._write((PUT, row_of(post)))
+        await self._write((tables.PUT, tables.post_row(post)))
 
     async def posts(self, talk: str, owner: str = "") -> Sequence[Post]:
         """See `Shelf.posts`."""
-        return await self._writer.read(lambda: self._found(POSTS, talk, owner, owner))
+        return await self._writer.read(lambda: self._found(tables.POSTS, talk, owner, owner))
 
     async def find(self, key: str) -> Post | None:
         """See `Shelf.find`."""
-        return next(iter(await self._writer.read(lambda: self._found(FIND, key))), None)
+        return next(iter(await self._writer.read(lambda: self._found(tables.FIND_POST, key))), None)
 
     async def drop(self, key: str) -> None:
         """See `Shelf.drop`."""
-        await self._write((DROP, (key,)))
+        await self._write((tables.DROP, (key,)))
 
     async def _write(self, statement: Statement) -> None:
         await self._writer.write(statement)
@@ -128,5 +108,5 @@ class FileShelf:
                 log.warning(
                     "a post of the ledger was bad and is deleted", post=rows.shown(row[0]), reason=str(why)
                 )
-                db.execute(ASIDE, (rows.bytes_of(row[0]),))
+                db.execute(tables.ASIDE_POST, (rows.bytes_of(row[0]),))
         return found

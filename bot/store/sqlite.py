@@ -24,7 +24,6 @@ from bot.store import (
     Note,
     Part,
     Rated,
-    shelf,
     tables,
 )
 from bot.store.examine import is_content
@@ -243,7 +242,7 @@ class Sqlite(Memory):
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
         await self._writer.write((tables.OLD, old), (tables.FADE_PARTS, faded), (tables.FADE, faded))
         await self._writer.write(
-            (tables.OLD_RATINGS, (now - RATINGS_KEPT,)), (shelf.OLD, (now - POSTS_KEPT,))
+            (tables.OLD_RATINGS, (now - RATINGS_KEPT,)), (tables.OLD_POSTS, (now - POSTS_KEPT,))
         )
         await self._writer.take_ballast()
         await self._writer.sweep(now - ROWS_KEPT)
@@ -256,7 +255,7 @@ class Sqlite(Memory):
             done = 0
         count = done + await super().forget(actor)
         whose = (actor,)
-        beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose), (shelf.FORGET, whose)
+        beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose), (tables.FORGET_POSTS, whose)
         await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), *beside)
         return count
 
