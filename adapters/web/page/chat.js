@@ -6,6 +6,7 @@ import { Speech } from "./speech.js";
 import { get, post, Stream } from "./wire.js";
 
 const LONGEST = 100_000;
+const TOO_LONG = "That has more than the 100,000 characters that a message may have";
 const [side, shade, menu, title, state, scroll, notice, text, stop, send, hello, talks] =
   ["side", "shade", "menu", "title", "state", "scroll", "notice", "text", "stop", "send", "hello", "talks"]
     .map((id) => document.getElementById(id));
@@ -120,7 +121,7 @@ async function ask() {
   const words = text.value;
   if (!words.trim() && !files.all.length) return;
   if (words.length > LONGEST) {
-    return complain(`A message may have ${LONGEST.toLocaleString("en")} characters; attach longer texts as a file.`);
+    return complain(`${TOO_LONG}; attach it as a file.`);
   }
   send.disabled = true;
   complain("");
@@ -219,10 +220,12 @@ text.onkeydown = (event) => {
   }
 };
 text.onpaste = (event) => {
-  if (event.clipboardData.files.length) {
-    event.preventDefault();
-    files.add(talk, event.clipboardData.files);
-  }
+  const words = event.clipboardData.getData("text/plain");
+  if (!event.clipboardData.files.length && words.length <= LONGEST) return;
+  event.preventDefault();
+  if (event.clipboardData.files.length) return files.add(talk, event.clipboardData.files);
+  files.add(talk, [new File([words], "pasted.txt", { type: "text/plain" })]);
+  complain(`${TOO_LONG}: it is attached as a file.`);
 };
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing) return;

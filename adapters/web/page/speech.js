@@ -1,6 +1,6 @@
 // What a screen reader is told of an answer that grows: whole sentences, a few at a time.
 
-const END = /[.!?…:。！？](?=["'”’)\]]*(\s|$))|\n/g;
+const END = /[.!?…:。！？](?=["'”’)\]]*(\s|$))|\n(?=\S)/g;
 const PAUSE = 900;
 
 export class Speech {
