@@ -109,7 +109,6 @@ async def new(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator
     failed = getattr(request.node, "failed", False)
     for number, page in enumerate(page for context in contexts for page in context.pages):
         if failed:
-            SHOTS.mkdir(parents=True, exist_ok=True)
             await page.screenshot(path=SHOTS / f"{request.node.name}-{number}.png")
     for context in contexts:
         await context.close()
@@ -268,7 +267,7 @@ HOSTILE = """<script>window.pwned = 1</script> <img src=x onerror="window.pwned 
 
 <iframe src="https://evil.example/"></iframe> ![p](https://evil.example/pixel.png)
 
-[a](javascript:window.pwned=3) <a href="java&#115;cript:window.pwned=4">b</a> [c](data:text/html,<script>1</script>)
+[a](javascript:window.pwned=3) <a href="java&#115;cript:window.pwned=4">b</a> [c](data:text/html,x)
 
 ```"><script>window.pwned=5</script>
 </code></pre><script>window.pwned=6</script>
@@ -426,7 +425,7 @@ async def test_a_file_that_the_model_made_is_a_download(new):
         async with tab.page.expect_download() as download:
             await tab.page.click("article.bot .files a")
         assert (await download.value).suggested_filename == "table.csv"
-        assert Path(await (await download.value).path()).read_bytes() == b"a,b\n"
+        assert await asyncio.to_thread((await (await download.value).path()).read_bytes) == b"a,b\n"
 
 
 async def test_try_again_takes_the_place_of_the_answer(new):
@@ -544,7 +543,8 @@ async def test_the_view_follows_the_end_while_the_reader_is_there(new):
         tab = await new(where.url)
         await tab.ask("go on")
         await tab.grows("Line 79.")
-        left = "(() => { const s = document.getElementById('scroll'); return s.scrollHeight - s.scrollTop - s.clientHeight; })()"
+        left = "(() => { const s = document.getElementById('scroll');"
+        left += "return s.scrollHeight - s.scrollTop - s.clientHeight; })()"
         assert await tab.page.evaluate(left) < 5
 
 

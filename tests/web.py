@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import adapters
 from bot.config import Settings
@@ -84,7 +85,7 @@ class Site:
         url: Where the page is.
     """
 
-    def __init__(self, model: Script, settings: dict[str, str], core: dict[str, str | int]) -> None:
+    def __init__(self, model: Any, settings: dict[str, str], core: dict[str, str | int]) -> None:
         self.model = model
         self.store: Store = Memory()
         self.tools: Sequence[Offered] = ()
@@ -140,7 +141,7 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    model: Script | None = None, prepare: Callable[[Site], None] = lambda _: None, **settings: str | int
+    model: Any = None, prepare: Callable[[Site], None] = lambda _: None, **settings: str | int
 ) -> AsyncIterator[Site]:
     """Serve a chat page while the block runs; *settings* are the page's and the core's."""
     web = {name: str(value) for name, value in settings.items() if name.startswith("RIVULET_WEB")}

@@ -69,7 +69,7 @@ class People:
         return not self._tokens
 
     def expect_host(self, request: web.Request) -> None:
-        """Raise `Refusal` unless *request* is meant for this server: others may point a name of theirs at it."""
+        """Raise `Refusal` unless *request* is meant for this server: others may point their names at it."""
         host = request.headers.get("Host", "").lower()
         if self._origin:
             port = ":443" if self.secure else ":80"
