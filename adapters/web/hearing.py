@@ -16,7 +16,7 @@ from adapters.web.people import Refusal
 from adapters.web.requests import ID, answer, message_of, outcome_of, refused, talk_of, text_of, told_by
 from adapters.web.streams import stream
 from adapters.web.talks import Message, Talk
-from bot.events import CONTINUE, RETRY
+from bot.events import CONTINUE, RETRY, STOP
 from bot.platform import Actor, Deleted, Edited, Gone, Mention, Outcome, Press, Rating, Stop, Unavailable
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def _ask(platform: Web, request: web.Request, actor: Actor) -> web.StreamR
         if fresh and talk.remove(key):
             await platform.shelf.drop(key)
         raise
-    talk.open = {each: None for each in (*talk.open, key) if inbox.knows(each)}
+    talk.open = {**{each: None for each in talk.open if inbox.knows(each)}, key: None}
     platform.watch(talk)
     return answer({"message": key}, 202)
 
@@ -122,6 +122,7 @@ async def _put(platform: Web, talk: Talk, message: Message) -> None:
     """Put a question into *talk*."""
     message.at = talk.at(time.time())
     talk.messages[message.key] = message
+    talk.stopped = False
     talk.title = talk.title or " ".join(message.text.split())[:TITLE] or "Files"
     message.since = talk.change()
     await platform.shelf.put(records.message_post(talk, message))
@@ -134,6 +135,7 @@ async def _stop(platform: Web, request: web.Request, actor: Actor) -> web.Stream
 
 async def _stopped(platform: Web, talk: Talk, actor: Actor) -> web.StreamResponse:
     """Stop what is answered in *talk*."""
+    talk.stopped = True
     outcome = await platform.inbox.stop(Stop("", actor, platform.place(talk), talk.key))
     for message in [each for each in talk.messages.values() if each.live]:
         await _bare(platform, talk, message)  # what a restart has left
@@ -151,6 +153,7 @@ async def _pressed(
     platform: Web, talk: Talk, message: Message, control: str, actor: Actor
 ) -> web.StreamResponse:
     """Press *control*; what is pressed, or is for nothing any more, goes."""
+    talk.stopped = control == STOP.name
     outcome = await platform.inbox.press(Press(message.key, control, actor, platform.place(talk)))
     if outcome in {Outcome.TAKEN, Outcome.UNKNOWN, Outcome.LAPSED}:
         await _bare(platform, talk, message)
@@ -171,6 +174,7 @@ async def _react(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     message, emoji = message_of(talk, told), text_of(told, "emoji").translate(LOOKS)
     on, place, inbox = told.get("on") is not False, platform.place(talk), platform.inbox
     if emoji in STOPS and on:
+        talk.stopped = True
         return outcome_of(await inbox.stop(Stop(message.key, actor, place)))
     known = message.role == "bot" and (emoji in BUTTONS or emoji in THUMBS)
     if not known or not await inbox.owns(message.key, actor.id):

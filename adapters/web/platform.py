@@ -181,6 +181,7 @@ class Web(Platform):
             self._beside(self._stop_unread(talk, self._inbox))
 
     async def _stop_unread(self, talk: Talk, inbox: Inbox) -> None:
+        talk.stopped = True
         for question in list(talk.open):
             if inbox.knows(question):
                 await inbox.stop(Stop(question, _closer(talk), self.place(talk)))
@@ -222,9 +223,15 @@ class Web(Platform):
         self._forget_idle()
         return talk
 
+    def _answers(self, talk: Talk) -> bool:
+        """Tell whether a question that was asked in *talk* is not answered yet."""
+        return self._inbox is not None and any(map(self._inbox.knows, talk.open))
+
     def _forget_idle(self) -> None:
         """Keep no more conversations in memory than may be that nobody reads."""
-        idle = [each for each in self._talks.values() if not (each.readers or each.live or each.open)]
+        idle = [
+            each for each in self._talks.values() if not (each.readers or each.live or self._answers(each))
+        ]
         for talk in idle[: max(0, len(idle) - IDLE)]:
             del self._talks[talk.id]
 

@@ -98,24 +98,28 @@ class WebSurface(Surface):
         key = f"{talk.key}/{nonce}"
         if key in talk.gone:  # which the nonces of other posts are not
             raise Gone("the message was deleted")
+        self._expect_readers(talk)
         if key not in talk.messages:
             message = Message(key, "bot", NAME, self._question, talk.at(time.time()))
             talk.messages[key] = message
         return await self._show(talk, talk.messages[key], page, new=True)
 
     async def edit(self, message: str, page: Page) -> Receipt:
-        """See `Surface.edit`.
-
-        Where nobody who has the page open reads on, what is only progress is put off: the core then stops
-        reading the model once it is far enough ahead.
-        """
+        """See `Surface.edit`."""
         talk = await self._here()
         known = talk.messages.get(message)
         if known is None:
             raise Gone("the message was deleted")
-        if page.live and talk.stalled(asyncio.get_running_loop().time(), STALLED):
-            raise SlowDown(AGAIN, f"web/{self._talk}")
+        self._expect_readers(talk)
         return await self._show(talk, known, page)
+
+    def _expect_readers(self, talk: Talk) -> None:
+        """Put writes off where nobody who has the page open reads on, unless the answer was stopped.
+
+        The core then stops reading the model once it is far enough ahead.
+        """
+        if not talk.stopped and talk.stalled(asyncio.get_running_loop().time(), STALLED):
+            raise SlowDown(AGAIN, f"web/{self._talk}")
 
     async def _show(self, talk: Talk, message: Message, page: Page, *, new: bool = False) -> Receipt:
         if page.files:

@@ -187,6 +187,8 @@ class Talk:
         readers: The connections that read it.
         open: The keys of questions that were asked and may not be answered yet.
         gone: The keys of messages that were deleted, with the number of the change.
+        deleted: Whether all of it is gone.
+        stopped: Whether its answer was stopped, so that the last of it is written whoever reads.
         closing: The end of its answers, where nobody reads them any more.
     """
 
@@ -200,7 +202,7 @@ class Talk:
         self.readers: set[Reader] = set()
         self.open: dict[str, None] = {}
         self.gone: dict[str, int] = {}
-        self.deleted = False
+        self.deleted = self.stopped = False
         self.closing: asyncio.TimerHandle | None = None
 
     def change(self) -> int:
