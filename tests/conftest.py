@@ -45,4 +45,5 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
 def pytest_runtest_makereport(item: pytest.Item):
     """Let fixtures know whether their test failed: some keep a picture of it."""
     outcome = yield
-    item.failed = getattr(item, "failed", False) or outcome.get_result().failed
+    if outcome.get_result().failed:
+        item.user_properties.append(("failed", True))

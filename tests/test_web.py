@@ -338,7 +338,7 @@ async def test_a_person_may_read_over_so_many_connections_and_others_are_not_bou
         ann.open(f"conversation-{number}")
 
     async def all_read() -> bool:
-        return there.platform.readers("ann") == STREAMS  # type: ignore[attr-defined]
+        return there.platform.readers("ann") == STREAMS
 
     await until(all_read)
     assert (await got(ann, "/web/events/one-too-many"))[0] == 429
@@ -395,12 +395,12 @@ async def test_a_reader_that_reads_nothing_stops_the_model_and_costs_nobody_else
 
     here.core._means = here.core._running._means = here.core._means  # the reader asks it anew
     model = Endless("Yes.")
-    here.core._means.model._model = model  # type: ignore[attr-defined]
+    here.core._means.model._model = model
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.connect(("127.0.0.1", here.port))
     slow.sendall(f"GET /web/events/{TALK} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))  # type: ignore[attr-defined]
+    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     await ask(me, "all of it")
@@ -440,9 +440,9 @@ async def test_a_reader_that_reads_nothing_for_long_is_hung_up_on(here, me, monk
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.connect(("127.0.0.1", here.port))
     slow.sendall(f"GET /web/events/{TALK} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))  # type: ignore[attr-defined]
+    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))
     await ask(me, "all of it")
-    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 0))  # type: ignore[attr-defined]
+    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 0))
     await asyncio.wait_for(here.model.closed.wait(), 10)  # nobody reads the answer any more
     slow.close()
 

@@ -106,7 +106,7 @@ async def new(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator
         return tab
 
     yield opened
-    failed = getattr(request.node, "failed", False)
+    failed = ("failed", True) in request.node.user_properties
     for number, page in enumerate(page for context in contexts for page in context.pages):
         if failed:
             await page.screenshot(path=SHOTS / f"{request.node.name}-{number}.png")
@@ -114,10 +114,10 @@ async def new(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator
         await context.close()
 
 
-async def begun(where: Site, new: Callable[..., Any], *steps: Any, **more: Any) -> Tab:
+async def begun(where: Site, new: Any, *steps: Any, **more: Any) -> Tab:
     """A tab in which an answer has said "Because " and waits."""
     where.model.say = steps or ("Because ", None, "of the rain.")
-    tab = await new(where.url, **more)
+    tab: Tab = await new(where.url, **more)
     await tab.ask("why?")
     await tab.grows("Because")
     return tab

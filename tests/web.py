@@ -15,7 +15,6 @@ from bot.core.core import Core
 from bot.events import Event, Finished, Text
 from bot.model import Request
 from bot.model.script import Script
-from bot.platform import Platform
 from bot.run.server import serving
 from bot.run.supervise import build
 from bot.store import Store
@@ -92,7 +91,7 @@ class Site:
         self.port = 0
         self.settings = {"RIVULET_WEB": "true", **settings}
         self.core_settings = {**UNBOUND, "RIVULET_TURNS": 2000, "RIVULET_INTAKE": 2000, **core}
-        self.platform: Platform
+        self.platform: Any
         self.core: Core
         self._stack = AsyncExitStack()
         self._running: asyncio.Task[None] | None = None
@@ -141,7 +140,7 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    model: Any = None, prepare: Callable[[Site], None] = lambda _: None, **settings: str | int
+    model: Any = None, prepare: Callable[[Site], None] = lambda _: None, **settings: Any
 ) -> AsyncIterator[Site]:
     """Serve a chat page while the block runs; *settings* are the page's and the core's."""
     web = {name: str(value) for name, value in settings.items() if name.startswith("RIVULET_WEB")}
