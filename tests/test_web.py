@@ -146,7 +146,7 @@ async def test_this_machines_own_names_are_known(here, me, host):
 
 
 async def test_behind_a_proxy_only_the_address_that_the_operator_set_is_known():
-    settings = {"RIVULET_WEB_TOKENS": TOKENS, "RIVULET_WEB_URL": "https://chat.example.com"}
+    settings: Any = {"RIVULET_WEB_TOKENS": TOKENS, "RIVULET_WEB_URL": "https://chat.example.com"}
     async with site(**settings) as where:
         browser = Browser(lambda: where.url)
         assert (await got(browser, "/", Host="127.0.0.1"))[0] == 421
@@ -338,7 +338,7 @@ async def test_a_person_may_read_over_so_many_connections_and_others_are_not_bou
         ann.open(f"conversation-{number}")
 
     async def all_read() -> bool:
-        return there.platform.readers("ann") == STREAMS
+        return bool(there.platform.readers("ann") == STREAMS)
 
     await until(all_read)
     assert (await got(ann, "/web/events/one-too-many"))[0] == 429

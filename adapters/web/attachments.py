@@ -14,6 +14,7 @@ from adapters.web.talks import Talk
 from adapters.web.uploads import PIECE
 from bot.events import File
 from bot.platform import Actor
+from bot.text.safe import line
 
 if TYPE_CHECKING:
     from adapters.web.platform import Web
@@ -33,7 +34,8 @@ async def upload(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     if not (asked.get("size", "").isdecimal() and asked.get("offset", "").isdecimal()):
         raise Refusal(400, "That is no piece of a file.")
     piece = await body_of(request, PIECE)
-    told = asked.get("name", ""), asked.get("type", ""), int(asked["size"])
+    name = line(asked.get("name", "")) or "file"
+    told = name, asked.get("type", ""), int(asked["size"])
     key = f"{talk.key}/files/{name}"
     file = platform.uploads.take(key, actor.id, told, int(asked["offset"]), piece)
     if file:

@@ -61,6 +61,11 @@ _CLEANER = nh3.Cleaner(
     url_schemes={"http", "https", "mailto"},
     link_rel="noopener noreferrer nofollow",
 )
+#: HTML of such elements without an attribute, in which there is nothing to clean; most that grows is so.
+_PLAIN = re.compile(
+    r"(?:[^<]++|<br />"
+    r"|</?(?:p|em|strong|del|code|pre|ul|ol|li|blockquote|h[1-6]|table|thead|tbody|tr|th|td)>)*+"
+)
 #: A block of code that begins a text: its fence, its language, and all to its end or the text's.
 _FENCE = re.compile(r"(`{3,}|~{3,})([^\n`]*)\n")
 _CODE = re.compile(r'<pre><code class="language-([^"]*)">(.*?)</code></pre>', re.DOTALL)
@@ -145,7 +150,7 @@ class Drawing:
 def drawn(source: str) -> str:
     """Return *source*, markdown, as safe HTML."""
     made = comrak.markdown_to_html(source, _EXTENSIONS, _PARSE, _RENDER)
-    return _CLEANER.clean(made)
+    return made if _PLAIN.fullmatch(made) else _CLEANER.clean(made)
 
 
 def coloured(made: str) -> str:

@@ -34,8 +34,8 @@ SIZE = 12_000
 ATTACH = 20 * 2**20
 #: Frames per second of one answer: what eyes take for flowing.
 FRAMES = 30
-#: Frames per second of all answers together: one takes about half a millisecond.
-TOGETHER = 750
+#: Frames per second of all answers together: one takes a millisecond, most of it for its markdown.
+TOGETHER = 150
 #: Seconds that a write to a connection may take until its reader counts as one that does not read, and
 #: seconds after which the next frame is tried then.
 STALLED, AGAIN = 0.5, 0.5

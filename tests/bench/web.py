@@ -132,8 +132,10 @@ async def _tabs(place: Place, rng: random.Random, *, quick: bool) -> dict[str, A
     for each in browsers:
         await each.sign_in()
     before = place.memory
-    views = [each.open(f"tab-number-{number}") for number in range(count) for each in [browsers[number % 10]]]
-    await asyncio.sleep(1.0)
+    views = []
+    for number in range(count):
+        views.append(browsers[number % PEOPLE].open(f"tab-number-{number}"))
+        await asyncio.sleep(0.01)
     for number in range(count):
         await _asked(browsers[number % PEOPLE], "a long stream", f"tab-number-{number}")
         await asyncio.sleep(RAMP / count / 2)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -31,7 +32,10 @@ WATCH = """() => {
   new MutationObserver(() => {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => { due = false; frames_.push((performance.timeOrigin + performance.now()) / 1000); });
+    requestAnimationFrame(() => {
+      due = false;
+      frames_.push((performance.timeOrigin + performance.now()) / 1000);
+    });
   }).observe(document.getElementById("log"), {childList: true, subtree: true, characterData: true});
 }"""
 
@@ -66,7 +70,8 @@ async def _opened(place: Place, browser: Browser) -> Page:
 async def _weight(place: Place, browser: Browser) -> dict[str, Any]:
     """Return how much the page is, as files and as sent, and when it is first painted; medians of five."""
     page = await _opened(place, browser)
-    paints, files, wire = [], 0, 0
+    paints: list[float] = []
+    files = wire = 0
     for _ in range(5):
         await page.goto("about:blank")
         session = await page.context.new_cdp_session(page)
@@ -142,7 +147,7 @@ async def _frames(place: Place, browser: Browser, rng: random.Random, seconds: f
     await page.evaluate("frames_.length = 0")
     await asyncio.sleep(seconds - 1)
     times = await page.evaluate("frames_")
-    gaps = [(later - earlier) * 1000 for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [(later - earlier) * 1000 for earlier, later in pairwise(times)]
     await page.context.close()
     return {"gap_p95_ms": round(percentile(gaps, 95), 1), "gap_max_ms": round(max(gaps), 1), "n": len(gaps)}
 
@@ -211,7 +216,10 @@ async def _traced(
 
 
 def _main_tasks(trace: list[dict[str, Any]]) -> list[float]:
-    """Return the milliseconds of each task of the page's main thread, which is the busiest of its kind."""
+    """Return the milliseconds of each task of the page's main thread, which is the busiest of its kind.
+
+    They are of the thread's own clock: what else a busy machine does is not the page's.
+    """
     mains = {
         (each["pid"], each["tid"])
         for each in trace
@@ -220,5 +228,5 @@ def _main_tasks(trace: list[dict[str, Any]]) -> list[float]:
     tasks: dict[tuple[int, int], list[float]] = {main: [0.0] for main in mains}
     for each in trace:
         if each.get("ph") == "X" and "RunTask" in each["name"] and (each["pid"], each["tid"]) in mains:
-            tasks[each["pid"], each["tid"]].append(each.get("dur", 0) / 1000)
+            tasks[each["pid"], each["tid"]].append(each.get("tdur", each.get("dur", 0)) / 1000)
     return max(tasks.values(), key=sum)
