@@ -6,8 +6,8 @@ import asyncio
 import json
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +19,8 @@ import adapters.web.streams
 from adapters.web.people import MOST as SESSIONS
 from adapters.web.streams import MOST as STREAMS
 from adapters.web.streams import PROCESS
-from bot.events import Text
+from bot.events import Event, Text
+from bot.model import Request
 from bot.platform import Unavailable
 from bot.run.connections import widen
 from bot.run.secrets import Secrets
@@ -375,76 +376,88 @@ async def test_five_thousand_connections_disturb_nobody_who_is_reading(here, me)
     assert view.events > events
 
 
-async def test_a_reader_that_reads_nothing_stops_the_model_and_costs_nobody_else_anything(
-    here, me, monkeypatch
-):
-    monkeypatch.setattr(adapters.web.streams, "DEAF", 600.0)
-    said = 0
-
-    class Endless(Typist):
-        async def stream(self, request):
-            nonlocal said
-            if request.turns[-1].text != "all of it":
-                async for event in super().stream(request):
-                    yield event
-                return
-            while said < 8_000_000:
-                said += 2_000
-                yield Text(f"{'word ' * 399}\n\n")
-                await asyncio.sleep(0)
-
-    here.core._means = here.core._running._means = here.core._means  # the reader asks it anew
-    model = Endless("Yes.")
-    here.core._means.model._model = model
+def deaf_reader(where: Site) -> socket.socket:
+    """A connection to the conversation that nothing is read from."""
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.connect(("127.0.0.1", here.port))
+    slow.connect(("127.0.0.1", where.port))
     slow.sendall(f"GET /web/events/{TALK} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))
-    tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    await ask(me, "all of it")
+    return slow
+
+
+class Endless(Typist):
+    """A model that has 8 MB to say to who wants all of it."""
+
+    said = 0
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+        if request.turns[-1].text != "all of it":
+            async for event in super().stream(request):
+                yield event
+            return
+        while self.said < 8_000_000:
+            self.said += 2_000
+            yield Text(f"{'word ' * 399}\n\n")
+            await asyncio.sleep(0)
+
+
+async def test_a_reader_that_reads_nothing_stops_the_model_and_costs_nobody_else_anything():
+    model = Endless("Yes.")
 
     async def still() -> bool:
-        seen = said
+        seen = model.said
         await asyncio.sleep(1.0)
-        return said == seen and said > 0
+        return model.said == seen > 0
 
-    await until(still)
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert said < 1_000_000
-    assert held - before < 3_000_000
-    await ask(me, talk="another-one")
-    assert await answered(me, "another-one") == "Yes."
-    slow.setblocking(False)
+    async with site(model) as where:
+        async for me in browser_of(where, ""):
+            await ask(me, talk="another-one")
+            await answered(me, "another-one")
+            with deaf_reader(where):
+                await until(lambda: asyncio.sleep(0, where.platform.readers("you") == 2))
+                tracemalloc.start()
+                await ask(me, "all of it")
+                await until(still)
+                held, _ = tracemalloc.get_traced_memory()
+                tracemalloc.stop()
+                assert model.said < 1_500_000
+                assert held < 2_500_000
+                await ask(me, talk="one-more-talk")
+                assert await answered(me, "one-more-talk") == "Yes."
+                assert model.said < 1_500_000
+                await me.post(f"stop/{TALK}", {})
 
-    async def drained() -> bool:
-        try:
-            while slow.recv(65_536):
-                pass
-        except BlockingIOError:
-            pass
-        return said > 700_000
 
-    await until(drained)
-    await me.post(f"stop/{TALK}", {})
-    slow.close()
+async def test_a_slow_reader_that_reads_on_gets_all_of_it():
+    model = Typist(*[f"Paragraph {number} {'word ' * 300}\n\n" for number in range(200)])
+    async with site(model) as where:
+        async for me in browser_of(where, ""):
+            with deaf_reader(where) as slow:
+                await until(lambda: asyncio.sleep(0, where.platform.readers("you") == 1))
+                await ask(me, "go on")
+                await asyncio.sleep(1.5)
+                slow.setblocking(False)
+                got = b""
+
+                async def whole() -> bool:
+                    nonlocal got
+                    with suppress(BlockingIOError):
+                        got += slow.recv(2**20)
+                    return b"Paragraph 199" in got and b'"live":false' in got[-20_000:]
+
+                await until(whole)
+                assert all(f"Paragraph {number} ".encode() in got for number in range(200))
 
 
 async def test_a_reader_that_reads_nothing_for_long_is_hung_up_on(here, me, monkeypatch):
     monkeypatch.setattr(adapters.web.streams, "DEAF", 0.2)
     monkeypatch.setattr(adapters.web.platform, "GRACE", 0.2)
     here.model.say = [step for _ in range(3_000) for step in (f"{'word ' * 400}\n\n", 0)]
-    slow = socket.socket()
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.connect(("127.0.0.1", here.port))
-    slow.sendall(f"GET /web/events/{TALK} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))
-    await ask(me, "all of it")
-    await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 0))
-    await asyncio.wait_for(here.model.closed.wait(), 10)  # nobody reads the answer any more
-    slow.close()
+    with deaf_reader(here):
+        await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 1))
+        await ask(me, "all of it")
+        await until(lambda: asyncio.sleep(0, here.platform.readers("you") == 0))
+        await asyncio.wait_for(here.model.closed.wait(), 10)  # nobody reads the answer any more
 
 
 async def test_a_thousand_reconnections_lose_and_double_nothing(here, me):
@@ -523,7 +536,7 @@ async def test_a_file_is_never_shown_as_a_page(here, me):
     assert (await sent(me, f"files/{TALK}/12345678?{told}", b"<html/>"))[0] == 200
     async with me.session.get(f"{here.url}/web/files/{TALK}/12345678") as answer:
         assert answer.content_type == "application/octet-stream"
-        assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''%22a%22%0D%0A")
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''%22a%22%20X%3Ay.html")
         assert "sandbox" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

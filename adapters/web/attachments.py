@@ -34,8 +34,8 @@ async def upload(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     if not (asked.get("size", "").isdecimal() and asked.get("offset", "").isdecimal()):
         raise Refusal(400, "That is no piece of a file.")
     piece = await body_of(request, PIECE)
-    name = line(asked.get("name", "")) or "file"
-    told = name, asked.get("type", ""), int(asked["size"])
+    called = line(asked.get("name", "")) or "file"
+    told = called, asked.get("type", ""), int(asked["size"])
     key = f"{talk.key}/files/{name}"
     file = platform.uploads.take(key, actor.id, told, int(asked["offset"]), piece)
     if file:
