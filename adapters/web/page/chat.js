@@ -70,7 +70,7 @@ async function list() {
   talks.dataset.told = "yes";
   files.most = told.most;
   document.querySelector("#who span").textContent = told.open ? "" : told.me;
-  document.getElementById("leave").hidden = told.open;
+  document.getElementById("who").hidden = told.open;
   talks.replaceChildren(...told.talks.map(row));
 }
 
@@ -78,7 +78,6 @@ function row({ id, title: name }) {
   const link = make("a", "", name || "Without a title");
   link.href = `#${id}`;
   link.dir = "auto";
-  if (id === talk) link.ariaCurrent = "page";
   const button = make("button", "plain", "×");
   button.ariaLabel = `Delete “${name}”`;
   button.onclick = () => {
@@ -95,14 +94,20 @@ function row({ id, title: name }) {
     });
   };
   const item = document.createElement("li");
+  if (id === talk) {
+    link.ariaCurrent = "page";
+    item.className = "here";
+  }
   item.append(link, button);
   return item;
 }
 
 function drawn(told) {
   const live = log.live;
-  title.textContent = told.title || "New conversation";
-  document.title = told.title ? `${told.title} · Rivulet` : "Rivulet";
+  if (title.textContent !== (told.title || "New conversation")) {
+    title.textContent = told.title || "New conversation";
+    document.title = told.title ? `${told.title} · Rivulet` : "Rivulet";
+  }
   hello.hidden = log.messages.size > 0;
   stop.hidden = !live;
   document.body.classList.toggle("busy", live);

@@ -95,7 +95,8 @@ export class Log {
     for (const [name, label] of told.controls) {
       if (name !== "stop") row.append(this.button(name, BUTTONS[name] ?? label, message, name === "allow" ? "primary" : ""));
     }
-    if (told.role === "bot" && !told.live && told.count) this.rate(row, message);
+    // Only the last message of an answer has buttons of its own.
+    if (told.role === "bot" && !told.live && told.controls.length) this.rate(row, message);
     if (row.childElementCount) foot.append(row);
     if (foot.childElementCount) element.append(foot);
     if (focused) element.querySelector(`[data-act="${focused}"]`)?.focus();
@@ -193,7 +194,10 @@ function furnish(block) {
     around.append(table);
   }
   for (const link of block.querySelectorAll("a")) link.target = "_blank";
-  for (const box of block.querySelectorAll("input")) box.ariaLabel = box.checked ? "Done" : "To do";
+  for (const box of block.querySelectorAll("input")) {
+    box.ariaLabel = box.checked ? "Done" : "To do";
+    box.parentElement.classList.add("task");
+  }
 }
 
 function files(listed) {
@@ -207,6 +211,7 @@ function files(listed) {
       picture.alt = name;
       picture.loading = "lazy";
       link.target = "_blank";
+      link.className = "picture";
       link.append(picture);
     } else {
       link.download = name;
