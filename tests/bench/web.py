@@ -27,7 +27,7 @@ from tests.bench.rig import UNBOUND_TEXT, Bot, bots_environment
 from tests.bench.texts import paced, prose
 from tests.web_world import Browser, View
 
-LIMITS = f"the limits that ship; {UNBOUND_TEXT}"
+LIMITS = f"the limits that ship, but for the length of an answer, which has none; {UNBOUND_TEXT}"
 #: People, each of whom may have 40 tabs.
 PEOPLE = 10
 #: Tabs that stream at once, deltas a second of each, and seconds: to begin, and to measure.
@@ -79,6 +79,7 @@ async def placed() -> AsyncIterator[Place]:
                 for name, value in bots_environment(world).items()
                 if not name.startswith(("SLACK", "DISCORD"))
             }
+            kept["RIVULET_BENCH_LENGTH"] = "10000000"
             own = {"RIVULET_WEB": "true", "RIVULET_WEB_TOKENS": tokens, "RIVULET_PORT": str(port)}
             command = (sys.executable, "-m", "tests.bench.bot")
             process = await asyncio.create_subprocess_exec(

@@ -183,7 +183,7 @@ async def _main(place: Place, browser: Browser, rng: random.Random, seconds: flo
     longest, _ = await _traced(place, browser, steps, seconds + 2.0, settle=0.0)
     costs = {}
     for name, size in (("short", SHORT), ("long", LONG)):
-        grown = paced(prose(rng, int(RATE * (seconds + 6) * 5)), RATE)
+        grown = paced(prose(rng, int(RATE * (seconds + 25) * 5)), RATE)
         _, costs[name] = await _traced(
             place, browser, [markdown(rng, size), "\n\n", *grown], seconds, settle=5.0
         )
