@@ -39,6 +39,7 @@ demo: setup
 	@$(BIN)/rivulet demo
 
 test: dev
+	@$(BIN)/python -c 'import sys; from tests.web import chromium; chromium() or print("No chromium, so the tests of the chat page are left out: install Debian'"'"'s package chromium, or set CHROMIUM to its path.")'
 	$(BIN)/pytest -n 4
 
 lint: dev
@@ -65,6 +66,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench storm --quick --json
 	$(BIN)/python -m tests.bench slow --quick --json --assert
 	$(BIN)/python -m tests.bench load --quick --json
+	$(BIN)/python -m tests.bench web --quick --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:

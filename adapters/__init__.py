@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bot.platform import Platform
 
 #: The adapters that `rivulet run` looks at.
-NAMES = ("slack", "discord")
+NAMES = ("slack", "discord", "web")
 
 #: Makes a platform.  May import an SDK first, so it may take half a second.
 Make = Callable[[], "Platform"]

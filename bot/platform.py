@@ -120,6 +120,7 @@ class Limits:
             number, as below.
         rows: Rows that all tables of a page may have.
         cells: Characters that all cells of a page's tables may have.
+        endless: Whether an answer may take any number of messages, whatever `RIVULET_PAGES` says.
         appends: Whether a page that grows is appended to, so that `Page.settled` is worth knowing.
         steps: Whether a page lists its tools, `Page.steps`; its note names those that run too, without the
             seconds that they take.
@@ -132,6 +133,7 @@ class Limits:
     items: int = 0
     rows: int = 0
     cells: int = 0
+    endless: bool = False
     appends: bool = False
     steps: bool = False
 
@@ -476,12 +478,58 @@ class Outcome(Enum):
     LAPSED = 7
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message or a file of a platform that has no memory but the bot's; see `Shelf`.
+
+    Attributes:
+        key: Unique; begins with the platform's name and "/".
+        talk: What it is listed under: the key of the conversation that it is in, or the platform's name for a
+            conversation itself.
+        owner: The `Actor.id` of whose it is; with what that person asked, it is forgotten.
+        at: In seconds of the wall clock.
+        body: What the platform wants to know of it, in a form of its own.
+        data: The content of a file.
+    """
+
+    key: str
+    talk: str
+    owner: str
+    at: float
+    body: str
+    data: bytes = field(default=b"", repr=False)
+
+
+class Shelf(Protocol):
+    """Keeps posts, over restarts too, for 90 days: for a platform that is served by the bot itself."""
+
+    async def put(self, post: Post) -> None:
+        """Keep *post* in place of one with its key."""
+
+    async def posts(self, talk: str, owner: str = "") -> Sequence[Post]:
+        """Return what is listed under *talk*, of one *owner* or of all, oldest first, without `Post.data`.
+
+        Raises:
+            OSError: It can't be read now; so does `find`.
+        """
+
+    async def find(self, key: str) -> Post | None:
+        """Return the post with *key*, whole."""
+
+    async def drop(self, key: str) -> None:
+        """Delete the post with *key* and all that is listed under it."""
+
+
 class Inbox(Protocol):
     """What a platform tells its events to; the core is one.
 
     Every method asks whether the actor may do that, and returns once the event is stored; only then is it
     acknowledged to the platform.
     """
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where a platform that is served by the bot itself keeps its messages."""
 
     def knows(self, key: str) -> bool:
         """Tell whether *key* is a question, or a page, of an answer that runs or waits.

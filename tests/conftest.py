@@ -39,3 +39,11 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
     if item.get_closest_marker("jump"):
         return {"jump": JumpLoop}
     return {"real": asyncio.new_event_loop}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Let fixtures know whether their test failed: some keep a picture of it."""
+    outcome = yield
+    if outcome.get_result().failed:
+        item.user_properties.append(("failed", True))

@@ -121,6 +121,7 @@ class World(ABC):
         others: Reactions that stop nothing.
         page: Characters that one message holds.
         pause: Seconds that a 429 of `trouble` asks for.
+        alone: Whether a conversation has one person: then bob is ann on another device.
         left: The keys of the messages that a restart left open.
         leaves_open: Whether this test makes it impossible to end a message.
     """
@@ -133,6 +134,7 @@ class World(ABC):
     others: Sequence[str]
     page: int
     pause: float
+    alone = False
 
     def __init__(self, emulator: Any, **settings: Any) -> None:
         self.emulator = emulator

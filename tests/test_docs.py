@@ -14,13 +14,14 @@ from pydantic import SecretStr
 
 import adapters.discord
 import adapters.slack
+import adapters.web
 import bot.config
 from bot.run import cli
 from tests.bench import rig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-SETTINGS = (bot.config.Settings, adapters.slack.Settings, adapters.discord.Settings)
+SETTINGS = (bot.config.Settings, adapters.slack.Settings, adapters.discord.Settings, adapters.web.Settings)
 
 
 def rows() -> list[str]:

@@ -1,4 +1,4 @@
-"""The platforms that pass the contract: Slack (over both ways in) and Discord as people use them."""
+"""The platforms that pass the contract, as people use them: Slack (over both ways in), Discord, the page."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from adapters.emulators.slack import Slack as SlackEmulator
 from bot.platform import Platform, Surface
 from bot.run.server import serving
 from tests.contract import HOLD, Call, Part, Seen, Trouble, World, at, until
+from tests.web_world import WebWorld
 
 METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
 #: Seconds of an answer that is late; tests of it shorten what they wait.
@@ -410,4 +411,4 @@ class DiscordWorld(World):
 
 #: One way in per platform is enough where only what is written matters.
 PLATFORMS: Sequence[type[World]] = (SlackWorld, DiscordWorld)
-WORLDS: Sequence[type[World]] = (SlackWorld, SlackHttpWorld, DiscordWorld)
+WORLDS: Sequence[type[World]] = (SlackWorld, SlackHttpWorld, DiscordWorld, WebWorld)

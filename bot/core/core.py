@@ -31,7 +31,7 @@ from bot.events import RETRY, STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
-from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rating, Stop, Unavailable
+from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rating, Shelf, Stop, Unavailable
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
@@ -83,6 +83,11 @@ class Core:
         self._refused = Refused()
         self._telling: asyncio.TimerHandle | None = None
         self._draining = False
+
+    @property
+    def shelf(self) -> Shelf:
+        """See `Inbox.shelf`."""
+        return self._store.shelf
 
     def knows(self, key: str) -> bool:
         """See `Inbox.knows`."""

@@ -94,7 +94,9 @@ async def _run(_options: argparse.Namespace) -> int:
 
     settings, makes = _configured()
     if not makes:
-        raise Unavailable("no platform is configured: set SLACK_… or DISCORD_… as .env.example shows.")
+        raise Unavailable(
+            "no platform is configured: set SLACK_…, DISCORD_… or RIVULET_WEB as .env.example shows."
+        )
     if not settings.anthropic_api_key.get_secret_value():
         raise Unavailable("ANTHROPIC_API_KEY is not set: make a key in the Claude Console.")
     from bot.run.start import start

@@ -28,6 +28,8 @@ HEADERS = 10.0
 ANSWERING = 30.0
 #: Seconds that a client may be idle after a good answer; proxies hang up first, after 60 as a rule.
 IDLE = 90.0
+#: Seconds that a stream of events may take; its client comes again.
+EVER = 86_400.0
 #: Clients that may be without a whole request, all and of one address (a /64 of IPv6): a proxy is one.
 MOST, EACH = 512, 256
 #: This part of the file descriptors may be theirs, and twice as much with those that are being answered.
@@ -181,6 +183,11 @@ class Connection(asyncio.BufferedProtocol):
         self._request = request
         self._limit(ANSWERING)
 
+    def last(self) -> None:
+        """Let the answer to the request take any time: it is a stream of events."""
+        if self._timer:
+            self._limit(EVER)
+
     def end(self, *, good: bool) -> None:
         """Take note that the request has its answer."""
         self._request = None
@@ -227,6 +234,13 @@ async def noted(request: web.Request, handler: Answer) -> web.StreamResponse:
         return response
     finally:
         client.end(good=good)
+
+
+async def lasting(request: web.Request, response: web.StreamResponse) -> None:
+    """Let a stream of events last as long as its reader."""
+    client = request.transport.get_protocol() if request.transport else None
+    if isinstance(client, Connection) and response.content_type == "text/event-stream":
+        client.last()
 
 
 def widen() -> None:

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from bot.platform import Platform, Unavailable
-from bot.run.connections import Connection, Connections, noted
+from bot.run.connections import Connection, Connections, lasting, noted
 from bot.run.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Door:
     async def answer(self, routes: Iterable[web.AbstractRouteDef]) -> None:
         """Answer on *routes* from the next connection on, and hang up on those that there are."""
         app = web.Application(middlewares=[noted])
+        app.on_response_prepare.append(lasting)
         app.add_routes(routes)
         before = self._runner
         after = web.AppRunner(

@@ -89,6 +89,7 @@ class Answer:
         self._fresh: list[str] = []
         showing = showing or Showing()
         showing = showing if limits.attach else replace(showing, pages=0, code=0)
+        showing = replace(showing, pages=0) if limits.endless else showing
         self._links = links or Links()
         self._blank = partial(Pages, limits, links=self._links, most=showing.pages, code=showing.code)
         self._pages = self._blank()

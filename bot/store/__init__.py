@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.events import CONTINUE, RETRY, Control
-from bot.platform import Asked, Remains
+from bot.platform import Asked, Remains, Shelf
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
 #: whole question is.
@@ -27,6 +27,8 @@ ROWS_KEPT = 7 * 86_400.0
 #: Seconds after which a rating is deleted, and ratings that there may be; of more, the newest stay.
 RATINGS_KEPT = 90 * 86_400.0
 RATINGS_MOST = 50_000
+#: Seconds after which a post of a platform that the bot itself serves is deleted.
+POSTS_KEPT = 90 * 86_400.0
 #: Conversations that `Store.recent` returns.
 MOST_RECENT = 1000
 #: Notes of one channel, and of all; characters of a note, and of its name.
@@ -173,6 +175,11 @@ class Store(Protocol):
     @property
     def health(self) -> str:
         """`OK`, also with "; " and what lies aside after it, or "degraded: " and why."""
+        ...
+
+    @property
+    def shelf(self) -> Shelf:
+        """The messages of platforms that the bot itself serves; `forget`, `purge` and `prune` reach them."""
         ...
 
     async def accept(self, asked: Asked) -> bool:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from bot.platform import Actor, Asked, Place
+from bot.platform import Actor, Asked, Place, Post
 from bot.store import Entry, Note, Part, Rated, rows, tables
 
 NAME = "ledger.db"
@@ -36,6 +36,7 @@ PROBE = Entry(
 )
 PROBED = Note("\0", "\0", "\0", "", "", "", 0.0)
 
+POSTED = Post("\0", "\0", "", 0.0, "")
 RATING = Rated("\0", "\0", good=True, at=0.0, asker="", channel="")
 
 
@@ -62,7 +63,10 @@ def expect_whole(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= version <= tables.VERSION:
         raise Unusable(f"made by another Rivulet (version {version} of its tables)")
-    known = ("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)
+    known = (
+        *(("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)),
+        ("posts", rows.POST),
+    )
     for table, columns in known:
         found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
         older = len(tables.UPGRADES) if table == "turns" else 0
@@ -80,6 +84,9 @@ def rehearse(db: sqlite3.Connection) -> None:
         db.execute(tables.RATE, tables.rated_row(RATING))
         if tables.rated_row(RATING) not in db.execute("SELECT * FROM ratings WHERE key = ?", (RATING.key,)):
             raise Unusable("it keeps no ratings")
+        db.execute(tables.PUT, tables.post_row(POSTED))
+        if tables.post_row(POSTED) not in db.execute(tables.FIND_POST, (POSTED.key,)):
+            raise Unusable("it keeps no posts")
         for statement, values in tables.upsert(PROBE):
             db.execute(statement, values)
         [row] = db.execute(f"{tables.TURNS} key = ?", (PROBE.asked.key,))

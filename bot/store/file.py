@@ -53,7 +53,7 @@ class File:
     def load(self) -> tuple[list[Entry], Keys]:
         """Return what is not done, oldest first, and the keys of all that is."""
         done = Keys()
-        for key, at, when in self._connected.execute(tables.KEYS).fetchall():
+        for key, at, when in self.connected.execute(tables.KEYS).fetchall():
             try:
                 rows.expect_times(at, when)
             except BadRow as why:
@@ -65,14 +65,14 @@ class File:
     def notes(self) -> list[Note]:
         """Return all notes that are good, oldest first; the others are deleted, and that is said."""
         found = []
-        for row in self._connected.execute(tables.NOTES).fetchall():
+        for row in self.connected.execute(tables.NOTES).fetchall():
             try:
                 found.append(rows.note_of(row))
             except BadRow as why:
                 log.warning(
                     "a note of the ledger was bad and is deleted", note=rows.shown(row[2]), reason=str(why)
                 )
-                self._connected.execute(tables.ASIDE_NOTE, [rows.bytes_of(part) for part in row[:3]])
+                self.connected.execute(tables.ASIDE_NOTE, [rows.bytes_of(part) for part in row[:3]])
         return found
 
     def find(self, key: str) -> Entry | None:
@@ -88,7 +88,7 @@ class File:
         """See `Store.recent`."""
         values = (since, f"{platform}/", f"{platform}0", MOST_RECENT)
         found = []
-        for row in self._connected.execute(tables.RECENT, values).fetchall():
+        for row in self.connected.execute(tables.RECENT, values).fetchall():
             try:
                 found.append(rows.asked_of(row))
             except BadRow as why:
@@ -98,27 +98,27 @@ class File:
     def talks(self, platform: str) -> list[tuple[str, str]]:
         """See `Store.talks`."""
         values = (f"{platform}/", f"{platform}0", MOST_TALKS)
-        return self._connected.execute(tables.TALKS, values).fetchall()[::-1]
+        return self.connected.execute(tables.TALKS, values).fetchall()[::-1]
 
     def ratings(self) -> list[Rated]:
         """Return the ratings that are good, oldest first; the others are deleted, and that is said."""
         found = []
-        for row in self._connected.execute(tables.RATINGS).fetchall():
+        for row in self.connected.execute(tables.RATINGS).fetchall():
             try:
                 found.append(rows.rated_of(row))
             except BadRow as why:
                 key = rows.shown(row[0])
                 log.warning("a rating of the ledger was bad and is deleted", question=key, reason=str(why))
-                self._connected.execute(tables.ASIDE_RATING, [rows.bytes_of(part) for part in row[:2]])
+                self.connected.execute(tables.ASIDE_RATING, [rows.bytes_of(part) for part in row[:2]])
         return found
 
     def count(self, actor: str) -> int:
         """Return how many questions of *actor* are done."""
-        return int(self._connected.execute(tables.COUNT, (actor,)).fetchone()[0])
+        return int(self.connected.execute(tables.COUNT, (actor,)).fetchone()[0])
 
     def _entries(self, where: str, done: Keys | None = None, *values: object) -> list[Entry]:
         """Return the good entries; the others are set aside, and *done* gets their keys."""
-        db = self._connected
+        db = self.connected
         parts: dict[str, list[Part]] = {}
         bad: dict[object, BadRow] = {}
         for row in db.execute(tables.PARTS + where + " ORDER BY number", values).fetchall():
@@ -143,12 +143,12 @@ class File:
         """Keep of a row that is none of ours its key alone, so that nothing is answered twice."""
         log.error("a row of the ledger was set aside", question=rows.shown(key), reason=str(why))
         raw = rows.bytes_of(key)
-        self._connected.execute(tables.ASIDE_PARTS, (raw,))
-        self._connected.execute(tables.ASIDE, (time.time(), raw))
+        self.connected.execute(tables.ASIDE_PARTS, (raw,))
+        self.connected.execute(tables.ASIDE, (time.time(), raw))
 
     def apply(self, statements: Sequence[Statement], *, full: bool) -> None:
         """Apply *statements* in one transaction."""
-        db = self._connected
+        db = self.connected
         if self.missing:
             raise Gone(self.missing)
         if full is not self._full:
@@ -190,7 +190,8 @@ class File:
             self._db = None
 
     @property
-    def _connected(self) -> sqlite3.Connection:
+    def connected(self) -> sqlite3.Connection:
+        """The open database; raise `Gone` where there is none."""
         if self._db is None:
             raise Gone(f"{self._path.name} is not open")
         return self._db

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bot.platform import Actor, Asked, Place
+from bot.platform import Actor, Asked, Place, Shelf
 from bot.store import (
     MOST_RECENT,
     MOST_TALKS,
@@ -22,6 +22,7 @@ from bot.store import (
     Part,
     Rated,
 )
+from bot.store.shelf import MemoryShelf
 
 #: Seconds between two looks for what is old.
 PRUNED = 600.0
@@ -35,7 +36,13 @@ class Memory:
         self._open: dict[str, None] = {}  # the keys of those that are not done, in order
         self._notes: dict[tuple[str, str, str], Note] = {}
         self._ratings: dict[tuple[str, str], Rated] = {}
+        self._shelf = MemoryShelf()
         self._pruned = 0.0
+
+    @property
+    def shelf(self) -> Shelf:
+        """See `Store.shelf`."""
+        return self._shelf
 
     @property
     def health(self) -> str:
@@ -174,6 +181,7 @@ class Memory:
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         self._pruned = now
+        self._shelf.prune(now)
         self._keep_ratings(lambda rated: rated.at >= now - RATINGS_KEPT)
         for key, entry in [*self._entries.items()]:
             if entry.done is None:
@@ -191,6 +199,7 @@ class Memory:
             self._put(Entry(bare, note="", done=entry.asked.at))
         for note in [note for note in self._notes.values() if note.actor == actor]:
             del self._notes[note.key]
+        self._shelf.forget(actor)
         self._keep_ratings(lambda rated: actor not in {rated.rater, rated.asker})
         return len(known)
 
@@ -201,6 +210,7 @@ class Memory:
         self._open.clear()
         self._notes.clear()
         self._ratings.clear()
+        self._shelf.purge()
         return count
 
     async def close(self) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from bot.platform import Actor, Asked, Place
+from bot.platform import Actor, Asked, Place, Post
 from bot.store import Entry, Note, Part, Rated
 
-#: Columns of `turns`, `parts`, `notes` and `ratings`, in their order.
+#: Columns of `turns`, `parts`, `notes`, `posts` and `ratings`, in their order.
 TURN = (
     "key",
     "conversation",
@@ -33,6 +33,7 @@ TURN = (
 )
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
 NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
+POST = ("key", "talk", "owner", "at", "body", "data")
 RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
@@ -43,6 +44,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "good": (int,),
     "page": (int,),
     "number": (int,),
+    "data": (bytes,),
 }
 #: The types of the fields of `Actor` and `Place`, as annotations name them.
 TYPES = {"str": str, "bool": bool}
@@ -118,6 +120,14 @@ def note_of(row: Sequence[Any]) -> Note:
     if not all(row[:3]):
         raise BadRow("it does not say where it is from")
     return Note(*row)
+
+
+def post_of(row: Sequence[Any]) -> Post:
+    """Return the post that `tables.post_row` has made *row* of; as `asked_of`."""
+    _look(POST, row)
+    if not row[1]:
+        raise BadRow("it does not say where it is from")
+    return Post(*row)
 
 
 def rated_of(row: Sequence[Any]) -> Rated:

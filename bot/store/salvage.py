@@ -32,6 +32,11 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 rows.note_of(row)
                 found.append((tables.NOTE, row))
+        # Of files, their names: all contents together may be more than the memory holds.
+        for row in _rows(db, "posts", len(rows.POST), what="key, talk, owner, at, body, x''"):
+            with suppress(BadRow):
+                rows.post_of(row)
+                found.append((tables.PUT, row))
         for row in _rows(db, "ratings", len(rows.RATED), key=2):
             with suppress(BadRow):
                 rows.rated_of(row)
@@ -46,7 +51,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _rows(
-    db: sqlite3.Connection, table: str, columns: int, lacks: int = 0, key: int = 1
+    db: sqlite3.Connection, table: str, columns: int, lacks: int = 0, key: int = 1, what: str = "*"
 ) -> Iterator[tuple[Any, ...]]:
     """Iterate over the rows of *table*, each once: from both ends, up to where it can't be read.
 
@@ -56,7 +61,7 @@ def _rows(
     seen = set()
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError):
-            for row in db.execute(f"SELECT * FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
+            for row in db.execute(f"SELECT {what} FROM {table} ORDER BY 1 {order}"):  # noqa: S608  our names
                 if columns - lacks <= len(row) <= columns and row[:key] not in seen:
                     seen.add(row[:key])
                     yield row

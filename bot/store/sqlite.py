@@ -13,11 +13,23 @@ from pathlib import Path
 
 import structlog
 
-from bot.platform import Asked
-from bot.store import MOST_RECENT, RATINGS_KEPT, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, Rated, tables
+from bot.platform import Asked, Shelf
+from bot.store import (
+    MOST_RECENT,
+    POSTS_KEPT,
+    RATINGS_KEPT,
+    ROWS_KEPT,
+    TEXT_KEPT,
+    Entry,
+    Note,
+    Part,
+    Rated,
+    tables,
+)
 from bot.store.examine import is_content
 from bot.store.keys import Keys
 from bot.store.memory import Memory
+from bot.store.shelf import FileShelf
 from bot.store.tables import Statement
 from bot.store.writer import Writer
 
@@ -40,6 +52,7 @@ class Sqlite(Memory):
         self._done = Keys()  # of entries that only the file has
         self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
+        self._posts = FileShelf(self._writer)
         self._read = False
         self._owed: list[Statement] = []  # deletions and ratings that were not written
 
@@ -58,6 +71,11 @@ class Sqlite(Memory):
             self._writer.degrade(error)
         else:
             await self._writer.take_ballast()
+
+    @property
+    def shelf(self) -> Shelf:
+        """See `Store.shelf`."""
+        return self._posts
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""
@@ -83,8 +101,9 @@ class Sqlite(Memory):
         entries, owed = [*self._entries.values()], [*self._owed]
         upserts = [statement for entry in entries for statement in tables.upsert(entry)]
         upserts += [(tables.NOTE, tables.note_row(note)) for note in self._notes.values()]
-        await self._writer.apply([*owed, *upserts])
-        del self._owed[: len(owed)]
+        posts = [*self._posts.owed]
+        await self._writer.apply([*owed, *upserts, *posts])
+        del self._owed[: len(owed)], self._posts.owed[: len(posts)]
         self._let_go([entry.asked.key for entry in entries if entry.done is not None])
 
     async def _settle(self) -> None:
@@ -222,7 +241,9 @@ class Sqlite(Memory):
         self._done.prune(now - ROWS_KEPT)
         old, faded = (now - ROWS_KEPT,), (now - TEXT_KEPT,)
         await self._writer.write((tables.OLD, old), (tables.FADE_PARTS, faded), (tables.FADE, faded))
-        await self._writer.write((tables.OLD_RATINGS, (now - RATINGS_KEPT,)))
+        await self._writer.write(
+            (tables.OLD_RATINGS, (now - RATINGS_KEPT,)), (tables.OLD_POSTS, (now - POSTS_KEPT,))
+        )
         await self._writer.take_ballast()
         await self._writer.sweep(now - ROWS_KEPT)
 
@@ -234,7 +255,7 @@ class Sqlite(Memory):
             done = 0
         count = done + await super().forget(actor)
         whose = (actor,)
-        beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose)
+        beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose), (tables.FORGET_POSTS, whose)
         await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), *beside)
         return count
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bot.platform import Asked
+from bot.platform import Asked, Post
 from bot.store import RATINGS_MOST, Entry, Note, Part, Rated
 
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -58,6 +58,15 @@ CREATE TABLE IF NOT EXISTS ratings (
     model TEXT NOT NULL,
     PRIMARY KEY (key, rater)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS posts (
+    key TEXT PRIMARY KEY,           -- what follows is the platform's: see bot.platform.Post
+    talk TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    at REAL NOT NULL,
+    body TEXT NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS posts_of ON posts(talk, at);
 CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
 CREATE INDEX IF NOT EXISTS parts_shown ON parts(message);
@@ -90,6 +99,17 @@ WHERE at < max(?, coalesce((SELECT at FROM ratings ORDER BY at DESC LIMIT 1 OFFS
 """  # noqa: S608  a number of ours
 #: As `ASIDE`: nothing of a rating that is none of ours can be of use.
 ASIDE_RATING = "DELETE FROM ratings WHERE CAST(key AS BLOB) = ? AND CAST(rater AS BLOB) = ?"
+PUT = "INSERT OR REPLACE INTO posts VALUES (?, ?, ?, ?, ?, ?)"
+#: Without the content, which is the last column, so that SQLite need not read it.
+POSTS = """
+SELECT key, talk, owner, at, body, x'' FROM posts WHERE talk = ? AND (? = '' OR owner = ?) ORDER BY at
+"""
+FIND_POST = "SELECT * FROM posts WHERE key = ?"
+DROP = "DELETE FROM posts WHERE ?1 IN (key, talk)"
+FORGET_POSTS = "DELETE FROM posts WHERE owner = ?"
+OLD_POSTS = "DELETE FROM posts WHERE at < ?"
+#: As `ASIDE`: nothing of a post that is none of ours can be of use.
+ASIDE_POST = "DELETE FROM posts WHERE CAST(key AS BLOB) = ?"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 CALL = "UPDATE turns SET calling = ? WHERE key = ?"
@@ -114,7 +134,7 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
 WHERE CAST(key AS BLOB) = ?2
 """
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
-PURGE = ("DELETE FROM turns", "DELETE FROM notes", "DELETE FROM ratings")
+PURGE = ("DELETE FROM turns", "DELETE FROM notes", "DELETE FROM ratings", "DELETE FROM posts")
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
 SHOWN = "key IN (SELECT key FROM parts WHERE message = ? AND message <> '') AND (question || text) <> ''"
@@ -151,6 +171,11 @@ def part_row(key: str, part: Part, number: int) -> tuple[Any, ...]:
 def note_row(note: Note) -> tuple[Any, ...]:
     """Return what a note is written as; see `SCHEMA`."""
     return note.platform, note.channel, note.name, note.text, note.actor, note.who, note.at
+
+
+def post_row(post: Post) -> tuple[Any, ...]:
+    """Return what a post is written as; see `SCHEMA`."""
+    return post.key, post.talk, post.owner, post.at, post.body, post.data
 
 
 def rated_row(rated: Rated) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ from tests.bench import (
     stops,
     storm,
     term,
+    web,
 )
 from tests.bench.figures import Figure, judged, machine, table
 from tests.bench.plot import draw
@@ -56,6 +57,7 @@ BENCHES = {
     "soak": soak,
     "stops": stops,
     "conversation": conversation,
+    "web": web,
 }
 
 

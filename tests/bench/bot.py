@@ -2,6 +2,7 @@
 
 Prints one JSON line on SIGUSR1 and one at the end: how late its event loop was since the line before, and
 the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, which a bench must say;
+`RIVULET_BENCH_LENGTH=n` lets an answer have n characters, where it would else end at 40,000;
 `RIVULET_BENCH_LAG=off` measures no lag, where what is measured would be seen in the memory.
 """
 
@@ -13,10 +14,12 @@ import json
 import os
 import signal
 import time
+from functools import partial
 
 import adapters.discord.surface
 import adapters.slack.surface
 import adapters.slack.wire.errands
+from bot.model.course import Patience
 from bot.run import cli
 from tests.bench.figures import spread
 
@@ -85,6 +88,13 @@ def widen() -> None:
     adapters.discord.surface.CHANNEL = DISCORD_CHANNEL
 
 
+def lengthen(characters: int) -> None:
+    """Let answers have so many characters."""
+    import bot.run.model  # noqa: PLC0415  imports the SDK
+
+    bot.run.model.Patience = partial(Patience, characters=characters)  # type: ignore[misc, assignment]
+
+
 def narrow() -> None:
     """Replace the bot's budgets by ones that a thousand answers together keep busy, and no more."""
     widen()
@@ -96,4 +106,6 @@ if __name__ == "__main__":
         widen()
     elif os.environ.get("RIVULET_BENCH_BUDGETS") == "many":
         narrow()
+    if length := os.environ.get("RIVULET_BENCH_LENGTH"):
+        lengthen(int(length))
     cli._finish(watched)

@@ -213,6 +213,22 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
     "faults": tuple(
         (name, "=", 0, "") for name in ("text", "stuck", "unhandled", "never_retrieved", "other")
     ),
+    "web": (
+        ("first_ms.max", "<=", 100.0, "ms"),
+        ("frames.gap_p95_ms", "<=", 100.0, "ms"),
+        ("stop_ms.p99", "<=", 50.0, "ms"),
+        ("tabs.lag_ms.p99", "<=", 50.0, "ms"),
+        ("tabs.core_percent", "<=", 60.0, "% of a core"),
+        ("tabs.kb_a_tab", "<=", 1000.0, "kB"),
+        ("cut.wrong", "=", 0, "answers"),
+        ("slow.more_kb", "<=", 1000.0, "kB"),
+        ("slow.read_mb", "<=", 2.0, "MB of 8.4"),
+        ("slow.beside_ms.max", "<=", 1000.0, "ms"),
+        ("page.kb", "<=", 150.0, "kB"),
+        ("page.paint_ms", "<=", 300.0, "ms"),
+        ("main.blocked_ms", "<", 50.0, "ms"),
+        ("main.growth", "<=", 1.5, "x a frame of a short answer"),
+    ),
     "render": (
         ("*.frame_ms.mean", "<=", 0.5, "ms"),
         ("*.frame_ms.p99", "<=", 5.0, "ms"),

@@ -227,7 +227,7 @@ def bots_environment(world: World) -> dict[str, str]:
         kept
         | allocator()
         | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             "ANTHROPIC_API_KEY": "bench",
             "ANTHROPIC_BASE_URL": world.claude.url,
             "SLACK_BOT_TOKEN": "xoxb-bench",

@@ -1,0 +1,137 @@
+"""The page itself, its script and style, and the way to sign in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from adapters.web.people import LASTS, Refusal
+
+if TYPE_CHECKING:
+    from adapters.web.platform import Web
+
+FOLDER = Path(__file__).with_name("page")
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+#: Nothing but what this server has, no script or style in the page itself, and no other page around it.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with none at all, a form's Origin would be null
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Encoding",
+}
+SIGN_IN = "/web/sign-in"
+#: Bytes of a form.
+FORM = 4096
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refused = Callable[[int, str], web.Response]
+
+
+@cache
+def content(name: str) -> tuple[bytes, bytes, str]:
+    """Return a file of the page, the same packed, and what it is known by."""
+    data = (FOLDER / name).read_bytes()
+    return data, gzip.compress(data, 9, mtime=0), f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+
+
+def sent(request: web.Request, name: str) -> web.Response:
+    """Return a file of the page; nothing if the browser has it."""
+    data, packed, tag = content(name)
+    headers = {**HEADERS, "ETag": tag}
+    if request.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers=headers)
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        data, headers["Content-Encoding"] = packed, "gzip"
+    kind = TYPES[Path(name).suffix]
+    return web.Response(body=data, content_type=kind, charset="utf-8", headers=headers)
+
+
+def _again(refusal: Refusal) -> web.Response:
+    """Return the form to sign in once more, with why that is needed."""
+    data, _, _ = content("sign-in.html")
+    told = data.replace(b" hidden></p>", f">{escape(refusal.why)}</p>".encode())
+    return web.Response(
+        body=told, status=refusal.status, content_type="text/html", charset="utf-8", headers=HEADERS
+    )
+
+
+def page(platform: Web) -> Handler:
+    """Return what serves the chat page to who has signed in."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            platform.people.expect_host(request)
+            platform.people.of(request)
+        except Refusal as refusal:
+            if refusal.status == 401:
+                raise web.HTTPSeeOther(SIGN_IN) from None
+            return web.Response(text=f"{refusal.why}\n", status=refusal.status)
+        return sent(request, "index.html")
+
+    return handle
+
+
+def files(platform: Web) -> list[web.RouteDef]:
+    """Return what serves script, style and the form to sign in."""
+    known = {path.name for path in FOLDER.iterdir() if path.suffix in TYPES and path.suffix != ".html"}
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        return sent(request, name) if name in known else web.Response(text="no such file\n", status=404)
+
+    async def form(request: web.Request) -> web.StreamResponse:
+        if platform.people.open:
+            raise web.HTTPSeeOther("/")
+        return sent(request, "sign-in.html")
+
+    return [web.get("/web/page/{name}", file), web.get(SIGN_IN, form)]
+
+
+def doors(platform: Web, refused: Refused) -> list[web.RouteDef]:
+    """Return what signs people in and out; see `requests.refused`."""
+    people = platform.people
+    how: Any = {"httponly": True, "samesite": "Strict", "secure": people.secure, "path": "/"}
+
+    async def sign_in(request: web.Request) -> web.StreamResponse:
+        try:
+            people.expect_host(request)
+            people.expect_origin(request)
+            if not 0 < (request.content_length or 0) <= FORM:
+                raise Refusal(413, "That is no token.")
+            token = str((await request.post()).get("token", "")).strip()
+            cookie = people.sign_in(token, request.remote or "")
+        except Refusal as refusal:
+            return _again(refusal)
+        response = web.HTTPSeeOther("/")
+        response.set_cookie(people.cookie, cookie, max_age=LASTS, **how)
+        raise response
+
+    async def sign_out(request: web.Request) -> web.StreamResponse:
+        try:
+            people.expect_host(request)
+            people.expect_origin(request)
+            people.sign_out(request)
+        except Refusal as refusal:
+            if refusal.status != 401:
+                return refused(refusal.status, refusal.why)
+        response = web.json_response({})
+        response.del_cookie(people.cookie, **how)
+        return response
+
+    return [web.post(SIGN_IN, sign_in), web.post("/web/sign-out", sign_out)]
