@@ -39,7 +39,7 @@ demo: setup
 	@$(BIN)/rivulet demo
 
 test: dev
-	@$(BIN)/python -c 'import sys; from tests.web import chromium; chromium() or print("No chromium, so the tests of the chat page are left out: install Debian'"'"'s package chromium, or set CHROMIUM to its path.")'
+	@$(BIN)/python -c 'from tests.browser import MISSING, chromium; chromium() or print(MISSING, "Tests in a browser are left out.")'
 	$(BIN)/pytest -n 4
 
 lint: dev

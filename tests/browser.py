@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from bot.run import chromium as ours
 from bot.unavailable import Unavailable
@@ -16,7 +16,7 @@ from bot.unavailable import Unavailable
 MISSING = ours.MISSING
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
 )
 
 
@@ -29,11 +29,18 @@ def chromium() -> Path | None:
 
 
 @asynccontextmanager
-async def browser(**options: Any) -> AsyncIterator[BrowserContext]:
-    """Run Chromium while the block runs; *options* are those of a Playwright context."""
+async def launched() -> AsyncIterator[Browser]:
+    """Run Chromium while the block runs."""
     async with async_playwright() as playwright:
         run = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:
-            yield await run.new_context(**options)
+            yield run
         finally:
             await run.close()
+
+
+@asynccontextmanager
+async def browser(**options: Any) -> AsyncIterator[BrowserContext]:
+    """Run Chromium with one context while the block runs; *options* are those of a Playwright context."""
+    async with launched() as run:
+        yield await run.new_context(**options)

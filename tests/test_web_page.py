@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 import adapters.web.platform
 import bot.core.repair
 from bot.events import File, Finished, ToolStarted
 from bot.model.script import Script
 from bot.tools import tool
+from tests.browser import MISSING, chromium, launched
 from tests.contract import until
-from tests.web import FLAGS, TOKENS, Site, Typist, chromium, site
+from tests.web import TOKENS, Site, Typist, site
 
-MISSING = "no chromium: install Debian's package `chromium`, or set CHROMIUM to its path"
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not (chromium() or os.environ.get("CI")), reason=MISSING),
@@ -54,10 +54,8 @@ def river(name: str) -> str:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        yield browser
-        await browser.close()
+    async with launched() as run:
+        yield run
 
 
 class Tab:

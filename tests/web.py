@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -24,17 +22,6 @@ from tests.contract import UNBOUND, until
 
 #: What a page that people sign in to is set up with.
 TOKENS = "ann=ann-has-this-token,bob=bob-has-that-token"
-#: How the browser is started: as root, and without a word to anybody.
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-)
-
-
-def chromium() -> str:
-    """Return the path of a chromium; "" where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), "")
 
 
 class Typist(Script):

@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.bench.figures import percentile, spread
 from tests.bench.texts import deltas, markdown, paced, prose
-from tests.web import FLAGS, chromium
+from tests.browser import launched
 
 if TYPE_CHECKING:
     from tests.bench.web import Place
@@ -42,8 +42,7 @@ WATCH = """() => {
 
 async def browsed(place: Place, rng: random.Random, *, quick: bool) -> dict[str, Any]:
     """Measure what a browser sees."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+    async with launched() as browser:
         measured = {
             "page": await _weight(place, browser),
             "first_ms": await _firsts(place, browser, QUICK_FIRSTS if quick else FIRSTS),
