@@ -151,6 +151,12 @@ def test_a_line_break_of_html_is_one():
     assert discord.startswith("one\ntwo\nthree\n\n") and "\nx\ny\n" in discord  # noqa: PT018
 
 
+def test_a_tilde_behind_an_escaped_one_strikes_nothing_out():
+    for each in shown(r"\~~a \~~ b"):
+        assert each.replace("\\", "").count("~") == 4
+    assert all("~~a~~" in each for each in shown(r"\\~~a~~"))
+
+
 def test_names_with_underscores_and_single_tildes_are_as_written():
     for each in shown("call __init__.py, **kwargs, ~5 to ~10 and ~x~"):
         assert each.replace("\\", "") == "call __init__.py, **kwargs, ~5 to ~10 and ~x~"

@@ -145,7 +145,7 @@ def _escaped(tree: Tree, node: AstNode) -> Iterator[tuple[int, str]]:
 
 
 def _rows(source: str, parse: Parse) -> Tree | None:
-    """Return the tree of *source* without its last line, if that is a row of a table, which waits for its end.
+    """Return the tree of *source* without its last line, if that is a row of a table.
 
     So a table is parsed anew with each row, and not with each frame.
     """

@@ -37,7 +37,7 @@ _DOLLAR = "\ufe69"
 #: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
 #: nothing out; punctuation too.
 _LOW, _TILDE = "\ufe4d", "\u223c"
-_LONE = re.compile(r"(?<![~\\])~(?!~)")
+_TILDES = re.compile(r"\\.|~+", re.DOTALL)
 _DUNDER = re.compile(r"(?<![^\W_])(?<!\\)__(?=[^\W_])(\w*[^\W_])__(?![^\W_])")
 _MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
@@ -223,7 +223,7 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     if "__" in source:
         source = _DUNDER.sub(rf"{_LOW * 2}\1{_LOW * 2}", source)
     if "~" in source:
-        source = _LONE.sub(_TILDE, source)
+        source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
     tree = _parsed(source, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
