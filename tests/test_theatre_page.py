@@ -13,9 +13,6 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-
-pytest.importorskip("playwright", reason="the browser tests need what `make dev` installs")
-
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from bot.run.scenes import BOAT_QUESTION, LONG_QUESTION, QUESTION, TABLE_QUESTION

@@ -172,7 +172,10 @@ def _expect_writable(path: Path) -> None:
 async def _played(scene: Scene, on: Set) -> list[Claim]:
     await on.page.tell(caption=scene.caption)
     async with on.film.rolling():
-        seen = await scene.play(on)
+        try:
+            seen = await scene.play(on)
+        except TimeoutError:
+            seen = [(False, f"not within {PATIENCE:g} s")] * len(scene.claims)
         await asyncio.sleep(HELD)
     await on.page.tell(caption="")
     return [Claim(text, *each) for text, each in zip(scene.claims, seen, strict=True)]
@@ -237,7 +240,10 @@ async def _crowding(on: Set) -> Seen:
     await on.page.act(act={**said, "platform": "naive"})
     await on.page.act(act={"do": "crowd", "on": ["slack", "naive"]})
     await until(lambda: _ended(ours, asked), PATIENCE)
-    await until(lambda: _quiet(on.page), PATIENCE)
+    await asyncio.sleep(2 * HELD)
+    on.film.holds = True
+    await until(lambda: _quiet(on.page), 2 * PATIENCE)
+    on.film.holds = False
     told = (await on.page.figures())["platforms"]
     refused = told["slack"]["refused"] - before["platforms"]["slack"]["refused"]
     naive = told["naive"]

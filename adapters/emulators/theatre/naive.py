@@ -9,50 +9,43 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
 
-#: The last four characters are what the model's log knows it by.
-KEY = "sk-naive"
+#: The last four characters of the key are what the model's log knows it by.
+HEADERS = {"x-api-key": "sk-naive", "anthropic-version": "2023-06-01"}
 
 
 async def naive(session: aiohttp.ClientSession, slack: str, claude: str) -> None:
     """Answer every mention until cancelled; *slack* and *claude*: where the APIs are."""
 
-    async def call(method: str, **arguments: Any) -> dict[str, Any]:
-        token = "xapp-naive" if method.startswith("apps.") else "xoxb-naive"
-        headers = {"Authorization": f"Bearer {token}"}
+    async def call(method: str, kind: str = "xoxb", **arguments: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {kind}-naive"}
         async with session.post(f"{slack}/api/{method}", json=arguments, headers=headers) as response:
             return dict(await response.json())
 
     async def answer(event: dict[str, Any]) -> None:
-        root = event.get("thread_ts") or event["ts"]
-        posted = await call("chat.postMessage", channel=event["channel"], text="…", thread_ts=root)
-        place = {"channel": event["channel"], "ts": posted.get("ts", "")}
+        place = {"channel": event["channel"], "thread_ts": event.get("thread_ts") or event["ts"]}
+        place["ts"] = (await call("chat.postMessage", text="…", **place)).get("ts", "")
         said, edited = "", time.monotonic()
         asked = [{"role": "user", "content": event["text"].replace("<@UBOT>", "").strip()}]
         body = {"model": "claude-sonnet-5-5", "max_tokens": 4096, "stream": True, "messages": asked}
-        headers = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
-        with suppress(aiohttp.ClientError):
-            async with session.post(f"{claude}/v1/messages", json=body, headers=headers) as stream:
-                async for line in stream.content:
-                    if line.startswith(b"data: ") and b"text_delta" in line:
-                        said += json.loads(line[6:])["delta"]["text"]
-                        if time.monotonic() - edited >= 1.0:
-                            edited = time.monotonic()
-                            await call("chat.update", **place, text=said)
-            await call("chat.update", **place, text=said)
+        async with session.post(f"{claude}/v1/messages", json=body, headers=HEADERS) as stream:
+            async for line in stream.content:
+                if line.startswith(b"data: ") and b"text_delta" in line:
+                    said += json.loads(line[6:])["delta"]["text"]
+                    if time.monotonic() - edited >= 1.0:
+                        edited = time.monotonic()
+                        await call("chat.update", text=said, **place)
+        await call("chat.update", text=said, **place)
 
-    answers: set[asyncio.Task[None]] = set()
-    opened = await call("apps.connections.open")
+    answers: set[asyncio.Future[Any]] = set()
+    opened = await call("apps.connections.open", "xapp")
     async with session.ws_connect(opened["url"]) as socket:
         async for message in socket:
             envelope = json.loads(message.data)
-            if key := envelope.get("envelope_id"):
-                await socket.send_json({"envelope_id": key})
-            event = envelope.get("payload", {}).get("event", {})
-            if event.get("type") == "app_mention":
-                answers.add(asyncio.create_task(answer(event)))
-            answers = {task for task in answers if not task.done()}
+            await socket.send_json({"envelope_id": envelope.get("envelope_id")})
+            if (event := envelope.get("payload", {}).get("event", {})).get("type") == "app_mention":
+                work = asyncio.gather(answer(event), return_exceptions=True)
+                answers = {task for task in answers if not task.done()} | {work}
