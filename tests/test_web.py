@@ -536,7 +536,9 @@ async def test_a_file_is_never_shown_as_a_page(here, me):
     assert (await sent(me, f"files/{TALK}/12345678?{told}", b"<html/>"))[0] == 200
     async with me.session.get(f"{here.url}/web/files/{TALK}/12345678") as answer:
         assert answer.content_type == "application/octet-stream"
-        assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''%22a%22%20X%3Ay.html")
+        assert answer.headers["Content-Disposition"].startswith(
+            "attachment; filename*=UTF-8''%22a%22%20X%3Ay.html"
+        )
         assert "sandbox" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

@@ -15,6 +15,8 @@ from typing import Any
 from adapters.web.drawing import Block, Drawing
 from bot.events import Control, File, Page
 
+#: What HTML with code in a known language has, and what colours leave in it.
+CODE, COLOUR = '<pre><code class="language-', '<span class="t-'
 #: What a page of one conversation reads, as JSON.
 Json = dict[str, Any]
 
@@ -100,18 +102,20 @@ class Message:
         if self.role != "bot":
             return
         self.drawing.show(self.text, live=self.live)
-        self.looked = min(self.looked, self.drawing.settled)
+        self.looked = min(self.looked, self.drawing.settled) if self.live else 0
         for index, block in enumerate(self.drawing.blocks):
             if index == len(self.shown):
                 self.shown.append(_fresh(block, number))
-            elif self.shown[index].block is not block and self.shown[index].block != block:
+            elif self.shown[index].block != block:
                 self.shown[index] = _grown(self.shown[index], block, number)
+            else:
+                self.shown[index].block = block
         del self.shown[len(self.drawing.blocks) :]
 
     def colour(self, index: int, was: Block, html: str, number: int) -> None:
         """Show the block *index*, if it is still *was*, as *html*."""
-        if index < len(self.shown) and self.shown[index].block is was:
-            block = Block(html, source=was.source)
+        if index < len(self.shown) and self.shown[index].block == was:
+            block = Block(html, source=self.shown[index].block.source)
             self.shown[index] = _fresh(block, number)
             self.drawing.blocks[index] = block
             self.since = number
@@ -251,4 +255,4 @@ def uncoloured(message: Message) -> list[tuple[int, Block]]:
     fresh = range(message.looked, len(message.shown) - message.live)
     message.looked = max(message.looked, len(message.shown) - message.live)
     blocks = [(index, message.shown[index].block) for index in fresh]
-    return [(index, block) for index, block in blocks if '<pre><code class="language-' in block.html]
+    return [(index, block) for index, block in blocks if CODE in block.html and COLOUR not in block.html]
