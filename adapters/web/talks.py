@@ -90,12 +90,14 @@ class Message:
 
     def show(self, page: Page, number: int) -> None:
         """Look like *page* from the change *number* on."""
+        over = not (self.live or page.live or self.stale) and page.text == self.text
         self.text, self.note, self.live, self.controls = page.text, page.note, page.live, page.controls
         if self.stale:  # its readers may have more of it than was kept
             self.stale, self.drawing, self.looked = False, Drawing(), 0
             self.shown.clear()
         self.since = number
-        self.draw(number)
+        if not over:  # else what is shown stays, with its colours
+            self.draw(number)
 
     def draw(self, number: int) -> None:
         """Make the blocks of the text, and give those that changed the *number* of this change."""
