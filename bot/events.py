@@ -183,6 +183,23 @@ RETRY = Control("retry", "Try again")
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A tool that an answer uses, as people see it.
+
+    Attributes:
+        id: Its own within the answer.
+        title: What it does.
+        state: How far along it is.
+        note: What it waits for, if it does.
+    """
+
+    id: str
+    title: str
+    state: Literal["running", "done", "failed"] = "running"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One chat message's worth of an answer, as it should look right now.
 
@@ -195,6 +212,7 @@ class Page:
         files: Attachments; a page that has some will not change again.
         settled: How many characters of the text will stay, whatever follows; 0 where `Limits.appends` is not
             set.
+        steps: The tools that were used since the page before; () where `Limits.steps` is not set.
     """
 
     text: str
@@ -203,3 +221,4 @@ class Page:
     controls: tuple[Control, ...] = ()
     files: tuple[File, ...] = ()
     settled: int = field(default=0, compare=False)
+    steps: tuple[Step, ...] = ()

@@ -122,6 +122,8 @@ class Limits:
         cells: Characters that all cells of a page's tables may have.
         endless: Whether an answer may take any number of messages, whatever `RIVULET_PAGES` says.
         appends: Whether a page that grows is appended to, so that `Page.settled` is worth knowing.
+        steps: Whether a page lists its tools, `Page.steps`; its note names those that run too, without the
+            seconds that they take.
     """
 
     size: int
@@ -133,6 +135,7 @@ class Limits:
     cells: int = 0
     endless: bool = False
     appends: bool = False
+    steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

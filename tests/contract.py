@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from bot.config import Settings
 from bot.core.core import Core
 from bot.core.live import Live
-from bot.events import Event, Finished, Text
+from bot.events import Event, Finished, Text, ToolStarted
 from bot.model import Request
 from bot.model.script import Script, call, calls, wanting
 from bot.platform import Actor, Asked, Place, Platform, Remains, Surface
@@ -76,7 +76,9 @@ class Told(Script):
                 if isinstance(step, str):
                     yield Text(step)
                 elif calls(step, request):
-                    yield wanting(request, [call(step, 0)])
+                    called = call(step, 0)
+                    yield ToolStarted(called["id"], called["name"])
+                    yield wanting(request, [called])
                     return
                 else:
                     await self.go.wait()

@@ -18,9 +18,11 @@ from bot.events import (
     Finished,
     Page,
     Source,
+    Step,
     Text,
     Thinking,
     ToolFinished,
+    ToolRunning,
     ToolStarted,
     Usage,
     Waiting,
@@ -28,6 +30,7 @@ from bot.events import (
 from bot.platform import Limits, Op
 from bot.show.answer import Answer
 from bot.show.pages import paginate
+from bot.show.steps import Steps
 from bot.show.words import EMPTY, FOLLOWS, NOTES, UNATTACHED
 from bot.show.writes import Ending, Phase, Rank, Showing, Write
 from bot.text.safe import Links
@@ -58,8 +61,8 @@ class Screen:
             self.take(write)
 
 
-def fresh() -> tuple[Answer, Screen]:
-    answer = Answer(LIMITS)
+def fresh(limits: Limits = LIMITS) -> tuple[Answer, Screen]:
+    answer = Answer(limits)
     return answer, Screen(answer)
 
 
@@ -136,6 +139,39 @@ def test_running_tools_and_thinking_are_noted_while_they_last():
     answer.receive(Text("Sunny."))
     screen.catch_up()
     assert screen.shown[0].note == ""
+
+
+def test_where_a_page_lists_its_tools_seconds_are_not_counted_and_each_page_has_its_own():
+    answer, screen = fresh(Limits(80, steps=True))
+    answer.receive(ToolStarted("1", "search"))
+    answer.receive(ToolRunning("1", 7))
+    screen.catch_up()
+    assert screen.shown[0] == Page("", "search …", controls=(STOP,), steps=(Step("1", "search"),))
+    answer.receive(ToolFinished("1", ok=False))
+    answer.receive(Text("words that are more than a page holds. " * 4))
+    screen.catch_up()
+    answer.receive(ToolStarted("2", "look"))
+    answer.receive(ToolRunning("2", 8, "ann decides"))
+    answer.receive(Waiting("once more"))
+    answer.receive(Finished())
+    screen.catch_up()
+    [first], *_, [last] = [page.steps for page in screen.shown]
+    assert first == Step("1", "search", "failed")
+    assert last == Step("2", "look", "failed")
+
+
+def test_the_list_of_a_page_stays_short():
+    steps = Steps(listed=True)
+    for number in range(9):
+        steps.take(ToolStarted(str(number), "look"), 0)
+    for number in range(8):
+        steps.take(ToolFinished(str(number)), 0)
+    assert [(step.title, step.state) for step in steps.on(0)] == [("look", "done")] * 5 + [
+        ("4 more", "running")
+    ]
+    steps.take(ToolFinished("8", ok=False), 0)
+    assert steps.on(0)[-1].state == "done"
+    assert steps.on(1) == ()
 
 
 @pytest.mark.parametrize(

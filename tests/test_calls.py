@@ -212,6 +212,23 @@ async def test_a_call_that_is_allowed_for_the_conversation_is_not_asked_again():
     await it.drain()
 
 
+async def test_of_two_calls_that_ask_one_yes_for_the_conversation_is_enough():
+    hotel = Hotel(asks=True)
+    sheet = Sheet(name="sheet")
+    it = core(Script(BOOK, BOOK, "Both are yours."), hotel)
+    await it.mention(ask(sheet, key="sheet/q1"))
+    await asyncio.sleep(10)
+    asking = [message for message, page in sheet.shown.items() if ALLOW in page.controls]
+    assert len(asking) == 2
+    await it.press(Press(asking[0], "always", ANN, HERE))
+    began = asyncio.get_running_loop().time()
+    await done(it)
+    assert asyncio.get_running_loop().time() - began < PATIENCE / 2
+    assert len(hotel.booked) == 2
+    cards = [page for page in sheet.shown.values() if "May I do this?" in page.text]
+    assert [page.note for page in cards] == ["Allowed for this conversation by ann."] * 2
+
+
 async def test_a_stop_of_the_answer_ends_the_question_too():
     hotel = Hotel(asks=True)
     it, sheet, card = await asked(Script("Let me see.", BOOK), hotel)

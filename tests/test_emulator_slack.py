@@ -672,6 +672,21 @@ async def test_a_stream_is_a_message_that_grows_and_then_is_one_like_others(
     ]
 
 
+async def test_task_cards_are_kept_by_their_ids_and_take_room(slack: Slack, web: AsyncWebClient) -> None:
+    """A second update of one changes it."""
+    _, ts = await streaming(slack, web, markdown_text="a")
+    card = {"type": "task_update", "id": "1", "title": "look", "status": "in_progress"}
+    for status in ("in_progress", "complete"):
+        await web.chat_appendStream(channel="DU1", ts=ts, chunks=[{**card, "status": status}])
+    drawn = (await slack.message("DU1", ts))["blocks"]
+    assert [each.get("status") for each in drawn] == [None, "complete"]
+    for wrong in ({"status": "done"}, {"title": ""}, {"title": "x" * 257}, {"id": ""}):
+        refused = web.chat_appendStream(channel="DU1", ts=ts, chunks=[{**card, **wrong}])
+        assert await error_of(refused) == "invalid_chunks"
+    many = [{**card, "id": str(number)} for number in range(40)]
+    assert await error_of(web.chat_appendStream(channel="DU1", ts=ts, chunks=many)) == "msg_too_long"
+
+
 async def test_a_stream_needs_a_thread_and_in_channels_a_reader(slack: Slack, web: AsyncWebClient) -> None:
     """What Slack wants to know is asked for in its own words."""
     question = await slack.say("C1", "U1", "why?")

@@ -17,10 +17,9 @@ from tests.fakes import Row, Sheet
 
 
 @pytest.mark.parametrize("name", HOPS)
-@pytest.mark.parametrize("moment", range(4))
-def test_an_answer_is_whole_or_says_that_it_is_not(name, moment):
-    """And nothing is stuck, unhandled or never retrieved."""
-    chosen = [case for case in cases([7], [name]) if case.moment == hop_of(name).MOMENTS[moment]]
+def test_an_answer_is_whole_or_says_that_it_is_not(name):
+    """And nothing is stuck, unhandled or never retrieved; the bench has the other moments."""
+    chosen = [case for case in cases([7], [name]) if case.moment == hop_of(name).MOMENTS[1]]
     assert [failure.line for failure in played(chosen)] == []
 
 

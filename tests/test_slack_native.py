@@ -22,6 +22,7 @@ from adapters.slack.wire import errands
 from bot.events import Event, Page, Text
 from bot.platform import Limits, Op, Platform, Remains
 from bot.show.pages import Pages, paginate
+from bot.tools import Caller, Refused, tool
 from tests.contract import HOLD, Seen, at, until
 from tests.worlds import SlackWorld
 
@@ -506,6 +507,79 @@ async def test_a_note_beside_a_live_text_is_shown_by_an_edit(world):
     assert (await world.first(question)).note == "searching …"
     world.model.go.set()
     await whole(world, question, "Because of the rain.")
+
+
+@tool()
+async def fails(caller: Caller) -> str:
+    """Fail."""
+    raise Refused("no")
+
+
+async def cards(world: SlackWorld, message: str) -> list[tuple[str, str]]:
+    """Return the title and the state of each task card of *message*."""
+    kept = await world.emulator.message(*at(message))
+    return [(block["title"], block["status"]) for block in kept["blocks"] if block["type"] == "task_card"]
+
+
+async def tooled(world: SlackWorld, *steps: Any) -> str:
+    """Give the bot its tools and ask; `look` waits until the model may go on."""
+
+    @tool()
+    async def look(caller: Caller) -> str:
+        """Look out of the window."""
+        await world.model.go.wait()
+        return "rain"
+
+    world.tools.extend([look, fails])
+    world.core = world.fresh_core()
+    await world.restart()
+    return await dm(world, *steps)
+
+
+async def test_tools_are_task_cards_of_a_stream_that_goes_on(world):
+    question = await tooled(world, "I look: ", {"tool": "look", "input": {}}, "it rains.")
+    answer = await world.first(question, "I look")
+    await until(lambda: shows(world, answer.id, [("look", "in_progress")]))
+    assert [name for name, _ in await cards(world, answer.id)] == ["look"]
+    world.model.go.set()
+    seen = await whole(world, question, "I look:\n\nit rains.")
+    assert await cards(world, seen.id) == [("look", "complete")]
+    assert len(await log(world, "start")) == len(await log(world, "stop")) == 1
+    assert not await log(world, "edit")
+
+
+async def shows(world: SlackWorld, message: str, wanted: list[tuple[str, str]]) -> bool:
+    return await cards(world, message) == wanted
+
+
+async def test_tools_before_the_first_word_are_cards_and_failures_say_so(world):
+    question = await tooled(world, {"tool": "fails", "input": {}}, "I can't.")
+    seen = await whole(world, question, "I can't.")
+    assert await cards(world, seen.id) in ([("fails", "error")], [])  # it may be over before the first write
+
+
+async def test_many_tools_stay_a_short_list(world):
+    question = await tooled(world, "I look: ", *[{"tool": "look", "input": {}}] * 9, "it rains.")
+    await world.first(question, "I look")
+    world.model.go.set()
+    seen = await whole(world, question, "I look:\n\nit rains.")
+    assert [name for name, _ in await cards(world, seen.id)] == ["look"] * 5 + ["4 more"]
+
+
+async def test_an_edited_message_names_its_tools_in_its_note(world: SlackWorld) -> None:
+    """Where no stream is to be had, no card is."""
+    await world.emulator.fault("chat.startStream", 99, error="feature_not_enabled")
+    question = await tooled(world, "I look: ", {"tool": "look", "input": {}}, "it rains.")
+    answer = await world.first(question, "I look")
+
+    async def noted() -> bool:
+        [shown] = await world.answers(question)
+        return shown.note == "look …"
+
+    await until(noted)
+    assert await cards(world, answer.id) == []
+    world.model.go.set()
+    assert (await whole(world, question, "I look:\n\nit rains.")).note == ""
 
 
 async def test_twenty_seconds_of_answer_meet_no_429(world, monkeypatch):

@@ -14,13 +14,14 @@ from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError
+from slack_sdk.models.messages.chunk import MarkdownTextChunk, TaskUpdateChunk
 
 from adapters.slack.outgoing.looks import STRIPPED, Look
 from adapters.slack.outgoing.streams import OFF, OVER, Stream, Streams
 from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
 from adapters.slack.text import DIALECT, Json, joint, marked, weight
 from adapters.slack.wire.errors import GONE, StillStreaming, TooLong, translated, why
-from bot.events import Page
+from bot.events import Page, Step
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, SlowDown
 
 log = structlog.get_logger(__name__)
@@ -28,8 +29,11 @@ log = structlog.get_logger(__name__)
 #: Slack Tier 2 and Tier 4: 20+ and 100+ calls a minute and workspace.
 STARTING = (20 / 60, 20)
 APPENDS = (100 / 60, 100, 0.5)
-#: UTF-8 bytes in a page; a stream holds 10.6 to 12 thousand.
+#: UTF-8 bytes in a page; a stream holds 10.6 to 12 thousand, its task cards included.
 PAGE = 9_000
+#: Characters of a field of a task card, and what its states are called.
+FIELD = 256
+STATUSES = {"running": "in_progress", "done": "complete", "failed": "error"}
 
 
 class Left(ConnectionError):
@@ -70,7 +74,7 @@ class NativeSurface(SlackSurface):
         reader: For whom.
     """
 
-    limits = Limits(PAGE, weight, DIALECT, items=ITEMS, rows=ROWS, cells=CELLS, appends=True)
+    limits = Limits(PAGE, weight, DIALECT, items=ITEMS, rows=ROWS, cells=CELLS, appends=True, steps=True)
 
     def __init__(self, *where: Any, streams: Streams, reader: Reader) -> None:
         super().__init__(*where)
@@ -139,7 +143,7 @@ class NativeSurface(SlackSurface):
                 answer = await self._web.chat_startStream(
                     channel=self._channel,
                     thread_ts=self._thread,
-                    markdown_text=text or None,
+                    **_grown(text, page.steps),
                     recipient_user_id=self._reader.user,
                     recipient_team_id=self._reader.team,
                 )
@@ -159,7 +163,9 @@ class NativeSurface(SlackSurface):
             self._unsure.add(nonce)
             raise
         else:
-            return Receipt(self._adopt(self._key(answer["ts"]), text, nonce=nonce))
+            message = self._adopt(self._key(answer["ts"]), text, nonce=nonce)
+            self._mine[message].steps = page.steps
+            return Receipt(message)
         return await super().post(page, nonce)
 
     def _adopt(self, message: str, sent: str = "", nonce: str = UNKNOWN) -> str:
@@ -211,23 +217,27 @@ class NativeSurface(SlackSurface):
         """Append what *page* shows and the stream does not."""
         whole = page.text
         wanted = whole[: joint(whole, page.settled)] if page.live else whole
-        # While nothing is said yet, Slack's own mark of a session at work stands for the note.
-        noted = page.live and page.note and page.text
+        # While nothing is said yet, Slack's own mark of a session at work stands for the note, and the list
+        # of tools for what it says of those that run.
+        working = any(step.state == "running" for step in page.steps)
+        noted = page.live and page.note and page.text and not working
         if noted or not whole.startswith(stream.sent):
             stream.ask()
             raise Left("a page is not what its stream shows with more below: it is edited from here on")
-        if rest := wanted[len(stream.sent) :]:
-            await self._append(stream, message, rest)
+        rest, steps = wanted[len(stream.sent) :], [step for step in page.steps if step not in stream.steps]
+        if rest or steps:
+            await self._append(stream, message, rest, steps)
+            stream.steps = page.steps
         if page.live:
             return
         if stream.left:
             raise Left("a stream came of age: its message is edited from here on")
         await stream.finish(page)
 
-    async def _append(self, stream: Stream, message: str, text: str) -> None:
+    async def _append(self, stream: Stream, message: str, text: str, steps: Sequence[Step]) -> None:
         try:
             with translated(self._appends().key):
-                await self._web.chat_appendStream(channel=self._channel, ts=stream.ts, markdown_text=text)
+                await self._web.chat_appendStream(channel=self._channel, ts=stream.ts, **_grown(text, steps))
         except SlowDown:
             raise
         except TooLong as error:
@@ -290,6 +300,19 @@ class NativeSurface(SlackSurface):
         if stream := self._mine.get(message):
             await stream.close()
         await super()._delete(message, after)
+
+
+def _grown(text: str, steps: Sequence[Step]) -> Json:
+    """Return the arguments that add *text* and *steps* to a stream, each step as a task card."""
+    if not steps:
+        return {"markdown_text": text or None}
+    said = [MarkdownTextChunk(text=text)] if text else []
+    return {"chunks": [*said, *(_card(step) for step in steps)]}
+
+
+def _card(step: Step) -> TaskUpdateChunk:
+    details = step.note[:FIELD] or None
+    return TaskUpdateChunk(id=step.id, title=step.title[:FIELD], status=STATUSES[step.state], details=details)
 
 
 def _posted(message: Json) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 
 from bot.events import ALLOW, ALWAYS, REFUSE
@@ -38,16 +38,29 @@ class Allowed:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._open: defaultdict[tuple[str, str, str], set[Card]] = defaultdict(set)
 
     def knows(self, conversation: str, asker: str, tool: str) -> bool:
         """Tell whether *tool* may be called for *asker* in *conversation* without asking."""
         return (conversation, asker, tool) in self._known
 
-    def add(self, conversation: str, asker: str, tool: str) -> None:
-        """Let *tool* be called for *asker* in *conversation* from now on."""
-        self._known[conversation, asker, tool] = None
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+    async def decided(self, card: Card, conversation: str, asker: str) -> bool:
+        """Wait for the decision on *card*; one for the conversation decides all that ask for its tool."""
+        tool = (conversation, asker, card.tool)
+        self._open[tool].add(card)
+        try:
+            allowed = await card.wait()
+        finally:
+            self._open[tool].discard(card)
+            if not self._open[tool]:
+                del self._open[tool]
+        if card.always:
+            self._known[tool] = None
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            for other in self._open.get(tool, ()):
+                other.close(card.note, allowed=True)
+        return allowed
 
 
 @dataclass(eq=False, slots=True)
@@ -96,8 +109,8 @@ class Card:
             self.close(OVER)
             raise
 
-    def close(self, note: str) -> None:
-        """End the question with *note* below if nobody has decided: nothing is called."""
+    def close(self, note: str, *, allowed: bool = False) -> None:
+        """End the question with *note* below if nobody has decided: unless *allowed*, nothing is called."""
         if not self.decided.done():
             self.note = note
-            self.decided.set_result(False)
+            self.decided.set_result(allowed)

@@ -319,10 +319,7 @@ class Live:
         await self._means.cards.put(
             replace(self.mention, key=key, text="", files=(), surface=self._surface.aside()), card
         )
-        allowed = await card.wait()
-        if card.always:
-            known.add(here, asker, tool)
-        return allowed
+        return await known.decided(card, here, asker)
 
     def _watch(self, message: str) -> None:
         """Let stops of *message* end this answer; one may have come already."""

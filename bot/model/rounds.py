@@ -164,14 +164,15 @@ class _Told:
                 self._spent += usage
                 self._files += event.files
                 self._notes += [note] if note and note not in self._notes else []
+                said = bool(self._said)
                 self._before += self._said
                 self._said.clear()
                 self._sources.keep()
+                if said and event.turns:  # the paragraph is complete, however long the tools take
+                    self._before.append("\n\n")
+                    yield Text("\n\n")
             case Text(text):
                 self.size += len(text)
-                if self._before and not self._said:
-                    self._said.append("\n\n")
-                    yield Text("\n\n")
                 self._said.append(text)
                 yield event
             case Again():

@@ -100,7 +100,7 @@ class Answer:
         self._room = limits.attach
         self._unfiled: dict[int, str] = {}  # why a page has no files, by its index
         self._lengths = [0]  # of the text before each page
-        self._tools = Steps()
+        self._tools = Steps(listed=limits.steps)
         self._thinking = False
         self._thoughts = Thoughts(showing.thinking)
         self._held = not showing.stream and live == (STOP,)
@@ -206,7 +206,8 @@ class Answer:
                 self._thinking = True
                 self._thoughts.take(event)
             case ToolStarted() | ToolRunning() | ToolFinished():
-                self._tools.take(event)
+                self._feed()
+                self._tools.take(event, len(self._pages.closed))
             case Waiting(note):
                 self._waiting = note
                 self._tools.clear()
@@ -389,8 +390,15 @@ class Answer:
     def _page(self, pieces: Sequence[Piece], index: int) -> Page:
         piece, note = pieces[index], self._unfiled.get(index, "")
         if index == len(pieces) - 1:
-            return self._last_page(piece, note)
-        return Page(piece.shown, line(note), live=False, files=piece.files, settled=piece.settled)
+            return replace(self._last_page(piece, note), steps=self._tools.on(index))
+        return Page(
+            piece.shown,
+            line(note),
+            live=False,
+            files=piece.files,
+            settled=piece.settled,
+            steps=self._tools.on(index),
+        )
 
     def _last_page(self, piece: Piece, unfiled: str) -> Page:
         if self.phase is Phase.OPEN:

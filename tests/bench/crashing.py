@@ -90,11 +90,14 @@ class Crashing:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, *program, cwd=self.folder, env=environment, stdout=log, stderr=log
             )
-        async with asyncio.timeout(STARTING):
-            for side, kind in self._connections():
-                while not await self._connected(side, kind, wait=1.0):
-                    if self.process.returncode is not None:
-                        raise RuntimeError(f"the bot ended: {self.log[-2000:]}")
+        try:
+            async with asyncio.timeout(STARTING):
+                for side, kind in self._connections():
+                    while not await self._connected(side, kind, wait=1.0):
+                        if self.process.returncode is not None:
+                            raise RuntimeError(f"the bot ended: {self.log[-2000:]}")
+        except TimeoutError as late:
+            raise RuntimeError(f"the bot did not connect in {STARTING} s: {self.log[-2000:]}") from late
 
     async def _connected(self, side: Side, kind: str, wait: float) -> bool:
         """Tell whether there are connections in the log that were not seen before."""

@@ -38,6 +38,7 @@ class Message:
         stopped_by_user: Whether a reader stopped it.
         files: What is attached to it.
         attachments: Forwards, alerts and previews, as the API has them.
+        cards: The task cards of a stream, by their ids.
     """
 
     channel: str
@@ -61,6 +62,7 @@ class Message:
     stopped_by_user: bool = False
     files: list[files.Stored] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
+    cards: dict[str, Json] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

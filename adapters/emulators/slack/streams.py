@@ -19,6 +19,11 @@ from adapters.emulators.slack.workspace import Workspace
 LIFE = 300.0
 #: UTF-8 bytes in all: 10.6 to 11.3 k in openclaw#143882, 11,977 in CopilotKit#6064.
 SIZE = 11_500
+#: Bytes that a task card takes of them: about 3 k of text and 24 cards were too much [dust#22893].
+CARD = 350
+#: Characters of a field of a card, and its states [docs chat.appendStream].
+FIELD = 256
+STATES = frozenset({"pending", "in_progress", "complete", "error"})
 #: "processing, active, suspended, closed" [docs agents.sessions.setStatus].
 STATUSES = frozenset({"processing", "active", "suspended", "closed"})
 
@@ -54,15 +59,16 @@ class Streams:
             for name in ("recipient_user_id", "recipient_team_id"):
                 if not arguments.get(name):
                     raise Refused(f"missing_{name}")
-        text = _text(arguments)
-        self._fits(text)
+        text, cards = _text(arguments), _cards(arguments)
+        self._fits(text, cards)
         kept = Message(
             channel=channel,
             ts=self._workspace.ts(),
             user=shapes.BOT_USER,
             text=text,
             thread_ts=thread,
-            blocks=_blocks(text),
+            blocks=[*_blocks(text), *shapes.blocks_kept([*cards.values()])],
+            cards=cards,
             bot_id=shapes.BOT_ID,
             app_id=shapes.APP,
             streams_until=time.monotonic() + self.life,
@@ -74,9 +80,10 @@ class Streams:
     def append(self, arguments: Arguments) -> Json:
         """Add text to a stream, as chat.appendStream."""
         kept = self._open(arguments)
-        if not (text := _text(arguments)):
+        text, cards = _text(arguments), _cards(arguments)
+        if not text and not cards:
             raise Refused("no_text")
-        self._grow(kept, text, "append")
+        self._grow(kept, text, "append", cards=cards)
         return {"channel": kept.channel, "ts": kept.ts}
 
     def stop(self, arguments: Arguments) -> Json:
@@ -89,7 +96,8 @@ class Streams:
         if blocks and (error := content.refusal("", blocks)):
             raise Refused(error)
         metadata = arguments.get("metadata") or kept.metadata
-        self._grow(kept, text, "stop", blocks, streams_until=0.0, metadata=metadata)
+        cards = _cards(arguments)
+        self._grow(kept, text, "stop", blocks, cards=cards, streams_until=0.0, metadata=metadata)
         if status := arguments.get("session_status"):
             self.set_status({"channel_id": kept.channel, "thread_ts": kept.thread_ts, "status": status})
         return {"channel": kept.channel, "ts": kept.ts, "message": self._workspace.shape(kept)}
@@ -122,16 +130,20 @@ class Streams:
             raise Refused("message_not_in_streaming_state")
         return kept
 
-    def _grow(self, kept: Message, text: str, kind: str, blocks: Any = (), **new: Any) -> None:
+    def _grow(
+        self, kept: Message, text: str, kind: str, blocks: Any = (), *, cards: dict[str, Json], **new: Any
+    ) -> None:
         # Only joins are trimmed: there is none before the first text.
         whole = kept.text + (text.lstrip() if self.trims and kept.text else text)
-        self._fits(whole)
-        drawn = [*_blocks(whole), *shapes.blocks_kept(list(blocks))]
-        self._workspace.change(kept, kind, text=whole, blocks=drawn, **new)
+        cards = kept.cards | cards
+        self._fits(whole, cards)
+        # Where among several texts a card stands is not documented: here below them.
+        drawn = [*_blocks(whole), *shapes.blocks_kept([*cards.values(), *blocks])]
+        self._workspace.change(kept, kind, text=whole, blocks=drawn, cards=cards, **new)
         self._workspace.judge(kept, linked=False, unfurled=False)
 
-    def _fits(self, text: str) -> None:
-        if len(text.encode()) > self.size:
+    def _fits(self, text: str, cards: dict[str, Json]) -> None:
+        if len(text.encode()) + len(cards) * CARD > self.size:
             raise Refused("msg_too_long")
         # Inferred from posts: nobody has measured what the 51st heading or the 101st row of a stream does.
         if not content.expands(_blocks(text)):
@@ -149,6 +161,25 @@ def _text(arguments: Arguments) -> str:
     if len(text) > content.MARKDOWN_CHARACTERS:
         raise Refused("msg_too_long")
     return text
+
+
+def _cards(arguments: Arguments) -> dict[str, Json]:
+    """Return the task cards of the chunks of a call, by their ids; `_text` has looked at the chunks."""
+    cards = {}
+    for chunk in arguments.get("chunks") or []:
+        if chunk.get("type") != "task_update":
+            continue
+        fields = {name: chunk.get(name) for name in ("title", "details", "output") if chunk.get(name)}
+        texts = all(isinstance(text, str) and len(text) <= FIELD for text in fields.values())
+        if not chunk.get("id") or not fields.get("title") or not texts or chunk.get("status") not in STATES:
+            raise Refused("invalid_chunks")
+        cards[str(chunk["id"])] = {
+            "type": "task_card",
+            "task_id": chunk["id"],
+            "status": chunk["status"],
+            **fields,
+        }
+    return cards
 
 
 def _blocks(text: str) -> list[Json]:

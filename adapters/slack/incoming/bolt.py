@@ -65,6 +65,7 @@ def _app(web: AsyncWebClient, events: Events) -> AsyncApp:
         return AuthorizeResult(enterprise_id=None, team_id=events.team, bot_user_id=events.me)
 
     return AsyncApp(
+        name="rivulet",  # without it Bolt reads the files of the whole call stack
         client=AsyncWebClient(base_url=web.base_url, session=web.session),
         authorize=authorized,
         logger=bolt_log,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack.text import Json, marked, small_print
 from adapters.slack.wire.errands import Errands, Tally
 from adapters.slack.wire.errors import StillStreaming, TooLong, code_of, translated
-from bot.events import Page
+from bot.events import Page, Step
 from bot.platform import Gone, SlowDown
 
 log = structlog.get_logger(__name__)
@@ -87,6 +87,7 @@ class Stream:
         repair: Writes the last page if the stream ended before it was whole.
 
     Attributes:
+        steps: The tools that it lists.
         left: Whether nothing is appended any more.
         over: Whether Slack has said that it is no stream any more.
         stopped: Whether it is known to be none, so that nothing is left to do.
@@ -97,6 +98,7 @@ class Stream:
     ) -> None:
         self.ts = ts
         self.sent = sent
+        self.steps: Sequence[Step] = ()
         self.nonce = nonce
         self.left = False
         self.over = False
