@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.web.drawing import Block, Drawing
-from bot.events import Control, File, Page
+from bot.events import Control, File, Page, Step
 
 #: What HTML with code in a known language has, and what colours leave in it.
 CODE, COLOUR = '<pre><code class="language-', '<span class="t-'
@@ -62,6 +62,7 @@ class Message:
         note: What stands below.
         live: Whether more is to come.
         controls: The buttons below.
+        steps: The tools that were used for it.
         files: What is attached, by name, type, size and key.
         waits: Whether a question waits for its turn.
         thumb: "up", "down" or "".
@@ -83,6 +84,7 @@ class Message:
     thumb: str = ""
     since: int = 0
     stale: bool = False
+    steps: tuple[Step, ...] = ()
     drawing: Drawing = field(default_factory=Drawing)
     shown: list[Shown] = field(default_factory=list)
     kept: float = 0.0  # when it was last kept
@@ -92,6 +94,7 @@ class Message:
         """Look like *page* from the change *number* on."""
         over = not (self.live or page.live or self.stale) and page.text == self.text
         self.text, self.note, self.live, self.controls = page.text, page.note, page.live, page.controls
+        self.steps = page.steps
         if self.stale:  # its readers may have more of it than was kept
             self.stale, self.drawing, self.looked = False, Drawing(), 0
             self.shown.clear()
@@ -136,6 +139,7 @@ class Message:
             "thumb": self.thumb,
             "controls": [[control.name, control.label] for control in self.controls],
             "files": [[file.name, file.type, file.size, file.key] for file in self.files],
+            "steps": [[step.title, step.state, step.note] for step in self.steps],
         }
         if self.role != "bot":
             return {**said, "text": self.text}
