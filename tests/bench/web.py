@@ -214,10 +214,9 @@ async def _slow(place: Place) -> dict[str, Any]:
             await _whole(other.open(f"beside-{number}"))
             lags.append((asyncio.get_running_loop().time() - began) * 1000)
         waiting = _queued(place.world.claude.url)
+        request = (await place.world.claude.find(question="without end"))["id"]
         await browser.post("stop/the-deaf-one", {})
-        await asyncio.sleep(1.0)
-        closed = await place.world.claude.events(kinds=["closed"])
-    read = max((each["sent_characters"] for each in closed), default=ENDLESS)
+        read = await _sent(place, request)
     for each in (browser, other):
         await each.close()
     return {
@@ -227,6 +226,16 @@ async def _slow(place: Place) -> dict[str, Any]:
         "more_kb": round(more / 1000),
         "beside_ms": spread(lags),
     }
+
+
+async def _sent(place: Place, request: str) -> int:
+    """Return how many characters of *request* the emulator has sent, once the bot has hung up."""
+    async with asyncio.timeout(30):
+        while True:
+            for each in await place.world.claude.events(kinds=["closed", "finished"]):
+                if each["id"] == request:
+                    return int(each.get("sent_characters", ENDLESS))
+            await asyncio.sleep(0.1)
 
 
 async def _asked(browser: Browser, text: str, talk: str) -> None:
