@@ -108,6 +108,8 @@ def test_code_that_grows_is_only_added_to():
     message.colour(index, block, coloured(block.html), talk.change())
     assert '<span class="t-n">x</span>' in message.shown[0].block.html
     assert uncoloured(message) == []
+    message.show(Page("```python\n" + "x = 1\n" * 199 + "```", "Stopped.", live=False), talk.change())
+    assert uncoloured(message) == []  # it has its colours
 
 
 def test_a_message_that_was_removed_is_told_to_who_knew_it():

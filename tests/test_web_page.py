@@ -462,6 +462,7 @@ async def test_a_person_allows_a_call_by_a_button_and_tool_lines_are_shown(new):
         await tab.page.click("text=Allow once")
         await expect(tab.page.locator("#log")).to_contain_text("It is yours.")
         await expect(tab.page.locator("#log")).to_contain_text("Allowed by you.")
+        await expect(tab.page.locator(".steps li.done")).to_contain_text("booking")
         assert booked == ["7"]
 
 
@@ -470,6 +471,8 @@ async def test_the_arrow_changes_the_last_question(new):
         tab = await new(where.url)
         await tab.ask("why?")
         await until(lambda: asyncio.sleep(0, len(where.model.requests) == 1))
+        await expect(tab.page.locator("article.person")).to_have_text("why?")
+        await expect(tab.page.locator("#text")).to_have_value("")
         await tab.page.keyboard.press("ArrowUp")
         assert await tab.page.input_value("#text") == "why?"
         await tab.ask("how?")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import comrak
 import nh3
@@ -100,13 +100,13 @@ class Block:
         html: What it is shown as; "" for code that grows.
         code: Code that grows, and is only added to.
         language: What it is written in.
-        source: The markdown that it was made of.
+        source: The markdown that it was made of, while more is to come.
     """
 
     html: str = ""
     code: str = ""
     language: str = ""
-    source: str = ""
+    source: str = field(default="", compare=False)
 
 
 class Drawing:
@@ -133,6 +133,9 @@ class Drawing:
         if len(parts) > 1:
             self.settled += len(parts) - 1
             self._text = text[: len(text) - len(parts[-1])]
+        if not live:  # what it was made of is not wanted any more
+            self._text, self.settled = "", 0
+            self.blocks = [Block(block.html) for block in self.blocks]
 
     def _block(self, source: str, *, growing: bool) -> Block:
         """Return the block of *source*: the one that there is, if it was made of the same."""

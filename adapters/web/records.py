@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from adapters.web.talks import Message, Talk
-from bot.events import ALLOW, ALWAYS, CONTINUE, REFUSE, RETRY, STOP, File
+from bot.events import ALLOW, ALWAYS, CONTINUE, REFUSE, RETRY, STOP, File, Step
 from bot.platform import Post, Shelf
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ def message_post(talk: Talk, message: Message) -> Post:
         "controls": [control.name for control in message.controls],
         "files": [[file.name, file.type, file.size, file.key] for file in message.files],
         "thumb": message.thumb,
+        "steps": [[step.id, step.title, step.state, step.note] for step in message.steps],
     }
     return Post(message.key, talk.key, talk.owner, message.at, json.dumps(body))
 
@@ -83,6 +84,7 @@ def _message(post: Post) -> Message | None:
             files_of(body["files"]),
             thumb=str(body["thumb"]),
             stale=bool(body["live"]),
+            steps=tuple(Step(*map(str, step)) for step in body["steps"]),  # type: ignore[arg-type]
         )
     except (ValueError, KeyError, TypeError) as error:
         log.warning("a message of the chat page was set aside", message=post.key, error=repr(error))

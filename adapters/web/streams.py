@@ -29,7 +29,7 @@ LOOK, BEAT = 1.0, 15.0
 #: Seconds after which a reader that takes nothing is hung up on.
 DEAF = 60.0
 #: Bytes that may be on their way to a reader, in the kernel and here: a slow one must be known as such soon.
-ROOM = 64 * 1024
+ROOM = 16 * 1024
 #: Milliseconds after which a browser comes back.
 RETRY = 500
 

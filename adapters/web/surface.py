@@ -76,7 +76,7 @@ class WebSurface(Surface):
         question: The question's key.
     """
 
-    limits = Limits(SIZE, len, DIALECT, ATTACH, endless=True)
+    limits = Limits(SIZE, len, DIALECT, ATTACH, endless=True, steps=True)
 
     def __init__(self, keeper: Keeper, talk: str, asker: str, question: str) -> None:
         self._keeper = keeper

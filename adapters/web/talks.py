@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.web.drawing import Block, Drawing
-from bot.events import Control, File, Page
+from bot.events import Control, File, Page, Step
 
+#: What HTML with code in a known language has, and what colours leave in it.
+CODE, COLOUR = '<pre><code class="language-', '<span class="t-'
 #: What a page of one conversation reads, as JSON.
 Json = dict[str, Any]
 
@@ -60,6 +62,7 @@ class Message:
         note: What stands below.
         live: Whether more is to come.
         controls: The buttons below.
+        steps: The tools that were used for it.
         files: What is attached, by name, type, size and key.
         waits: Whether a question waits for its turn.
         thumb: "up", "down" or "".
@@ -81,6 +84,7 @@ class Message:
     thumb: str = ""
     since: int = 0
     stale: bool = False
+    steps: tuple[Step, ...] = ()
     drawing: Drawing = field(default_factory=Drawing)
     shown: list[Shown] = field(default_factory=list)
     kept: float = 0.0  # when it was last kept
@@ -88,30 +92,35 @@ class Message:
 
     def show(self, page: Page, number: int) -> None:
         """Look like *page* from the change *number* on."""
+        over = not (self.live or page.live or self.stale) and page.text == self.text
         self.text, self.note, self.live, self.controls = page.text, page.note, page.live, page.controls
+        self.steps = page.steps
         if self.stale:  # its readers may have more of it than was kept
             self.stale, self.drawing, self.looked = False, Drawing(), 0
             self.shown.clear()
         self.since = number
-        self.draw(number)
+        if not over:  # else what is shown stays, with its colours
+            self.draw(number)
 
     def draw(self, number: int) -> None:
         """Make the blocks of the text, and give those that changed the *number* of this change."""
         if self.role != "bot":
             return
         self.drawing.show(self.text, live=self.live)
-        self.looked = min(self.looked, self.drawing.settled)
+        self.looked = min(self.looked, self.drawing.settled) if self.live else 0
         for index, block in enumerate(self.drawing.blocks):
             if index == len(self.shown):
                 self.shown.append(_fresh(block, number))
-            elif self.shown[index].block is not block and self.shown[index].block != block:
+            elif self.shown[index].block != block:
                 self.shown[index] = _grown(self.shown[index], block, number)
+            else:
+                self.shown[index].block = block
         del self.shown[len(self.drawing.blocks) :]
 
     def colour(self, index: int, was: Block, html: str, number: int) -> None:
         """Show the block *index*, if it is still *was*, as *html*."""
-        if index < len(self.shown) and self.shown[index].block is was:
-            block = Block(html, source=was.source)
+        if index < len(self.shown) and self.shown[index].block == was:
+            block = Block(html, source=self.shown[index].block.source)
             self.shown[index] = _fresh(block, number)
             self.drawing.blocks[index] = block
             self.since = number
@@ -130,6 +139,7 @@ class Message:
             "thumb": self.thumb,
             "controls": [[control.name, control.label] for control in self.controls],
             "files": [[file.name, file.type, file.size, file.key] for file in self.files],
+            "steps": [[step.title, step.state, step.note] for step in self.steps],
         }
         if self.role != "bot":
             return {**said, "text": self.text}
@@ -251,4 +261,4 @@ def uncoloured(message: Message) -> list[tuple[int, Block]]:
     fresh = range(message.looked, len(message.shown) - message.live)
     message.looked = max(message.looked, len(message.shown) - message.live)
     blocks = [(index, message.shown[index].block) for index in fresh]
-    return [(index, block) for index, block in blocks if '<pre><code class="language-' in block.html]
+    return [(index, block) for index, block in blocks if CODE in block.html and COLOUR not in block.html]

@@ -15,6 +15,7 @@ import os
 import signal
 import time
 from functools import partial
+from importlib import import_module
 
 import adapters.discord.surface
 import adapters.slack.surface
@@ -90,9 +91,8 @@ def widen() -> None:
 
 def lengthen(characters: int) -> None:
     """Let answers have so many characters."""
-    import bot.run.model  # noqa: PLC0415  imports the SDK
-
-    bot.run.model.Patience = partial(Patience, characters=characters)  # type: ignore[misc, assignment]
+    module = import_module("bot.run.model")  # imports the SDK
+    module.Patience = partial(Patience, characters=characters)  # type: ignore[attr-defined]
 
 
 def narrow() -> None:

@@ -16,6 +16,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -212,18 +213,29 @@ async def _slow(place: Place) -> dict[str, Any]:
             await _asked(other, "warm up", f"beside-{number}")
             await _whole(other.open(f"beside-{number}"))
             lags.append((asyncio.get_running_loop().time() - began) * 1000)
+        waiting = _queued(place.world.claude.url)
+        request = (await place.world.claude.find(question="without end"))["id"]
         await browser.post("stop/the-deaf-one", {})
-        await asyncio.sleep(1.0)
-        closed = await place.world.claude.events(kinds=["closed"])
-    read = max((each["sent_characters"] for each in closed), default=ENDLESS)
+        read = await _sent(place, request)
     for each in (browser, other):
         await each.close()
     return {
         "stream_mb": ENDLESS / 1e6,
-        "read_mb": round(read / 1e6, 2),
+        "read_mb": round((read - waiting) / 1e6, 2),
+        "in_sockets_mb": round(waiting / 1e6, 2),
         "more_kb": round(more / 1000),
         "beside_ms": spread(lags),
     }
+
+
+async def _sent(place: Place, request: str) -> int:
+    """Return how many characters of *request* the emulator has sent, once the bot has hung up."""
+    async with asyncio.timeout(30):
+        while True:
+            for each in await place.world.claude.events(kinds=["closed", "finished"]):
+                if each["id"] == request:
+                    return int(each.get("sent_characters", ENDLESS))
+            await asyncio.sleep(0.1)
 
 
 async def _asked(browser: Browser, text: str, talk: str) -> None:
@@ -240,6 +252,18 @@ async def _whole(view: View) -> None:
             if found and not found[-1].told["live"]:
                 return
             await asyncio.sleep(0.01)
+
+
+def _queued(url: str) -> int:
+    """Return the bytes that the kernel holds between the model and the bot: sent, and not read."""
+    port = int(url.rsplit(":", 1)[1].strip("/"))
+    queued = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, here, there, _, queues, *_ = line.split()
+        sending, receiving = (int(each, 16) for each in queues.split(":"))
+        queued += sending * (int(here.split(":")[1], 16) == port)
+        queued += receiving * (int(there.split(":")[1], 16) == port)
+    return queued
 
 
 def _free() -> int:

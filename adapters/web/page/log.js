@@ -83,7 +83,8 @@ export class Log {
   dress(message) {
     const { told, element, body } = message;
     const focused = element.contains(document.activeElement) ? document.activeElement.dataset?.act : "";
-    for (const old of element.querySelectorAll(":scope > .files, :scope > .foot")) old.remove();
+    for (const old of element.querySelectorAll(":scope > .files, :scope > .foot, :scope > .steps")) old.remove();
+    if (told.steps.length) body.before(steps(told.steps));
     element.classList.toggle("live", told.live);
     element.classList.toggle("empty", told.live && !told.stale && !told.count);
     element.dataset.under = told.under;
@@ -141,7 +142,8 @@ export class Log {
 function changed(one, other) {
   if (one.live !== other.live || one.note !== other.note || one.waits !== other.waits || one.thumb !== other.thumb) return true;
   if (!one.count !== !other.count || one.under !== other.under) return true;
-  return JSON.stringify([one.controls, one.files]) !== JSON.stringify([other.controls, other.files]);
+  const around = ({ controls, files: attached, steps: used }) => JSON.stringify([controls, attached, used]);
+  return around(one) !== around(other);
 }
 
 function paint(body, told) {
@@ -198,6 +200,17 @@ function furnish(block) {
     box.ariaLabel = box.checked ? "Done" : "To do";
     box.parentElement.classList.add("task");
   }
+}
+
+function steps(used) {
+  const list = make("ul", "steps");
+  list.ariaLabel = "Tools";
+  for (const [title, state, note] of used) {
+    const item = make("li", state, note ? `${title}: ${note}` : title);
+    item.append(make("span", "unseen", { running: ", running", done: ", done", failed: ", failed" }[state]));
+    list.append(item);
+  }
+  return list;
 }
 
 function files(listed) {
