@@ -640,6 +640,27 @@ async def test_slack_is_told_that_a_session_rests_though_it_was_not_reached_at_f
     await until(partial(said, world, ["processing", "active"]))
 
 
+async def test_a_crowd_of_sessions_is_told_of_within_the_limit(world):
+    """Those that end before there is room for them are only said to rest."""
+    await world.emulator.limits(on=True)
+    for number in range(60):
+        world.platform._sessions.show("DU1", f"1700000000.{number:06}", working=True)
+
+    async def told() -> bool:
+        return len(await called(world, "agents.sessions.setStatus")) >= sessions.STARTS
+
+    await until(told)
+    for number in range(60):
+        world.platform._sessions.show("DU1", f"1700000000.{number:06}", working=False)
+
+    async def full() -> bool:
+        return len(await called(world, "agents.sessions.setStatus")) >= sessions.CALLS
+
+    await until(full)
+    assert len(await called(world, "agents.sessions.setStatus")) == sessions.CALLS
+    assert (await world.emulator.verdict())["refused"] == 0
+
+
 async def test_slacks_own_stop_of_an_edited_answer_stops_what_runs_in_that_conversation(world):
     """Also below a question that is not the thread's first message; nothing in other threads."""
     before = await world.ask("why?", "Yes.")

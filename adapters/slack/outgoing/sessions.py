@@ -11,13 +11,16 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.wire.errands import Errands
+from adapters.slack.wire.errands import Errands, Tally
 from adapters.slack.wire.errors import translated
 from bot.platform import Gone, SlowDown
 
 log = structlog.get_logger(__name__)
 
 PROCESSING, ACTIVE = "processing", "active"
+#: Slack Tier 3: 50+ calls a minute and workspace; and how many of them say that a session is at work, since
+#: each of these wants another that says that it rests.
+CALLS, STARTS = 45, 22
 #: Seconds before each new try to say that a session rests: Slack itself takes an hour to see that.
 AGAIN = (1.0, 5.0, 20.0, 60.0)
 
@@ -34,11 +37,15 @@ class Sessions:
         self._web = web
         self._errands = errands
         self._known = True  # until Slack says otherwise
+        self._calls, self._starts = Tally(CALLS), Tally(STARTS)
         self._last: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def show(self, channel: str, thread: str, *, working: bool) -> None:
-        """Let the session of *thread* be at work, or rest; what is said of one thread keeps its order."""
-        if not self._known:
+        """Let the session of *thread* be at work, or rest; of what waits to be said of it, the newest counts.
+
+        That one is at work is not said while there is no room for it.
+        """
+        if not self._known or (working and self._starts.take()):
             return
         session, before = (channel, thread), self._last.get((channel, thread))
         task = self._errands.start(self._say(session, PROCESSING if working else ACTIVE, before))
@@ -54,12 +61,13 @@ class Sessions:
         if before:
             await asyncio.wait({before})
         for delay in AGAIN if status == ACTIVE else (0.0,):
-            if not self._known:
+            await self._calls.turn()
+            if not self._known or self._last.get(session) is not asyncio.current_task():
                 return
             try:
                 await self._set(session, status)
             except SlowDown as slow:
-                await asyncio.sleep(max(delay, slow.retry_after) if delay else 0.0)
+                self._calls.block(slow.retry_after)
             except OSError:
                 await asyncio.sleep(delay)
             else:
