@@ -1,7 +1,7 @@
 """Secrets that come from files or `.env`, read at the start and anew on SIGHUP.
 
 `ANTHROPIC_API_KEY_FILE=/run/secrets/key` stands for `ANTHROPIC_API_KEY`, and so for every setting whose name
-ends in KEY, TOKEN, TOKENS or SECRET.  It must never log a value.
+ends in KEY, TOKEN, TOKENS (but for MAX_TOKENS) or SECRET.  It must never log a value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from bot.config import ENV
 from bot.unavailable import Unavailable
 
-SECRET = re.compile(r"\w+_(KEY|TOKENS?|SECRET)")
+SECRET = re.compile(r"\w+_(KEY|TOKEN|(?<!MAX_)TOKENS|SECRET)")
 FILE = "_FILE"
 #: Characters of a secret; a file with more is another one.
 LONGEST = 4096
