@@ -15,6 +15,7 @@ import pytest
 
 import adapters
 import adapters.web.platform
+import adapters.web.requests
 import adapters.web.streams
 from adapters.web.people import MOST as SESSIONS
 from adapters.web.streams import MOST as STREAMS
@@ -24,6 +25,7 @@ from bot.model import Request
 from bot.platform import Unavailable
 from bot.run.connections import widen
 from bot.run.secrets import Secrets
+from bot.store.sqlite import Sqlite
 from tests.contract import until
 from tests.web import TOKENS, Site, Typist, site
 from tests.web_world import Browser, View
@@ -237,7 +239,9 @@ async def test_another_persons_file_is_not_there(there, ann, bob):
     assert (await ask(bob, talk="bobs-own-talk", files=[key]))[0] == 400
 
 
-@pytest.mark.parametrize("last", ["{0}-999999", "00000000-1", "{0}--1", "{0}-1e3", "x", "-", "²-²", "{0}-"])
+@pytest.mark.parametrize(
+    "last", ["{0}-999999", "00000000-1", "{0}--1", "{0}-1e3", f"{{0}}-{'9' * 5000}", "x", "-", "²-²", "{0}-"]
+)
 async def test_an_event_id_of_the_future_or_of_no_sense_gets_everything(here, me, last):
     await ask(me)
     assert await answered(me) == "Yes."
@@ -566,3 +570,85 @@ async def test_while_the_bot_starts_the_page_is_told_to_come_again():
             assert answer.status == 503
         where.platform.health = "up"
         await browser.close()
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        b"\xff\xfe",
+        b"x.\xff.y",
+        b"cGVyc29u.17.\xff.x",
+        b"YW5u.17.\xff.x",
+        b"YW5u.\xff.x.y",
+        b"....",
+        b"x" * 7000,
+    ],
+)
+async def test_a_cookie_of_no_sense_signs_nobody_in(there, sign):
+    reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
+    writer.write(b"GET /web/talks HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: rivulet=%s\r\n\r\n" % sign)
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=none-such", b"token=x"),
+        ("application/x-www-form-urlencoded", b"token=%ff\xff"),
+        ("application/x-www-form-urlencoded", b"&" * 4000),
+        ("multipart/form-data; boundary=x", b"--x\r\nsomething"),
+        ("multipart/form-data", b"--x"),
+    ],
+)
+async def test_a_form_of_no_sense_signs_nobody_in(there, ann, kind, body):
+    status, page = await sent(ann, "sign-in", body, **{"Content-Type": kind})
+    assert status in {401, 413}
+    assert "<form" in page
+
+
+async def test_who_sends_the_form_byte_by_byte_is_not_waited_for(there, monkeypatch):
+    monkeypatch.setattr(adapters.web.requests, "SLOW", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
+    head = b"POST /web/sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
+    writer.write(head + b"Content-Length: 20\r\n\r\ntoken")
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize("told", [f"size={NINES}&offset=0", f"size=1&offset={NINES}", "size=%D9%A1&offset=0"])
+async def test_a_piece_with_a_number_that_is_none_is_refused(here, me, told):
+    status, why = await sent(me, f"files/{TALK}/12345678?{told}", b"x")
+    assert status == 400
+    assert one_line(why)
+
+
+async def test_a_question_with_the_id_of_an_answer_is_refused(here, me):
+    await ask(me)
+    assert await answered(me) == "Yes."
+    [answer] = [each for each in me.views[TALK].messages.values() if each.told["role"] == "bot"]
+    status, why = await me.post(f"ask/{TALK}", {"id": answer.told["key"].split("/")[2], "text": "x"})
+    assert status == 400
+    assert one_line(why["error"])
+    assert len(here.model.requests) == 1
+
+
+async def test_what_is_deleted_before_it_is_answered_leaves_nothing(here, me):
+    for number in range(5):
+        await ask(me, talk=f"short-lived-{number}")
+        assert (await me.post(f"delete/short-lived-{number}", {}))[0] == 200
+        await asyncio.sleep(0.1)
+        assert await here.store.shelf.posts(f"web/short-lived-{number}") == []
+
+
+async def test_half_of_a_character_names_no_file(tmp_path):
+    store = Sqlite(tmp_path)
+    await store.open()
+    async with site(prepare=lambda where: setattr(where, "store", store)) as where:
+        async for me in browser_of(where, ""):
+            body = b'{"id": "12345678", "text": "x", "files": ["\\ud800"]}'
+            assert (await sent(me, f"ask/{TALK}", body))[0] == 400
+    await store.close()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from adapters.web.people import Refusal
-from adapters.web.requests import ID, answer, body_of, talk_of
+from adapters.web.requests import COUNT, ID, answer, body_of, talk_of, whole
 from adapters.web.talks import Talk
 from adapters.web.uploads import PIECE
 from bot.events import File
@@ -31,7 +31,7 @@ async def upload(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     if not ID.fullmatch(name):
         raise Refusal(400, "That file has no id.")
     asked = request.query
-    if not (asked.get("size", "").isdecimal() and asked.get("offset", "").isdecimal()):
+    if not all(COUNT.fullmatch(asked.get(each, "")) for each in ("size", "offset")):
         raise Refusal(400, "That is no piece of a file.")
     piece = await body_of(request, PIECE)
     called = line(asked.get("name", "")) or "file"
@@ -61,6 +61,7 @@ async def download(platform: Web, request: web.Request, actor: Actor) -> web.Str
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Cache-Control": "private, max-age=3600",
+            "Vary": "Cookie",  # who signs in next with this browser gets it from here, or not at all
         },
     )
 
@@ -71,7 +72,7 @@ async def attached(platform: Web, talk: Talk, keys: object) -> tuple[File, ...]:
         raise Refusal(400, f"A question may have {ATTACHED} files.")
     found = []
     for key in keys:
-        post = await platform.stored(key) if isinstance(key, str) else None
+        post = await platform.stored(whole(key)) if isinstance(key, str) else None
         if post is None or not post.key.startswith(f"{talk.key}/files/"):
             raise Refusal(400, "A file of that question is not there; attach it again.")
         body = json.loads(post.body)

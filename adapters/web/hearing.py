@@ -58,7 +58,7 @@ def routes(platform: Web) -> list[web.RouteDef]:
 
     return [
         *files(platform),
-        *doors(platform, refused),
+        *doors(platform),
         web.get("/", page(platform)),
         web.get("/web/talks", heard(_talks)),
         web.get("/web/events/{talk}", heard(_events)),
@@ -93,7 +93,8 @@ async def _events(platform: Web, request: web.Request, actor: Actor) -> web.Stre
 
 async def _ask(platform: Web, request: web.Request, actor: Actor) -> web.StreamResponse:
     """Take a question, or the sign to stop."""
-    talk, told = await talk_of(platform, request, actor), await told_by(request)
+    told = await told_by(request)
+    talk = await talk_of(platform, request, actor)
     text, name = text_of(told, "text"), text_of(told, "id")
     if len(text) > LONGEST:
         raise Refusal(413, f"A message may have {LONGEST:,} characters; attach longer texts as a file.")
@@ -104,6 +105,8 @@ async def _ask(platform: Web, request: web.Request, actor: Actor) -> web.StreamR
     sent = await attached(platform, talk, told.get("files", []))
     key = f"{talk.key}/{name}"
     inbox, fresh = platform.inbox, key not in talk.messages
+    if not fresh and talk.messages[key].role != "person":
+        raise Refusal(400, "That question has the id of an answer.")
     if fresh:
         await _put(platform, talk, Message(key, "person", actor.name, text=text, files=sent))
     try:
@@ -144,7 +147,8 @@ async def _stopped(platform: Web, talk: Talk, actor: Actor) -> web.StreamRespons
 
 async def _press(platform: Web, request: web.Request, actor: Actor) -> web.StreamResponse:
     """Press a button."""
-    talk, told = await talk_of(platform, request, actor), await told_by(request)
+    told = await told_by(request)
+    talk = await talk_of(platform, request, actor)
     message = message_of(talk, told)
     return await _pressed(platform, talk, message, text_of(told, "control"), actor)
 
@@ -170,7 +174,8 @@ async def _bare(platform: Web, talk: Talk, message: Message) -> None:
 
 async def _react(platform: Web, request: web.Request, actor: Actor) -> web.StreamResponse:
     """Take a reaction: one that stops, one that means a button, or a thumb."""
-    talk, told = await talk_of(platform, request, actor), await told_by(request)
+    told = await told_by(request)
+    talk = await talk_of(platform, request, actor)
     message, emoji = message_of(talk, told), text_of(told, "emoji").translate(LOOKS)
     on, place, inbox = told.get("on") is not False, platform.place(talk), platform.inbox
     if emoji in STOPS and on:
@@ -193,7 +198,8 @@ async def _react(platform: Web, request: web.Request, actor: Actor) -> web.Strea
 
 async def _edit(platform: Web, request: web.Request, actor: Actor) -> web.StreamResponse:
     """Change a question that nothing was said to yet; of another, the page makes a new one."""
-    talk, told = await talk_of(platform, request, actor), await told_by(request)
+    told = await told_by(request)
+    talk = await talk_of(platform, request, actor)
     message, text = message_of(talk, told), text_of(told, "text")
     if message.role != "person" or len(text) > LONGEST:
         raise Refusal(400, f"Only questions can be changed, to {LONGEST:,} characters at most.")
@@ -207,7 +213,8 @@ async def _edit(platform: Web, request: web.Request, actor: Actor) -> web.Stream
 
 async def _delete(platform: Web, request: web.Request, actor: Actor) -> web.StreamResponse:
     """Delete a message; or, where none is named, the conversation."""
-    talk, told = await talk_of(platform, request, actor), await told_by(request)
+    told = await told_by(request)
+    talk = await talk_of(platform, request, actor)
     if "message" not in told:
         await platform.drop(talk)
         return answer({})

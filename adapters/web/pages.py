@@ -9,10 +9,12 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from adapters.web.people import LASTS, Refusal
+from adapters.web.requests import body_of, refused
 
 if TYPE_CHECKING:
     from adapters.web.platform import Web
@@ -40,7 +42,6 @@ SIGN_IN = "/web/sign-in"
 FORM = 4096
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Refused = Callable[[int, str], web.Response]
 
 
 @cache
@@ -103,8 +104,8 @@ def files(platform: Web) -> list[web.RouteDef]:
     return [web.get("/web/page/{name}", file), web.get(SIGN_IN, form)]
 
 
-def doors(platform: Web, refused: Refused) -> list[web.RouteDef]:
-    """Return what signs people in and out; see `requests.refused`."""
+def doors(platform: Web) -> list[web.RouteDef]:
+    """Return what signs people in and out."""
     people = platform.people
     how: Any = {"httponly": True, "samesite": "Strict", "secure": people.secure, "path": "/"}
 
@@ -112,10 +113,8 @@ def doors(platform: Web, refused: Refused) -> list[web.RouteDef]:
         try:
             people.expect_host(request)
             people.expect_origin(request)
-            if not 0 < (request.content_length or 0) <= FORM:
-                raise Refusal(413, "That is no token.")
-            token = str((await request.post()).get("token", "")).strip()
-            cookie = people.sign_in(token, request.remote or "")
+            form = parse_qs((await body_of(request, FORM)).decode(errors="replace"))
+            cookie = people.sign_in(form.get("token", [""])[0].strip(), request.remote or "")
         except Refusal as refusal:
             return _again(refusal)
         response = web.HTTPSeeOther("/")

@@ -129,9 +129,9 @@ class People:
             coded, at, session = begun.split(".")
             name = base64.urlsafe_b64decode(coded + "==").decode()
             fresh = time.time() - int(at) < LASTS
+            signed = name in self._tokens and _same(self._signed(name, begun), sign)
         except ValueError:
             raise Refusal(401, "Sign in first.") from None
-        signed = name in self._tokens and _same(self._signed(name, begun), sign)
         if not (signed and fresh) or session in self._ended:
             raise Refusal(401, "You are signed out; sign in again.")
         return name, session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -61,11 +62,12 @@ async def load(shelf: Shelf, talk: Talk) -> None:
     Raises:
         OSError: They can't be read now.
     """
-    for post in await shelf.posts(talk.key):
+    for post in await shelf.posts(talk.key, talk.owner):
         if message := _message(post):
             talk.messages[post.key] = message
             message.since = talk.number
             message.draw(talk.number)
+            await asyncio.sleep(0)  # of a long conversation, this takes seconds in all
 
 
 def _message(post: Post) -> Message | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Ids that pages make up.
 ID = re.compile(r"[A-Za-z0-9_-]{8,40}")
+#: A number in an address; of more digits, Python would make none.
+COUNT = re.compile(r"[0-9]{1,15}")
 #: Bytes of a body, and seconds that it may take.
 BODY, SLOW = 600 * 1024, 10.0
 
@@ -80,6 +82,11 @@ def text_of(told: Json, name: str) -> str:
     text = told.get(name, "")
     if not isinstance(text, str):
         raise Refusal(400, f"{name} is no text.")
+    return whole(text)
+
+
+def whole(text: str) -> str:
+    """Return *text* with a question mark for each half of a character, which nothing could keep."""
     return text.encode(errors="replace").decode()
 
 

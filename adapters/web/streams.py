@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from adapters.web.people import Refusal
+from adapters.web.requests import COUNT
 from adapters.web.talks import Reader, Talk
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _known(request: web.Request) -> int:
     """Return the number of the last change that the page knows; -1 for none of ours."""
     last = request.headers.get("Last-Event-ID") or request.query.get("last", "")
     process, _, number = last.partition("-")
-    return int(number) if process == PROCESS and number.isascii() and number.isdecimal() else -1
+    return int(number) if process == PROCESS and COUNT.fullmatch(number) else -1
 
 
 def _narrow(request: web.Request) -> None:

@@ -96,7 +96,7 @@ class WebSurface(Surface):
         """See `Surface.post`: a message is known by its nonce, so that there is one."""
         talk = await self._here()
         key = f"{talk.key}/{nonce}"
-        if key in talk.gone:  # which the nonces of other posts are not
+        if key in talk.gone or self._question not in talk.messages:  # it, or the conversation, was deleted
             raise Gone("the message was deleted")
         self._expect_readers(talk)
         if key not in talk.messages:
