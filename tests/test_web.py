@@ -12,12 +12,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 import adapters
 import adapters.web.platform
 import adapters.web.requests
 import adapters.web.streams
 from adapters.web.people import MOST as SESSIONS
+from adapters.web.people import People, Refusal, Session
 from adapters.web.streams import MOST as STREAMS
 from adapters.web.streams import PROCESS
 from bot.events import Event, Text
@@ -652,3 +654,47 @@ async def test_half_of_a_character_names_no_file(tmp_path):
             body = b'{"id": "12345678", "text": "x", "files": ["\\ud800"]}'
             assert (await sent(me, f"ask/{TALK}", body))[0] == 400
     await store.close()
+
+
+async def test_who_signs_out_stays_so_over_restarts_and_reads_no_more(there, ann):
+    await ask(ann)
+    assert await answered(ann) == "Yes."
+    thief = Browser(lambda: there.url)
+    thief.cookie = ann.cookie
+    thief.open(TALK)
+    await until(lambda: asyncio.sleep(0, there.platform.readers("ann") == 2))
+    assert (await ann.post("sign-out", {}))[0] == 200
+    await until(lambda: asyncio.sleep(0, there.platform.readers("ann") == 0))
+    for _ in range(2):
+        assert (await got(thief, "/web/talks"))[0] == 401
+        assert (await got(thief, f"/web/events/{TALK}"))[0] == 401
+        await there.store.forget("ann")
+        await there.crash()
+        await there.start()
+    await thief.close()
+
+
+async def test_the_session_that_ended_for_newer_ones_stays_ended_over_restarts(there):
+    browsers = [Browser(lambda: there.url, "ann-has-this-token") for _ in range(SESSIONS + 1)]
+    for each in browsers:
+        await each.sign_in()
+        await got(each, "/web/talks")
+    await there.crash()
+    await there.start()
+    assert (await got(browsers[0], "/web/talks"))[0] == 401
+    assert (await got(browsers[1], "/web/talks"))[0] == 200
+    for each in browsers:
+        await each.close()
+
+
+def test_one_persons_endings_bring_no_other_persons_session_back():
+    people = People({"ann": "ann-has-this-token", "bob": "bob-has-that-token"}, "")
+    cookie = people.sign_in("ann-has-this-token", "")
+    request = make_mocked_request("GET", "/", {"Cookie": f"rivulet={cookie}"})
+    session = people.session_of(request)
+    assert session
+    people.end(session)
+    for number in range(20_000):
+        people.end(Session("bob", str(number)))
+    with pytest.raises(Refusal):
+        people.of(request)

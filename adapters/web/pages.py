@@ -125,7 +125,9 @@ def doors(platform: Web) -> list[web.RouteDef]:
         try:
             people.expect_host(request)
             people.expect_origin(request)
-            people.sign_out(request)
+            if session := people.session_of(request):
+                platform.inbox  # noqa: B018  raises until the bot listens, and remembers who signed out
+                await platform.end(session)
         except Refusal as refusal:
             if refusal.status != 401:
                 return refused(refusal.status, refusal.why)

@@ -12,7 +12,8 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -28,8 +29,8 @@ LASTS = 30 * 86_400
 MOST = 20
 #: Wrong tokens of one address in a minute, and addresses that are remembered.
 WRONG, SPAN, ADDRESSES = 10, 60.0, 1000
-#: Sessions that were ended and are remembered.
-ENDED = 10_000
+#: Sessions of one person that were ended and are remembered.
+ENDED = 1000
 
 
 class Refusal(Exception):
@@ -46,19 +47,41 @@ class Refusal(Exception):
         self.why = why
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one sign-in has begun.
+
+    Attributes:
+        name: Whose it is.
+        id: Its id.
+    """
+
+    name: str
+    id: str
+
+    @property
+    def owner(self) -> str:
+        """What stands for *name* where it is kept that the session has ended: who is forgotten stays so."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
+
+
 class People:
     """Who may use the page.
 
     Args:
         tokens: Each person's token, by name; none where this machine's user is the only one.
         origin: What browsers call the page's origin; "" for this machine.
+        too_many: Is told of a session that has ended since its person has newer ones.
     """
 
-    def __init__(self, tokens: Mapping[str, str], origin: str) -> None:
+    def __init__(
+        self, tokens: Mapping[str, str], origin: str, too_many: Callable[[Session], None] = lambda _: None
+    ) -> None:
         self._tokens = tokens
         self._origin = origin
         self._sessions: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
+        self._too_many = too_many
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
         self.secure = origin.startswith("https:")
         self.cookie = "__Host-rivulet" if self.secure else "rivulet"
@@ -90,15 +113,34 @@ class People:
 
     def of(self, request: web.Request) -> Actor:
         """Return who makes *request*; raise `Refusal` if nobody is signed in."""
-        if self.open:
+        session = self.session_of(request)
+        if session is None:
             return ME
-        name, session = self._read(request.cookies.get(self.cookie, ""))
+        name = session.name
         sessions = self._sessions[name]
-        sessions[session] = None
-        sessions.move_to_end(session)
+        sessions[session.id] = None
+        sessions.move_to_end(session.id)
         if len(sessions) > MOST:
-            self._end(sessions.popitem(last=False)[0])
+            oldest = Session(name, sessions.popitem(last=False)[0])
+            self.end(oldest)
+            self._too_many(oldest)
         return Actor(name, name, workspace=WORKSPACE)
+
+    def session_of(self, request: web.Request) -> Session | None:
+        """Return the session of *request*, None where there are none; raise `Refusal` if it is bad."""
+        return None if self.open else self._read(request.cookies.get(self.cookie, ""))
+
+    def end(self, session: Session) -> None:
+        """Let *session* be good for nothing from now on."""
+        self._sessions[session.name].pop(session.id, None)
+        ended = self._ended[session.owner]
+        ended[session.id] = None
+        if len(ended) > ENDED:
+            ended.popitem(last=False)
+
+    def remember(self, owner: str, session: str) -> None:
+        """Take from an earlier run that *session* has ended; *owner* is its `Session.owner`."""
+        self._ended[owner][session] = None
 
     def sign_in(self, token: str, address: str) -> str:
         """Return the cookie of a new session for who has *token*; raise `Refusal` if nobody has."""
@@ -115,35 +157,24 @@ class People:
         begun = f"{name}.{int(time.time())}.{secrets.token_urlsafe(12)}"
         return f"{begun}.{self._signed(found[0], begun)}"
 
-    def sign_out(self, request: web.Request) -> None:
-        """End the session of *request*."""
-        if not self.open:
-            name, session = self._read(request.cookies.get(self.cookie, ""))
-            self._sessions[name].pop(session, None)
-            self._end(session)
-
-    def _read(self, cookie: str) -> tuple[str, str]:
-        """Return name and session that *cookie* proves."""
+    def _read(self, cookie: str) -> Session:
+        """Return the session that *cookie* proves."""
         begun, _, sign = cookie.rpartition(".")
         try:
-            coded, at, session = begun.split(".")
+            coded, at, id_ = begun.split(".")
             name = base64.urlsafe_b64decode(coded + "==").decode()
             fresh = time.time() - int(at) < LASTS
             signed = name in self._tokens and _same(self._signed(name, begun), sign)
         except ValueError:
             raise Refusal(401, "Sign in first.") from None
-        if not (signed and fresh) or session in self._ended:
+        session = Session(name, id_)
+        if not (signed and fresh and id_ not in self._ended[session.owner]):
             raise Refusal(401, "You are signed out; sign in again.")
-        return name, session
+        return session
 
     def _signed(self, name: str, begun: str) -> str:
         key = hashlib.sha256(f"rivulet/{self._tokens[name]}".encode()).digest()
         return hmac.new(key, begun.encode(), hashlib.sha256).hexdigest()
-
-    def _end(self, session: str) -> None:
-        self._ended[session] = None
-        if len(self._ended) > ENDED:
-            self._ended.popitem(last=False)
 
     def _expect_patience(self, address: str) -> None:
         tries = self._wrong.get(address, deque())

@@ -11,7 +11,7 @@ import structlog
 
 from adapters.web import records
 from adapters.web.drawing import Block, coloured
-from adapters.web.people import ME, WORKSPACE, People, Refusal
+from adapters.web.people import LASTS, ME, WORKSPACE, People, Refusal, Session
 from adapters.web.surface import WebSurface
 from adapters.web.talks import Message, Talk, uncoloured
 from adapters.web.uploads import Uploads
@@ -54,7 +54,7 @@ class Web(Platform):
     name = "web"
 
     def __init__(self, tokens: Mapping[str, str], origin: str, most: int) -> None:
-        self.people = People(tokens, origin)
+        self.people = People(tokens, origin, lambda session: self._beside(self.end(session)))
         self.uploads = Uploads(most)
         self.secrets = list(tokens.values())
         self.admits = (WORKSPACE,)
@@ -65,6 +65,8 @@ class Web(Platform):
 
     async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`."""
+        for owner, session in await records.ended(inbox.shelf, time.time() - LASTS):
+            self.people.remember(owner, session)
         self._inbox = inbox
         await inbox.repair(self)
         try:
@@ -76,8 +78,7 @@ class Web(Platform):
             for talk in self._talks.values():
                 self._let_go(talk)
                 for reader in talk.readers:
-                    reader.ended = True
-                    reader.news.set()
+                    reader.end()
 
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
@@ -94,6 +95,15 @@ class Web(Platform):
     def readers(self, owner: str) -> int:
         """Return how many connections *owner* reads over."""
         return sum(len(talk.readers) for talk in self._talks.values() if talk.owner == owner)
+
+    async def end(self, session: Session) -> None:
+        """End *session* for good, with what is read by it."""
+        self.people.end(session)
+        for reader in [each for talk in self._talks.values() for each in talk.readers]:
+            if reader.session == session:
+                reader.end()
+        if self._inbox:
+            await self.shelf.put(records.ended_post(session, time.time()))
 
     @property
     def inbox(self) -> Inbox:
@@ -155,12 +165,12 @@ class Web(Platform):
         for question in list(talk.open):
             await self.inbox.stop(Stop(question, _closer(talk), self.place(talk), talk.key))
         talk.deleted = True
-        self._talks.pop(talk.id, None)
+        empty = self._talks[talk.id] = Talk(talk.id, talk.owner)
+        empty.gone = dict.fromkeys(talk.messages, 0)  # what is still to be written to it is not
         for key in (talk.key, f"{talk.key}/files"):
             await self.shelf.drop(key)
         for reader in talk.readers:
-            reader.ended = True
-            reader.news.set()
+            reader.end()
 
     def watch(self, talk: Talk) -> None:
         """End the answers of *talk* after a while if nobody reads it; leave them if somebody does."""

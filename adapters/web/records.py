@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from adapters.web.people import Session
 from adapters.web.talks import Message, Talk
 from bot.events import ALLOW, ALWAYS, CONTINUE, REFUSE, RETRY, STOP, File, Step
 from bot.platform import Post, Shelf
@@ -16,8 +17,8 @@ from bot.platform import Post, Shelf
 log = structlog.get_logger(__name__)
 
 CONTROLS = {each.name: each for each in (STOP, CONTINUE, RETRY, ALLOW, ALWAYS, REFUSE)}
-#: What conversations are listed under.
-LIST = "web"
+#: What conversations are listed under, and sessions that have ended.
+LIST, ENDED = "web", "web-ended"
 
 
 def talk_post(talk: Talk, at: float) -> Post:
@@ -54,6 +55,16 @@ def file_post(talk: Talk, file: File, at: float) -> Post:
     """Return what keeps the content of *file*."""
     body = json.dumps({"role": "file", "name": file.name, "type": file.type})
     return Post(file.key, f"{talk.key}/files", talk.owner, at, body, file.data)
+
+
+def ended_post(session: Session, at: float) -> Post:
+    """Return what keeps that *session* has ended."""
+    return Post(f"{ENDED}/{session.id}", ENDED, "", at, session.owner)
+
+
+async def ended(shelf: Shelf, since: float) -> list[tuple[str, str]]:
+    """Return the sessions that have ended *since* then, oldest first: `Session.owner` and id of each."""
+    return [(post.body, post.key.partition("/")[2]) for post in await shelf.posts(ENDED) if post.at > since]
 
 
 async def load(shelf: Shelf, talk: Talk) -> None:

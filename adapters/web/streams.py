@@ -46,7 +46,7 @@ async def stream(platform: Web, talk: Talk, request: web.Request) -> web.StreamR
     if platform.readers(talk.owner) >= MOST:
         raise Refusal(429, "You have this page open too often; close some of its tabs.")
     response = web.StreamResponse(headers=HEADERS)
-    reader = Reader(_known(request))
+    reader = Reader(_known(request), platform.people.session_of(request))
     talk.readers.add(reader)
     platform.watch(talk)
     try:

@@ -96,7 +96,7 @@ class WebSurface(Surface):
         """See `Surface.post`: a message is known by its nonce, so that there is one."""
         talk = await self._here()
         key = f"{talk.key}/{nonce}"
-        if key in talk.gone or self._question not in talk.messages:  # it, or the conversation, was deleted
+        if not talk.gone.keys().isdisjoint({key, self._question}):  # a nonce is no other post's
             raise Gone("the message was deleted")
         self._expect_readers(talk)
         if key not in talk.messages:

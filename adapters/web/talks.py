@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.web.drawing import Block, Drawing
+from adapters.web.people import Session
 from bot.events import Control, File, Page, Step
 
 #: What HTML with code in a known language has, and what colours leave in it.
@@ -167,16 +168,23 @@ class Reader:
 
     Attributes:
         known: The number of the last change that it was sent; -1 for nothing.
+        session: What it may read by; None where nobody signs in.
         news: Set when there may be more.
         writing: Since when a write to it takes, on the loop's clock; None while none does.
         ended: Whether it is to end.
     """
 
-    def __init__(self, known: int) -> None:
+    def __init__(self, known: int, session: Session | None = None) -> None:
         self.known = known
+        self.session = session
         self.news = asyncio.Event()
         self.writing: float | None = None
         self.ended = False
+
+    def end(self) -> None:
+        """Let it end."""
+        self.ended = True
+        self.news.set()
 
     def slow(self, now: float, seconds: float) -> bool:
         """Tell whether a write to it takes longer than *seconds*."""
