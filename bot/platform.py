@@ -516,6 +516,13 @@ class Shelf(Protocol):
     async def find(self, key: str) -> Post | None:
         """Return the post with *key*, whole."""
 
+    async def weight(self, owner: str) -> int:
+        """Return how much the posts of *owner* have: characters of bodies and bytes of data, together.
+
+        Raises:
+            OSError: As `posts`.
+        """
+
     async def drop(self, key: str) -> None:
         """Delete the post with *key* and all that is listed under it."""
 

@@ -18,6 +18,7 @@ import adapters
 import adapters.web.platform
 import adapters.web.requests
 import adapters.web.streams
+import adapters.web.weights
 from adapters.web.people import MOST as SESSIONS
 from adapters.web.people import People, Refusal, Session
 from adapters.web.streams import MOST as STREAMS
@@ -27,6 +28,7 @@ from bot.model import Request
 from bot.platform import Unavailable
 from bot.run.connections import widen
 from bot.run.secrets import Secrets
+from bot.store.memory import Memory
 from bot.store.sqlite import Sqlite
 from tests.contract import until
 from tests.web import TOKENS, Site, Typist, site
@@ -698,3 +700,31 @@ def test_one_persons_endings_bring_no_other_persons_session_back():
         people.end(Session("bob", str(number)))
     with pytest.raises(Refusal):
         people.of(request)
+
+
+@pytest.mark.parametrize("kept", ["memory", "file"])
+async def test_a_person_may_have_so_much_here_and_gets_room_by_deleting(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapters.web.weights, "STORED", 20_000)
+    store = Memory() if kept == "memory" else Sqlite(tmp_path)
+    if isinstance(store, Sqlite):
+        await store.open()
+    settings: Any = {"RIVULET_WEB_TOKENS": TOKENS}
+    async with site(prepare=lambda where: setattr(where, "store", store), **settings) as where:
+        async for ann in browser_of(where, "ann-has-this-token"):
+            path = f"files/{TALK}/{{}}?name=a&type=b&size=9000&offset=0"
+            assert (await ask(ann))[0] == 202
+            assert await answered(ann) == "Yes."
+            for name in ("12345678", "23456789"):
+                assert (await sent(ann, path.format(name), b"x" * 9000))[0] == 200
+            await where.crash()
+            await where.start()
+            status, why = await sent(ann, path.format("34567890"), b"x" * 9000)
+            assert (status, why[:9], one_line(why)) == (413, "You have ", True)
+            assert (await ask(ann, "x" * 9000))[0] == 413
+            assert (await ask(ann, talk="another-one"))[0] == 202
+            async for bob in browser_of(where, "bob-has-that-token"):
+                assert (await ask(bob, "x" * 9000, "bobs-own-talk"))[0] == 202
+            assert (await ann.post(f"delete/{TALK}", {}))[0] == 200
+            assert (await sent(ann, path.format("34567890"), b"x" * 9000))[0] == 200
+    if isinstance(store, Sqlite):
+        await store.close()

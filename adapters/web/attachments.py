@@ -36,6 +36,7 @@ async def upload(platform: Web, request: web.Request, actor: Actor) -> web.Strea
     piece = await body_of(request, PIECE)
     called = line(asked.get("name", "")) or "file"
     told = called, asked.get("type", ""), int(asked["size"])
+    await platform.weights.expect_room(actor.id, told[2])
     key = f"{talk.key}/files/{name}"
     file = platform.uploads.take(key, actor.id, told, int(asked["offset"]), piece)
     if file:

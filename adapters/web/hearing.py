@@ -108,6 +108,7 @@ async def _ask(platform: Web, request: web.Request, actor: Actor) -> web.StreamR
     if not fresh and talk.messages[key].role != "person":
         raise Refusal(400, "That question has the id of an answer.")
     if fresh:
+        await platform.weights.expect_room(actor.id, len(text))
         await _put(platform, talk, Message(key, "person", actor.name, text=text, files=sent))
     try:
         surface, place = platform.surface(talk, key), platform.place(talk)
@@ -128,7 +129,7 @@ async def _put(platform: Web, talk: Talk, message: Message) -> None:
     talk.stopped = False
     talk.title = talk.title or " ".join(message.text.split())[:TITLE] or "Files"
     message.since = talk.change()
-    await platform.shelf.put(records.message_post(talk, message))
+    await platform.put(records.message_post(talk, message))
     await platform.keep_title(talk)
 
 

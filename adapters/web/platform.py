@@ -10,11 +10,13 @@ from collections.abc import Coroutine, Mapping, Sequence
 import structlog
 
 from adapters.web import records
-from adapters.web.drawing import Block, coloured
+from adapters.web.colours import Colours
+from adapters.web.drawing import Block
 from adapters.web.people import LASTS, ME, WORKSPACE, People, Refusal, Session
 from adapters.web.surface import WebSurface
 from adapters.web.talks import Message, Talk, uncoloured
 from adapters.web.uploads import Uploads
+from adapters.web.weights import Weights
 from bot.events import File
 from bot.platform import (
     Actor,
@@ -56,11 +58,13 @@ class Web(Platform):
     def __init__(self, tokens: Mapping[str, str], origin: str, most: int) -> None:
         self.people = People(tokens, origin, lambda session: self._beside(self.end(session)))
         self.uploads = Uploads(most)
+        self.weights = Weights(self._weigh)
         self.secrets = list(tokens.values())
         self.admits = (WORKSPACE,)
         self._talks: OrderedDict[str, Talk] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
         self._inbox: Inbox | None = None
+        self._colours = Colours()
         self._errands: set[asyncio.Task[None]] = set()
 
     async def run(self, inbox: Inbox) -> None:
@@ -75,6 +79,7 @@ class Web(Platform):
                 await asyncio.sleep(BEAT)
         finally:
             self.health = "down"
+            self._colours.close()
             for talk in self._talks.values():
                 self._let_go(talk)
                 for reader in talk.readers:
@@ -134,9 +139,14 @@ class Web(Platform):
         self._talks.move_to_end(id)
         return talk
 
+    async def put(self, post: Post) -> None:
+        """Put *post* on the shelf."""
+        await self.shelf.put(post)
+        self.weights.add(post)
+
     async def keep(self, talk: Talk, message: Message) -> None:
         """See `Keeper.keep`."""
-        await self.shelf.put(records.message_post(talk, message))
+        await self.put(records.message_post(talk, message))
         self.watch(talk)
 
     async def forget(self, key: str) -> None:
@@ -145,11 +155,11 @@ class Web(Platform):
 
     async def keep_title(self, talk: Talk) -> None:
         """Keep that there is *talk*, and when something was last said in it."""
-        await self.shelf.put(records.talk_post(talk, time.time()))
+        await self.put(records.talk_post(talk, time.time()))
 
     async def keep_file(self, talk: Talk, file: File) -> None:
         """See `Keeper.keep_file`."""
-        await self.shelf.put(records.file_post(talk, file, time.time()))
+        await self.put(records.file_post(talk, file, time.time()))
 
     async def content(self, key: str) -> bytes | None:
         """See `Keeper.content`."""
@@ -169,6 +179,7 @@ class Web(Platform):
         empty.gone = dict.fromkeys(talk.messages, 0)  # what is still to be written to it is not
         for key in (talk.key, f"{talk.key}/files"):
             await self.shelf.drop(key)
+        self.weights.forget(talk.owner)
         for reader in talk.readers:
             reader.end()
 
@@ -198,14 +209,17 @@ class Web(Platform):
             talk.open.pop(question, None)
         await inbox.stop(Stop("", _closer(talk), self.place(talk), talk.key))
 
+    async def _weigh(self, owner: str) -> int:
+        return await self.shelf.weight(owner)
+
     def colour(self, talk: Talk, message: Message) -> None:
-        """See `Keeper.colour`; in a thread."""
+        """See `Keeper.colour`."""
         if found := uncoloured(message):
             self._beside(self._colour(talk, message, found))
 
     async def _colour(self, talk: Talk, message: Message, found: Sequence[tuple[int, Block]]) -> None:
         for index, block in found:
-            html = await asyncio.to_thread(coloured, block.html)
+            html = await self._colours.of(block.html)
             if html != block.html:
                 message.colour(index, block, html, talk.change())
 

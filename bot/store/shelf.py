@@ -42,6 +42,10 @@ class MemoryShelf:
         """See `Shelf.find`."""
         return self._posts.get(key)
 
+    async def weight(self, owner: str) -> int:
+        """See `Shelf.weight`."""
+        return sum(len(each.body) + len(each.data) for each in self._posts.values() if each.owner == owner)
+
     async def drop(self, key: str) -> None:
         """See `Shelf.drop`."""
         self._keep(lambda post: key not in {post.key, post.talk})
@@ -87,6 +91,14 @@ class FileShelf:
     async def find(self, key: str) -> Post | None:
         """See `Shelf.find`."""
         return next(iter(await self._writer.read(lambda: self._found(tables.FIND_POST, key))), None)
+
+    async def weight(self, owner: str) -> int:
+        """See `Shelf.weight`."""
+        file = self._writer.file
+        [[found]] = await self._writer.read(
+            lambda: file.connected.execute(tables.WEIGHT, (owner,)).fetchall()
+        )
+        return int(found)
 
     async def drop(self, key: str) -> None:
         """See `Shelf.drop`."""

@@ -104,6 +104,8 @@ PUT = "INSERT OR REPLACE INTO posts VALUES (?, ?, ?, ?, ?, ?)"
 POSTS = """
 SELECT key, talk, owner, at, body, x'' FROM posts WHERE talk = ? AND (? = '' OR owner = ?) ORDER BY at
 """
+#: SQLite knows how long a content is without reading it.
+WEIGHT = "SELECT coalesce(sum(length(body) + length(data)), 0) FROM posts WHERE owner = ?"
 FIND_POST = "SELECT * FROM posts WHERE key = ?"
 DROP = "DELETE FROM posts WHERE ?1 IN (key, talk)"
 FORGET_POSTS = "DELETE FROM posts WHERE owner = ?"

@@ -1,0 +1,75 @@
+"""Colours for code, made in a process of their own.
+
+Some languages' lexers take minutes for a text that was made for that, in one call that nothing in this process
+could interrupt.  There, an alarm ends the process, and the code stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
+
+from adapters.web.drawing import coloured
+
+#: Seconds that a block may take, that the process waits for one, and that it is waited for.
+TAKES, WAITS, PATIENCE = 2, 60, 6.0
+#: Bytes of a block.
+ROOM = 2**20
+
+
+class Colours:
+    """Colours blocks, one after the other."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def of(self, html: str) -> str:
+        """Return *html* with its code in colours; as it is, where that takes too long."""
+        asked = json.dumps(html).encode() + b"\n"
+        if len(asked) > ROOM:
+            return html
+        async with self._turn:
+            with suppress(OSError, ValueError, TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    return await self._asked(asked)
+            self.close()  # it ended over this block
+        return html
+
+    async def _asked(self, asked: bytes) -> str:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=8 * ROOM
+            )
+        wires = self._process.stdin, self._process.stdout
+        assert wires[0]  # noqa: S101  they are pipes
+        assert wires[1]  # noqa: S101  the same
+        wires[0].write(asked)
+        await wires[0].drain()
+        return str(json.loads(await wires[1].readline()))
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+        self._process = None
+
+
+def main() -> None:
+    """Colour what comes in, a line a block, until there is no more."""
+    while True:
+        signal.alarm(WAITS)
+        asked = sys.stdin.buffer.readline()
+        if not asked:
+            return
+        signal.alarm(TAKES)
+        sys.stdout.write(json.dumps(coloured(json.loads(asked))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
