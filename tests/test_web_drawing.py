@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from html import unescape
@@ -9,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 
+from adapters.web.colours import Colours
 from adapters.web.drawing import COLOURED, Drawing, WebDialect, coloured, drawn, said
 from adapters.web.talks import Message, Reader, Talk, uncoloured
 from bot.events import STOP, Page
@@ -175,3 +177,34 @@ def test_a_message_costs_no_more_to_draw_as_it_gets_longer():
         drawing.show(before, live=True)
         read.append(len(each) - len(drawing._text))
     assert max(read[len(read) // 2 :]) <= 1.5 * max(read[: len(read) // 2])
+
+
+def code(language: str, text: str) -> str:
+    return drawn(f"```{language}\n{text}\n```")
+
+
+async def test_code_over_which_a_lexer_never_ends_stays_as_it_is_and_the_loop_goes_on():
+    colours = Colours()
+    evil, good = code("csharp", "a\n" * 11_000), code("python", "def a(): pass")
+    late, clock = 0.0, asyncio.get_running_loop().time
+    asked = asyncio.create_task(colours.of(evil))
+    while not asked.done():
+        before = clock()
+        await asyncio.sleep(0.01)
+        late = max(late, clock() - before)
+    assert await asked == evil
+    assert late < 1.0
+    assert 't-k">def<' in await colours.of(good)
+    await colours.close()
+
+
+async def test_colours_come_back_after_their_process_has_ended():
+    colours = Colours()
+    good = code("python", "def a(): pass")
+    for _ in range(2):
+        assert 't-k">def<' in await colours.of(good)
+        assert colours._process
+        colours._process.terminate()
+        await colours._process.wait()
+    assert 't-k">def<' in await colours.of(good)
+    await colours.close()

@@ -483,6 +483,59 @@ async def test_the_arrow_changes_the_last_question(new):
         assert await tab.page.locator("article.person").inner_text() == "how?"
 
 
+async def test_enter_twice_asks_once_and_so_does_a_question_that_is_sent_again_after_no_answer(new):
+    async with site() as where:
+        tab = await new(where.url)
+        await tab.page.fill("#text", "why?")
+        await tab.page.evaluate(
+            """() => { for (const _ of [1, 2, 3]) document.getElementById("text").dispatchEvent(
+                new KeyboardEvent("keydown", { key: "Enter", cancelable: true })); }"""
+        )
+        await tab.answer("Yes.")
+        assert len(where.model.requests) == 1
+
+        async def lose(route: Any) -> None:
+            await route.fetch()
+            await route.abort()
+
+        await tab.page.route("**/web/ask/*", lose, times=1)
+        await tab.ask("and why?")
+        await expect(tab.page.locator("#notice")).to_contain_text("not reached")
+        await tab.page.keyboard.press("Enter")
+        await expect(tab.page.locator("#text")).to_have_value("")
+        await tab.answer("Yes.", 1)
+        assert len(where.model.requests) == 2
+        await expect(tab.page.locator("article.person")).to_have_count(2)
+
+
+async def test_who_goes_to_another_conversation_while_changing_a_question_asks_there(new):
+    async with site() as where:
+        tab = await new(where.url)
+        await tab.ask("why?")
+        await tab.answer("Yes.")
+        await tab.page.focus("#text")
+        await tab.page.keyboard.press("ArrowUp")
+        await expect(tab.page.locator("#text")).to_have_value("why?")
+        await tab.page.click("#new")
+        await expect(tab.page.locator("#text")).to_have_value("")
+        await tab.ask("what else?")
+        await tab.answer("Yes.")
+        assert await tab.page.locator("article.person").all_inner_texts() == ["what else?"]
+
+
+async def test_who_signs_out_in_one_tab_is_led_to_the_door_in_the_others(new):
+    async with site(RIVULET_WEB_TOKENS=TOKENS) as where:
+        tab = await new(where.url)
+        await tab.page.fill("#token", "ann-has-this-token")
+        await tab.page.keyboard.press("Enter")
+        await tab.ask("why?")
+        await tab.answer("Yes.")
+        other = await new(where.url, context=tab.page.context)
+        await expect(other.page.locator("#talks li")).to_have_count(1)
+        await tab.page.click("#leave")
+        await expect(other.page.locator("#token")).to_be_visible()
+
+
 async def test_shift_enter_begins_a_line(new):
     async with site() as where:
         tab = await new(where.url)

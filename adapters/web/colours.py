@@ -1,13 +1,14 @@
 """Colours for code, made in a process of their own.
 
-Some languages' lexers take minutes for a text that was made for that, in one call that nothing in this process
-could interrupt.  There, an alarm ends the process, and the code stays as it is.
+Some languages' lexers take minutes for a text that was made for that, in one call that nothing in the bot's
+own process could interrupt.  Here an alarm ends the process, and the code stays as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -27,23 +28,29 @@ class Colours:
     def __init__(self) -> None:
         self._process: Process | None = None
         self._turn = asyncio.Lock()
+        self._closed = False
 
     async def of(self, html: str) -> str:
         """Return *html* with its code in colours; as it is, where that takes too long."""
         asked = json.dumps(html).encode() + b"\n"
-        if len(asked) > ROOM:
-            return html
         async with self._turn:
+            if self._closed or len(asked) > ROOM:
+                return html
             with suppress(OSError, ValueError, TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     return await self._asked(asked)
-            self.close()  # it ended over this block
+            await self._end()  # it is over this block that it ended, or will not
         return html
 
     async def _asked(self, asked: bytes) -> str:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=8 * ROOM
+                *(sys.executable, "-m", __name__),
+                env={"PYTHONPATH": os.pathsep.join(sys.path)},  # and none of the bot's secrets
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                limit=8 * ROOM,
             )
         wires = self._process.stdin, self._process.stdout
         assert wires[0]  # noqa: S101  they are pipes
@@ -52,11 +59,17 @@ class Colours:
         await wires[0].drain()
         return str(json.loads(await wires[1].readline()))
 
-    def close(self) -> None:
-        """End the process."""
-        if self._process and self._process.returncode is None:
-            self._process.kill()
-        self._process = None
+    async def close(self) -> None:
+        """Colour no more."""
+        self._closed = True
+        await self._end()
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ class Web(Platform):
                 await asyncio.sleep(BEAT)
         finally:
             self.health = "down"
-            self._colours.close()
+            await self._colours.close()
             for talk in self._talks.values():
                 self._let_go(talk)
                 for reader in talk.readers:

@@ -94,11 +94,9 @@ class FileShelf:
 
     async def weight(self, owner: str) -> int:
         """See `Shelf.weight`."""
-        file = self._writer.file
-        [[found]] = await self._writer.read(
-            lambda: file.connected.execute(tables.WEIGHT, (owner,)).fetchall()
-        )
-        return int(found)
+        db = self._writer.file
+        found = await self._writer.read(lambda: db.connected.execute(tables.WEIGHT, (owner,)).fetchone())
+        return int(found[0])
 
     async def drop(self, key: str) -> None:
         """See `Shelf.drop`."""

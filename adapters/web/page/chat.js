@@ -17,6 +17,8 @@ let talk = "";
 let stream;
 let editing = "";
 let away;
+// What is sent, with its id: sent once more, it is the same question.
+let asked = {};
 
 function complain(line) {
   clearTimeout(complain.timer);
@@ -47,6 +49,7 @@ function open() {
   log.keepOnly(new Set());
   log.following = true;
   files.clear();
+  if (editing) unedit();
   drawn({ title: "" });
   list();
   listen();
@@ -58,7 +61,8 @@ function listen() {
   stream = new Stream(talk, (told) => log.take(told), (up) => {
     clearTimeout(away);
     if (up) state.textContent = "";
-    else away = setTimeout(() => { state.textContent = "Connecting …"; }, 400);
+    // The list is asked for too, since a stream can't say that the session has ended.
+    else away = setTimeout(() => { state.textContent = "Connecting …"; list(); }, 400);
     document.body.classList.toggle("away", !up);
     if (up && !talks.dataset.told) list();
   });
@@ -124,7 +128,7 @@ function drawer(on) {
 
 async function ask() {
   const words = text.value;
-  if (!words.trim() && !files.all.length) return;
+  if (send.disabled || (!words.trim() && !files.all.length)) return;
   if (words.length > LONGEST) {
     return complain(`${TOO_LONG}; attach it as a file.`);
   }
@@ -133,17 +137,28 @@ async function ask() {
   await tried(async () => {
     const here = talk;
     if (!(editing && await edited(words))) {
-      await post(`/web/ask/${here}`, { id: newId(), text: words, files: await files.take() });
+      const sent = await files.take();
+      if (asked.here !== here || asked.words !== words || asked.sent !== String(sent)) {
+        asked = { here, words, sent: String(sent), id: newId() };
+      }
+      await post(`/web/ask/${here}`, { id: asked.id, text: words, files: sent });
+      asked = {};
     }
-    text.value = "";
-    editing = "";
-    text.classList.remove("editing");
+    if (text.value === words) unedit();
+    else editing = "";
     files.clear();
     log.following = true;
     log.follow();
     list();
   });
   send.disabled = false;
+  grow();
+}
+
+// Empties the line.
+function unedit() {
+  editing = text.value = "";
+  text.classList.remove("editing");
   grow();
 }
 
@@ -219,9 +234,7 @@ text.onkeydown = (event) => {
     text.classList.add("editing");
     grow();
   } else if (event.key === "Escape" && editing) {
-    editing = text.value = "";
-    text.classList.remove("editing");
-    grow();
+    unedit();
   }
 };
 text.onpaste = (event) => {
