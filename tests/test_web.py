@@ -728,3 +728,30 @@ async def test_a_person_may_have_so_much_here_and_gets_room_by_deleting(kept, tm
             assert (await sent(ann, path.format("34567890"), b"x" * 9000))[0] == 200
     if isinstance(store, Sqlite):
         await store.close()
+
+
+async def test_behind_a_proxy_who_guesses_tokens_bars_nobody_else():
+    settings: Any = {"RIVULET_WEB_TOKENS": TOKENS, "RIVULET_WEB_URL": "https://chat.example.com"}
+    async with site(**settings) as where:
+        browser = Browser(lambda: where.url)
+
+        async def tried(token: str, told: str) -> int:
+            named = {
+                "Host": "chat.example.com",
+                "Origin": "https://chat.example.com",
+                "X-Forwarded-For": told,
+            }
+            sent = {"data": {"token": token}, "headers": named, "allow_redirects": False}
+            async with browser.session.post(f"{where.url}/web/sign-in", **sent) as answer:
+                return answer.status
+
+        assert [await tried("a-wrong-token", f"{each}, 1.1.1.1") for each in range(11)] == [401] * 10 + [429]
+        assert await tried("ann-has-this-token", "1.1.1.1, 2.2.2.2") == 303
+        await browser.close()
+
+
+async def test_one_persons_files_on_their_way_leave_room_for_another_persons(there, ann, bob):
+    path = "files/{}/{}?name=a&type=b&size=20000000&offset=0"
+    sizes = [(await sent(ann, path.format(TALK, f"1234567{each}"), b"x"))[0] for each in range(4)]
+    assert sizes == [200, 200, 200, 429]
+    assert (await sent(bob, path.format("bobs-own-talk", "12345678"), b"x"))[0] == 200

@@ -104,6 +104,12 @@ def files(platform: Web) -> list[web.RouteDef]:
     return [web.get("/web/page/{name}", file), web.get(SIGN_IN, form)]
 
 
+def _address(platform: Web, request: web.Request) -> str:
+    """Return where *request* comes from: of many behind one proxy, a guesser bars nobody else."""
+    told = request.headers.getall("X-Forwarded-For", []) if platform.people.proxied else []
+    return ",".join(told).rpartition(",")[2].strip()[:64] or request.remote or ""
+
+
 def doors(platform: Web) -> list[web.RouteDef]:
     """Return what signs people in and out."""
     people = platform.people
@@ -114,7 +120,7 @@ def doors(platform: Web) -> list[web.RouteDef]:
             people.expect_host(request)
             people.expect_origin(request)
             form = parse_qs((await body_of(request, FORM)).decode(errors="replace"))
-            cookie = people.sign_in(form.get("token", [""])[0].strip(), request.remote or "")
+            cookie = people.sign_in(form.get("token", [""])[0].strip(), _address(platform, request))
         except Refusal as refusal:
             return _again(refusal)
         response = web.HTTPSeeOther("/")

@@ -83,6 +83,7 @@ class People:
         self._ended: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
         self._too_many = too_many
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+        self.proxied = bool(origin)
         self.secure = origin.startswith("https:")
         self.cookie = "__Host-rivulet" if self.secure else "rivulet"
 

@@ -11,8 +11,8 @@ from bot.events import File
 
 #: Bytes of a piece.
 PIECE = 512 * 1024
-#: Files of one person, and bytes of all people's, that may be on their way; seconds that one may rest.
-EACH, ROOM, REST = 10, 128 * 2**20, 120.0
+#: Files and bytes of one person that may be on their way, and bytes of all; seconds that one may rest.
+EACH, OWN, ROOM, REST = 10, 64 * 2**20, 128 * 2**20, 120.0
 #: Characters of a name.
 LONGEST = 200
 
@@ -74,8 +74,12 @@ class Uploads:
         return File(upload.name, upload.type, size, key, bytes(upload.data))
 
     def _expect_room(self, owner: str, size: int) -> None:
-        mine = sum(each.owner == owner for each in self._coming.values())
-        if mine >= EACH or size + sum(each.size for each in self._coming.values()) > ROOM:
+        mine = [each.size for each in self._coming.values() if each.owner == owner]
+        if (
+            len(mine) >= EACH
+            or size + sum(mine) > OWN
+            or size + sum(each.size for each in self._coming.values()) > ROOM
+        ):
             raise Refusal(429, "Too many files are on their way; try again in a minute.")
 
     def _forget(self, now: float) -> None:
