@@ -741,7 +741,7 @@ async def test_behind_a_proxy_who_guesses_tokens_bars_nobody_else():
                 "Origin": "https://chat.example.com",
                 "X-Forwarded-For": told,
             }
-            sent = {"data": {"token": token}, "headers": named, "allow_redirects": False}
+            sent: Any = {"data": {"token": token}, "headers": named, "allow_redirects": False}
             async with browser.session.post(f"{where.url}/web/sign-in", **sent) as answer:
                 return answer.status
 

@@ -75,11 +75,9 @@ class Uploads:
 
     def _expect_room(self, owner: str, size: int) -> None:
         mine = [each.size for each in self._coming.values() if each.owner == owner]
-        if (
-            len(mine) >= EACH
-            or size + sum(mine) > OWN
-            or size + sum(each.size for each in self._coming.values()) > ROOM
-        ):
+        others = sum(each.size for each in self._coming.values() if each.owner != owner)
+        own = size + sum(mine)
+        if len(mine) >= EACH or own > max(OWN, self.most) or own + others > max(ROOM, self.most):
             raise Refusal(429, "Too many files are on their way; try again in a minute.")
 
     def _forget(self, now: float) -> None:
