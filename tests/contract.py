@@ -23,7 +23,7 @@ from bot.config import Settings
 from bot.core.core import Core
 from bot.core.live import Live
 from bot.events import Event, Finished, Text, ToolStarted
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.model.script import Script, call, calls, wanting
 from bot.platform import Actor, Asked, Place, Platform, Remains, Surface
 from bot.run.supervise import build
@@ -66,7 +66,7 @@ class Told(Script):
         self.go = asyncio.Event()
         self.running = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.requests.append(request)
         self.running += 1

@@ -14,7 +14,7 @@ from adapters.emulators.claude.cache import Cache, Cached
 from bot.core.core import Core
 from bot.events import Event, Finished, Usage
 from bot.guard.access import Access
-from bot.model import Asking, Request
+from bot.model import Ask, Asking, Request, nobody
 from bot.model.claude import Claude
 from bot.platform import Actor, Said
 from bot.store.memory import Memory
@@ -32,8 +32,8 @@ class Counted:
         self.model = model
         self.spent: list[Usage] = []
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
-        async with aclosing(self.model.stream(request)) as events:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
+        async with aclosing(self.model.stream(request, ask)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     self.spent.append(event.usage)

@@ -248,11 +248,11 @@ async def test_files_that_are_switched_off_are_named_and_not_fetched():
 async def test_an_answer_whose_files_claude_refuses_is_given_without_them(world, monkeypatch):
     stream = world.model.stream
 
-    async def picky(request: Request) -> Any:
+    async def picky(request: Request, ask: Any) -> Any:
         if read(request):
             world.model.requests.append(request)
             raise ModelError("no", Kind.OTHER)
-        async for event in stream(request):
+        async for event in stream(request, ask):
             yield event
 
     monkeypatch.setattr(world.model, "stream", picky)

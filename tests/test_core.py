@@ -17,7 +17,7 @@ from bot.core.waits import KEPT, SPREAD
 from bot.core.writer import RETRIES
 from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
-from bot.model import Asking, Model
+from bot.model import Ask, Asking, Model, nobody
 from bot.model.script import Script
 from bot.platform import (
     Deleted,
@@ -489,7 +489,7 @@ class Played:
     def __init__(self, events: list[Event | float]) -> None:
         self._events = events
 
-    async def stream(self, request):
+    async def stream(self, request, ask: Ask = nobody):
         for event in self._events:
             if isinstance(event, int | float):
                 await asyncio.sleep(event)

@@ -18,7 +18,7 @@ from adapters.discord.outgoing import threads
 from adapters.discord.outgoing.threads import NAME, title
 from bot.core.conversation import HISTORY
 from bot.events import Event, Finished, Text
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.platform import Platform
 from tests.contract import HOLD, Told, at, until
 from tests.fakes import spoken
@@ -359,7 +359,7 @@ async def test_who_asks_in_a_thread_that_is_locked_under_the_answer_is_told_dire
 class Slowly(Told):
     """Says a word, waits a little, and so on for some seconds."""
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         for number in range(50):
             yield Text(f"word{number} ")
             await asyncio.sleep(0.06)

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.events import Again, Event, Finished, Text, Thinking, Turn, Usage, Waiting
-from bot.model import Kind, Model, ModelError, Request
+from bot.model import Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import GO_ON, RESUMED, TRIMMED, Patience, trimmed
 from bot.model.failures import BUSY, FAILED, NOTES, note_of
 from bot.model.patient import QUEUED, Patient
@@ -34,7 +34,7 @@ class Scripted:
         self.times: list[float] = []
         self.open = self.most = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())
@@ -88,7 +88,7 @@ async def heard(model: Model, request: Request = ASKED) -> Heard:
     got = Heard()
     began = asyncio.get_running_loop().time()
     try:
-        async with aclosing(model.stream(request)) as events:
+        async with aclosing(model.stream(request, nobody)) as events:
             async for event in events:
                 got.take(event)
     except ModelError as error:
@@ -344,7 +344,7 @@ async def test_a_fresh_try_that_says_nothing_does_not_count():
 
 async def test_a_stream_that_just_ends_is_a_break():
     class Ends:
-        async def stream(self, request: Request) -> AsyncGenerator[Event]:
+        async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
             yield Text(LONG)
 
     got = await heard(Patient(Ends()))

@@ -23,7 +23,7 @@ from bot.events import (
     Turn,
     Usage,
 )
-from bot.model import Kind, ModelError, Request, Result, Tool
+from bot.model import Ask, Kind, ModelError, Request, Result, Tool
 from bot.model.patient import Patient
 from bot.model.rounds import AT_ONCE, CLOSING, ENDLESS, RESULT, WALL, Rounds
 from bot.model.script import Script
@@ -36,7 +36,12 @@ ADD = {"tool": "add", "input": {"a": 1}}
 
 
 def tool(run: Callable[[Mapping[str, Any]], Awaitable[Result]], **more: Any) -> Tool:
-    return Tool({"name": "add", "input_schema": {"type": "object"}}, run, **more)
+    """Return a tool that asks nobody."""
+
+    async def ran(given: Mapping[str, Any], _ask: Ask) -> Result:
+        return await run(given)
+
+    return Tool({"name": "add", "input_schema": {"type": "object"}}, ran, **more)
 
 
 def asking(*tools: Tool) -> Request:

@@ -586,7 +586,7 @@ async def test_twenty_seconds_of_answer_meet_no_429(world, monkeypatch):
     await world.emulator.limits(on=True)
     words = [f"word{n} & so, " for n in range(400)]
 
-    async def slowly(_request: Any) -> AsyncIterator[Event]:
+    async def slowly(_request: Any, _ask: Any) -> AsyncIterator[Event]:
         for word in words:
             await asyncio.sleep(0.05)
             yield Text(word)

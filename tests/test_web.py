@@ -24,7 +24,7 @@ from adapters.web.people import People, Refusal, Session
 from adapters.web.streams import MOST as STREAMS
 from adapters.web.streams import PROCESS
 from bot.events import Event, Text
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.platform import Unavailable
 from bot.run.connections import widen
 from bot.run.secrets import Secrets
@@ -395,9 +395,9 @@ class Endless(Typist):
 
     said = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         if request.turns[-1].text != "all of it":
-            async for event in super().stream(request):
+            async for event in super().stream(request, ask):
                 yield event
             return
         while self.said < 8_000_000:

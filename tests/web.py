@@ -11,7 +11,7 @@ import adapters
 from bot.config import Settings
 from bot.core.core import Core
 from bot.events import Event, Finished, Text
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.model.script import Script
 from bot.run.server import serving
 from bot.run.supervise import build
@@ -40,7 +40,7 @@ class Typist(Script):
         self.go = asyncio.Event()
         self.closed = asyncio.Event()
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.requests.append(request)
         self.running += 1

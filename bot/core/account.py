@@ -12,7 +12,7 @@ import structlog
 
 from bot.core.prefix import Prefix, Prefixes, without
 from bot.events import Event, Finished, Text, Thinking
-from bot.model import Request, Result, Tool
+from bot.model import Ask, Request, Result, Tool
 from bot.model.estimate import Estimate, size
 
 log = structlog.get_logger(__name__)
@@ -89,8 +89,8 @@ def sealed(tool: Tool, token: str) -> Tool:
     if run is None:
         return tool
 
-    async def ran(given: Mapping[str, Any]) -> Result:
-        result = await run(given)
+    async def ran(given: Mapping[str, Any], ask: Ask) -> Result:
+        result = await run(given, ask)
         return replace(result, text=without(result.text, token))
 
     return replace(tool, run=ran)

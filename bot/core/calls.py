@@ -15,7 +15,7 @@ from typing import Any
 import regex
 
 from bot.core.approvals import PATIENCE
-from bot.model import Result, Tool
+from bot.model import Ask, Result, Tool
 from bot.model.rounds import LATE, RESULT
 from bot.text.heard import heard
 from bot.tools import Caller, Offered, Refused, Use
@@ -26,19 +26,16 @@ _UNSEEN = regex.compile(r"[\p{DI}\p{Zl}\p{Zp}]|[^\P{C}\n]|[^\P{Zs} ]")
 #: How the ledger tells of a call; see `Entry.calling`.
 BEFORE, AFTER = "while calling {0}", "after calling {0}"
 
-#: Asks people whether a tool may be called, by the tool's name and the exact call; raises `Refused` where
-#: they can't be asked.
-Ask = Callable[[str, str], Awaitable[bool]]
 #: Tells the ledger of a call.
 Keep = Callable[[str], Awaitable[None]]
 
 
-def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> list[Tool]:
+def bound(offered: Sequence[Offered], caller: Caller, keep: Keep) -> list[Tool]:
     """Return what is *offered*, to be run for *caller*."""
     return [
         Tool(
             each.described,
-            partial(_run, each, each.use, caller, keep, ask) if each.use else None,
+            partial(_run, each, each.use, caller, keep) if each.use else None,
             each.title,
             each.seconds,
             PATIENCE if each.asks else 0.0,
@@ -48,7 +45,7 @@ def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, ask: Ask) -> l
 
 
 async def _run(
-    offered: Offered, use: Use, caller: Caller, keep: Keep, ask: Ask, given: Mapping[str, Any]
+    offered: Offered, use: Use, caller: Caller, keep: Keep, given: Mapping[str, Any], ask: Ask
 ) -> Result:
     try:
         if offered.asks and not await ask(offered.name, call_of(offered.name, given)):

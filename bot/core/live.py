@@ -130,7 +130,7 @@ class Live:
         self._draft = Draft(self._answer, self._kept)
         self._root = past.root if past else ""
         reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
-        self._reader = Reader(self._draft, *reads, means.desk, self._tools, saying)
+        self._reader = Reader(self._draft, *reads, means.desk, self._tools, self._may, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(
             self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
@@ -305,10 +305,10 @@ class Live:
         )
         known = {each.name for each in means.tools}
         more = [each for each in await means.more() if each.name not in known]
-        return bound([*means.tools, *more], caller, self._kept.call, self._may)
+        return bound([*means.tools, *more], caller, self._kept.call)
 
     async def _may(self, tool: str, call: str) -> bool:
-        """Ask whether *tool* may be called."""
+        """Ask whether *tool* may be called; raise `Refused` where nobody can be asked."""
         known, here, asker = self._means.allowed, self.mention.conversation, self.mention.actor.id
         if known.knows(here, asker, tool):
             return True

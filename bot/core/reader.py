@@ -24,7 +24,7 @@ from bot.core.prefix import Prefix
 from bot.core.whereabouts import instructions
 from bot.events import Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
-from bot.model import Asking, Kind, Model, ModelError, Request, Tool
+from bot.model import Ask, Asking, Kind, Model, ModelError, Request, Tool, nobody
 from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
 from bot.show.writes import Ending
 
@@ -59,6 +59,7 @@ class Reader:
         clock: Seconds of the wall clock.
         desk: Where files are read.
         tools: Says what the model may use, in a conversation with these files.
+        ask: Asks a person whether a tool may be called.
         saying: What to answer without asking the model; "" to ask it; or what to ask a person.
     """
 
@@ -73,6 +74,7 @@ class Reader:
         clock: Callable[[], float],
         desk: Desk,
         tools: Callable[[Mention, Sequence[File]], Awaitable[Sequence[Tool]]] | None = None,
+        ask: Ask = nobody,
         saying: str | Card = "",
     ) -> None:
         self._draft = draft
@@ -86,6 +88,7 @@ class Reader:
         self._question = ""
         self._heard = False  # whether the model has done anything about this request
         self._tools = tools
+        self._allow = ask
         self._saying = saying
         self._task: asyncio.Task[None] | None = None
 
@@ -216,7 +219,7 @@ class Reader:
         draft, question = self._draft, self._question
         account = Account(question, request, prefix, self._lasting.estimate)
         try:
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(self._model.stream(request, self._allow)) as events:
                 async for event in events:
                     self._heard = self._heard or not isinstance(event, Waiting)
                     draft.take(account.take(_noted(event, note)))

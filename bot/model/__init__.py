@@ -24,8 +24,16 @@ class Result:
     error: bool = False
 
 
-#: Runs a tool with the input that the model gave; what it raises becomes a failed `Result`.
-Run = Callable[[Mapping[str, Any]], Awaitable[Result]]
+#: Asks people whether a tool may be called, by the tool's name and the exact call.
+Ask = Callable[[str, str], Awaitable[bool]]
+#: Runs a tool with the input that the model gave, and asks first if it has to.  What it raises becomes a
+#: failed `Result`.
+Run = Callable[[Mapping[str, Any], Ask], Awaitable[Result]]
+
+
+async def nobody(_tool: str, _call: str) -> bool:
+    """Allow nothing: there is nobody to ask."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,11 @@ class ModelError(Exception):
 class Model(Protocol):
     """Something that answers: Claude, a script, or one of these with patience or tools."""
 
-    def stream(self, request: Request) -> AsyncGenerator[Event]:
-        """Answer *request*, ending with `Finished`; raise `ModelError` where it can't."""
+    def stream(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
+        """Answer *request*, ending with `Finished`; raise `ModelError` where it can't.
+
+        Args:
+            request: What to answer.
+            ask: Awaits a person's yes for a tool call.
+        """
         ...

@@ -18,7 +18,7 @@ import httpx2
 import structlog
 
 from bot.events import Event, File, Finished, Turn, Usage
-from bot.model import Kind, ModelError, Request
+from bot.model import Ask, Kind, ModelError, Request, nobody
 from bot.model.bounded import Bounded
 from bot.model.failures import (
     FAILED,
@@ -215,7 +215,7 @@ class Claude:
             return sentence(error)
         return UNKNOWN.format(host=self._client.base_url.host, model=model)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, _ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         wanted = parameters(request, self.model)
         if not self._caches:

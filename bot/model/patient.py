@@ -16,7 +16,7 @@ from contextlib import aclosing
 import structlog
 
 from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Waiting
-from bot.model import Kind, Model, ModelError, Request
+from bot.model import Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import Course, Patience, Retry
 from bot.model.earlier import Earlier
 
@@ -63,7 +63,7 @@ class Patient:
         """Ask again at once, although only the operator could help: they have done so."""
         self._barred = None
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         if queued := self._slots.locked():
             yield Waiting(QUEUED)
@@ -75,13 +75,13 @@ class Patient:
         try:
             if queued:
                 yield Waiting("")
-            async with aclosing(self._answer(request)) as events:
+            async with aclosing(self._answer(request, ask)) as events:
                 async for event in events:
                     yield event
         finally:
             self._slots.release()
 
-    async def _answer(self, request: Request) -> AsyncGenerator[Event]:
+    async def _answer(self, request: Request, ask: Ask) -> AsyncGenerator[Event]:
         request = self._earlier.fitted(request)
         course = Course(request, self._patience, self._chance, self._fallback)
         deadline = _now() + self._patience.wall
@@ -89,7 +89,7 @@ class Patient:
             retry = None
             try:
                 self._expect_admission(request)
-                async with aclosing(self._once(course, deadline)) as events:
+                async with aclosing(self._once(course, deadline, ask)) as events:
                     async for event in events:
                         self._note(event, course, request)
                         yield event
@@ -99,11 +99,11 @@ class Patient:
                 yield Waiting(retry.note)
                 await self._sleep(retry.wait, deadline, course)
 
-    async def _once(self, course: Course, deadline: float) -> AsyncGenerator[Event]:
+    async def _once(self, course: Course, deadline: float, ask: Ask) -> AsyncGenerator[Event]:
         """Ask once, and pass on what *course* makes of the reply."""
         _expect_no_stop()
         idle = self._patience.content_idle
-        async with aclosing(self._model.stream(course.request)) as events:
+        async with aclosing(self._model.stream(course.request, ask)) as events:
             while not course.ended:
                 event = await _next(events, min(_now() + idle, deadline), deadline)
                 idle = self._idle(event)

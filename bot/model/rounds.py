@@ -29,7 +29,7 @@ from bot.events import (
     Turn,
     Usage,
 )
-from bot.model import Model, Request, Result, Tool
+from bot.model import Ask, Model, Request, Result, Tool, nobody
 from bot.model.sources import Sources
 
 log = structlog.get_logger(__name__)
@@ -92,11 +92,11 @@ class Rounds:
         """What keeps the model from answering anybody; "" if nothing is known."""
         return str(getattr(self._model, "trouble", ""))
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         told, deadline = _Told(request.tools), _now() + WALL
         for left in range(self._most, -1, -1):
-            async with aclosing(ticked(self._model.stream(request), self._tick)) as events:
+            async with aclosing(ticked(self._model.stream(request, ask), self._tick)) as events:
                 async for event in events:
                     for passed in told.take(event):
                         yield passed
@@ -106,15 +106,17 @@ class Rounds:
                     yield each
                 return
             results: dict[str, Result] = {}
-            async with aclosing(self._called(calls, results)) as news:
+            async with aclosing(self._called(calls, results, ask)) as news:
                 async for each in news:
                     yield each
             request = answered(request, told.finished, calls, results, closing=left == 1)
 
-    async def _called(self, calls: Sequence[Call], results: dict[str, Result]) -> AsyncGenerator[Event]:
+    async def _called(
+        self, calls: Sequence[Call], results: dict[str, Result], ask: Ask
+    ) -> AsyncGenerator[Event]:
         """Run *calls* at once and put what they give into *results*; tell how it goes."""
         began = _now()
-        tasks = {asyncio.create_task(_run(call)): call for call in calls}
+        tasks = {asyncio.create_task(_run(call, ask)): call for call in calls}
         running = set(tasks)
         try:
             while running:
@@ -239,12 +241,12 @@ def _block(call: Call, result: Result) -> dict[str, Any]:
     return {**block, "is_error": True} if result.error else block
 
 
-async def _run(call: Call) -> Result:
+async def _run(call: Call, ask: Ask) -> Result:
     if not call.made:
         return Result(MANY.format(most=AT_ONCE), error=True)
     if call.tool is None or call.tool.run is None:
         return Result(UNKNOWN.format(name=call.name), error=True)
-    return await call.tool.run(call.given)
+    return await call.tool.run(call.given, ask)
 
 
 def _result(task: asyncio.Task[Result], call: Call) -> Result:

@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, cast
 
 from bot.events import Event, Finished, Text, Thinking, ToolFinished, ToolStarted, Turn
-from bot.model import ModelError, Request
+from bot.model import Ask, ModelError, Request, nobody
 
 Step = str | float | Mapping[str, Any]
 
@@ -40,7 +40,7 @@ class Script:
         self.requests: list[Request] = []
         self.played = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, _ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.requests.append(request)
         called: list[Mapping[str, Any]] = []

@@ -18,7 +18,7 @@ from adapters.emulators.process import spawned
 from bot.core.core import Core
 from bot.events import Event, Finished
 from bot.guard.access import Access
-from bot.model import Model, Request, Result, Tool
+from bot.model import Ask, Model, Request, Result, Tool, nobody
 from bot.model.rounds import Rounds
 from bot.model.script import Script
 from bot.platform import Stop
@@ -109,7 +109,7 @@ async def _deltas() -> dict[str, Any]:
 
 
 async def _tools() -> dict[str, Any]:
-    async def wait(_given: Mapping[str, Any]) -> Result:
+    async def wait(_given: Mapping[str, Any], _ask: Ask) -> Result:
         await asyncio.sleep(SECONDS)
         return Result("2")
 
@@ -131,10 +131,10 @@ class _Closed:
         self._model = model
         self.at = 0.0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         try:
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(self._model.stream(request, ask)) as events:
                 async for event in events:
                     yield event
         finally:

@@ -16,7 +16,7 @@ import aiohttp
 
 from adapters.emulators.claude import Claude as Emulated
 from bot.events import Again, Finished, Text, Turn
-from bot.model import Model, ModelError, Request, Result, Tool
+from bot.model import Ask, Model, ModelError, Request, Result, Tool, nobody
 from bot.model.claude import Claude
 from bot.model.patient import Patient
 from bot.model.rounds import Rounds
@@ -118,7 +118,7 @@ async def _played(emulator: Emulated, client: Claude, streams: Sequence[str]) ->
     ran: list[str] = []
 
     def runs(name: str) -> Tool:
-        async def run(given: Mapping[str, Any]) -> Result:
+        async def run(given: Mapping[str, Any], _ask: Ask) -> Result:
             ran.append(f"{name} {json.dumps(given, sort_keys=True)}")
             return Result("done")
 
@@ -148,7 +148,7 @@ async def heard(model: Model, *tools: Tool) -> tuple[str, Finished | ModelError]
     """Return the text of an answer, and its end."""
     text = ""
     try:
-        async with aclosing(model.stream(Request((Turn("user", "why?"),), tools=tools))) as events:
+        async with aclosing(model.stream(Request((Turn("user", "why?"),), tools=tools), nobody)) as events:
             async for event in events:
                 if isinstance(event, Again):
                     text = ""

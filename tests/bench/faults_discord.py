@@ -23,7 +23,7 @@ from adapters.emulators.discord.chaos import HARMS
 from bot.core.core import Core
 from bot.events import Event, Finished, Text
 from bot.guard.access import Access
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.platform import Platform, Unavailable
 from bot.show.writes import Showing
 from bot.store.memory import Memory
@@ -63,7 +63,7 @@ class Said:
         self.asked = 0
         self.ended = 0.0  # when, by the loop's clock
 
-    async def stream(self, _request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, _request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.asked += 1
         for piece in self.pieces:

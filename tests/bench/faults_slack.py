@@ -19,7 +19,7 @@ from adapters.emulators.slack.chaos import PASSING
 from bot.core.core import Core
 from bot.events import Event, Finished, Text
 from bot.guard.access import Access
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.platform import Platform
 from bot.show.writes import Showing
 from bot.store.memory import Memory
@@ -199,7 +199,7 @@ class Halting:
         self.asked = 0
         self.ended = 0.0  # when, by the loop's clock
 
-    async def stream(self, _request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, _request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.asked += 1
         for number, word in enumerate(self.words):

@@ -12,7 +12,7 @@ from typing import Any
 from bot.core.core import Core
 from bot.events import Event, Finished, Text
 from bot.guard.access import Access
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.store.memory import Memory
 from tests.bench.rig import UNBOUND_TEXT, Entry, Rig, Side, following, rigged
 from tests.bench.texts import deltas, markdown, paced, prose, tells
@@ -59,7 +59,7 @@ class _Stream:
     def __init__(self, text: str) -> None:
         self._deltas = deltas(text)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         for number, delta in enumerate(self._deltas):
             if number % CORE_YIELD == 0:
                 await asyncio.sleep(0)

@@ -18,7 +18,7 @@ from bot.core.core import Core
 from bot.core.intake import Caps
 from bot.events import Event
 from bot.guard.access import Access
-from bot.model import Model, ModelError, Request
+from bot.model import Ask, Model, ModelError, Request, nobody
 from bot.model.script import Script, Step
 from bot.platform import Actor, Outcome, SlowDown, Stop
 from bot.run import logs
@@ -54,7 +54,7 @@ class Watched:
     closed: list[float] = field(default_factory=list)
     asked: int = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         self.asked += 1
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.events import Event, Finished, Text, Thinking
-from bot.model import Request
+from bot.model import Ask, Request, nobody
 from bot.model.script import Script
 from tests.contract import World, at, until
 
@@ -36,7 +36,7 @@ class Slow(Script):
         super().__init__()
         self.go = asyncio.Semaphore(0)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         yield Thinking()
         for part in (ANSWER[:GROWING], ANSWER[GROWING:]):
