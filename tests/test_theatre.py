@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from adapters.emulators.slack.traffic import LIMITS
 from adapters.emulators.theatre import Theatre, acts, naive
 from bot.run import chromium, record, scenes
 from bot.run.demo import SCRIPTS
+from bot.run.film import DESCRIPTION
 from bot.run.theatre import Actor
 from bot.unavailable import Unavailable
 from tests.test_cli import TRACEBACK, ran
@@ -287,7 +289,7 @@ async def test_ctrl_c_on_the_terminal_does_not_reach_the_bot_past_the_demo(tmp_p
 
 def told_in_the_film() -> dict[str, Any]:
     with Image.open(FILM) as film:
-        described: dict[str, Any] = json.loads(film.getexif()[record.DESCRIPTION])
+        described: dict[str, Any] = json.loads(film.getexif()[DESCRIPTION])
     return described
 
 
@@ -329,6 +331,14 @@ async def test_a_browser_that_ends_is_told_of_in_one_line():
         for _ in range(2):
             with pytest.raises(Unavailable, match="Chromium has ended"):
                 await chromium.Tab(connection).picture()
+
+
+@pytest.mark.parametrize("name", ["film.gif", "folder.webp", "nowhere/film.webp", "/proc/film.webp"])
+async def test_a_film_that_could_not_be_written_is_refused_before_it_is_made(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", sys.executable)
+    (tmp_path / "folder.webp").mkdir()
+    with pytest.raises(Unavailable, match=name):
+        await record.record(tmp_path / name)
 
 
 async def test_where_there_is_no_chromium_a_film_is_refused_in_one_line(tmp_path):
