@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import os
 import re
@@ -28,7 +29,6 @@ from adapters.emulators.slack.traffic import LIMITS
 from adapters.emulators.theatre import Theatre, acts, naive
 from bot.run import chromium, record, scenes
 from bot.run.demo import SCRIPTS
-from bot.run.film import DESCRIPTION
 from bot.run.theatre import Actor
 from bot.unavailable import Unavailable
 from tests.test_cli import TRACEBACK, ran
@@ -289,7 +289,7 @@ async def test_ctrl_c_on_the_terminal_does_not_reach_the_bot_past_the_demo(tmp_p
 
 def told_in_the_film() -> dict[str, Any]:
     with Image.open(FILM) as film:
-        described: dict[str, Any] = json.loads(film.getexif()[DESCRIPTION])
+        described: dict[str, Any] = json.loads(film.getexif()[record.DESCRIPTION])
     return described
 
 
@@ -349,3 +349,17 @@ async def test_where_there_is_no_chromium_a_film_is_refused_in_one_line(tmp_path
     assert err.count("\n") == 1
     assert "/nowhere/chromium" in err
     assert TRACEBACK not in out + err
+
+
+async def test_a_film_has_every_picture_and_what_was_claimed(tmp_path):
+    film = chromium.Film(tab=None)  # type: ignore[arg-type]  it is filmed already
+    for colour in ("red", "green", "blue"):
+        drawn = io.BytesIO()
+        Image.new("RGB", (8, 8), colour).save(drawn, "PNG")
+        film.pictures.append(drawn.getvalue())
+        film.times.append(200)
+    size = record.save(film, tmp_path / "film.webp", {"scenes": []})
+    with Image.open(tmp_path / "film.webp") as saved:
+        assert getattr(saved, "n_frames", 1) == 3
+        assert json.loads(saved.getexif()[record.DESCRIPTION]) == {"scenes": []}
+    assert size == (tmp_path / "film.webp").stat().st_size

@@ -1,4 +1,4 @@
-"""A Chromium without a window, that shows one page and takes pictures of it; by the DevTools protocol.
+"""A Chromium without a window, that shows one page, takes pictures of it and films it; by the DevTools protocol.
 
 It loads nothing but the page it is given, and its profile is gone with it.
 """
@@ -16,6 +16,7 @@ import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -34,6 +35,8 @@ FLAGS = (
     *("--headless", "--remote-debugging-port=0", "--disable-gpu", "--no-first-run", "--disable-quic"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
 )
+#: Seconds between two pictures of a film.
+FRAME = 0.2
 #: Seconds that it may take to start, and to answer.
 PATIENCE = 30.0
 
@@ -103,6 +106,47 @@ class Tab:
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionError
         return str(message.data)
+
+
+@dataclass(slots=True)
+class Film:
+    """Pictures, and how long each is shown.
+
+    Attributes:
+        tab: What is filmed.
+        pictures: All so far, as PNG.
+        times: How long each is shown, in ms.
+        holds: Whether nothing is filmed for now, because nothing can be seen to happen.
+    """
+
+    tab: Tab
+    pictures: list[bytes] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    holds: bool = False
+
+    @asynccontextmanager
+    async def rolling(self) -> AsyncIterator[None]:
+        """Film while the block runs."""
+        filming = asyncio.create_task(self._film())
+        try:
+            yield
+        finally:
+            filming.cancel()
+            await asyncio.wait([filming])
+        if not filming.cancelled():
+            filming.result()
+
+    async def _film(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            if self.holds:
+                await asyncio.sleep(FRAME)
+                continue
+            picture = await self.tab.picture()
+            await asyncio.sleep(began + FRAME - loop.time())
+            self.pictures.append(picture)
+            self.times.append(round((loop.time() - began) * 1000))
 
 
 @asynccontextmanager
