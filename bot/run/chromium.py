@@ -1,4 +1,4 @@
-"""A Chromium without a window, that shows one page, takes pictures of it and films it; by the DevTools protocol.
+"""A Chromium without a window, that shows one page and films it; by the DevTools protocol.
 
 It loads nothing but the page it is given, and its profile is gone with it.
 """
