@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
+import os
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
 from adapters.emulators.claude import Claude
@@ -22,8 +27,10 @@ from adapters.emulators.discord.limits import DEFAULTS
 from adapters.emulators.slack import Slack
 from adapters.emulators.slack.traffic import LIMITS
 from adapters.emulators.theatre import Theatre, acts, naive
-from bot.run import record, scenes
+from bot.run import chromium, record, scenes
 from bot.run.demo import SCRIPTS
+from bot.run.theatre import Actor
+from bot.unavailable import Unavailable
 from tests.test_cli import TRACEBACK, ran
 
 ROOT = Path(__file__).parent.parent
@@ -270,6 +277,16 @@ async def test_the_crowd_asks_what_the_demo_knows_an_answer_to(house):
     assert len(said) == len({entry["user"] for entry in said}) == 64
 
 
+async def test_ctrl_c_on_the_terminal_does_not_reach_the_bot_past_the_demo(tmp_path):
+    actor = Actor(str(tmp_path), "")
+    await actor.wake()
+    try:
+        assert actor.process is not None
+        assert os.getpgid(actor.process.pid) != os.getpgid(0)
+    finally:
+        await actor.kill()
+
+
 def told_in_the_film() -> dict[str, Any]:
     with Image.open(FILM) as film:
         described: dict[str, Any] = json.loads(film.getexif()[record.DESCRIPTION])
@@ -289,11 +306,60 @@ def test_the_readmes_film_is_small_and_has_the_scripts_of_today():
     assert described["limits"] == record.limits()
 
 
+@pytest.mark.parametrize("content", ["#!/bin/sh\n", "no program"], ids=["ends at once", "is no program"])
+async def test_what_is_no_chromium_is_named_in_one_line(content, tmp_path, monkeypatch):
+    path = tmp_path / "chromium"
+    path.write_text(content)
+    path.chmod(0o755)
+    monkeypatch.setenv("CHROMIUM", str(path))
+    with pytest.raises(Unavailable, match=f"does not start.*{path}"):
+        async with chromium.showing("about:blank", 9, 9):
+            pass
+
+
+async def test_a_browser_that_ends_is_told_of_in_one_line():
+    async def hang_up(request: web.Request) -> web.WebSocketResponse:
+        ended = web.WebSocketResponse()
+        await ended.prepare(request)
+        await ended.receive()
+        await ended.close()
+        return ended
+
+    app = web.Application()
+    app.router.add_get("/", hang_up)
+    async with TestClient(TestServer(app)) as browser, browser.ws_connect("/") as connection:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="Chromium has ended"):
+                await chromium.Tab(connection).picture()
+
+
+@pytest.mark.parametrize("name", ["film.gif", "folder.webp", "nowhere/film.webp", "/proc/film.webp"])
+async def test_a_film_that_could_not_be_written_is_refused_before_it_is_made(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", sys.executable)
+    (tmp_path / "folder.webp").mkdir()
+    with pytest.raises(Unavailable, match=name):
+        await record.record(tmp_path / name)
+
+
 async def test_where_there_is_no_chromium_a_film_is_refused_in_one_line(tmp_path):
     code, out, err = await ran(
         "demo", "--record", "film.webp", cwd=tmp_path, env={"CHROMIUM": "/nowhere/chromium"}
     )
     assert code == 78
     assert err.count("\n") == 1
-    assert "There is no Chromium here" in err
+    assert "/nowhere/chromium" in err
     assert TRACEBACK not in out + err
+
+
+async def test_a_film_has_every_picture_and_what_was_claimed(tmp_path):
+    film = chromium.Film(tab=cast("Any", None))  # it is filmed already
+    for colour in ("red", "green", "blue"):
+        drawn = io.BytesIO()
+        Image.new("RGB", (8, 8), colour).save(drawn, "PNG")
+        film.pictures.append(drawn.getvalue())
+        film.times.append(200)
+    size = record.save(film, tmp_path / "film.webp", {"scenes": []})
+    with Image.open(tmp_path / "film.webp") as saved:
+        assert getattr(saved, "n_frames", 1) == 3
+        assert json.loads(saved.getexif()[record.DESCRIPTION]) == {"scenes": []}
+    assert size == (tmp_path / "film.webp").stat().st_size

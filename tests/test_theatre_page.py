@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,13 @@ expect.set_options(timeout=30_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Where pictures of pages are kept whose test failed.
 SHOTS = Path(".pytest_cache", "theatre")
+#: Drops two files, which are together one byte more than a message takes.
+DROP = """form => {
+  const dataTransfer = new DataTransfer();
+  for (const [name, size] of [["one.txt", 1], ["two.txt", 8 * 2 ** 20]])
+    dataTransfer.items.add(new File([new Uint8Array(size)], name));
+  form.dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+}"""
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "<script>alert(1)</script>",
@@ -266,6 +273,47 @@ async def test_hostile_text_and_file_names_are_text(context):
         assert await seen.page.locator(f"main :is({tags})").count() == 0
         pictures = await seen.page.locator("main img").evaluate_all("all => all.map(each => each.src)")
         assert all(each.startswith(f"{house.url}/") for each in pictures)
+
+
+async def test_who_writes_sees_what_becomes_of_it_wherever_the_list_was(context):
+    async with open_house() as house, looking(context, house.url, "end") as seen:
+        for number in range(40):
+            await house.discord.say("200", "300", f"number {number}")
+        pane = seen.pane("discord")
+        await expect(pane.locator(".message")).to_have_count(40)
+        await pane.locator(".list").evaluate("list => { list.scrollTop = 0 }")
+        await expect(pane.get_by_text("number 39")).not_to_be_in_viewport()
+        await pane.locator("textarea").fill("mine")
+        await pane.locator("textarea").press("Enter")
+        await expect(pane.get_by_text("mine", exact=True)).to_be_in_viewport()
+        await pane.locator(".list").evaluate("list => { list.scrollTop = 0 }")
+        for _ in range(2):
+            await seen.page.click("#beside")
+        await expect(pane.get_by_text("mine", exact=True)).to_be_in_viewport()
+
+
+async def test_a_page_that_outlives_its_demo_shows_the_next_one_and_nothing_of_the_last(context):
+    async with AsyncExitStack() as stack:
+        async with open_house() as house:
+            port = int(house.url.rsplit(":", 1)[1])
+            await house.slack.say("C1", "U1", "of the last")
+            seen = await stack.enter_async_context(looking(context, house.url, "next"))
+            await expect(seen.pane("slack").get_by_text("of the last")).to_be_visible()
+        await expect(seen.page.locator("#bot")).to_have_text("the demo has ended")
+        house = await stack.enter_async_context(open_house(port))
+        await house.slack.say("C1", "U1", "of the next")
+        await expect(seen.pane("slack").get_by_text("of the next")).to_be_visible()
+        await expect(seen.pane("slack").get_by_text("of the last")).to_have_count(0)
+        seen.errors.clear()  # it has tried to connect meanwhile
+
+
+async def test_files_that_are_too_large_together_are_refused_by_name_and_the_rest_is_sent(context):
+    async with open_house() as house, looking(context, house.url, "large") as seen:
+        pane = seen.pane("slack")
+        await pane.locator(".composer").evaluate(DROP)
+        await expect(pane.locator(".about")).to_contain_text("two.txt is too large")
+        await pane.locator("textarea").press("Enter")
+        await expect(pane.locator(".message .file b")).to_have_text(["one.txt"])
 
 
 async def _called(url: str, headers: dict[str, str], **body: Any) -> None:

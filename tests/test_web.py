@@ -22,7 +22,6 @@ import adapters.web.weights
 from adapters.web.people import MOST as SESSIONS
 from adapters.web.people import People, Refusal, Session
 from adapters.web.streams import MOST as STREAMS
-from adapters.web.streams import PROCESS
 from bot.events import Event, Text
 from bot.model import Ask, Request, nobody
 from bot.platform import Unavailable
@@ -251,7 +250,7 @@ async def test_an_event_id_of_the_future_or_of_no_sense_gets_everything(here, me
     assert await answered(me) == "Yes."
     await me.shut()
     view = View()
-    view.last = last.format(PROCESS)
+    view.last = last.format(here.platform.run_id)
     me.views["fresh"] = view
     reading = asyncio.create_task(me.read_once(TALK, view))
     await until(lambda: asyncio.sleep(0, view.events))

@@ -44,7 +44,7 @@ async def spawned(theatre: int | None = None) -> AsyncIterator[World]:
     """
     page = () if theatre is None else ("--theatre-port", str(theatre))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.emulators", *page, stdin=PIPE, stdout=PIPE
+        sys.executable, "-m", "adapters.emulators", *page, stdin=PIPE, stdout=PIPE, process_group=0
     )
     try:
         urls = await _addresses(process)

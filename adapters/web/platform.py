@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
@@ -51,12 +52,16 @@ class Web(Platform):
         tokens: Each person's token; see `People`.
         origin: See `People`.
         most: Bytes of a file that people attach.
+
+    Attributes:
+        run_id: In the ids of its events, whose numbers begin anew with each run.
     """
 
     name = "web"
 
     def __init__(self, tokens: Mapping[str, str], origin: str, most: int) -> None:
         self.people = People(tokens, origin, lambda session: self._beside(self.end(session)))
+        self.run_id = secrets.token_hex(4)
         self.uploads = Uploads(most)
         self.weights = Weights(self._weigh)
         self.secrets = list(tokens.values())

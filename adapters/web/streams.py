@@ -1,14 +1,13 @@
 """What happens in a conversation, as server-sent events: each says all that its reader lacks.
 
-An event's id is the process and the number of the newest change in it.  With that id a reader that comes back
-gets what it lacks; with one of another process, or one that is still to come, it gets everything.
+An event's id is `Web.run_id` and the number of the newest change in it.  With that id a reader that comes
+back gets what it lacks; with one of another run, or one that is still to come, it gets everything.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import socket
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ from adapters.web.talks import Reader, Talk
 if TYPE_CHECKING:
     from adapters.web.platform import Web
 
-#: This process, in the ids of events.
-PROCESS = secrets.token_hex(4)
 #: Connections that one person may read over.
 MOST = 40
 #: Seconds between two looks whether a reader has left, and between two signs of life.
@@ -46,14 +43,14 @@ async def stream(platform: Web, talk: Talk, request: web.Request) -> web.StreamR
     if platform.readers(talk.owner) >= MOST:
         raise Refusal(429, "You have this page open too often; close some of its tabs.")
     response = web.StreamResponse(headers=HEADERS)
-    reader = Reader(_known(request), platform.people.session_of(request))
+    reader = Reader(_known(request, platform.run_id), platform.people.session_of(request))
     talk.readers.add(reader)
     platform.watch(talk)
     try:
         await response.prepare(request)
         _narrow(request)
         await _write(response, reader, f"retry: {RETRY}\n\n".encode())
-        await _tell(request, response, talk, reader)
+        await _tell(platform, request, response, talk, reader)
     except ConnectionError:
         pass
     finally:
@@ -62,12 +59,14 @@ async def stream(platform: Web, talk: Talk, request: web.Request) -> web.StreamR
     return response
 
 
-async def _tell(request: web.Request, response: web.StreamResponse, talk: Talk, reader: Reader) -> None:
+async def _tell(
+    platform: Web, request: web.Request, response: web.StreamResponse, talk: Talk, reader: Reader
+) -> None:
     quiet = 0.0
     while not reader.ended and request.transport and not request.transport.is_closing():
         reader.news.clear()
         if talk.number != reader.known or quiet >= BEAT:
-            await _write(response, reader, frame(talk, reader))
+            await _write(response, reader, frame(talk, reader, platform.run_id))
             quiet = 0.0
         try:
             async with asyncio.timeout(LOOK):
@@ -75,17 +74,18 @@ async def _tell(request: web.Request, response: web.StreamResponse, talk: Talk, 
         except TimeoutError:
             quiet += LOOK
     if reader.ended and talk.number != reader.known:
-        await _write(response, reader, frame(talk, reader))  # the last words before a shutdown
+        # The last words before a shutdown.
+        await _write(response, reader, frame(talk, reader, platform.run_id))
 
 
-def frame(talk: Talk, reader: Reader) -> bytes:
+def frame(talk: Talk, reader: Reader, run: str) -> bytes:
     """Return the event that tells *reader* what they lack of *talk*; a sign of life where that is nothing."""
     number = talk.number
     if number == reader.known:
         return b": still here\n\n"
     told = json.dumps(talk.told(reader.known), ensure_ascii=False, separators=(",", ":"))
     reader.known = number
-    return f"id: {PROCESS}-{number}\ndata: {told}\n\n".encode()
+    return f"id: {run}-{number}\ndata: {told}\n\n".encode()
 
 
 async def _write(response: web.StreamResponse, reader: Reader, data: bytes) -> None:
@@ -101,11 +101,11 @@ async def _write(response: web.StreamResponse, reader: Reader, data: bytes) -> N
         reader.writing = None
 
 
-def _known(request: web.Request) -> int:
-    """Return the number of the last change that the page knows; -1 for none of ours."""
+def _known(request: web.Request, run: str) -> int:
+    """Return the number of the last change that the page knows; -1 for none of this *run*."""
     last = request.headers.get("Last-Event-ID") or request.query.get("last", "")
-    process, _, number = last.partition("-")
-    return int(number) if process == PROCESS and COUNT.fullmatch(number) else -1
+    begin, _, number = last.partition("-")
+    return int(number) if begin == run and COUNT.fullmatch(number) else -1
 
 
 def _narrow(request: web.Request) -> None:

@@ -11,9 +11,10 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from adapters.emulators.control import Remote
 from adapters.emulators.discord.limits import DEFAULTS
 from adapters.emulators.process import World
 from adapters.emulators.slack.traffic import LIMITS
-from bot.run.chromium import Tab, found, showing
+from bot.run.chromium import Film, found, showing
 from bot.run.demo import SCRIPTS
 from bot.run.scenes import CROWD_QUESTION, LONG_QUESTION, QUESTION, TABLE_QUESTION, Claim
 from bot.run.stage import NOTHING, Stage, slack_stage, stages, until
@@ -31,67 +32,16 @@ from bot.run.theatre import performing
 from bot.unavailable import Unavailable
 
 WIDTH, HEIGHT = 1200, 750
-#: Seconds between two pictures.
-FRAME = 0.2
 #: WebP's quality; text stays legible, and the film under 3 MB.
 QUALITY = 55
-LARGEST = 3_000_000
 #: EXIF's ImageDescription, where the claims are.
 DESCRIPTION = 0x010E
+#: Bytes of the film.
+LARGEST = 3_000_000
 #: Seconds that a scene may take to come to its end.
 PATIENCE = 60.0
 #: Seconds that the end of a scene is shown.
 HELD = 1.6
-
-
-@dataclass(slots=True)
-class Film:
-    """Pictures, and how long each is shown.
-
-    Attributes:
-        tab: What is filmed.
-        pictures: All so far.
-        times: How long each is shown, in ms.
-        holds: Whether nothing is filmed for now, because nothing can be seen to happen.
-    """
-
-    tab: Tab
-    pictures: list[Image.Image] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    holds: bool = False
-
-    @asynccontextmanager
-    async def rolling(self) -> AsyncIterator[None]:
-        """Film while the block runs."""
-        filming = asyncio.create_task(self._film())
-        try:
-            yield
-        finally:
-            filming.cancel()
-            await asyncio.wait([filming])
-        if not filming.cancelled():
-            filming.result()
-
-    def save(self, path: Path, told: dict[str, Any]) -> int:
-        """Write all to *path*, with what is *told* in it; return its bytes."""
-        exif = Image.Exif()
-        exif[DESCRIPTION] = json.dumps(told)
-        first, *rest = self.pictures
-        shape = {"duration": self.times, "loop": 0, "quality": QUALITY, "method": 4, "minimize_size": True}
-        first.save(path, "WEBP", save_all=True, append_images=rest, exif=exif.tobytes(), **shape)
-        return path.stat().st_size
-
-    async def _film(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            began = loop.time()
-            if self.holds:
-                await asyncio.sleep(FRAME)
-                continue
-            picture = Image.open(io.BytesIO(await self.tab.picture())).convert("RGB")
-            await asyncio.sleep(began + FRAME - loop.time())
-            self.pictures.append(picture)
-            self.times.append(round((loop.time() - began) * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +93,21 @@ async def record(path: Path) -> int:
             if not all(each.holds for each in claims):
                 return 1
     size = await asyncio.to_thread(
-        film.save, path, {"scenes": claimed, "script": digest(SCRIPTS), "limits": limits()}
+        save, film, path, {"scenes": claimed, "script": digest(SCRIPTS), "limits": limits()}
     )
     seconds = sum(film.times) / 1000
     sys.stdout.write(f"{path}: {seconds:.0f} s, {len(film.pictures)} pictures, {size / 1e6:.2f} MB\n")
     return 0 if size <= LARGEST else 1
+
+
+def save(film: Film, path: Path, told: dict[str, Any]) -> int:
+    """Write *film* to *path*, with what is *told* in it; return its bytes."""
+    exif = Image.Exif()
+    exif[DESCRIPTION] = json.dumps(told)
+    first, *rest = (Image.open(io.BytesIO(picture)).convert("RGB") for picture in film.pictures)
+    shape = {"duration": film.times, "loop": 0, "quality": QUALITY, "method": 4, "minimize_size": True}
+    first.save(path, "WEBP", save_all=True, append_images=rest, exif=exif.tobytes(), **shape)
+    return path.stat().st_size
 
 
 def digest(scripts: Mapping[str, Any]) -> str:
@@ -165,8 +125,13 @@ def limits() -> dict[str, Sequence[float]]:
 
 
 def _expect_writable(path: Path) -> None:
-    if path.suffix != ".webp" or not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if path.suffix != ".webp" or path.is_dir() or not folder.is_dir():
         raise Unavailable(f"{path}: the film is a .webp in a folder that exists.")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise Unavailable(f"{path}: nothing can be written there; choose another folder.") from error
 
 
 async def _played(scene: Scene, on: Set) -> list[Claim]:
@@ -181,13 +146,16 @@ async def _played(scene: Scene, on: Set) -> list[Claim]:
     return [Claim(text, *each) for text, each in zip(scene.claims, seen, strict=True)]
 
 
+async def _asked(on: Set, text: str) -> list[tuple[Stage, str]]:
+    """Ask on both platforms; return the questions."""
+    asked = await asyncio.gather(*(stage.say(text, NOTHING) for stage in on.stages))
+    return list(zip(on.stages, asked, strict=True))
+
+
 async def _growing(on: Set) -> Seen:
     """Let both platforms answer with a table and code."""
-    asked = await asyncio.gather(*(stage.say(TABLE_QUESTION, NOTHING) for stage in on.stages))
-    pages = [
-        await until(lambda s=stage, a=question: _ended(s, a), PATIENCE)  # type: ignore[misc]
-        for stage, question in zip(on.stages, asked, strict=True)
-    ]
+    asked = await _asked(on, TABLE_QUESTION)
+    pages = [await until(partial(_ended, *each), PATIENCE) for each in asked]
     edits = [sum(page["edits"] for page in each) for each in pages]
     one = all(len(each) == 1 for each in pages) and min(edits) > 2  # noqa: PLR2004  it has grown
     return [(one, f"{edits[0]} and {edits[1]} edits")]
@@ -195,12 +163,12 @@ async def _growing(on: Set) -> Seen:
 
 async def _stopping(on: Set) -> Seen:
     """Stop an answer on each platform with an emoji."""
-    asked = await asyncio.gather(*(stage.say(LONG_QUESTION, NOTHING) for stage in on.stages))
-    for stage, question in zip(on.stages, asked, strict=True):
-        page = await until(lambda s=stage, a=question: _shows(s, a, 200), PATIENCE)  # type: ignore[misc]
+    asked = await _asked(on, LONG_QUESTION)
+    for stage, question in asked:
+        page = await until(partial(_shows, stage, question, 200), PATIENCE)
         await stage.stop(page[stage.id])
-    for stage, question in zip(on.stages, asked, strict=True):
-        await until(lambda s=stage, a=question: _ended(s, a), PATIENCE)  # type: ignore[misc]
+    for each in asked:
+        await until(partial(_ended, *each), PATIENCE)
     figures = (await on.page.figures())["platforms"]
     closed = {name: figures[name]["socket"] for name in ("slack", "discord")}
     shown = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in closed.items() if seconds)
@@ -210,21 +178,21 @@ async def _stopping(on: Set) -> Seen:
 
 async def _killing(on: Set) -> Seen:
     """Kill the bot amid an answer; after its restart a person lets it go on."""
-    asked = await asyncio.gather(*(stage.say(QUESTION, NOTHING) for stage in on.stages))
-    for stage, question in zip(on.stages, asked, strict=True):
-        await until(lambda s=stage, a=question: _shows(s, a, 60), PATIENCE)  # type: ignore[misc]
+    asked = await _asked(on, QUESTION)
+    for each in asked:
+        await until(partial(_shows, *each, 60), PATIENCE)
     await on.page.act(act={"do": "kill"})
     await asyncio.sleep(HELD)
     on.film.holds = True
     await until(lambda: _restarted(on.page), PATIENCE)
     on.film.holds = False
     told = []
-    for stage, question in zip(on.stages, asked, strict=True):
-        pages = await until(lambda s=stage, a=question: _ended(s, a), PATIENCE)  # type: ignore[misc]
+    for stage, question in asked:
+        pages = await until(partial(_ended, stage, question), PATIENCE)
         told.append(pages[-1]["note"])
         await stage.press(pages[-1][stage.id], "Continue")
-    for stage, question in zip(on.stages, asked, strict=True):
-        await until(lambda s=stage, a=question: _whole(s, a), PATIENCE)  # type: ignore[misc]
+    for each in asked:
+        await until(partial(_whole, *each), PATIENCE)
     said = all("Interrupted by a restart" in note for note in told)
     return [(said, told[0])]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +162,10 @@ class Prompt:
     async def _line(self) -> str:
         if not self._follower or self._follower.done():
             self._invite()
-        return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        loop = asyncio.get_running_loop()
+        line: asyncio.Future[str] = loop.create_future()
+        threading.Thread(target=_read, args=(loop, line), daemon=True).start()
+        return await line
 
     def _invite(self) -> None:
         if sys.stdin.isatty():
@@ -232,3 +237,15 @@ class Prompt:
             await self._stage.stop(pages[-1][self._stage.id])
         else:
             self._console.print("[dim]No answer is running.[/]")
+
+
+def _read(loop: asyncio.AbstractEventLoop, line: asyncio.Future[str]) -> None:
+    """Read a line for *line*, in a thread that nobody waits for: Ctrl-C must not wait for Enter."""
+    said = sys.stdin.readline()
+
+    def tell() -> None:
+        if not line.done():
+            line.set_result(said)
+
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(tell)

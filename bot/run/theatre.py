@@ -62,10 +62,15 @@ class Actor:
     _seen: dict[str, int] = field(default_factory=dict)
 
     async def wake(self) -> None:
-        """Start a process that waits for its settings; importing takes it a second or two."""
+        """Start a process that waits for its settings; importing takes it a second or two.
+
+        It is in a process group of its own: Ctrl-C on the terminal is for the demo, which ends it.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(THEIRS)}
         command = (sys.executable, "-m", "bot.run.actor")
-        self.process = await asyncio.create_subprocess_exec(*command, env=environment, stdin=PIPE)
+        self.process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdin=PIPE, process_group=0
+        )
 
     async def enter(self, world: World) -> None:
         """Give the process its settings, and wait until it is connected to both platforms."""
@@ -105,8 +110,8 @@ class Actor:
                 continue
             await self.kill()
             await page.tell(bot="down")
+            await self.wake()  # it imports meanwhile, and is connected to nothing before it enters
             await asyncio.sleep(AWAY)
-            await self.wake()
             await page.tell(bot="starting")
             try:
                 await self.enter(world)

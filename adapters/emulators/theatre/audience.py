@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -62,6 +63,10 @@ class Viewer:
 
     async def run(self) -> None:
         """Tell what there is to tell, until cancelled or the page is gone."""
+        with suppress(ConnectionError):
+            await self._run()
+
+    async def _run(self) -> None:
         for name, view in self._views.items():
             await self._send({"kind": "places", "platform": name, **await view.places()})
             messages = await view.everything()

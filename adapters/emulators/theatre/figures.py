@@ -1,14 +1,14 @@
 """What makes the bot different, in figures: from what arrived at the emulators, and when.  No I/O.
 
-How stale an answer is, is the age of the oldest character that the model has sent and no message shows: only
-letters and digits count, since each platform has marks of its own for the rest.
+The staleness of an answer is the age of the oldest character that the model has sent and no message shows.
+Only letters and digits count, since each platform draws the rest with marks of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ WRITES = frozenset(
 )
 #: What ends an answer, as people press or react it.
 STOPS = frozenset({"🛑", "octagonal_sign", "stop_sign", "x", "❌"})
-#: The last characters of the key of who is not ours, and how it is called.
+#: Which bot asks the model, by the last characters of its key; ours is known by its instructions.
 KEYS = {"aive": "naive"}
 
 _TOKEN = re.compile(r"<[@#!&][^<>]*>")
@@ -105,7 +105,6 @@ class Count:
         edits: Changes of them.
         refused: 429s that answered a post or an edit.
         others: Other 429s, by what was called.
-        errors: All other errors.
         recent: When the last edits were.
     """
 
@@ -113,7 +112,6 @@ class Count:
     edits: int = 0
     refused: int = 0
     others: Counter[str] = field(default_factory=Counter)
-    errors: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
 
 
@@ -159,8 +157,6 @@ class Figures:
                     count.others[called] += 1
             case {"kind": "delete"}:
                 self._deleted(platform, entry)
-            case {"kind": "error"}:
-                count.errors += 1
             case {"kind": "react", "t": at} if {entry.get("emoji"), entry.get("reaction")} & STOPS:
                 self._stopped(platform, entry, at)
             case {"kind": "press", "label": label, "t": at} if "Stop" in label or label == "Slack's own":
@@ -200,7 +196,7 @@ class Figures:
 
     def _told(self, name: str, count: Count, now: float) -> Json:
         ours = [answer for answer in self._answers if answer.platform == name]
-        going = sorted(answer.stale(now) for answer in ours if answer.going)
+        going = [answer.stale(now) for answer in ours if answer.going]
         stopped = [answer for answer in ours if answer.stopped]
         return {
             "posts": count.posts,
@@ -208,11 +204,9 @@ class Figures:
             "rate": sum(at > now - SPAN for at in count.recent) / SPAN,
             "refused": count.refused,
             "others": dict(count.others),
-            "errors": count.errors,
             "live": len(going),
             "cut": sum(answer.cut for answer in ours),
-            "stale": going[-1] if going else 0.0,
-            "typical": going[len(going) // 2] if going else 0.0,
+            "stale": max(going, default=0.0),
             "socket": _last(answer.socket for answer in stopped),
             "final": _last(answer.final for answer in stopped),
         }
@@ -277,7 +271,7 @@ def _platform(body: Json) -> str:
 
 
 def _last(values: Iterable[float | None]) -> float | None:
-    known: Sequence[float] = [value for value in values if value is not None]
+    known = [value for value in values if value is not None]
     return known[-1] if known else None
 
 
@@ -288,8 +282,6 @@ def _model(answer: Answer, now: float) -> Json:
         "platform": answer.platform,
         "question": answer.text[:80],
         "state": play.state,
-        "characters": play.characters,
         "rate": play.characters / since if since > 0 else 0.0,
         "stopped": answer.socket,
-        "stale": answer.stale(now),
     }

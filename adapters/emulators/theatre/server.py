@@ -38,8 +38,6 @@ LARGEST = 16 * 2**20
 VIEWERS = 16
 #: Seconds between two looks at the figures.
 LOOK = 0.1
-#: Where it listens if it can: an address that a browser remembers.
-PORT = 8765
 
 
 class Theatre(Emulator):
@@ -82,7 +80,7 @@ class Theatre(Emulator):
             web.get("/file/{platform}/{channel}/{message}/{number}", self._file),
         ]
 
-    async def start(self, port: int = PORT) -> None:
+    async def start(self, port: int = 0) -> None:
         """Listen on *port*, or on a free one where it is taken, and follow the emulators."""
         await self.naive.start()
         try:
@@ -181,8 +179,7 @@ class Theatre(Emulator):
         finally:
             self._viewers.discard(viewer)
             telling.cancel()
-            with suppress(asyncio.CancelledError, ConnectionError):
-                await telling
+            await asyncio.wait([telling])
         return socket
 
     async def _did(self, data: str) -> Json:

@@ -2,12 +2,13 @@
 
 import { el, redraw } from "./dom.js";
 
-const LARGEST = 8 * 1024 * 1024;
+const LARGEST = 8 * 1024 * 1024; // of all files of a message; the theatre takes 16 MiB of base64 and text
 
 export class Composer {
   constructor(pane) {
     this.pane = pane;
     this.files = new Map();
+    this.refused = "";
     this.reply = null;
     this.edited = null;
     this.about = el("div", { class: "about" });
@@ -30,6 +31,7 @@ export class Composer {
   clear() {
     const direct = this.pane.place?.kind === "dm";
     this.files.clear();
+    this.refused = "";
     this.reply = this.edited = null;
     this.area.value = direct || this.pane.thread || !this.pane.place ? "" : "@rivulet ";
     this.area.placeholder = this.pane.thread ? "Reply …" : "Message";
@@ -58,8 +60,13 @@ export class Composer {
   }
 
   async attach(files) {
+    this.refused = "";
     for (const file of files) {
-      if (file.size > LARGEST) continue;
+      const others = [...this.files].map(([name, data]) => (name === file.name ? 0 : data.length * 0.75));
+      if (others.reduce((sum, size) => sum + size, file.size) > LARGEST) {
+        this.refused = `${file.name} is too large: a message takes 8 MB of files`;
+        continue;
+      }
       const bytes = new Uint8Array(await file.arrayBuffer());
       let text = "";
       for (let at = 0; at < bytes.length; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
@@ -92,6 +99,7 @@ export class Composer {
     const parts = [...this.files.keys()].map((name) => [name, () => el("span", {}, name, drop(() => this.files.delete(name)))]);
     if (this.reply) parts.unshift([`reply ${this.reply.id}`, () => el("span", {}, `Replying to ${this.pane.name(this.reply.user)}`, drop(() => { this.reply = null; }))]);
     if (this.edited) parts.unshift([`edit ${this.edited.id}`, () => el("span", {}, "Editing", drop(() => this.clear()))]);
+    if (this.refused) parts.push([this.refused, () => el("span", { role: "alert" }, this.refused)]);
     redraw(this.about, parts);
   }
 

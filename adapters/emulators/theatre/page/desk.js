@@ -25,7 +25,7 @@ export class Desk {
 
   knobs() {
     const speed = this.slider("speed", "Model's speed", -2, 3, 0.25, 0, (value) => 2 ** value, (value) => `${+(2 ** value).toFixed(2)}×`);
-    const latency = this.slider("latency", "Latency of writes", 0, 3, 0.1, 0, Number, (value) => `${Number(value).toFixed(1)} s`);
+    const latency = this.slider("latency", "Latency of calls", 0, 3, 0.1, 0, Number, (value) => `${Number(value).toFixed(1)} s`);
     this.limits = el("select", { id: "limits", onchange: () => this.act({ do: "knob", name: "limits", value: this.limits.value }) },
       Object.entries(LIMITS).map(([value, shown]) => el("option", { value }, shown)));
     this.naive = el("input", { type: "checkbox", id: "beside", role: "switch", onchange: () => this.onnaive(this.naive.checked) });

@@ -10,6 +10,7 @@ const TITLES = {
   discord: { name: "Rivulet Labs", about: "Discord, emulated" },
 };
 const FIRST = { slack: "U1", naive: "U1", discord: "300" };
+const PLACES = { slack: "C1", naive: "C1", discord: "200" };
 const MOST = 400;
 
 export class Pane {
@@ -24,10 +25,11 @@ export class Pane {
     this.messages = new Map();
     this.drawn = new Map();
     this.unread = new Map();
-    this.channel = platform === "discord" ? "200" : "C1";
+    this.channel = PLACES[platform];
     this.thread = "";
     this.follows = true;
     this.working = new Set();
+    this.toEnd = false; // whether the list is to show its end when it is drawn next
     this.build();
   }
 
@@ -57,6 +59,14 @@ export class Pane {
     if (told.kind === "ephemeral") this.takeMessages([{ ...told, id: told.ts, thread: told.thread_ts, user: "UBOT", only: told.user, own: true, hidden: true, blocks: [], files: [], reactions: {}, note: "" }]);
     if (told.kind === "status") this.working[told.status === "processing" ? "add" : "delete"](`${told.channel} ${told.thread_ts}`);
     this.draw();
+  }
+
+  // Forgets everything: what the page is connected to now tells all that there is.
+  forget() {
+    this.messages.clear();
+    this.unread.clear();
+    this.working.clear();
+    this.open(PLACES[this.platform]);
   }
 
   takePlaces(told) {
@@ -149,11 +159,14 @@ export class Pane {
     this.drawn.clear();
     this.list.replaceChildren();
     this.composer.clear();
+    this.toEnd = true;
     this.draw();
-    this.list.scrollTop = this.list.scrollHeight;
   }
 
+  // Shows the end: who writes wants to see what becomes of it.
   async say(text, files, replyTo) {
+    this.toEnd = true;
+    this.draw();
     const where = this.kind === "slack" ? { thread: this.thread } : { reply_to: replyTo };
     const did = await this.act({ do: "say", channel: this.channel, user: this.actor, text, files, ...where });
     if (did.id && this.kind === "slack" && !this.thread && text.includes("@rivulet")) this.openThread(did.id);
@@ -245,7 +258,8 @@ export class Pane {
 
   drawList() {
     const { list } = this;
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    const atEnd = this.toEnd || list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    this.toEnd = false;
     const replies = this.replies();
     const shown = this.shown();
     const ids = new Set(shown.map((one) => one.id));

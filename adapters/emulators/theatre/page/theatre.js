@@ -29,6 +29,7 @@ function show(name) {
   document.getElementById("right").replaceChildren(panes[name].box);
   document.getElementById("right").setAttribute("aria-label", name === "naive" ? "Slack, with a naive bot" : "Discord");
   document.querySelector('#tabs [data-tab="right"]').textContent = name === "naive" ? "Naive bot" : "Discord";
+  panes[name].toEnd = true; // a box that was away has lost where it was
   panes[name].draw();
 }
 
@@ -106,6 +107,9 @@ for (const tab of document.querySelectorAll("#tabs button")) {
 
 function connect() {
   socket = new WebSocket(`ws://${location.host}/stage`);
+  socket.addEventListener("open", () => {
+    for (const pane of Object.values(panes)) pane.forget();
+  });
   socket.addEventListener("message", (event) => take(JSON.parse(event.data)));
   socket.addEventListener("close", () => {
     pill("gone");
