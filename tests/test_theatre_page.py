@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not (chromium() or os.environ.get("CI")), reason=MISSING),
 ]
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Where pictures of pages are kept whose test failed.
 SHOTS = Path(".pytest_cache", "theatre")
