@@ -160,13 +160,19 @@ async def test_a_second_question_knows_the_first(new):
 
 
 async def test_a_reload_in_the_middle_loses_nothing_and_doubles_nothing(new):
-    steps = [piece for each in SENTENCES for piece in (each, 0.03)]
+    waits = (5, 15, 25)
     async with site() as where:
-        where.model.say = steps
+        where.model.say = [
+            piece
+            for number, each in enumerate(SENTENCES)
+            for piece in (each, None if number in waits else 0.03)
+        ]
         tab = await new(where.url)
         await tab.ask("go on")
-        for number in (5, 15, 25):
+        for number in waits:
             await tab.grows(f"sentence {number} ")
+            where.model.go.set()  # it goes on while the page is loaded, up to where it waits again
+            where.model.go.clear()
             await tab.page.reload()
         assert await tab.answer("sentence 39 ") == "".join(SENTENCES).strip()
         assert len(where.model.requests) == 1
