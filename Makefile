@@ -64,7 +64,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench pacing --quick --json
 	$(BIN)/python -m tests.bench render --quick --json
 	$(BIN)/python -m tests.bench storm --quick --json
-	$(BIN)/python -m tests.bench slow --quick --json --assert
+	$(BIN)/python -m tests.bench slow --quick --json
 	$(BIN)/python -m tests.bench load --quick --json
 	$(BIN)/python -m tests.bench web --quick --json
 
