@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tests.bench.web import Place
 
 #: First texts, and stops, that are timed.
-FIRSTS, QUICK_FIRSTS, STOPS, QUICK_STOPS = 20, 5, 200, 20
+FIRSTS, QUICK_FIRSTS, STOPS, QUICK_STOPS = 20, 3, 200, 10
 #: Deltas a second of a growing answer, and seconds for which its frames are looked at.
-RATE, WATCHED, QUICK_WATCHED = 60.0, 8.0, 4.0
+RATE, WATCHED, QUICK_WATCHED = 60.0, 8.0, 2.5
 #: Characters of answers that are there already when frames are timed, and of one that comes at once.
 SHORT, LONG, WHOLE = 4_000, 64_000, 50_000
 #: Keeps the time of each frame in which text changed, in seconds of the wall clock.
