@@ -509,12 +509,6 @@ async def test_a_note_beside_a_live_text_is_shown_by_an_edit(world):
     await whole(world, question, "Because of the rain.")
 
 
-@tool()
-async def fails(caller: Caller) -> str:
-    """Fail."""
-    raise Refused("no")
-
-
 async def cards(world: SlackWorld, message: str) -> list[tuple[str, str]]:
     """Return the title and the state of each task card of *message*."""
     kept = await world.emulator.message(*at(message))
@@ -522,13 +516,19 @@ async def cards(world: SlackWorld, message: str) -> list[tuple[str, str]]:
 
 
 async def tooled(world: SlackWorld, *steps: Any) -> str:
-    """Give the bot its tools and ask; `look` waits until the model may go on."""
+    """Give the bot its tools and ask; they wait until the model may go on."""
 
     @tool()
     async def look(caller: Caller) -> str:
         """Look out of the window."""
         await world.model.go.wait()
         return "rain"
+
+    @tool()
+    async def fails(caller: Caller) -> str:
+        """Fail."""
+        await world.model.go.wait()
+        raise Refused("no")
 
     world.tools.extend([look, fails])
     world.core = world.fresh_core()
@@ -554,8 +554,11 @@ async def shows(world: SlackWorld, message: str, wanted: list[tuple[str, str]]) 
 
 async def test_tools_before_the_first_word_are_cards_and_failures_say_so(world):
     question = await tooled(world, {"tool": "fails", "input": {}}, "I can't.")
+    answer = await world.first(question)
+    await until(lambda: shows(world, answer.id, [("fails", "in_progress")]))
+    world.model.go.set()
     seen = await whole(world, question, "I can't.")
-    assert await cards(world, seen.id) in ([("fails", "error")], [])  # it may be over before the first write
+    assert await cards(world, seen.id) == [("fails", "error")]
 
 
 async def test_many_tools_stay_a_short_list(world):
