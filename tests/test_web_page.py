@@ -75,6 +75,10 @@ class Tab:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
 
+    async def sign_in(self, token: str) -> None:
+        await self.page.fill("#token", token)
+        await self.page.keyboard.press("Enter")
+
     async def ask(self, text: str) -> None:
         await self.page.fill("#text", text)
         await self.page.keyboard.press("Enter")
@@ -320,11 +324,9 @@ async def test_nothing_of_hostile_text_or_names_runs_or_asks_another_host(new):
 async def test_who_has_a_token_signs_in_and_out(new):
     async with site(RIVULET_WEB_TOKENS=TOKENS) as where:
         tab = await new(where.url)
-        await tab.page.fill("#token", "not-anybodys-token")
-        await tab.page.keyboard.press("Enter")
+        await tab.sign_in("not-anybodys-token")
         await expect(tab.page.locator("[role=alert]")).to_contain_text("That is nobody's token.")
-        await tab.page.fill("#token", "ann-has-this-token")
-        await tab.page.keyboard.press("Enter")
+        await tab.sign_in("ann-has-this-token")
         await tab.ask("why?")
         await tab.answer("Yes.")
         await expect(tab.page.locator("#who")).to_contain_text("ann")
@@ -343,8 +345,7 @@ async def test_who_has_a_token_signs_in_and_out(new):
 async def test_a_token_that_is_taken_away_ends_what_was_begun_with_it(new):
     async with site(RIVULET_WEB_TOKENS=TOKENS) as where:
         tab = await new(where.url)
-        await tab.page.fill("#token", "ann-has-this-token")
-        await tab.page.keyboard.press("Enter")
+        await tab.sign_in("ann-has-this-token")
         await tab.ask("why?")
         await tab.answer("Yes.")
         await where.crash()
@@ -390,8 +391,7 @@ async def test_axe_finds_no_violation(new, scheme):
         where.model.go.set()
     async with site(RIVULET_WEB_TOKENS=TOKENS) as where:
         tab = await new(where.url, color_scheme=scheme, bypass_csp=True)
-        await tab.page.fill("#token", "not-anybodys-token")
-        await tab.page.keyboard.press("Enter")
+        await tab.sign_in("not-anybodys-token")
         await expect(tab.page.locator("[role=alert]")).to_be_visible()
         assert await violations(tab.page) == []
 
@@ -532,8 +532,7 @@ async def test_who_goes_to_another_conversation_while_changing_a_question_asks_t
 async def test_who_signs_out_in_one_tab_is_led_to_the_door_in_the_others(new):
     async with site(RIVULET_WEB_TOKENS=TOKENS) as where:
         tab = await new(where.url)
-        await tab.page.fill("#token", "ann-has-this-token")
-        await tab.page.keyboard.press("Enter")
+        await tab.sign_in("ann-has-this-token")
         await tab.ask("why?")
         await tab.answer("Yes.")
         other = await new(where.url, context=tab.page.context)
