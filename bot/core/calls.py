@@ -17,6 +17,7 @@ import regex
 from bot.core.approvals import PATIENCE
 from bot.model import Ask, Result, Tool
 from bot.model.rounds import LATE, RESULT
+from bot.tally import Count
 from bot.text.heard import heard
 from bot.tools import Caller, Offered, Refused, Use
 
@@ -30,18 +31,34 @@ BEFORE, AFTER = "while calling {0}", "after calling {0}"
 Keep = Callable[[str], Awaitable[None]]
 
 
-def bound(offered: Sequence[Offered], caller: Caller, keep: Keep) -> list[Tool]:
-    """Return what is *offered*, to be run for *caller*."""
+def bound(
+    offered: Sequence[Offered], caller: Caller, keep: Keep, tools: Count | None = None
+) -> list[Tool]:
+    """Return what is *offered*, to be run for *caller*, and counted in *tools*; see `Tally.tools`."""
+    count = tools or Count()
     return [
         Tool(
             each.described,
-            partial(_run, each, each.use, caller, keep) if each.use else None,
+            partial(_counted, count, each, each.use, caller, keep) if each.use else None,
             each.title,
             each.seconds,
             PATIENCE if each.asks else 0.0,
         )
         for each in offered
     ]
+
+
+async def _counted(
+    count: Count, offered: Offered, use: Use, caller: Caller, keep: Keep, given: Mapping[str, Any], ask: Ask
+) -> Result:
+    """Run a tool, and count how that went."""
+    outcome = "cut"
+    try:
+        result = await _run(offered, use, caller, keep, given, ask)
+        outcome = "failed" if result.error else "ok"
+        return result
+    finally:
+        count.add(offered.name, outcome)
 
 
 async def _run(

@@ -19,6 +19,7 @@ from bot.core.commands import NOT_YOURS, Commands, Usage, called
 from bot.core.files import kept
 from bot.core.follow import followed
 from bot.core.gathering import Desk
+from bot.core.glance import Glance
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.rates import Rates
@@ -47,9 +48,11 @@ from bot.platform import (
     Stop,
     Unavailable,
 )
+from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
+from bot.tally import Tally
 from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
@@ -77,6 +80,7 @@ class Core:
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
         usage: Usage | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._access = access
         self._store = store
@@ -91,6 +95,7 @@ class Core:
             store,
             clock,
             desk=Desk(bounds),
+            tally=tally or Tally(),
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
@@ -259,6 +264,21 @@ class Core:
     def state(self) -> Mapping[str, int]:
         """How many answers run and wait, and what was taken, refused and told since the start."""
         return self._running.state
+
+    @property
+    def glances(self) -> Sequence[Glance]:
+        """How far along each answer is."""
+        return [live.glance for live in self._lives.values()]
+
+    @property
+    def budgets(self) -> Sequence[Reading]:
+        """How much of each rate limit is used."""
+        return self._means.pace.readings()
+
+    @property
+    def tally(self) -> Tally:
+        """What was counted since the start."""
+        return self._means.tally
 
     @property
     def store_health(self) -> str:

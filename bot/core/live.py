@@ -14,8 +14,10 @@ from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
+from bot.core.counted import Counted
 from bot.core.draft import Draft
 from bot.core.gathering import Desk
+from bot.core.glance import Glance
 from bot.core.kept import Kept
 from bot.core.ratings import Models
 from bot.core.reader import Reader
@@ -32,6 +34,7 @@ from bot.show.answer import Answer
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
+from bot.tally import Tally
 from bot.text.safe import Links
 from bot.tools import Caller, Refused
 from bot.tools.notebook import Notebook
@@ -62,6 +65,7 @@ class Means:
         desk: Where files are read.
         waits: Where writes wait that have failed.
         models: Who has given the answers.
+        tally: What is counted.
     """
 
     model: Model
@@ -77,6 +81,7 @@ class Means:
     desk: Desk = field(default_factory=Desk)
     waits: Waits = field(default_factory=Waits)
     models: Models = field(default_factory=Models)
+    tally: Tally = field(default_factory=Tally)
 
 
 class Live:
@@ -108,6 +113,7 @@ class Live:
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
+        self._since = _now()
         self._reworded = 0
         self._vanishing = False
         self._whole = not (terms.showing.stream or saying)
@@ -125,8 +131,11 @@ class Live:
         reads = means.model, terms.asking, means.access, past or Past(), means.lasting, means.clock
         self._reader = Reader(self._draft, *reads, means.desk, self._tools, self._may, saying)
         watch, forget = self._watch, means.stops.forget
+        self._counted = Counted(
+            means.tally, mention.key.partition("/")[0], self._answer, asked=not left, said=bool(saying)
+        )
         self._writer = Writer(
-            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
+            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits, self._counted
         )
 
     async def go(self) -> None:
@@ -155,6 +164,7 @@ class Live:
             if self.card:
                 self.card.close(OVER)  # nobody can decide any more
             self._writer.leave()
+            self._counted.ended()
             self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, self._root, *self._answer.messages)
             await self._reader.close()
@@ -190,6 +200,21 @@ class Live:
     def given_up(self) -> bool:
         """See `Writer.given_up`."""
         return self._writer.given_up
+
+    @property
+    def glance(self) -> Glance:
+        """How far along it is."""
+        answer, mention = self._answer, self.mention
+        return Glance(
+            mention.key,
+            mention.place.channel,
+            _now() - self._since,
+            answer.phase.name.lower() if self._begun.is_set() else "waiting",
+            answer.received,
+            answer.unshown,
+            len(answer.messages),
+            self._terms.asking.model,
+        )
 
     @property
     def _surface(self) -> Surface:
@@ -299,7 +324,7 @@ class Live:
         offered = self._terms.tools
         known = {each.name for each in offered}
         more = [each for each in await self._terms.more() if each.name not in known]
-        return bound([*offered, *more], caller, self._kept.call)
+        return bound([*offered, *more], caller, self._kept.call, means.tally.tools)
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called; raise `Refused` where nobody can be asked."""
@@ -319,6 +344,10 @@ class Live:
         """Let stops of *message* end this answer; one may have come already."""
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
             self.decide(early) if isinstance(early, Press) else self.stop(early)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def retries(key: str) -> bool:

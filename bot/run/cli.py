@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge | backup | restore | top`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from adapters import Make
     from bot.config import Settings
 
@@ -27,6 +29,9 @@ NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
+BACKUP = "Where to write the copy; - for standard output."
+RESTORE = "A copy that `rivulet backup` has written; - for standard input."
+ONCE = "Print it once and end."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -57,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
+    parsers["backup"].add_argument("file", help=BACKUP)
+    parsers["restore"].add_argument("file", help=RESTORE)
+    parsers["top"].add_argument("--once", action="store_true", help=ONCE)
     return parser
 
 
@@ -165,15 +173,46 @@ async def _purge(_options: argparse.Namespace) -> int:
     return _deleted(await _order({"purge": True}))
 
 
-async def _order(what: dict[str, Any]) -> dict[str, Any]:
+async def _backup(options: argparse.Namespace) -> int:
+    """Copy what the bot remembers into one file, also while it runs."""
+    data = _data()
+    from bot.run.backup import backup
+
+    return _say(line) if (line := await backup(data, options.file)) else 0
+
+
+async def _restore(options: argparse.Namespace) -> int:
+    """Put such a copy in place of what the bot remembers, which must not run."""
+    data = _data()
+    from bot.run.backup import put_back
+
+    return _say(put_back(data, options.file))
+
+
+async def _top(options: argparse.Namespace) -> int:
+    """Watch a running bot: its answers, its rate limits, and what it has spent."""
+    data = _data()
+    from bot.run.top import show
+
+    return await show(data, once=options.once)
+
+
+def _data() -> Path:
+    """Return the data folder; nothing but errors is logged from here on."""
     from bot.config import Settings
 
     settings = Settings()
     from bot.run import logs
-    from bot.run.orders import order
 
     logs.configure("error", [])
-    return await order(settings.data, what)
+    return settings.data
+
+
+async def _order(what: dict[str, Any]) -> dict[str, Any]:
+    data = _data()
+    from bot.run.orders import order
+
+    return await order(data, what)
 
 
 def _deleted(told: dict[str, Any]) -> int:
@@ -206,4 +245,7 @@ COMMANDS = {
     "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,
+    "backup": _backup,
+    "restore": _restore,
+    "top": _top,
 }

@@ -27,6 +27,7 @@ from bot.run.connections import widen
 from bot.run.orders import obeying
 from bot.run.secrets import exposed, known
 from bot.run.server import listening
+from bot.run.sources import Watched
 from bot.store import Store
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
@@ -68,21 +69,22 @@ async def start(settings: Settings, makes: Makes, tools: Sequence[Offered] = ())
     servers = mcp_of(settings)
     if warning := exposed():
         log.warning(warning)
-    ended = _signalled()
+    ended, watched = _signalled(), Watched()
     widen()
     async with (
-        ledger(settings.data) as (folder, store),
+        ledger(settings.data, watched) as (folder, store),
         listening(settings.host, settings.port, settings.events_port) as front,
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
-        if parts := await _unless(ended, _parts(settings, makes, stack)):
+        if parts := await _unless(ended, _parts(settings, makes, stack, watched)):
             from bot.run.supervise import supervise  # noqa: PLC0415  imported by now
 
             platforms, model, named = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            await supervise(settings, platforms, model, store, front, ended, [*tools, *named], servers)
+            offered = [*tools, *named]
+            await supervise(settings, platforms, model, store, front, ended, offered, servers, watched)
     return 0
 
 
@@ -98,7 +100,7 @@ def mcp_of(settings: Settings) -> Servers:
 
 
 async def _parts(
-    settings: Settings, makes: Makes, stack: AsyncExitStack
+    settings: Settings, makes: Makes, stack: AsyncExitStack, watched: Watched
 ) -> tuple[list[Platform], Patient, list[Offered]]:
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
     tools = await asyncio.to_thread(_tools, settings)
@@ -117,7 +119,7 @@ async def _parts(
     else:
         checking.add_done_callback(_told_late)
     logs.hide([secret for platform in platforms for secret in platform.secrets])
-    patient = patient_of(settings, claude)
+    patient = patient_of(settings, claude, watched.tally)
     rekey_on_hangup(claude, patient)
     return platforms, patient, tools
 
@@ -178,8 +180,12 @@ def _signalled() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
+async def ledger(path: Path, watched: Watched | None = None) -> AsyncIterator[tuple[Folder, Store]]:
     """Yield the data folder and the store in it, which is pruned now and then and takes orders.
+
+    Args:
+        path: The folder.
+        watched: What orders may ask for beside the store.
 
     Raises:
         Unavailable: When another process has the folder.
@@ -190,7 +196,7 @@ async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
     await store.open()
     pruning = asyncio.create_task(_prune(store))
     try:
-        async with obeying(path, store):
+        async with obeying(path, store, watched or Watched()):
             yield folder, store
     finally:
         pruning.cancel()
