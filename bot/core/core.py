@@ -302,7 +302,7 @@ class Core:
 
     async def _say(self, mention: Mention, text: str) -> None:
         """Answer *mention*, which nobody took, with *text*."""
-        if await self._running.accept(mention) and not self._running.say(mention, text, text):
+        if await self._running.accept(mention) and not self._running.say(mention, text, "refused"):
             await self._running.drop(mention)
 
     def _decide(self, press: Press) -> Outcome:
