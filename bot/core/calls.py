@@ -31,9 +31,7 @@ BEFORE, AFTER = "while calling {0}", "after calling {0}"
 Keep = Callable[[str], Awaitable[None]]
 
 
-def bound(
-    offered: Sequence[Offered], caller: Caller, keep: Keep, tools: Count | None = None
-) -> list[Tool]:
+def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, tools: Count | None = None) -> list[Tool]:
     """Return what is *offered*, to be run for *caller*, and counted in *tools*; see `Tally.tools`."""
     count = tools or Count()
     return [

@@ -36,7 +36,9 @@ async def backup(data: Path, to: str) -> str:
         raise Unavailable(f"{to} can't be written ({error.strerror or error}).") from None
     finally:
         copy.unlink(missing_ok=True)
-    return f"{to}: {size:,} bytes. It has what people asked and were answered lately: keep it as you keep .env."
+    return (
+        f"{to}: {size:,} bytes. It has what people asked and were answered lately: keep it as you keep .env."
+    )
 
 
 def _put(copy: Path, to: Path) -> None:
@@ -73,5 +75,5 @@ def put_back(data: Path, source: str) -> str:
         raise Unavailable(f"{source}: {error.strerror or error}.") from None
     finally:
         folder.release()
-    kept = f" The one before lies beside it as {before}; delete it when you need it no more." if before else ""
+    kept = f" The one before lies beside it as {before}; delete it when it is of no use." if before else ""
     return f"{data}: the ledger is what {source} holds. Start the bot.{kept}"

@@ -1,4 +1,4 @@
-"""`rivulet forget`, `purge`, `notes`, `feedback`, `backup`, `top`: done by the process that has the data, told by a socket.
+"""What `rivulet forget` and its kind order: done by the process that has the data, told by a socket.
 
 A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
 itself.

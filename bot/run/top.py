@@ -24,6 +24,8 @@ EVERY = 1.0
 MOST = 15
 #: Micro-dollars in a dollar.
 MICRO = 1_000_000
+#: Columns of numbers.
+NUMBERS = frozenset({"since", "said", "unshown", "live", "waiting", "used", "edit at", "429"})
 STARTING = "The bot starts."
 
 
@@ -66,7 +68,7 @@ def _lines(told: Mapping[str, Any]) -> Sequence[str]:
     read = sum(tokens.get(kind, 0) for kind in ("input", "cache_read", "cache_write"))
     cached = f", {tokens.get('cache_read', 0) / read:.0%} from the cache" if read else ""
     return (
-        f"{up}   ledger {told['store']} · Claude {told['model']} · loop {told['loop_ms']:.0f} ms late at worst",
+        f"{up}   ledger {told['store']} · Claude {told['model']} · loop {told['loop_ms']:.0f} ms late",
         f"{questions['running']} run, {questions['waiting']} wait; since the start {ended or 'none ended'}",
         f"tokens: {read:,.0f} read{cached}, {tokens.get('output', 0):,.0f} written; ${cost:,.2f}",
     )
@@ -90,11 +92,11 @@ def _used(one: Mapping[str, Any]) -> float:
 
 def _table(heads: Sequence[str], rows: Any) -> Table:
     table = Table(box=None, pad_edge=False)
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index < 2 or not head else "right", no_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="right" if head in NUMBERS else "left", no_wrap=True)
     found = [*rows]
     for row in found[:MOST]:
         table.add_row(*map(Text, row))
-    if more := len(found) - MOST if len(found) > MOST else 0:
-        table.add_row(f"and {more} more")
+    if len(found) > MOST:
+        table.add_row(f"and {len(found) - MOST} more")
     return table

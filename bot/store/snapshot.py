@@ -64,7 +64,9 @@ def restore(folder: Path, source: BinaryIO) -> str:
     """
     new = folder / f"{COPY}{secrets.token_hex(4)}.db"
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        with os.fdopen(
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+        ) as file:
             shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())
