@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.config import Settings, address_of
 from bot.core.core import Core
+from bot.events import Finished
 from bot.guard.access import Access
 from bot.model import Kind, ModelError
-from bot.model.course import Patience
 from bot.model.patient import Patient
 from bot.model.script import Script
 from bot.platform import Gone, SlowDown, Stop
@@ -38,10 +38,13 @@ def sources(core: Core, data: Path | None = None) -> Sources:
 
 async def shown(core: Core, data: Path | None = None, accept: str = "text/plain") -> str:
     """What a scrape reads."""
-    async with exporting(NOWHERE, sources(core, data)) as port, aiohttp.ClientSession() as session:
-        async with session.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept}) as response:
-            assert response.status == 200
-            return await response.text()
+    async with (
+        exporting(NOWHERE, sources(core, data)) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept}) as response,
+    ):
+        assert response.status == 200
+        return await response.text()
 
 
 def numbers(text: str) -> dict[str, float]:
@@ -82,7 +85,7 @@ async def test_an_answer_is_counted_with_its_first_text_its_edits_and_its_last_e
 
 
 async def test_a_stop_and_a_slow_platform_and_a_message_that_is_gone_are_counted():
-    core = Core(Script("word " * 50, pause=0.05), Memory(), Access())
+    core = Core(Script("word ", 60.0), Memory(), Access())
     sheet = quick(errors=[SlowDown(0.05, "bucket/post")])
     await core.mention(ask(sheet, key="slack/q1"))
     async with asyncio.timeout(20):
@@ -114,14 +117,13 @@ async def test_a_hint_is_a_write_and_no_answer():
 async def test_what_fails_at_claude_is_counted_by_kind_and_by_what_was_done():
     class Failing(Script):
         async def stream(self, request, ask=None):
-            raise ModelError("no", Kind.AWAY)
-            yield
+            if request:
+                raise ModelError("no", Kind.AWAY)
+            yield Finished()
 
     tally = Tally()
-    patience = Patience(backoff=(0.01,)) if hasattr(Patience(), "backoff") else Patience()
-    core = Core(
-        Patient(Failing(), patience, chance=lambda _: 0.0, tally=tally), Memory(), Access(), tally=tally
-    )
+    patient = Patient(Failing(), chance=lambda _: 0.0, tally=tally)
+    core = Core(patient, Memory(), Access(), tally=tally)
     await core.mention(ask(quick(), key="slack/q1"))
     await ended(core)
     text = await shown(core)
