@@ -32,7 +32,7 @@ NOWHERE = ("127.0.0.1", 0)
 
 
 def sources(core: Core, data: Path | None = None) -> Sources:
-    slack = cast("Any", SimpleNamespace(name="slack", health="up", heard_at=None))
+    slack = cast("Any", SimpleNamespace(name="slack", health="up", heard_at=0.0))
     return Sources(core, [slack], Lag(), data)
 
 

@@ -32,6 +32,7 @@ CSV = "Print each rating as a line of CSV: question, time, platform, channel, as
 BACKUP = "Where to write the copy; - for standard output."
 RESTORE = "A copy that `rivulet backup` has written; - for standard input."
 ONCE = "Print it once and end."
+HOST = "Where its page listens; another address than 127.0.0.1 makes sense in a container alone."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         parsers[name] = commands.add_parser(name, help=does, description=does)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
+    parsers["demo"].add_argument("--host", default="127.0.0.1", help=HOST)
     parsers["demo"].add_argument("--record", metavar="FILE", help=RECORD)
     parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
     parsers["forget"].add_argument("user", help=USER)
@@ -126,7 +128,7 @@ async def _demo(options: argparse.Namespace) -> int:
         return await record(Path(options.record))
     from bot.run.screen import show
 
-    return await show()
+    return await show(options.host)
 
 
 async def _doctor(_options: argparse.Namespace) -> int:
