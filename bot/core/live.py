@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from structlog.contextvars import bind_contextvars
+
 from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
 from bot.core.calls import bound
@@ -140,6 +142,7 @@ class Live:
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
+        bind_contextvars(question=self.mention.key)  # all that is logged meanwhile, whoever does, is about it
         for message in filter(None, (self.mention.key, self._root, *self._answer.messages)):
             self._watch(message)
         try:
