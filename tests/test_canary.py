@@ -76,8 +76,8 @@ def _drop(remote: Any) -> Awaitable[Any]:
     return cast("Awaitable[Any]", remote.drop())
 
 
-#: What fails before each question; what is answered then has tokens of ours in it.  A platform's own sentence about
-#: an error may be logged; what came from elsewhere, or can't be read, may not.
+#: What fails before each question; what is answered then has tokens of ours in it.  A platform's own sentence
+#: about an error may be logged; what came from elsewhere, or can't be read, may not.
 ECHO = f"No: {SECRETS['SLACK_BOT_TOKEN']} {SECRETS['DISCORD_BOT_TOKEN']}"
 HTML = f"<html>{SAID['body']} {ECHO}"
 NO_JSON = f"{{no json {SAID['body']} {ECHO}"
