@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -22,6 +23,9 @@ from bot.store import (
     Part,
     Rated,
 )
+from bot.store.accounts import Accounts
+from bot.store.accounts_memory import MemoryAccounts
+from bot.store.keys import DAY
 from bot.store.shelf import MemoryShelf
 
 #: Seconds between two looks for what is old.
@@ -37,12 +41,18 @@ class Memory:
         self._notes: dict[tuple[str, str, str], Note] = {}
         self._ratings: dict[tuple[str, str], Rated] = {}
         self._shelf = MemoryShelf()
+        self._accounts = MemoryAccounts()
         self._pruned = 0.0
 
     @property
     def shelf(self) -> Shelf:
         """See `Store.shelf`."""
         return self._shelf
+
+    @property
+    def accounts(self) -> Accounts:
+        """See `Store.accounts`."""
+        return self._accounts
 
     @property
     def health(self) -> str:
@@ -182,6 +192,7 @@ class Memory:
         """See `Store.prune`."""
         self._pruned = now
         self._shelf.prune(now)
+        self._accounts.prune(int(now // DAY))
         self._keep_ratings(lambda rated: rated.at >= now - RATINGS_KEPT)
         for key, entry in [*self._entries.items()]:
             if entry.done is None:
@@ -200,6 +211,7 @@ class Memory:
         for note in [note for note in self._notes.values() if note.actor == actor]:
             del self._notes[note.key]
         self._shelf.forget(actor)
+        self._accounts.forget(actor, int(time.time() // DAY))
         self._keep_ratings(lambda rated: actor not in {rated.rater, rated.asker})
         return len(known)
 
@@ -211,6 +223,7 @@ class Memory:
         self._notes.clear()
         self._ratings.clear()
         self._shelf.purge()
+        self._accounts.purge()
         return count
 
     async def close(self) -> None:

@@ -26,8 +26,9 @@ from bot.store import (
     Rated,
     tables,
 )
+from bot.store.accounts_file import FileAccounts, today
 from bot.store.examine import is_content
-from bot.store.keys import Keys
+from bot.store.keys import DAY, Keys
 from bot.store.memory import Memory
 from bot.store.shelf import FileShelf
 from bot.store.tables import Statement
@@ -53,6 +54,7 @@ class Sqlite(Memory):
         self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
         self._posts = FileShelf(self._writer)
+        self._accounts: FileAccounts = FileAccounts(self._writer)
         self._read = False
         self._owed: list[Statement] = []  # deletions and ratings that were not written
 
@@ -82,12 +84,14 @@ class Sqlite(Memory):
         try:
             entries, self._done = await self._writer.run(self._file.load)
             notes = await self._writer.run(self._file.notes)
+            spent, holds = await self._writer.run(self._accounts.read)
         except sqlite3.Error as error:
             self._file.doubt(error)  # a look at every page does not find all that is wrong
             raise
         self._notes = {note.key: note for note in notes} | self._notes
         known = [*self._entries.values()]
         self._read = True
+        self._accounts.take(spent, holds)
         self._entries.clear()
         self._open.clear()
         for entry in (*entries, *known):
@@ -102,7 +106,12 @@ class Sqlite(Memory):
         upserts = [statement for entry in entries for statement in tables.upsert(entry)]
         upserts += [(tables.NOTE, tables.note_row(note)) for note in self._notes.values()]
         posts = [*self._posts.owed]
-        await self._writer.apply([*owed, *upserts, *posts])
+        due, accounts = self._accounts.due()
+        try:
+            await self._writer.apply([*owed, *upserts, *posts, *accounts])
+        except BaseException:
+            self._accounts.undone(due)
+            raise
         del self._owed[: len(owed)], self._posts.owed[: len(posts)]
         self._let_go([entry.asked.key for entry in entries if entry.done is not None])
 
@@ -244,6 +253,7 @@ class Sqlite(Memory):
         await self._writer.write(
             (tables.OLD_RATINGS, (now - RATINGS_KEPT,)), (tables.OLD_POSTS, (now - POSTS_KEPT,))
         )
+        await self._writer.write(*self._accounts.pruning(int(now // DAY)))
         await self._writer.take_ballast()
         await self._writer.sweep(now - ROWS_KEPT)
 
@@ -256,7 +266,8 @@ class Sqlite(Memory):
         count = done + await super().forget(actor)
         whose = (actor,)
         beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose), (tables.FORGET_POSTS, whose)
-        await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), *beside)
+        spent = self._accounts.forgetting(actor, today())
+        await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), *beside, *spent)
         return count
 
     async def purge(self) -> int:
