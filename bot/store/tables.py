@@ -14,7 +14,7 @@ from bot.store.accounts import FORGOTTEN, NAMES, NUMBERS, Hold, Spent
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 6
+VERSION = 7
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -91,6 +91,10 @@ CREATE TABLE IF NOT EXISTS holds (
     noted TEXT NOT NULL             -- JSON: the row of `spent` that it is, should the process die
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spent_by ON spent(actor);
+CREATE TABLE IF NOT EXISTS choices (
+    who TEXT PRIMARY KEY,           -- the platform's name, "/" and a person's id
+    model TEXT NOT NULL             -- the model that they want to be answered by
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS posts_of ON posts(talk, at);
 CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
@@ -114,6 +118,10 @@ ASIDE_NOTE = """
 DELETE FROM notes
 WHERE CAST(platform AS BLOB) = ? AND CAST(channel AS BLOB) = ? AND CAST(name AS BLOB) = ?
 """
+CHOOSE = "INSERT OR REPLACE INTO choices VALUES (?, ?)"
+UNCHOOSE = "DELETE FROM choices WHERE who = ?"
+CHOICES = "SELECT CAST(who AS TEXT), CAST(model AS TEXT) FROM choices"
+FORGET_CHOICES = "DELETE FROM choices WHERE substr(who, instr(who, '/') + 1) = ?"
 RATE = "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)"
 UNRATE = "DELETE FROM ratings WHERE key = ? AND rater = ? AND good = ?"
 RATINGS = "SELECT * FROM ratings ORDER BY at"
@@ -192,7 +200,7 @@ WHERE CAST(key AS BLOB) = ?2
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
 PURGE = tuple(
     f"DELETE FROM {table}"  # noqa: S608  names of ours
-    for table in ("turns", "notes", "ratings", "posts", "spent")
+    for table in ("turns", "notes", "ratings", "posts", "choices", "spent")
 )
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
