@@ -46,7 +46,8 @@ def _of(span: str) -> Cap:
 def _left(standing: Standing) -> str:
     cap = standing.cap
     held = f", {dollars(standing.sum.held)} held for answers that run" if standing.sum.held else ""
-    return f"- {SCOPES[cap.scope]}, {SPANS[cap.span]}: {dollars(standing.left)} of {dollars(cap.most)} left{held}"
+    left = f"{dollars(standing.left)} of {dollars(cap.most)} left"
+    return f"- {SCOPES[cap.scope]}, {SPANS[cap.span]}: {left}{held}"
 
 
 async def _all(spend: Spend) -> list[str]:
@@ -61,9 +62,9 @@ async def _all(spend: Spend) -> list[str]:
         return ["Nobody has used anything this month."]
     [total] = sums
     guessed = f", {dollars(total.estimated)} of it by estimate" if total.estimated else ""
+    cached = f"{cache_share(total):.0%} of what was read came from the cache"
     return [
-        f"**All together, this month**: {dollars(total.cost)}{guessed}, for {total.turns:,} answers; "
-        f"{cache_share(total):.0%} of what was read came from the cache.",
+        f"**All together, this month**: {dollars(total.cost)}{guessed}, {total.turns:,} answers; {cached}.",
         *_top("By model", ((each.model, each) for each in by[0])),
         *_top("By person", ((each.actor or "(forgotten)", each) for each in by[1])),
         *_top("By channel", ((each.channel, each) for each in by[2])),
