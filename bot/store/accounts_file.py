@@ -128,6 +128,7 @@ class FileAccounts(MemoryAccounts):
 
     async def usage(self, since: int, by: Sequence[str]) -> Sequence[Spent]:
         """See `Accounts.usage`."""
+        await self._writer.write()  # what was settled just now may still be on its way
         return await self._writer.read(lambda: self._read_usage(since, by))
 
     def due(self) -> tuple[Due, list[Statement]]:

@@ -258,7 +258,7 @@ def hold_row(hold: Hold) -> tuple[Any, ...]:
 def usage(by: Sequence[str]) -> str:
     """Return what sums `spent` up by the fields *by*, from a day on; a row is as `spent_row` makes it."""
     names = [name if name in by else {"day": "0"}.get(name, "''") for name in NAMES]
-    grouped = f"GROUP BY {', '.join(by)} " if by else ""
+    grouped = f"GROUP BY {', '.join(by) or 'NULL'} "  # which of no rows makes none
     order = f"{'day, ' if 'day' in by else ''}total(cost) DESC"
     return f"SELECT {', '.join(names)}, {_TOTALS} FROM spent WHERE day >= ? {grouped}ORDER BY {order}"  # noqa: S608
 
