@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,6 +17,8 @@ from bot.config import Settings, address_of
 from bot.core.core import Core
 from bot.events import Finished
 from bot.guard.access import Access
+from bot.guard.prices import prices
+from bot.guard.spend import Spend
 from bot.model import Kind, ModelError
 from bot.model.patient import Patient
 from bot.model.script import Script
@@ -24,6 +27,8 @@ from bot.run.exporter import exporting
 from bot.run.lag import Lag
 from bot.run.sources import Sources
 from bot.run.supervise import build
+from bot.store.accounts import Hold
+from bot.store.accounts_memory import MemoryAccounts
 from bot.store.memory import Memory
 from bot.tally import MOST, OTHER, Count, Spread, Tally
 from tests.fakes import ANN, HERE, Sheet, ask
@@ -219,3 +224,19 @@ async def test_the_ledger_is_measured_in_bytes(tmp_path):
     assert found(text, "rivulet_ledger_up") == 1
     assert found(text, "rivulet_model_up") == 1
     assert found(text, "rivulet_platform_up", platform="slack") == 1
+
+
+async def test_what_was_settled_is_in_the_metrics_in_tokens_and_dollars():
+    tally = Tally()
+    money = Spend(MemoryAccounts(), prices(), model="claude-sonnet-5-5", clock=lambda: 0.0, tally=tally)
+    who = replace(money.who(ANN, HERE, "claude-sonnet-5-5"), input=1_000, cache_read=300, output=200)
+    spent = replace(who, platform="slack", cost=2_500_000)
+    assert not await money.reserve(Hold("a", 1, spent), HERE)
+    money.settle("a", spent, HERE)
+    money.settle("b", None, HERE)
+    text = await shown(Core(Script("hello"), Memory(), Access(), tally=tally))
+    model = "claude-sonnet-5-5"
+    assert found(text, "rivulet_cost_dollars_total", platform="slack", model=model) == 2.5
+    assert found(text, "rivulet_tokens_total", model=model, kind="cache_read") == 300
+    assert found(text, "rivulet_tokens_total", model=model, kind="output") == 200
+    assert money.today.spent == 2_500_000

@@ -14,7 +14,7 @@ from contextlib import suppress
 import structlog
 
 from bot.core.approvals import CONTROLS
-from bot.core.commands import NOT_YOURS, Commands, Usage, called
+from bot.core.commands import NOT_YOURS, Commands, called
 from bot.core.files import kept
 from bot.core.gathering import Desk
 from bot.core.glance import Glance
@@ -26,13 +26,14 @@ from bot.core.ratings import owned, rate
 from bot.core.refusals import Refusals
 from bot.core.repair import Repairs
 from bot.core.running import Running
-from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
+from bot.core.sayings import HINT, NOTHING, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
 from bot.core.terms import Terms, TermsOf, chosen, no_more
 from bot.events import STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
+from bot.guard.spend import Spend
 from bot.model import Asking, Model
 from bot.platform import (
     Command,
@@ -40,6 +41,7 @@ from bot.platform import (
     Edited,
     Mention,
     Outcome,
+    Place,
     Platform,
     Press,
     Rating,
@@ -78,8 +80,8 @@ class Core:
         follow_ups: bool = True,
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
-        usage: Usage | None = None,
         tally: Tally | None = None,
+        spend: Spend | None = None,
     ) -> None:
         self._access = access
         self._store = store
@@ -95,6 +97,7 @@ class Core:
             clock,
             desk=Desk(bounds),
             tally=tally or Tally(),
+            spend=spend,
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
@@ -103,7 +106,7 @@ class Core:
         self._talks = Talks()
         self._follow_ups = follow_ups
         self._refusals = Refusals(self._repairs.platforms, self._running.errand, self._say)
-        self._commands = Commands(store, self._means.terms, self._stopped, self.press, usage, clock)
+        self._commands = Commands(self._means, self._stopped, self.press)
         self._presses = Presses(self._means, self._running, self._repairs.platforms)
 
     @property
@@ -229,6 +232,14 @@ class Core:
         """See `Inbox.back`."""
         self._repairs.back(platform)
 
+    def tell_admins(self, text: str, place: Place | None = None) -> None:
+        """Send *text* to the admins of *place*, or of every platform; returns at once."""
+        for platform in self._repairs.platforms.values():
+            here = place or Place("", platform=platform.name)
+            if here.platform == platform.name:
+                for person in self._access.admins(here):
+                    self._running.errand(_notify(platform, person, text))
+
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
         self._running.closing = True
@@ -253,6 +264,11 @@ class Core:
     def budgets(self) -> Sequence[Reading]:
         """How much of each rate limit is used."""
         return self._means.pace.readings()
+
+    @property
+    def spent_today(self) -> int:
+        """Micro-dollars in all; 0 where nobody keeps count."""
+        return self._means.spend.today.spent if self._means.spend else 0
 
     @property
     def tally(self) -> Tally:
@@ -301,8 +317,8 @@ class Core:
         self._talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
-        if refusal := running.refuse(mention, outdated):
-            return running.say(mention, TOO_MUCH[refusal], "too much")
+        if refusal := running.refusal(mention, outdated):
+            return running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self._means, mention))
 
@@ -315,6 +331,11 @@ class Core:
         )
         if shown or not self._running.say(mention, text, command.name):
             await self._running.drop(mention)
+
+
+async def _notify(platform: Platform, person: str, text: str) -> None:
+    if not await platform.notify(person, text):
+        log.warning("an admin could not be told", platform=platform.name, person=person)
 
 
 def _now() -> float:

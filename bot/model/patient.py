@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import structlog
 
-from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Usage, Waiting
+from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Waiting
 from bot.model import Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import Course, Patience, Retry
 from bot.model.earlier import Earlier
@@ -38,7 +38,7 @@ class Patient:
         patience: The limits.
         fallback: A model id to ask where the usual one is missing or stays overloaded; "" for none.
         chance: Returns a random number between 0 and its argument.
-        tally: Where failures and tokens are counted.
+        tally: Where failures are counted.
     """
 
     def __init__(
@@ -117,8 +117,6 @@ class Patient:
     def _note(self, event: Event, course: Course, request: Request) -> None:
         """Take note of what says something about the next request."""
         self._barred = None  # somebody is answered
-        if isinstance(event, Finished):
-            self._count(event.usage, event.model or course.request.model)
         match event:
             case Finished("refusal"):
                 self._earlier.refused(request)
@@ -149,10 +147,6 @@ class Patient:
         if _now() + seconds >= deadline:
             raise self._failed(course.cut(ModelError(ENDLESS, Kind.ENDLESS)))
         await asyncio.sleep(seconds)
-
-    def _count(self, usage: Usage, model: str) -> None:
-        for kind in usage.__slots__:
-            self._tally.tokens.add(model, kind, by=getattr(usage, kind))
 
     def _failed(self, error: ModelError, cause: BaseException | None = None) -> ModelError:
         """Count and log *error*, which nothing is done about any more; see `_logged`."""

@@ -42,6 +42,7 @@ class Sources:
             "endings": _summed(core.tally.answers, "ending"),
             "tokens": _summed(core.tally.tokens, "kind"),
             "cost": _summed(core.tally.cost, "model"),
+            "today": core.spent_today,
             "loop_ms": self.lag.report()["max_ms"],
             "store": core.store_health,
             "model": core.model_health,

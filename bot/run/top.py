@@ -64,14 +64,19 @@ def _lines(told: Mapping[str, Any]) -> Sequence[str]:
     questions, platforms = told["questions"], told["platforms"]
     up = " · ".join(f"{name} {health}" for name, health in platforms.items())
     ended = " · ".join(f"{number:.0f} {name}" for name, number in sorted(told["endings"].items()))
-    tokens, cost = told["tokens"], sum(told["cost"].values()) / MICRO
-    read = sum(tokens.get(kind, 0) for kind in ("input", "cache_read", "cache_write"))
-    cached = f", {tokens.get('cache_read', 0) / read:.0%} from the cache" if read else ""
     return (
         f"{up}   ledger {told['store']} · Claude {told['model']} · loop {told['loop_ms']:.0f} ms late",
         f"{questions['running']} run, {questions['waiting']} wait; since the start {ended or 'none ended'}",
-        f"tokens: {read:,.0f} read{cached}, {tokens.get('output', 0):,.0f} written; ${cost:,.2f}",
+        _spent(told),
     )
+
+
+def _spent(told: Mapping[str, Any]) -> str:
+    tokens, cost, today = told["tokens"], sum(told["cost"].values()) / MICRO, told["today"] / MICRO
+    read = sum(tokens.get(kind, 0) for kind in ("input", "cache_read", "cache_write"))
+    cached = f", {tokens.get('cache_read', 0) / read:.0%} from the cache" if read else ""
+    written = tokens.get("output", 0)
+    return f"tokens: {read:,.0f} read{cached}, {written:,.0f} written; ${cost:,.2f}; ${today:,.2f} today"
 
 
 def _answer(one: Mapping[str, Any]) -> Sequence[str]:
