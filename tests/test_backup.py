@@ -182,9 +182,9 @@ async def test_a_bot_is_watched_and_copied_while_it_runs_and_a_fresh_folder_goes
         code, _, err = await ran("top", "--once", cwd=tmp_path, env=env)
         assert (code, err.count("\n")) == (78, 1)
         async with started("run", cwd=tmp_path, env=env) as bot:
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             question = await stage.say("what is new?")
-            await until(lambda: _text(stage, question, "Well,"), 20)
+            await until(lambda: _text(stage, question, "Well,"), 40)
             code, out, err = await ran("top", "--once", cwd=tmp_path, env=env)
             assert (code, err) == (0, "")
             for word in ("slack up", "1 run, 0 wait", "open", "chat.update"):
@@ -198,7 +198,7 @@ async def test_a_bot_is_watched_and_copied_while_it_runs_and_a_fresh_folder_goes
         assert (await ran("restore", "copy.db", cwd=tmp_path, env=fresh))[0] == 0
         assert stat.S_IMODE((tmp_path / "fresh" / NAME).stat().st_mode) == 0o600
         async with started("run", cwd=tmp_path, env=fresh) as bot:
-            await until(lambda: ended(stage, question), 30)
+            await until(lambda: ended(stage, question), 60)
             bot.terminate()
             await bot.communicate()
         [answer] = await stage.answers(question)
