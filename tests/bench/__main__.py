@@ -18,6 +18,7 @@ from tests.bench import (
     conversation,
     faults,
     fuzz,
+    idle,
     kill,
     live,
     load,
@@ -40,6 +41,7 @@ from tests.bench.scenario import DELTA
 
 BENCHES = {
     "start": start,
+    "idle": idle,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,
