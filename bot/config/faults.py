@@ -1,4 +1,4 @@
-"""What is wrong with `config.toml`, said in one line each: where, which key, what it got, what it takes.  Pure."""
+"""What is wrong with `config.toml`, a line each: where, which key, what it is, what it takes.  Pure."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def dotted(path: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Return what to say of *name*, which is none of *known*: the one that is meant, or all that there are."""
+    """Return what to say of *name*, which is none of *known*: which one is meant, or all there are."""
     by_small = {each.lower(): each for each in known}
     if found := get_close_matches(name.lower(), by_small, n=1, cutoff=0.6):
         return f"did you mean {by_small[found[0]]}?"
@@ -78,7 +78,11 @@ def wrong(path: Path, value: Any, what: str) -> str:
 
 
 def faults_of(
-    error: ValidationError, kind: type[Keys], path: Path, lines: Mapping[Path, int], more: Collection[str] = ()
+    error: ValidationError,
+    kind: type[Keys],
+    path: Path,
+    lines: Mapping[Path, int],
+    more: Collection[str] = (),
 ) -> Iterator[Fault]:
     """Yield what *error* says of the table at *path*, which is a *kind* and may have *more* keys."""
     for one in error.errors():

@@ -120,7 +120,9 @@ def _secrets(text: str, secrets: Collection[str]) -> Iterator[Fault]:
     """Find tokens anywhere, in comments too."""
     for number, line in enumerate(text.split("\n"), 1):
         if token_in(line) or any(secret in line for secret in secrets):
-            yield Fault(number, "a secret is there. Secrets belong in the environment or in .env: take it out.")
+            yield Fault(
+                number, "a secret is there. Secrets belong in the environment or in .env: take it out."
+            )
 
 
 class _Reading:

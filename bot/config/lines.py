@@ -9,6 +9,7 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import suppress
 
 #: A key with its tables, or an element of a list, as in ("defaults", "who", "allow", "0").
 Path = tuple[str, ...]
@@ -27,10 +28,8 @@ _BARE = re.compile(r"[^,\]}#\n]*")
 def lines_of(text: str) -> Mapping[Path, int]:
     """Return the line of each table, key and element of a list in *text*, the first being 1."""
     finder = _Finder(text)
-    try:
+    with suppress(IndexError, RecursionError):  # what was not found then has the line of its table
         finder.document()
-    except (IndexError, RecursionError):
-        pass  # a fault of what was not found is told with the line of its table, or the first
     return finder.found
 
 

@@ -5,7 +5,7 @@ Pure, but for what was read last: a `Rulebook` is given new tables while the bot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -188,11 +188,7 @@ class Rulebook:
             if path != DEFAULTS:
                 yield path, self._merged(dict.fromkeys([DEFAULTS, path[:1], path]))
 
-    def some(self, wanted: Callable[[Rules], bool]) -> bool:
-        """Tell whether some place has rules that are *wanted*, as far as the file tells."""
-        return any(wanted(rules) for _, rules in self.each())
-
-    def _merged(self, paths: Any) -> Rules:
+    def _merged(self, paths: Iterable[Path]) -> Rules:
         rules = self._base
         for path in paths:
             if scope := self.written.scopes.get(path):

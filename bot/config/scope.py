@@ -41,11 +41,15 @@ class Table:
 
 
 #: The tables of a platform that has said nothing of its own.
-TABLES: Mapping[str, Table] = MappingProxyType({"workspaces": Table("workspace"), "channels": Table("channel")})
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {"workspaces": Table("workspace"), "channels": Table("channel")}
+)
 
 Model = Annotated[str, Field(pattern=r"^[\w.:/@-]{1,100}$"), Takes('a model\'s id, as in "claude-haiku-4-5"')]
 #: What stands in a list is checked as itself; a list is not a tuple, so the list must not be strict.
-Models = Annotated[tuple[Model, ...], Field(strict=False), Takes('a list of models, as in ["claude-haiku-4-5"]')]
+Models = Annotated[
+    tuple[Model, ...], Field(strict=False), Takes('a list of models, as in ["claude-haiku-4-5"]')
+]
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$"), Takes("a name")]
 NameList = Annotated[tuple[Name, ...], Field(strict=False), Takes('a list of names, as in ["dates"]')]
 Id = Annotated[str, Field(pattern=r"^[\w.-][\w.@-]{0,63}$"), Takes('an id in quotes, as in "U0123ABC"')]
@@ -66,7 +70,9 @@ class Keys(BaseModel):
     @property
     def given(self) -> Mapping[str, Any]:
         """What the file says, by the names of the keys."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return {
+            name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
+        }
 
 
 class WhoKeys(Keys):
@@ -83,7 +89,8 @@ class WhoKeys(Keys):
     )
     guests: bool = Field(default=False, description="Whether guests of the workspace may use it.")
     outsiders: bool = Field(
-        default=False, description="Whether people of other workspaces may, in shared channels (Slack Connect)."
+        default=False,
+        description="Whether people of other workspaces may, in shared channels (Slack Connect).",
     )
     direct: bool = Field(default=True, description="Whether direct messages are answered.")
     open: bool = Field(default=True, description="Whether the bot answers here at all.")
@@ -92,8 +99,8 @@ class WhoKeys(Keys):
     )
     admins: Ids = Field(
         default=(),
-        description="Ids of those who may stop every answer and are told of trouble. Adds to what wider tables "
-        "say.",
+        description="Ids of those who may stop every answer and are told of trouble. Adds to what wider "
+        "tables say.",
     )
     stop: Literal["anyone", "asker", "asker_and_admins"] = Field(
         default="anyone", description="Who may stop an answer."
@@ -131,8 +138,8 @@ class Scope(Keys):
     )
     system: Annotated[str, Field(max_length=100_000), Takes("a text of 100,000 characters at most")] = Field(
         default="",
-        description="Instructions before every conversation; `{date}`, `{platform}`, `{channel}`, `{topic}` and "
-        "`{bot}` are filled in.",
+        description="Instructions before every conversation; `{date}`, `{platform}`, `{channel}`, `{topic}` "
+        "and `{bot}` are filled in.",
     )
     tools: NameList = Field(default=(), description="What the model may use, of what `RIVULET_TOOLS` takes.")
     mcp: NameList = Field(
@@ -147,8 +154,8 @@ class Scope(Keys):
     )
     i_understand: bool = Field(
         default=False,
-        description="Whether the model may have tools that read what people wrote together with tools that reach "
-        "outside; see `docs/config.md`.",
+        description="Whether the model may have tools that read what people wrote together with tools that "
+        "reach outside; see `docs/config.md`.",
     )
     who: WhoKeys = Field(default=WhoKeys(), description="Who may use the bot.")
     caps: CapKeys = Field(default=CapKeys(), description="What may be spent.")

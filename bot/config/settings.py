@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.config.values import Host, Http, ModelId
 from bot.config.shapes import SECRET, shown
+from bot.config.values import Host, Http, ModelId
 from bot.unavailable import Unavailable
 
 #: What goes before every conversation unless the operator says otherwise.
@@ -127,8 +127,8 @@ class Settings(BaseSettings):
     config: Path = Field(
         default=CONFIG,
         validation_alias="RIVULET_CONFIG",
-        description="File that says what holds where: models, tools, who, caps; see `docs/config.md`. Without a "
-        "file of that name all places are alike.",
+        description="File that says what holds where: models, tools, who, caps; see `docs/config.md`. "
+        "Without one, all places are alike.",
     )
     time_zone: str = Field(
         default="UTC",

@@ -9,7 +9,9 @@ from typing import Any
 #: Names of settings that hold secrets.
 SECRET = re.compile(r"\w+_(KEY|TOKEN|(?<!MAX_)TOKENS|SECRET)")
 #: Keys of a file that say of themselves that their value is a secret.
-SECRET_KEY = re.compile(r"(.*[_-])?(tokens?|secrets?|keys?|passwords?|passphrase|credentials?)", re.IGNORECASE)
+SECRET_KEY = re.compile(
+    r"(.*[_-])?(tokens?|secrets?|keys?|passwords?|passphrase|credentials?)", re.IGNORECASE
+)
 #: Tokens of Slack, Anthropic and others; of Discord; a signed claim; the head of a private key.
 TOKEN = re.compile(
     r"\bx(?:ox[a-z]|app)-[\w-]{6,}|\bsk-[\w-]{12,}|\bgh[opsu]_\w{16,}|\bAKIA[A-Z0-9]{12,}"
