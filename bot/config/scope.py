@@ -52,6 +52,7 @@ Models = Annotated[
 ]
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$"), Takes("a name")]
 NameList = Annotated[tuple[Name, ...], Field(strict=False), Takes('a list of names, as in ["dates"]')]
+Servers = Annotated[tuple[Name, ...], Field(strict=False), Takes('a list of names, as in ["rooms"]')]
 Id = Annotated[str, Field(pattern=r"^[\w.-][\w.@-]{0,63}$"), Takes('an id in quotes, as in "U0123ABC"')]
 Ids = Annotated[tuple[Id, ...], Field(strict=False), Takes('a list of ids, as in ["U0123ABC"]')]
 Dollars = Annotated[
@@ -142,7 +143,7 @@ class Scope(Keys):
         "and `{bot}` are filled in.",
     )
     tools: NameList = Field(default=(), description="What the model may use, of what `RIVULET_TOOLS` takes.")
-    mcp: NameList = Field(
+    mcp: Servers = Field(
         default=(), description="Names of the MCP servers whose tools it may use; all where nothing is said."
     )
     follow_ups: Literal["thread", "mention"] = Field(

@@ -27,7 +27,8 @@ def _told(name: str, known: Collection[str]) -> str:
     own = name.upper().startswith(PREFIX)
     if not own and not name.upper().startswith(SHARED):
         return ""
-    found = get_close_matches(name.upper(), known, n=1, cutoff=0.75 if own else 0.9)
-    if found:
-        return f"{name} is no setting; did you mean {found[0]}?"
+    before = PREFIX if own else ""  # what all have in common says nothing
+    ends = [each.removeprefix(before) for each in known if each.startswith(before)]
+    if found := get_close_matches(name.upper().removeprefix(before), ends, n=1, cutoff=0.6 if own else 0.9):
+        return f"{name} is no setting; did you mean {before}{found[0]}?"
     return f"{name} is no setting; docs/settings.md lists them." if own else ""

@@ -74,13 +74,14 @@ class ConfigFile:
         Raises:
             Unavailable: It can't be read, or something in it is wrong, or in the settings beside it.
         """
-        there = self.path.exists() or self.path.is_symlink()
-        if not there and not self._expected:
+        if self._expected and not self.path.is_file():
+            raise Unavailable(
+                f"RIVULET_CONFIG: {self.path} is {'no file' if self.path.exists() else 'not there'}."
+            )
+        if not self.path.exists() and not self.path.is_symlink():
             if faults := list(judged(Written(), self.base, Known())):
                 raise Faulty("the settings", faults)
             return Written()
-        if not there:
-            raise Unavailable(f"RIVULET_CONFIG: {self.path} is not there.")
         return read(self.path, self.base, self._known())
 
     def toolsets(self, written: Written) -> Toolsets:
