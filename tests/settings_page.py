@@ -20,7 +20,8 @@ KINDS: tuple[type[BaseSettings], ...] = (Settings, *adapters.settings())
 
 ABOVE = """# Settings
 
-This page is made from the code. `rivulet check` looks at all that is set, without the network, and says what is wrong or what holds.
+This page is made from the code. `rivulet check` looks at all that is set, without the network, and says what is
+wrong or what holds.
 
 ## Environment
 
@@ -35,7 +36,8 @@ BETWEEN = """
 
 What holds where; [config.md](config.md) says how. `rivulet check --schema` prints a JSON schema for editors.
 
-In `[defaults]`, below a platform's name (`[slack]`), and in the table of a place (`[slack.channels.C0123ABCD]`):
+In `[defaults]`, below a platform's name (`[slack]`), and in the table of a place
+(`[slack.channels.C0123ABCD]`):
 """
 
 
@@ -67,8 +69,9 @@ def _keys() -> Iterator[str]:
     yield "\nIn `[defaults.caps]` and so on, in dollars:\n"
     yield from _table(CapKeys)
     dollars = f"{CAPS.person_day:g} and {CAPS.day:g}"
-    yield f"\nWhere nothing is said, `person_day` and `day` are {dollars}; all others are 0. `day` and `month` stand in"
-    yield "`[defaults.caps]` alone, `workspace_day` and `workspace_month` also in those of a platform or a workspace."
+    yield f"\nWhere nothing is said, `person_day` and `day` are {dollars}; all others are 0. `day` and `month`"
+    yield "stand in `[defaults.caps]` alone, `workspace_day` and `workspace_month` also in those of a platform or a"
+    yield "workspace."
     yield '\nIn `[prices."claude-my-model"]`, for a model whose price the bot does not know:\n'
     yield from _table(PriceKeys)
     yield "\nBelow a platform there are tables for places, by their ids:\n"

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,8 +32,8 @@ GOOD = {"ANTHROPIC_API_KEY": "sk-test", "SLACK_BOT_TOKEN": "xoxb-test", "SLACK_A
 
 
 @pytest.fixture
-def check(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, list[str]]]:
-    """Run `rivulet check` here, with a file and an environment; return its code, what it wrote, its faults."""
+def check(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str, list[str]]]]:
+    """Run `rivulet check` with a file and an environment; return its code, what it wrote, its faults."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     for name in [*os.environ]:
@@ -295,8 +295,8 @@ def test_the_risk_has_to_be_understood_where_it_is(check):
     code, _, faults = check(risky)
     assert code == 78
     assert re.match(
-        r"rivulet: config\.toml, line 3: slack\.channels\.C1: search read what people wrote, and web_fetch reach outside: "
-        r".* set i_understand = true in \[slack\.channels\.C1\] of config\.toml\.$",
+        r"rivulet: config\.toml, line 3: slack\.channels\.C1: search read what people wrote, and web_fetch "
+        r"reach outside: .* set i_understand = true in \[slack\.channels\.C1\] of config\.toml\.$",
         faults[0],
     )
     assert check(f"{risky}i_understand = true\n")[0] == 0

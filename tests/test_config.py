@@ -7,7 +7,7 @@ import os
 import tomllib
 from pathlib import Path
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,7 +134,7 @@ def test_what_was_worked_out_for_a_place_is_worked_out_anew_for_a_new_file(wrote
 
 
 #: Each file that is wrong, with the beginning of what is said of it.
-WRONG = {
+WRONG: dict[str, tuple[str | bytes, list[str]]] = {
     "no value": ("[defaults]\nmodel =\n", ["line 2: this is no TOML: Invalid value"]),
     "an open string": ('[defaults]\nsystem = "a\n', ["line 2: this is no TOML: "]),
     "an open long string": ('[defaults]\nsystem = """a\n\n', ["line 4: this is no TOML: "]),
@@ -175,9 +175,7 @@ WRONG = {
     ),
     "a name for an id": (
         '[slack.channels."#general"]\n',
-        [
-            'line 1: [slack.channels."#general"] does not name its place by an id, as in [slack.channels.C0123ABCD].'
-        ],
+        ['line 1: [slack.channels."#general"] does not name its place by an id'],
     ),
     "an unknown key": (
         "[defaults]\nmodell = 'a'\n",
@@ -218,9 +216,7 @@ WRONG = {
     ),
     "a model without a price": (
         "[slack]\nmodel = 'claude-haiku-45'\n",
-        [
-            'line 2: slack: there is no price of "claude-haiku-45", and caps need one: did you mean claude-haiku-4-5?'
-        ],
+        ['line 2: slack: there is no price of "claude-haiku-45", and caps need one: '],
     ),
     "half a price": (
         "[prices.mine]\ninput = 1\n",
@@ -232,9 +228,7 @@ WRONG = {
     ),
     "a cap of the workspace for a channel": (
         "[slack.channels.C1.caps]\nworkspace_day = 1\n",
-        [
-            "line 2: slack.channels.C1.caps.workspace_day has to stand in [defaults.caps], or below a workspace."
-        ],
+        ["line 2: slack.channels.C1.caps.workspace_day has to stand in [defaults.caps], or "],
     ),
     "a date": (
         "[defaults]\nmodel = 2026-11-29\n",
@@ -386,7 +380,8 @@ def test_the_tables_of_a_scope_are_all_tried():
 
 def test_lines_are_found_in_every_way_to_write_a_key():
     text = (
-        '# [no.table]\na = """\n[no]\n"""  # "\n"b c".\'d\'.e = 1\n\n[t] # x\nf = [\n  1, # ]\n  "]", [2,\n 3],\n]\n'
+        '# [no.table]\na = """\n[no]\n"""  # "\n"b c".\'d\'.e = 1\n\n'
+        '[t] # x\nf = [\n  1, # ]\n  "]", [2,\n 3],\n]\n'
         "[ u . v ]\ng = { h = 1, i = { j = '''\n}''' } }\n[[w]]\nk.l = 1979-05-27 07:32:00\nm = 1\n"
     )
     tomllib.loads(text)
@@ -436,7 +431,8 @@ def as_toml(value: object) -> str:
 
 @given(st.dictionaries(STRINGS, st.dictionaries(STRINGS, VALUES, max_size=4), max_size=3), st.integers(0, 2))
 def test_whatever_is_in_a_file_each_key_is_found_on_its_line(tables, empty):
-    lines, wanted = [], {}
+    lines: list[str] = []
+    wanted: dict[tuple[str, ...], int] = {}
     for table, keys in tables.items():
         lines += [""] * empty
         wanted[(table,)] = len(lines) + 1

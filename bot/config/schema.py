@@ -14,7 +14,7 @@ def schema_of(platforms: Mapping[str, Mapping[str, Table]]) -> dict[str, Any]:
     """Return the schema of a file that may have the tables of *platforms*."""
     scope = Scope.model_json_schema(ref_template="#/$defs/{model}")
     defs = scope.pop("$defs")
-    return _plain(
+    schema: dict[str, Any] = _plain(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "config.toml of Rivulet",
@@ -33,6 +33,7 @@ def schema_of(platforms: Mapping[str, Mapping[str, Table]]) -> dict[str, Any]:
             "$defs": {**defs, "Scope": scope, "PriceKeys": PriceKeys.model_json_schema()},
         }
     )
+    return schema
 
 
 def _platform(scope: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, Any]:
