@@ -20,8 +20,8 @@ KINDS: tuple[type[BaseSettings], ...] = (Settings, *adapters.settings())
 
 ABOVE = """# Settings
 
-This page is made from the code. `rivulet check` looks at all that is set, without the network, and says what is
-wrong or what holds.
+This page is made from the code. `rivulet check` looks at all that is set, without the network, and says
+what is wrong or what holds.
 
 ## Environment
 
@@ -69,9 +69,9 @@ def _keys() -> Iterator[str]:
     yield "\nIn `[defaults.caps]` and so on, in dollars:\n"
     yield from _table(CapKeys)
     dollars = f"{CAPS.person_day:g} and {CAPS.day:g}"
-    yield f"\nWhere nothing is said, `person_day` and `day` are {dollars}; all others are 0. `day` and `month`"
-    yield "stand in `[defaults.caps]` alone, `workspace_day` and `workspace_month` also in those of a platform or a"
-    yield "workspace."
+    yield f"\nWhere nothing is said, `person_day` and `day` are {dollars}; all others are 0. `day` and"
+    yield "`month` stand in `[defaults.caps]` alone, `workspace_day` and `workspace_month` also in those of a"
+    yield "platform or a workspace."
     yield '\nIn `[prices."claude-my-model"]`, for a model whose price the bot does not know:\n'
     yield from _table(PriceKeys)
     yield "\nBelow a platform there are tables for places, by their ids:\n"

@@ -42,7 +42,6 @@ class Who:
     outsiders: bool = False
     direct: bool = True
     open: bool = True
-    mentions: bool = False
     admins: tuple[str, ...] = ()
     stop: Literal["anyone", "asker", "asker_and_admins"] = "anyone"
     contact: str = ""

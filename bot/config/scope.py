@@ -95,9 +95,6 @@ class WhoKeys(Keys):
     )
     direct: bool = Field(default=True, description="Whether direct messages are answered.")
     open: bool = Field(default=True, description="Whether the bot answers here at all.")
-    mentions: bool = Field(
-        default=False, description="Whether it listens to mentions alone, not to what follows in a thread."
-    )
     admins: Ids = Field(
         default=(),
         description="Ids of those who may stop every answer and are told of trouble. Adds to what wider "

@@ -91,7 +91,7 @@ class Places:
 
 
 def _follows(rules: Rules) -> bool:
-    return rules.follow_ups == "thread" and not rules.who.mentions
+    return rules.follow_ups == "thread"
 
 
 def asking_of(settings: Settings) -> Asking:
