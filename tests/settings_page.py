@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 import adapters
 from bot.config import Settings
-from bot.config.rules import CAPS
+from bot.config.rules import Caps
 from bot.config.scope import CapKeys, Keys, PriceKeys, Scope, WhoKeys, takes
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -68,7 +68,7 @@ def _keys() -> Iterator[str]:
     yield from _table(WhoKeys)
     yield "\nIn `[defaults.caps]` and so on, in dollars:\n"
     yield from _table(CapKeys)
-    dollars = f"{CAPS.person_day:g} and {CAPS.day:g}"
+    dollars = f"{Caps().person_day:g} and {Caps().day:g}"
     yield f"\nWhere nothing is said, `person_day` and `day` are {dollars}; all others are 0. `day` and"
     yield "`month` stand in `[defaults.caps]` alone, `workspace_day` and `workspace_month` also in those of a"
     yield "platform or a workspace."

@@ -17,20 +17,20 @@ from bot.config import Settings
 from bot.config.faults import Faulty
 from bot.config.file import Known, read
 from bot.config.lines import line_at, lines_of
-from bot.config.rules import MICRO, Caps, Rulebook, Rules, Written, from_environment
+from bot.config.rules import Caps, Rulebook, Rules, Written, from_environment
 from bot.config.schema import schema_of
 from bot.config.scope import CapKeys, Keys, PriceKeys, Scope, WhoKeys
 from bot.platform import Place
 from bot.unavailable import Unavailable
 
-BASE = Rules("claude-sonnet-5-5", caps=Caps(person_day=2 * MICRO, day=20 * MICRO))
+BASE = Rules("claude-sonnet-5-5")
 KNOWN = Known(
     adapters.tables(),
     ("dates", "search", "files", "notes", "web_fetch"),
     ("rooms", "boats"),
     ("claude-sonnet-5-5", "claude-haiku-4-5"),
     lambda model: model in {"claude-sonnet-5-5", "claude-haiku-4-5"},
-    ("a-secret-without-a-shape",),
+    secrets=("a-secret-without-a-shape",),
 )
 
 
@@ -109,7 +109,7 @@ def test_the_narrower_table_wins_key_by_key(place, system, wrote):
 def test_lists_replace_but_for_those_who_may_not_and_admins_and_caps_go_one_by_one(wrote):
     rules = Rulebook(BASE, wrote(LEVELS)).at(Place("9", "1", platform="discord"))
     assert (rules.who.allow, rules.who.deny, rules.who.admins) == (("U5",), ("U1", "U4"), ("U2",))
-    assert (rules.caps.person_day, rules.caps.day) == (MICRO // 2, BASE.caps.day)
+    assert (rules.caps.person_day, rules.caps.day) == (0.5, 20)
     assert rules.footer
 
 
@@ -119,7 +119,7 @@ def test_the_environment_is_what_the_defaults_override(wrote, monkeypatch):
     base = from_environment(Settings())
     rules = Rulebook(base, wrote('[defaults]\nthinking = "seconds"\n', base=base)).at(Place("C1"))
     assert (rules.effort, rules.who.stop, rules.thinking) == ("high", "asker", "seconds")
-    assert (rules.caps.person_day, rules.caps.day, rules.caps.month) == (2 * MICRO, 20 * MICRO, 0)
+    assert rules.caps == Caps(person_day=2, day=20)
 
 
 def test_what_was_worked_out_for_a_place_is_worked_out_anew_for_a_new_file(wrote):

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 import adapters
-from adapters.emulators.process import spawned
+from adapters.emulators.process import World, spawned
 from bot.config import Settings
 from bot.core.core import Core
 from bot.guard.access import Access
@@ -22,7 +22,7 @@ from bot.platform import Place
 from bot.run import watch as module
 from bot.run.configured import ConfigFile, stamp
 from bot.run.places import Places
-from bot.run.stage import discord_stage, until
+from bot.run.stage import discord_stage, slack_stage, until
 from bot.run.watch import GONE, watching
 from bot.store.memory import Memory
 from tests.fakes import ANN, Sheet, ask
@@ -184,25 +184,34 @@ async def test_while_the_bot_runs_the_next_question_has_the_new_model_and_no_ans
     async with spawned() as world:
         await world.claude.script(steps=["one ", 4.0, "and all"])
         async with started("run", cwd=tmp_path, env=good(world)) as process:
-            stage = discord_stage(world)
+            stages = discord_stage(world), slack_stage(world)
             await until(lambda: world.discord.events(kinds=["identify"]), 20)
-            first = await stage.say("first?")
+            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            asked = [await stages[0].say("first?")]
             await until(world.claude.requests, 20)
             file.write_text('[defaults]\nmodel = "claude-haiku-4-5"\n')
             assert process.stderr
             seen = b""
             while b"new rules hold" not in seen:
                 seen = await asyncio.wait_for(process.stderr.readline(), 20)
-            second = await stage.say("second?")
-            for asked in (first, second):
-                await until(partial(ended, stage, asked), 30)
+            asked.append(await stages[1].say("second?"))
+            await until(lambda: _two(world), 20)
+            for stage, question in zip(stages, asked, strict=True):
+                await until(partial(ended, stage, question), 30)
             models = [request["body"]["model"] for request in await world.claude.requests()]
-            texts = [(await stage.answers(asked))[-1]["text"] for asked in (first, second)]
+            texts = [
+                (await stage.answers(question))[-1]["text"]
+                for stage, question in zip(stages, asked, strict=True)
+            ]
             process.send_signal(signal.SIGTERM)
             _, err = await asyncio.wait_for(process.communicate(), 30)
     assert models == ["claude-sonnet-5-5", "claude-haiku-4-5"]
     assert all("one and all" in text for text in texts)
     assert TRACEBACK.encode() not in err
+
+
+async def _two(world: World) -> bool:
+    return len(await world.claude.requests()) == 2
 
 
 async def test_a_file_that_is_wrong_ends_the_start_with_its_line(tmp_path):

@@ -45,6 +45,7 @@ class Known:
         servers: Names of MCP servers.
         models: Models whose prices are known.
         priced: Tells whether a model's price is known; None if that is not to be looked at.
+        others: Models that may be asked besides those of the rules.
         secrets: What must not stand in the file.
     """
 
@@ -53,6 +54,7 @@ class Known:
     servers: Collection[str] = ()
     models: Collection[str] = ()
     priced: Callable[[str], bool] | None = None
+    others: Collection[str] = ()
     secrets: Collection[str] = field(default=(), repr=False)
 
 
@@ -242,8 +244,8 @@ def _of_models(written: Written, path: Path, rules: Rules, known: Known) -> Iter
         yield Fault(line, f'{at}: the model "{rules.model}" is none of its models: {choice}.')
     if not rules.caps or known.priced is None:
         return
-    for model in dict.fromkeys([rules.model, *rules.models]):
+    for model in dict.fromkeys([rules.model, *rules.models, *(known.others if path == DEFAULTS else ())]):
         if model not in written.prices and not known.priced(model):
             told = f'there is no price of "{model}", and caps need one: {nearest(model, known.models)}'
-            table = f'Else add [prices."{model}"], or set all caps to 0.'
+            table = f'Else add [prices."{model}"] to config.toml, or set all caps to 0 there.'
             yield Fault(line, f"{at}: {told} {table}")

@@ -14,12 +14,8 @@ from bot.config.scope import CapKeys, PriceKeys, Scope, WhoKeys
 from bot.config.settings import Settings
 from bot.platform import Place
 
-#: Micro-dollars of a dollar.
-MICRO = 1_000_000
 #: Places whose rules are remembered; of more, all are worked out anew.
 PLACES = 4096
-#: What may be spent where nobody has said anything, in dollars.
-CAPS = CapKeys(person_day=2.0, day=20.0)
 #: Levels of a place, the widest first, with the attributes of `Place` that name one of them.
 LEVELS: Sequence[tuple[str, str]] = (
     ("workspace", "workspace"),
@@ -49,16 +45,16 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may be spent, in micro-dollars; 0 for no cap.  See `bot.config.scope.CapKeys`."""
+    """What may be spent, in dollars; 0 for no cap.  See `bot.config.scope.CapKeys`."""
 
-    person_day: int = 0
-    person_month: int = 0
-    channel_day: int = 0
-    channel_month: int = 0
-    workspace_day: int = 0
-    workspace_month: int = 0
-    day: int = 0
-    month: int = 0
+    person_day: float = 2.0
+    person_month: float = 0.0
+    channel_day: float = 0.0
+    channel_month: float = 0.0
+    workspace_day: float = 0.0
+    workspace_month: float = 0.0
+    day: float = 20.0
+    month: float = 0.0
 
     def __bool__(self) -> bool:
         """Tell whether there is any cap."""
@@ -122,7 +118,6 @@ def from_environment(settings: Settings) -> Rules:
         follow_ups=settings.follow_ups,
         stream=settings.stream,
         who=Who(stop=settings.stop),
-        caps=_capped(Caps(), CAPS),
     )
 
 
@@ -132,7 +127,7 @@ def merged(rules: Rules, scope: Scope) -> Rules:
     if "who" in given:
         given["who"] = _who(rules.who, given["who"])
     if "caps" in given:
-        given["caps"] = _capped(rules.caps, given["caps"])
+        given["caps"] = replace(rules.caps, **given["caps"].given)
     return replace(rules, **given)
 
 
@@ -142,10 +137,6 @@ def _who(who: Who, keys: WhoKeys) -> Who:
         if name in given:
             given[name] = tuple(dict.fromkeys([*getattr(who, name), *given[name]]))
     return replace(who, **given)
-
-
-def _capped(caps: Caps, keys: CapKeys) -> Caps:
-    return replace(caps, **{name: round(dollars * MICRO) for name, dollars in keys.given.items()})
 
 
 class Rulebook:

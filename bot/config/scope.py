@@ -164,8 +164,15 @@ class PriceKeys(Keys):
 
     input: Price = Field(description="What the model reads.")
     output: Price = Field(description="What it writes and thinks.")
-    cache_read: Price = Field(default=0.0, description="What it reads from the cache; a tenth of `input`.")
-    cache_write: Price = Field(default=0.0, description="What is put into the cache; 1.25 times `input`.")
+    cache_read: Price = Field(
+        default=0.0, description="What it has from the cache; a tenth of `input` where nothing is said."
+    )
+    cache_write: Price = Field(
+        default=0.0, description="What the cache takes; 1.25 times `input` where nothing is said."
+    )
+    cache_hour: Price = Field(
+        default=0.0, description="The same, to keep it for an hour; twice `input` where nothing is said."
+    )
 
 
 def takes(info: FieldInfo) -> str:

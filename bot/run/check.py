@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 
 from bot.config import Settings, Table, explain
 from bot.config.faults import dotted
-from bot.config.rules import DEFAULTS, MICRO, Rules, Written
+from bot.config.rules import DEFAULTS, Rules, Written
 from bot.config.schema import schema_of
 from bot.config.shapes import shown
 from bot.config.strays import strays
@@ -140,7 +140,7 @@ def _everywhere(rules: Rules) -> dict[str, Any]:
     """Return what holds in all, without what is off."""
     said = asdict(rules)
     who = {name: value for name, value in said["who"].items() if value is not False}
-    caps = {name: micro / MICRO for name, micro in said["caps"].items() if micro}
+    caps = {name: dollars for name, dollars in said["caps"].items() if dollars}
     return {name: value for name, value in said.items() if value is not False} | {"who": who, "caps": caps}
 
 

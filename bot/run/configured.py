@@ -14,6 +14,7 @@ from bot.config.faults import Fault, Faulty, dotted
 from bot.config.file import Known, judged, read
 from bot.config.rules import DEFAULTS, Rulebook, Rules, Written, from_environment
 from bot.config.shapes import SECRET
+from bot.guard.prices import prices
 from bot.guard.trifecta import risk
 from bot.run.secrets import known
 from bot.tools import Offered
@@ -79,7 +80,7 @@ class ConfigFile:
                 f"RIVULET_CONFIG: {self.path} is {'no file' if self.path.exists() else 'not there'}."
             )
         if not self.path.exists() and not self.path.is_symlink():
-            if faults := list(judged(Written(), self.base, Known())):
+            if faults := list(judged(Written(), self.base, self._known())):
                 raise Faulty("the settings", faults)
             return Written()
         return read(self.path, self.base, self._known())
@@ -117,8 +118,17 @@ class ConfigFile:
         return {name: each for name, each in named.items() if rules.mcp is None or name in rules.mcp}
 
     def _known(self) -> Known:
+        table, fallback = prices(), self._settings.fallback_model
         said = [value for name, value in known().items() if SECRET.fullmatch(name) and len(value) >= SHORT]
-        return Known(self._platforms, names(), tuple(self.servers.named), secrets=said)
+        return Known(
+            self._platforms,
+            names(),
+            tuple(self.servers.named),
+            tuple(table.models),
+            lambda model: table.of(model) is not None,
+            [fallback] if fallback else [],
+            said,
+        )
 
 
 def stamp(path: Path) -> Stamp:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from bot.config import Settings
 from bot.config.rules import Rulebook, Rules, Written, from_environment
 from bot.core.terms import Terms, no_more
+from bot.guard.prices import Prices, prices
+from bot.guard.spend import Caps
 from bot.model import Asking
 from bot.platform import Actor, Place
 from bot.run.configured import Toolsets
@@ -53,6 +55,19 @@ class Places:
     def follow_ups(self) -> bool:
         """Tell whether there is a place where a thread needs no mentions."""
         return self._follow_ups
+
+    def caps(self, place: Place) -> Caps:
+        """Return what may be spent in *place*."""
+        return Caps(**asdict(self.book.at(place).caps))
+
+    def contact(self, place: Place) -> str:
+        """Return whom people in *place* can ask; "" for nobody in particular."""
+        return self.book.at(place).who.contact
+
+    @property
+    def prices(self) -> Prices:
+        """What models cost, by the table and the file."""
+        return prices({model: price.given for model, price in self.book.written.prices.items()})
 
     def take(self, written: Written, toolsets: Toolsets) -> None:
         """Let *written* hold from the next question on."""
