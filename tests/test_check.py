@@ -59,11 +59,11 @@ def check(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, st
 
 
 def test_what_is_good_is_said_with_what_holds_where(check):
-    code, out, faults = check('[defaults]\neffort = "low"\n[slack.channels.C1]\nmodel = "claude-haiku-4-5"\n')
+    code, out, faults = check('[defaults]\neffort = "low"\n[slack.channels.C1]\nmodel = "claude-haiku-5-5"\n')
     assert (code, faults) == (0, [])
     assert re.search(r'everywhere +model = "claude-sonnet-5-5"', out)
     assert 'effort = "low"' in out
-    assert re.search(r'slack\.channels\.C1 +model = "claude-haiku-4-5"', out)
+    assert re.search(r'slack\.channels\.C1 +model = "claude-haiku-5-5"', out)
     assert "The settings and config.toml are good." in out
 
 
@@ -323,7 +323,7 @@ def test_the_example_in_the_docs_is_good_and_does_what_they_say(check, tmp_path,
     names = ["/".join(path) for path, _ in config.book(config.read()).each()]
     assert "discord/workspace/1100000000000000001" in names
     (_, of_channel) = next(each for each in config.book(config.read()).each() if each[0][-1] == "C0123ABCD")
-    assert (of_channel.model, of_channel.tools, of_channel.effort) == ("claude-haiku-4-5", (), "low")
+    assert (of_channel.model, of_channel.tools, of_channel.effort) == ("claude-haiku-5-5", (), "low")
     assert of_channel.who.stop == "asker_and_admins"
 
 

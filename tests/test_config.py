@@ -28,8 +28,8 @@ KNOWN = Known(
     adapters.tables(),
     ("dates", "search", "files", "notes", "web_fetch"),
     ("rooms", "boats"),
-    ("claude-sonnet-5-5", "claude-haiku-4-5"),
-    lambda model: model in {"claude-sonnet-5-5", "claude-haiku-4-5"},
+    ("claude-sonnet-5-5", "claude-haiku-5-5"),
+    lambda model: model in {"claude-sonnet-5-5", "claude-haiku-5-5"},
     secrets=("a-secret-without-a-shape",),
 )
 
@@ -207,16 +207,16 @@ WRONG: dict[str, tuple[str | bytes, list[str]]] = {
         ['line 2: slack.mcp has "room": did you mean rooms?'],
     ),
     "no choice": (
-        "[defaults]\nmodels = ['claude-haiku-4-5']\n",
-        ['line 2: defaults: the model "claude-sonnet-5-5" is none of its models: claude-haiku-4-5.'],
+        "[defaults]\nmodels = ['claude-haiku-5-5']\n",
+        ['line 2: defaults: the model "claude-sonnet-5-5" is none of its models: claude-haiku-5-5.'],
     ),
     "a model that is no choice": (
-        "[defaults]\nmodels = ['claude-sonnet-5-5']\n[slack.channels.C1]\nmodel = 'claude-haiku-4-5'\n",
-        ['line 4: slack.channels.C1: the model "claude-haiku-4-5" is none of its models: claude-sonnet-5-5.'],
+        "[defaults]\nmodels = ['claude-sonnet-5-5']\n[slack.channels.C1]\nmodel = 'claude-haiku-5-5'\n",
+        ['line 4: slack.channels.C1: the model "claude-haiku-5-5" is none of its models: claude-sonnet-5-5.'],
     ),
     "a model without a price": (
-        "[slack]\nmodel = 'claude-haiku-45'\n",
-        ['line 2: slack: there is no price of "claude-haiku-45", and caps need one: '],
+        "[slack]\nmodel = 'claude-haiku-55'\n",
+        ['line 2: slack: there is no price of "claude-haiku-55", and caps need one: '],
     ),
     "half a price": (
         "[prices.mine]\ninput = 1\n",
@@ -295,10 +295,10 @@ def test_a_value_that_may_be_a_secret_is_not_shown(faults):
     assert "defaults.effort is what looks like a secret" in said
 
 
-@pytest.mark.parametrize("text", ["", "\ufeff[defaults]\r\nmodel = 'claude-haiku-4-5'\r\n", "# nothing\n"])
+@pytest.mark.parametrize("text", ["", "\ufeff[defaults]\r\nmodel = 'claude-haiku-5-5'\r\n", "# nothing\n"])
 def test_an_empty_file_is_good_and_so_is_one_from_another_editor(text, wrote):
     rules = Rulebook(BASE, wrote(text)).at(Place("C1"))
-    assert rules.model == ("claude-haiku-4-5" if text[1:2] == "[" else BASE.model)
+    assert rules.model == ("claude-haiku-5-5" if text[1:2] == "[" else BASE.model)
 
 
 def test_a_price_in_the_file_makes_up_for_one_that_is_not_known_and_so_does_no_cap(wrote):

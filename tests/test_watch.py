@@ -189,7 +189,7 @@ async def test_while_the_bot_runs_the_next_question_has_the_new_model_and_no_ans
             await until(lambda: world.slack.events(kinds=["connect"]), 20)
             asked = [await stages[0].say("first?")]
             await until(world.claude.requests, 20)
-            file.write_text('[defaults]\nmodel = "claude-haiku-4-5"\n')
+            file.write_text('[defaults]\nmodel = "claude-haiku-5-5"\n')
             assert process.stderr
             seen = b""
             while b"new rules hold" not in seen:
@@ -205,7 +205,7 @@ async def test_while_the_bot_runs_the_next_question_has_the_new_model_and_no_ans
             ]
             process.send_signal(signal.SIGTERM)
             _, err = await asyncio.wait_for(process.communicate(), 30)
-    assert models == ["claude-sonnet-5-5", "claude-haiku-4-5"]
+    assert models == ["claude-sonnet-5-5", "claude-haiku-5-5"]
     assert all("one and all" in text for text in texts)
     assert TRACEBACK.encode() not in err
 

@@ -45,10 +45,10 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     {"workspaces": Table("workspace"), "channels": Table("channel")}
 )
 
-Model = Annotated[str, Field(pattern=r"^[\w.:/@-]{1,100}$"), Takes('a model\'s id, as in "claude-haiku-4-5"')]
+Model = Annotated[str, Field(pattern=r"^[\w.:/@-]{1,100}$"), Takes('a model\'s id, as in "claude-haiku-5-5"')]
 #: What stands in a list is checked as itself; a list is not a tuple, so the list must not be strict.
 Models = Annotated[
-    tuple[Model, ...], Field(strict=False), Takes('a list of models, as in ["claude-haiku-4-5"]')
+    tuple[Model, ...], Field(strict=False), Takes('a list of models, as in ["claude-haiku-5-5"]')
 ]
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$"), Takes("a name")]
 NameList = Annotated[tuple[Name, ...], Field(strict=False), Takes('a list of names, as in ["dates"]')]

@@ -37,7 +37,7 @@ def socket(value: str) -> str:
 def model(value: str) -> str:
     """Return *value*; raise ValueError if no model has such an id."""
     if not _MODEL.fullmatch(value):
-        raise ValueError("write a model's id, as in claude-haiku-4-5")
+        raise ValueError("write a model's id, as in claude-haiku-5-5")
     return value
 
 
