@@ -59,10 +59,13 @@ def check(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, st
 
 
 def test_what_is_good_is_said_with_what_holds_where(check):
-    code, out, faults = check('[defaults]\neffort = "low"\n[slack.channels.C1]\nmodel = "claude-haiku-5-5"\n')
+    code, out, faults = check(
+        '[defaults]\neffort = "low"\nsystem = "[red]Hi[/x]"\n[slack.channels.C1]\nmodel = "claude-haiku-5-5"\n'
+    )
     assert (code, faults) == (0, [])
     assert re.search(r'everywhere +model = "claude-sonnet-5-5"', out)
     assert 'effort = "low"' in out
+    assert 'system = "[red]Hi[/x]"' in out
     assert re.search(r'slack\.channels\.C1 +model = "claude-haiku-5-5"', out)
     assert "The settings and config.toml are good." in out
 

@@ -15,6 +15,7 @@ import structlog
 import adapters
 from adapters.emulators.process import World, spawned
 from bot.config import Settings
+from bot.config.rules import Written
 from bot.core.core import Core
 from bot.guard.access import Access
 from bot.model.script import Script
@@ -69,7 +70,8 @@ def model(places: Places) -> str:
 
 
 async def test_a_new_file_holds_and_a_bad_one_leaves_the_old_one_and_says_why(config):
-    places, told = opened(config), []
+    told: list[str] = []
+    places = opened(config)
     async with watching(config, places, stamp(config.path), told.append):
         rewrite('[defaults]\nmodel = "claude-two"\n[slack.channels.C1]\nfooter = true\ntools = ["dates"]\n')
         await soon(lambda: model(places) == "claude-two", 10)
@@ -118,8 +120,14 @@ async def test_a_file_that_appears_holds(config):
 
 
 async def test_a_file_that_is_written_in_pieces_is_read_once_it_is_whole(config, monkeypatch):
-    read = []
-    monkeypatch.setattr(ConfigFile, "read", lambda self, real=ConfigFile.read: read.append(1) or real(self))
+    read: list[ConfigFile] = []
+    real = ConfigFile.read
+
+    def reading(self: ConfigFile) -> Written:
+        read.append(self)
+        return real(self)
+
+    monkeypatch.setattr(ConfigFile, "read", reading)
     places = opened(config)
     read.clear()
     async with watching(config, places, stamp(config.path)):

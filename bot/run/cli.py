@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adapters import Make
     from bot.config import Settings
-    from bot.run.check import Adapters
+    from bot.run.look import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
@@ -94,7 +94,7 @@ def _mistake(lines: str) -> int:
 
 async def _run(_options: argparse.Namespace) -> int:
     """Serve every platform that has credentials, until SIGTERM."""
-    from bot.run.check import look
+    from bot.run.look import look
 
     found = look(_adapters())
     for warning in found.warnings:
@@ -208,7 +208,7 @@ def _adapters() -> Adapters:
     from functools import partial
 
     import adapters
-    from bot.run.check import Adapters
+    from bot.run.look import Adapters
 
     finds = [partial(adapters.find, name) for name in adapters.NAMES]
     return Adapters(finds, adapters.settings(), adapters.tables())
