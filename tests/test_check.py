@@ -60,7 +60,8 @@ def check(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, st
 
 def test_what_is_good_is_said_with_what_holds_where(check):
     code, out, faults = check(
-        '[defaults]\neffort = "low"\nsystem = "[red]Hi[/x]"\n[slack.channels.C1]\nmodel = "claude-haiku-5-5"\n'
+        '[defaults]\neffort = "low"\nsystem = "[red]Hi[/x]"\n'
+        '[slack.channels.C1]\nmodel = "claude-haiku-5-5"\n'
     )
     assert (code, faults) == (0, [])
     assert re.search(r'everywhere +model = "claude-sonnet-5-5"', out)

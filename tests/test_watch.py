@@ -193,19 +193,19 @@ async def test_while_the_bot_runs_the_next_question_has_the_new_model_and_no_ans
         await world.claude.script(steps=["one ", 4.0, "and all"])
         async with started("run", cwd=tmp_path, env=good(world)) as process:
             stages = discord_stage(world), slack_stage(world)
-            await until(lambda: world.discord.events(kinds=["identify"]), 20)
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.discord.events(kinds=["identify"]), 60)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             asked = [await stages[0].say("first?")]
-            await until(world.claude.requests, 20)
+            await until(world.claude.requests, 60)
             file.write_text('[defaults]\nmodel = "claude-haiku-5-5"\n')
             assert process.stderr
             seen = b""
             while b"new rules hold" not in seen:
-                seen = await asyncio.wait_for(process.stderr.readline(), 20)
+                seen = await asyncio.wait_for(process.stderr.readline(), 60)
             asked.append(await stages[1].say("second?"))
-            await until(lambda: _two(world), 20)
+            await until(lambda: _two(world), 60)
             for stage, question in zip(stages, asked, strict=True):
-                await until(partial(ended, stage, question), 30)
+                await until(partial(ended, stage, question), 60)
             models = [request["body"]["model"] for request in await world.claude.requests()]
             texts = [
                 (await stage.answers(question))[-1]["text"]

@@ -45,15 +45,22 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     {"workspaces": Table("workspace"), "channels": Table("channel")}
 )
 
-Model = Annotated[str, Field(pattern=r"^[\w.:/@-]{1,100}$"), Takes('a model\'s id, as in "claude-haiku-5-5"')]
+#: Lengths stand beside the patterns: in a pattern they take pydantic a tenth of a second each.
+Model = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_.:/@-]+$", max_length=100),
+    Takes('a model\'s id, as in "claude-haiku-5-5"'),
+]
 #: What stands in a list is checked as itself; a list is not a tuple, so the list must not be strict.
 Models = Annotated[
     tuple[Model, ...], Field(strict=False), Takes('a list of models, as in ["claude-haiku-5-5"]')
 ]
-Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$"), Takes("a name")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=64), Takes("a name")]
 NameList = Annotated[tuple[Name, ...], Field(strict=False), Takes('a list of names, as in ["dates"]')]
 Servers = Annotated[tuple[Name, ...], Field(strict=False), Takes('a list of names, as in ["rooms"]')]
-Id = Annotated[str, Field(pattern=r"^[\w.-][\w.@-]{0,63}$"), Takes('an id in quotes, as in "U0123ABC"')]
+Id = Annotated[
+    str, Field(pattern=r"^[\w.-][\w.@-]*$", max_length=64), Takes('an id in quotes, as in "U0123ABC"')
+]
 Ids = Annotated[tuple[Id, ...], Field(strict=False), Takes('a list of ids, as in ["U0123ABC"]')]
 Dollars = Annotated[
     float, Field(ge=0, le=RICHEST, allow_inf_nan=False), Takes(f"dollars, 0 to {RICHEST:,.0f}; 0 for no cap")

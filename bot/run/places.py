@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 from bot.config import Settings
 from bot.config.rules import Rulebook, Rules, Written, from_environment
 from bot.core.terms import Terms, no_more
-from bot.guard.prices import Prices, prices
-from bot.guard.spend import Caps
+from bot.guard.spend import Spend
 from bot.model import Asking
 from bot.platform import Actor, Place
 from bot.run.configured import Toolsets
+from bot.run.money import prices_of
 from bot.show.writes import Showing
 from bot.tools import Offered
 from bot.tools.mcp import Servers
@@ -28,6 +28,7 @@ class Places:
         toolsets: The tools that *book* names.
         servers: The MCP servers.
         tools: Tools that may be used everywhere besides.
+        spend: What says how much may be spent, by *book*; None for as much as anybody likes.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Places:
         toolsets: Toolsets,
         servers: Servers | None = None,
         tools: Sequence[Offered] = (),
+        spend: Spend | None = None,
     ) -> None:
         self.book = book
+        self.spend = spend
         self._asking = asking_of(settings)
         self._showing = showing_of(settings)
         self._toolsets = toolsets
@@ -56,24 +59,13 @@ class Places:
         """Tell whether there is a place where a thread needs no mentions."""
         return self._follow_ups
 
-    def caps(self, place: Place) -> Caps:
-        """Return what may be spent in *place*."""
-        return Caps(**asdict(self.book.at(place).caps))
-
-    def contact(self, place: Place) -> str:
-        """Return whom people in *place* can ask; "" for nobody in particular."""
-        return self.book.at(place).who.contact
-
-    @property
-    def prices(self) -> Prices:
-        """What models cost, by the table and the file."""
-        return prices({model: price.given for model, price in self.book.written.prices.items()})
-
     def take(self, written: Written, toolsets: Toolsets) -> None:
         """Let *written* hold from the next question on."""
         self._toolsets = toolsets
         self._made = {}
         self.book.take(written)
+        if self.spend:
+            self.spend.prices = prices_of(self.book)
         self._follow_ups = self._somewhere()
 
     def terms(self, place: Place, _actor: Actor) -> Terms:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,10 +23,13 @@ import structlog
 
 from bot.config import Settings
 from bot.config.rules import Written
+from bot.guard.metered import Metered
+from bot.guard.spend import Spend
 from bot.platform import Platform
 from bot.run import logs
 from bot.run.configured import ConfigFile, Toolsets, stamp
 from bot.run.connections import widen
+from bot.run.money import spend_of
 from bot.run.orders import obeying
 from bot.run.secrets import exposed, known
 from bot.run.server import listening
@@ -71,8 +75,9 @@ async def start(
     """
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
     servers = mcp_of(settings)
-    before = stamp(config.path) if config else None
-    written = config.read() if config else Written()
+    given = config or ConfigFile(settings)
+    before = stamp(given.path)
+    book = given.book(given.read() if config else Written())
     if warning := exposed():
         log.warning(warning)
     ended = _signalled()
@@ -83,16 +88,17 @@ async def start(
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
-        if parts := await _unless(ended, _parts(settings, makes, stack, config, written)):
+        spend = spend_of(settings, book, store.accounts) if config else None
+        toolsets = partial(given.toolsets, book.written)
+        if parts := await _unless(ended, _parts(settings, makes, stack, toolsets, spend)):
             from bot.run.places import Places  # noqa: PLC0415  imported by now
             from bot.run.supervise import supervise  # noqa: PLC0415  the same
             from bot.run.watch import watching  # noqa: PLC0415  the same
 
-            platforms, model, toolsets = parts
+            platforms, model, loaded = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            book = (config or ConfigFile(settings)).book(written)
-            places = Places(settings, book, toolsets, servers, tools)
+            places = Places(settings, book, loaded, servers, tools, spend)
             async with watching(config, places, before):
                 await supervise(settings, platforms, model, store, front, ended, places, servers)
     return 0
@@ -110,11 +116,14 @@ def mcp_of(settings: Settings) -> Servers:
 
 
 async def _parts(
-    settings: Settings, makes: Makes, stack: AsyncExitStack, config: ConfigFile | None, written: Written
+    settings: Settings,
+    makes: Makes,
+    stack: AsyncExitStack,
+    toolsets: Callable[[], Toolsets],
+    spend: Spend | None,
 ) -> tuple[list[Platform], Patient, Toolsets]:
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
-    config = config or ConfigFile(settings)
-    tools = await asyncio.to_thread(config.toolsets, written)
+    tools = await asyncio.to_thread(toolsets)
     await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.to_thread(import_module, "bot.run.model")
     from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
@@ -130,7 +139,7 @@ async def _parts(
     else:
         checking.add_done_callback(_told_late)
     logs.hide([secret for platform in platforms for secret in platform.secrets])
-    patient = patient_of(settings, claude)
+    patient = patient_of(settings, Metered(claude, spend) if spend else claude)
     rekey_on_hangup(claude, patient)
     return platforms, patient, tools
 

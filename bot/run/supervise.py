@@ -72,6 +72,7 @@ def build(
         caps=caps,
         follow_ups=places.follow_ups,
         terms=places.terms,
+        spend=places.spend,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
 
