@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,14 +14,17 @@ import structlog
 
 import adapters
 from adapters.emulators.process import World, spawned
-from bot.config import Settings
+from bot.config import Settings, rules
 from bot.config.rules import Written
 from bot.core.core import Core
+from bot.events import Usage
+from bot.guard import spend as spending
 from bot.guard.access import Access
 from bot.model.script import Script
-from bot.platform import Place
+from bot.platform import Actor, Place
 from bot.run import watch as module
 from bot.run.configured import ConfigFile, stamp
+from bot.run.money import spend_of
 from bot.run.places import Places
 from bot.run.stage import discord_stage, slack_stage, until
 from bot.run.watch import GONE, watching
@@ -184,6 +187,29 @@ async def test_a_place_has_its_own_model_words_tools_and_choice(config):
     assert places.follow_ups()
     assert there.showing.stream
     assert places.terms(C1, ANN) is here
+
+
+async def test_caps_prices_and_whom_to_ask_are_those_of_the_file_as_it_is_now(config):
+    free = '[prices.mine]\ninput = 1\noutput = 2\n[slack.channels.C1.who]\ncontact = "@ann"\n'
+    config.path.write_text(free + "[slack.channels.C1.caps]\nchannel_day = 1\n")
+    written = config.read()
+    book = config.book(written)
+    spend = spend_of(Settings(), book, Memory().accounts)
+    places = Places(Settings(), book, config.toolsets(written), spend=spend)
+    actor = Actor("U1", "ann")
+    caps = {(standing.cap.scope, standing.cap.most) for standing in spend.standing(actor, C1)}
+    assert caps == {("person", 2_000_000), ("channel", 1_000_000), ("all", 20_000_000)}
+    used = Usage(input=1_000_000, output=1_000_000)
+    assert spend.cost_of("mine", used) == 3_000_000
+    async with watching(config, places, stamp(config.path)):
+        rewrite(free.replace("input = 1", "input = 4"))
+        await soon(lambda: spend.cost_of("mine", used) == 6_000_000, 10)
+    assert list(spend.standing(actor, C1)) == []
+    assert places.book.at(C1).who.contact == "@ann"
+
+
+def test_without_a_file_the_caps_are_those_that_the_money_has_by_itself():
+    assert asdict(rules.Caps()) == asdict(spending.Caps())
 
 
 async def test_while_the_bot_runs_the_next_question_has_the_new_model_and_no_answer_is_dropped(tmp_path):

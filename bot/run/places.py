@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from bot.config import Settings
-from bot.config.rules import Rulebook, Rules, Written, from_environment
+from bot.config.rules import Rulebook, Rules, Who, Written, from_environment
 from bot.core.terms import Terms, no_more
 from bot.guard.spend import Spend
 from bot.model import Asking
@@ -74,6 +74,10 @@ class Places:
         if (found := self._made.get(rules)) is None:
             found = self._made[rules] = self._terms(rules)
         return found
+
+    def who(self, place: Place) -> Who:
+        """Return who may use the bot in *place*."""
+        return self.book.at(place).who
 
     def _somewhere(self) -> bool:
         return any(_follows(rules) for _, rules in self.book.each())
