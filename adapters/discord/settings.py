@@ -8,9 +8,22 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from bot.config import SOURCES, Names, split
+from bot.setup import Shape
+from bot.unavailable import Unavailable
 
 API_URL = "https://discord.com/api/v10"
 GATEWAY_URL = "wss://gateway.discord.gg/"
+
+TOKEN = Shape(
+    "a bot token of Discord (three parts with dots between)", r"[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}"
+)
+#: What else is copied from the Developer Portal.
+OTHERS = (
+    Shape("an id of Discord", r"\d{17,20}"),
+    Shape("an application's public key", r"[0-9a-f]{64}"),
+    Shape("a client secret of Discord", r"[A-Za-z0-9_-]{32}"),
+    Shape("a token with the word Bot before it", r"Bot +[\w.-]+"),
+)
 
 #: Where answers go: to a thread while another answer is live in the channel, always, or never.
 Reply = Literal["auto", "thread", "channel"]
@@ -70,3 +83,13 @@ class Settings(BaseSettings):
     )
 
     _split = field_validator("guilds", "stop_emoji", "bots", mode="before")(split)
+
+
+def check(settings: Settings) -> None:
+    """Look at what the token is; raise Unavailable with what to do about one that is something else."""
+    token = settings.bot_token.get_secret_value()
+    if wrong := next((shape.name for shape in OTHERS if shape.fits(token)), ""):
+        raise Unavailable(
+            f"DISCORD_BOT_TOKEN got {wrong}; it takes {TOKEN.name}: Developer Portal > your application > "
+            "Bot > Reset Token."
+        )

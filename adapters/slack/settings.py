@@ -1,4 +1,4 @@
-"""What the operator sets for Slack, and what the app must be allowed.  Imports no SDK."""
+"""What the operator sets for Slack.  Imports no SDK."""
 
 from __future__ import annotations
 
@@ -8,28 +8,22 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from bot.config import SOURCES, Names, split
+from bot.setup import Shape, described
 from bot.unavailable import Unavailable
 
-#: The scope without which nothing can be attached.
-FILES = "files:write"
-#: The scope without which nothing that people attach can be read.
-READ = "files:read"
-#: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
-SCOPES = {
-    "app_mentions:read": "to hear mentions",
-    "channels:history": "to read the thread it is asked in, and to hear questions there without a mention",
-    "groups:history": "the same in private channels",
-    "im:history": "to be asked in direct messages",
-    "chat:write": "to answer",
-    "reactions:read": "to be stopped with an emoji",
-    "reactions:write": "to mark a question that waits",
-    "users:read": "to tell members from guests and strangers",
-    "channels:read": "to read the names of channels",
-    "groups:read": "to read the names of private channels",
-    "usergroups:read": "to read the names of user groups",
-    FILES: "to attach what is too long for a message",
-    READ: "to read pictures and documents that people attach",
-}
+#: What tokens look like.
+BOT = Shape("a bot token (xoxb-…)", r"xoxb-[\w-]+")
+APP = Shape("an app-level token (xapp-…)", r"xapp-[\w-]+")
+SIGNING = Shape("a signing secret (32 digits and letters a to f)", r"[0-9a-f]{32}")
+#: What else is copied from Slack's pages.
+OTHERS = (
+    Shape("a user token (xoxp-…)", r"xoxp-[\w-]+"),
+    Shape("an app configuration token (xoxe…)", r"xoxe[.-][\w.-]+"),
+    Shape("a Slack app's id", r"A[0-9A-Z]{8,12}"),
+    Shape("a client id of Slack", r"\d{9,14}\.\d{9,15}"),
+    Shape("Slack's verification token, which is not used any more", r"[A-Za-z0-9]{24}"),
+)
+SHAPES = (BOT, APP, SIGNING, *OTHERS)
 
 
 class Settings(BaseSettings):
@@ -90,11 +84,14 @@ def check(settings: Settings) -> None:
             "SLACK_APP_TOKEN is missing: make one at Basic Information > App-Level Tokens; "
             "or, for HTTP mode, set SLACK_SIGNING_SECRET."
         )
+    if BOT.fits(app) and APP.fits(bot):
+        raise Unavailable("SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped: give each the other's value.")
     if app and not app.startswith("xapp-"):
-        raise Unavailable(
-            "SLACK_APP_TOKEN must be an app-level token (xapp-…): Basic Information > App-Level Tokens."
-        )
+        raise Unavailable(f"SLACK_APP_TOKEN {_told(app, APP)}: Basic Information > App-Level Tokens.")
     if not bot.startswith("xoxb-"):
-        raise Unavailable(
-            "SLACK_BOT_TOKEN must be a bot token (xoxb-…): OAuth & Permissions > Bot User OAuth Token."
-        )
+        raise Unavailable(f"SLACK_BOT_TOKEN {_told(bot, BOT)}: OAuth & Permissions > Bot User OAuth Token.")
+
+
+def _told(value: str, takes: Shape) -> str:
+    """Return what a token is and should be, without any of it."""
+    return f"{f'got {described(value, SHAPES)}' if value else 'is empty'}; it takes {takes.name}"
