@@ -150,6 +150,8 @@ def fault(question: Question, value: str, shapes: Iterable[Shape]) -> str:
         return f"{question.setting} has characters that can't be seen; copy it again"
     if question.kind == "dollars" and not re.fullmatch(r"\d{1,7}(\.\d{1,6})?", value):
         return f"{question.setting} got {value!r}; it takes dollars, as in 2.50, or 0 for no cap"
+    if question.kind == "yes" and value not in {"true", "false"}:
+        return f"{question.setting} got {value!r}; it takes yes or no"
     if question.takes is None or question.takes.fits(value):
         return ""
     got = described(value, shapes) if question.secret else repr(value)

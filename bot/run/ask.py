@@ -15,7 +15,10 @@ from bot.unavailable import Unavailable
 
 #: Bytes of a file with a secret at most; a larger one is another file.
 LARGEST = 4096
-YES = {"y": "yes", "yes": "yes", "true": "yes", "1": "yes", "n": "no", "no": "no", "false": "no", "0": "no"}
+YES = {
+    **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), "yes"),
+    **dict.fromkeys(("n", "no", "f", "false", "off", "0"), "no"),
+}
 
 
 class Answers(Protocol):
@@ -207,7 +210,7 @@ def _meant(question: Question, value: str) -> str:
 
 def _trouble(question: Question, known: str, shapes: Sequence[Shape]) -> str:
     """Return what is wrong with a value that is set already; what was made of an answer has no shape."""
-    return "" if question.made is not str.strip else fault(question, known, shapes)
+    return "" if question.made is not str.strip else fault(question, _meant(question, known), shapes)
 
 
 def _held(flag: str, path: Path) -> str:

@@ -5,6 +5,7 @@ Nothing is written before the last answer is there and all of them are good toge
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -162,7 +163,11 @@ def _write(
         mode = PRIVATE if path == ENV else SHARED
         if text != files[path] or path == ENV:
             put(path, text, mode)
-    sys.stdout.write(f"\n{ENV} (only you can read it) and {config} are written.\n{NEXT}")
+    wins = [name for name, value in settings.items() if os.environ.get(name, value) != value]
+    told = (
+        f"{', '.join(wins)}: the environment says something else, and wins; unset it there.\n" if wins else ""
+    )
+    sys.stdout.write(f"\n{ENV} (only you can read it) and {config} are written.\n{told}{NEXT}")
     return 0
 
 
