@@ -12,7 +12,7 @@ import structlog
 
 from bot.core.approvals import ASKED, Card
 from bot.core.files import kept
-from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
+from bot.core.intake import ANYBODY, Caps, Intake, Ticket
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
 from bot.platform import Asked, Mention, Outcome, Stop
@@ -33,6 +33,7 @@ class Running:
     Attributes:
         lives: The answers that run or wait, by the tasks that they run in.
         taken: The keys of all questions that this process works on.
+        closing: Whether nothing new begins any more.
         given_up: Told the key of a question whose answer ended before it was done.
     """
 
@@ -43,6 +44,7 @@ class Running:
         self._errands: set[asyncio.Task[None]] = set()
         self.lives: dict[asyncio.Task[None], Live] = {}
         self.taken: set[str] = set()
+        self.closing = False
         self.given_up: Callable[[str], None] = _nobody
         means.cards.put = self.put
 
@@ -66,10 +68,15 @@ class Running:
         self.taken.discard(mention.key)
         await self._means.store.done(mention.key, self._means.clock())
 
-    def refuse(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> Refusal | None:
-        """See `Intake.refuse`."""
-        where = mention.place.channel, mention.conversation
-        return self._intake.refuse(_user(mention), *where, _now(), but)
+    def refusal(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> str:
+        """Return what is said to *mention* because there is no room or no money for it; "" if there is.
+
+        Counts what is refused.  *but*: see `Intake.refuse`.
+        """
+        where, spend = (mention.place.channel, mention.conversation), self._means.spend
+        if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
+            return TOO_MUCH[refusal]
+        return spend.refusal(mention.actor, mention.place) if spend else ""
 
     def outdated(self, mention: Mention) -> list[Ticket[Live]]:
         """Return what is to give way to *mention*; see `Intake.outdated`."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from bot.events import File, Page
 from bot.platform.people import NAMED, Actor, Place, Said, Whereabouts, listed, unread
 from bot.platform.shelf import Post, Shelf
 from bot.platform.surface import (
@@ -52,6 +53,7 @@ __all__ = [
     "Command",
     "Deleted",
     "Edited",
+    "File",
     "Finding",
     "Gone",
     "Health",
@@ -60,6 +62,7 @@ __all__ = [
     "Mention",
     "Op",
     "Outcome",
+    "Page",
     "Place",
     "Platform",
     "Post",
