@@ -1,4 +1,4 @@
-"""`rivulet init` as somebody meets it: in a process, by flags and at a terminal, up to a doctor without a fault."""
+"""`rivulet init` as somebody meets it: by flags and at a terminal, up to a doctor without a fault."""
 
 from __future__ import annotations
 

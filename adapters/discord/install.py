@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from adapters.discord.rights import invite
-from adapters.discord.settings import OTHERS, TOKEN, Settings
+from adapters.discord.settings import Settings
+from adapters.discord.tokens import OTHERS, TOKEN
 from adapters.discord.wire.proxies import proxy_for
 from bot.setup import Question, Setup, Shape
 from bot.unavailable import Unavailable

@@ -7,23 +7,12 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from adapters.discord.tokens import OTHERS, TOKEN
 from bot.config import SOURCES, Names, split
-from bot.setup import Shape
 from bot.unavailable import Unavailable
 
 API_URL = "https://discord.com/api/v10"
 GATEWAY_URL = "wss://gateway.discord.gg/"
-
-TOKEN = Shape(
-    "a bot token of Discord (three parts with dots between)", r"[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}"
-)
-#: What else is copied from the Developer Portal.
-OTHERS = (
-    Shape("an id of Discord", r"\d{17,20}"),
-    Shape("an application's public key", r"[0-9a-f]{64}"),
-    Shape("a client secret of Discord", r"[A-Za-z0-9_-]{32}"),
-    Shape("a token with the word Bot before it", r"Bot +[\w.-]+"),
-)
 
 #: Where answers go: to a thread while another answer is live in the channel, always, or never.
 Reply = Literal["auto", "thread", "channel"]

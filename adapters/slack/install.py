@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.slack import manifest
-from adapters.slack.settings import APP, BOT, OTHERS, SIGNING
+from adapters.slack.tokens import APP, BOT, OTHERS, SIGNING
 from bot.setup import Question, Setup, Shape
 
 USERS = Shape(

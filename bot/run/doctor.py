@@ -24,6 +24,7 @@ from rich.text import Text
 
 from bot import __version__
 from bot.config import Settings, explain
+from bot.guard.prices import prices
 from bot.model.listed import Listed, listed
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
@@ -74,6 +75,7 @@ async def _all(settings: Settings, finds: Mapping[str, Find]) -> list[Finding]:
     looks: list[tuple[str, Awaitable[Findings]]] = [
         ("Rivulet", _told(*_itself())),
         ("Claude", _claude(settings)),
+        ("Prices", asyncio.to_thread(_prices, settings)),
         *_platforms(finds),
         ("Ledger", asyncio.to_thread(_ledger, settings.data)),
         ("Secrets", asyncio.to_thread(_secrets)),
@@ -170,6 +172,15 @@ def _clock(dates: Iterable[float]) -> Findings:
     return found
 
 
+def _prices(settings: Settings) -> Findings:
+    """Say of when the prices are, and which model that is set has none."""
+    known = prices()
+    if unpriced := known.unpriced([settings.model, settings.fallback_model]):
+        fix = f'set [prices."{unpriced[0]}"] in config.toml, with what a million tokens cost'
+        return [Finding(ok=False, text=f"there is none for {', '.join(unpriced)}", fix=fix)]
+    return [Finding(ok=True, text=f"of {known.date}")]
+
+
 def _ledger(folder: Path) -> Findings:
     """Say how the data folder and the ledger in it are; nothing there is changed."""
     found = [Finding(ok=False, text=line) for line in findings(folder)]
@@ -211,7 +222,8 @@ async def _mcp(settings: Settings) -> Findings:
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
     try:
-        return [Finding(ok=ok, text=text.removeprefix("MCP ")) for ok, text in await servers.examine()]
+        told = [(ok, *text.partition(": ")) for ok, text in await servers.examine()]
+        return [Finding(ok=ok, text=text, about=about) for ok, about, _, text in told]
     finally:
         await servers.close()
 
