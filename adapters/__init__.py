@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from bot.platform import Platform
+    from bot.setup import Setup
 
 #: The adapters that `rivulet run` looks at.
 NAMES = ("slack", "discord", "web")
@@ -53,3 +54,9 @@ def load(name: str, **settings: Any) -> Platform | None:
     """Return the platform *name*, or None if it has no credentials; see `find`."""
     make = find(name, **settings)
     return make() if make else None
+
+
+def setups() -> list[Setup]:
+    """Return how each platform is set up, of those that say so with a function `setup`."""
+    makes = [getattr(import_module(f"adapters.{name}"), "setup", None) for name in NAMES]
+    return [make() for make in makes if make]

@@ -33,8 +33,8 @@ from bot.events import (
 )
 from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
-from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
-from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED
+from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, sentence
+from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED, is_own
 from bot.model.request import CACHE, fits
 from bot.platform import Unavailable
 

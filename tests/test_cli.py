@@ -145,7 +145,7 @@ async def test_a_platform_that_is_not_configured_costs_no_import(tmp_path):
     async with spawned() as world:
         env = {**good(world), "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
         _, out, _ = await ran("doctor", cwd=tmp_path, env=env, code=TELL)
-    assert out.endswith("SDKs: ['anthropic', 'discord']")
+    assert out.endswith("SDKs: ['discord']")
 
 
 async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_then(
@@ -432,7 +432,7 @@ async def test_the_doctor_says_what_is_right_and_what_to_do(tmp_path):
         assert "RIVULET_DISCORD_GUILDS" in out
         code, out, err = await ran("doctor", cwd=tmp_path, env={**good(world), "DISCORD_BOT_TOKEN": "bad"})
         assert code == 78
-        assert "bad Discord refuses DISCORD_BOT_TOKEN" in out
+        assert "bad Discord: Discord refuses DISCORD_BOT_TOKEN" in out
         assert TRACEBACK not in out + err
 
 

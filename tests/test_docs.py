@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import adapters.slack
 from bot.run import cli
 from tests.bench import rig
 from tests.settings_page import KINDS, PAGE, page
@@ -142,9 +141,3 @@ def test_the_readme_names_what_the_image_sets_for_the_allocator():
     settings = rig.allocator()
     assert settings
     assert all(f"{name}={value}" in README for name, value in settings.items())
-
-
-def test_the_slack_manifest_asks_for_the_scopes_that_the_doctor_looks_for():
-    manifest = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text())
-    assert set(manifest["oauth_config"]["scopes"]["bot"]) == set(adapters.slack.SCOPES)
-    assert manifest["settings"]["socket_mode_enabled"]

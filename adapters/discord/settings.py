@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from adapters.discord.tokens import OTHERS, TOKEN
 from bot.config import SOURCES, Names, Table, split
 from bot.config.values import Http, Socket
+from bot.unavailable import Unavailable
 
 API_URL = "https://discord.com/api/v10"
 GATEWAY_URL = "wss://gateway.discord.gg/"
@@ -88,3 +90,13 @@ class Settings(BaseSettings):
         if not all(ID.fullmatch(each) or each == "*" for each in ids):
             raise ValueError("write ids, which are numbers, with commas between")
         return ids
+
+
+def check(settings: Settings) -> None:
+    """Look at what the token is; raise Unavailable with what to do about one that is something else."""
+    token = settings.bot_token.get_secret_value()
+    if wrong := next((shape.name for shape in OTHERS if shape.fits(token)), ""):
+        raise Unavailable(
+            f"DISCORD_BOT_TOKEN got {wrong}; it takes {TOKEN.name}: Developer Portal > your application > "
+            "Bot > Reset Token."
+        )

@@ -14,6 +14,7 @@ from bot.config import Settings as Common
 
 if TYPE_CHECKING:
     from adapters.web.platform import Web
+    from bot.setup import Setup
 
 
 def load(settings: Settings) -> Callable[[], Web] | None:
@@ -32,4 +33,11 @@ def _made(tokens: Mapping[str, str], origin: str, most: int) -> Web:
     return made
 
 
-__all__ = ["TABLES", "Settings", "load"]
+def setup() -> Setup:
+    """See `adapters.setups`."""
+    from adapters.web import install  # noqa: PLC0415  no run needs it
+
+    return install.setup()
+
+
+__all__ = ["TABLES", "Settings", "load", "setup"]

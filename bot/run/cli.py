@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge | check`.
+"""The command line: `rivulet run | demo | doctor` and the other commands, see `COMMANDS`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -12,6 +12,8 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
+
+from bot import __version__
 
 if TYPE_CHECKING:
     from adapters import Make
@@ -29,6 +31,7 @@ CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) sh
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
 SCHEMA = "Print the JSON schema of config.toml, for editors."
+JSON = "Print one JSON object instead of a table."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -37,7 +40,10 @@ def main() -> None:
     gc.disable()  # what imports make stays; what runs for long switches it on again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package
     parser = _parser()
-    options = parser.parse_args()
+    options, words = parser.parse_known_args()
+    if words and getattr(options, "command", None) not in OPEN:
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
+    options.words = words
     if "command" not in options:
         parser.print_help()
         sys.exit(USAGE)
@@ -47,15 +53,19 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     """Return what reads the command line; what a command does is the first line of its docstring."""
     parser = argparse.ArgumentParser(prog="rivulet", description=ABOUT)
+    parser.add_argument("--version", action="version", version=f"rivulet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parsers = {}
     for name, command in COMMANDS.items():
         does = (command.__doc__ or "").splitlines()[0]
-        parsers[name] = commands.add_parser(name, help=does, description=does)
+        # A command that reads its own options has their help, too.
+        own = command in OPEN
+        parsers[name] = commands.add_parser(name, help=does, description=does, add_help=not own)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
     parsers["demo"].add_argument("--record", metavar="FILE", help=RECORD)
     parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
+    parsers["doctor"].add_argument("--json", action="store_true", help=JSON)
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
@@ -124,12 +134,42 @@ async def _demo(options: argparse.Namespace) -> int:
     return await show()
 
 
-async def _doctor(_options: argparse.Namespace) -> int:
-    """Look at tokens, scopes and intents, and say what to do."""
-    settings, makes = _configured()
+async def _doctor(options: argparse.Namespace) -> int:
+    """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
+    from functools import partial
+
+    import adapters
+    from bot.config import Settings
+
+    settings = Settings()
     from bot.run.doctor import doctor
 
-    return 0 if await doctor(settings, makes) else CONFIG
+    finds = {name: partial(adapters.find, name) for name in adapters.NAMES}
+    return 0 if await doctor(settings, finds, as_json=options.json) else CONFIG
+
+
+async def _init(options: argparse.Namespace) -> int:
+    """Ask for what the bot needs, and write .env and config.toml."""
+    import adapters
+    from bot.run.init import init
+
+    return init(adapters.setups(), adapters.find, options.words)
+
+
+async def _manifest(options: argparse.Namespace) -> int:
+    """Print the manifest of an app, and the link that opens the platform's page with it."""
+    import adapters
+    from bot.run.manifest import manifest
+
+    return manifest(adapters.setups(), options.words)
+
+
+async def _invite(options: argparse.Namespace) -> int:
+    """Print the link that lets the bot into a server, with what it needs and no more."""
+    import adapters
+    from bot.run.manifest import invite
+
+    return await invite(adapters.setups(), options.words)
 
 
 async def _feedback(options: argparse.Namespace) -> int:
@@ -231,4 +271,9 @@ COMMANDS = {
     "forget": _forget,
     "purge": _purge,
     "check": _check,
+    "init": _init,
+    "manifest": _manifest,
+    "invite": _invite,
 }
+#: Commands that read their options themselves: which there are depends on the platforms.
+OPEN = (_init, _manifest, _invite)

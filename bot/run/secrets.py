@@ -69,6 +69,20 @@ def exposed() -> str:
     return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & 0o044 else ""
 
 
+def readable() -> list[str]:
+    """Return what to do about each file of a secret that others can read."""
+    found = []
+    for name, path in known().items():
+        if name.endswith(FILE) and path and SECRET.fullmatch(name.removesuffix(FILE)):
+            try:
+                mode = Path(path).stat().st_mode
+            except OSError:
+                continue
+            if mode & 0o044:
+                found.append(f"{name}: {path} can be read by others on this host: chmod 600 {path}")
+    return found
+
+
 def _secrets(written: Mapping[str, str]) -> dict[str, str]:
     """Return all secrets as settings see them: the environment wins."""
     return {name: value for name, value in {**written, **os.environ}.items() if SECRET.fullmatch(name)}

@@ -33,7 +33,8 @@ from adapters.emulators.slack.uploads import Uploads
 from adapters.emulators.slack.workspace import Workspace
 
 SCOPES = (
-    "app_mentions:read,channels:history,channels:read,chat:write,files:read,files:write,groups:history,groups:read,"
+    "app_mentions:read,channels:history,channels:read,chat:write,commands,files:read,files:write,"
+    "groups:history,groups:read,"
     "im:history,reactions:read,reactions:write,usergroups:read,users:read"
 )
 #: Page sizes when no limit is given [docs conversations.history, conversations.replies].
