@@ -1,7 +1,7 @@
 """Questions in no message of a person's: the bot posts them in the asker's name, and answers below.
 
 Rule 1: nothing is posted for who may not ask; the inbox says who may.
-Rule 2: what is posted pings nobody but who it names as the asker.
+Rule 2: what is posted pings nobody, its asker neither.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from adapters.slack.incoming.lately import Lately
 from adapters.slack.incoming.mentions import Mentions
 from adapters.slack.incoming.payloads import placed
 from adapters.slack.outgoing.notices import OTHERWISE, WHY
-from adapters.slack.text import DIALECT
+from adapters.slack.reading import ASKED
+from adapters.slack.text import DIALECT, PREVIEW, Json
 from adapters.slack.wire.errands import Tally
 from adapters.slack.wire.errors import translated
 from adapters.slack.wire.web import Web
 from bot.events import File
 from bot.platform import Actor, Gone, Inbox, Place, SlowDown, Unavailable
-from bot.text.safe import clean, disarm
+from bot.text.safe import clean, disarm, line
 
 log = structlog.get_logger(__name__)
 
 #: Questions that are posted in a minute, of all people; chat.postMessage is for answers too.
 POSTS = 30
-#: Characters that others see of a question; the model reads all of it.
-SHOWN = 3_000
+#: Characters that others see of a question, as Slack counts them (a section holds 3,000); the model reads
+#: all of it.
+SHOWN = 2_900
 
 INVITE = "I am not in this channel. Invite me with `/invite`, then ask again."
 UNSEEN = "I can't see this conversation. Ask me in a channel that I am in, or in a direct message to me."
@@ -92,7 +94,7 @@ class Asking:
             return BUSY
         try:
             question = await write()
-            ts = await self._post(place.channel, actor.id, question.shown, thread)
+            ts = await self._post(place.channel, thread, shown(actor, question.shown))
         except Gone as gone:
             return closed(str(gone), place)
         mention = self.mentions.make(ts, thread or ts, actor, place, question.text, question.files)
@@ -104,14 +106,14 @@ class Asking:
         self.lately.note(mention)
         return ""
 
-    async def _post(self, channel: str, user: str, shown: str, thread: str) -> str:
+    async def _post(self, channel: str, thread: str, message: Json) -> str:
         with translated():
             answer = await self.web.chat_postMessage(
                 channel=channel,
-                text=named(user, shown),
                 thread_ts=thread or None,
                 unfurl_links=False,
                 unfurl_media=False,
+                **message,
             )
         return str(answer["ts"])
 
@@ -125,11 +127,25 @@ class Asking:
         return placed(channel, team, self.team)
 
 
-def named(user: str, shown: str) -> str:
-    """Return a question as it is posted in the name of *user*; see `adapters.slack.reading.attributed`."""
-    text = clean(shown).strip()
-    text = DIALECT.entities(disarm(text if len(text) <= SHOWN else f"{text[:SHOWN]}…"))
-    return f"<@{user}> asks:{chr(10) if text.startswith('&gt;') else ' '}{text}"
+def shown(actor: Actor, text: str) -> Json:
+    """Return the question *text* as it is posted for *actor*; see `adapters.slack.reading.attributed`."""
+    text, most = clean(text).strip(), SHOWN
+    while len(written := _inert(text if len(text) <= most else f"{text[:most]}…")) > SHOWN:
+        most = most * 4 // 5
+    heading = f"*{_inert(line(actor.name or actor.id)[:80])}* asks:"
+    return {
+        "text": f"{heading} {written[:PREVIEW]}",
+        "blocks": [_section(heading) | {"block_id": f"{ASKED}{actor.id}"}, _section(written)],
+    }
+
+
+def _inert(text: str) -> str:
+    """Return *text* with nothing in it that Slack would take for a mention or a link with a label."""
+    return DIALECT.entities(disarm(text))
+
+
+def _section(text: str) -> Json:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
 
 
 def closed(why: str, place: Place) -> str:
