@@ -1,4 +1,4 @@
-"""Slack: slash commands, commands in mentions, the shortcut Ask about this, and what one person sees alone."""
+"""Slack: slash commands, commands in mentions, the shortcut Ask about this, and whispers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adapters.slack.incoming.shortcuts import BLOCK, LONGEST, modal
 from adapters.slack.outgoing.replies import LONGEST as REPLY
 from adapters.slack.outgoing.replies import ephemeral, reply
 from adapters.slack.reading import Message, attributed
-from bot.core.commands import FORGOTTEN, NO_LAST, ONE_MODEL, STOPPED
+from bot.core.commands import FORGOTTEN, NO_LAST, ONE_MODEL, STOPPED, TAKEN
 from bot.core.rates import EVENTS
 from bot.core.sayings import COMMANDS, NOTHING
 from bot.guard.access import REFUSED
@@ -31,6 +31,14 @@ ANN = Actor("U1", "ann", workspace="T1")
 @pytest.fixture(params=[SlackWorld, SlackHttpWorld], ids=["sockets", "http"])
 async def world(request: Any) -> AsyncIterator[SlackWorld]:
     world = await request.param.open()
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def strict() -> AsyncIterator[SlackWorld]:
+    world = await SlackWorld.open(RIVULET_STOP="asker", RIVULET_USER_PER_MINUTE=1)
+    assert isinstance(world, SlackWorld)
     yield world
     await world.close()
 
@@ -219,17 +227,17 @@ async def test_stop_by_command_finds_ones_own_answer_among_others_and_not_in_oth
     await sockets.first(theirs, "Because")
     assert (await sockets.emulator.command("C2", "U1", "stop"))["text"] == NOTHING
     assert (await sockets.emulator.command("C1", "U1", "stop"))["text"] == STOPPED
-    await sockets.stopped(mine)
+    [stopped] = await sockets.final(mine)
+    assert stopped.note == "Stopped by ann."
     assert (await sockets.answers(theirs))[-1].live
 
 
 async def test_again_by_command_answers_the_last_question_anew(world):
-    question = await world.ask("why?", "Because ", HOLD)
-    await world.first(question, "Because")
-    await world.emulator.command("C1", "U1", "stop")
-    await world.stopped(question)
-    world.model.steps = ("Another.",)
-    assert (await world.emulator.command("C1", "U1", "again"))["text"]
+    world.model.reason = "max_tokens"
+    question = await world.ask("why?", "Because")
+    await world.final(question)
+    world.model.steps, world.model.reason = ("Another.",), "end_turn"
+    assert (await world.emulator.command("C1", "U1", "again"))["text"] == TAKEN
 
     async def anew() -> bool:
         return any("Another." in each.text and not each.live for each in await world.answers(question))
@@ -276,17 +284,14 @@ async def test_while_it_shuts_down_a_command_is_asked_for_again(sockets):
     assert not await posted(sockets)
 
 
-async def test_what_is_asked_too_often_is_not_posted():
-    world = await SlackWorld.open(RIVULET_USER_PER_MINUTE=1)
-    assert isinstance(world, SlackWorld)
-    await world.final(await asked(world, "why?"))
-    shown = await world.emulator.command("C1", "U1", "and why?")
+async def test_what_is_asked_too_often_is_not_posted(strict):
+    await strict.final(await asked(strict, "why?"))
+    shown = await strict.emulator.command("C1", "U1", "and why?")
     assert "as often as I may answer" in shown["text"]
-    assert len([each for each in await posted(world) if not each["thread_ts"]]) == 1
-    await world.close()
+    assert len([each for each in await posted(strict) if not each["thread_ts"]]) == 1
 
 
-async def test_many_questions_of_many_people_are_bounded(sockets, monkeypatch):
+async def test_many_questions_of_many_people_are_bounded(sockets):
     sockets.platform._events._slashes.asking._posts._calls = 1
     await sockets.final(await asked(sockets, "why?"))
     assert (await sockets.emulator.command("C1", "U2", "why?"))["text"] == asking.BUSY
@@ -394,7 +399,7 @@ async def test_a_command_where_no_thread_is_yet_is_answered_in_the_channel(socke
     ("text", "reply"),
     [
         ("!stop", NOTHING),
-        ("!model", ONE_MODEL[:20]),
+        ("!model", ONE_MODEL.partition("}")[2]),
         ("!again", NO_LAST),
         ("!forget me", FORGOTTEN.partition("{")[0]),
         ("!forget", "forget me"),
@@ -462,16 +467,13 @@ async def test_before_it_has_connected_nothing_is_whispered(sockets):
     assert not await sockets.load().whisper("slack/T1/C1/1.0", ANN, HERE, "a")
 
 
-async def test_whoever_may_not_stop_an_answer_reads_so_in_its_thread():
-    world = await SlackWorld.open(RIVULET_STOP_BY="asker")
-    assert isinstance(world, SlackWorld)
-    question = await world.ask("why?", "Because ", HOLD)
-    answer = await world.first(question, "Because")
-    await world.react(answer.id, who="U2")
-    [told] = await whispered(world)
+async def test_whoever_may_not_stop_an_answer_reads_so_in_its_thread(strict):
+    question = await strict.ask("why?", "Because ", HOLD)
+    answer = await strict.first(question, "Because")
+    await strict.react(answer.id, who="U2")
+    [told] = await whispered(strict)
     assert (told["user"], told["thread_ts"]) == ("U2", at(question)[1])
-    assert (await world.answers(question))[-1].live
-    await world.close()
+    assert (await strict.answers(question))[-1].live
 
 
 @pytest.mark.parametrize(
@@ -550,12 +552,17 @@ async def _requests(world: SlackWorld, count: int) -> bool:
     return len(world.model.requests) == count
 
 
-async def test_files_of_the_message_are_read(sockets):
-    ts = await sockets.emulator.say("C1", "U2", "see", files={"a.txt": "aGVsbG8gd29ybGQ="})
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_files_of_the_message_are_read(sockets, in_thread):
+    root = await sockets.emulator.say("C1", "U2", "root") if in_thread else None
+    ts = await sockets.emulator.say("C1", "U2", "see", root, files={"a.txt": "aGVsbG8gd29ybGQ="})
     assert await sockets.emulator.shortcut("C1", ts, "U1")
     await sockets.emulator.submit("U1", "what does it say?")
     await until(lambda: _requests(sockets, 1))
-    assert "hello world" in str(sockets.model.requests[0].turns)
+    files = [each for turn in sockets.model.requests[0].turns for each in turn.files]
+    assert {each.name for each in files} == {"a.txt"}
+    assert all(each.data == b"hello world" for each in files)
+    assert len(files) == 1 + in_thread
 
 
 @pytest.mark.parametrize("text", [" ", "\n\t", "\u200b", "\u2060 "])

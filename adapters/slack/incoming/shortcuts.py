@@ -124,7 +124,9 @@ class Shortcuts:
         read = Message.of({} if ours else message)
         words = said(message) if ours else read.says(await self.people.names(read.ids()))
         quote = partial(_quote, await self._author(message), words)
-        return Question(f"{quote(QUOTED)}\n\n{text}", f"{quote(REMINDED)}\n{text}", read.files)
+        # What a thread begins with is read with the thread, and so are its files.
+        files = read.files if about.thread not in {"", about.message} else ()
+        return Question(f"{quote(QUOTED)}\n\n{text}", f"{quote(REMINDED)}\n{text}", files)
 
     async def _message(self, about: About) -> Json:
         with translated():
