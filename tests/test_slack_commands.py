@@ -465,6 +465,19 @@ async def test_a_whisper_waits_for_slack_a_little_and_not_for_long(sockets):
 
 async def test_before_it_has_connected_nothing_is_whispered(sockets):
     assert not await sockets.load().whisper("slack/T1/C1/1.0", ANN, HERE, "a")
+    assert not await sockets.load().notify("U1", "a")
+
+
+async def test_somebody_is_notified_by_a_direct_message(sockets):
+    assert await sockets.platform.notify("U1", "**80 %** of today's $20 are spent <!here>")
+    assert [each["text"] for each in await posted(sockets, "DU1")] == [
+        "**80 %** of today's $20 are spent <!here>"
+    ]
+
+
+@pytest.mark.parametrize("person", ["", "nobody", "<@U1>"])
+async def test_who_is_nobody_is_not_notified_and_nothing_is_raised(sockets, person):
+    assert not await sockets.platform.notify(person, "a")
 
 
 async def test_whoever_may_not_stop_an_answer_reads_so_in_its_thread(strict):

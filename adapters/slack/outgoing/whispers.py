@@ -49,7 +49,11 @@ class Whispers:
                 return await self._tell({"channel": channel, "user": user, "thread_ts": thread}, text)
         return False
 
-    async def _tell(self, where: Json, text: str) -> bool:
+    async def notify(self, user: str, text: str) -> bool:
+        """Send *text*, plain markdown, to *user* as a direct message; tell whether that was done."""
+        return bool(user) and await self._tell({"channel": user}, text, "chat.postMessage")
+
+    async def _tell(self, where: Json, text: str, method: str = "chat.postEphemeral") -> bool:
         full = reply(text)
         where = {name: value for name, value in where.items() if value}
         for shown in (full, {"text": full["text"]}):
@@ -57,7 +61,7 @@ class Whispers:
                 return False
             try:
                 with translated():
-                    await self._web.api_call("chat.postEphemeral", json={**where, **shown})
+                    await self._web.api_call(method, json={**where, **shown})
             except SlowDown as slow:
                 self._tally.block(slow.retry_after)
             except (Gone, OSError) as error:
