@@ -25,6 +25,7 @@ from tests.contract import HOLD, at, until
 from tests.worlds import SlackHttpWorld, SlackWorld
 
 HERE = Place("C1", "T1", "T1", platform="slack")
+LINK = "https://a.example/b"
 ANN = Actor("U1", "ann", workspace="T1")
 
 
@@ -469,10 +470,10 @@ async def test_before_it_has_connected_nothing_is_whispered(sockets):
 
 
 async def test_somebody_is_notified_by_a_direct_message(sockets):
-    assert await sockets.platform.notify("U1", "**80 %** of today's $20 are spent <!here>")
-    assert [each["text"] for each in await posted(sockets, "DU1")] == [
-        "**80 %** of today's $20 are spent <!here>"
-    ]
+    told = f"**80 %** are spent, <!here>: {LINK}"
+    assert await sockets.platform.notify("U1", told)
+    assert [each["text"] for each in await posted(sockets, "DU1")] == [told.replace(LINK, f"`{LINK}`")]
+    assert not (await sockets.emulator.verdict())["unfurls"]
 
 
 @pytest.mark.parametrize("person", ["", "nobody", "<@U1>"])

@@ -46,16 +46,17 @@ class Whispers:
             case [_, _, channel, ts, *_]:
                 thread = self._threads(f"{'/'.join(message.split('/')[:3])}/{ts}")
                 thread = await self._thread(channel, ts) if thread is None else thread
-                return await self._tell({"channel": channel, "user": user, "thread_ts": thread}, text)
+                below = {"thread_ts": thread} if thread else {}
+                return await self._tell({"channel": channel, "user": user, **below}, text)
         return False
 
     async def notify(self, user: str, text: str) -> bool:
         """Send *text*, plain markdown, to *user* as a direct message; tell whether that was done."""
-        return bool(user) and await self._tell({"channel": user}, text, "chat.postMessage")
+        where = {"channel": user, "unfurl_links": False, "unfurl_media": False}
+        return bool(user) and await self._tell(where, text, "chat.postMessage")
 
     async def _tell(self, where: Json, text: str, method: str = "chat.postEphemeral") -> bool:
         full = reply(text)
-        where = {name: value for name, value in where.items() if value}
         for shown in (full, {"text": full["text"]}):
             if not await self._turn():
                 return False
