@@ -128,6 +128,7 @@ def test_nothing_says_to_install_the_package_from_pypi():
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.rule(29)
 def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
     text = (ROOT / name).read_text()
     assert "://" not in text
@@ -142,6 +143,7 @@ def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
         assert base in pins
 
 
+@pytest.mark.rule(27)
 def test_compose_runs_one_service_without_root_and_with_a_volume():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     (service,) = compose["services"].values()
@@ -153,6 +155,8 @@ def test_compose_runs_one_service_without_root_and_with_a_volume():
     assert path == "/data"
 
 
+@pytest.mark.rule(27)
+@pytest.mark.rule(29)
 def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check():
     lines = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
     words = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
@@ -171,6 +175,7 @@ def test_the_readme_names_what_the_image_sets_for_the_allocator():
     assert all(f"{name}={value}" in README for name, value in settings.items())
 
 
+@pytest.mark.rule(6)
 def test_the_slack_manifest_asks_for_the_scopes_that_the_doctor_looks_for():
     manifest = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text())
     assert set(manifest["oauth_config"]["scopes"]["bot"]) == set(adapters.slack.SCOPES)
