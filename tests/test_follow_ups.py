@@ -138,7 +138,7 @@ async def test_a_follow_up_of_who_may_not_ask_is_neither_answered_nor_logged():
     await it.mention(follow_up(stranger, actor=Actor("UX", "x", workspace="T2")))
     await asyncio.sleep(5)
     assert not stranger.log
-    assert it._telling is None
+    assert it._refusals._logging is None
 
 
 async def test_a_stop_without_a_mention_ends_the_answer():

@@ -325,9 +325,8 @@ async def test_a_question_by_somebody_whom_slack_cannot_name_now_is_answered_lat
 async def test_somebody_whom_slack_does_not_show_is_a_stranger_whose_event_is_acknowledged(world, error):
     await world.emulator.fault("users.info", error=error)
     for _ in range(2):
-        question = await world.ask("why?")
+        await world.ask("why?")
         await world.settled()
-        assert await world.answers(question) == []
     assert world.model.requests == []
     assert len(await world.calls_of("users.info")) == 1
 

@@ -15,29 +15,47 @@ from dataclasses import replace
 import structlog
 
 from bot.core.approvals import CONTROLS
+from bot.core.commands import NOT_YOURS, Commands, Usage, called
 from bot.core.files import kept
 from bot.core.follow import followed
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
-from bot.core.live import Live, Means, no_more
-from bot.core.rates import Rates, Refused
+from bot.core.live import Live, Means
+from bot.core.rates import Rates
 from bot.core.ratings import owned, rate
+from bot.core.refusals import Refusals
 from bot.core.repair import Repairs
 from bot.core.running import Running
 from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
+from bot.core.terms import Terms, TermsOf, chosen, no_more
 from bot.events import RETRY, STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
-from bot.platform import Deleted, Edited, Mention, Outcome, Platform, Press, Rating, Shelf, Stop, Unavailable
+from bot.platform import (
+    Command,
+    Deleted,
+    Edited,
+    Mention,
+    Outcome,
+    Platform,
+    Press,
+    Rating,
+    Shelf,
+    Stop,
+    Unavailable,
+)
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
 from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
+
+#: What people do that needs a right.
+Happening = Mention | Stop | Press | Rating | Edited | Command
 
 
 class Core:
@@ -57,21 +75,21 @@ class Core:
         more: More | None = None,
         follow_ups: bool = True,
         bounds: Bounds | None = None,
+        terms: TermsOf | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self._access = access
         self._store = store
         self._stops: Stops[Live] = Stops()
+        same = Terms(asking or Asking(), showing or Showing(), tools, more or no_more)
         self._means = Means(
             model,
             access,
             self._stops,
             Pace(),
-            asking or Asking(),
-            showing or Showing(),
+            chosen(store, terms or (lambda _place, _actor: same)),
             store,
             clock,
-            tools,
-            more or no_more,
             desk=Desk(bounds),
         )
         self._running = Running(self._means, caps)
@@ -80,8 +98,8 @@ class Core:
         self._rates = Rates()
         self._talks = Talks()
         self._follow_ups = follow_ups
-        self._refused = Refused()
-        self._telling: asyncio.TimerHandle | None = None
+        self._refusals = Refusals(self._repairs.platforms, self._running.errand, self._say)
+        self._commands = Commands(store, self._means.terms, self._stopped, self.press, usage, clock)
         self._draining = False
 
     @property
@@ -105,6 +123,8 @@ class Core:
         """
         if self._draining:
             raise Unavailable("shutting down")
+        if mention.follow_up and not self._means.terms(mention.place, mention.actor).follow_ups:
+            return
         if not await self._allowed(mention, Action.ASK):
             return
         if not await self._running.accept(mention):
@@ -113,7 +133,14 @@ class Core:
             await self._running.drop(mention)
 
     async def stop(self, stop: Stop) -> Outcome:
-        """Stop the answer that *stop* points at."""
+        """Stop the answer that *stop* points at; who may not is told so."""
+        outcome = await self._stopped(stop)
+        about_us = stop.conversation or self.knows(stop.message)
+        if outcome is Outcome.REFUSED and about_us and not stop.actor.bot:
+            self._refusals.tell(stop, NOT_YOURS)
+        return outcome
+
+    async def _stopped(self, stop: Stop) -> Outcome:
         if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
         if stop.conversation:
@@ -123,10 +150,18 @@ class Core:
         self._stops.keep(stop, _now())
         return Outcome.UNKNOWN
 
+    async def command(self, command: Command) -> str:
+        """See `Inbox.command`."""
+        if not self._heeds(command, Action.COMMAND):
+            return ""
+        if not await self._allowed(command, Action.COMMAND):
+            return self._access.refusal(command.place)
+        return await self._commands.do(command)
+
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
-            return await self.stop(Stop(press.message, press.actor, press.place))
+            return await self._stopped(Stop(press.message, press.actor, press.place))
         if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
@@ -235,16 +270,20 @@ class Core:
         """Why the model answers nobody; "ok" if nothing is known."""
         return str(getattr(self._means.model, "trouble", "") or "ok")
 
-    async def _allowed(self, event: Mention | Stop | Press | Rating | Edited, action: Action) -> bool:
+    async def _allowed(self, event: Happening, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
             return True
         talks_to_others = isinstance(event, Mention) and event.follow_up
         if not event.actor.bot and not talks_to_others:
-            self._refused.add(action.value, event.actor.id, event.place.workspace)
-            if self._telling is None:
-                loop = asyncio.get_running_loop()
-                self._telling = loop.call_later(self._refused.wait(loop.time()), self._tell_refused)
+            self._refusals.count(event.actor, event.place, action)
+            if isinstance(event, Mention):
+                self._refusals.tell(event, self._access.refusal(event.place))
         return False
+
+    async def _say(self, mention: Mention, text: str) -> None:
+        """Answer *mention*, which nobody took, with *text*."""
+        if await self._running.accept(mention) and not self._running.say(mention, text, "refused"):
+            await self._running.drop(mention)
 
     def _decide(self, press: Press) -> Outcome:
         """Give *press* to the question that it decides, or that may turn out to be in its message."""
@@ -258,14 +297,9 @@ class Core:
         self._stops.keep(press, _now())
         return Outcome.SHOWN
 
-    def _heeds(self, event: Stop | Press | Rating | Edited, action: Action) -> bool:
+    def _heeds(self, event: Happening, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""
         return self._rates.admit(event.actor.id, action.value, _now())
-
-    def _tell_refused(self) -> None:
-        """Log who was refused, in sum."""
-        self._telling = None
-        log.info("refused", **self._refused.line(_now()))
 
     def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
@@ -274,6 +308,9 @@ class Core:
             return not running.stop_newest(mention) and running.say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
+        if command := called(mention):
+            running.errand(self._reply(mention, command))
+            return True
         self._talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
@@ -281,6 +318,16 @@ class Core:
             return running.say(mention, TOO_MUCH[refusal], "too much")
         running.give_way(outdated)
         return running.queue(Live(self._means, mention))
+
+    async def _reply(self, mention: Mention, command: Command) -> None:
+        """Do *command*, which *mention* is, and show the reply, to its actor alone where that can be."""
+        text = await self.command(command)
+        platform = self._repairs.platforms.get(mention.key.partition("/")[0])
+        shown = not text or (
+            platform is not None and await platform.whisper(mention.key, mention.actor, mention.place, text)
+        )
+        if shown or not self._running.say(mention, text, command.name):
+            await self._running.drop(mention)
 
 
 def _now() -> float:

@@ -21,18 +21,19 @@ from bot.core.ratings import Models
 from bot.core.reader import Reader
 from bot.core.sayings import LAPSED, REPLACED, TOO_LATE
 from bot.core.stops import Stops
+from bot.core.terms import TermsOf
 from bot.core.waits import Waits
 from bot.core.writer import Writer
 from bot.events import RETRY, STOP, Control, File, Text
 from bot.guard.access import Access
-from bot.model import Asking, Model, Tool
+from bot.model import Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
 from bot.show.answer import Answer
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
 from bot.text.safe import Links
-from bot.tools import Caller, More, Offered, Refused
+from bot.tools import Caller, Refused
 from bot.tools.notebook import Notebook
 
 #: How often an edited question is asked anew.
@@ -51,20 +52,14 @@ class Cards:
     put: Callable[[Mention, Card], Awaitable[None]] = field(default=_nowhere)
 
 
-async def no_more() -> Sequence[Offered]:
-    """Offer no tools besides."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """What all answers of a core share.
 
     Attributes:
+        terms: Says what holds for a question.
         clock: Seconds of the wall clock.
         desk: Where files are read.
-        tools: What the model may use.
-        more: What it may use besides, asked for when an answer begins.
         waits: Where writes wait that have failed.
         models: Who has given the answers.
     """
@@ -73,12 +68,9 @@ class Means:
     access: Access
     stops: Stops[Live]
     pace: Pace
-    asking: Asking
-    showing: Showing
+    terms: TermsOf
     store: Store
     clock: Callable[[], float]
-    tools: Sequence[Offered] = ()
-    more: More = no_more
     allowed: Allowed = field(default_factory=Allowed)
     cards: Cards = field(default_factory=Cards)
     lasting: Lasting = field(default_factory=Lasting)
@@ -112,14 +104,15 @@ class Live:
     ) -> None:
         self.mention = mention
         self._means = means
+        self._terms = terms = means.terms(mention.place, mention.actor)
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
         self._reworded = 0
         self._vanishing = False
-        self._whole = not (means.showing.stream or saying)
+        self._whole = not (terms.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
-        self._answer = _answer(means, mention, CONTROLS if self.card else (STOP,))
+        self._answer = _answer(terms.showing, mention, CONTROLS if self.card else (STOP,))
         if self.card:  # nobody may see its buttons without the call
             self._answer.receive(Text(self.card.text))
         if left and instead is not None:
@@ -129,7 +122,7 @@ class Live:
         self._kept = Kept(means.store, mention.key, means.clock, left)
         self._draft = Draft(self._answer, self._kept)
         self._root = past.root if past else ""
-        reads = means.model, means.asking, means.access, past or Past(), means.lasting, means.clock
+        reads = means.model, terms.asking, means.access, past or Past(), means.lasting, means.clock
         self._reader = Reader(self._draft, *reads, means.desk, self._tools, self._may, saying)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(
@@ -191,7 +184,7 @@ class Live:
     def model(self) -> str:
         """Which model has given the answer; "" until it is complete."""
         said = self._answer.model
-        return "" if said is None else said or self._means.asking.model
+        return "" if said is None else said or self._terms.asking.model
 
     @property
     def given_up(self) -> bool:
@@ -277,7 +270,7 @@ class Live:
         """Ask anew with the text of *edited*."""
         self._reworded += 1
         self.mention = replace(self.mention, text=edited.text)
-        self._answer.allow(Links.of(edited.text, self._means.showing.hosts))
+        self._answer.allow(Links.of(edited.text, self._terms.showing.hosts))
         self._reader.again(self.mention)
 
     async def _tools(self, mention: Mention, files: Sequence[File]) -> list[Tool]:
@@ -303,9 +296,10 @@ class Live:
                 means.clock,
             ),
         )
-        known = {each.name for each in means.tools}
-        more = [each for each in await means.more() if each.name not in known]
-        return bound([*means.tools, *more], caller, self._kept.call)
+        offered = self._terms.tools
+        known = {each.name for each in offered}
+        more = [each for each in await self._terms.more() if each.name not in known]
+        return bound([*offered, *more], caller, self._kept.call)
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called; raise `Refused` where nobody can be asked."""
@@ -332,9 +326,10 @@ def retries(key: str) -> bool:
     return f"/{RETRY.name}" in key
 
 
-def _answer(means: Means, mention: Mention, live: tuple[Control, ...]) -> Answer:
+def _answer(showing: Showing, mention: Mention, live: tuple[Control, ...]) -> Answer:
     """Return an answer to *mention* of which there is nothing yet; a call is shown whole, never as a file."""
-    showing = means.showing if live == (STOP,) else replace(means.showing, pages=0, code=0)
+    if live != (STOP,):
+        showing = replace(showing, pages=0, code=0)
     return Answer(mention.surface.limits, Links.of(mention.text, showing.hosts), showing, live)
 
 

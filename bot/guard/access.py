@@ -11,6 +11,8 @@ from typing import Literal
 
 from bot.platform import Actor, Place
 
+REFUSED = "You may not use me here. Ask whoever runs this bot to let you in."
+
 
 class Action(Enum):
     """What somebody wants to do."""
@@ -20,6 +22,7 @@ class Action(Enum):
     PRESS = "press"
     EDIT = "edit"
     RATE = "rate"
+    COMMAND = "command"
 
 
 class Access:
@@ -44,6 +47,10 @@ class Access:
         if place.home:
             return actor.workspace == place.home == place.workspace and not actor.guest
         return "*" in self._admits or (place.workspace != "" and place.workspace in self._admits)
+
+    def refusal(self, _place: Place) -> str:
+        """Return what somebody reads who may not use the bot in a place: short, and whom to ask."""
+        return REFUSED
 
     def may_stop(self, actor: Actor, asker: Actor) -> bool:
         """Return whether *actor*, who may use the bot, may stop the answer to *asker*'s question."""

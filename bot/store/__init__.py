@@ -280,6 +280,14 @@ class Store(Protocol):
         """Return all ratings, oldest first; raises as `find_shown`."""
         ...
 
+    async def choose(self, who: str, model: str) -> None:
+        """Keep that *who* wants to be answered by *model*; "" for the usual one."""
+        ...
+
+    def chosen(self, who: str) -> str:
+        """Return the model that *who* has chosen; "" for none.  Costs nothing."""
+        ...
+
     async def prune(self, now: float) -> None:
         """Delete what is done and older than `TEXT_KEPT` and `ROWS_KEPT` say; nothing that is not done.
 

@@ -75,6 +75,10 @@ class File:
                 self.connected.execute(tables.ASIDE_NOTE, [rows.bytes_of(part) for part in row[:3]])
         return found
 
+    def choices(self) -> dict[str, str]:
+        """Return the models that people have chosen."""
+        return dict(self.connected.execute(tables.CHOICES).fetchall())
+
     def find(self, key: str) -> Entry | None:
         """Return what is known of a question."""
         return next(iter(self._entries("key = ?", None, key)), None)

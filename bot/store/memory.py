@@ -36,6 +36,7 @@ class Memory:
         self._open: dict[str, None] = {}  # the keys of those that are not done, in order
         self._notes: dict[tuple[str, str, str], Note] = {}
         self._ratings: dict[tuple[str, str], Rated] = {}
+        self._choices: dict[str, str] = {}
         self._shelf = MemoryShelf()
         self._pruned = 0.0
 
@@ -178,6 +179,17 @@ class Memory:
         """See `Store.ratings`."""
         return sorted(self._ratings.values(), key=lambda rated: rated.at)
 
+    async def choose(self, who: str, model: str) -> None:
+        """See `Store.choose`."""
+        if model:
+            self._choices[who] = model
+        else:
+            self._choices.pop(who, None)
+
+    def chosen(self, who: str) -> str:
+        """See `Store.chosen`."""
+        return self._choices.get(who, "")
+
     async def prune(self, now: float) -> None:
         """See `Store.prune`."""
         self._pruned = now
@@ -199,6 +211,8 @@ class Memory:
             self._put(Entry(bare, note="", done=entry.asked.at))
         for note in [note for note in self._notes.values() if note.actor == actor]:
             del self._notes[note.key]
+        for who in [who for who in self._choices if who.partition("/")[2] == actor]:
+            del self._choices[who]
         self._shelf.forget(actor)
         self._keep_ratings(lambda rated: actor not in {rated.rater, rated.asker})
         return len(known)
@@ -210,6 +224,7 @@ class Memory:
         self._open.clear()
         self._notes.clear()
         self._ratings.clear()
+        self._choices.clear()
         self._shelf.purge()
         return count
 

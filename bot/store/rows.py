@@ -47,7 +47,9 @@ KINDS: dict[str, tuple[type, ...]] = {
     "data": (bytes,),
 }
 #: The types of the fields of `Actor` and `Place`, as annotations name them.
-TYPES = {"str": str, "bool": bool}
+TYPES = {"str": str, "bool": bool, "tuple[str, ...]": list}
+#: Those that rows of earlier versions lack.
+LATER = frozenset({"roles", "platform", "category", "parent", "direct"})
 #: Seconds since 1970 that a clock may have said, and numbers of pages and runs that may be.
 EVER = 1e11
 MANY = 100_000
@@ -160,11 +162,19 @@ def _look(names: Sequence[str], row: Sequence[Any]) -> None:
 
 
 def _known(kind: type[Known], told: Any) -> Known:
-    """Return *told* as a *kind* if it has exactly its fields."""
+    """Return *told* as a *kind* if it has exactly its fields; those of `LATER` may be missing."""
     types = {field.name: TYPES[str(field.type)] for field in fields(kind)}
-    if not isinstance(told, dict) or told.keys() != types.keys():
+    if not isinstance(told, dict) or told.keys() | (types.keys() & LATER) != types.keys():
         raise BadRow(f"{kind.__name__.lower()} has other fields")
-    for name, value in told.items():
-        if type(value) is not types[name] or (isinstance(value, str) and SURROGATE.search(value)):
-            raise BadRow(f"{name} is of another type")
-    return kind(**told)
+    values = {name: _value(value, types[name]) for name, value in told.items()}
+    return kind(**values)
+
+
+def _value(value: Any, kind: type) -> Any:
+    """Return *value* if it is a *kind*; a list of texts as a tuple."""
+    texts: list[Any] = value if type(value) is kind is list else [value]
+    if type(value) is not kind or any(type(each) is not str for each in texts if kind is list):
+        raise BadRow("a field is of another type")
+    if any(isinstance(each, str) and SURROGATE.search(each) for each in texts):
+        raise BadRow("a field is not UTF-8")
+    return tuple(texts) if kind is list else value

@@ -82,10 +82,12 @@ class Sqlite(Memory):
         try:
             entries, self._done = await self._writer.run(self._file.load)
             notes = await self._writer.run(self._file.notes)
+            choices = await self._writer.run(self._file.choices)
         except sqlite3.Error as error:
             self._file.doubt(error)  # a look at every page does not find all that is wrong
             raise
         self._notes = {note.key: note for note in notes} | self._notes
+        self._choices = choices | self._choices
         known = [*self._entries.values()]
         self._read = True
         self._entries.clear()
@@ -101,6 +103,7 @@ class Sqlite(Memory):
         entries, owed = [*self._entries.values()], [*self._owed]
         upserts = [statement for entry in entries for statement in tables.upsert(entry)]
         upserts += [(tables.NOTE, tables.note_row(note)) for note in self._notes.values()]
+        upserts += [(tables.CHOOSE, choice) for choice in self._choices.items()]
         posts = [*self._posts.owed]
         await self._writer.apply([*owed, *upserts, *posts])
         del self._owed[: len(owed)], self._posts.owed[: len(posts)]
@@ -207,6 +210,14 @@ class Sqlite(Memory):
         await self._delete((tables.ERASE, (platform, channel, name)), aside=False)
         return found
 
+    async def choose(self, who: str, model: str) -> None:
+        """See `Store.choose`."""
+        await super().choose(who, model)
+        statement = (tables.CHOOSE, (who, model)) if model else (tables.UNCHOOSE, (who,))
+        await self._writer.write(statement)
+        if self._writer.trouble and not model:
+            self._owed.append(statement)
+
     async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
         """See `Store.talks`; if the file can't be read, only the questions that are not done."""
         going = await super().talks(platform)
@@ -255,8 +266,15 @@ class Sqlite(Memory):
             done = 0
         count = done + await super().forget(actor)
         whose = (actor,)
-        beside = (tables.FORGET_NOTES, whose), (tables.FORGET_RATINGS, whose), (tables.FORGET_POSTS, whose)
-        await self._delete((tables.FORGET_PARTS, whose), (tables.FORGET, whose), *beside)
+        beside = (
+            tables.FORGET_NOTES,
+            tables.FORGET_RATINGS,
+            tables.FORGET_POSTS,
+            tables.FORGET_CHOICES,
+        )
+        await self._delete(
+            (tables.FORGET_PARTS, whose), (tables.FORGET, whose), *((each, whose) for each in beside)
+        )
         return count
 
     async def purge(self) -> int:

@@ -13,7 +13,7 @@ from bot.store import RATINGS_MOST, Entry, Note, Part, Rated
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -66,6 +66,10 @@ CREATE TABLE IF NOT EXISTS posts (
     body TEXT NOT NULL,
     data BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS choices (
+    who TEXT PRIMARY KEY,           -- the platform's name, "/" and a person's id
+    model TEXT NOT NULL             -- the model that they want to be answered by
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS posts_of ON posts(talk, at);
 CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
@@ -89,6 +93,10 @@ ASIDE_NOTE = """
 DELETE FROM notes
 WHERE CAST(platform AS BLOB) = ? AND CAST(channel AS BLOB) = ? AND CAST(name AS BLOB) = ?
 """
+CHOOSE = "INSERT OR REPLACE INTO choices VALUES (?, ?)"
+UNCHOOSE = "DELETE FROM choices WHERE who = ?"
+CHOICES = "SELECT CAST(who AS TEXT), CAST(model AS TEXT) FROM choices"
+FORGET_CHOICES = "DELETE FROM choices WHERE substr(who, instr(who, '/') + 1) = ?"
 RATE = "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)"
 UNRATE = "DELETE FROM ratings WHERE key = ? AND rater = ? AND good = ?"
 RATINGS = "SELECT * FROM ratings ORDER BY at"
@@ -136,7 +144,13 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
 WHERE CAST(key AS BLOB) = ?2
 """
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
-PURGE = ("DELETE FROM turns", "DELETE FROM notes", "DELETE FROM ratings", "DELETE FROM posts")
+PURGE = (
+    "DELETE FROM turns",
+    "DELETE FROM notes",
+    "DELETE FROM ratings",
+    "DELETE FROM posts",
+    "DELETE FROM choices",
+)
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
 SHOWN = "key IN (SELECT key FROM parts WHERE message = ? AND message <> '') AND (question || text) <> ''"

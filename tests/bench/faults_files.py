@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.terms import Terms, TermsOf
 from bot.show.words import FOLLOWS
 from bot.show.writes import Showing
 
@@ -43,6 +44,12 @@ AT_ONCE = 3.0
 def showing(page: int) -> Showing:
     """Return how answers are shown: the long one takes a file where a page holds *page* characters."""
     return Showing(pages=SIZE // page // 2 or 1)
+
+
+def terms(showing: Showing) -> TermsOf:
+    """Return what lets all answers show themselves so."""
+    same = Terms(showing=showing)
+    return lambda _place, _actor: same
 
 
 def words(rng: random.Random) -> list[str]:

@@ -244,7 +244,8 @@ async def _played(slack: Slack, core: Core, model: Halting, fault: Fault, case: 
     rng = random.Random(f"text of {case}")
     model.words = faults_files.words(rng) if fault.file else told(rng)
     model.asked = 0
-    core._means = replace(core._means, showing=faults_files.showing(11_000) if fault.file else Showing())
+    showing = faults_files.showing(11_000) if fault.file else Showing()
+    core._means = replace(core._means, terms=faults_files.terms(showing))
     moments = {"first": 0, "middle": len(model.words) // 2, "last": len(model.words) - 1}
 
     async def inject() -> None:

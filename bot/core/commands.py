@@ -1,0 +1,151 @@
+"""What people can tell the bot beside asking it, and what it replies; see `Command`.
+
+A command comes by the platform's own means ("/usage"), or in a mention that begins with "!" ("!usage").  Its
+reply is for whoever gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bot.core.sayings import COMMANDS, NOTHING, command_in
+from bot.core.terms import Terms, TermsOf, whose
+from bot.events import RETRY
+from bot.platform import Actor, Command, Mention, Outcome, Place, Press, Stop
+from bot.store import Store
+
+#: Seconds for which *again* looks back.
+RECENT = 86_400.0
+
+STOPPED = "Stopped."
+NOT_YOURS = "Only whoever asked may stop this answer, and the bot's admins."
+TAKEN = "It is being answered anew."
+NO_LAST = "There is no answer here that could be given anew: mention me with a question."
+NOT_NOW = "That can't be done now. Please try again in a minute."
+ONE_MODEL = "Here {model} answers; there is no other one to choose."
+MODELS = "Here {model} answers you. You can choose from {models}: say `model NAME`, or `model default`."
+NO_MODEL = "There is no model {name} to choose here: {models}."
+CHOSEN = "From now on {model} answers you."
+ME = "Say `forget me`, and what the bot keeps of your questions, answers, notes and ratings is deleted."
+FORGOTTEN = "Deleted: {count}. What others have said stays, and so do the messages in this chat."
+UNKNOWN = "There is no command {name}; `help` lists those that there are."
+#: Returns the text for *usage*.
+Usage = Callable[[Actor, Place], Awaitable[str]]
+
+
+def called(mention: Mention) -> Command | None:
+    """Return the command that *mention* is; None if it is a question."""
+    if (found := command_in(mention.text)) is None:
+        return None
+    return Command(*found, mention.actor, mention.place, mention.conversation)
+
+
+class Commands:
+    """Does what commands say.
+
+    Args:
+        store: The ledger.
+        terms: Says what holds in a place.
+        stop: Stops an answer.
+        press: Presses a button.
+        usage: Tells somebody what they have spent.
+        clock: Seconds of the wall clock.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        terms: TermsOf,
+        stop: Callable[[Stop], Awaitable[Outcome]],
+        press: Callable[[Press], Awaitable[Outcome]],
+        usage: Usage | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._terms = terms
+        self._stop = stop
+        self._press = press
+        self._usage = usage
+        self._clock = clock
+
+    async def do(self, command: Command) -> str:
+        """Do what *command*, which its actor may give, says; return the reply."""
+        match command.name:
+            case "stop":
+                return await self._stopped(command)
+            case "again":
+                return await self._again(command)
+            case "model":
+                return await self._model(command)
+            case "usage" if self._usage:
+                return await self._usage(command.actor, command.place)
+            case "help":
+                return self._help(command)
+            case "forget":
+                return await self._forget(command)
+        return UNKNOWN.format(name=_quoted(command.name))
+
+    async def _stopped(self, command: Command) -> str:
+        outcome = await self._stop(Stop("", command.actor, command.place, command.conversation))
+        return {Outcome.STOPPED: STOPPED, Outcome.REFUSED: NOT_YOURS}.get(outcome, NOTHING)
+
+    async def _again(self, command: Command) -> str:
+        """Press *Try again* under the newest answer of the conversation."""
+        recent = await self._store.recent(command.place.platform, self._clock() - RECENT)
+        key = next((each.key for each in recent if each.conversation == command.conversation), "")
+        try:
+            entry = await self._store.find(key) if key else None
+        except OSError:
+            return NOT_NOW
+        if not entry or not entry.messages or RETRY.name not in entry.controls:
+            return NO_LAST
+        outcome = await self._press(Press(entry.messages[-1], RETRY.name, command.actor, command.place))
+        if outcome is Outcome.LATER:
+            return ""  # who gave it was told
+        return TAKEN if outcome in {Outcome.SHOWN, Outcome.TAKEN} else NO_LAST
+
+    async def _model(self, command: Command) -> str:
+        """Tell which model answers, or keep another choice."""
+        terms, name = self._terms(command.place, command.actor), command.rest
+        if not terms.models:
+            return ONE_MODEL.format(model=terms.asking.model)
+        models = ", ".join(f"`{each}`" for each in terms.models)
+        if not name:
+            return MODELS.format(model=terms.asking.model, models=models)
+        if name not in {*terms.models, "default"}:
+            return NO_MODEL.format(name=_quoted(name), models=models)
+        await self._store.choose(whose(command.place, command.actor), "" if name == "default" else name)
+        return CHOSEN.format(model=self._terms(command.place, command.actor).asking.model)
+
+    async def _forget(self, command: Command) -> str:
+        if command.rest.lower() != "me":
+            return ME
+        try:
+            count = await self._store.forget(command.actor.id)
+        except OSError:
+            return NOT_NOW
+        return FORGOTTEN.format(count=f"{count} question{'s' * (count != 1)}")
+
+    def _help(self, command: Command) -> str:
+        """List what is on in this place."""
+        terms = self._terms(command.place, command.actor)
+        return "\n".join([*_possible(terms), "", *_listed(terms, usage=self._usage is not None)])
+
+
+def _possible(terms: Terms) -> list[str]:
+    lines = ["Mention me with a question, and the answer grows here. Files that come with it are read."]
+    if terms.follow_ups:
+        lines.append("In a thread that I was asked in, a question needs no mention.")
+    lines.append("React with 🛑 to an answer, or press its *Stop*, and it stops.")
+    if terms.tools:
+        lines.append(f"I can use: {', '.join(tool.name.replace('_', ' ') for tool in terms.tools)}.")
+    return lines
+
+
+def _listed(terms: Terms, *, usage: bool) -> list[str]:
+    off = {name for name, on in (("model", bool(terms.models)), ("usage", usage)) if not on}
+    return [f"- `{name}`: {does}" for name, does in COMMANDS.items() if name not in off]
+
+
+def _quoted(name: str) -> str:
+    return f"“{' '.join(name.split())[:60]}”"
