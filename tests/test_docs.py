@@ -110,6 +110,7 @@ def test_the_demo_is_set_up_with_what_the_bot_needs_alone_and_the_tests_with_mor
         ("setup", False),
         ("test", True),
         ("lint", True),
+        ("docs", True),
         ("bench-quick", True),
     ):
         done = subprocess.run(
@@ -169,10 +170,10 @@ def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check()
     assert {"!bot", "!adapters", "!requirements.lock"} <= set(ignored)
 
 
-def test_the_readme_names_what_the_image_sets_for_the_allocator():
+def test_the_docs_name_what_the_image_sets_for_the_allocator():
     settings = rig.allocator()
     assert settings
-    assert all(f"{name}={value}" in README for name, value in settings.items())
+    assert all(f"{name}={value}" in (ROOT / "docs" / "running.md").read_text() for name, value in settings.items())
 
 
 @pytest.mark.rule(6)
