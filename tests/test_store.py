@@ -53,6 +53,19 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 # The contract.
 
 
+async def test_a_choice_is_kept_until_its_person_takes_it_back_or_is_forgotten(store):
+    await store.choose("chat/U1", "small")
+    await store.choose("chat/U2", "large")
+    assert store.chosen("chat/U1") == "small"
+    await store.choose("chat/U1", "")
+    assert not store.chosen("chat/U1")
+    await store.choose("chat/U1", "small")
+    await store.forget("U1")
+    assert [store.chosen("chat/U1"), store.chosen("chat/U2")] == ["", "large"]
+    await store.purge()
+    assert not store.chosen("chat/U2")
+
+
 async def test_a_question_is_accepted_once(store):
     claims = [await store.accept(asked(key)) for key in ("chat/1", "chat/1", "chat/2")]
     assert claims == [True, False, True]
@@ -430,6 +443,32 @@ async def test_a_broken_file_is_moved_aside_and_said(tmp_path, capsys):
     await store.close()
     assert [path.read_bytes()[:12] for path in tmp_path.glob(f"{NAME}.broken-*")] == [b"no database,"]
     assert "ledger is broken" in capsys.readouterr().out
+
+
+async def test_choices_of_an_earlier_run_are_known_and_those_taken_back_are_not(tmp_path):
+    store = await opened(tmp_path)
+    for who in ("chat/U1", "chat/U2", "chat/U3"):
+        await store.choose(who, "small")
+    await store.choose("chat/U2", "")
+    await store.forget("U3")
+    await store.close()
+    store = await opened(tmp_path)
+    assert [store.chosen(f"chat/U{number}") for number in (1, 2, 3)] == ["small", "", ""]
+    await store.close()
+
+
+async def test_a_question_of_an_earlier_version_is_read_without_what_it_lacks(tmp_path):
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / NAME)) as db:
+        who = '{"actor": {"id": "U1", "name": "ann", "workspace": "T1", "bot": false, "guest": false, '
+        who += '"owner": false}, "place": {"channel": "C1", "workspace": "T1", "home": "T1"}}'
+        db.execute("UPDATE turns SET who = ?", (who,))
+        db.commit()
+    store = await opened(tmp_path)
+    assert [entry.asked for entry in await store.unfinished("chat")] == [asked()]
+    await store.close()
 
 
 @pytest.fixture

@@ -1,0 +1,221 @@
+"""Commands, and what people hear who may not use the bot: on the core alone, on the jumping clock."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.core.core import Core
+from bot.core.refusals import EACH_MINUTE, HOUR
+from bot.core.sayings import AGAIN, COMMANDS, HINT, NOTHING, plain_answer
+from bot.core.terms import Terms
+from bot.guard.access import REFUSED, Access
+from bot.model import Asking
+from bot.model.script import Script
+from bot.platform import Actor, Command, Outcome, Place, Platform, Stop
+from bot.store.memory import Memory
+from tests.fakes import ANN, BOB, HERE, Sheet, ask
+
+pytestmark = pytest.mark.jump
+
+EVE = Actor("UX", "eve", workspace="T2")
+LONG = tuple(piece for number in range(60) for piece in (f"word{number} ", 0.5))
+
+
+class Whispering(Platform):
+    """A platform on which people can be told things alone, or not."""
+
+    name = "sheet"
+
+    def __init__(self, *, able: bool = True) -> None:
+        self.able = able
+        self.whispers: list[tuple[str, str, str]] = []
+
+    async def run(self, inbox):
+        await inbox.repair(self)
+
+    async def check(self):
+        return ()
+
+    async def whisper(self, message, actor, place, text):
+        self.whispers.append((message, actor.id, text))
+        return self.able
+
+
+def given(name, rest="", actor=ANN, conversation="talk", place=HERE):
+    return Command(name, rest, actor, replace(place, platform="sheet"), conversation)
+
+
+async def core(*script, able=True, stop="anyone", **more):
+    model = Script(*(script or ("Because.",)))
+    it = Core(model, more.pop("store", None) or Memory(), Access((), stop), **more)
+    platform = Whispering(able=able)
+    await platform.run(it)
+    return it, model, platform
+
+
+async def test_a_command_in_a_mention_asks_no_model_and_its_reply_is_whispered():
+    it, model, platform = await core()
+    sheet = Sheet()
+    await it.mention(ask(sheet, "sheet/q1", "!help"))
+    await asyncio.sleep(5)
+    assert not model.requests
+    assert not sheet.log
+    assert [who for _, who, _ in platform.whispers] == ["U1"]
+    assert "`forget`" in platform.whispers[0][2]
+    assert await it._store.find("sheet/q1")
+
+
+async def test_where_nobody_can_be_told_alone_the_reply_is_an_answer():
+    it, model, _ = await core(able=False)
+    sheet = Sheet()
+    await it.mention(ask(sheet, "sheet/q1", "!model"))
+    await asyncio.sleep(5)
+    assert not model.requests
+    assert "no other one to choose" in sheet.last.text
+
+
+@pytest.mark.parametrize("text", ["! help", "!", "!!help", "!unheard of", "help", "!ask why?"])
+async def test_what_is_no_command_is_a_question(text):
+    it, model, _ = await core()
+    await it.mention(ask(Sheet(), "sheet/q1", text))
+    await asyncio.sleep(5)
+    assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_command_that_a_restart_cut_off_is_asked_for_again(name):
+    assert plain_answer(f"!{name} x") == AGAIN
+    assert plain_answer("stop") == NOTHING
+    assert plain_answer(" ") == HINT
+
+
+async def test_stop_ends_the_answer_of_the_conversation():
+    it, _, _ = await core(*LONG)
+    sheet = Sheet()
+    assert await it.command(given("stop")) == NOTHING
+    await it.mention(ask(sheet, "sheet/q1", conversation="talk"))
+    await asyncio.sleep(5)
+    assert await it.command(given("stop")) == "Stopped."
+    await asyncio.sleep(5)
+    assert sheet.last.note == "Stopped by ann."
+
+
+async def test_who_may_not_stop_an_answer_is_told_so_by_the_command():
+    it, _, _ = await core(*LONG, stop="asker")
+    await it.mention(ask(Sheet(), "sheet/q1", conversation="talk"))
+    await asyncio.sleep(5)
+    assert "Only whoever asked" in await it.command(given("stop", actor=BOB))
+
+
+async def test_again_needs_an_answer_that_can_be_given_anew():
+    it, _, _ = await core()
+    assert "no answer here" in await it.command(given("again"))
+
+
+async def test_a_model_of_the_list_is_chosen_kept_and_used_by_its_person_alone():
+    terms = Terms(Asking(model="usual"), models=("usual", "small"))
+    it, model, _ = await core(terms=lambda _place, _actor: terms)
+    assert "usual" in await it.command(given("model"))
+    assert "no model “huge”" in await it.command(given("model", "huge"))
+    assert "small" in await it.command(given("model", "small"))
+    place = replace(HERE, platform="sheet")
+    for number, actor in enumerate((ANN, BOB)):
+        await it.mention(replace(ask(Sheet(), f"sheet/q{number}", actor=actor), place=place))
+        await asyncio.sleep(5)
+    assert [request.model for request in model.requests] == ["small", "usual"]
+
+
+async def test_a_choice_that_is_on_no_list_any_more_counts_for_nothing():
+    terms = Terms(Asking(model="usual"), models=("usual", "small"))
+    it, model, _ = await core(terms=lambda _place, _actor: terms)
+    await it.command(given("model", "small"))
+    terms = replace(terms, models=("usual", "other"))
+    await it.mention(replace(ask(Sheet(), "sheet/q1"), place=replace(HERE, platform="sheet")))
+    await asyncio.sleep(5)
+    assert model.requests[0].model == "usual"
+
+
+async def test_forget_me_deletes_what_is_kept_of_its_person():
+    store = Memory()
+    it, _, _ = await core(store=store, terms=lambda *_: Terms(models=("a", "b")))
+    for number, actor in enumerate((ANN, BOB, ANN)):
+        await it.mention(ask(Sheet(), f"sheet/q{number}", actor=actor))
+        await asyncio.sleep(5)
+    for actor in (ANN, BOB):
+        await it.command(given("model", "b", actor=actor))
+    assert "Say `forget me`" in await it.command(given("forget"))
+    assert "2 questions" in await it.command(given("forget", "Me"))
+    assert not store.chosen("sheet/U1")
+    assert store.chosen("sheet/U2") == "b"
+    bobs = await store.find("sheet/q1")
+    assert bobs
+    assert bobs.asked.text
+
+
+async def test_a_stranger_gives_no_command_and_hears_why():
+    it, _, _ = await core()
+    assert await it.command(given("help", actor=EVE)) == REFUSED
+
+
+async def test_commands_that_come_faster_than_hands_are_get_no_reply():
+    it, _, _ = await core()
+    replies = [await it.command(given("help")) for _ in range(30)]
+    assert replies.count("") == 10
+
+
+async def test_a_stranger_hears_once_an_hour_that_they_may_not_ask():
+    it, model, platform = await core()
+    for number in range(3):
+        await it.mention(ask(Sheet(), f"sheet/q{number}", actor=EVE))
+    await asyncio.sleep(5)
+    assert [who for _, who, _ in platform.whispers] == ["UX"]
+    await asyncio.sleep(HOUR)
+    await it.mention(ask(Sheet(), "sheet/q9", actor=EVE))
+    await asyncio.sleep(5)
+    assert len(platform.whispers) == 2
+    assert not model.requests
+
+
+async def test_where_nobody_can_be_told_alone_a_stranger_is_answered_without_the_model():
+    it, model, _ = await core(able=False)
+    sheet = Sheet()
+    for number in range(3):
+        await it.mention(ask(sheet, f"sheet/q{number}", actor=EVE))
+        await asyncio.sleep(5)
+    assert [page.text for page in sheet.shown.values()] == [REFUSED]
+    assert not model.requests
+
+
+async def test_bots_and_follow_ups_of_strangers_are_told_nothing():
+    it, _, platform = await core()
+    await it.mention(ask(Sheet(), "sheet/q1", actor=replace(EVE, bot=True)))
+    await it.mention(replace(ask(Sheet(), "sheet/q2", actor=EVE), follow_up=True))
+    await asyncio.sleep(5)
+    assert not platform.whispers
+
+
+async def test_many_strangers_are_told_a_bounded_number_of_times_a_minute():
+    it, _, platform = await core()
+    for number in range(100):
+        await it.mention(ask(Sheet(), f"sheet/q{number}", actor=Actor(f"X{number}")))
+    await asyncio.sleep(5)
+    assert len(platform.whispers) == EACH_MINUTE
+
+
+@pytest.mark.parametrize("actor", [BOB, EVE])
+async def test_whose_stop_is_refused_is_told_once(actor):
+    it, _, platform = await core(*LONG, stop="asker")
+    await it.mention(ask(Sheet(), "sheet/q1"))
+    await asyncio.sleep(5)
+    for _ in range(2):
+        assert await it.stop(Stop("sheet/q1", actor, HERE)) is Outcome.REFUSED
+    await asyncio.sleep(5)
+    assert [who for _, who, _ in platform.whispers] == [actor.id]
+
+
+async def test_a_stop_of_what_is_no_answer_is_told_nobody():
+    it, _, platform = await core()
+    assert await it.stop(Stop("sheet/x", EVE, Place("C1"))) is Outcome.REFUSED
+    await asyncio.sleep(5)
+    assert not platform.whispers
