@@ -173,7 +173,8 @@ def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check()
 def test_the_docs_name_what_the_image_sets_for_the_allocator():
     settings = rig.allocator()
     assert settings
-    assert all(f"{name}={value}" in (ROOT / "docs" / "running.md").read_text() for name, value in settings.items())
+    page = (ROOT / "docs" / "running.md").read_text()
+    assert all(f"{name}={value}" in page for name, value in settings.items())
 
 
 @pytest.mark.rule(6)

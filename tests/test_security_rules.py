@@ -19,7 +19,7 @@ from adapters.discord.platform import PERMISSIONS
 from bot.core.core import Core
 from bot.guard.access import Access, Action
 from bot.model.script import Script
-from bot.platform import Actor, Edited, Press, Rating, Stop
+from bot.platform import Actor, Command, Edited, Press, Rating, Stop
 from bot.store import POSTS_KEPT, RATINGS_KEPT, ROWS_KEPT, TEXT_KEPT
 from bot.store.memory import Memory
 from tests.contract import World
@@ -87,6 +87,8 @@ async def test_nothing_that_a_stranger_does_lets_them_in():
     for control in ("stop", "retry", "continue", "allow"):
         await it.press(Press("q0", control, stranger, HERE))
     await it.rated(Rating("q0", stranger, HERE, good=True, on=True))
+    for name in ("allow", "admin", "model", "again", "usage", "forget"):
+        await it.command(Command(name, "me", stranger, HERE, "talk"))
     await it.drain()
     assert [await access.authorize(stranger, HERE, action) for action in Action] == [False] * len(Action)
     assert await access.authorize(ANN, HERE, Action.ASK)
