@@ -21,6 +21,7 @@ from bot.guard.access import Access, Action
 from bot.model.script import Script
 from bot.platform import Actor, Command, Edited, Press, Rating, Stop
 from bot.store import POSTS_KEPT, RATINGS_KEPT, ROWS_KEPT, TEXT_KEPT
+from bot.store.accounts import SPENT_KEPT
 from bot.store.memory import Memory
 from tests.contract import World
 from tests.fakes import ANN, HERE, Sheet, ask
@@ -161,5 +162,6 @@ def test_the_times_in_the_privacy_page_are_those_of_the_code():
     assert "and for a day more" in PRIVACY
     assert timedelta(seconds=ROWS_KEPT) == timedelta(days=7)
     assert "| seven days |" in PRIVACY
+    assert f"| {SPENT_KEPT} days |" in PRIVACY
     for kept in (RATINGS_KEPT, POSTS_KEPT):
         assert f"| {timedelta(seconds=kept).days} days" in PRIVACY
