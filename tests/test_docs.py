@@ -82,6 +82,7 @@ def test_the_demo_is_set_up_with_what_the_bot_needs_alone_and_the_tests_with_mor
         ("setup", False),
         ("test", True),
         ("lint", True),
+        ("docs", True),
         ("bench-quick", True),
     ):
         done = subprocess.run(
@@ -100,6 +101,7 @@ def test_nothing_says_to_install_the_package_from_pypi():
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.rule(29)
 def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
     text = (ROOT / name).read_text()
     assert "://" not in text
@@ -114,6 +116,7 @@ def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
         assert base in pins
 
 
+@pytest.mark.rule(27)
 def test_compose_runs_one_service_without_root_and_with_a_volume():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     (service,) = compose["services"].values()
@@ -125,6 +128,8 @@ def test_compose_runs_one_service_without_root_and_with_a_volume():
     assert path == "/data"
 
 
+@pytest.mark.rule(27)
+@pytest.mark.rule(29)
 def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check():
     lines = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
     words = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
@@ -137,7 +142,8 @@ def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check()
     assert {"!bot", "!adapters", "!requirements.lock"} <= set(ignored)
 
 
-def test_the_readme_names_what_the_image_sets_for_the_allocator():
+def test_the_docs_name_what_the_image_sets_for_the_allocator():
     settings = rig.allocator()
     assert settings
-    assert all(f"{name}={value}" in README for name, value in settings.items())
+    page = (ROOT / "docs" / "running.md").read_text()
+    assert all(f"{name}={value}" in page for name, value in settings.items())

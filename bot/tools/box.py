@@ -97,7 +97,9 @@ def _made(name: str, load: Callable[[], object], owner: str) -> Callable[[], Seq
             raise Unavailable(f"{SETTING}: {told}") from error
         tools = [found] if isinstance(found, Offered) else found
         if not isinstance(tools, Sequence) or not all(isinstance(each, Offered) for each in tools):
-            raise Unavailable(f"{SETTING}: {name} of {owner} is no tool; docs/tools.md says how to make one.")
+            raise Unavailable(
+                f"{SETTING}: {name} of {owner} is no tool; docs/write-a-tool.md says how to make one."
+            )
         return tools
 
     return make
