@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge | usage`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -27,6 +27,8 @@ NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
+USAGE_CSV = "Print what was spent as CSV: a line for each day, channel, person and model."
+PLOT = "Draw what was spent a day into this file, as SVG."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
+    parsers["usage"].add_argument("--csv", action="store_true", help=USAGE_CSV)
+    parsers["usage"].add_argument("--plot", metavar="FILE", help=PLOT)
     return parser
 
 
@@ -168,6 +172,15 @@ async def _purge(_options: argparse.Namespace) -> int:
     return _deleted(await _order({"purge": True}))
 
 
+async def _usage(options: argparse.Namespace) -> int:
+    """Show what was spent, by whom and for which model, also while the bot runs."""
+    told = await _order({"usage": 0})
+    from bot.run.usage import show
+    from bot.store import rows
+
+    return show([rows.spent_of(row) for row in told["spent"]], csv=options.csv, plot=options.plot)
+
+
 async def _order(what: dict[str, Any]) -> dict[str, Any]:
     from bot.config import Settings
 
@@ -209,4 +222,5 @@ COMMANDS = {
     "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,
+    "usage": _usage,
 }
