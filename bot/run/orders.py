@@ -18,7 +18,7 @@ import structlog
 
 from bot.platform import Unavailable
 from bot.store import Store, tables
-from bot.store.accounts import NAMES
+from bot.store.accounts import NAMES, Spent
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
 from bot.tools.notebook import named
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 NAME = "socket"
 #: Seconds that an order may take.
 PATIENCE = 30.0
+#: Days of which is read at once what was spent.
+WEEK = 7
 #: Orders that change nothing.
 READS = frozenset({"feedback", "usage"})
 #: Bytes of an order, and of its answer: all notes or ratings that there may be.
@@ -86,8 +88,19 @@ async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
         case {"feedback": True}:
             return {"ratings": [*map(tables.rated_row, await store.ratings())]}
         case {"usage": int(since)}:
-            return {"spent": [*map(tables.spent_row, await store.accounts.usage(since, NAMES))]}
+            return {"spent": [tables.spent_row(each) for each in await _spent(store, since)]}
     raise ValueError(f"not an order: {what}")
+
+
+async def _spent(store: Store, since: int) -> list[Spent]:
+    """Return all that was spent from day *since* on; a few days at once, since the ledger has other work."""
+    days = await store.accounts.usage(since, ["day"])
+    if not days:
+        return []
+    found: list[Spent] = []
+    for day in range(days[0].day, days[-1].day + 1, WEEK):
+        found += await store.accounts.usage(day, NAMES, day + WEEK)
+    return found
 
 
 def _undone(what: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from tests.bench import (
     kill,
     live,
     load,
+    money,
     overhead,
     pacing,
     redeliver,
@@ -58,6 +59,7 @@ BENCHES = {
     "stops": stops,
     "conversation": conversation,
     "web": web,
+    "money": money,
 }
 
 
