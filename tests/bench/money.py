@@ -80,7 +80,7 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
 
 def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     """Return the table for people."""
-    lines = [("what", "p10 ms", "p50 ms", "p99 ms")]
+    lines: list[Sequence[str]] = [("what", "p10 ms", "p50 ms", "p99 ms")]
     for name, each in (
         *(
             (f"authorize, reserve, settle; {name} ledger", each)
