@@ -65,7 +65,7 @@ def build(
         settings.user_per_hour,
         replaces=settings.when_busy == "replace",
     )
-    return Core(
+    core = Core(
         Rounds(model, settings.tool_rounds),
         store or Memory(),
         Access(admits, "anyone" if settings.stop == "anyone" else "asker"),
@@ -75,6 +75,10 @@ def build(
         spend=places.spend,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
+    places.tell = core.tell_admins
+    if places.spend:
+        places.spend.tell = core.tell_admins
+    return core
 
 
 async def supervise(
