@@ -193,6 +193,7 @@ async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
     assert TRACEBACK.encode() not in err
 
 
+@pytest.mark.rule(24)
 async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_restart(tmp_path):
     async with spawned() as world:
         (tmp_path / "key").write_text("sk-old1\n")
@@ -220,6 +221,7 @@ async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_r
     assert b"xoxb-new" not in err
 
 
+@pytest.mark.rule(24)
 async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
     """From `.env`, without a restart; the refusal of the old one is forgotten."""
     async with spawned() as world:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.discord.settings import Settings, check
+from adapters.discord.settings import TABLES, Settings, check
 
 if TYPE_CHECKING:
     from adapters.discord.platform import Discord
@@ -38,4 +38,4 @@ def setup() -> Setup:
     return install.setup()
 
 
-__all__ = ["Settings", "load", "setup"]
+__all__ = ["TABLES", "Settings", "load", "setup"]

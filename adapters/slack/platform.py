@@ -220,6 +220,14 @@ class Slack(Platform):
         """See `Platform.standing`."""
         return await self._events.standing(message, place) if self._events else ()
 
+    async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
+        """See `Platform.whisper`."""
+        return self._events is not None and await self._events.whispers.tell(message, actor.id, text)
+
+    async def notify(self, person: str, text: str) -> bool:
+        """See `Platform.notify`."""
+        return self._events is not None and await self._events.whispers.notify(person, text)
+
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
         if self._events is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.web.settings import Settings, origin_of, tokens_of
+from adapters.web.settings import TABLES, Settings, origin_of, tokens_of
 from bot.config import Settings as Common
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ def setup() -> Setup:
     return install.setup()
 
 
-__all__ = ["Settings", "load", "setup"]
+__all__ = ["TABLES", "Settings", "load", "setup"]

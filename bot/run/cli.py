@@ -18,6 +18,7 @@ from bot import __version__
 if TYPE_CHECKING:
     from adapters import Make
     from bot.config import Settings
+    from bot.run.look import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
@@ -29,7 +30,10 @@ NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
+SCHEMA = "Print the JSON schema of config.toml, for editors."
 JSON = "Print one JSON object instead of a table."
+USAGE_CSV = "Print what was spent as CSV: a line for each day, channel, person and model."
+PLOT = "Draw what was spent a day into this file, as SVG."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -67,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
+    parsers["check"].add_argument("--schema", action="store_true", help=SCHEMA)
+    parsers["usage"].add_argument("--csv", action="store_true", help=USAGE_CSV)
+    parsers["usage"].add_argument("--plot", metavar="FILE", help=PLOT)
     return parser
 
 
@@ -85,7 +92,7 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
         Secrets().take()
         code = asyncio.run(command())
     except ValidationError as error:
-        code = _mistake(explain(error))
+        code = _mistake(explain(error, values=True, between="\n"))
     except Unavailable as error:
         code = _mistake(str(error))
     except KeyboardInterrupt:
@@ -93,25 +100,22 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     sys.exit(code)
 
 
-def _mistake(line: str) -> int:
-    sys.stderr.write(f"rivulet: {line}\n")
+def _mistake(lines: str) -> int:
+    """Say what is wrong, each in a line of its own."""
+    sys.stderr.writelines(f"rivulet: {line}\n" for line in lines.splitlines())
     return CONFIG
 
 
 async def _run(_options: argparse.Namespace) -> int:
     """Serve every platform that has credentials, until SIGTERM."""
-    from bot.unavailable import Unavailable
+    from bot.run.look import look
 
-    settings, makes = _configured()
-    if not makes:
-        raise Unavailable(
-            "no platform is configured: set SLACK_…, DISCORD_… or RIVULET_WEB as .env.example shows."
-        )
-    if not settings.anthropic_api_key.get_secret_value():
-        raise Unavailable("ANTHROPIC_API_KEY is not set: make a key in the Claude Console.")
+    found = look(_adapters())
+    for warning in found.warnings:
+        sys.stderr.write(f"rivulet: {warning}\n")
     from bot.run.start import start
 
-    return await start(settings, makes)
+    return await start(found.settings, found.makes, config=found.config)
 
 
 async def _demo(options: argparse.Namespace) -> int:
@@ -208,6 +212,15 @@ async def _purge(_options: argparse.Namespace) -> int:
     return _deleted(await _order({"purge": True}))
 
 
+async def _usage(options: argparse.Namespace) -> int:
+    """Show what was spent, by whom and for which model, also while the bot runs."""
+    told = await _order({"usage": 0})
+    from bot.run.usage import show
+    from bot.store import rows
+
+    return show([rows.spent_of(row) for row in told["spent"]], csv=options.csv, plot=options.plot)
+
+
 async def _order(what: dict[str, Any]) -> dict[str, Any]:
     from bot.config import Settings
 
@@ -233,6 +246,27 @@ def _say(line: str) -> int:
     return 0
 
 
+async def _check(options: argparse.Namespace) -> int:
+    """Look at all settings and config.toml, without the network, and say what holds where."""
+    from bot.run.check import check, schema
+
+    if options.schema:
+        sys.stdout.write(schema(_adapters()))
+        return 0
+    return check(_adapters())
+
+
+def _adapters() -> Adapters:
+    """Return what is known of the platforms before any of them is made."""
+    from functools import partial
+
+    import adapters
+    from bot.run.look import Adapters
+
+    finds = [partial(adapters.find, name) for name in adapters.NAMES]
+    return Adapters(finds, adapters.settings(), adapters.tables())
+
+
 def _configured() -> tuple[Settings, list[Make]]:
     """Return the settings, and what makes each platform that has credentials."""
     import adapters
@@ -249,9 +283,11 @@ COMMANDS = {
     "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,
+    "check": _check,
     "init": _init,
     "manifest": _manifest,
     "invite": _invite,
+    "usage": _usage,
 }
 #: Commands that read their options themselves: which there are depends on the platforms.
 OPEN = (_init, _manifest, _invite)
