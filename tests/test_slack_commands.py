@@ -213,6 +213,23 @@ async def test_an_answer_to_a_command_is_stopped_as_any_other(world):
     await world.stopped(question)
 
 
+async def test_an_answer_to_a_command_whose_question_is_deleted_ends(sockets):
+    question = await asked(sockets, "why?", "Because ", HOLD)
+    await sockets.first(question, "Because")
+    await sockets.delete(question)
+    await until(sockets.quiet)
+
+
+async def test_a_question_by_command_that_a_restart_cut_off_is_answered_in_its_thread(world):
+    question = await asked(world, "why?", HOLD)
+    await until(lambda: _requests(world, 1))
+    world.model.steps = ("Because.",)
+    await world.restart(remember=True)
+    [answer] = await world.final(question)
+    assert (answer.text, answer.under) == ("Because.", question)
+    assert "why?" in world.model.requests[-1].turns[-1].text
+
+
 async def test_stop_by_command_stops_the_answer_that_runs_in_the_channel(world):
     question = await world.ask("why?", "Because ", HOLD)
     await world.first(question, "Because")
@@ -542,6 +559,15 @@ async def test_a_message_in_a_thread_is_asked_about_in_that_thread(world):
     assert ts != root
     await world.final(f"C1/{(await posted(world))[0]['ts']}")
     assert "> a reply" in world.model.requests[0].turns[-1].text
+
+
+async def test_a_direct_message_is_asked_about_in_a_thread_there(world):
+    ts = await world.emulator.say("DU1", "U1", "!help")
+    await whispered(world)
+    assert await world.emulator.shortcut("DU1", ts, "U1")
+    assert await world.emulator.submit("U1", "why?") == {"errors": {}, "failed": False}
+    assert {each["thread_ts"] for each in await posted(world, "DU1")} == {ts}
+    await until(lambda: _requests(world, 1))
 
 
 async def test_an_answer_of_the_bots_own_is_asked_about_without_its_buttons(sockets):
