@@ -191,8 +191,9 @@ async def test_a_question_in_a_direct_message_is_answered_there(world):
     assert [each.text for each in await world.final(question)] == ["Because."]
 
 
-async def test_ask_alone_says_what_is_missing(sockets):
-    assert "`ask why" in (await sockets.emulator.command("C1", "U1", "ask"))["text"]
+@pytest.mark.parametrize("text", ["ask", "ask <@UBOT>", "<@UBOT>", "ask \u200b", "\u2060"])
+async def test_a_question_without_a_word_says_what_is_missing(sockets, text):
+    assert "`ask why" in (await sockets.emulator.command("C1", "U1", text))["text"]
     assert not await posted(sockets)
 
 
