@@ -35,11 +35,13 @@ from bot.guard.access import Access, Action
 from bot.guard.spend import Spend
 from bot.model import Asking, Model
 from bot.platform import (
+    Actor,
     Command,
     Deleted,
     Edited,
     Mention,
     Outcome,
+    Place,
     Platform,
     Press,
     Rating,
@@ -73,7 +75,7 @@ class Core:
         tools: Sequence[Offered] = (),
         *,
         more: More | None = None,
-        follow_ups: bool = True,
+        follow_ups: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
         spend: Spend | None = None,
@@ -119,7 +121,7 @@ class Core:
 
     def asked_in(self, conversation: str) -> str:
         """See `Inbox.asked_in`."""
-        return self._talks.first(conversation) if self._follow_ups else ""
+        return self._talks.first(conversation) if self._follow_ups() else ""
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.
@@ -163,6 +165,17 @@ class Core:
         if not await self._allowed(command, Action.COMMAND):
             return self._access.refusal(command.place)
         return await self._commands.do(command)
+
+    async def barred(self, actor: Actor, place: Place) -> str | None:
+        """See `Inbox.barred`."""
+        if self._running.closing:
+            raise Unavailable("shutting down")
+        command = Command("ask", "", actor, place)
+        if not self._heeds(command, Action.COMMAND):
+            return ""
+        if not await self._allowed(command, Action.ASK):
+            return self._access.refusal(place)
+        return self._running.bars(actor, place) or None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
@@ -232,6 +245,14 @@ class Core:
     def back(self, platform: Platform) -> None:
         """See `Inbox.back`."""
         self._repairs.back(platform)
+
+    def tell_admins(self, text: str, place: Place | None = None) -> None:
+        """Send *text* to the admins of *place*, or of every platform; returns at once."""
+        for platform in self._repairs.platforms.values():
+            here = place or Place("", platform=platform.name)
+            if here.platform == platform.name:
+                for person in self._access.admins(here):
+                    self._running.errand(_notify(platform, person, text))
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
@@ -304,6 +325,11 @@ class Core:
         )
         if shown or not self._running.say(mention, text, command.name):
             await self._running.drop(mention)
+
+
+async def _notify(platform: Platform, person: str, text: str) -> None:
+    if not await platform.notify(person, text):
+        log.warning("an admin could not be told", platform=platform.name, person=person)
 
 
 def _now() -> float:

@@ -120,6 +120,10 @@ class Access:
         why = STRANGER if _answers(who, place) else UNDIRECT if who.open else SHUT
         return why.format(who.contact or OPERATOR)
 
+    def admins(self, place: Place) -> Collection[str]:
+        """Return the ids of those who run the bot in *place*, of people and of groups."""
+        return self._who(place).admins
+
     def is_admin(self, actor: Actor, place: Place) -> bool:
         """Return whether *actor* runs the bot in *place*, and may know what others have spent."""
         return not actor.bot and (actor.owner or _among(actor, self._who(place).admins))

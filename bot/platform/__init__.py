@@ -137,6 +137,16 @@ class Inbox(Protocol):
         Whoever may not give it is answered so.  What comes faster than hands can is answered by "".
         """
 
+    async def barred(self, actor: Actor, place: Place) -> str | None:
+        """Return why *actor* can't ask in *place* now, as plain markdown for them alone; None if they can.
+
+        For what shows a question to others before it is a `Mention`: nothing is shown for who may not ask.
+        What comes faster than hands can is answered by "".
+
+        Raises:
+            Unavailable: While shutting down.
+        """
+
     async def owns(self, message: str, actor: str) -> bool:
         """Tell whether *message* is a page of an answer, also one that is done, whose text is still kept.
 
@@ -171,13 +181,17 @@ class Finding:
 
     Attributes:
         ok: Whether this is as it should be.
-        text: What was looked at, and what to do if it is not.
+        text: What was looked at, and what is wrong.
         fatal: Whether the platform cannot run like this.
+        fix: What to do, where the text does not say it.
+        about: What it is about; "" for the platform.
     """
 
     ok: bool
     text: str
     fatal: bool = False
+    fix: str = ""
+    about: str = ""
 
 
 Health = Literal["starting", "up", "down"]
@@ -250,6 +264,13 @@ class Platform(ABC):
 
     async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
         """Show *text*, plain markdown, to *actor* alone, at *message* or near it; False where that can't be.
+
+        Must not raise.
+        """
+        return False
+
+    async def notify(self, person: str, text: str) -> bool:
+        """Send *text*, plain markdown, to the person with this id, as a direct message; False if that fails.
 
         Must not raise.
         """

@@ -16,11 +16,13 @@ from typing import Any
 from tests.bench import (
     bombs,
     conversation,
+    doctor,
     faults,
     fuzz,
     kill,
     live,
     load,
+    money,
     overhead,
     pacing,
     redeliver,
@@ -40,6 +42,7 @@ from tests.bench.scenario import DELTA
 
 BENCHES = {
     "start": start,
+    "doctor": doctor,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,
@@ -58,6 +61,7 @@ BENCHES = {
     "stops": stops,
     "conversation": conversation,
     "web": web,
+    "money": money,
 }
 
 
