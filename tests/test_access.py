@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import pytest
 
-from bot.guard.access import REFUSED, Access, Action, Who
+from bot.config.rules import Who
+from bot.guard.access import REFUSED, Access, Action
 from bot.platform import Actor, Place
 
 SLACK: Mapping[str, Actor] = {

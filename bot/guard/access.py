@@ -15,10 +15,10 @@ Rights hang on ids only, never on names.  Rule by rule, the first that says no o
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from bot.config.rules import Who
 from bot.platform import Actor, Place
 
 OPERATOR = "whoever runs this bot"
@@ -27,9 +27,6 @@ SHUT = "I don't answer in this channel. Ask {0} where I do."
 UNDIRECT = "I don't answer direct messages. Ask {0} where I answer."
 #: What strangers read where the operator names nobody to ask.
 REFUSED = STRANGER.format(OPERATOR)
-
-#: Who may stop an answer, of those who may use the bot there; admins stands for the application's owner too.
-Stoppers = Literal["anyone", "asker", "asker_and_admins"]
 
 
 class Action(Enum):
@@ -47,33 +44,6 @@ class Action(Enum):
     APPROVE = "approve"
     #: Have a tool called while their question is answered.
     TOOL = "tool"
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Who may use the bot in a place, as the operator says.  Ids are those of people, roles and user groups.
-
-    Attributes:
-        allow: Those who may; () for all whom the platform's own rule admits.
-        deny: Those who may not, whoever allows them.
-        guests: Whether guests of the home workspace may.
-        outsiders: Whether people of other workspaces may, in channels that are shared with them.
-        direct: Whether direct messages are answered.
-        open: Whether anything is answered there.
-        admins: Those who are never kept out.
-        stop: Who may stop an answer.
-        contact: Whom somebody who is refused is told to ask; "" for whoever runs the bot.
-    """
-
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    guests: bool = False
-    outsiders: bool = False
-    direct: bool = True
-    open: bool = True
-    admins: tuple[str, ...] = ()
-    stop: Stoppers = "anyone"
-    contact: str = ""
 
 
 def _no_ids() -> Collection[str]:
@@ -94,7 +64,7 @@ class Access:
     def __init__(
         self,
         admits: Collection[str] = (),
-        stop: Stoppers = "anyone",
+        stop: Literal["anyone", "asker", "asker_and_admins"] = "anyone",
         who: Callable[[Place], Who] | None = None,
         named: Callable[[], Collection[str]] = _no_ids,
     ) -> None:
