@@ -68,7 +68,7 @@ def build(
     core = Core(
         Rounds(model, settings.tool_rounds),
         store or Memory(),
-        Access(admits, "anyone" if settings.stop == "anyone" else "asker"),
+        Access(admits, who=places.who, named=lambda: places.book.named),
         caps=caps,
         follow_ups=places.follow_ups,
         terms=places.terms,
