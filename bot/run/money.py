@@ -10,7 +10,6 @@ from bot.config.rules import Caps as Written
 from bot.config.rules import Rulebook
 from bot.guard.prices import Prices, prices
 from bot.guard.spend import Caps, Spend
-from bot.platform import Place
 from bot.store.accounts import Accounts
 
 
