@@ -47,6 +47,7 @@ def all_options() -> list[Namespace]:
 
 
 @pytest.mark.parametrize("chosen", all_options(), ids=str)
+@pytest.mark.rule(6)
 def test_the_manifest_and_the_one_in_its_link_are_the_same_and_within_slacks_bounds(chosen):
     made = manifest.manifest(chosen)
     said = yaml.safe_load(made.text)  # JSON is YAML, too
