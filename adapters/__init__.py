@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bot.config import Table
+from bot.config.scope import TABLES
+
 if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
     from bot.platform import Platform
 
 #: The adapters that `rivulet run` looks at.
@@ -32,6 +37,16 @@ def find(name: str, **settings: Any) -> Make | None:
     module = import_module(f"adapters.{name}")
     make: Make | None = module.load(module.Settings(**settings))
     return make
+
+
+def tables() -> dict[str, Mapping[str, Table]]:
+    """Return what `config.toml` may have tables for, by the platform's name."""
+    return {name: getattr(import_module(f"adapters.{name}"), "TABLES", TABLES) for name in NAMES}
+
+
+def settings() -> list[type[BaseSettings]]:
+    """Return the class of each platform's settings, in the order of `NAMES`."""
+    return [import_module(f"adapters.{name}").Settings for name in NAMES]
 
 
 def load(name: str, **settings: Any) -> Platform | None:

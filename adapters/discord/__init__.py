@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.discord.settings import Settings
+from adapters.discord.settings import TABLES, Settings
 
 if TYPE_CHECKING:
     from adapters.discord.platform import Discord
@@ -27,4 +27,4 @@ def _made(settings: Settings) -> Discord:
     return Discord(settings)
 
 
-__all__ = ["Settings", "load"]
+__all__ = ["TABLES", "Settings", "load"]

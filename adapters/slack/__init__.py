@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.slack.settings import SCOPES, Settings, check
+from adapters.slack.settings import SCOPES, TABLES, Settings, check
 
 if TYPE_CHECKING:
     from adapters.slack.platform import Slack
@@ -30,4 +30,4 @@ def _made(settings: Settings) -> Slack:
     return Slack(settings)
 
 
-__all__ = ["SCOPES", "Settings", "load"]
+__all__ = ["SCOPES", "TABLES", "Settings", "load"]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from bot.config import SOURCES, Names, split
+from bot.config import SOURCES, Names, Table, split
+from bot.config.values import Http
 from bot.unavailable import Unavailable
 
+#: What Slack's ids look like; those of bots.
+BOT = re.compile(r"[ABUW][A-Z0-9]*")
+#: What `config.toml` has tables for below [slack].
+TABLES = {
+    "workspaces": Table("workspace", re.compile(r"[TE][A-Z0-9]*"), "T0123ABCD"),
+    "channels": Table("channel", re.compile(r"[CDG][A-Z0-9]*"), "C0123ABCD"),
+}
 #: The scope without which nothing can be attached.
 FILES = "files:write"
 #: The scope without which nothing that people attach can be read.
@@ -33,7 +42,7 @@ SCOPES = {
 
 
 class Settings(BaseSettings):
-    """Slack's settings; see the README's table."""
+    """Slack's settings; see docs/settings.md."""
 
     model_config = SOURCES
 
@@ -50,7 +59,7 @@ class Settings(BaseSettings):
         validation_alias="SLACK_SIGNING_SECRET",
         description="Slack's signing secret, for HTTP mode: set it and leave `SLACK_APP_TOKEN` empty.",
     )
-    api_url: str = Field(
+    api_url: Http = Field(
         default="https://slack.com/api/",
         validation_alias="SLACK_API_URL",
         description="Where Slack's Web API is; for proxies and tests.",
@@ -80,6 +89,13 @@ class Settings(BaseSettings):
     )
 
     _split = field_validator("stop_emoji", "bots", mode="before")(split)
+
+    @field_validator("bots")
+    @classmethod
+    def _ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(BOT.fullmatch(each) for each in ids):
+            raise ValueError("write ids, as in B0123ABCD, with commas between")
+        return ids
 
 
 def check(settings: Settings) -> None:

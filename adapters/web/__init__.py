@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.web.settings import Settings, origin_of, tokens_of
+from adapters.web.settings import TABLES, Settings, origin_of, tokens_of
 from bot.config import Settings as Common
 
 if TYPE_CHECKING:
@@ -32,4 +32,4 @@ def _made(tokens: Mapping[str, str], origin: str, most: int) -> Web:
     return made
 
 
-__all__ = ["Settings", "load"]
+__all__ = ["TABLES", "Settings", "load"]

@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge`.
+"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge | check`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adapters import Make
     from bot.config import Settings
+    from bot.run.check import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
@@ -27,6 +28,7 @@ NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
+SCHEMA = "Print the JSON schema of config.toml, for editors."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
+    parsers["check"].add_argument("--schema", action="store_true", help=SCHEMA)
     return parser
 
 
@@ -75,7 +78,7 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
         Secrets().take()
         code = asyncio.run(command())
     except ValidationError as error:
-        code = _mistake(explain(error))
+        code = _mistake(explain(error, values=True, between="\n"))
     except Unavailable as error:
         code = _mistake(str(error))
     except KeyboardInterrupt:
@@ -83,25 +86,22 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     sys.exit(code)
 
 
-def _mistake(line: str) -> int:
-    sys.stderr.write(f"rivulet: {line}\n")
+def _mistake(lines: str) -> int:
+    """Say what is wrong, each in a line of its own."""
+    sys.stderr.writelines(f"rivulet: {line}\n" for line in lines.splitlines())
     return CONFIG
 
 
 async def _run(_options: argparse.Namespace) -> int:
     """Serve every platform that has credentials, until SIGTERM."""
-    from bot.unavailable import Unavailable
+    from bot.run.check import look
 
-    settings, makes = _configured()
-    if not makes:
-        raise Unavailable(
-            "no platform is configured: set SLACK_…, DISCORD_… or RIVULET_WEB as .env.example shows."
-        )
-    if not settings.anthropic_api_key.get_secret_value():
-        raise Unavailable("ANTHROPIC_API_KEY is not set: make a key in the Claude Console.")
+    found = look(_adapters())
+    for warning in found.warnings:
+        sys.stderr.write(f"rivulet: {warning}\n")
     from bot.run.start import start
 
-    return await start(settings, makes)
+    return await start(found.settings, found.makes, config=found.config)
 
 
 async def _demo(options: argparse.Namespace) -> int:
@@ -193,6 +193,27 @@ def _say(line: str) -> int:
     return 0
 
 
+async def _check(options: argparse.Namespace) -> int:
+    """Look at all settings and config.toml, without the network, and say what holds where."""
+    from bot.run.check import check, schema
+
+    if options.schema:
+        sys.stdout.write(schema(_adapters()))
+        return 0
+    return check(_adapters())
+
+
+def _adapters() -> Adapters:
+    """Return what is known of the platforms before any of them is made."""
+    from functools import partial
+
+    import adapters
+    from bot.run.check import Adapters
+
+    finds = [partial(adapters.find, name) for name in adapters.NAMES]
+    return Adapters(finds, adapters.settings(), adapters.tables())
+
+
 def _configured() -> tuple[Settings, list[Make]]:
     """Return the settings, and what makes each platform that has credentials."""
     import adapters
@@ -209,4 +230,5 @@ COMMANDS = {
     "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,
+    "check": _check,
 }

@@ -7,16 +7,15 @@ ends in KEY, TOKEN, TOKENS (but for MAX_TOKENS) or SECRET.  It must never log a 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from bot.config import ENV
+from bot.config.shapes import SECRET
 from bot.unavailable import Unavailable
 
-SECRET = re.compile(r"\w+_(KEY|TOKEN|(?<!MAX_)TOKENS|SECRET)")
 FILE = "_FILE"
 #: Characters of a secret; a file with more is another one.
 LONGEST = 4096

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from bot.config import Settings
+from bot.config.rules import Written
 from bot.platform import Platform
 from bot.run import logs
+from bot.run.configured import ConfigFile, Toolsets, stamp
 from bot.run.connections import widen
 from bot.run.orders import obeying
 from bot.run.secrets import exposed, known
@@ -52,20 +54,25 @@ SHORT = 6
 PRUNE = 600.0
 
 
-async def start(settings: Settings, makes: Makes, tools: Sequence[Offered] = ()) -> int:
+async def start(
+    settings: Settings, makes: Makes, tools: Sequence[Offered] = (), config: ConfigFile | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT, then end every answer with a last edit; a second signal ends at once.
 
     Args:
         settings: The operator's.
         makes: What makes each platform; see `adapters.find`.
-        tools: What the model may use beside the tools that *settings* name.
+        tools: What the model may use beside the tools that *settings* and *config* name.
+        config: What holds where; without it there is no such file.
 
     Raises:
         Unavailable: When another process has the data, the port is taken, Claude refuses the key, no
-            platform can be served as it is set up, or the file of MCP servers is wrong.
+            platform can be served as it is set up, or the file of MCP servers or `config.toml` is wrong.
     """
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
     servers = mcp_of(settings)
+    before = stamp(config.path) if config else None
+    written = config.read() if config else Written()
     if warning := exposed():
         log.warning(warning)
     ended = _signalled()
@@ -76,13 +83,18 @@ async def start(settings: Settings, makes: Makes, tools: Sequence[Offered] = ())
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
-        if parts := await _unless(ended, _parts(settings, makes, stack)):
-            from bot.run.supervise import supervise  # noqa: PLC0415  imported by now
+        if parts := await _unless(ended, _parts(settings, makes, stack, config, written)):
+            from bot.run.places import Places  # noqa: PLC0415  imported by now
+            from bot.run.supervise import supervise  # noqa: PLC0415  the same
+            from bot.run.watch import watching  # noqa: PLC0415  the same
 
-            platforms, model, named = parts
+            platforms, model, toolsets = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            await supervise(settings, platforms, model, store, front, ended, [*tools, *named], servers)
+            book = (config or ConfigFile(settings)).book(written)
+            places = Places(settings, book, toolsets, servers, tools)
+            async with watching(config, places, before):
+                await supervise(settings, platforms, model, store, front, ended, places, servers)
     return 0
 
 
@@ -98,10 +110,11 @@ def mcp_of(settings: Settings) -> Servers:
 
 
 async def _parts(
-    settings: Settings, makes: Makes, stack: AsyncExitStack
-) -> tuple[list[Platform], Patient, list[Offered]]:
+    settings: Settings, makes: Makes, stack: AsyncExitStack, config: ConfigFile | None, written: Written
+) -> tuple[list[Platform], Patient, Toolsets]:
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
-    tools = await asyncio.to_thread(_tools, settings)
+    config = config or ConfigFile(settings)
+    tools = await asyncio.to_thread(config.toolsets, written)
     await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.to_thread(import_module, "bot.run.model")
     from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
@@ -120,13 +133,6 @@ async def _parts(
     patient = patient_of(settings, claude)
     rekey_on_hangup(claude, patient)
     return platforms, patient, tools
-
-
-def _tools(settings: Settings) -> list[Offered]:
-    """Import the tools that the operator has named; they may be slow, too."""
-    from bot.tools.box import offered  # noqa: PLC0415  what nobody named costs nothing
-
-    return offered(settings.tools)
 
 
 def _tell(trouble: str) -> None:
