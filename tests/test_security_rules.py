@@ -143,7 +143,13 @@ def test_the_page_names_every_host_that_the_bot_talks_to():
         if "emulators" not in path.parts:
             found |= set(re.findall(r'"(?:https|wss)://([\w.-]+)', path.read_text()))
     assert "api.anthropic.com" in found
-    hints = {"chat.example.com", "api.slack.com", "github.com", "platform.claude.com"}  # for people to open
+    hints = {
+        "json-schema.org",
+        "chat.example.com",
+        "api.slack.com",
+        "github.com",
+        "platform.claude.com",
+    }  # for people to open
     for host in found - hints:
         assert f"`{host}`" in table, host
 
