@@ -40,6 +40,7 @@ from bot.platform import (
     Edited,
     Mention,
     Outcome,
+    Place,
     Platform,
     Press,
     Rating,
@@ -226,6 +227,14 @@ class Core:
         """See `Inbox.back`."""
         self._repairs.back(platform)
 
+    def tell_admins(self, text: str, place: Place | None = None) -> None:
+        """Send *text* to the admins of *place*, or of every platform; returns at once."""
+        for platform in self._repairs.platforms.values():
+            here = place or Place("", platform=platform.name)
+            if here.platform == platform.name:
+                for person in self._access.admins(here):
+                    self._running.errand(_notify(platform, person, text))
+
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
         self._running.closing = True
@@ -297,6 +306,11 @@ class Core:
         )
         if shown or not self._running.say(mention, text, command.name):
             await self._running.drop(mention)
+
+
+async def _notify(platform: Platform, person: str, text: str) -> None:
+    if not await platform.notify(person, text):
+        log.warning("an admin could not be told", platform=platform.name, person=person)
 
 
 def _now() -> float:

@@ -52,6 +52,10 @@ class Access:
         """Return what somebody reads who may not use the bot in a place: short, and whom to ask."""
         return REFUSED
 
+    def admins(self, _place: Place) -> Collection[str]:
+        """Return the ids of those who run the bot in a place."""
+        return ()
+
     def is_admin(self, actor: Actor, _place: Place) -> bool:
         """Return whether *actor* runs the bot, and may know what others have spent."""
         return actor.owner
