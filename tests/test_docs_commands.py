@@ -105,6 +105,37 @@ async def worked(command: str, cwd: Path, env: dict[str, str], world: World) -> 
     assert not ours or b"Traceback" not in out + err
 
 
+def examples() -> list[tuple[str, str]]:
+    """Return the examples of `config.toml`, each with its page."""
+    return [
+        (page.name, block)
+        for page in PAGES
+        for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        if re.search(r"^\[(defaults|slack|discord|prices)\b", block, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("page", "example"), examples())
+def test_every_example_of_config_toml_is_good(page, example, tmp_path):
+    (tmp_path / "config.toml").write_text(example)
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "NO_COLOR": "1",
+        "ANTHROPIC_API_KEY": "sk-test",
+    }
+    env |= {"SLACK_BOT_TOKEN": "xoxb-test", "SLACK_APP_TOKEN": "xapp-test", "DISCORD_BOT_TOKEN": "test"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "check"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_what_is_run_elsewhere_is_in_the_docs_and_there():
     every = {command for page in PAGES for command in commands(page)}
     assert set(ELSEWHERE) <= every
