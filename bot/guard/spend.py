@@ -125,7 +125,7 @@ class Spend:
         self.model = model
         self._caps = caps
         self._contact = contact
-        self._tell = tell
+        self.tell = tell
         self._clock = clock
         self._day = 0
 
@@ -176,7 +176,7 @@ class Spend:
         self.accounts.settle(key, spent)
         for text in told:
             log.warning("most of a cap is used up", told=text)
-            self._tell(text, place)
+            self.tell(text, place)
 
     def standing(self, actor: Actor, place: Place) -> list[Standing]:
         """Return how much of each cap is used that *actor* meets in *place*."""

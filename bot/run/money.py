@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import lru_cache
 
-import structlog
-
 from bot.config import Settings
 from bot.config.rules import Caps as Written
 from bot.config.rules import Rulebook
@@ -14,8 +12,6 @@ from bot.guard.prices import Prices, prices
 from bot.guard.spend import Caps, Spend
 from bot.platform import Place
 from bot.store.accounts import Accounts
-
-log = structlog.get_logger(__name__)
 
 
 def spend_of(settings: Settings, book: Rulebook, accounts: Accounts) -> Spend:
@@ -26,7 +22,6 @@ def spend_of(settings: Settings, book: Rulebook, accounts: Accounts) -> Spend:
         lambda place: _caps(book.at(place).caps),
         settings.model,
         lambda place: book.at(place).who.contact,
-        _nearly,
     )
 
 
@@ -38,7 +33,3 @@ def prices_of(book: Rulebook) -> Prices:
 @lru_cache(maxsize=1024)
 def _caps(written: Written) -> Caps:
     return Caps(**asdict(written))
-
-
-def _nearly(text: str, place: Place) -> None:
-    log.warning("most of a cap is used up", told=text, platform=place.platform)
