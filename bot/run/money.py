@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from functools import lru_cache
-
 from bot.config import Settings
-from bot.config.rules import Caps as Written
 from bot.config.rules import Rulebook
 from bot.guard.prices import Prices, prices
-from bot.guard.spend import Caps, Spend
-from bot.platform import Place
+from bot.guard.spend import Spend
 from bot.store.accounts import Accounts
 
 
@@ -19,7 +14,7 @@ def spend_of(settings: Settings, book: Rulebook, accounts: Accounts) -> Spend:
     return Spend(
         accounts,
         prices_of(book),
-        lambda place: _caps(book.at(place).caps),
+        lambda place: book.at(place).caps,
         settings.model,
         lambda place: book.at(place).who.contact,
     )
@@ -28,8 +23,3 @@ def spend_of(settings: Settings, book: Rulebook, accounts: Accounts) -> Spend:
 def prices_of(book: Rulebook) -> Prices:
     """Return what models cost, by the table and by what the file says instead."""
     return prices({model: price.given for model, price in book.written.prices.items()})
-
-
-@lru_cache(maxsize=1024)
-def _caps(written: Written) -> Caps:
-    return Caps(**asdict(written))
