@@ -49,6 +49,7 @@ def last_stage() -> list[tuple[str, str]]:
     return found[begins:]
 
 
+@pytest.mark.rule(27)
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_is_confined(name):
     service = SERVICES[name]
@@ -71,6 +72,7 @@ def test_no_container_fills_the_disk_with_its_log(name):
     assert {"max-size", "max-file"} <= set(logging["options"])
 
 
+@pytest.mark.rule(26)
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_port_is_published_on_loopback_alone(name):
     for port in SERVICES[name].get("ports", ()):
@@ -89,6 +91,7 @@ def test_what_a_container_may_write_is_small_or_a_named_volume(name):
         assert source in COMPOSE["volumes"] or rest.endswith(":ro"), volume
 
 
+@pytest.mark.rule(27)
 def test_the_bot_has_one_volume_and_starts_without_any_profile_and_no_other_does():
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["rivulet"]
     assert SERVICES["rivulet"]["volumes"] == ["data:/data"]
@@ -157,6 +160,8 @@ def test_whoever_looks_at_the_dashboard_can_change_nothing_and_it_calls_nobody()
     assert says["GF_ANALYTICS_REPORTING_ENABLED"] == says["GF_ANALYTICS_CHECK_FOR_UPDATES"] == "false"
 
 
+@pytest.mark.rule(27)
+@pytest.mark.rule(29)
 def test_the_image_is_built_in_stages_from_hashed_wheels_and_runs_without_root():
     found = instructions()
     froms = [rest for word, rest in found if word == "FROM"]

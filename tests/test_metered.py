@@ -9,16 +9,18 @@ from dataclasses import replace
 
 import pytest
 
+from bot.config.rules import Caps
 from bot.events import Event, File, Finished, Text, Thinking, ToolStarted, Turn, Usage
 from bot.guard.metered import STEP, THINKING, Metered, Weights, reserve
 from bot.guard.prices import prices
-from bot.guard.spend import Caps, Spend
+from bot.guard.spend import Spend
 from bot.model import Ask, Kind, ModelError, Payer, Request, Tool, nobody
 from bot.model.course import Patience
 from bot.model.patient import Patient
 from bot.model.rounds import Rounds
 from bot.model.script import Script
 from bot.store.accounts import Spent, Sum
+from bot.store.accounts_memory import MemoryAccounts
 from tests.test_spend import ANN, HERE, NONE, spending
 
 pytestmark = pytest.mark.jump
@@ -68,6 +70,7 @@ async def heard(model, request: Request = ASKED, events: int = 100) -> list[Even
 
 async def only(money: Spend) -> Spent:
     """Return what all has cost; nothing is held."""
+    assert isinstance(money.accounts, MemoryAccounts)
     assert not money.accounts._tally.holds
     assert not money.accounts._tally._held
     [*rows] = await money.accounts.usage(0, ("actor", "model"))
@@ -99,6 +102,7 @@ async def test_a_request_that_nobody_pays_for_is_passed_on_as_it_is():
     assert await only(money) == Spent(0)
 
 
+@pytest.mark.rule(31)
 async def test_of_a_stopped_answer_what_had_arrived_is_counted_by_estimate():
     money = spending(Caps())
     await heard(Metered(Api([READ, Text("x" * 1000), 1000]), money), events=1)
@@ -191,6 +195,7 @@ async def test_searches_of_a_stopped_answer_are_those_that_were_seen():
     assert (await only(money)).searches == 1
 
 
+@pytest.mark.rule(30)
 async def test_nobody_is_asked_for_somebody_who_has_no_money_left():
     money = spending(replace(NONE, person_day=0.001))
     api = Api([Finished(usage=WHOLE)])
@@ -203,6 +208,7 @@ async def test_nobody_is_asked_for_somebody_who_has_no_money_left():
     assert (await only(money)).turns == 1
 
 
+@pytest.mark.rule(31)
 async def test_every_try_and_every_continuation_is_paid():
     money = spending(Caps())
     long = "0123456789 " * 50
@@ -218,6 +224,7 @@ async def test_every_try_and_every_continuation_is_paid():
     assert found.turns == 1
 
 
+@pytest.mark.rule(31)
 async def test_every_round_of_tools_is_paid_and_all_are_one_answer():
     async def run(_given, _ask):
         raise AssertionError("its result does not matter")
@@ -248,10 +255,10 @@ async def test_a_cap_that_is_reached_in_mid_answer_ends_it_with_the_sentence():
     assert len(api.requests) == 1
 
 
-async def test_what_arrives_is_noted_for_the_case_that_the_process_dies():
+async def test_what_arrives_is_noted_for_the_case_that_the_process_dies(monkeypatch):
     money = spending(Caps())
     noted: list[Spent] = []
-    money.accounts.note = lambda _key, row: noted.append(row)  # type: ignore[method-assign]
+    monkeypatch.setattr(money.accounts, "note", lambda _key, row: noted.append(row))
     pieces = [Text("x" * 1000)] * 40  # 300 tokens each
     await heard(Metered(Api([READ, *pieces, Finished(usage=WHOLE)]), money))
     assert [row.output - STEP for row in noted] == [1, 2100, 4200, 6300, 8400, 10_500]

@@ -93,7 +93,7 @@ class Web(Platform):
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         who = "this machine's user" if self.people.open else f"{len(self.secrets)} people, with tokens"
-        return [Finding(ok=True, text=f"Chat page: for {who}")]
+        return [Finding(ok=True, text=f"the chat page is for {who}")]
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
@@ -134,7 +134,7 @@ class Web(Platform):
 
     def place(self, talk: Talk) -> Place:
         """Return where something in *talk* is done."""
-        return Place(talk.id, WORKSPACE, WORKSPACE)
+        return Place(talk.id, WORKSPACE, WORKSPACE, platform=self.name)
 
     async def talk_of(self, id: str, owner: str) -> Talk:  # noqa: A002  it is one
         """See `Keeper.talk_of`; a conversation that is new is empty."""

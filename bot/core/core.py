@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -36,6 +36,7 @@ from bot.guard.access import Access, Action
 from bot.guard.spend import Spend
 from bot.model import Asking, Model
 from bot.platform import (
+    Actor,
     Command,
     Deleted,
     Edited,
@@ -77,7 +78,7 @@ class Core:
         tools: Sequence[Offered] = (),
         *,
         more: More | None = None,
-        follow_ups: bool = True,
+        follow_ups: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
         tally: Tally | None = None,
@@ -114,13 +115,18 @@ class Core:
         """See `Inbox.shelf`."""
         return self._store.shelf
 
+    @property
+    def named(self) -> Collection[str]:
+        """See `Inbox.named`."""
+        return self._access.named()
+
     def knows(self, key: str) -> bool:
         """See `Inbox.knows`."""
         return self._stops.find(key) is not None
 
     def asked_in(self, conversation: str) -> str:
         """See `Inbox.asked_in`."""
-        return self._talks.first(conversation) if self._follow_ups else ""
+        return self._talks.first(conversation) if self._follow_ups() else ""
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.
@@ -165,13 +171,26 @@ class Core:
             return self._access.refusal(command.place)
         return await self._commands.do(command)
 
+    async def barred(self, actor: Actor, place: Place) -> str | None:
+        """See `Inbox.barred`."""
+        if self._running.closing:
+            raise Unavailable("shutting down")
+        command = Command("ask", "", actor, place)
+        if not self._heeds(command, Action.COMMAND):
+            return ""
+        if not await self._allowed(command, Action.ASK):
+            return self._access.refusal(place)
+        return self._running.bars(actor, place) or None
+
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
             return await self._stopped(Stop(press.message, press.actor, press.place))
-        if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
+        decides = press.control in {control.name for control in CONTROLS}
+        action = Action.APPROVE if decides else Action.PRESS
+        if not self._heeds(press, action) or not await self._allowed(press, action):
             return Outcome.REFUSED
-        if press.control in {control.name for control in CONTROLS}:
+        if decides:
             return self._presses.decide(press)
         return await self._presses.follow(press)
 

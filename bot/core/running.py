@@ -15,7 +15,7 @@ from bot.core.files import kept
 from bot.core.intake import ANYBODY, Caps, Intake, Ticket
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
-from bot.platform import Asked, Mention, Outcome, Stop
+from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
 
 log = structlog.get_logger(__name__)
 
@@ -73,10 +73,20 @@ class Running:
 
         Counts what is refused.  *but*: see `Intake.refuse`.
         """
-        where, spend = (mention.place.channel, mention.conversation), self._means.spend
+        where = mention.place.channel, mention.conversation
         if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
             return TOO_MUCH[refusal]
-        return spend.refusal(mention.actor, mention.place) if spend else ""
+        return self._unpaid(mention.actor, mention.place)
+
+    def bars(self, actor: Actor, place: Place) -> str:
+        """Return what `refusal` would say to a question of *actor* that began a conversation in *place*."""
+        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now()):
+            return TOO_MUCH[refusal]
+        return self._unpaid(actor, place)
+
+    def _unpaid(self, actor: Actor, place: Place) -> str:
+        """Return what is said where there is no money for a question; "" if there is."""
+        return self._means.spend.refusal(actor, place) if self._means.spend else ""
 
     def outdated(self, mention: Mention) -> list[Ticket[Live]]:
         """Return what is to give way to *mention*; see `Intake.outdated`."""

@@ -94,6 +94,14 @@ class Inbox(Protocol):
     def shelf(self) -> Shelf:
         """Where a platform that is served by the bot itself keeps its messages."""
 
+    @property
+    def named(self) -> Collection[str]:
+        """Ids that the operator's rules name, of people, roles and groups; changes while the bot runs.
+
+        Of the roles and groups that somebody has, an adapter tells those (`Actor.roles`), and asks for no
+        others.
+        """
+
     def knows(self, key: str) -> bool:
         """Tell whether *key* is a question, or a page, of an answer that runs or waits.
 
@@ -127,6 +135,16 @@ class Inbox(Protocol):
         """Do what *command* says; return the reply, as plain markdown, which its actor alone should see.
 
         Whoever may not give it is answered so.  What comes faster than hands can is answered by "".
+        """
+
+    async def barred(self, actor: Actor, place: Place) -> str | None:
+        """Return why *actor* can't ask in *place* now, as plain markdown for them alone; None if they can.
+
+        For what shows a question to others before it is a `Mention`: nothing is shown for who may not ask.
+        What comes faster than hands can is answered by "".
+
+        Raises:
+            Unavailable: While shutting down.
         """
 
     async def owns(self, message: str, actor: str) -> bool:
@@ -163,13 +181,17 @@ class Finding:
 
     Attributes:
         ok: Whether this is as it should be.
-        text: What was looked at, and what to do if it is not.
+        text: What was looked at, and what is wrong.
         fatal: Whether the platform cannot run like this.
+        fix: What to do, where the text does not say it.
+        about: What it is about; "" for the platform.
     """
 
     ok: bool
     text: str
     fatal: bool = False
+    fix: str = ""
+    about: str = ""
 
 
 Health = Literal["starting", "up", "down"]

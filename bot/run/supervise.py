@@ -13,18 +13,18 @@ from bot.core.core import Core
 from bot.core.intake import Caps
 from bot.files import Bounds
 from bot.guard.access import Access
-from bot.model import Asking, Model
+from bot.model import Model
 from bot.model.rounds import Rounds
 from bot.platform import Platform, Unavailable
 from bot.run.exporter import exporting
 from bot.run.lag import measured
+from bot.run.places import Places
 from bot.run.server import Front
 from bot.run.sources import Sources, Watched
-from bot.show.writes import Showing
 from bot.store import Store
 from bot.store.memory import Memory
 from bot.tally import Tally
-from bot.tools import More, Offered
+from bot.tools import Offered
 from bot.tools.mcp import Servers
 
 log = structlog.get_logger(__name__)
@@ -46,24 +46,22 @@ def build(
     model: Model,
     store: Store | None = None,
     tools: Sequence[Offered] = (),
-    more: More | None = None,
+    places: Places | None = None,
     tally: Tally | None = None,
 ) -> Core:
-    """Return the core for *platforms*; without a *store* it forgets everything on restart."""
+    """Return the core for *platforms*.
+
+    Args:
+        settings: The operator's.
+        platforms: Those that it answers on.
+        model: Who answers.
+        store: The ledger; without one it forgets everything on restart.
+        tools: What the model may use, where there are no *places*.
+        places: What holds where; without them, what *settings* say holds everywhere.
+        tally: Where what happens is counted.
+    """
     admits = {workspace for platform in platforms for workspace in platform.admits}
-    effort = "" if settings.effort == "default" else settings.effort
-    asking = Asking(
-        settings.system,
-        settings.model,
-        effort,
-        settings.max_tokens,
-        settings.ahead,
-        settings.thinking == "summary",
-        settings.context,
-        settings.channel_messages,
-        settings.zone,
-    )
-    showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
+    places = places or Places.alike(settings, tools)
     caps = Caps(
         settings.intake,
         settings.turns,
@@ -72,19 +70,21 @@ def build(
         settings.user_per_hour,
         replaces=settings.when_busy == "replace",
     )
-    return Core(
+    core = Core(
         Rounds(model, settings.tool_rounds),
         store or Memory(),
-        Access(admits, settings.stop),
-        asking,
-        showing,
+        Access(admits, who=places.who, named=lambda: places.book.named),
         caps=caps,
-        tools=tools,
-        more=more,
-        follow_ups=settings.follow_ups == "thread",
+        follow_ups=places.follow_ups,
+        terms=places.terms,
+        spend=places.spend,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
         tally=tally,
     )
+    places.tell = core.tell_admins
+    if places.spend:
+        places.spend.tell = core.tell_admins
+    return core
 
 
 async def supervise(
@@ -94,7 +94,7 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
-    tools: Sequence[Offered],
+    places: Places,
     servers: Servers,
     watched: Watched,
 ) -> None:
@@ -103,7 +103,7 @@ async def supervise(
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store, tools, servers.offered, watched.tally)
+    core = build(settings, platforms, model, store, places=places, tally=watched.tally)
     _settle_memory()
     async with measured() as lag:
         watched.sources = Sources(core, platforms, lag, settings.data)

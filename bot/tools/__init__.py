@@ -10,7 +10,7 @@ A tool is an async function with types and a docstring:
 The model reads the docstring and the schema that pydantic makes of the signature.  A first parameter of type
 `Caller` is not given by the model: it says for whom the tool runs.  Of a `Refused` that a tool raises the
 model reads the message; every other exception is logged, and the model reads that the tool failed.
-docs/tools.md makes a package of a tool.
+docs/write-a-tool.md makes a package of a tool.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Offered:
         title: What people read while it runs.
         seconds: How long one call may take.
         writes: Whether it changes something: the ledger then knows of a call before it is made.
-        asks: Whether the asker, or the bot's owner, has to allow each call.
+        asks: Whether the asker, or an admin of the bot, has to allow each call.
     """
 
     described: Mapping[str, Any]

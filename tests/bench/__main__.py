@@ -16,12 +16,14 @@ from typing import Any
 from tests.bench import (
     bombs,
     conversation,
+    doctor,
     faults,
     fuzz,
     idle,
     kill,
     live,
     load,
+    money,
     overhead,
     pacing,
     redeliver,
@@ -42,6 +44,7 @@ from tests.bench.scenario import DELTA
 BENCHES = {
     "start": start,
     "idle": idle,
+    "doctor": doctor,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,
@@ -60,6 +63,7 @@ BENCHES = {
     "stops": stops,
     "conversation": conversation,
     "web": web,
+    "money": money,
 }
 
 

@@ -53,6 +53,11 @@ HIDDEN = (
 #: Every figure that the issue asks for: by bench, where it stands in the bench's JSON ("*": each platform),
 #: the relation, the limit, and the unit.
 ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
+    "money": (
+        ("mention_ms.*.p50", "<=", 0.3, "ms"),
+        ("slower", "<=", 1.2, "x"),
+        ("usage_ms.p50", "<=", 100, "ms"),
+    ),
     "start": (
         ("help.wall_s.p50", "<=", 0.4, "s"),
         ("mistake.*.wall_s.p50", "<=", 0.4, "s"),
@@ -64,6 +69,10 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("idle.rss_mb", "<=", 110.0, "MB"),
         ("idle.cpu_percent", "<", 0.5, "% of a core"),
         ("exit", "=", 0, ""),
+    ),
+    "doctor": (
+        ("doctor.wall_s.max", "<=", 3.0, "s"),
+        ("wrong", "=", 0, ""),
     ),
     "stop": (
         ("*.closed_ms.p50", "<=", 5.0, "ms"),

@@ -8,6 +8,7 @@ from functools import partial
 
 import discord
 
+from adapters.discord.allowed import lacking, limits
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
 from adapters.discord.incoming.markup import Names
@@ -19,7 +20,6 @@ from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import ASKED, Written
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
-from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest

@@ -277,10 +277,21 @@ class Knobs(Emulator):
         self._gateway.replay(n)
 
     @control
-    async def guild(self, id: str) -> str:  # noqa: A002 -- Discord's word
-        """Let the bot join the guild *id*; return the id of its one text channel."""
+    async def guild(
+        self,
+        id: str,  # noqa: A002 -- Discord's word
+        permissions: str = shapes.BOTS,
+        everyone: str = shapes.EVERYONE,
+    ) -> str:
+        """Let the bot join the guild *id*; return the id of its one text channel.
+
+        Args:
+            id: The guild's.
+            permissions: What the bot's role may do, as its invite link had it.
+            everyone: What all may do there.
+        """
         channel, role = self._world.new_id(), self._world.new_id()
-        self._world.add_guild(id, channel, role)
+        self._world.add_guild(id, channel, role, permissions, everyone)
         return channel
 
     @control
