@@ -21,13 +21,27 @@ from discord.http import Route
 from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
 from adapters.discord.incoming.starts import Book
+from adapters.discord.outgoing.direct import Direct
+from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
-from bot.platform import Asked, Finding, Health, Inbox, Mention, Place, Platform, Remains, Stop, Surface
+from bot.platform import (
+    Actor,
+    Asked,
+    Finding,
+    Health,
+    Inbox,
+    Mention,
+    Place,
+    Platform,
+    Remains,
+    Stop,
+    Surface,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +80,8 @@ class Discord(Platform):
         self._token = settings.bot_token.get_secret_value()
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
+        self._direct = Direct(self._rest)
+        self._notices = Notices(self._direct)
         self._roots: OrderedDict[int, int] = OrderedDict()
         self._book: Book | None = None
         self._running: Client | None = None
@@ -83,6 +99,7 @@ class Discord(Platform):
             made.inbox = inbox
             made.questions.asked_in = inbox.asked_in
             made.questions.roots = self._roots
+            made.questions.notices = self._notices
             made.content_step = CONTENT_STEP if self._settings.content else ""
             made.repair = partial(self._repair, inbox, made)
             made.back = partial(inbox.back, self)
@@ -125,6 +142,10 @@ class Discord(Platform):
     async def standing(self, message: str, place: Place) -> Sequence[Stop]:
         """See `Platform.standing`."""
         return await self._running.standing(message, place) if self._running else ()
+
+    async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
+        """See `Platform.whisper`: a direct message, unless they take none."""
+        return await self._direct.whisper(actor, place, text)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""

@@ -73,7 +73,7 @@ class Client(Shards):
         self.content_step = ""
         self._people = People(bots)
         self._loops = Loops()
-        self._thumbs = Thumbs(self._people)
+        self._thumbs = Thumbs(self._people, self._place)
         self._refusals = Seldom(HOUR, PRESSERS)
         self.questions = Questions(self, rest, threads, self._people)
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
@@ -117,7 +117,7 @@ class Client(Shards):
             return
         key = f"discord/{message.channel}/{message.id}"
         if self.inbox.knows(key):
-            who, where = self._people.author(message), place_of(message.channel, message.guild)
+            who, where = self._people.author(message), self._place(message.channel, message.guild)
             await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
         elif message.guild and age(message.id) < RECENT and self.questions.asks(message):
             await self._ask(message)  # the core takes no message twice
@@ -158,7 +158,7 @@ class Client(Shards):
         if not self._means_stop(inner(told, "emoji")):
             await self._thumb(told, on=True)
         elif self.inbox.knows(key) or age(message) < EARLY:
-            where = place_of(channel, snowflake(told.get("guild_id")))
+            where = self._place(channel, snowflake(told.get("guild_id")))
             await self.inbox.stop(Stop(key, self._people.reacting(told), where))
 
     async def on_told_message_reaction_remove(self, data: object) -> None:
@@ -169,6 +169,9 @@ class Client(Shards):
     async def _thumb(self, told: Json, *, on: bool) -> None:
         if self.inbox:
             await self._thumbs.take(self.inbox, self.me, told, asyncio.get_running_loop().time(), on=on)
+
+    def _place(self, channel: int, guild: int) -> Place:
+        return place_of(channel, guild, self.get_channel(channel))
 
     def _means_stop(self, emoji: Json) -> bool:
         return plain(emoji) in self._stop_emoji
@@ -188,7 +191,7 @@ class Client(Shards):
         who = self._people.told(inner(member, "user") or inner(told, "user"), member)
         if not (self.inbox and channel and message and snowflake(who.id) and name.startswith(BUTTON)):
             return
-        where = place_of(channel, snowflake(told.get("guild_id")))
+        where = self._place(channel, snowflake(told.get("guild_id")))
         key = f"discord/{channel}/{message}"
         outcome = await self.inbox.press(Press(key, name.removeprefix(BUTTON)[:100], who, where))
         try:

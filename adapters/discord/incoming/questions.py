@@ -17,6 +17,7 @@ from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import ASKED, Written
+from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
 from adapters.discord.rights import lacking, limits
@@ -52,6 +53,7 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
+        notices: Tells people why there is no answer; outlives the client.
         asked_in: See `Inbox.asked_in`.
     """
 
@@ -60,7 +62,7 @@ class Questions:
         self._rest = rest
         self._threads = threads
         self._people = people
-        self._notices = Notices(rest)
+        self.notices = Notices(Direct(rest))
         self.roots: OrderedDict[int, int] = OrderedDict()
         self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
@@ -84,7 +86,7 @@ class Questions:
                     history,
                     partial(self._remember, root),
                     asker=int(asked.actor.id),
-                    notices=self._notices,
+                    notices=self.notices,
                     attached=partial(self._attached, asked),
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
@@ -194,7 +196,7 @@ class Questions:
             posted,
             self._fork(message, posted),
             0 if message.bot else message.author,
-            self._notices,
+            self.notices,
             str(self._me),
         )
         surface.limits = limits(here, self._me)
@@ -207,7 +209,7 @@ class Questions:
             key=f"discord/{channel}/{message.id}",
             conversation=f"discord/{root}",
             actor=actor,
-            place=place_of(channel, message.guild),
+            place=place_of(channel, message.guild, here),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),
