@@ -39,7 +39,7 @@ class Direct:
         self._closed: OrderedDict[int, float] = OrderedDict()
 
     async def whisper(self, actor: Actor, place: Place, text: str) -> bool:
-        """Write *text*, plain markdown, to *actor*, in *place* if that is direct; tell whether it is there."""
+        """Write *text*, plain markdown, to *actor*, in *place* if that is direct; tell if it is there."""
         user, channel = _number(actor.id), _number(place.channel)
         if not user or actor.bot or not text.strip():
             return False
@@ -49,7 +49,7 @@ class Direct:
         return await self.tell(user, told(text, where)["content"])
 
     async def tell(self, user: int, content: str) -> bool:
-        """Send *content*, in Discord's markdown, to *user*; tell whether it is there."""
+        """Send *content*, in Discord's markdown, to *user*; tell if it is there."""
         if self._closed.get(user, 0.0) > _now():
             return False
         channel = self._channels.get(user) or await self._open(user)
