@@ -51,12 +51,23 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that one answer was billed for, as the API counted them."""
+    """What one answer was billed for, as the API counted it.
+
+    Attributes:
+        input: Tokens that were read, beside those that the cache had or took.
+        output: Tokens that were written, thoughts and calls of tools among them.
+        cache_read: Tokens that the cache had.
+        cache_write: Tokens that the cache took.
+        cache_hour: Those of `cache_write` that it keeps for an hour, which cost more.
+        searches: Searches of the web.
+    """
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    cache_hour: int = 0
+    searches: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Return what both cost together."""

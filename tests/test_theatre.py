@@ -31,7 +31,7 @@ from bot.run import chromium, record, scenes
 from bot.run.demo import SCRIPTS
 from bot.run.theatre import Actor
 from bot.unavailable import Unavailable
-from tests.test_cli import TRACEBACK, ran
+from tests.test_cli import TRACEBACK, ran, started
 
 ROOT = Path(__file__).parent.parent
 WHOLE = "Rain gathers. Brooks meet, and meet again."
@@ -285,6 +285,17 @@ async def test_ctrl_c_on_the_terminal_does_not_reach_the_bot_past_the_demo(tmp_p
         assert os.getpgid(actor.process.pid) != os.getpgid(0)
     finally:
         await actor.kill()
+
+
+async def test_a_demo_that_is_told_to_end_leaves_nothing_and_shows_no_traceback(tmp_path):
+    async with started("demo", cwd=tmp_path, env={"TMPDIR": str(tmp_path)}) as process:
+        assert process.stdout
+        while b"theatre" not in await process.stdout.readline():
+            pass
+        process.terminate()
+        _, said = await process.communicate()
+    assert TRACEBACK.encode() not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def told_in_the_film() -> dict[str, Any]:

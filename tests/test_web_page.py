@@ -14,6 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 import adapters.web.platform
+import adapters.web.streams
 import bot.core.repair
 from bot.events import File, Finished, ToolStarted
 from bot.model.script import Script
@@ -192,6 +193,17 @@ async def test_two_tabs_show_one_conversation(new):
             assert await each.answer("rain") == "Because of the rain."
         await other.ask("and now?")
         await tab.answer("rain", 1)
+
+
+async def test_a_page_that_is_refused_its_stream_says_why_and_comes_back(new, monkeypatch):
+    async with site() as where:
+        with monkeypatch.context() as few:
+            few.setattr(adapters.web.streams, "MOST", 0)
+            tab: Tab = await new(where.url)
+            await expect(tab.page.locator("#state")).to_contain_text("close some of its tabs")
+        await expect(tab.page.locator("#state")).to_be_empty()
+        await tab.ask("why?")
+        assert await tab.answer() == "Yes."
 
 
 async def test_what_was_said_while_the_browser_was_offline_is_there_when_it_is_back(new):

@@ -10,17 +10,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import structlog
 
 from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, Usage, called
 from bot.core.files import kept
-from bot.core.follow import followed
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
+from bot.core.presses import Presses
 from bot.core.rates import Rates
 from bot.core.ratings import owned, rate
 from bot.core.refusals import Refusals
@@ -30,7 +29,7 @@ from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
 from bot.core.terms import Terms, TermsOf, chosen, no_more
-from bot.events import RETRY, STOP
+from bot.events import STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
@@ -100,7 +99,7 @@ class Core:
         self._follow_ups = follow_ups
         self._refusals = Refusals(self._repairs.platforms, self._running.errand, self._say)
         self._commands = Commands(store, self._means.terms, self._stopped, self.press, usage, clock)
-        self._draining = False
+        self._presses = Presses(self._means, self._running, self._repairs.platforms)
 
     @property
     def shelf(self) -> Shelf:
@@ -121,7 +120,7 @@ class Core:
         Raises:
             Unavailable: While shutting down; not acknowledged, the platform sends the question again.
         """
-        if self._draining:
+        if self._running.closing:
             raise Unavailable("shutting down")
         if mention.follow_up and not self._means.terms(mention.place, mention.actor).follow_ups:
             return
@@ -165,28 +164,8 @@ class Core:
         if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
             return Outcome.REFUSED
         if press.control in {control.name for control in CONTROLS}:
-            return self._decide(press)
-        platform = self._repairs.platforms.get(press.message.partition("/")[0])
-        try:
-            live = await followed(self._means, platform, press) if platform else None
-            pressed = live and await self._store.find(live.mention.key)
-        except OSError as error:
-            log.warning("a button was not followed", message=press.message, error=str(error))
-            return Outcome.LATER
-        if live is None:
-            return Outcome.LAPSED
-        if pressed:
-            return Outcome.UNKNOWN
-        mention = live.mention
-        if refusal := self._running.refuse(mention):
-            told = replace(mention, key=f"{mention.key}/later")  # the ledger keeps the key for the answer
-            self._running.say(told, TOO_MUCH[refusal], "too much")
-            return Outcome.LATER
-        if not await self._running.accept(mention):
-            return Outcome.UNKNOWN
-        if not self._draining and not self._running.queue(live):
-            await self._running.drop(mention)
-        return Outcome.SHOWN if press.control == RETRY.name else Outcome.TAKEN
+            return self._presses.decide(press)
+        return await self._presses.follow(press)
 
     async def owns(self, message: str, actor: str) -> bool:
         """See `Inbox.owns`."""
@@ -247,7 +226,7 @@ class Core:
 
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
-        self._draining = True
+        self._running.closing = True
         self._repairs.close()
         for live in self._lives.values():
             live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
@@ -284,18 +263,6 @@ class Core:
         """Answer *mention*, which nobody took, with *text*."""
         if await self._running.accept(mention) and not self._running.say(mention, text, "refused"):
             await self._running.drop(mention)
-
-    def _decide(self, press: Press) -> Outcome:
-        """Give *press* to the question that it decides, or that may turn out to be in its message."""
-        if card := self._stops.find(press.message):
-            return card.decide(press)
-        expected = [live for live in self._lives.values() if live.expected]
-        if not expected:
-            return Outcome.LAPSED
-        if not any(live.allows(press.actor) for live in expected):
-            return Outcome.REFUSED
-        self._stops.keep(press, _now())
-        return Outcome.SHOWN
 
     def _heeds(self, event: Happening, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""

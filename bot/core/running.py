@@ -33,6 +33,7 @@ class Running:
     Attributes:
         lives: The answers that run or wait, by the tasks that they run in.
         taken: The keys of all questions that this process works on.
+        closing: Whether nothing new begins any more.
         given_up: Told the key of a question whose answer ended before it was done.
     """
 
@@ -43,6 +44,7 @@ class Running:
         self._errands: set[asyncio.Task[None]] = set()
         self.lives: dict[asyncio.Task[None], Live] = {}
         self.taken: set[str] = set()
+        self.closing = False
         self.given_up: Callable[[str], None] = _nobody
         means.cards.put = self.put
 

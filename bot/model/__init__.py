@@ -8,7 +8,8 @@ from datetime import UTC, tzinfo
 from enum import Enum
 from typing import Any, Protocol
 
-from bot.events import Event, Turn
+from bot.events import Event, Turn, Usage
+from bot.platform import Actor, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,21 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """Who pays for a request.
+
+    Attributes:
+        actor: Who asked.
+        place: Where.
+        question: The question's key, one for all requests of its answer.
+    """
+
+    actor: Actor
+    place: Place
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What the model is asked.
 
@@ -73,6 +89,8 @@ class Request:
         tools: What it may use.
         thinking: Whether a summary of its thoughts is wanted.
         closing: Whether it must answer without using any of them.
+        payer: Who pays; None if nobody is charged.
+        counted: Told what the API has counted so far, each time that it tells; None for nobody.
     """
 
     turns: Sequence[Turn]
@@ -83,6 +101,8 @@ class Request:
     tools: Sequence[Tool] = ()
     closing: bool = False
     thinking: bool = False
+    payer: Payer | None = field(default=None, compare=False)
+    counted: Callable[[Usage], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,10 @@ class Claude:
                     # Plain JSON: the SDK's typed events take more than the rest of the bot does.
                     bounded: Any = Bounded(stream.response, self._longest)
                     async for raw in anthropic.AsyncStream.raw_events(bounded):
+                        before = reply.usage
                         event = _taken(reply, _parsed(raw)) if raw.data else None
+                        if request.counted and reply.usage is not before:
+                            request.counted(spent + reply.usage)
                         if event is not None:
                             yield event
                 spent += reply.usage

@@ -200,8 +200,14 @@ class Reply:
     def _count(self, usage: Json | None) -> None:
         for name, key in COUNTS.items():
             count = (usage or {}).get(key)  # gateways that imitate the API leave counts out
-            if count is not None:
+            if isinstance(count, int) and count >= 0:
                 self.usage = replace(self.usage, **{name: count})
+        match usage:
+            case {"cache_creation": {"ephemeral_1h_input_tokens": int(hour)}} if hour >= 0:
+                self.usage = replace(self.usage, cache_hour=hour)
+        match usage:
+            case {"server_tool_use": {"web_search_requests": int(searches)}} if searches >= 0:
+                self.usage = replace(self.usage, searches=searches)
 
 
 def _is_fine(result: Mapping[str, Any]) -> bool:

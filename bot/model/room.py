@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.events import Usage
+from bot.events import File, Usage
+from bot.model import Request
 from bot.model.estimate import Estimate, size
 
 #: Tokens that a model reads of which nothing is known.
@@ -60,6 +61,26 @@ def weight(wanted: Mapping[str, Any]) -> tuple[int, int]:
         else:
             text += size(value)
     return text, more
+
+
+def bulk(request: Request) -> tuple[int, int]:
+    """Return, about, what `weight` returns of what *request* is made into, without its tools."""
+    text, more = size(request.system), 0
+    for turn in request.turns:
+        text += size(turn.text) + size(turn.aside)
+        for kind, value in _texts(turn.blocks, ""):
+            more += PICTURE if kind else 0
+            text += 0 if kind else size(value)
+        for file in turn.files:
+            if _is_text(file):
+                text += len(file.data)
+            else:
+                more += max(PICTURE, len(file.data) // DOCUMENT)
+    return text, more
+
+
+def _is_text(file: File) -> bool:
+    return not file.type.startswith("image/") and file.type != "application/pdf"
 
 
 def _texts(value: Any, kind: str) -> Iterator[tuple[str, str]]:

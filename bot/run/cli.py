@@ -106,6 +106,9 @@ async def _run(_options: argparse.Namespace) -> int:
 
 async def _demo(options: argparse.Namespace) -> int:
     """Watch it work on emulated platforms; needs no account."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # as Ctrl-C: nothing of it stays
     if options.check:
         from bot.run.demo import check
 

@@ -41,15 +41,24 @@ async def show() -> int:
         console.print(f"The theatre: [bold]{page.url}[/] shows all of this in a browser, live.\n")
         scene = Scene(stages(world))
         with Live(console=console, auto_refresh=False) as live:
-            playing_ = asyncio.create_task(scene.play())
-            while not playing_.done():
-                live.update(await scene.draw(), refresh=True)
-                await asyncio.sleep(FRAME)
-            playing_.result()
-            live.update(await scene.draw(), refresh=True)
+            await _shown(scene, live)
         console.print(f"\n{HELP}")
         await Prompt(console, stages(world)).run()
     return 0
+
+
+async def _shown(scene: Scene, live: Live) -> None:
+    """Play *scene*, and draw it as it goes on."""
+    playing = asyncio.create_task(scene.play())
+    try:
+        while not playing.done():
+            live.update(await scene.draw(), refresh=True)
+            await asyncio.sleep(FRAME)
+        playing.result()
+        live.update(await scene.draw(), refresh=True)
+    finally:
+        playing.cancel()
+        await asyncio.wait({playing})
 
 
 class Scene:

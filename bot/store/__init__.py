@@ -19,6 +19,7 @@ from typing import Protocol
 
 from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains, Shelf
+from bot.store.accounts import Accounts
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
 #: whole question is.
@@ -182,6 +183,11 @@ class Store(Protocol):
         """The messages of platforms that the bot itself serves; `forget`, `purge` and `prune` reach them."""
         ...
 
+    @property
+    def accounts(self) -> Accounts:
+        """What was spent; `forget`, `purge` and `prune` reach it."""
+        ...
+
     async def accept(self, asked: Asked) -> bool:
         """Keep a question; True to the first caller with its key, False to all others for `ROWS_KEPT`.
 
@@ -299,7 +305,8 @@ class Store(Protocol):
         """Delete what *actor* asked and was answered, and their notes; return how many questions that were.
 
         Of questions only keys and times stay, so that nothing is answered twice; of ratings by *actor*, and
-        of answers to them, nothing does.
+        of answers to them, nothing does.  What they spent stays, without their name; in this month under a
+        mark by which their caps still know it.
 
         Raises:
             OSError: It can't be written now; it will be as soon as that is possible.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bot.platform import Actor, Asked, Place, Post
 from bot.store import Entry, Note, Part, Rated, rows, tables
+from bot.store.accounts import Hold, Spent
 
 NAME = "ledger.db"
 #: What a file that can't be used is called, with the time after it; and the files that belong to one.
@@ -37,6 +38,8 @@ PROBE = Entry(
 PROBED = Note("\0", "\0", "\0", "", "", "", 0.0)
 
 POSTED = Post("\0", "\0", "", 0.0, "")
+SPENDING = Spent(0, "\0", model="\0", cost=1)
+HELD = Hold("\0", 1, SPENDING)
 RATING = Rated("\0", "\0", good=True, at=0.0, asker="", channel="")
 
 
@@ -65,7 +68,7 @@ def expect_whole(db: sqlite3.Connection) -> None:
         raise Unusable(f"made by another Rivulet (version {version} of its tables)")
     known = (
         *(("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)),
-        ("posts", rows.POST),
+        *(("posts", rows.POST), ("spent", rows.SPENT), ("holds", rows.HOLD)),
     )
     for table, columns in known:
         found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
@@ -87,6 +90,7 @@ def rehearse(db: sqlite3.Connection) -> None:
         db.execute(tables.PUT, tables.post_row(POSTED))
         if tables.post_row(POSTED) not in db.execute(tables.FIND_POST, (POSTED.key,)):
             raise Unusable("it keeps no posts")
+        _rehearse_money(db)
         for statement, values in tables.upsert(PROBE):
             db.execute(statement, values)
         [row] = db.execute(f"{tables.TURNS} key = ?", (PROBE.asked.key,))
@@ -98,6 +102,18 @@ def rehearse(db: sqlite3.Connection) -> None:
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+def _rehearse_money(db: sqlite3.Connection) -> None:
+    db.execute(tables.ADD, tables.spent_row(SPENDING))
+    db.execute(tables.ADD, tables.spent_row(SPENDING))
+    if tables.spent_row(SPENDING + SPENDING) not in db.execute(
+        "SELECT * FROM spent WHERE model = ?", ("\0",)
+    ):
+        raise Unusable("it keeps no accounts")
+    db.execute(tables.HOLD, tables.hold_row(HELD))
+    if tables.hold_row(HELD) not in db.execute("SELECT * FROM holds WHERE key = ?", (HELD.key,)):
+        raise Unusable("it holds no money back")
 
 
 def _parts(db: sqlite3.Connection) -> int:

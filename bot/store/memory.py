@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -22,6 +23,9 @@ from bot.store import (
     Part,
     Rated,
 )
+from bot.store.accounts import Accounts
+from bot.store.accounts_memory import MemoryAccounts
+from bot.store.keys import DAY
 from bot.store.shelf import MemoryShelf
 
 #: Seconds between two looks for what is old.
@@ -38,12 +42,18 @@ class Memory:
         self._ratings: dict[tuple[str, str], Rated] = {}
         self._choices: dict[str, str] = {}
         self._shelf = MemoryShelf()
+        self._accounts = MemoryAccounts()
         self._pruned = 0.0
 
     @property
     def shelf(self) -> Shelf:
         """See `Store.shelf`."""
         return self._shelf
+
+    @property
+    def accounts(self) -> Accounts:
+        """See `Store.accounts`."""
+        return self._accounts
 
     @property
     def health(self) -> str:
@@ -194,6 +204,7 @@ class Memory:
         """See `Store.prune`."""
         self._pruned = now
         self._shelf.prune(now)
+        self._accounts.prune(int(now // DAY))
         self._keep_ratings(lambda rated: rated.at >= now - RATINGS_KEPT)
         for key, entry in [*self._entries.items()]:
             if entry.done is None:
@@ -214,6 +225,7 @@ class Memory:
         for who in [who for who in self._choices if who.partition("/")[2] == actor]:
             del self._choices[who]
         self._shelf.forget(actor)
+        self._accounts.forget(actor, int(time.time() // DAY))
         self._keep_ratings(lambda rated: actor not in {rated.rater, rated.asker})
         return len(known)
 
@@ -226,6 +238,7 @@ class Memory:
         self._ratings.clear()
         self._choices.clear()
         self._shelf.purge()
+        self._accounts.purge()
         return count
 
     async def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from bot.platform import Actor, Asked, Place, Post
 from bot.store import Entry, Note, Part, Rated
+from bot.store.accounts import NAMES, NUMBERS, Hold, Spent
 
 #: Columns of `turns`, `parts`, `notes`, `posts` and `ratings`, in their order.
 TURN = (
@@ -34,6 +35,8 @@ TURN = (
 PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
 NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
 POST = ("key", "talk", "owner", "at", "body", "data")
+SPENT = (*NAMES, *NUMBERS)
+HOLD = ("key", "reserved", "noted")
 RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
 KINDS: dict[str, tuple[type, ...]] = {
@@ -53,6 +56,8 @@ LATER = frozenset({"roles", "platform", "category", "parent", "direct"})
 #: Seconds since 1970 that a clock may have said, and numbers of pages and runs that may be.
 EVER = 1e11
 MANY = 100_000
+#: Days since 1970 that there may be, and the largest sum of money or tokens.
+DAYS, SUM = 100_000, 2**53
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -139,6 +144,38 @@ def rated_of(row: Sequence[Any]) -> Rated:
     if not rater or good > 1:
         raise BadRow("it does not say who thinks what")
     return Rated(key, rater, bool(good), at, *more)
+
+
+def spent_of(row: Sequence[Any]) -> Spent:
+    """Return what was spent, of which `tables.spent_row` has made *row*; as `asked_of`."""
+    if len(row) != len(SPENT):
+        raise BadRow("it has other fields")
+    day, *names = row[: len(NAMES)]
+    for name, value in zip(NAMES[1:], names, strict=True):
+        if type(value) is not str or SURROGATE.search(value):
+            raise BadRow(f"{name} is no text")
+    if type(day) is not int or not 0 <= day < DAYS:
+        raise BadRow("day is none")
+    for name, value in zip(NUMBERS, row[len(NAMES) :], strict=True):
+        if type(value) is not int or not 0 <= value < SUM:
+            raise BadRow(f"{name} is no number, or out of range")
+    return Spent(*row)
+
+
+def hold_of(row: Sequence[Any]) -> Hold:
+    """Return the hold that `tables.hold_row` has made *row* of; as `asked_of`."""
+    key, reserved, noted = row
+    if type(key) is not str or not key or SURROGATE.search(key) or type(noted) is not str:
+        raise BadRow("it has other fields")
+    if type(reserved) is not int or not 0 <= reserved < SUM:
+        raise BadRow("reserved is no number, or out of range")
+    try:
+        told = json.loads(noted)
+    except (ValueError, RecursionError):
+        raise BadRow("noted is no JSON") from None
+    if not isinstance(told, list):
+        raise BadRow("noted is no row")
+    return Hold(key, reserved, spent_of(told))
 
 
 def expect_times(at: object, done: object) -> None:

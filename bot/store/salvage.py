@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,15 @@ from typing import Any
 from bot.store import rows, tables
 from bot.store.rows import BadRow
 from bot.store.tables import Statement
+
+#: What looks at a row of each table that has nothing to do with another.
+LOOKS: Mapping[str, Callable[[Sequence[Any]], object]] = {
+    "notes": rows.note_of,
+    "posts": rows.post_of,
+    "ratings": rows.rated_of,
+    "spent": rows.spent_of,
+    "holds": rows.hold_of,
+}
 
 
 def salvage(path: Path) -> list[Statement]:
@@ -28,20 +37,22 @@ def salvage(path: Path) -> list[Statement]:
             with suppress(BadRow):
                 if rows.part_of(row)[0] in kept:
                     found.append((tables.PART, row))
-        for row in _rows(db, "notes", len(rows.NOTE), key=3):
+        for table, statement, row in _others(db):
             with suppress(BadRow):
-                rows.note_of(row)
-                found.append((tables.NOTE, row))
-        # Of files, their names: all contents together may be more than the memory holds.
-        for row in _rows(db, "posts", len(rows.POST), what="key, talk, owner, at, body, x''"):
-            with suppress(BadRow):
-                rows.post_of(row)
-                found.append((tables.PUT, row))
-        for row in _rows(db, "ratings", len(rows.RATED), key=2):
-            with suppress(BadRow):
-                rows.rated_of(row)
-                found.append((tables.RATE, row))
+                LOOKS[table](row)
+                found.append((statement, row))
     return found
+
+
+def _others(db: sqlite3.Connection) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    """Iterate over the rows of the tables of `LOOKS`: table, what writes the row, and the row."""
+    yield from (("notes", tables.NOTE, row) for row in _rows(db, "notes", len(rows.NOTE), key=3))
+    # Of files, their names: all contents together may be more than the memory holds.
+    bare = "key, talk, owner, at, body, x''"
+    yield from (("posts", tables.PUT, row) for row in _rows(db, "posts", len(rows.POST), what=bare))
+    yield from (("ratings", tables.RATE, row) for row in _rows(db, "ratings", len(rows.RATED), key=2))
+    yield from (("spent", tables.ADD, row) for row in _rows(db, "spent", len(rows.SPENT), key=6))
+    yield from (("holds", tables.HOLD, row) for row in _rows(db, "holds", len(rows.HOLD)))
 
 
 def _opened(path: Path) -> sqlite3.Connection:

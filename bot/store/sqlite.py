@@ -26,8 +26,9 @@ from bot.store import (
     Rated,
     tables,
 )
+from bot.store.accounts_file import FileAccounts, today
 from bot.store.examine import is_content
-from bot.store.keys import Keys
+from bot.store.keys import DAY, Keys
 from bot.store.memory import Memory
 from bot.store.shelf import FileShelf
 from bot.store.tables import Statement
@@ -53,6 +54,7 @@ class Sqlite(Memory):
         self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
         self._posts = FileShelf(self._writer)
+        self._accounts: FileAccounts = FileAccounts(self._writer)
         self._read = False
         self._owed: list[Statement] = []  # deletions and ratings that were not written
 
@@ -83,6 +85,7 @@ class Sqlite(Memory):
             entries, self._done = await self._writer.run(self._file.load)
             notes = await self._writer.run(self._file.notes)
             choices = await self._writer.run(self._file.choices)
+            spent, holds = await self._writer.run(self._accounts.read)
         except sqlite3.Error as error:
             self._file.doubt(error)  # a look at every page does not find all that is wrong
             raise
@@ -90,6 +93,7 @@ class Sqlite(Memory):
         self._choices = choices | self._choices
         known = [*self._entries.values()]
         self._read = True
+        self._accounts.take(spent, holds)
         self._entries.clear()
         self._open.clear()
         for entry in (*entries, *known):
@@ -105,7 +109,12 @@ class Sqlite(Memory):
         upserts += [(tables.NOTE, tables.note_row(note)) for note in self._notes.values()]
         upserts += [(tables.CHOOSE, choice) for choice in self._choices.items()]
         posts = [*self._posts.owed]
-        await self._writer.apply([*owed, *upserts, *posts])
+        due, accounts = self._accounts.due()
+        try:
+            await self._writer.apply([*owed, *upserts, *posts, *accounts])
+        except BaseException:
+            self._accounts.undone(due)
+            raise
         del self._owed[: len(owed)], self._posts.owed[: len(posts)]
         self._let_go([entry.asked.key for entry in entries if entry.done is not None])
 
@@ -255,6 +264,7 @@ class Sqlite(Memory):
         await self._writer.write(
             (tables.OLD_RATINGS, (now - RATINGS_KEPT,)), (tables.OLD_POSTS, (now - POSTS_KEPT,))
         )
+        await self._writer.write(*self._accounts.pruning(int(now // DAY)))
         await self._writer.take_ballast()
         await self._writer.sweep(now - ROWS_KEPT)
 
@@ -273,7 +283,10 @@ class Sqlite(Memory):
             tables.FORGET_CHOICES,
         )
         await self._delete(
-            (tables.FORGET_PARTS, whose), (tables.FORGET, whose), *((each, whose) for each in beside)
+            (tables.FORGET_PARTS, whose),
+            (tables.FORGET, whose),
+            *((each, whose) for each in beside),
+            *self._accounts.forgetting(actor, today()),
         )
         return count
 

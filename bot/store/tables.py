@@ -9,11 +9,12 @@ from typing import Any
 
 from bot.platform import Asked, Post
 from bot.store import RATINGS_MOST, Entry, Note, Part, Rated
+from bot.store.accounts import FORGOTTEN, NAMES, NUMBERS, Hold, Spent
 
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 6
+VERSION = 7
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -66,6 +67,30 @@ CREATE TABLE IF NOT EXISTS posts (
     body TEXT NOT NULL,
     data BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS spent (
+    day INTEGER NOT NULL,           -- since 1970, UTC; what follows is explained at bot.store.accounts.Spent
+    platform TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    model TEXT NOT NULL,
+    turns INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL,
+    searches INTEGER NOT NULL,
+    tools INTEGER NOT NULL,
+    cost INTEGER NOT NULL,          -- micro-dollars
+    estimated INTEGER NOT NULL,
+    PRIMARY KEY (day, platform, workspace, channel, actor, model)
+);
+CREATE TABLE IF NOT EXISTS holds (
+    key TEXT PRIMARY KEY,
+    reserved INTEGER NOT NULL,      -- micro-dollars that a request may cost
+    noted TEXT NOT NULL             -- JSON: the row of `spent` that it is, should the process die
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS spent_by ON spent(actor);
 CREATE TABLE IF NOT EXISTS choices (
     who TEXT PRIMARY KEY,           -- the platform's name, "/" and a person's id
     model TEXT NOT NULL             -- the model that they want to be answered by
@@ -120,6 +145,35 @@ FORGET_POSTS = "DELETE FROM posts WHERE owner = ?"
 OLD_POSTS = "DELETE FROM posts WHERE at < ?"
 #: As `ASIDE`: nothing of a post that is none of ours can be of use.
 ASIDE_POST = "DELETE FROM posts WHERE CAST(key AS BLOB) = ?"
+_SUMS = ", ".join(f"{name} = {name} + excluded.{name}" for name in NUMBERS)
+_KEY = ", ".join(NAMES)
+ADD = f"""
+INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT ({_KEY}) DO UPDATE SET {_SUMS}
+"""  # noqa: S608  names of ours
+SPENT_ROWS = "SELECT rowid, * FROM spent WHERE day >= ?"
+OLD_SPENT = "DELETE FROM spent WHERE day < ?"
+_TOTALS = ", ".join(f"CAST(total({name}) AS INTEGER)" for name in NUMBERS)  # `sum` fails where it overflows
+_RENAMED = f"""
+INSERT INTO spent SELECT day, platform, workspace, channel, ?1, model, {_TOTALS}
+FROM spent WHERE {{where}} GROUP BY day, platform, workspace, channel, model
+ON CONFLICT ({_KEY}) DO UPDATE SET {_SUMS}
+"""  # noqa: S608  names of ours
+#: What gives the rows of one actor (?2) that are older (?3), or not, another name (?1).
+_OLDER, _NEWER = "actor = ?2 AND day < ?3 AND actor <> ?1", "actor = ?2 AND day >= ?3 AND actor <> ?1"
+RENAME_OLDER = (_RENAMED.format(where=_OLDER), f"DELETE FROM spent WHERE {_OLDER}")  # noqa: S608  the same
+RENAME_NEWER = (_RENAMED.format(where=_NEWER), f"DELETE FROM spent WHERE {_NEWER}")  # noqa: S608  the same
+_FORGOTTEN = f"actor >= '{FORGOTTEN}' AND actor < '{FORGOTTEN[:-1]}.' AND day < ?2 AND actor <> ?1"
+#: What takes the marks off the rows of those who were forgotten in a month before the day ?2; ?1 is "".
+RENAME_FORGOTTEN = (_RENAMED.format(where=_FORGOTTEN), f"DELETE FROM spent WHERE {_FORGOTTEN}")  # noqa: S608
+HOLD = "INSERT OR REPLACE INTO holds VALUES (?, ?, ?)"
+HOLDS = "SELECT * FROM holds"
+#: A hold that is settled meanwhile does not come back.
+NOTED = "UPDATE holds SET noted = ?2 WHERE key = ?1"
+SETTLED = "DELETE FROM holds WHERE key = ?"
+#: As `ASIDE`: nothing of a row that is none of ours can be of use.
+ASIDE_SPENT = "DELETE FROM spent WHERE rowid = ?"
+ASIDE_HOLD = "DELETE FROM holds WHERE CAST(key AS BLOB) = ?"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
 CALL = "UPDATE turns SET calling = ? WHERE key = ?"
@@ -144,12 +198,9 @@ UPDATE turns SET conversation = '', actor = '', who = '', question = '', text = 
 WHERE CAST(key AS BLOB) = ?2
 """
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
-PURGE = (
-    "DELETE FROM turns",
-    "DELETE FROM notes",
-    "DELETE FROM ratings",
-    "DELETE FROM posts",
-    "DELETE FROM choices",
+PURGE = tuple(
+    f"DELETE FROM {table}"  # noqa: S608  names of ours
+    for table in ("turns", "notes", "ratings", "posts", "choices", "spent")
 )
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"
@@ -192,6 +243,24 @@ def note_row(note: Note) -> tuple[Any, ...]:
 def post_row(post: Post) -> tuple[Any, ...]:
     """Return what a post is written as; see `SCHEMA`."""
     return post.key, post.talk, post.owner, post.at, post.body, post.data
+
+
+def spent_row(spent: Spent) -> tuple[Any, ...]:
+    """Return what was spent as it is written; see `SCHEMA`."""
+    return *spent.key, *(getattr(spent, name) for name in NUMBERS)
+
+
+def hold_row(hold: Hold) -> tuple[Any, ...]:
+    """Return what is held back as it is written; see `SCHEMA`."""
+    return hold.key, hold.reserved, json.dumps(spent_row(hold.noted))
+
+
+def usage(by: Sequence[str]) -> str:
+    """Return what sums `spent` up by the fields *by*, from a day on; a row is as `spent_row` makes it."""
+    names = [name if name in by else {"day": "0"}.get(name, "''") for name in NAMES]
+    grouped = f"GROUP BY {', '.join(by) or 'NULL'} "  # which of no rows makes none
+    order = f"{'day, ' if 'day' in by else ''}total(cost) DESC"
+    return f"SELECT {', '.join(names)}, {_TOTALS} FROM spent WHERE day >= ? {grouped}ORDER BY {order}"  # noqa: S608
 
 
 def rated_row(rated: Rated) -> tuple[Any, ...]:

@@ -34,7 +34,7 @@ class Batch:
 
     statements: list[Statement] = field(default_factory=list)
     full: bool = False
-    written: asyncio.Task[None] | None = None
+    written: asyncio.Task[bool] | None = None
 
 
 class Writer:
@@ -84,16 +84,23 @@ class Writer:
         All that comes while the thread writes is written next in one transaction: in a storm, a commit for
         each question would take too long.
         """
+        if written := self.post(*statements, full=full):
+            await asyncio.shield(written)
+
+    def post(self, *statements: Statement, full: bool = False) -> asyncio.Task[bool] | None:
+        """Begin to apply *statements*, as `write`; return what tells whether they were, None for no hope.
+
+        The task must not be cancelled.
+        """
         if self.trouble:
-            return  # `_heal` catches up
+            return None  # `_heal` catches up
         if self._next is None:
             self._next = Batch()
             self._next.written = asyncio.create_task(self._write(self._next))
         batch = self._next
         batch.statements += statements
         batch.full |= full
-        assert batch.written  # noqa: S101  it was made with the batch
-        await asyncio.shield(batch.written)
+        return batch.written
 
     async def apply(self, statements: Sequence[Statement], *, full: bool = True) -> None:
         """Apply *statements* together, at once, also while there is trouble; raises as `run`."""
@@ -168,15 +175,17 @@ class Writer:
         await asyncio.get_running_loop().run_in_executor(self._thread, self.file.close)
         self._thread.shutdown(wait=False)
 
-    async def _write(self, batch: Batch) -> None:
+    async def _write(self, batch: Batch) -> bool:
         async with self._writing:
             self._next = None
             if self.trouble:
-                return
+                return False
             try:
                 await self.apply(batch.statements, full=batch.full)
             except (sqlite3.Error, OSError) as error:
                 self.degrade(error)
+                return False
+            return True
 
     def _apply(self, statements: Sequence[Statement], *, full: bool) -> None:
         """Apply *statements*; if the disk is full, delete the ballast and try again.  In the thread."""

@@ -58,9 +58,10 @@ function open() {
 }
 
 function listen() {
-  stream = new Stream(talk, (told) => log.take(told), (up) => {
+  stream = new Stream(talk, (told) => log.take(told), (up, refused) => {
     clearTimeout(away);
     if (up) state.textContent = "";
+    else if (refused) state.textContent = refused;
     // The list is asked for too, since a stream can't say that the session has ended.
     else away = setTimeout(() => { state.textContent = "Connecting …"; list(); }, 400);
     document.body.classList.toggle("away", !up);

@@ -34,7 +34,7 @@ async function answered(response) {
 }
 
 export class Stream {
-  // Tells `heard` each event's data and `changed` whether the connection is up.
+  // Tells `heard` each event's data and `changed` whether the connection is up, and if not, why it was refused.
   constructor(talk, heard, changed) {
     this.talk = talk;
     this.heard = heard;
@@ -58,12 +58,26 @@ export class Stream {
     };
     source.onerror = () => {
       this.changed(false);
+      if (source.readyState === EventSource.CLOSED) this.why();
       // The browser comes back by itself only after some failures, and then asks from the first id on.
       source.close();
       clearTimeout(this.timer);
       this.timer = setTimeout(this.again, this.wait);
       this.wait = Math.min(this.wait * 1.6, 4000);
     };
+  }
+
+  // An EventSource does not tell why it was refused; a plain request for the same does.
+  async why() {
+    const asked = new AbortController();
+    try {
+      const response = await fetch(`/web/events/${this.talk}`, { signal: asked.signal });
+      if (!response.ok) await answered(response);
+    } catch (error) {
+      if (error instanceof Refused) this.changed(false, error.message);
+    } finally {
+      asked.abort();
+    }
   }
 
   close() {

@@ -1,0 +1,89 @@
+"""What was spent since the start, in memory; see `bot.store.accounts`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.store.accounts import (
+    FORGOTTEN,
+    SPENT_KEPT,
+    Cap,
+    Hold,
+    Spent,
+    Sum,
+    first_of_month,
+    grouped,
+    pseudonym,
+)
+from bot.store.tally import Tally
+
+
+class MemoryAccounts:
+    """What was spent since the start; see `Accounts`."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+        self._rows: dict[tuple[object, ...], Spent] = {}
+
+    def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
+        """See `Accounts.forbids`."""
+        return self._tally.forbids(who, caps)
+
+    def sum(self, who: Spent, cap: Cap) -> Sum:
+        """See `Accounts.sum`."""
+        return self._tally.sum(who, cap)
+
+    async def reserve(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
+        """See `Accounts.reserve`."""
+        if cap := self.forbids(hold.noted, caps):
+            return cap
+        self._tally.hold(hold)
+        return None
+
+    def note(self, key: str, noted: Spent) -> None:
+        """See `Accounts.note`."""
+        if hold := self._tally.holds.get(key):
+            self._tally.hold(replace(hold, noted=replace(noted, actor=hold.noted.actor)))
+
+    def settle(self, key: str, spent: Spent | None) -> None:
+        """See `Accounts.settle`."""
+        hold = self._tally.release(key)
+        if hold and spent:
+            self._count(replace(spent, actor=hold.noted.actor))
+
+    async def usage(self, since: int, by: Sequence[str]) -> Sequence[Spent]:
+        """See `Accounts.usage`."""
+        return grouped([row for row in self._rows.values() if row.day >= since], by)
+
+    def forget(self, actor: str, day: int) -> None:
+        """Take the name of *actor* off: up to the month of *day* for good, in it as far as caps allow."""
+        self._tally.forget(actor)
+        first = first_of_month(day)
+        for row in [row for row in self._rows.values() if row.actor in {actor, pseudonym(actor)}]:
+            del self._rows[row.key]
+            self._put(replace(row, actor=pseudonym(actor) if row.day >= first else ""))
+
+    def prune(self, day: int) -> None:
+        """Delete what is older than `SPENT_KEPT` days on *day*, and the marks of who was forgotten before."""
+        self._tally.prune(day)
+        first = first_of_month(day)
+        for row in [*self._rows.values()]:
+            if row.day < day - SPENT_KEPT:
+                del self._rows[row.key]
+            elif row.day < first and row.actor.startswith(FORGOTTEN):
+                del self._rows[row.key]
+                self._put(replace(row, actor=""))
+
+    def purge(self) -> None:
+        """Delete all that was spent."""
+        self._tally.clear()
+        self._rows.clear()
+
+    def _count(self, spent: Spent) -> None:
+        self._tally.add(spent)
+        self._put(spent)
+
+    def _put(self, spent: Spent) -> None:
+        known = self._rows.get(spent.key)
+        self._rows[spent.key] = known + spent if known else spent
