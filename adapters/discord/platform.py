@@ -5,6 +5,7 @@ Must never send or edit an answer through discord.py (see rest.py), and never wi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +21,9 @@ from discord.http import Route
 
 from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
+from adapters.discord.incoming.latest import Latest
 from adapters.discord.incoming.starts import Book
+from adapters.discord.outgoing.commands import Registering
 from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Threads
@@ -83,6 +86,9 @@ class Discord(Platform):
         self._direct = Direct(self._rest)
         self._notices = Notices(self._direct)
         self._roots: OrderedDict[int, int] = OrderedDict()
+        self._latest = Latest()
+        self._registering = Registering(self._rest)
+        self._errand: asyncio.Task[None] | None = None
         self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
@@ -101,6 +107,8 @@ class Discord(Platform):
             made.questions.roots = self._roots
             made.questions.notices = self._notices
             made.content_step = CONTENT_STEP if self._settings.content else ""
+            made.questions.latest = self._latest
+            made.register = self._register
             made.repair = partial(self._repair, inbox, made)
             made.back = partial(inbox.back, self)
             return made
@@ -110,6 +118,11 @@ class Discord(Platform):
         async with self._session():
             brake, hear = self._settings.brake, self._hear
             await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
+
+    def _register(self, application: int) -> None:
+        """Tell Discord of the commands, beside all else."""
+        if self._errand is None or self._errand.done():
+            self._errand = asyncio.get_running_loop().create_task(self._registering.run(application))
 
     async def _repair(self, inbox: Inbox, client: Client) -> None:
         self._running = client  # the one before it is closed
@@ -162,6 +175,8 @@ class Discord(Platform):
             try:
                 yield
             finally:
+                if self._errand:
+                    self._errand.cancel()
                 self._report("down")
 
     def _new(self) -> Client:

@@ -32,6 +32,26 @@ def lacking(channel: object, me: int) -> int:
     return 0 if rights.read_message_history else NO_REPLY_WITHOUT_HISTORY
 
 
+def missing(rights: int | None, *, inside: bool) -> str:
+    """Return the right that an answer needs and that is not among *rights*, by its name; "" for none.
+
+    Args:
+        rights: What the bot may do in a channel, as bits; None where that is not known.
+        inside: Whether it is a thread.
+    """
+    given = discord.Permissions(rights or 0)
+    if rights is None or given.administrator:
+        return ""
+    needed = {
+        "View Channel": given.view_channel,
+        "Send Messages in Threads" if inside else "Send Messages": (
+            given.send_messages_in_threads if inside else given.send_messages
+        ),
+        "Read Message History": given.read_message_history,
+    }
+    return next((name for name, there in needed.items() if not there), "")
+
+
 def _rights(here: object, me: int) -> discord.Permissions | None:
     channel = here.parent if isinstance(here, discord.Thread) else here  # a thread has its parent's rights
     if not isinstance(channel, discord.abc.GuildChannel) or (member := channel.guild.get_member(me)) is None:

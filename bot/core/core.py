@@ -34,11 +34,13 @@ from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.model import Asking, Model
 from bot.platform import (
+    Actor,
     Command,
     Deleted,
     Edited,
     Mention,
     Outcome,
+    Place,
     Platform,
     Press,
     Rating,
@@ -156,6 +158,18 @@ class Core:
         if not await self._allowed(command, Action.COMMAND):
             return self._access.refusal(command.place)
         return await self._commands.do(command)
+
+    async def barred(self, actor: Actor, place: Place) -> str | None:
+        """See `Inbox.barred`."""
+        if self._running.closing:
+            raise Unavailable("shutting down")
+        command = Command("ask", "", actor, place)
+        if not self._heeds(command, Action.COMMAND):
+            return ""
+        if not await self._allowed(command, Action.ASK):
+            return self._access.refusal(place)
+        refusal = self._running.bars(actor, place)
+        return TOO_MUCH[refusal] if refusal else None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""

@@ -15,7 +15,7 @@ from bot.core.files import kept
 from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
-from bot.platform import Asked, Mention, Outcome, Stop
+from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,10 @@ class Running:
         """See `Intake.refuse`."""
         where = mention.place.channel, mention.conversation
         return self._intake.refuse(_user(mention), *where, _now(), but)
+
+    def bars(self, actor: Actor, place: Place) -> Refusal | None:
+        """Return why a question of *actor* would not be taken that begins a conversation in *place*."""
+        return self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now())
 
     def outdated(self, mention: Mention) -> list[Ticket[Live]]:
         """Return what is to give way to *mention*; see `Intake.outdated`."""

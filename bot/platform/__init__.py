@@ -129,6 +129,16 @@ class Inbox(Protocol):
         Whoever may not give it is answered so.  What comes faster than hands can is answered by "".
         """
 
+    async def barred(self, actor: Actor, place: Place) -> str | None:
+        """Return why *actor* can't ask in *place* now, as plain markdown for them alone; None if they can.
+
+        For what shows a question to others before it is a `Mention`: nothing is shown for who may not ask.
+        What comes faster than hands can is answered by "".
+
+        Raises:
+            Unavailable: While shutting down.
+        """
+
     async def owns(self, message: str, actor: str) -> bool:
         """Tell whether *message* is a page of an answer, also one that is done, whose text is still kept.
 

@@ -10,6 +10,7 @@ import discord
 
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
+from adapters.discord.incoming.latest import Latest, Question
 from adapters.discord.incoming.markup import Names
 from adapters.discord.incoming.missed import guild_of, missed, newest, place, place_in
 from adapters.discord.incoming.nearby import nearby, room_of, said_in
@@ -19,7 +20,8 @@ from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import ASKED, Written
 from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
-from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
+from adapters.discord.outgoing.threads import Fork, Threads, nowhere, title
+from adapters.discord.outgoing.threads import Question as Forked
 from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
@@ -53,6 +55,7 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
+        latest: The last questions of each channel; outlives the client.
         notices: Tells people why there is no answer; outlives the client.
         asked_in: See `Inbox.asked_in`.
     """
@@ -64,6 +67,7 @@ class Questions:
         self._people = people
         self.notices = Notices(Direct(rest))
         self.roots: OrderedDict[int, int] = OrderedDict()
+        self.latest = Latest()
         self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
 
@@ -93,6 +97,7 @@ class Questions:
                 surface.resume(remains, str(self._me))
                 surface.named = self._whereabouts(here)
                 self._look_around(surface, id_, int(channel), asked.actor)
+                self.latest.note(int(channel), Question(asked.key, asked.conversation, asked.actor.id))
                 return surface
         return None
 
@@ -205,9 +210,11 @@ class Questions:
         self._look_around(surface, message.id, channel, actor)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
+        key, conversation = f"discord/{channel}/{message.id}", f"discord/{root}"
+        self.latest.note(channel, Question(key, conversation, actor.id))
         return Mention(
-            key=f"discord/{channel}/{message.id}",
-            conversation=f"discord/{root}",
+            key=key,
+            conversation=conversation,
             actor=actor,
             place=place_of(channel, message.guild, here),
             text=self.says(message),
@@ -265,7 +272,7 @@ class Questions:
             if not (rights.create_public_threads and rights.send_messages_in_threads):
                 return nowhere
         name = title(string(message.raw.get("content"))[:NAMED])
-        question = Question(channel.guild.id, channel.id, message.id, name)
+        question = Forked(channel.guild.id, channel.id, message.id, name)
 
         async def fork(crowded: bool) -> int | None:
             if (found := await self._threads.open(question, crowded)) is not None:
