@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import discord
 
@@ -211,15 +211,15 @@ class Interactions:
         return quoted(written.name, text or "(without words)")
 
 
+@dataclass(frozen=True, slots=True)
 class _Doing:
     """An interaction that is being done: whom to tell, what is given, by whom and where, and its answer."""
 
-    def __init__(self, inbox: Inbox, given: Given, who: Actor, where: Place, reply: Reply) -> None:
-        self.inbox = inbox
-        self.given = given
-        self.who = who
-        self.where = where
-        self.reply = reply
+    inbox: Inbox
+    given: Given
+    who: Actor
+    where: Place
+    reply: Reply
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ from bot.text.safe import JOINER, Links, clean
 
 #: What stands before the question; the name's own marks are escaped.
 HEAD = re.compile(r"\*\*(?:\\.|[^\\*\n])+\*\* asks: ?")
-ESCAPED = re.compile(r"\\([^\w\s])")
+ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 #: Code points of a question; escaped, most fit in one message.
 LONGEST = 1_800
 
