@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from bot.core.prefix import Prefix, Prefixes, without
-from bot.events import Event, Finished, Text, Thinking
+from bot.events import Event, Finished, Text, Thinking, Usage
 from bot.model import Ask, Request, Result, Tool
 from bot.model.estimate import Estimate, size
 
@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 
 #: What people read below an answer to a question whose thread is longer than what was read of it.
 NOT_READ = "Older messages of this thread were not read."
+
+#: Says, by the model and what it used, what stands below an answer.
+Footer = Callable[[str, Usage], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,20 @@ class Account:
         estimate: Learns how many tokens texts have.
     """
 
-    def __init__(self, question: str, request: Request, prefix: Prefix, estimate: Estimate) -> None:
+    def __init__(
+        self,
+        question: str,
+        request: Request,
+        prefix: Prefix,
+        estimate: Estimate,
+        footer: Footer | None = None,
+    ) -> None:
         self._question = question
         self._request = request
         self._prefix = prefix
         self._estimate = estimate
         self._lacks = prefix.window.left_out
+        self._footer = footer
         self._began = _now()
         self._single = not any(turn.files or turn.blocks for turn in request.turns)
         self._said: list[str] = []
@@ -79,7 +90,8 @@ class Account:
             cached=round(usage.cache_read / read, 2) if read else 0.0,
             seconds=round(_now() - self._began, 1),
         )
-        note = " ".join(filter(None, [finished.note, NOT_READ if self._lacks else ""]))
+        footer = self._footer(finished.model or self._request.model, usage) if self._footer else ""
+        note = " ".join(filter(None, [finished.note, NOT_READ if self._lacks else "", footer]))
         return replace(finished, note=note)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from bot.core.live import Means
 from bot.core.sayings import COMMANDS, NOTHING, command_in
-from bot.core.terms import Terms, TermsOf, whose
+from bot.core.terms import Terms, whose
 from bot.events import RETRY
-from bot.platform import Actor, Command, Mention, Outcome, Place, Press, Stop
-from bot.store import Store
+from bot.guard import usage
+from bot.platform import Command, Mention, Outcome, Press, Stop
 
 #: Seconds for which *again* looks back.
 RECENT = 86_400.0
@@ -29,8 +30,6 @@ CHOSEN = "From now on {model} answers you."
 ME = "Say `forget me`, and what the bot keeps of your questions, answers, notes and ratings is deleted."
 FORGOTTEN = "Deleted: {count}. What others have said stays, and so do the messages in this chat."
 UNKNOWN = "There is no command {name}; `help` lists those that there are."
-#: Returns the text for *usage*.
-Usage = Callable[[Actor, Place], Awaitable[str]]
 
 
 def called(mention: Mention) -> Command | None:
@@ -44,29 +43,21 @@ class Commands:
     """Does what commands say.
 
     Args:
-        store: The ledger.
-        terms: Says what holds in a place.
+        means: What all answers share.
         stop: Stops an answer.
         press: Presses a button.
-        usage: Tells somebody what they have spent.
-        clock: Seconds of the wall clock.
     """
 
     def __init__(
         self,
-        store: Store,
-        terms: TermsOf,
+        means: Means,
         stop: Callable[[Stop], Awaitable[Outcome]],
         press: Callable[[Press], Awaitable[Outcome]],
-        usage: Usage | None,
-        clock: Callable[[], float],
     ) -> None:
-        self._store = store
-        self._terms = terms
+        self._means = means
+        self._store = means.store
         self._stop = stop
         self._press = press
-        self._usage = usage
-        self._clock = clock
 
     async def do(self, command: Command) -> str:
         """Do what *command*, which its actor may give, says; return the reply."""
@@ -77,8 +68,9 @@ class Commands:
                 return await self._again(command)
             case "model":
                 return await self._model(command)
-            case "usage" if self._usage:
-                return await self._usage(command.actor, command.place)
+            case "usage" if spend := self._means.spend:
+                admin = self._means.access.is_admin(command.actor, command.place)
+                return await usage.told(spend, command.actor, command.place, admin=admin)
             case "help":
                 return self._help(command)
             case "forget":
@@ -91,7 +83,7 @@ class Commands:
 
     async def _again(self, command: Command) -> str:
         """Press *Try again* under the newest answer of the conversation."""
-        recent = await self._store.recent(command.place.platform, self._clock() - RECENT)
+        recent = await self._store.recent(command.place.platform, self._means.clock() - RECENT)
         key = next((each.key for each in recent if each.conversation == command.conversation), "")
         try:
             entry = await self._store.find(key) if key else None
@@ -106,7 +98,7 @@ class Commands:
 
     async def _model(self, command: Command) -> str:
         """Tell which model answers, or keep another choice."""
-        terms, name = self._terms(command.place, command.actor), command.rest
+        terms, name = self._means.terms(command.place, command.actor), command.rest
         if not terms.models:
             return ONE_MODEL.format(model=terms.asking.model)
         models = ", ".join(f"`{each}`" for each in terms.models)
@@ -115,7 +107,7 @@ class Commands:
         if name not in {*terms.models, "default"}:
             return NO_MODEL.format(name=_quoted(name), models=models)
         await self._store.choose(whose(command.place, command.actor), "" if name == "default" else name)
-        return CHOSEN.format(model=self._terms(command.place, command.actor).asking.model)
+        return CHOSEN.format(model=self._means.terms(command.place, command.actor).asking.model)
 
     async def _forget(self, command: Command) -> str:
         if command.rest.lower() != "me":
@@ -128,8 +120,8 @@ class Commands:
 
     def _help(self, command: Command) -> str:
         """List what is on in this place."""
-        terms = self._terms(command.place, command.actor)
-        return "\n".join([*_possible(terms), "", *_listed(terms, usage=self._usage is not None)])
+        terms = self._means.terms(command.place, command.actor)
+        return "\n".join([*_possible(terms), "", *_listed(terms, counted=self._means.spend is not None)])
 
 
 def _possible(terms: Terms) -> list[str]:
@@ -142,8 +134,8 @@ def _possible(terms: Terms) -> list[str]:
     return lines
 
 
-def _listed(terms: Terms, *, usage: bool) -> list[str]:
-    off = {name for name, on in (("model", bool(terms.models)), ("usage", usage)) if not on}
+def _listed(terms: Terms, *, counted: bool) -> list[str]:
+    off = {name for name, on in (("model", bool(terms.models)), ("usage", counted)) if not on}
     return [f"- `{name}`: {does}" for name, does in COMMANDS.items() if name not in off]
 
 

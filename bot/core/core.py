@@ -14,7 +14,7 @@ from contextlib import suppress
 import structlog
 
 from bot.core.approvals import CONTROLS
-from bot.core.commands import NOT_YOURS, Commands, Usage, called
+from bot.core.commands import NOT_YOURS, Commands, called
 from bot.core.files import kept
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
@@ -25,13 +25,14 @@ from bot.core.ratings import owned, rate
 from bot.core.refusals import Refusals
 from bot.core.repair import Repairs
 from bot.core.running import Running
-from bot.core.sayings import HINT, NOTHING, TOO_MUCH, interrupted, means_stop
+from bot.core.sayings import HINT, NOTHING, interrupted, means_stop
 from bot.core.stops import Stops
 from bot.core.talks import Talks
 from bot.core.terms import Terms, TermsOf, chosen, no_more
 from bot.events import STOP
 from bot.files import Bounds
 from bot.guard.access import Access, Action
+from bot.guard.spend import Spend
 from bot.model import Asking, Model
 from bot.platform import (
     Actor,
@@ -77,7 +78,7 @@ class Core:
         follow_ups: bool = True,
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
-        usage: Usage | None = None,
+        spend: Spend | None = None,
     ) -> None:
         self._access = access
         self._store = store
@@ -92,6 +93,7 @@ class Core:
             store,
             clock,
             desk=Desk(bounds),
+            spend=spend,
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
@@ -100,7 +102,7 @@ class Core:
         self._talks = Talks()
         self._follow_ups = follow_ups
         self._refusals = Refusals(self._repairs.platforms, self._running.errand, self._say)
-        self._commands = Commands(store, self._means.terms, self._stopped, self.press, usage, clock)
+        self._commands = Commands(self._means, self._stopped, self.press)
         self._presses = Presses(self._means, self._running, self._repairs.platforms)
 
     @property
@@ -238,6 +240,14 @@ class Core:
         """See `Inbox.back`."""
         self._repairs.back(platform)
 
+    def tell_admins(self, text: str, place: Place | None = None) -> None:
+        """Send *text* to the admins of *place*, or of every platform; returns at once."""
+        for platform in self._repairs.platforms.values():
+            here = place or Place("", platform=platform.name)
+            if here.platform == platform.name:
+                for person in self._access.admins(here):
+                    self._running.errand(_notify(platform, person, text))
+
     async def drain(self, grace: float = 8.0) -> None:
         """End every answer with a last edit, within *grace* seconds; called on shutdown."""
         self._running.closing = True
@@ -295,8 +305,8 @@ class Core:
         self._talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
-        if refusal := running.refuse(mention, outdated):
-            return running.say(mention, TOO_MUCH[refusal], "too much")
+        if refusal := running.refusal(mention, outdated):
+            return running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self._means, mention))
 
@@ -309,6 +319,11 @@ class Core:
         )
         if shown or not self._running.say(mention, text, command.name):
             await self._running.drop(mention)
+
+
+async def _notify(platform: Platform, person: str, text: str) -> None:
+    if not await platform.notify(person, text):
+        log.warning("an admin could not be told", platform=platform.name, person=person)
 
 
 def _now() -> float:

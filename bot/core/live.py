@@ -24,8 +24,9 @@ from bot.core.stops import Stops
 from bot.core.terms import TermsOf
 from bot.core.waits import Waits
 from bot.core.writer import Writer
-from bot.events import RETRY, STOP, Control, File, Text
+from bot.events import RETRY, STOP, Control, File, Text, Usage
 from bot.guard.access import Access
+from bot.guard.spend import Spend, dollars
 from bot.model import Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
 from bot.show.answer import Answer
@@ -62,6 +63,7 @@ class Means:
         desk: Where files are read.
         waits: Where writes wait that have failed.
         models: Who has given the answers.
+        spend: What may be spent, and is; None for as much as anybody likes.
     """
 
     model: Model
@@ -77,6 +79,7 @@ class Means:
     desk: Desk = field(default_factory=Desk)
     waits: Waits = field(default_factory=Waits)
     models: Models = field(default_factory=Models)
+    spend: Spend | None = None
 
 
 class Live:
@@ -123,7 +126,7 @@ class Live:
         self._draft = Draft(self._answer, self._kept)
         self._root = past.root if past else ""
         reads = means.model, terms.asking, means.access, past or Past(), means.lasting, means.clock
-        self._reader = Reader(self._draft, *reads, means.desk, self._tools, self._may, saying)
+        self._reader = Reader(self._draft, *reads, means.desk, self._tools, self._may, saying, self._footer)
         watch, forget = self._watch, means.stops.forget
         self._writer = Writer(
             self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
@@ -300,6 +303,15 @@ class Live:
         known = {each.name for each in offered}
         more = [each for each in await self._terms.more() if each.name not in known]
         return bound([*offered, *more], caller, self._kept.call)
+
+    def _footer(self, model: str, usage: Usage) -> str:
+        """Return what stands below the answer: its model and price, where the operator wants that."""
+        if not self._terms.footer:
+            return ""
+        tokens = usage.input + usage.cache_read + usage.cache_write + usage.output
+        cost = self._means.spend.cost_of(model, usage) if self._means.spend else 0
+        shown = (model, f"{tokens:,} tokens", dollars(cost) if cost else "")
+        return f"({' · '.join(filter(None, shown))})"
 
     async def _may(self, tool: str, call: str) -> bool:
         """Ask whether *tool* may be called; raise `Refused` where nobody can be asked."""

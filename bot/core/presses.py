@@ -11,7 +11,6 @@ import structlog
 from bot.core.follow import followed
 from bot.core.live import Live, Means
 from bot.core.running import Running
-from bot.core.sayings import TOO_MUCH
 from bot.events import RETRY
 from bot.platform import Outcome, Platform, Press
 
@@ -61,9 +60,9 @@ class Presses:
 
     async def _ask(self, live: Live, press: Press) -> Outcome:
         mention, running = live.mention, self._running
-        if refusal := running.refuse(mention):
+        if refusal := running.refusal(mention):
             told = replace(mention, key=f"{mention.key}/later")  # the ledger keeps the key for the answer
-            running.say(told, TOO_MUCH[refusal], "too much")
+            running.say(told, refusal, "too much")
             return Outcome.LATER
         if not await running.accept(mention):
             return Outcome.UNKNOWN

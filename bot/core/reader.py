@@ -15,7 +15,7 @@ from datetime import datetime
 import structlog
 
 from bot.core import conversation, excerpt, files
-from bot.core.account import Account, Lasting, sealed
+from bot.core.account import Account, Footer, Lasting, sealed
 from bot.core.approvals import Card
 from bot.core.conversation import Past
 from bot.core.draft import Draft
@@ -24,7 +24,7 @@ from bot.core.prefix import Prefix
 from bot.core.whereabouts import instructions
 from bot.events import Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
-from bot.model import Ask, Asking, Kind, Model, ModelError, Request, Tool, nobody
+from bot.model import Ask, Asking, Kind, Model, ModelError, Payer, Request, Tool, nobody
 from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
 from bot.show.writes import Ending
 
@@ -61,6 +61,7 @@ class Reader:
         tools: Says what the model may use, in a conversation with these files.
         ask: Asks a person whether a tool may be called.
         saying: What to answer without asking the model; "" to ask it; or what to ask a person.
+        footer: Says what stands below a complete answer; None for nothing.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Reader:
         tools: Callable[[Mention, Sequence[File]], Awaitable[Sequence[Tool]]] | None = None,
         ask: Ask = nobody,
         saying: str | Card = "",
+        footer: Footer | None = None,
     ) -> None:
         self._draft = draft
         self._model = model
@@ -90,6 +92,7 @@ class Reader:
         self._tools = tools
         self._allow = ask
         self._saying = saying
+        self._footer = footer
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, mention: Mention) -> None:
@@ -175,6 +178,7 @@ class Reader:
             asking.max_tokens,
             tools,
             thinking=asking.thinking,
+            payer=Payer(mention.actor, mention.place, mention.key),
         )
 
     async def _recalled(self, mention: Mention) -> Mention:
@@ -217,7 +221,7 @@ class Reader:
 
     async def _stream(self, request: Request, prefix: Prefix, note: str) -> None:
         draft, question = self._draft, self._question
-        account = Account(question, request, prefix, self._lasting.estimate)
+        account = Account(question, request, prefix, self._lasting.estimate, self._footer)
         try:
             async with aclosing(self._model.stream(request, self._allow)) as events:
                 async for event in events:

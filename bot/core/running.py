@@ -12,7 +12,7 @@ import structlog
 
 from bot.core.approvals import ASKED, Card
 from bot.core.files import kept
-from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
+from bot.core.intake import ANYBODY, Caps, Intake, Ticket
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
 from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
@@ -68,10 +68,15 @@ class Running:
         self.taken.discard(mention.key)
         await self._means.store.done(mention.key, self._means.clock())
 
-    def refuse(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> Refusal | None:
-        """See `Intake.refuse`."""
-        where = mention.place.channel, mention.conversation
-        return self._intake.refuse(_user(mention), *where, _now(), but)
+    def refusal(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> str:
+        """Return what is said to *mention* because there is no room or no money for it; "" if there is.
+
+        Counts what is refused.  *but*: see `Intake.refuse`.
+        """
+        where, spend = (mention.place.channel, mention.conversation), self._means.spend
+        if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
+            return TOO_MUCH[refusal]
+        return spend.refusal(mention.actor, mention.place) if spend else ""
 
     def bars(self, actor: Actor, place: Place) -> Refusal | None:
         """Return why a question of *actor* would not be taken that begins a conversation in *place*."""

@@ -52,6 +52,14 @@ class Access:
         """Return what somebody reads who may not use the bot in a place: short, and whom to ask."""
         return REFUSED
 
+    def admins(self, _place: Place) -> Collection[str]:
+        """Return the ids of those who run the bot in a place."""
+        return ()
+
+    def is_admin(self, actor: Actor, _place: Place) -> bool:
+        """Return whether *actor* runs the bot, and may know what others have spent."""
+        return actor.owner
+
     def may_stop(self, actor: Actor, asker: Actor) -> bool:
         """Return whether *actor*, who may use the bot, may stop the answer to *asker*'s question."""
         return self._stop == "anyone" or actor.owner or actor.id == asker.id

@@ -257,6 +257,13 @@ class Platform(ABC):
         """
         return False
 
+    async def notify(self, person: str, text: str) -> bool:
+        """Send *text*, plain markdown, to the person with this id, as a direct message; False if that fails.
+
+        Must not raise.
+        """
+        return False
+
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """Return the mentions that were made while the bot did not listen, oldest first.
 
