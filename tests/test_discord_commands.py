@@ -517,6 +517,13 @@ async def test_in_a_direct_message_a_whisper_is_written_there(world):
     assert [each["content"] for each in await world.emulator.messages(direct)] == ["Hello"]
 
 
+async def test_a_person_is_notified_by_a_direct_message(world):
+    assert await world.platform.notify(world.ann, "The *cap* is near")
+    assert not await world.platform.notify("ann", "x")
+    direct = await world.emulator.dm(world.ann)
+    assert [each["content"] for each in await world.emulator.messages(direct)] == ["The *cap* is near"]
+
+
 async def test_who_takes_no_direct_messages_is_not_tried_again(world):
     await world.emulator.close_dms(world.ann)
     tries = [await whispered(world, world.ann, HERE) for _ in range(3)]

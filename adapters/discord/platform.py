@@ -160,6 +160,10 @@ class Discord(Platform):
         """See `Platform.whisper`: a direct message, unless they take none."""
         return await self._direct.whisper(actor, place, text)
 
+    async def notify(self, person: str, text: str) -> bool:
+        """See `Platform.notify`."""
+        return await self._direct.notify(person, text)
+
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""
         return await self._running.questions.missed(recent, since) if self._running else ()

@@ -170,8 +170,7 @@ class Core:
             return ""
         if not await self._allowed(command, Action.ASK):
             return self._access.refusal(place)
-        refusal = self._running.bars(actor, place)
-        return TOO_MUCH[refusal] if refusal else None
+        return self._running.bars(actor, place) or None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""

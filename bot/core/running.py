@@ -73,14 +73,20 @@ class Running:
 
         Counts what is refused.  *but*: see `Intake.refuse`.
         """
-        where, spend = (mention.place.channel, mention.conversation), self._means.spend
+        where = mention.place.channel, mention.conversation
         if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
             return TOO_MUCH[refusal]
-        return spend.refusal(mention.actor, mention.place) if spend else ""
+        return self._unpaid(mention.actor, mention.place)
 
-    def bars(self, actor: Actor, place: Place) -> Refusal | None:
-        """Return why a question of *actor* would not be taken that begins a conversation in *place*."""
-        return self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now())
+    def bars(self, actor: Actor, place: Place) -> str:
+        """Return what `refusal` would say to a question of *actor* that began a conversation in *place*."""
+        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now()):
+            return TOO_MUCH[refusal]
+        return self._unpaid(actor, place)
+
+    def _unpaid(self, actor: Actor, place: Place) -> str:
+        """Return what is said where there is no money for a question; "" if there is."""
+        return self._means.spend.refusal(actor, place) if self._means.spend else ""
 
     def outdated(self, mention: Mention) -> list[Ticket[Live]]:
         """Return what is to give way to *mention*; see `Intake.outdated`."""

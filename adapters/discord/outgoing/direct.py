@@ -48,6 +48,11 @@ class Direct:
         where = f"{SUBTEXT}In <#{channel}>" if channel else ""
         return await self.tell(user, told(text, where)["content"])
 
+    async def notify(self, person: str, text: str) -> bool:
+        """Write *text*, plain markdown, to the person with the id *person*; tell if it is there."""
+        user = _number(person)
+        return bool(user) and bool(text.strip()) and await self.tell(user, told(text)["content"])
+
     async def tell(self, user: int, content: str) -> bool:
         """Send *content*, in Discord's markdown, to *user*; tell if it is there."""
         if self._closed.get(user, 0.0) > _now():
