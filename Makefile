@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
 QUIET := --quiet --disable-pip-version-check --no-input
 
-.PHONY: setup dev demo test lint bench-quick lock picture looks clean
+.PHONY: setup dev demo test lint docs bench-quick lock picture looks clean
 
 setup: .venv/ready
 
@@ -42,11 +42,15 @@ test: dev
 	@$(BIN)/python -c 'from tests.browser import MISSING, chromium; chromium() or print(MISSING, "Tests in a browser are left out.")'
 	$(BIN)/pytest -n 4
 
-lint: dev
+lint: dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The pages of docs/ as a site in .site/; a link that leads nowhere fails it.
+docs: dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 # Where a machine's other work could spoil a figure, it is shown and fails nothing.
 bench-quick: dev
@@ -59,6 +63,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench fuzz --cases 1000 --json --assert
 	$(BIN)/python -m tests.bench bombs --quick --json
 	$(BIN)/python -m tests.bench start --quick --json
+	$(BIN)/python -m tests.bench doctor --quick --json
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
 	$(BIN)/python -m tests.bench pacing --quick --json
@@ -82,4 +87,4 @@ looks: dev
 	$(BIN)/python -m tests.looks docs
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .site .mypy_cache .pytest_cache .ruff_cache

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bot.config import Table
+from bot.config.scope import TABLES
+
 if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
     from bot.platform import Platform
+    from bot.setup import Setup
 
 #: The adapters that `rivulet run` looks at.
 NAMES = ("slack", "discord", "web")
@@ -34,7 +40,23 @@ def find(name: str, **settings: Any) -> Make | None:
     return make
 
 
+def tables() -> dict[str, Mapping[str, Table]]:
+    """Return what `config.toml` may have tables for, by the platform's name."""
+    return {name: getattr(import_module(f"adapters.{name}"), "TABLES", TABLES) for name in NAMES}
+
+
+def settings() -> list[type[BaseSettings]]:
+    """Return the class of each platform's settings, in the order of `NAMES`."""
+    return [import_module(f"adapters.{name}").Settings for name in NAMES]
+
+
 def load(name: str, **settings: Any) -> Platform | None:
     """Return the platform *name*, or None if it has no credentials; see `find`."""
     make = find(name, **settings)
     return make() if make else None
+
+
+def setups() -> list[Setup]:
+    """Return how each platform is set up, of those that say so with a function `setup`."""
+    makes = [getattr(import_module(f"adapters.{name}"), "setup", None) for name in NAMES]
+    return [make() for make in makes if make]

@@ -92,6 +92,7 @@ async def test_a_hold_forbids_until_it_is_settled(store):
     assert await store.accounts.usage(0, ()) == []
 
 
+@pytest.mark.rule(30)
 async def test_holds_that_come_at_once_do_not_share_the_same_money(store):
     found = await asyncio.gather(
         *(store.accounts.reserve(Hold(str(n), 400_000, ROW), [PERSON]) for n in range(50))
@@ -119,6 +120,7 @@ async def test_what_is_old_is_deleted(store):
     assert [row.day for row in await store.accounts.usage(0, ["day"])] == [TODAY - SPENT_KEPT]
 
 
+@pytest.mark.rule(32)
 async def test_of_those_who_are_forgotten_the_sums_stay_and_the_name_does_not(store):
     month_ago = replace(ROW, day=TODAY - 40)
     for row in (ROW, month_ago, replace(month_ago, actor=""), replace(ROW, actor="U2")):
@@ -234,6 +236,7 @@ async def test_a_reserve_that_is_cancelled_leaves_nothing_held(tmp_path):
     await store.close()
 
 
+@pytest.mark.rule(30)
 async def test_while_nothing_can_be_written_an_allowance_is_spent_and_nothing_more(tmp_path, impatient):
     store = await opened(tmp_path)
     await spend(store)
@@ -484,6 +487,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.rule(30)
 async def test_ten_thousand_turns_and_crashes_keep_to_the_caps_and_leave_nothing_held(kind, tmp_path):
     rng = random.Random(7)
     clock = Clock(TODAY * DAY)

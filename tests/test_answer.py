@@ -353,6 +353,7 @@ def test_an_answer_of_which_nothing_can_be_seen_says_so():
         assert write.page.note == EMPTY, text
 
 
+@pytest.mark.rule(9)
 def test_what_the_edited_question_links_may_be_linked():
     answer = Answer(Limits(100), Links.of("see https://a.example/1"))
     answer.allow(Links.of("see https://b.example/2"))

@@ -147,6 +147,7 @@ async def asked(script: Script, hotel: Hotel, store: Memory | None = None, **mor
     return it, sheet, card
 
 
+@pytest.mark.rule(15)
 async def test_a_person_is_shown_the_exact_call_and_allows_it():
     hotel = Hotel(asks=True)
     it, sheet, card = await asked(Script(BOOK, "It is yours."), hotel)
@@ -162,6 +163,7 @@ async def test_a_person_is_shown_the_exact_call_and_allows_it():
     assert sheet.shown[card].controls == ()
 
 
+@pytest.mark.rule(15)
 async def test_two_presses_allow_one_call():
     hotel = Hotel(seconds=3, asks=True)
     it, _, card = await asked(Script(BOOK, "It is yours."), hotel)
@@ -171,6 +173,8 @@ async def test_two_presses_allow_one_call():
     assert len(hotel.booked) == 1
 
 
+@pytest.mark.rule(5)
+@pytest.mark.rule(15)
 async def test_only_who_asked_or_an_admin_may_allow():
     hotel = Hotel(asks=True)
     it, _, card = await asked(Script(BOOK, "It is yours."), hotel)

@@ -33,8 +33,8 @@ from bot.events import (
 )
 from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
-from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, is_own, sentence
-from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED
+from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, sentence
+from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED, is_own
 from bot.model.request import CACHE, fits
 from bot.platform import Unavailable
 
@@ -321,6 +321,7 @@ async def test_usage_keeps_what_a_later_event_leaves_out(emulator: Emulated, mod
     ],
 )
 @pytest.mark.parametrize("early", [True, False])
+@pytest.mark.rule(11)
 async def test_every_api_error_has_its_sentence(
     emulator: Emulated, model: Claude, status: Any, kind: Any, early: Any
 ) -> None:
@@ -391,6 +392,7 @@ def response(status: int) -> httpx2.Response:
         (anthropic.AnthropicError("secret"), FAILED),
     ],
 )
+@pytest.mark.rule(11)
 def test_every_error_of_the_sdk_has_a_sentence(error: Any, wanted: Any) -> None:
     """Also those that no emulator can provoke."""
     assert sentence(error) == wanted
@@ -465,6 +467,7 @@ async def test_an_event_is_bounded_and_a_stream_is_not(emulator: Emulated, conne
     assert await failure(connect(event=2_000)) == ("b" * 900, failures.GARBLED)
 
 
+@pytest.mark.rule(11)
 def test_sentences_are_fit_for_users() -> None:
     """Plain sentences: no URL, no class, no code."""
     named = [failure.sentence for failure in [*FAILURES.values(), *EXCEPTIONS.values()]]
@@ -592,6 +595,7 @@ async def test_check_reads_other_answers(connect: Connect, reply: Any, wanted: A
     assert wanted in line
 
 
+@pytest.mark.rule(24)
 async def test_a_new_key_is_used_at_once_and_the_old_one_never_again(
     emulator: Emulated, model: Claude
 ) -> None:
@@ -652,6 +656,7 @@ def test_hosts_that_are_anthropics(host: str, own: bool) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.rule(18)
 async def test_a_redirect_is_not_followed(emulator: Emulated, connect: Connect, status: int) -> None:
     """It would take the question and the key elsewhere."""
     await emulator.script(["a"])

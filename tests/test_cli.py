@@ -145,7 +145,7 @@ async def test_a_platform_that_is_not_configured_costs_no_import(tmp_path):
     async with spawned() as world:
         env = {**good(world), "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
         _, out, _ = await ran("doctor", cwd=tmp_path, env=env, code=TELL)
-    assert out.endswith("SDKs: ['anthropic', 'discord']")
+    assert out.endswith("SDKs: ['discord']")
 
 
 async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_then(
@@ -193,6 +193,7 @@ async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
     assert TRACEBACK.encode() not in err
 
 
+@pytest.mark.rule(24)
 async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_restart(tmp_path):
     async with spawned() as world:
         (tmp_path / "key").write_text("sk-old1\n")
@@ -220,6 +221,7 @@ async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_r
     assert b"xoxb-new" not in err
 
 
+@pytest.mark.rule(24)
 async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
     """From `.env`, without a restart; the refusal of the old one is forgotten."""
     async with spawned() as world:
@@ -432,7 +434,7 @@ async def test_the_doctor_says_what_is_right_and_what_to_do(tmp_path):
         assert "RIVULET_DISCORD_GUILDS" in out
         code, out, err = await ran("doctor", cwd=tmp_path, env={**good(world), "DISCORD_BOT_TOKEN": "bad"})
         assert code == 78
-        assert "bad Discord refuses DISCORD_BOT_TOKEN" in out
+        assert "bad Discord: Discord refuses DISCORD_BOT_TOKEN" in out
         assert TRACEBACK not in out + err
 
 

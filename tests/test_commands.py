@@ -101,6 +101,7 @@ async def test_stop_ends_the_answer_of_the_conversation():
     assert sheet.last.note == "Stopped by ann."
 
 
+@pytest.mark.rule(5)
 async def test_who_may_not_stop_an_answer_is_told_so_by_the_command():
     it, _, _ = await core(*LONG, stop="asker")
     await it.mention(ask(Sheet(), "sheet/q1", conversation="talk"))
@@ -136,6 +137,7 @@ async def test_a_choice_that_is_on_no_list_any_more_counts_for_nothing():
     assert model.requests[0].model == "usual"
 
 
+@pytest.mark.rule(32)
 async def test_forget_me_deletes_what_is_kept_of_its_person():
     store = Memory()
     it, _, _ = await core(store=store, terms=lambda *_: Terms(models=("a", "b")))
@@ -153,6 +155,7 @@ async def test_forget_me_deletes_what_is_kept_of_its_person():
     assert bobs.asked.text
 
 
+@pytest.mark.rule(2)
 async def test_a_stranger_gives_no_command_and_hears_why():
     it, _, _ = await core()
     assert await it.command(given("help", actor=EVE)) == REFUSED
@@ -164,6 +167,7 @@ async def test_commands_that_come_faster_than_hands_are_get_no_reply():
     assert replies.count("") == 10
 
 
+@pytest.mark.rule(4)
 async def test_a_stranger_hears_once_an_hour_that_they_may_not_ask():
     it, model, platform = await core()
     for number in range(3):

@@ -121,6 +121,9 @@ def test_what_the_reference_says_is_read_on_pages_that_are_small(side):
 
 
 @pytest.mark.parametrize("size", [SMALL, ROOMY])
+@pytest.mark.rule(7)
+@pytest.mark.rule(8)
+@pytest.mark.rule(9)
 def test_no_page_pings_links_loads_or_leaves_anything_open(side, size):
     room = limits(side, size)
     wrong = {}

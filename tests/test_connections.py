@@ -159,6 +159,7 @@ async def test_who_has_had_a_good_answer_is_hung_up_on_last(monkeypatch):
         assert b"200" in await good[0].read(4096)
 
 
+@pytest.mark.rule(25)
 async def test_bodies_that_are_not_whole_have_a_bound_in_sum_and_who_sent_most_goes_first(monkeypatch):
     monkeypatch.setattr(connections, "HELD", 300_000)
     async with fronting() as front:
@@ -209,6 +210,7 @@ async def test_few_descriptors_leave_few_for_clients(monkeypatch):
     assert Connections()._most == 256 // connections.SHARE
 
 
+@pytest.mark.rule(26)
 async def test_on_a_public_address_events_have_a_port_of_their_own_and_it_does_not_tell_the_state():
     async with fronting("0.0.0.0") as front:
         assert front._events
@@ -219,6 +221,7 @@ async def test_on_a_public_address_events_have_a_port_of_their_own_and_it_does_n
         assert await posted(front.port) == "404: Not Found"
 
 
+@pytest.mark.rule(26)
 async def test_on_a_loopback_address_there_is_one_port_unless_another_is_set(unused_tcp_port):
     async with fronting() as front:
         assert front._events is None

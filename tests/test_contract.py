@@ -101,6 +101,7 @@ async def test_what_is_said_to_others_is_not_answered(world):
     await nothing_asked(world)
 
 
+@pytest.mark.rule(3)
 async def test_the_bot_does_not_answer_bots_webhooks_or_itself(world):
     await world.others_say("why?")
     await nothing_asked(world)
@@ -111,6 +112,8 @@ async def test_the_bot_does_not_answer_its_own_answer(world):
     await nothing_asked(world, 1)
 
 
+@pytest.mark.rule(1)
+@pytest.mark.rule(4)
 async def test_strangers_get_no_answer_but_hear_once_that_they_may_not_ask(world):
     for _ in range(2):
         await world.strangers_say("why?")
@@ -143,6 +146,10 @@ async def test_a_question_asked_while_the_connection_is_down_is_answered_once(wo
     await nothing_asked(world, 1)
 
 
+@pytest.mark.rule(7)
+@pytest.mark.rule(8)
+@pytest.mark.rule(9)
+@pytest.mark.rule(10)
 async def test_no_text_of_the_models_pings_unfurls_or_is_hidden(world):
     question = await world.ask("why?", LOUD, HOLD, "\n" + LOUD)
     await world.first(question, "bold")
@@ -152,6 +159,8 @@ async def test_no_text_of_the_models_pings_unfurls_or_is_hidden(world):
         assert text.count(word.strip("<>*")) >= 2 * LOUD.split().count(word), word
 
 
+@pytest.mark.rule(7)
+@pytest.mark.rule(8)
 async def test_nothing_that_a_person_asks_pings_or_is_changed(world):
     question = await world.ask("what is a < b && c > d, or `<x>`?")
     await world.final(question)

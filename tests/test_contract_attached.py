@@ -116,6 +116,8 @@ async def test_a_file_that_is_too_large_is_not_fetched():
         await world.close()
 
 
+@pytest.mark.rule(16)
+@pytest.mark.rule(17)
 async def test_no_more_bytes_are_read_than_allowed_whatever_size_was_told(monkeypatch):
     shape, attachment = slack_files.shape, shapes.attachment
     monkeypatch.setattr(slack_files, "shape", lambda kept, team: shape(kept, team) | {"size": 1})
@@ -193,6 +195,8 @@ async def test_a_stop_does_not_wait_for_a_file(world):
     assert world.model.requests == []
 
 
+@pytest.mark.rule(16)
+@pytest.mark.rule(17)
 async def test_a_redirect_to_another_host_is_not_followed(world):
     other = world.new_emulator()
     await other.start()
@@ -319,6 +323,7 @@ async def test_an_answer_after_a_restart_whose_question_can_not_be_read_says_wha
     await world.final(question)
 
 
+@pytest.mark.rule(16)
 async def test_slack_files_without_the_scope_are_named_and_the_scope_is():
     world = await SlackWorld.open()
     await world.emulator.scopes(SCOPES.replace("files:read,", ""))
@@ -345,6 +350,8 @@ async def test_a_slack_file_from_another_workspace_is_looked_up():
     await world.close()
 
 
+@pytest.mark.rule(16)
+@pytest.mark.rule(17)
 async def test_slack_gets_the_token_and_discord_s_file_host_does_not():
     for kind, token in ((SlackWorld, True), (DiscordWorld, False)):
         world = await kind.open()

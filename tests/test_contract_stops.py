@@ -169,6 +169,7 @@ async def test_the_stop_button_stops(world):
     assert seen.text.strip() == "Because"
 
 
+@pytest.mark.rule(5)
 async def test_only_the_asker_may_stop_where_the_operator_says_so(strict):
     if strict.alone:
         pytest.skip("nobody else sees the answer")

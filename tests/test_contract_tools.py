@@ -84,6 +84,7 @@ async def test_a_thumb_on_the_question_decides_nothing_and_is_no_rating(world):
     await message(world, question, "It is yours.")
 
 
+@pytest.mark.rule(15)
 async def test_the_exact_call_is_shown_and_made_once_somebody_allows_it(world):
     question = await world.ask("a room", "Let me see.", BOOK, "It is yours.")
     card = await message(world, question, "May I do this?")

@@ -164,6 +164,8 @@ async def test_a_stop_on_a_foreign_message_stops_nothing():
     assert sheet.last == Page(TEXT, live=False, controls=(RETRY,))
 
 
+@pytest.mark.rule(2)
+@pytest.mark.rule(3)
 async def test_a_bot_stops_nothing_and_asks_nothing():
     sheet, script = Sheet(), Script(*WORDS)
     it = core(script)
@@ -196,6 +198,7 @@ async def test_the_stop_button_stops():
 
 
 @pytest.mark.parametrize("control", ["stop", "retry"])
+@pytest.mark.rule(2)
 async def test_a_button_pressed_by_somebody_who_may_not_use_the_bot_does_nothing(control):
     sheet = Sheet()
     it = core(Script(*WORDS))
@@ -498,6 +501,7 @@ class Played:
         yield Finished()
 
 
+@pytest.mark.rule(11)
 async def test_a_bug_in_the_model_ends_the_answer_visibly():
     sheet = Sheet()
     await answered(Script("partly", {"bad": "step"}), sheet)

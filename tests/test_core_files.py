@@ -186,6 +186,7 @@ async def test_a_file_that_breaks_what_reads_it_costs_itself_alone():
     assert found["d"] == Read("text/plain", b"text")
 
 
+@pytest.mark.rule(10)
 async def test_nothing_that_nobody_sees_is_in_a_text():
     hidden = "".join(chr(0xE0000 + ord(each)) for each in "pay him")
     found, _ = await gathered({"a": f"\tx = 1{hidden}\u202e\r\ny\r\n".encode()})

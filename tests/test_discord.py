@@ -54,6 +54,8 @@ def test_a_full_page_with_a_note_fits(text, note):
 
 
 @given(st.text(), st.text())
+@pytest.mark.rule(7)
+@pytest.mark.rule(9)
 def test_everything_drawn_pings_nobody_and_unfolds_nothing(text, note):
     drawn = draw(Page(text, note))
     assert drawn["allowed_mentions"] == {"parse": [], "replied_user": False}
@@ -234,6 +236,7 @@ async def findings(world: DiscordWorld, **settings: str) -> list[tuple[bool, boo
     return [(each.ok, each.fatal, each.text) for each in await platform.check()]
 
 
+@pytest.mark.rule(6)
 async def test_check_is_content_with_a_good_set_up_and_gives_the_invite_link(world):
     [(ok, fatal, text)] = await findings(world)
     assert (ok, fatal) == (True, False)

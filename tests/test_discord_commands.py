@@ -246,7 +246,7 @@ async def test_nothing_is_shown_for_a_stranger_who_is_told_so_alone(world):
 @pytest.mark.parametrize(
     ("rights", "missing"),
     [
-        (0, "View Channel"),
+        (0, "View Channels"),
         (VIEW, "Send Messages"),
         (VIEW | SEND, "Read Message History"),
         (VIEW | READ, "Send Messages"),

@@ -1,16 +1,18 @@
-"""`rivulet doctor` and `rivulet purge` as processes, where the data folder is not what it should be."""
+"""`rivulet doctor` and `rivulet purge` as processes, where not all is as it should be."""
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from adapters.emulators.process import World, spawned
+from adapters.emulators.slack.web_api import SCOPES
 from bot.store.examine import BROKEN, NAME
 from bot.store.sqlite import Sqlite
 from tests.test_cli import TRACEBACK, good, ran
@@ -106,6 +108,7 @@ async def test_the_doctor_says_nothing_of_a_ledger_that_is_well_or_is_to_be_made
         code, out, err = await ran("doctor", cwd=tmp_path, env={**good(world), "RIVULET_DATA": str(where)})
         assert (code, err) == (0, "")
         assert "RIVULET_DATA" not in out
+        assert "ok  Ledger: " in out
     assert not (tmp_path / "new").exists()
 
 
@@ -119,3 +122,217 @@ async def test_what_deletes_does_so_or_says_why_not(harm, folder, tmp_path):
     else:
         assert code == 78
         assert err.splitlines()[-1].startswith("rivulet: RIVULET_DATA: not deleted (")
+
+
+BOT, APP = "xoxb-hunter2", "xapp-hunter2"
+
+
+def without(*scopes: str) -> Callable[[World], Awaitable[object]]:
+    left = ",".join(each for each in SCOPES.split(",") if each not in scopes)
+    return lambda world: world.slack.scopes(scopes=left)
+
+
+async def nothing(_world: World) -> None:
+    """Leave all as it is."""
+
+
+#: What is wrong: settings, what is done to the world, the mark, and what the line says, with the step.
+FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], str, str, str]] = {
+    "swapped tokens": (
+        {"SLACK_BOT_TOKEN": APP, "SLACK_APP_TOKEN": BOT},
+        nothing,
+        "bad Slack",
+        "SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped",
+        "give each the other's value",
+    ),
+    "Discord's token in Slack's place": (
+        {"SLACK_BOT_TOKEN": f"{'M' * 26}.{'G' * 6}.{'x' * 38}"},
+        nothing,
+        "bad Slack",
+        "it takes a bot token (xoxb-…)",
+        "OAuth & Permissions > Bot User OAuth Token",
+    ),
+    "a client secret as a token": (
+        {"DISCORD_BOT_TOKEN": "x" * 32},
+        nothing,
+        "bad Discord",
+        "DISCORD_BOT_TOKEN got a client secret of Discord",
+        "Reset Token",
+    ),
+    "half of Slack": (
+        {"SLACK_APP_TOKEN": ""},
+        nothing,
+        "bad Slack",
+        "SLACK_APP_TOKEN is missing",
+        "App-Level Tokens",
+    ),
+    "an app token that Slack refuses": (
+        {},
+        lambda world: world.slack.fault(method="apps.connections.open", error="not_allowed_token_type"),
+        "bad Slack",
+        "SLACK_APP_TOKEN",
+        "connections:write",
+    ),
+    "a scope without which it can't answer": (
+        {},
+        without("chat:write"),
+        "bad Slack",
+        "the bot scope chat:write is missing (to answer)",
+        "add chat:write at OAuth & Permissions, then reinstall the app",
+    ),
+    "a scope that it can do without": (
+        {},
+        without("files:read"),
+        "hm  Slack",
+        "the bot scope files:read is missing",
+        "add files:read",
+    ),
+    "a server without the bot": (
+        {"RIVULET_DISCORD_GUILDS": "100,1184000000000000100"},
+        nothing,
+        "hm  Discord",
+        "the bot is not in the server 1184000000000000100",
+        "invite it with https://discord.com/oauth2/authorize?client_id=999",
+    ),
+    "rights that are missing": (
+        {"RIVULET_DISCORD_GUILDS": "555"},
+        lambda world: world.discord.guild(id="555", permissions="3072"),
+        "hm  Discord",
+        "the bot lacks Create Public Threads (to open a thread for an answer), Attach Files",
+        "Server Settings > Roles",
+    ),
+    "too many rights": (
+        {"RIVULET_DISCORD_GUILDS": "555"},
+        lambda world: world.discord.guild(id="555", permissions="8"),
+        "hm  Discord",
+        "the bot is an administrator, which it need not be",
+        "switch Administrator off",
+    ),
+    "no content intent": (
+        {},
+        lambda world: world.discord.allow_content(on=False),
+        "bad Discord",
+        "switch on Message Content Intent",
+        "RIVULET_DISCORD_CONTENT=false",
+    ),
+    "few starts left": (
+        {},
+        lambda world: world.discord.starts(remaining=3, reset_after=7_200_000),
+        "hm  Discord",
+        "3 of the day's 1000 starts are left",
+        "in 2.0 hours",
+    ),
+    "a dead key": (
+        {"ANTHROPIC_API_KEY": "bad"},
+        nothing,
+        "bad Claude",
+        "refuses ANTHROPIC_API_KEY",
+        "make a new one",
+    ),
+    "a model without a price": (
+        {"RIVULET_FALLBACK_MODEL": "claude-next"},
+        nothing,
+        "hm  Prices",
+        "there is none for claude-next",
+        'set [prices."claude-next"] in config.toml',
+    ),
+    "nobody at Claude's": (
+        {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"},
+        nothing,
+        "hm  Claude",
+        "can't be reached",
+        "try again",
+    ),
+    "an unknown tool": (
+        {"RIVULET_TOOLS": "dice"},
+        nothing,
+        "bad Tools",
+        "there is no dice",
+        "there are dates",
+    ),
+    "an image of another version": (
+        {"RIVULET_IMAGE": "0.0.9"},
+        nothing,
+        "hm  Rivulet",
+        "the image is of another version",
+        "docker compose build",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_doctor_has_one_line_with_the_step_for_each_fault(fault, world, tmp_path):
+    settings, do, mark, line, step = FAULTS[fault]
+    await do(world)
+    code, out, err = await ran("doctor", cwd=tmp_path, env={**good(world), **settings})
+    assert code == (78 if mark.startswith("bad") else 0), out + err
+    bad = [each for each in out.splitlines() if not each.startswith("ok ")]
+    told = [each for each in bad if each.startswith(f"{mark}: ") and line in each]
+    assert len(told) == 1, out
+    assert step in told[0]
+    assert len(bad) == 1 + (fault == "a model without a price")  # the emulated API says it has no such model
+    assert "hunter2" not in out + err
+    assert err == ""
+
+
+@pytest.mark.parametrize(("wrong", "line"), [(900, "900 s ahead of"), (-400, "400 s behind")])
+async def test_the_doctor_says_of_a_clock_that_is_wrong_by_how_much(wrong, line, world, tmp_path):
+    code = f"import time; real = time.time; time.time = lambda: real() + {wrong}"
+    status, out, _ = await ran("doctor", cwd=tmp_path, env=good(world), code=code)
+    [told] = [each for each in out.splitlines() if "Clock: " in each]
+    said = int(told.split()[2])
+    assert (status, told[:3]) == (0, "hm ")
+    assert abs(said - abs(wrong)) <= 5
+    assert line.split(maxsplit=1)[1] in told
+    assert "timedatectl set-ntp true" in told
+
+
+async def test_the_doctor_says_which_secrets_others_can_read(world, folder, tmp_path):
+    (tmp_path / "key").write_text("sk-test")
+    (tmp_path / ".env").write_text("RIVULET_LOG=info\n")
+    folder.chmod(0o755)
+    for name in ("key", ".env"):
+        (tmp_path / name).chmod(0o644)
+    env = {name: value for name, value in good(world).items() if name != "ANTHROPIC_API_KEY"}
+    env |= {"ANTHROPIC_API_KEY_FILE": "key", "RIVULET_DATA": str(folder)}
+    code, out, _ = await ran("doctor", cwd=tmp_path, env=env)
+    assert code == 0
+    for step in ("chmod 600 key", "chmod 600 .env", f"chmod 700 {folder}"):
+        assert sum(step in each for each in out.splitlines() if each.startswith("hm ")) == 1
+
+
+async def test_the_doctor_tells_a_disk_that_is_nearly_full(world, tmp_path):
+    code = (
+        "import shutil, collections\n"
+        "shutil.disk_usage = lambda path: collections.namedtuple('U', 'total used free')(1, 1, 9 * 2**20)"
+    )
+    status, out, _ = await ran("doctor", cwd=tmp_path, env=good(world), code=code)
+    assert status == 0
+    assert "hm  Ledger: RIVULET_DATA: 9 MB are free" in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"), [({}, 0), ({"SLACK_BOT_TOKEN": APP, "SLACK_APP_TOKEN": BOT}, 78)]
+)
+async def test_the_doctor_says_all_of_it_as_json_too(settings, code, world, tmp_path):
+    status, out, err = await ran("doctor", "--json", cwd=tmp_path, env={**good(world), **settings})
+    told = json.loads(out)
+    assert (status, err, told["ok"]) == (code, "", not code)
+    for finding in told["findings"]:
+        assert set(finding) == {"about", "text", "fix", "ok", "fatal"}
+        assert bool(finding["fix"]) == (not finding["ok"])
+
+
+async def test_with_no_platform_at_all_the_doctor_names_the_command_that_sets_one_up(world, tmp_path):
+    env = {name: value for name, value in good(world).items() if "_TOKEN" not in name}
+    code, out, err = await ran("doctor", cwd=tmp_path, env=env)
+    assert (code, err) == (78, "")
+    assert "bad Platforms: no platform has credentials (slack, discord, web); run `rivulet init`" in out
+
+
+async def test_one_who_looks_at_a_terminal_sees_a_table(world, tmp_path):
+    env = {**good(world), "FORCE_COLOR": "1", "RIVULET_DISCORD_GUILDS": ""}
+    code, out, _ = await ran("doctor", cwd=tmp_path, env=env)
+    assert code == 0
+    assert "The bot can run." in out
+    assert "Ledger" in out

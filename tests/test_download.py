@@ -31,6 +31,7 @@ SLACK = "https://slack.com/api/"
         ("", False),
     ],
 )
+@pytest.mark.rule(16)
 def test_the_token_goes_to_slack_s_hosts_alone(url, trusted):
     assert slack.ours(URL(url), SLACK) is trusted
 
@@ -49,6 +50,7 @@ def test_the_token_goes_to_slack_s_hosts_alone(url, trusted):
         ("", False),
     ],
 )
+@pytest.mark.rule(17)
 def test_discord_s_files_come_from_its_two_hosts_alone(url, trusted):
     assert discord.ours(URL(url), API_URL) is trusted
 

@@ -85,6 +85,7 @@ def test_what_is_transparent_becomes_white():
     assert seen(found).convert("RGB").getpixel((5, 5)) == (255, 255, 255)
 
 
+@pytest.mark.rule(19)
 def test_a_picture_of_100_megapixels_is_refused_by_its_header():
     assert why(made.bomb(10_000, 10_000)) == "100 million pixels; 40 million are the most"
     assert why(made.bomb(100_000, 100_000)).startswith("10,000 million pixels")
@@ -228,6 +229,7 @@ def test_an_office_file_whose_directory_lies_about_its_size_gives_no_more_than_i
     assert why(data.replace(size, (1000).to_bytes(4, "little"))) == "it is damaged"
 
 
+@pytest.mark.rule(19)
 def test_archives_and_old_and_locked_and_broken_office_files_are_refused():
     assert why(made.archive({"a.txt": b"x"})) == "archives are not opened"
     assert why(b"PK\x03\x04" + b"x" * 100) == "archives are not opened"
@@ -250,5 +252,6 @@ def test_archives_and_old_and_locked_and_broken_office_files_are_refused():
         (made.docx(), "text/csv", "it is an office file, whatever its name says"),
     ],
 )
+@pytest.mark.rule(19)
 def test_a_file_of_a_lying_type_is_refused(data, claimed, reason):
     assert why(data, "a", claimed) == reason

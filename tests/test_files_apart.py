@@ -60,6 +60,7 @@ def peak() -> int:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS bounds no process's memory")
 @pytest.mark.parametrize("name", MUCH)
+@pytest.mark.rule(19)
 def test_a_file_that_needs_too_much_memory_is_left_out_and_takes_none_of_the_bots(name):
     data = MUCH[name]()
     before = peak()
@@ -112,6 +113,7 @@ def test_a_file_waits_for_its_turn_but_not_for_ever(monkeypatch):
     assert read("a.docx", "", made.docx(), Bounds()).type == "text/plain"
 
 
+@pytest.mark.rule(19)
 def test_what_reads_a_file_knows_no_secret(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     seen = {}

@@ -210,6 +210,7 @@ async def test_a_button_above_a_row_whose_ids_are_none_counts_as_one_that_is_not
     assert await it.press(press()) is Outcome.LAPSED
 
 
+@pytest.mark.rule(2)
 async def test_who_may_not_ask_may_not_press_either():
     _, outcomes, *_ = await pressed(CUT, press(actor=ROBOT))
     assert outcomes == [Outcome.REFUSED]

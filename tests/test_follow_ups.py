@@ -82,6 +82,7 @@ async def test_where_the_bot_was_asked_it_is_followed_and_nowhere_else():
     assert not it.asked_in("elsewhere")
 
 
+@pytest.mark.rule(2)
 async def test_who_may_not_ask_lets_nobody_follow():
     it = Core(Script("yes"), Memory(), Access())
     await it.mention(ask(Sheet(), actor=ROBOT, conversation="talk"))
@@ -130,6 +131,7 @@ async def test_nobody_is_told_of_a_follow_up_that_is_not_taken():
     assert entry.done
 
 
+@pytest.mark.rule(23)
 async def test_a_follow_up_of_who_may_not_ask_is_neither_answered_nor_logged():
     it, _ = await asked(Script("yes"))
     stranger = Sheet()

@@ -269,6 +269,7 @@ async def test_more_calls_than_may_run_are_refused():
         assert sum("has too much to do" in result.text for result in results) == 2
 
 
+@pytest.mark.rule(15)
 async def test_a_server_gets_none_of_our_secrets_and_none_of_our_sockets(monkeypatch):
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
     monkeypatch.setenv("RIVULET_X", "1")
@@ -363,6 +364,7 @@ async def answering(answer, port: int = 0):
         await runner.cleanup()
 
 
+@pytest.mark.rule(18)
 async def test_a_redirect_is_not_followed_with_our_headers():
     async with answering(lambda _: web.json_response({})) as (elsewhere, seen):
         for there in (f"http://127.0.0.1:{elsewhere}/mcp", "/other"):

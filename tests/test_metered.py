@@ -99,6 +99,7 @@ async def test_a_request_that_nobody_pays_for_is_passed_on_as_it_is():
     assert await only(money) == Spent(0)
 
 
+@pytest.mark.rule(31)
 async def test_of_a_stopped_answer_what_had_arrived_is_counted_by_estimate():
     money = spending(Caps())
     await heard(Metered(Api([READ, Text("x" * 1000), 1000]), money), events=1)
@@ -191,6 +192,7 @@ async def test_searches_of_a_stopped_answer_are_those_that_were_seen():
     assert (await only(money)).searches == 1
 
 
+@pytest.mark.rule(30)
 async def test_nobody_is_asked_for_somebody_who_has_no_money_left():
     money = spending(replace(NONE, person_day=0.001))
     api = Api([Finished(usage=WHOLE)])
@@ -203,6 +205,7 @@ async def test_nobody_is_asked_for_somebody_who_has_no_money_left():
     assert (await only(money)).turns == 1
 
 
+@pytest.mark.rule(31)
 async def test_every_try_and_every_continuation_is_paid():
     money = spending(Caps())
     long = "0123456789 " * 50
@@ -218,6 +221,7 @@ async def test_every_try_and_every_continuation_is_paid():
     assert found.turns == 1
 
 
+@pytest.mark.rule(31)
 async def test_every_round_of_tools_is_paid_and_all_are_one_answer():
     async def run(_given, _ask):
         raise AssertionError("its result does not matter")

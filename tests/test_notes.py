@@ -77,6 +77,7 @@ async def test_a_note_is_deleted_once(store):
     assert await store.notes() == [note(channel="C2")]
 
 
+@pytest.mark.rule(32)
 async def test_notes_are_forgotten_with_who_wrote_them_and_purged_with_the_rest(store):
     await store.note(note())
     await store.note(note("door", actor=BOB))

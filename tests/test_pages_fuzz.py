@@ -92,6 +92,7 @@ def test_what_cannot_be_seen_is_blank():
     assert not any(map(blank, ("x", "\u0301", "\u200b.")))
 
 
+@pytest.mark.rule(10)
 def test_control_characters_are_found_and_the_others_are_not():
     assert all(
         map(CONTROL.search, ("\x00", "\x1b", "\r", "\x7f", "\u202e", "\u2066", "\ud800", "\U000e0041"))
@@ -99,6 +100,7 @@ def test_control_characters_are_found_and_the_others_are_not():
     assert not any(map(CONTROL.search, ("a\tb\nc", "\u200d", "\u200f", "\U0001f600", "é")))
 
 
+@pytest.mark.rule(9)
 def test_only_what_was_listed_is_allowed():
     assert all(map(allowed, ("https://ok.example", "http://www.ok.example/x?y", "https://one.example/only")))
     for url in (

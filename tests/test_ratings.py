@@ -96,6 +96,7 @@ async def test_of_too_many_ratings_the_newest_stay(store, monkeypatch):
     assert [rated.key for rated in await store.ratings()] == ["chat/2", "chat/3", "chat/4"]
 
 
+@pytest.mark.rule(32)
 async def test_ratings_are_there_after_a_restart_and_in_no_file_once_they_are_forgotten(tmp_path):
     store = await opened(tmp_path)
     await store.rate(GOOD)
@@ -248,6 +249,7 @@ async def test_the_core_keeps_who_said_what_of_whose_answer_when_and_where(core)
 
 @pytest.mark.jump
 @pytest.mark.parametrize("actor", [ROBOT, STRANGER, replace(BOB, guest=True)])
+@pytest.mark.rule(2)
 async def test_who_may_not_use_the_bot_rates_nothing(core, actor):
     await core.rated(replace(RATING, actor=actor))
     assert await core._store.ratings() == []

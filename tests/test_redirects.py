@@ -11,6 +11,7 @@ import adapters
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("name", ["slack", "discord"])
+@pytest.mark.rule(18)
 async def test_a_redirect_is_not_followed(name, status):
     arrived: list[str] = []
 

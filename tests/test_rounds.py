@@ -185,6 +185,7 @@ async def test_a_result_that_is_too_long_is_cut_and_the_model_knows():
     assert result["content"] == "x" * RESULT + "\n[1,234 more characters were left out.]"
 
 
+@pytest.mark.rule(15)
 async def test_after_the_last_round_the_model_must_answer():
 
     async def add(_given):
@@ -228,6 +229,7 @@ async def test_an_answer_that_has_gone_on_for_long_begins_no_other_round():
     assert got.end.note == ENDLESS.format(rounds=2)
 
 
+@pytest.mark.rule(31)
 async def test_all_rounds_are_paid_for():
     model = Scripted(
         [

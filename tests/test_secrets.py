@@ -26,6 +26,8 @@ def _alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [KEY, "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "DISCORD_BOT_TOKEN"])
+@pytest.mark.rule(20)
+@pytest.mark.rule(24)
 def test_a_secret_comes_from_a_file_and_is_read_anew(name, tmp_path, monkeypatch):
     monkeypatch.setenv(name, "")
     monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
@@ -49,6 +51,7 @@ def test_the_file_may_be_named_in_env_and_other_settings_have_none(tmp_path, mon
 
 
 @pytest.mark.parametrize("held", [None, b"", b"\xff\xfe", b" \n", b"x" * 5000])
+@pytest.mark.rule(20)
 def test_a_file_without_a_secret_is_said_without_what_is_in_it(held, tmp_path, monkeypatch):
     if held is not None:
         (tmp_path / "secret").write_bytes(held)
@@ -69,6 +72,7 @@ def test_what_changed_in_env_wins_over_the_environment_that_was_made_of_it(tmp_p
 
 
 @pytest.mark.parametrize(("mode", "said"), [(0o600, False), (0o644, True), (0o640, True), (0o604, True)])
+@pytest.mark.rule(20)
 def test_an_env_that_others_may_read_is_said(mode, said, tmp_path):
     assert exposed() == ""
     (tmp_path / ".env").write_text("")

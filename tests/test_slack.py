@@ -45,6 +45,7 @@ async def world() -> AsyncIterator[SlackWorld]:
 
 
 @given(st.text() | NOISY)
+@pytest.mark.rule(8)
 def test_what_is_sent_has_no_markup_of_slacks(text):
     drawn = render(SlackDialect(), text.replace(">", "").replace("<", "a<"))
     assert not set("<>") & set(drawn)
@@ -52,6 +53,7 @@ def test_what_is_sent_has_no_markup_of_slacks(text):
 
 
 @given(st.text() | NOISY)
+@pytest.mark.rule(8)
 def test_a_notification_has_no_markup_pings_nobody_and_is_never_empty(text):
     sent = preview(Page(render(SlackDialect(), text), text))
     assert sent.strip()
@@ -61,6 +63,7 @@ def test_a_notification_has_no_markup_pings_nobody_and_is_never_empty(text):
 
 
 @pytest.mark.parametrize("name", ["channel", "HERE", "Everyone"])
+@pytest.mark.rule(8)
 def test_bare_group_mentions_are_broken_invisibly(name):
     assert render(SlackDialect(), f"@{name}") == f"@\u2060{name}"
 
@@ -251,6 +254,7 @@ async def test_check_names_an_app_token_that_slack_refuses(world, error):
     assert error in text
 
 
+@pytest.mark.rule(6)
 async def test_check_names_scopes_that_are_missing_and_what_for(world):
     await world.emulator.scopes("app_mentions:read,channels:history,chat:write,groups:history,im:history")
     good, *lacking = await findings(world)

@@ -180,6 +180,8 @@ async def test_a_rating_by_somebody_whom_slack_does_not_tell_is_told_again_and_k
     await until(world.store.ratings)
 
 
+@pytest.mark.rule(2)
+@pytest.mark.rule(3)
 async def test_guests_and_strangers_rate_nothing(world):
     question = await world.say("why?", "U2")
     [answer] = await world.final(question)
@@ -206,6 +208,7 @@ async def test_a_stop_by_somebody_unknown_needs_no_lookup_that_slack_refuses(wor
     await world.stopped(question)
 
 
+@pytest.mark.rule(3)
 async def test_where_another_workspace_is_a_stranger_stops_nothing_while_slack_does_not_say_who_it_is(world):
     await world.emulator.say("C1", "UEXT", "hello from the other side")
     question, answer, _ = await world.begun()

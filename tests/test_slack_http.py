@@ -100,6 +100,7 @@ async def test_a_signed_request_is_taken_within_five_minutes(world, age):
 
 
 @pytest.mark.parametrize("age", [FRESH + 5, -FRESH - 5])
+@pytest.mark.rule(25)
 async def test_a_request_signed_at_another_time_is_not(world, age):
     body, headers = letter({"type": "x"}, age)
     assert await post(world, body, **headers) == 401
@@ -116,10 +117,12 @@ async def test_a_request_signed_at_another_time_is_not(world, age):
         {"X-Slack-Request-Timestamp": "1" * 5000, "X-Slack-Signature": SIGNATURE},
     ],
 )
+@pytest.mark.rule(25)
 async def test_what_is_not_signed_is_401_and_never_500(world, headers):
     assert await post(world, b'{"type": "url_verification", "challenge": "x"}', **headers) == 401
 
 
+@pytest.mark.rule(25)
 async def test_a_signature_that_is_not_ascii_is_401(world):
     body, headers = letter({"type": "x"})
     assert await post(world, body, **{**headers, "X-Slack-Signature": "v0=é"}) == 401
@@ -169,6 +172,7 @@ async def test_slacks_challenge_is_answered_only_if_it_is_signed(world):
     assert await world.emulator._http.verify()
 
 
+@pytest.mark.rule(25)
 async def test_the_same_signed_request_again_is_good_and_answered_once(world):
     question = await world.ask("why?")
     await world.final(question)
@@ -266,6 +270,7 @@ def test_with_an_app_token_nothing_is_served():
 
 
 @pytest.mark.parametrize("secret", ["", "   "])
+@pytest.mark.rule(25)
 def test_an_empty_secret_is_refused_at_the_start(secret):
     settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": secret}
     with pytest.raises(Unavailable, match="SLACK_SIGNING_SECRET"):

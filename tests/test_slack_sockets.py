@@ -117,6 +117,8 @@ async def test_all_sockets_lost_at_once_come_back(world):
     assert (await world.final(question))[0].text == "Yes."
 
 
+@pytest.mark.rule(21)
+@pytest.mark.rule(22)
 async def test_a_socket_that_is_lost_is_logged_without_its_ticket(world, capsys):
     await world.emulator.fault("link", times=2, status=500)
     await world.emulator.drop(every=True)
@@ -306,6 +308,7 @@ async def test_a_stop_that_was_set_while_no_socket_was_up_counts_after_the_recon
     assert (await world.stopped(question)).note == "Stopped by bob."
 
 
+@pytest.mark.rule(2)
 async def test_reactions_that_are_no_stops_or_are_set_by_who_may_not_stop_nothing_after_a_reconnect(world):
     question, _, _ = await world.begun()
     await out(world)

@@ -67,10 +67,14 @@ def test_early_stops_are_bounded_and_the_oldest_goes():
         (OWNER, DM, (), True),
     ],
 )
+@pytest.mark.rule(1)
+@pytest.mark.rule(3)
 async def test_who_may_use_the_bot(actor, place, admits, may, action):
     assert await Access(admits).authorize(actor, place, action) is may
 
 
+@pytest.mark.rule(3)
+@pytest.mark.rule(5)
 def test_who_may_stop_an_answer():
     asker, other = Actor("U1"), Actor("U2", name="U1")
     assert Access(stop="anyone").may_stop(other, asker)
@@ -93,6 +97,7 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.rule(21)
 def test_no_secret_reaches_the_log(secret, capsys):
     logs.configure("debug", ["the-operators-own", ""])
     try:
@@ -111,6 +116,7 @@ def test_no_secret_reaches_the_log(secret, capsys):
     assert "RuntimeError" in lines[2]["exception"]
 
 
+@pytest.mark.rule(21)
 def test_a_secret_that_is_known_later_reaches_no_line_of_a_logger_that_was_used_before(capsys):
     logs.configure("info", ["token"])
     try:
@@ -127,6 +133,7 @@ def test_a_secret_that_is_known_later_reaches_no_line_of_a_logger_that_was_used_
     ]
 
 
+@pytest.mark.rule(22)
 def test_libraries_are_heard_from_warnings_on_and_ours_from_the_level_set(capsys):
     logs.configure("info")
     try:

@@ -81,6 +81,7 @@ STOPS = {
 
 @pytest.mark.parametrize("span", ["day", "month"])
 @pytest.mark.parametrize("scope", STOPS)
+@pytest.mark.rule(30)
 async def test_a_cap_that_is_used_up_stops_those_whom_it_is_for_and_nobody_else(scope, span):
     name = {"all": span, "none": "channel_day"}.get(scope, f"{scope}_{span}")
     money = spending(replace(NONE, **{name: 0 if scope == "none" else 1}))
@@ -113,6 +114,7 @@ async def test_of_a_request_that_cost_nothing_nothing_is_kept():
     assert await money.accounts.usage(0, ["actor"]) == []
 
 
+@pytest.mark.rule(30)
 async def test_a_refusal_says_how_much_until_when_and_whom_to_ask():
     money = spending(replace(NONE, person_day=2), contact="@ann")
     await spend(money, 2.0)
@@ -194,6 +196,7 @@ async def test_admins_are_told_once_when_most_of_a_cap_for_several_is_used():
     ]
 
 
+@pytest.mark.rule(30)
 async def test_a_model_without_a_price_is_not_asked_where_there_are_caps():
     for caps, refused in ((NONE, False), (Caps(), True)):
         money = spending(caps)
@@ -201,6 +204,7 @@ async def test_a_model_without_a_price_is_not_asked_where_there_are_caps():
         assert ("nobody-knows" in await money.reserve(hold, HERE)) is refused
 
 
+@pytest.mark.rule(30)
 def test_caps_are_two_dollars_for_a_person_and_twenty_for_all_unless_said_otherwise():
     assert listed(Caps()) == (Cap("person", "day", 2_000_000), Cap("all", "day", 20_000_000))
     assert not NONE.capped

@@ -76,6 +76,7 @@ async def test_of_many_at_once_one_is_accepted(store):
     assert sum(claims) == 1
 
 
+@pytest.mark.rule(32)
 async def test_a_question_is_known_for_seven_days(store):
     await store.accept(asked())
     await store.done("chat/1", NOW)
@@ -149,6 +150,7 @@ async def test_an_unknown_key_is_nobodys(store):
     assert await store.find("chat/9") is None
 
 
+@pytest.mark.rule(32)
 async def test_what_somebody_may_go_on_from_is_deleted_an_hour_after_it_is_done(store):
     await store.accept(asked())
     await store.accept(asked("chat/2"))
@@ -241,6 +243,7 @@ async def test_recent_is_bounded(store):
     assert len(await store.recent("chat", 0.0)) == MOST_RECENT
 
 
+@pytest.mark.rule(32)
 async def test_forgetting_somebody_leaves_keys_only_and_nobody_else_is_forgotten(store):
     await store.accept(asked("chat/1"))
     await store.accept(asked("chat/2", actor=BOB))
@@ -277,6 +280,7 @@ async def test_an_answer_that_goes_on_after_it_was_forgotten_is_not_kept(store):
     assert (entry.text, entry.note, entry.parts, entry.controls) == ("", "", (), ())
 
 
+@pytest.mark.rule(32)
 async def test_purging_leaves_nothing(store):
     for key in ("chat/1", "chat/2"):
         await store.accept(asked(key))
@@ -406,6 +410,7 @@ asyncio.run(main())
     await store.close()
 
 
+@pytest.mark.rule(32)
 async def test_what_is_forgotten_is_in_no_file(tmp_path):
     store = await opened(tmp_path)
     await store.accept(asked())
@@ -416,6 +421,7 @@ async def test_what_is_forgotten_is_in_no_file(tmp_path):
     await store.close()
 
 
+@pytest.mark.rule(20)
 async def test_only_its_owner_may_read_the_file(tmp_path):
     folder = Folder(tmp_path / "data")
     folder.hold()

@@ -203,6 +203,7 @@ def test_a_store_that_can_not_keep_what_it_must_is_reported_and_the_bot_stays_re
     assert (ready, said["store"]) == (True, store.health)
 
 
+@pytest.mark.rule(26)
 async def test_healthz_says_that_the_loop_turns_and_readyz_what_was_heard():
     platform, it = Odd(), core()
     async with serving("127.0.0.1", 0, [platform], it) as port, aiohttp.ClientSession() as session:

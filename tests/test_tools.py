@@ -305,7 +305,7 @@ def test_a_package_that_can_not_be_imported_is_said_with_why(install, code, said
 def test_an_entry_point_that_leads_to_no_tool_is_said(install):
     install("rivulet-dice", PACKAGE.format(name="throw"), dice="nothing")
     assert refusal("dice") == (
-        "RIVULET_TOOLS: dice of rivulet-dice is no tool; docs/tools.md says how to make one."
+        "RIVULET_TOOLS: dice of rivulet-dice is no tool; docs/write-a-tool.md says how to make one."
     )
 
 

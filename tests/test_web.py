@@ -120,6 +120,7 @@ PATHS = ["ask", "stop", "press", "react", "edit", "delete"]
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil.example", ""]
 )
+@pytest.mark.rule(26)
 async def test_a_forged_origin_is_refused(here, me, path, origin):
     status, why = await sent(me, f"{path}/{TALK}", b'{"id": "12345678", "text": "x"}', Origin=origin)
     assert status == 403
@@ -136,6 +137,7 @@ async def test_what_another_sites_page_asks_for_is_refused_though_it_has_no_orig
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", ""]
 )
+@pytest.mark.rule(26)
 async def test_a_name_that_somebody_points_at_this_machine_is_refused(here, me, host):
     for path in ("/", "/web/talks", f"/web/events/{TALK}"):
         status, why = await got(me, path, Host=host)

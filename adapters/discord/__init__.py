@@ -10,15 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.discord.settings import Settings
+from adapters.discord.settings import TABLES, Settings, check
 
 if TYPE_CHECKING:
     from adapters.discord.platform import Discord
+    from bot.setup import Setup
 
 
 def load(settings: Settings) -> Callable[[], Discord] | None:
     """See `adapters.find`."""
-    return partial(_made, settings) if settings.bot_token.get_secret_value() else None
+    if not settings.bot_token.get_secret_value():
+        return None
+    check(settings)
+    return partial(_made, settings)
 
 
 def _made(settings: Settings) -> Discord:
@@ -27,4 +31,11 @@ def _made(settings: Settings) -> Discord:
     return Discord(settings)
 
 
-__all__ = ["Settings", "load"]
+def setup() -> Setup:
+    """See `adapters.setups`."""
+    from adapters.discord import install  # noqa: PLC0415  no run needs it
+
+    return install.setup()
+
+
+__all__ = ["TABLES", "Settings", "load", "setup"]

@@ -19,6 +19,8 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from adapters.discord import rights
+from adapters.discord.examine import MANY, begun, within
 from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
 from adapters.discord.incoming.latest import Latest
@@ -53,16 +55,6 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot
 #: Seconds that one write may take in total.
 TIMEOUT = 10.0
 
-#: Rights that the features here need; the invite link asks for no more.
-PERMISSIONS = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    create_public_threads=True,
-    read_message_history=True,
-    add_reactions=True,
-    attach_files=True,
-)
 #: What the doctor adds where the intent is not asked for, which is the operator's choice.
 MENTIONS_ONLY = (
     "; without RIVULET_DISCORD_CONTENT it hears mentions only, so each question needs one, also in threads"
@@ -133,20 +125,23 @@ class Discord(Platform):
         try:
             async with self._session(), self._new() as client:
                 await client.login(self._token)
-                app = await client.application_info()
+                app, guilds, (*_, starts) = await asyncio.gather(
+                    client.application_info(),
+                    client.http.get_guilds(MANY, with_counts=False),
+                    client.http.get_bot_gateway(),
+                )
         except discord.LoginFailure:
             return [Finding(ok=False, text=REFUSED_STEP, fatal=True)]
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            return [Finding(ok=False, text=f"Discord could not be asked ({error}); is the network up?")]
-        invite = discord.utils.oauth_url(app.id, permissions=PERMISSIONS)
-        heard = "" if self._settings.content else MENTIONS_ONLY
-        findings = [Finding(ok=True, text=f"Discord: application {app.name}; invite it with {invite}{heard}")]
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            return [
+                Finding(ok=False, text=f"could not be asked ({error})", fix="see whether the network is up")
+            ]
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
-        if self._settings.content and not allowed:
-            findings.append(Finding(ok=False, text=CONTENT_STEP, fatal=True))
-        if not self.admits:
-            findings.append(Finding(ok=False, text=GUILDS_STEP))
-        return findings
+        link, content = rights.invite(str(app.id)), self._settings.content
+        good = f"application {app.name}; invite it with {link}{'' if content else MENTIONS_ONLY}"
+        intent = [Finding(ok=False, text=CONTENT_STEP, fatal=True)] if content and not allowed else []
+        there = within(guilds, self.admits, link) if self.admits else [Finding(ok=False, text=GUILDS_STEP)]
+        return [Finding(ok=True, text=good), *intent, *there, *begun(starts)]
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
@@ -184,9 +179,8 @@ class Discord(Platform):
                 self._report("down")
 
     def _new(self) -> Client:
-        intents = discord.Intents.none()
-        intents.guilds = intents.messages = intents.reactions = True
-        intents.message_content = self._settings.content
+        wanted = [each for each in rights.INTENTS if self._settings.content or not each.privileged]
+        intents = discord.Intents(**{each.key: True for each in wanted})
         seen = straight(trace(self._rest.traffic, self._settings.api_url))
         stop, bots, api = self._settings.stop_emoji, self._settings.bots, self._settings.api_url
         proxy = proxy_for(api)

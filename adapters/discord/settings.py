@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from bot.config import SOURCES, Names, split
+from adapters.discord.tokens import OTHERS, TOKEN
+from bot.config import SOURCES, Names, Table, split
+from bot.config.values import Http, Socket
+from bot.unavailable import Unavailable
 
 API_URL = "https://discord.com/api/v10"
 GATEWAY_URL = "wss://gateway.discord.gg/"
+
+#: What Discord's ids look like.
+ID = re.compile(r"[0-9]{1,20}")
+#: What `config.toml` has tables for below [discord].
+TABLES = {
+    "guilds": Table("workspace", ID, "1100000000000000001"),
+    "categories": Table("category", ID, "1100000000000000002"),
+    "channels": Table("channel", ID, "1100000000000000003"),
+}
 
 #: Where answers go: to a thread while another answer is live in the channel, always, or never.
 Reply = Literal["auto", "thread", "channel"]
 
 
 class Settings(BaseSettings):
-    """Discord's settings; see the README's table."""
+    """Discord's settings; see docs/settings.md."""
 
     model_config = SOURCES
 
     bot_token: SecretStr = Field(
         default=SecretStr(""), validation_alias="DISCORD_BOT_TOKEN", description="Discord bot token."
     )
-    api_url: str = Field(
+    api_url: Http = Field(
         default=API_URL,
         validation_alias="DISCORD_API_URL",
         description="Where Discord's REST API is; for proxies and tests.",
     )
-    gateway_url: str = Field(
+    gateway_url: Socket = Field(
         default=GATEWAY_URL,
         validation_alias="DISCORD_GATEWAY_URL",
         description="Where Discord's gateway is; for proxies and tests.",
@@ -70,3 +83,20 @@ class Settings(BaseSettings):
     )
 
     _split = field_validator("guilds", "stop_emoji", "bots", mode="before")(split)
+
+    @field_validator("guilds", "bots")
+    @classmethod
+    def _ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(ID.fullmatch(each) or each == "*" for each in ids):
+            raise ValueError("write ids, which are numbers, with commas between")
+        return ids
+
+
+def check(settings: Settings) -> None:
+    """Look at what the token is; raise Unavailable with what to do about one that is something else."""
+    token = settings.bot_token.get_secret_value()
+    if wrong := next((shape.name for shape in OTHERS if shape.fits(token)), ""):
+        raise Unavailable(
+            f"DISCORD_BOT_TOKEN got {wrong}; it takes {TOKEN.name}: Developer Portal > your application > "
+            "Bot > Reset Token."
+        )

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.slack.settings import SCOPES, Settings, check
+from adapters.slack.settings import TABLES, Settings, check
 
 if TYPE_CHECKING:
     from adapters.slack.platform import Slack
+    from bot.setup import Setup
 
 
 def load(settings: Settings) -> Callable[[], Slack] | None:
@@ -30,4 +31,11 @@ def _made(settings: Settings) -> Slack:
     return Slack(settings)
 
 
-__all__ = ["SCOPES", "Settings", "load"]
+def setup() -> Setup:
+    """See `adapters.setups`."""
+    from adapters.slack import install  # noqa: PLC0415  no run needs it
+
+    return install.setup()
+
+
+__all__ = ["TABLES", "Settings", "load", "setup"]

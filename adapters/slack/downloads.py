@@ -10,7 +10,7 @@ from yarl import URL
 
 from adapters.download import Downloaded, download, on_https, same_host
 from adapters.slack.blocks import objects, string
-from adapters.slack.settings import READ
+from adapters.slack.rights import READ
 from adapters.slack.wire.errors import retry_after, translated, why
 from bot.events import File
 from bot.platform import Gone, SlowDown, Unreadable

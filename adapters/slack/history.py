@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.blocks import objects, string
 from adapters.slack.people import People
-from adapters.slack.reading import Message, unnamed
+from adapters.slack.reading import Message, attributed, unnamed
 from adapters.slack.text import Json, said
 from adapters.slack.wire.errors import translated
 from bot.events import File
@@ -50,7 +50,7 @@ class History:
     async def said(self, limit: int) -> Sequence[Said]:
         """Return what was said in the thread, or in the direct message so far; see `Surface.history`."""
         messages, gap = await self._earlier(limit)
-        there = [message for message in messages if not self._is_silent(message)]
+        there = self._heard(messages)
         root = 0 if self._is_direct() else 1  # what a direct message began with says nothing
         if len(there) > limit:
             there, gap = [*there[:root], *there[root - limit :]], True
@@ -64,8 +64,12 @@ class History:
     async def recent(self, limit: int) -> Sequence[Said]:
         """Return the newest messages of the channel, the newest threads opened; see `Surface.recent`."""
         found = await self._opened(await self._newest(limit), PAGE)
-        there = [message for message in found if not self._is_silent(message)]
+        there = self._heard(found)
         return await self._told(sorted(there, key=_moment)[-limit:])
+
+    def _heard(self, messages: Sequence[Json]) -> list[Json]:
+        """Return those of *messages* that say something, each as its writer's."""
+        return [attributed(message, self._me) for message in messages if not self._is_silent(message)]
 
     async def _newest(self, limit: int) -> list[Json]:
         """Return the newest top-level messages before the question, in at most `REQUESTS` requests."""

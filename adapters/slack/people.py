@@ -60,6 +60,18 @@ class People:
             return Actor(user[:LONGEST], guest=True)
         return await self._users.find(user, spare=spare)
 
+    async def doer(self, user: str, called: str, workspace: str, home: str) -> Actor:
+        """Return who *user* is, who has pressed, chosen or said something by Slack's own means.
+
+        Of somebody whose *workspace* is another than *home* ("": not said) nothing else matters.
+
+        Raises:
+            SlowDown, Gone, OSError: When Slack could not be asked.
+        """
+        if workspace not in {"", home}:
+            return Actor(user, called, workspace=workspace)
+        return self.known(user) or await self.find(user, spare=True)
+
     def known(self, user: str, *, stale: bool = False) -> Actor | None:
         """Return who *user* is, if that was asked in the last ten minutes; *stale*: or ever."""
         return self._users.known(user, stale=stale)

@@ -29,7 +29,8 @@ from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.streams import Streams
 from adapters.slack.outgoing.uploads import ATTACH
 from adapters.slack.people import People
-from adapters.slack.settings import FILES, SCOPES, Settings
+from adapters.slack.rights import FILES, lacking
+from adapters.slack.settings import Settings
 from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import Refused, Revoked, translated
@@ -65,6 +66,7 @@ DOUBT = 60.0
 QUICK = 60.0
 #: Seconds between two calls in HTTP mode that only ask whether Slack is there.
 PULSE = 60.0
+SCOPES_STEP = "compare OAuth & Permissions with `rivulet manifest slack`"
 EVENTS = (
     "questions in threads need no mention where message.channels and message.groups are among its events "
     "(Event Subscriptions; Slack does not tell)"
@@ -183,19 +185,18 @@ class Slack(Platform):
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         async with self._client() as self._web:
-            try:
-                scopes = await self._identify()
-                if self._http is None:
-                    await ticket(self._web, self._settings.app_token.get_secret_value())
-            except Unavailable as error:
-                return [Finding(ok=False, text=str(error), fatal=True)]
-            except (SlowDown, OSError, SlackApiError) as error:
-                return [Finding(ok=False, text=f"Slack could not be asked ({error}); is the network up?")]
-        good = Finding(ok=True, text=f"Slack: bot {self._user} in workspace {self._team}; {EVENTS}")
-        if not any(scopes):  # a proxy may take the header away
-            return [good, Finding(ok=False, text="Slack did not say which scopes the app has; see its page.")]
-        lacking = [Finding(ok=False, text=_scope(scope)) for scope in SCOPES if scope not in scopes]
-        return [good, *lacking]
+            asked = [self._identify(), *([self._ticket()] if self._http is None else [])]
+            told = await asyncio.gather(*asked, return_exceptions=True)
+        found = [_trouble(each) for each in told if isinstance(each, BaseException)]
+        if isinstance(told[0], BaseException):
+            return found
+        good = Finding(ok=True, text=f"bot {self._user} in workspace {self._team}; {EVENTS}")
+        return [good, *found, *_scopes(told[0])]
+
+    async def _ticket(self) -> set[str]:
+        """Ask for a socket, which is not opened: Slack would send it events."""
+        await ticket(self._web, self._settings.app_token.get_secret_value())
+        return set()
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
@@ -218,6 +219,14 @@ class Slack(Platform):
     async def standing(self, message: str, place: Place) -> Sequence[Stop]:
         """See `Platform.standing`."""
         return await self._events.standing(message, place) if self._events else ()
+
+    async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
+        """See `Platform.whisper`."""
+        return self._events is not None and await self._events.whispers.tell(message, actor.id, text)
+
+    async def notify(self, person: str, text: str) -> bool:
+        """See `Platform.notify`."""
+        return self._events is not None and await self._events.whispers.notify(person, text)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
@@ -286,7 +295,25 @@ def _unheard(_why: str) -> None:
     """Tell no person: it is not known who asked."""
 
 
-def _scope(scope: str) -> str:
-    return (
-        f"Slack: add the bot scope {scope} ({SCOPES[scope]}) at OAuth & Permissions, then reinstall the app."
-    )
+def _trouble(error: BaseException) -> Finding:
+    """Return what *error* means to an operator; raise it where it is none of Slack's."""
+    if isinstance(error, Unavailable):
+        return Finding(ok=False, text=str(error), fatal=True)
+    if isinstance(error, SlowDown | OSError | SlackApiError):
+        return Finding(ok=False, text=f"could not be asked ({error})", fix="see whether the network is up")
+    raise error
+
+
+def _scopes(granted: set[str]) -> list[Finding]:
+    """Return a finding for each scope that the app lacks."""
+    if not any(granted):  # a proxy may take the header away
+        return [Finding(ok=False, text="Slack did not say which scopes the app has", fix=SCOPES_STEP)]
+    return [
+        Finding(
+            ok=False,
+            text=f"the bot scope {right.name} is missing ({right.why})",
+            fatal=right.vital,
+            fix=f"add {right.name} at OAuth & Permissions, then reinstall the app",
+        )
+        for right in lacking(granted)
+    ]

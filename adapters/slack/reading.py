@@ -26,6 +26,21 @@ _DATE = re.compile(r"<!date\^(-?\d{1,12})\^([^<>|]*)(?:\|([^<>]*))?>")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 #: A quotation: one line, or all from ">>>" on.
 _QUOTE = re.compile(r"^[ \t]*&gt;&gt;&gt;.*\Z|^[ \t]*&gt;[^\n]*", re.DOTALL | re.MULTILINE)
+#: The id of the first block of a question that the bot has posted in somebody's name.
+ASKED = "asked_by."
+_ASKED = re.compile(rf"{re.escape(ASKED)}([A-Z0-9]{{1,40}})")
+
+
+def attributed(message: Json, me: str) -> Json:
+    """Return *message*; if the bot *me* has posted it in somebody's name, as that person's."""
+    blocks = objects(message.get("blocks")) if message.get("user") == me else []
+    found = _ASKED.fullmatch(string(blocks[0].get("block_id"))) if blocks else None
+    if found is None:
+        return message
+    kept: Json = {
+        name: message[name] for name in ("ts", "thread_ts", "reply_count", "type") if name in message
+    }
+    return {**kept, "user": found[1], "blocks": blocks[1:]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,30 @@
-"""What the operator sets for Slack, and what the app must be allowed.  Imports no SDK."""
+"""What the operator sets for Slack.  Imports no SDK."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from bot.config import SOURCES, Names, split
+from adapters.slack.tokens import APP, BOT, SHAPES
+from bot.config import SOURCES, Names, Table, split
+from bot.config.values import Http
+from bot.setup import Shape, described
 from bot.unavailable import Unavailable
 
-#: The scope without which nothing can be attached.
-FILES = "files:write"
-#: The scope without which nothing that people attach can be read.
-READ = "files:read"
-#: Bot scopes that the features here need, and what for; `rivulet doctor` compares.
-SCOPES = {
-    "app_mentions:read": "to hear mentions",
-    "channels:history": "to read the thread it is asked in, and to hear questions there without a mention",
-    "groups:history": "the same in private channels",
-    "im:history": "to be asked in direct messages",
-    "chat:write": "to answer",
-    "reactions:read": "to be stopped with an emoji",
-    "reactions:write": "to mark a question that waits",
-    "users:read": "to tell members from guests and strangers",
-    "channels:read": "to read the names of channels",
-    "groups:read": "to read the names of private channels",
-    "usergroups:read": "to read the names of user groups",
-    FILES: "to attach what is too long for a message",
-    READ: "to read pictures and documents that people attach",
+#: What Slack's ids look like; those of bots.
+BOT_ID = re.compile(r"[ABUW][A-Z0-9]*")
+#: What `config.toml` has tables for below [slack].
+TABLES = {
+    "workspaces": Table("workspace", re.compile(r"[TE][A-Z0-9]*"), "T0123ABCD"),
+    "channels": Table("channel", re.compile(r"[CDG][A-Z0-9]*"), "C0123ABCD"),
 }
 
 
 class Settings(BaseSettings):
-    """Slack's settings; see the README's table."""
+    """Slack's settings; see docs/settings.md."""
 
     model_config = SOURCES
 
@@ -50,7 +41,7 @@ class Settings(BaseSettings):
         validation_alias="SLACK_SIGNING_SECRET",
         description="Slack's signing secret, for HTTP mode: set it and leave `SLACK_APP_TOKEN` empty.",
     )
-    api_url: str = Field(
+    api_url: Http = Field(
         default="https://slack.com/api/",
         validation_alias="SLACK_API_URL",
         description="Where Slack's Web API is; for proxies and tests.",
@@ -81,6 +72,13 @@ class Settings(BaseSettings):
 
     _split = field_validator("stop_emoji", "bots", mode="before")(split)
 
+    @field_validator("bots")
+    @classmethod
+    def _ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(BOT_ID.fullmatch(each) for each in ids):
+            raise ValueError("write ids, as in B0123ABCD, with commas between")
+        return ids
+
 
 def check(settings: Settings) -> None:
     """Look at what the tokens are; raise Unavailable with what to do about a wrong one."""
@@ -90,11 +88,14 @@ def check(settings: Settings) -> None:
             "SLACK_APP_TOKEN is missing: make one at Basic Information > App-Level Tokens; "
             "or, for HTTP mode, set SLACK_SIGNING_SECRET."
         )
+    if BOT.fits(app) and APP.fits(bot):
+        raise Unavailable("SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped: give each the other's value.")
     if app and not app.startswith("xapp-"):
-        raise Unavailable(
-            "SLACK_APP_TOKEN must be an app-level token (xapp-…): Basic Information > App-Level Tokens."
-        )
+        raise Unavailable(f"SLACK_APP_TOKEN {_told(app, APP)}: Basic Information > App-Level Tokens.")
     if not bot.startswith("xoxb-"):
-        raise Unavailable(
-            "SLACK_BOT_TOKEN must be a bot token (xoxb-…): OAuth & Permissions > Bot User OAuth Token."
-        )
+        raise Unavailable(f"SLACK_BOT_TOKEN {_told(bot, BOT)}: OAuth & Permissions > Bot User OAuth Token.")
+
+
+def _told(value: str, takes: Shape) -> str:
+    """Return what a token is and should be, without any of it."""
+    return f"{f'got {described(value, SHAPES)}' if value else 'is empty'}; it takes {takes.name}"

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.web.settings import Settings, origin_of, tokens_of
+from adapters.web.settings import TABLES, Settings, origin_of, tokens_of
 from bot.config import Settings as Common
 
 if TYPE_CHECKING:
     from adapters.web.platform import Web
+    from bot.setup import Setup
 
 
 def load(settings: Settings) -> Callable[[], Web] | None:
@@ -32,4 +33,11 @@ def _made(tokens: Mapping[str, str], origin: str, most: int) -> Web:
     return made
 
 
-__all__ = ["Settings", "load"]
+def setup() -> Setup:
+    """See `adapters.setups`."""
+    from adapters.web import install  # noqa: PLC0415  no run needs it
+
+    return install.setup()
+
+
+__all__ = ["TABLES", "Settings", "load", "setup"]

@@ -93,7 +93,7 @@ class Web(Platform):
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         who = "this machine's user" if self.people.open else f"{len(self.secrets)} people, with tokens"
-        return [Finding(ok=True, text=f"Chat page: for {who}")]
+        return [Finding(ok=True, text=f"the chat page is for {who}")]
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""

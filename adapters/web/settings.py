@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
-from bot.config import SOURCES
+from bot.config import SOURCES, Table
 from bot.config import Settings as Common
 from bot.platform import Unavailable
 
@@ -19,8 +19,12 @@ SHORTEST = 16
 NAME = re.compile(r"[\w.@-]{1,40}")
 
 
+#: What `config.toml` has tables for below [web]: there is one place, the page.
+TABLES: Mapping[str, Table] = {}
+
+
 class Settings(BaseSettings):
-    """The chat page's settings; see the README's table."""
+    """The chat page's settings; see docs/settings.md."""
 
     model_config = SOURCES
 

@@ -75,7 +75,7 @@ class Core:
         tools: Sequence[Offered] = (),
         *,
         more: More | None = None,
-        follow_ups: bool = True,
+        follow_ups: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
         spend: Spend | None = None,
@@ -116,7 +116,7 @@ class Core:
 
     def asked_in(self, conversation: str) -> str:
         """See `Inbox.asked_in`."""
-        return self._talks.first(conversation) if self._follow_ups else ""
+        return self._talks.first(conversation) if self._follow_ups() else ""
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.

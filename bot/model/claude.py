@@ -21,6 +21,8 @@ from bot.events import Event, File, Finished, Turn, Usage
 from bot.model import Ask, Kind, ModelError, Request, nobody
 from bot.model.bounded import Bounded
 from bot.model.failures import (
+    CHECKS,
+    EMPTY_KEY,
     FAILED,
     FAILURES,
     GARBLED,
@@ -28,13 +30,18 @@ from bot.model.failures import (
     LOST,
     NO_STREAM,
     RESTLESS,
+    RETIRED,
     SILENT,
     TOO_LONG,
     TYPES,
     UNCALLED,
+    UNKNOWN,
     UNREACHABLE,
+    UNTOLD,
     Failure,
     declined,
+    is_own,
+    is_sound,
     named,
     seconds,
     told,
@@ -81,23 +88,6 @@ ELSEWHERE = Failure(NO_STREAM, Kind.AWAY)
 
 FAULTS = (anthropic.AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
 
-#: What an operator reads, by error type.
-CHECKS = {
-    "authentication_error": "Anthropic refuses ANTHROPIC_API_KEY; make a new one in the Claude Console.",
-    "permission_error": "ANTHROPIC_API_KEY may not use model {model}; set another in RIVULET_MODEL.",
-    "not_found_error": "Anthropic knows no model {model}; set one of its list in RIVULET_MODEL.",
-}
-
-
-#: Statuses with which a gateway says that it can't be asked about models.
-UNTOLD = frozenset({400, 401, 403, 404, 405, 501})
-UNKNOWN = "{host} does not say whether there is a model {model}; the first question will show."
-
-
-def is_own(host: str) -> bool:
-    """Return whether *host* is Anthropic's, which knows all its models."""
-    return host == "anthropic.com" or host.endswith(".anthropic.com")
-
 
 class Claude:
     """Answers with Claude.
@@ -122,7 +112,7 @@ class Claude:
         self._longest = event
         self._room = Room()
         self._caches = True  # until a gateway refuses to
-        self._key_is_sound = _is_sound(api_key)
+        self._key_is_sound = is_sound(api_key)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or BASE_URL,
@@ -135,7 +125,7 @@ class Claude:
 
     def rekey(self, api_key: str) -> None:
         """Use *api_key* from now on; the old one is in no later request."""
-        self._key_is_sound = _is_sound(api_key)
+        self._key_is_sound = is_sound(api_key)
         self._client.api_key = api_key
 
     async def close(self) -> None:
@@ -150,7 +140,7 @@ class Claude:
         """
         model = model or self.model
         if not self._key_is_sound:
-            raise Unavailable("ANTHROPIC_API_KEY is empty or has characters that no key has; copy it again.")
+            raise Unavailable(EMPTY_KEY)
         try:
             found = await self._client.models.retrieve(model)
         except FAULTS as error:
@@ -158,7 +148,7 @@ class Claude:
         if getattr(found, "type", "") != "model":
             return NO_STREAM
         if getattr(found, "lifecycle", "") == "retired":
-            raise Unavailable(f"Model {model} is retired; set a newer one in RIVULET_MODEL.")
+            raise Unavailable(RETIRED.format(model=model))
         self._room.told(model, getattr(found, "max_input_tokens", None))
         return ""
 
@@ -262,10 +252,6 @@ def _finished(reply: Reply, spent: Usage, request: Request, wanted: Mapping[str,
         blocks = [block for message in paused for block in message["content"]]
         turns = (*request.turns, Turn("assistant", "", blocks=(*blocks, *reply.content())))
     return Finished(reply.reason or "end_turn", spent, note, turns, wanted["model"])
-
-
-def _is_sound(api_key: str) -> bool:
-    return bool(api_key) and api_key.isascii() and api_key.isprintable()
 
 
 def _translated(error: BaseException) -> ModelError:

@@ -152,3 +152,26 @@ def seconds(header: str | None) -> float | None:
     except ValueError:
         return None
     return found if 0 <= found < float("inf") else None
+
+
+#: What an operator reads, by error type.
+CHECKS = {
+    "authentication_error": "Anthropic refuses ANTHROPIC_API_KEY; make a new one in the Claude Console.",
+    "permission_error": "ANTHROPIC_API_KEY may not use model {model}; set another in RIVULET_MODEL.",
+    "not_found_error": "Anthropic knows no model {model}; set one of its list in RIVULET_MODEL.",
+}
+EMPTY_KEY = "ANTHROPIC_API_KEY is empty or has characters that no key has; copy it again."
+RETIRED = "Model {model} is retired; set a newer one in RIVULET_MODEL."
+#: Statuses with which a gateway says that it can't be asked about models.
+UNTOLD = frozenset({400, 401, 403, 404, 405, 501})
+UNKNOWN = "{host} does not say whether there is a model {model}; the first question will show."
+
+
+def is_own(host: str) -> bool:
+    """Return whether *host* is Anthropic's, which knows all its models."""
+    return host == "anthropic.com" or host.endswith(".anthropic.com")
+
+
+def is_sound(api_key: str) -> bool:
+    """Return whether *api_key* can be sent at all."""
+    return bool(api_key) and api_key.isascii() and api_key.isprintable()

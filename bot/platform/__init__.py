@@ -173,13 +173,17 @@ class Finding:
 
     Attributes:
         ok: Whether this is as it should be.
-        text: What was looked at, and what to do if it is not.
+        text: What was looked at, and what is wrong.
         fatal: Whether the platform cannot run like this.
+        fix: What to do, where the text does not say it.
+        about: What it is about; "" for the platform.
     """
 
     ok: bool
     text: str
     fatal: bool = False
+    fix: str = ""
+    about: str = ""
 
 
 Health = Literal["starting", "up", "down"]

@@ -1,4 +1,4 @@
-"""The command line: `rivulet run | demo | doctor | feedback | notes | forget | purge`.
+"""The command line: `rivulet run | demo | doctor` and the other commands, see `COMMANDS`.
 
 Must stay quick: each command imports what it needs when it runs, and no SDK before the settings are known
 to be good, so that `--help` and a mistake in the settings are said at once.
@@ -13,9 +13,12 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from bot import __version__
+
 if TYPE_CHECKING:
     from adapters import Make
     from bot.config import Settings
+    from bot.run.look import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
@@ -27,6 +30,8 @@ NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
+SCHEMA = "Print the JSON schema of config.toml, for editors."
+JSON = "Print one JSON object instead of a table."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -35,7 +40,10 @@ def main() -> None:
     gc.disable()  # what imports make stays; what runs for long switches it on again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package
     parser = _parser()
-    options = parser.parse_args()
+    options, words = parser.parse_known_args()
+    if words and getattr(options, "command", None) not in OPEN:
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
+    options.words = words
     if "command" not in options:
         parser.print_help()
         sys.exit(USAGE)
@@ -45,18 +53,23 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     """Return what reads the command line; what a command does is the first line of its docstring."""
     parser = argparse.ArgumentParser(prog="rivulet", description=ABOUT)
+    parser.add_argument("--version", action="version", version=f"rivulet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parsers = {}
     for name, command in COMMANDS.items():
         does = (command.__doc__ or "").splitlines()[0]
-        parsers[name] = commands.add_parser(name, help=does, description=does)
+        # A command that reads its own options has their help, too.
+        own = command in OPEN
+        parsers[name] = commands.add_parser(name, help=does, description=does, add_help=not own)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
     parsers["demo"].add_argument("--record", metavar="FILE", help=RECORD)
     parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
+    parsers["doctor"].add_argument("--json", action="store_true", help=JSON)
     parsers["forget"].add_argument("user", help=USER)
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
+    parsers["check"].add_argument("--schema", action="store_true", help=SCHEMA)
     return parser
 
 
@@ -75,7 +88,7 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
         Secrets().take()
         code = asyncio.run(command())
     except ValidationError as error:
-        code = _mistake(explain(error))
+        code = _mistake(explain(error, values=True, between="\n"))
     except Unavailable as error:
         code = _mistake(str(error))
     except KeyboardInterrupt:
@@ -83,25 +96,22 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     sys.exit(code)
 
 
-def _mistake(line: str) -> int:
-    sys.stderr.write(f"rivulet: {line}\n")
+def _mistake(lines: str) -> int:
+    """Say what is wrong, each in a line of its own."""
+    sys.stderr.writelines(f"rivulet: {line}\n" for line in lines.splitlines())
     return CONFIG
 
 
 async def _run(_options: argparse.Namespace) -> int:
     """Serve every platform that has credentials, until SIGTERM."""
-    from bot.unavailable import Unavailable
+    from bot.run.look import look
 
-    settings, makes = _configured()
-    if not makes:
-        raise Unavailable(
-            "no platform is configured: set SLACK_…, DISCORD_… or RIVULET_WEB as .env.example shows."
-        )
-    if not settings.anthropic_api_key.get_secret_value():
-        raise Unavailable("ANTHROPIC_API_KEY is not set: make a key in the Claude Console.")
+    found = look(_adapters())
+    for warning in found.warnings:
+        sys.stderr.write(f"rivulet: {warning}\n")
     from bot.run.start import start
 
-    return await start(settings, makes)
+    return await start(found.settings, found.makes, config=found.config)
 
 
 async def _demo(options: argparse.Namespace) -> int:
@@ -124,12 +134,42 @@ async def _demo(options: argparse.Namespace) -> int:
     return await show()
 
 
-async def _doctor(_options: argparse.Namespace) -> int:
-    """Look at tokens, scopes and intents, and say what to do."""
-    settings, makes = _configured()
+async def _doctor(options: argparse.Namespace) -> int:
+    """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
+    from functools import partial
+
+    import adapters
+    from bot.config import Settings
+
+    settings = Settings()
     from bot.run.doctor import doctor
 
-    return 0 if await doctor(settings, makes) else CONFIG
+    finds = {name: partial(adapters.find, name) for name in adapters.NAMES}
+    return 0 if await doctor(settings, finds, as_json=options.json) else CONFIG
+
+
+async def _init(options: argparse.Namespace) -> int:
+    """Ask for what the bot needs, and write .env and config.toml."""
+    import adapters
+    from bot.run.init import init
+
+    return init(adapters.setups(), adapters.find, options.words)
+
+
+async def _manifest(options: argparse.Namespace) -> int:
+    """Print the manifest of an app, and the link that opens the platform's page with it."""
+    import adapters
+    from bot.run.manifest import manifest
+
+    return manifest(adapters.setups(), options.words)
+
+
+async def _invite(options: argparse.Namespace) -> int:
+    """Print the link that lets the bot into a server, with what it needs and no more."""
+    import adapters
+    from bot.run.manifest import invite
+
+    return await invite(adapters.setups(), options.words)
 
 
 async def _feedback(options: argparse.Namespace) -> int:
@@ -193,6 +233,27 @@ def _say(line: str) -> int:
     return 0
 
 
+async def _check(options: argparse.Namespace) -> int:
+    """Look at all settings and config.toml, without the network, and say what holds where."""
+    from bot.run.check import check, schema
+
+    if options.schema:
+        sys.stdout.write(schema(_adapters()))
+        return 0
+    return check(_adapters())
+
+
+def _adapters() -> Adapters:
+    """Return what is known of the platforms before any of them is made."""
+    from functools import partial
+
+    import adapters
+    from bot.run.look import Adapters
+
+    finds = [partial(adapters.find, name) for name in adapters.NAMES]
+    return Adapters(finds, adapters.settings(), adapters.tables())
+
+
 def _configured() -> tuple[Settings, list[Make]]:
     """Return the settings, and what makes each platform that has credentials."""
     import adapters
@@ -209,4 +270,10 @@ COMMANDS = {
     "feedback": _feedback,
     "forget": _forget,
     "purge": _purge,
+    "check": _check,
+    "init": _init,
+    "manifest": _manifest,
+    "invite": _invite,
 }
+#: Commands that read their options themselves: which there are depends on the platforms.
+OPEN = (_init, _manifest, _invite)

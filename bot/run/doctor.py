@@ -1,71 +1,264 @@
-"""`rivulet doctor`: look at every credential and right, and say what to do."""
+"""`rivulet doctor`: look at every credential and right, side by side, and say what to do.
+
+What takes long to import is not: Claude is asked without its SDK, MCP's is imported if there are servers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+import json
+import os
+import platform as machine
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 
+import aiohttp
+from pydantic import ValidationError
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from bot.config import Settings
-from bot.model.claude import Claude
+from bot import __version__
+from bot.config import Settings, explain
+from bot.guard.prices import prices
+from bot.model.listed import Listed, listed
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
-from bot.run.model import claude_of
-from bot.run.secrets import exposed
+from bot.run.secrets import exposed, readable
 from bot.run.start import mcp_of
 from bot.store.examine import findings
 from bot.tools.box import offered
 
+#: Returns what makes a platform, or None if it has no credentials; see `adapters.find`.
+Find = Callable[[], Callable[[], Platform] | None]
+Findings = Sequence[Finding]
 
-async def doctor(settings: Settings, makes: Sequence[Callable[[], Platform]]) -> bool:
-    """Look at all that *settings* say; True if the bot can run."""
-    platforms = [make() for make in makes]
-    secrets = [secret for platform in platforms for secret in platform.secrets]
-    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value(), *secrets])
-    async with claude_of(settings) as claude:
-        kept = [Finding(ok=False, text=line) for line in filter(None, (exposed(), *findings(settings.data)))]
-        kept += [*_tools(settings), *await _mcp(settings)]
-        return await examine(claude, platforms, kept)
-
-
-async def examine(claude: Claude, platforms: Collection[Platform], kept: Sequence[Finding] = ()) -> bool:
-    """Print a line per finding, *kept* among them; True if the bot can run."""
-    found = [await _model(claude), *kept]
-    for platform in platforms:
-        found += await platform.check()
-    if not platforms:
-        found.append(Finding(ok=False, text="No platform has credentials; see .env.example.", fatal=True))
-    console = Console(highlight=False, soft_wrap=True)
-    for finding in found:
-        mark = "[green]ok [/]" if finding.ok else "[red]bad[/]" if finding.fatal else "[yellow]hm [/]"
-        console.print(mark, finding.text, markup=True)
-    return not any(finding.fatal for finding in found)
+#: Seconds that one look may take; what is not there by then is said to be missing.
+PATIENCE = 15.0
+#: Seconds that our clock may be wrong: Slack takes signatures that are five minutes old.
+SKEW = 60.0
+#: Bytes that must be free where the ledger is: a day of a busy bot, and room for SQLite's log.
+FREE = 256 * 2**20
+#: Its servers have times of their own.
+MCP = "MCP"
+#: What the image says of itself.
+IMAGE = "RIVULET_IMAGE"
+STYLES = {"ok": "green", "hm": "yellow", "bad": "red"}
 
 
-def _tools(settings: Settings) -> list[Finding]:
+async def doctor(settings: Settings, finds: Mapping[str, Find], *, as_json: bool = False) -> bool:
+    """Look at all that *settings* say, print what was found, and return whether the bot can run.
+
+    Args:
+        settings: The operator's.
+        finds: What finds each platform, by its name.
+        as_json: Print one JSON object instead of a table.
+    """
+    began = time.monotonic()
+    found = await _all(settings, finds)
+    fine = not any(finding.fatal for finding in found)
+    if as_json:
+        told = {"ok": fine, "version": __version__, "took_s": round(time.monotonic() - began, 2)}
+        sys.stdout.write(json.dumps({**told, "findings": [_plain(finding) for finding in found]}) + "\n")
+    else:
+        _show(found, Console(highlight=False, soft_wrap=True))
+    return fine
+
+
+async def _all(settings: Settings, finds: Mapping[str, Find]) -> list[Finding]:
+    """Return what all looks find, in a fixed order."""
+    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
+    looks: list[tuple[str, Awaitable[Findings]]] = [
+        ("Rivulet", _told(*_itself())),
+        ("Claude", _claude(settings)),
+        ("Prices", asyncio.to_thread(_prices, settings)),
+        *_platforms(finds),
+        ("Ledger", asyncio.to_thread(_ledger, settings.data)),
+        ("Secrets", asyncio.to_thread(_secrets)),
+        ("Tools", asyncio.to_thread(_tools, settings)),
+        (MCP, _mcp(settings)),
+    ]
+    found = await asyncio.gather(*(_within(about, look) for about, look in looks))
+    return [finding for each in found for finding in each]
+
+
+async def _within(about: str, look: Awaitable[Findings]) -> list[Finding]:
+    """Return what *look* finds, each under the name *about*."""
+    try:
+        async with asyncio.timeout(None if about == MCP else PATIENCE):
+            found = await look
+    except TimeoutError:
+        found = [
+            Finding(ok=False, text=f"nothing came in {PATIENCE:g} s", fix="see whether the network is up")
+        ]
+    return [
+        finding
+        if finding.about
+        else replace(finding, about=about, text=finding.text.removeprefix(f"{about}: "))
+        for finding in found
+    ]
+
+
+def _platforms(finds: Mapping[str, Find]) -> list[tuple[str, Awaitable[Findings]]]:
+    """Return what looks at each platform that has credentials."""
+    looks: list[tuple[str, Awaitable[Findings]]] = []
+    for name, find in finds.items():
+        try:
+            if make := find():
+                looks.append((name.capitalize(), _platform(make)))
+        except (Unavailable, ValidationError) as error:
+            text = explain(error) if isinstance(error, ValidationError) else str(error)
+            looks.append((name.capitalize(), _told(Finding(ok=False, text=text, fatal=True))))
+    if not looks:
+        text = f"no platform has credentials ({', '.join(finds)})"
+        looks.append(("Platforms", _told(Finding(ok=False, text=text, fatal=True, fix="run `rivulet init`"))))
+    return looks
+
+
+async def _told(*findings_: Finding) -> Findings:
+    return findings_
+
+
+async def _platform(make: Callable[[], Platform]) -> Findings:
+    try:
+        platform = await asyncio.to_thread(make)  # it may import an SDK
+        logs.hide(platform.secrets)
+        return await platform.check()
+    except Unavailable as error:
+        return [Finding(ok=False, text=str(error), fatal=True)]
+
+
+def _itself() -> Findings:
+    """Say what runs: its version, that of the image that it runs in, and Python's."""
+    image = os.environ.get(IMAGE, "")
+    text = f"{__version__}{f', in the image {image}' if image else ''}, on Python {machine.python_version()}"
+    if image and image != __version__:
+        fix = "docker compose build --pull && docker compose up -d"
+        return [Finding(ok=False, text=f"{text}: the image is of another version", fix=fix)]
+    return [Finding(ok=True, text=text)]
+
+
+async def _claude(settings: Settings) -> Findings:
+    """Say whether the key may use the models that are set, and whether our clock is right."""
+    key, url = settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url
+    models = dict.fromkeys(filter(None, (settings.model, settings.fallback_model)))
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        told = await asyncio.gather(*(listed(session, key, url, model) for model in models))
+    found = [_model(model, each) for model, each in zip(models, told, strict=True)]
+    dates = [each.date for each in told if each.date is not None]
+    return [*dict.fromkeys(found), *_clock(dates[:1])]
+
+
+def _model(model: str, told: Listed) -> Finding:
+    return Finding(ok=not told.trouble, text=told.trouble or model, fatal=told.final)
+
+
+def _clock(dates: Iterable[float]) -> Findings:
+    """Compare our clock with the far side's, which was asked just now."""
+    found = []
+    for date in dates:
+        wrong = time.time() - date
+        text = (
+            f"{abs(wrong):.0f} s {'ahead of' if wrong > 0 else 'behind'} the API's"
+            if abs(wrong) > 1
+            else "right"
+        )
+        fix = "" if abs(wrong) < SKEW else "set it by NTP, as with `timedatectl set-ntp true` on the host"
+        found.append(Finding(ok=not fix, text=text, fix=fix, about="Clock"))
+    return found
+
+
+def _prices(settings: Settings) -> Findings:
+    """Say of when the prices are, and which model that is set has none."""
+    known = prices()
+    if unpriced := known.unpriced([settings.model, settings.fallback_model]):
+        fix = f'set [prices."{unpriced[0]}"] in config.toml, with what a million tokens cost'
+        return [Finding(ok=False, text=f"there is none for {', '.join(unpriced)}", fix=fix)]
+    return [Finding(ok=True, text=f"of {known.date}")]
+
+
+def _ledger(folder: Path) -> Findings:
+    """Say how the data folder and the ledger in it are; nothing there is changed."""
+    found = [Finding(ok=False, text=line) for line in findings(folder)]
+    there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
+    try:
+        free = shutil.disk_usage(there).free
+        mode = folder.stat().st_mode if folder.is_dir() else 0
+    except OSError:
+        return found
+    if free < FREE:
+        text = f"RIVULET_DATA: {free / 2**20:.0f} MB are free where {folder} is"
+        found.append(
+            Finding(ok=False, text=text, fix=f"make room: it should be {FREE / 2**20:.0f} MB or more")
+        )
+    if mode & 0o077:
+        text = f"RIVULET_DATA: {folder} can be read by others on this host"
+        found.append(Finding(ok=False, text=text, fix=f"chmod 700 {folder}"))
+    return found or [Finding(ok=True, text=f"{folder}, {free / 2**30:.1f} GB free")]
+
+
+def _secrets() -> Findings:
+    """Say which files with secrets others can read."""
+    return [Finding(ok=False, text=line) for line in filter(None, (exposed(), *readable()))]
+
+
+def _tools(settings: Settings) -> Findings:
     """Say which tools the model may use, or why it can't; nothing where none are named."""
     try:
         tools = offered(settings.tools)
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
-    return [Finding(ok=True, text=f"Tools: {', '.join(tool.name for tool in tools)}")] if tools else []
+    return [Finding(ok=True, text=", ".join(tool.name for tool in tools))] if tools else []
 
 
-async def _mcp(settings: Settings) -> list[Finding]:
+async def _mcp(settings: Settings) -> Findings:
     """Start the MCP servers of *settings*, and say what became of each; the bot runs without them, too."""
     try:
         servers = mcp_of(settings)
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
     try:
-        return [Finding(ok=ok, text=text) for ok, text in await servers.examine()]
+        told = [(ok, *text.partition(": ")) for ok, text in await servers.examine()]
+        return [Finding(ok=ok, text=text, about=about) for ok, about, _, text in told]
     finally:
         await servers.close()
 
 
-async def _model(claude: Claude) -> Finding:
-    try:
-        trouble = await claude.check()
-    except Unavailable as error:
-        return Finding(ok=False, text=str(error), fatal=True)
-    return Finding(ok=not trouble, text=trouble or f"Claude: {claude.model}")
+def _plain(finding: Finding) -> dict[str, object]:
+    """Return *finding* as JSON has it; where the text says what to do, so does `fix`."""
+    return asdict(finding) | {"fix": "" if finding.ok else finding.fix or finding.text}
+
+
+def _mark(finding: Finding) -> str:
+    return "ok" if finding.ok else "bad" if finding.fatal else "hm"
+
+
+def _show(found: Findings, console: Console) -> None:
+    """Print a table where somebody looks at it, and elsewhere a line for each finding."""
+    if not console.is_terminal:
+        for finding in found:
+            fix = f"; {finding.fix}" if finding.fix else ""
+            console.print(f"{_mark(finding):<3} {finding.about}: {finding.text}{fix}", markup=False)
+        return
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for wraps in (False, False, True):
+        table.add_column(no_wrap=not wraps, overflow="fold")
+    for finding in found:
+        mark = _mark(finding)
+        said = Text(finding.text)
+        if finding.fix:
+            said.append(f"\n→ {finding.fix}", style="bold")
+        table.add_row(Text(mark, style=STYLES[mark]), Text(finding.about), _linked(said))
+    console.print(table, soft_wrap=False)
+    marks = {_mark(finding) for finding in found}
+    console.print("The bot can't run like this." if "bad" in marks else "The bot can run.")
+
+
+def _linked(text: Text) -> Text:
+    """Let links be followed by a click, since one that is cut at the edge can't be copied."""
+    text.highlight_regex(r"https?://\S*[^\s.,;)]", lambda match: f"link {match}")
+    return text

@@ -7,16 +7,15 @@ ends in KEY, TOKEN, TOKENS (but for MAX_TOKENS) or SECRET.  It must never log a 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from bot.config import ENV
+from bot.config.shapes import SECRET
 from bot.unavailable import Unavailable
 
-SECRET = re.compile(r"\w+_(KEY|TOKEN|(?<!MAX_)TOKENS|SECRET)")
 FILE = "_FILE"
 #: Characters of a secret; a file with more is another one.
 LONGEST = 4096
@@ -68,6 +67,20 @@ def exposed() -> str:
     except OSError:
         return ""
     return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & 0o044 else ""
+
+
+def readable() -> list[str]:
+    """Return what to do about each file of a secret that others can read."""
+    found = []
+    for name, path in known().items():
+        if name.endswith(FILE) and path and SECRET.fullmatch(name.removesuffix(FILE)):
+            try:
+                mode = Path(path).stat().st_mode
+            except OSError:
+                continue
+            if mode & 0o044:
+                found.append(f"{name}: {path} can be read by others on this host: chmod 600 {path}")
+    return found
 
 
 def _secrets(written: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,9 +22,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from bot.config import Settings
+from bot.config.rules import Written
+from bot.guard.metered import Metered
+from bot.guard.spend import Spend
 from bot.platform import Platform
 from bot.run import logs
+from bot.run.configured import ConfigFile, Toolsets, stamp
 from bot.run.connections import widen
+from bot.run.money import spend_of
 from bot.run.orders import obeying
 from bot.run.secrets import exposed, known
 from bot.run.server import listening
@@ -52,20 +58,26 @@ SHORT = 6
 PRUNE = 600.0
 
 
-async def start(settings: Settings, makes: Makes, tools: Sequence[Offered] = ()) -> int:
+async def start(
+    settings: Settings, makes: Makes, tools: Sequence[Offered] = (), config: ConfigFile | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT, then end every answer with a last edit; a second signal ends at once.
 
     Args:
         settings: The operator's.
         makes: What makes each platform; see `adapters.find`.
-        tools: What the model may use beside the tools that *settings* name.
+        tools: What the model may use beside the tools that *settings* and *config* name.
+        config: What holds where; without it there is no such file.
 
     Raises:
         Unavailable: When another process has the data, the port is taken, Claude refuses the key, no
-            platform can be served as it is set up, or the file of MCP servers is wrong.
+            platform can be served as it is set up, or the file of MCP servers or `config.toml` is wrong.
     """
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
     servers = mcp_of(settings)
+    given = config or ConfigFile(settings)
+    before = stamp(given.path)
+    book = given.book(given.read() if config else Written())
     if warning := exposed():
         log.warning(warning)
     ended = _signalled()
@@ -76,13 +88,19 @@ async def start(settings: Settings, makes: Makes, tools: Sequence[Offered] = ())
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
-        if parts := await _unless(ended, _parts(settings, makes, stack)):
-            from bot.run.supervise import supervise  # noqa: PLC0415  imported by now
+        spend = spend_of(settings, book, store.accounts) if config else None
+        toolsets = partial(given.toolsets, book.written)
+        if parts := await _unless(ended, _parts(settings, makes, stack, toolsets, spend)):
+            from bot.run.places import Places  # noqa: PLC0415  imported by now
+            from bot.run.supervise import supervise  # noqa: PLC0415  the same
+            from bot.run.watch import watching  # noqa: PLC0415  the same
 
-            platforms, model, named = parts
+            platforms, model, loaded = parts
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
-            await supervise(settings, platforms, model, store, front, ended, [*tools, *named], servers)
+            places = Places(settings, book, loaded, servers, tools, spend)
+            async with watching(config, places, before):
+                await supervise(settings, platforms, model, store, front, ended, places, servers)
     return 0
 
 
@@ -98,10 +116,14 @@ def mcp_of(settings: Settings) -> Servers:
 
 
 async def _parts(
-    settings: Settings, makes: Makes, stack: AsyncExitStack
-) -> tuple[list[Platform], Patient, list[Offered]]:
+    settings: Settings,
+    makes: Makes,
+    stack: AsyncExitStack,
+    toolsets: Callable[[], Toolsets],
+    spend: Spend | None,
+) -> tuple[list[Platform], Patient, Toolsets]:
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
-    tools = await asyncio.to_thread(_tools, settings)
+    tools = await asyncio.to_thread(toolsets)
     await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.to_thread(import_module, "bot.run.model")
     from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
@@ -117,16 +139,9 @@ async def _parts(
     else:
         checking.add_done_callback(_told_late)
     logs.hide([secret for platform in platforms for secret in platform.secrets])
-    patient = patient_of(settings, claude)
+    patient = patient_of(settings, Metered(claude, spend) if spend else claude)
     rekey_on_hangup(claude, patient)
     return platforms, patient, tools
-
-
-def _tools(settings: Settings) -> list[Offered]:
-    """Import the tools that the operator has named; they may be slow, too."""
-    from bot.tools.box import offered  # noqa: PLC0415  what nobody named costs nothing
-
-    return offered(settings.tools)
 
 
 def _tell(trouble: str) -> None:

@@ -13,15 +13,15 @@ from bot.core.core import Core
 from bot.core.intake import Caps
 from bot.files import Bounds
 from bot.guard.access import Access
-from bot.model import Asking, Model
+from bot.model import Model
 from bot.model.rounds import Rounds
 from bot.platform import Platform, Unavailable
 from bot.run.lag import measured
+from bot.run.places import Places
 from bot.run.server import Front
-from bot.show.writes import Showing
 from bot.store import Store
 from bot.store.memory import Memory
-from bot.tools import More, Offered
+from bot.tools import Offered
 from bot.tools.mcp import Servers
 
 log = structlog.get_logger(__name__)
@@ -43,23 +43,20 @@ def build(
     model: Model,
     store: Store | None = None,
     tools: Sequence[Offered] = (),
-    more: More | None = None,
+    places: Places | None = None,
 ) -> Core:
-    """Return the core for *platforms*; without a *store* it forgets everything on restart."""
+    """Return the core for *platforms*.
+
+    Args:
+        settings: The operator's.
+        platforms: Those that it answers on.
+        model: Who answers.
+        store: The ledger; without one it forgets everything on restart.
+        tools: What the model may use, where there are no *places*.
+        places: What holds where; without them, what *settings* say holds everywhere.
+    """
     admits = {workspace for platform in platforms for workspace in platform.admits}
-    effort = "" if settings.effort == "default" else settings.effort
-    asking = Asking(
-        settings.system,
-        settings.model,
-        effort,
-        settings.max_tokens,
-        settings.ahead,
-        settings.thinking == "summary",
-        settings.context,
-        settings.channel_messages,
-        settings.zone,
-    )
-    showing = Showing(settings.links, settings.pages, settings.code_file, settings.stream, settings.thinking)
+    places = places or Places.alike(settings, tools)
     caps = Caps(
         settings.intake,
         settings.turns,
@@ -71,13 +68,11 @@ def build(
     return Core(
         Rounds(model, settings.tool_rounds),
         store or Memory(),
-        Access(admits, settings.stop),
-        asking,
-        showing,
+        Access(admits, "anyone" if settings.stop == "anyone" else "asker"),
         caps=caps,
-        tools=tools,
-        more=more,
-        follow_ups=settings.follow_ups == "thread",
+        follow_ups=places.follow_ups,
+        terms=places.terms,
+        spend=places.spend,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
 
@@ -89,7 +84,7 @@ async def supervise(
     store: Store,
     front: Front,
     ended: asyncio.Event,
-    tools: Sequence[Offered],
+    places: Places,
     servers: Servers,
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
@@ -97,7 +92,7 @@ async def supervise(
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store, tools, servers.offered)
+    core = build(settings, platforms, model, store, places=places)
     _settle_memory()
     async with measured() as lag:
         await front.open(platforms, core, lag)

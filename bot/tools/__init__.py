@@ -10,7 +10,7 @@ A tool is an async function with types and a docstring:
 The model reads the docstring and the schema that pydantic makes of the signature.  A first parameter of type
 `Caller` is not given by the model: it says for whom the tool runs.  Of a `Refused` that a tool raises the
 model reads the message; every other exception is logged, and the model reads that the tool failed.
-docs/tools.md makes a package of a tool.
+docs/write-a-tool.md makes a package of a tool.
 """
 
 from __future__ import annotations

@@ -32,6 +32,15 @@ BOX: Mapping[str, Callable[[], object]] = {
     **{name: _boxed(name) for name in ("search", "files", "notes")},
     **{each.name: lambda each=each: each for each in SERVER},  # type: ignore[misc]
 }
+#: Those of them that read what people wrote, or keep it.
+PRIVATE = frozenset({"search", "files", "notes"})
+#: Those of them that send what the model chooses to places that it chooses.
+OUTWARD = frozenset({"web_fetch"})
+
+
+def names() -> list[str]:
+    """Return all names that `RIVULET_TOOLS` may have; imports none of the tools."""
+    return list(dict.fromkeys([*BOX, *(point.name for point in entry_points(group=GROUP))]))
 
 
 def offered(names: Sequence[str]) -> list[Offered]:
@@ -88,7 +97,9 @@ def _made(name: str, load: Callable[[], object], owner: str) -> Callable[[], Seq
             raise Unavailable(f"{SETTING}: {told}") from error
         tools = [found] if isinstance(found, Offered) else found
         if not isinstance(tools, Sequence) or not all(isinstance(each, Offered) for each in tools):
-            raise Unavailable(f"{SETTING}: {name} of {owner} is no tool; docs/tools.md says how to make one.")
+            raise Unavailable(
+                f"{SETTING}: {name} of {owner} is no tool; docs/write-a-tool.md says how to make one."
+            )
         return tools
 
     return make

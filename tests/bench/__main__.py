@@ -16,6 +16,7 @@ from typing import Any
 from tests.bench import (
     bombs,
     conversation,
+    doctor,
     faults,
     fuzz,
     kill,
@@ -40,6 +41,7 @@ from tests.bench.scenario import DELTA
 
 BENCHES = {
     "start": start,
+    "doctor": doctor,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,

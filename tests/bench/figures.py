@@ -59,6 +59,10 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("run.*.listening_s.p50", "<=", 1.5, "s"),
         ("wrong", "=", 0, ""),
     ),
+    "doctor": (
+        ("doctor.wall_s.max", "<=", 3.0, "s"),
+        ("wrong", "=", 0, ""),
+    ),
     "stop": (
         ("*.closed_ms.p50", "<=", 5.0, "ms"),
         ("*.closed_ms.p99", "<=", 50.0, "ms"),

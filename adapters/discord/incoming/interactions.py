@@ -25,7 +25,7 @@ from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.asked import LONGEST, quoted, shown
 from adapters.discord.outgoing.commands import ABOUT, STOP
 from adapters.discord.outgoing.drawing import BUTTON, told
-from adapters.discord.rights import missing
+from adapters.discord.rights import missing_to_answer
 from adapters.discord.surface import said
 from adapters.discord.wire.replies import Reply
 from adapters.discord.wire.rest import Json as Body
@@ -197,8 +197,9 @@ class Interactions:
         except Unavailable:
             return RESTARTING
         given = doing.given
-        if barred is None and given.guild and (right := missing(given.rights, inside=doing.inside)):
-            return LACKING.format(right=right)
+        if barred is None and given.guild and given.rights is not None:
+            right = missing_to_answer(given.rights, inside=doing.inside)
+            return LACKING.format(right=right.name) if right else None
         return barred
 
     def _quoted(self, message: Json, guild: int) -> str:

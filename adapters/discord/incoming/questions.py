@@ -8,6 +8,7 @@ from functools import partial
 
 import discord
 
+from adapters.discord.allowed import lacking, limits
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
 from adapters.discord.incoming.latest import Latest, Question
@@ -22,7 +23,6 @@ from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, Threads, nowhere, title
 from adapters.discord.outgoing.threads import Question as Forked
-from adapters.discord.rights import lacking, limits
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest

@@ -287,10 +287,10 @@ class Knobs(Emulator):
         self._gateway.replay(n)
 
     @control
-    async def guild(self, id: str) -> str:  # noqa: A002 -- Discord's word
-        """Let the bot join the guild *id*; return the id of its one text channel."""
+    async def guild(self, id: str, permissions: str = shapes.BOTS) -> str:  # noqa: A002 -- Discord's word
+        """Let the bot join the guild *id*, with *permissions*; return the id of its one text channel."""
         channel, role = self._world.new_id(), self._world.new_id()
-        self._world.add_guild(id, channel, role)
+        self._world.add_guild(id, channel, role, permissions)
         return channel
 
     @control

@@ -96,10 +96,12 @@ class Routes:
             case parts:
                 return Endpoint(f"{method} {parts[0]}", self._plain(method, parts))
 
-    def _plain(self, method: str, parts: list[str]) -> Answer:
+    def _plain(self, method: str, parts: list[str]) -> Answer:  # noqa: C901 -- a table
         match method, parts:
             case "GET", ["users", "@me"]:
                 return lambda _: {**self.world.users[BOT], "verified": True, "mfa_enabled": False}
+            case "GET", ["users", "@me", "guilds"]:
+                return lambda _: self.world.own_guilds()
             case "POST", ["users", "@me", "channels"]:
                 return lambda call: self.world.open_dm(str(call.body.get("recipient_id")))
             case "GET", ["users", id_]:

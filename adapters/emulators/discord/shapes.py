@@ -30,6 +30,8 @@ CONTENT_FLAG = 1 << 19
 EVERYTHING = "9007199254740991"
 #: As recorded in INTERACTION_CREATE for a bot with what every member may do.
 APP_PERMISSIONS = "2248473465835073"
+#: Of the bot's own role: the same, but that it is no administrator (topics/permissions.mdx).
+BOTS = str(int(EVERYTHING) & ~(1 << 3))
 JOINED = "2026-01-04T20:21:10.139000+00:00"
 
 
@@ -91,8 +93,8 @@ def reacting_member(person: Json, roles: list[str]) -> Json:
     return {**member(roles), "user": {"bot": False, **person, "display_name": name}}
 
 
-def role(id_: str, name: str, *, managed_by: str = "") -> Json:
-    """Return a role; a bot's own one says so in its tags."""
+def role(id_: str, name: str, *, managed_by: str = "", permissions: str = BOTS) -> Json:
+    """Return a role; a bot's own one says so in its tags, and has *permissions*."""
     shape: Json = {
         "id": id_,
         "name": name,
@@ -102,7 +104,7 @@ def role(id_: str, name: str, *, managed_by: str = "") -> Json:
         "icon": None,
         "unicode_emoji": None,
         "position": 1 if managed_by else 0,
-        "permissions": EVERYTHING if managed_by else "2248473465835073",
+        "permissions": permissions if managed_by else "2248473465835073",
         "managed": bool(managed_by),
         "mentionable": False,
         "flags": 0,
@@ -157,6 +159,13 @@ def thread(id_: str, parent: Json, name: str, owner: str) -> Json:
             "locked": False,
         },
     }
+
+
+def partial_guild(guild: Json, permissions: int) -> Json:
+    """Return a guild as in the list of one's own (resources/user.mdx, Get Current User Guilds)."""
+    same = {key: guild.get(key) for key in ("id", "name", "icon", "banner")}
+    features = guild.get("features") or []
+    return {**same, "owner": False, "permissions": str(permissions), "features": features}
 
 
 def guild(id_: str, name: str, roles: list[Json]) -> Json:

@@ -70,12 +70,24 @@ class World:
             raise unknown(10013, "User")
         return self.users[id_]
 
-    def add_guild(self, id_: str, channel: str, role: str) -> None:
-        """Let the bot join another guild with one text channel."""
-        roles = [shapes.role(id_, "@everyone"), shapes.role(role, "rivulet", managed_by=BOT)]
+    def add_guild(self, id_: str, channel: str, role: str, permissions: str = shapes.BOTS) -> None:
+        """Let the bot join another guild with one text channel; its role there has *permissions*."""
+        own = shapes.role(role, "rivulet", managed_by=BOT, permissions=permissions)
+        roles = [shapes.role(id_, "@everyone"), own]
         self.guilds[id_] = shapes.guild(id_, f"guild {id_}", roles)
         self.channels[channel] = shapes.text_channel(channel, id_, "general")
         self._publish("GUILD_CREATE", self.guild_create(id_), id_)
+
+    def own_guilds(self) -> list[Json]:
+        """Return the guilds that the bot is in, with what its roles let it do there."""
+        return [shapes.partial_guild(guild, self._allowed(guild)) for guild in self.guilds.values()]
+
+    def _allowed(self, guild: Json) -> int:
+        own = {guild["id"], *self.roles_of(BOT, guild["id"])}  # @everyone has the guild's id
+        allowed = 0
+        for role in guild["roles"]:
+            allowed |= int(role["permissions"]) if role["id"] in own else 0
+        return allowed
 
     def roles(self, guild: str) -> set[str]:
         """Return the ids of a guild's roles that can be mentioned."""

@@ -18,23 +18,27 @@ from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.chaos import Chaos
 from adapters.emulators.slack.downloads import given
 from adapters.emulators.slack.http_sender import HttpSender
+from adapters.emulators.slack.interactions import Interactions
 from adapters.emulators.slack.markdown import Code
+from adapters.emulators.slack.responses import Responses
 from adapters.emulators.slack.shapes import Json, Message, Person
 from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Sockets
 from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Limit, Traffic
+from adapters.emulators.slack.views import Views
 from adapters.emulators.slack.web_api import WebApi, faulty, hang_up
 from adapters.emulators.slack.workspace import Workspace, view
 
 
-class Slack(Chaos, Emulator):
+class Slack(Chaos, Interactions, Emulator):
     """One workspace "T1" with one app "A1" in it, whose bot is "UBOT".
 
     Point `AsyncWebClient(base_url=...)` at `url + "/api/"`.  People: U1 ann and U2 bob, UGUEST,
     UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
 
-    Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, ephemeral,
-    upload, download, 429, error, envelope, ack, unacknowledged, handshake, connect, disconnect.
+    Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, command,
+    shortcut, submit, ephemeral, upload, download, 429, error, envelope, ack, unacknowledged, handshake,
+    connect, disconnect.
     """
 
     def __init__(self) -> None:
@@ -44,8 +48,16 @@ class Slack(Chaos, Emulator):
         self._workspace = Workspace(self.record, self._send)
         self._streams = Streams(self._workspace, self.record)
         self._traffic = Traffic()
+        self._views = Views()
+        self._responses = Responses(self._workspace, self.record)
         self._api = WebApi(
-            self._workspace, self._streams, self._traffic, self.record, self._connect, lambda: self.url
+            self._workspace,
+            self._streams,
+            self._traffic,
+            self.record,
+            self._connect,
+            lambda: self.url,
+            self._views,
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -55,7 +67,7 @@ class Slack(Chaos, Emulator):
             web.get("/link", self._link),
             web.post("/upload/v1/{ticket}", self._upload),
             web.get("/files-pri/{file}/{name:.+}", self._download),
-            web.post("/actions/{path:.+}", self._respond),
+            web.post("/{kind:actions|commands}/{path:.+}", self._respond),
         ]
 
     async def stop(self) -> None:
@@ -90,9 +102,12 @@ class Slack(Chaos, Emulator):
         await asyncio.sleep(self._traffic.delay("download"))
         return self._api.downloads.serve(request)
 
-    async def _respond(self, _: web.Request) -> web.Response:
-        self.record("call", method="response_url")
-        return web.Response(text="ok")
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        if fault := self._traffic.fault("response_url"):
+            self.record("call", method="response_url")
+            await asyncio.sleep(fault.delay)
+            return hang_up(request) if fault.drop else faulty(fault)
+        return await self._responses.receive(request)
 
     # What the service does to the app.
 
@@ -170,7 +185,7 @@ class Slack(Chaos, Emulator):
 
         Args:
             method: The method; "link" for the websocket's handshake, "upload" and "download" for a file's
-                bytes.
+                bytes, "response_url" for a reply.
             times: How many calls.
             status: The HTTP status.
             error: The `error` of the JSON body.
@@ -378,8 +393,7 @@ class Slack(Chaos, Emulator):
         self.record("press", channel=channel, ts=ts, user=user, label=named[0][0])
         shape = self._workspace.shape(kept)
         pressed = shapes.block_actions(kept, who, *named[0][1:], ts=self._workspace.ts(), url=self.url)
-        way = self._http if self._http.url else self._sockets
-        return await way.interact(pressed | {"message": shape})
+        return await self._way.interact(self._pressed(who, pressed) | {"message": shape})
 
     @control
     async def stop_session(

@@ -95,13 +95,17 @@ class HttpSender:
         self._spawn(self._deliver(Delivery("events_api", payload)))
 
     async def _deliver(self, delivery: Delivery) -> None:
-        while not await self._attempt(delivery) and delivery.attempt < len(self.retries):
+        while await self._attempt(delivery) is None and delivery.attempt < len(self.retries):
             await asyncio.sleep(self.retries[delivery.attempt])
             delivery.attempt += 1
 
     async def interact(self, payload: Json) -> bool:
         """Post an interactivity *payload* once, as a form; tell whether it was answered by 200."""
-        return await self._attempt(Delivery("interactive", payload))
+        return await self.ask("interactive", payload) is not None
+
+    async def ask(self, kind: str, payload: Json) -> Json | None:
+        """Post a payload of a *kind* once; return what is answered with 200, None for nothing."""
+        return await self._attempt(Delivery(kind, payload))
 
     async def repeat(self, event: str) -> None:
         """Send the last event again, or the last of type *event*; LookupError if there is none."""
@@ -126,7 +130,7 @@ class HttpSender:
         body, headers = self._letter(Delivery("events_api", payload))
         return (await self._post(*FORGED[how](body, headers, self.secret)))[0]
 
-    async def _attempt(self, delivery: Delivery) -> bool:
+    async def _attempt(self, delivery: Delivery) -> Json | None:
         number = str(uuid.uuid4())
         if delivery.kind == "events_api":
             self._sent = [*(sent for sent in self._sent[-50:] if sent is not delivery), delivery]
@@ -139,19 +143,19 @@ class HttpSender:
             retry_attempt=delivery.attempt,
         )
         self._last = self._letter(delivery)
-        status = await self._through(*self._last)
+        status, said = await self._through(*self._last)
         self._record("ack" if status == 200 else "unacknowledged", envelope_id=number, status=status)
-        return status == 200
+        return _answer(said) if status == 200 else None
 
-    async def _through(self, body: bytes, headers: dict[str, str]) -> int:
+    async def _through(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         if self.lost:
             self.lost -= 1
-            return 0
-        status, _ = await self._post(body, headers)
+            return 0, ""
+        answer = await self._post(body, headers)
         if self.unheard:
             self.unheard -= 1
-            return 0
-        return status
+            return 0, ""
+        return answer
 
     def _letter(self, delivery: Delivery) -> tuple[bytes, dict[str, str]]:
         """Return the body and the headers of *delivery*."""
@@ -159,7 +163,8 @@ class HttpSender:
         if delivery.kind == "events_api":
             body, kind = written.encode(), "application/json"
         else:
-            body, kind = urlencode({"payload": written}).encode(), "application/x-www-form-urlencoded"
+            fields = delivery.payload if delivery.kind == "slash_commands" else {"payload": written}
+            body, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
         headers = {"Content-Type": kind, "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)"}
         if delivery.attempt:
             headers |= {"X-Slack-Retry-Num": str(delivery.attempt), "X-Slack-Retry-Reason": "http_error"}
@@ -176,3 +181,12 @@ class HttpSender:
                 return answer.status, await answer.text()
         except (aiohttp.ClientError, OSError):
             return 0, ""
+
+
+def _answer(body: str) -> Json:
+    """Return what an app has answered: an object, or a text, which Slack shows as it is."""
+    try:
+        found = json.loads(body or "{}")
+    except ValueError:
+        found = body
+    return found if isinstance(found, dict) else {"text": str(found)}

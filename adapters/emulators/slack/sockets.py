@@ -79,7 +79,7 @@ class Sockets:
         self.retries: tuple[float, ...] = RETRIES_AFTER
         self._links: list[Link] = []
         self._tickets: dict[str, float] = {}
-        self._pending: dict[str, tuple[Link, asyncio.Future[bool]]] = {}
+        self._pending: dict[str, tuple[Link, asyncio.Future[Json]]] = {}
         self._sent: list[Delivery] = []
         self._open = asyncio.Event()
         self._record = record
@@ -124,7 +124,7 @@ class Sockets:
                 if message.type is WSMsgType.PING:
                     await link.socket.pong(message.data)
                 elif message.type is WSMsgType.TEXT:
-                    self._acknowledge(message.json().get("envelope_id", ""))
+                    self._acknowledge(message.json())
         finally:
             self._forget(link)
 
@@ -144,11 +144,12 @@ class Sockets:
             "connection_info": {"app_id": APP},
         }
 
-    def _acknowledge(self, envelope_id: str) -> None:
+    def _acknowledge(self, message: Json) -> None:
+        envelope_id = message.get("envelope_id", "")
         self._record("ack", envelope_id=envelope_id)
         _, answered = self._pending.get(envelope_id, (None, None))
         if answered and not answered.done():
-            answered.set_result(True)
+            answered.set_result(message.get("payload") or {})
 
     def _forget(self, link: Link) -> None:
         self._links.remove(link)
@@ -157,7 +158,7 @@ class Sockets:
         self._record("disconnect", sockets=len(self._links))
         for owner, answered in self._pending.values():
             if owner is link and not answered.done():
-                answered.set_result(False)
+                answered.set_exception(ConnectionResetError())
 
     def event(self, payload: Json) -> None:
         """Deliver an Events API *payload*, again and again until it is acknowledged."""
@@ -169,7 +170,7 @@ class Sockets:
                 await self._open.wait()
                 # The first attempt met no socket, so what arrives is a retry (vercel/chat#666).
                 delivery.attempt = max(delivery.attempt, 1)
-            if await self._attempt(delivery):
+            if await self._attempt(delivery) is not None:
                 return
             delivery.attempt += 1
             if delivery.attempt <= len(self.retries):
@@ -180,6 +181,10 @@ class Sockets:
         if self._links:
             self._spawn(self._attempt(Delivery("interactive", payload)))
         return bool(self._links)
+
+    async def ask(self, kind: str, payload: Json) -> Json | None:
+        """Send a payload of a *kind* once; return what the app answers in time, None for nothing."""
+        return await self._attempt(Delivery(kind, payload))
 
     async def repeat(self, event: str) -> None:
         """Send the last event again, or the last of type *event*, as a retry.
@@ -193,14 +198,14 @@ class Sockets:
         sent[-1].attempt += 1
         self._spawn(self._attempt(sent[-1]))
 
-    async def _attempt(self, delivery: Delivery) -> bool:
+    async def _attempt(self, delivery: Delivery) -> Json | None:
         # "Each payload may be sent to any of the connections" [docs]; here to the newest that stays.
         staying = [link for link in self._links if not link.leaving] or self._links
         if not staying:
-            return False
+            return None
         link = staying[-1]
         envelope_id = str(uuid.uuid4())
-        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._pending[envelope_id] = link, answered
         self._log(envelope_id, delivery)
         try:
@@ -209,7 +214,7 @@ class Sockets:
             async with asyncio.timeout(self.within):
                 return await answered
         except (TimeoutError, ConnectionError):
-            return False
+            return None
         finally:
             del self._pending[envelope_id]
 

@@ -74,6 +74,7 @@ LIMITS = {
     "reactions.get": _TIER_3,
     "reactions.remove": _TIER_2,
     "users.info": _TIER_4,
+    "views.open": _TIER_4,
 }
 
 #: Methods whose limit counts per channel instead of per workspace.

@@ -30,10 +30,12 @@ from adapters.emulators.slack.shapes import Json, Message
 from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Traffic
 from adapters.emulators.slack.uploads import Uploads
+from adapters.emulators.slack.views import Views
 from adapters.emulators.slack.workspace import Workspace
 
 SCOPES = (
-    "app_mentions:read,channels:history,channels:read,chat:write,files:read,files:write,groups:history,groups:read,"
+    "app_mentions:read,channels:history,channels:read,chat:write,commands,files:read,files:write,"
+    "groups:history,groups:read,"
     "im:history,reactions:read,reactions:write,usergroups:read,users:read"
 )
 #: Page sizes when no limit is given [docs conversations.history, conversations.replies].
@@ -52,6 +54,7 @@ class WebApi:
         record: Adds an entry to the emulator's log.
         connect: Returns the address of a new Socket Mode connection.
         url: Returns where the emulator listens.
+        views: The modals.
 
     Attributes:
         tokens: The bot tokens that are valid; None for every `xoxb-...`.
@@ -70,6 +73,7 @@ class WebApi:
         record: Callable[..., None],
         connect: Callable[[], str],
         url: Callable[[], str],
+        views: Views,
     ) -> None:
         self.tokens: set[str] | None = None
         self.scopes = SCOPES
@@ -104,6 +108,7 @@ class WebApi:
             "reactions.remove": self._unreact,
             "usergroups.list": self._groups,
             "users.info": self._user,
+            "views.open": views.open,
         }
 
     async def call(self, request: web.Request) -> web.StreamResponse:
@@ -158,6 +163,7 @@ class WebApi:
             if method not in self._methods:
                 raise Refused("unknown_method", req_method=method)
             self._authorize(arguments)
+            self._belong(arguments)
             cut = self._shorten(arguments)
             body = {"ok": True, **self._methods[method](arguments)}
             return body | ({"warning": "message_truncated"} if cut else {})
@@ -180,6 +186,11 @@ class WebApi:
             raise Refused(self.revoked)
         if token not in self.tokens if self.tokens is not None else not token.startswith("xoxb-"):
             raise Refused("invalid_auth")
+
+    def _belong(self, arguments: Arguments) -> None:
+        """Refuse what is done in a channel that the bot is no member of; a private one is not even shown."""
+        if (channel := str(arguments.get("channel", ""))) in self._workspace.absent:
+            raise Refused("not_in_channel" if channel.startswith("C") else "channel_not_found")
 
     def _has(self, token: str, scope: str) -> bool:
         """Tell whether *token* is good, and the app has *scope*."""

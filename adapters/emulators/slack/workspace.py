@@ -57,6 +57,7 @@ class Workspace:
         topics: What channels are for, by id.
         names: What channels are called, by id; others by their id.
         scopes: Those that the app has; None for all.
+        absent: Channels that the bot is no member of.
         code: How readers see code in markdown blocks; see `markdown`.
     """
 
@@ -67,6 +68,7 @@ class Workspace:
         self.names: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
         self.scopes: set[str] | None = None
+        self.absent: set[str] = set()
         self.pings: list[Json] = []
         self.unfurls: list[Json] = []
         self.masks: list[Json] = []
@@ -189,8 +191,8 @@ class Workspace:
                 event["channel_type"], "message.channels"
             )
         allowed = self.scopes is None or NEEDS.get(kind, "") in {"", *self.scopes}
-        if kind in self.subscriptions and allowed:
-            channel = event.get("channel") or event.get("item", {}).get("channel")
+        channel = event.get("channel") or event.get("item", {}).get("channel")
+        if kind in self.subscriptions and allowed and channel not in self.absent:
             self._send(shapes.callback(event, shared=channel in self._shared))
 
     def judge(self, kept: Message, *, linked: bool, unfurled: bool) -> None:

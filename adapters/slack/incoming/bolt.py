@@ -18,6 +18,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.incoming.events import Events
+from adapters.slack.incoming.link import read
 from adapters.slack.text import Json
 from adapters.slack.wire.seldom import Seldom
 from bot.platform import Gone, SlowDown, Unavailable
@@ -28,8 +29,8 @@ log = structlog.get_logger(__name__)
 bolt_log = logging.getLogger("slack_bolt")
 bolt_log.setLevel(logging.ERROR)
 
-#: Gives one payload to the core; returns whether it may be acknowledged.
-Take = Callable[[Json], Awaitable[bool]]
+#: Gives one payload to the core; returns what to acknowledge it with, or None if it must not be acknowledged.
+Take = Callable[[Json], Awaitable[Json | None]]
 
 
 def taker(web: AsyncWebClient, events: Events) -> Take:
@@ -40,21 +41,21 @@ def taker(web: AsyncWebClient, events: Events) -> Take:
     @app.middleware
     async def take(body: Json) -> BoltResponse:
         try:
-            await events.take(body)
+            answer = await events.take(body)
         except (SlowDown, Gone, OSError, Unavailable) as error:
             if seldom.due(f"left {type(error).__name__}", asyncio.get_running_loop().time()):
                 log.warning("an event was not taken, and is left for Slack to send again", reason=str(error))
             return BoltResponse(status=503, body="")
-        return BoltResponse(status=200, body="")
+        return BoltResponse(status=200, body=answer)
 
-    async def taken(payload: Json) -> bool:
+    async def taken(payload: Json) -> Json | None:
         try:
             answer = await app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
         except Exception as error:  # sent again, it would be understood no better
             if seldom.due(type(error).__name__, asyncio.get_running_loop().time()):
                 log.exception("an event was not understood, and is left out")
-            return True
-        return answer.status == 200
+            return {}
+        return read(answer.body) if answer.status == 200 else None
 
     return taken
 

@@ -9,24 +9,29 @@ Nobody is looked up for a reaction, an edit or a press before it is known to be 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 
 from adapters.slack.blocks import string
 from adapters.slack.incoming import payloads
+from adapters.slack.incoming.asking import Asking
+from adapters.slack.incoming.commands import Slashes
 from adapters.slack.incoming.early import Early
+from adapters.slack.incoming.lately import Lately
 from adapters.slack.incoming.loops import Loops
-from adapters.slack.incoming.payloads import home_of, inner, moment
+from adapters.slack.incoming.mentions import Mentions, Open
+from adapters.slack.incoming.payloads import home_of, inner, moment, placed
 from adapters.slack.incoming.questions import Questions
 from adapters.slack.incoming.reactions import stoppers
+from adapters.slack.incoming.shortcuts import Shortcuts
 from adapters.slack.incoming.subscribed import Subscribed
 from adapters.slack.incoming.thumbs import Thumbs
 from adapters.slack.incoming.tidy import Tidy
-from adapters.slack.native import Reader
 from adapters.slack.outgoing.notices import Notices
+from adapters.slack.outgoing.whispers import Whispers
 from adapters.slack.people import People
 from adapters.slack.reading import Message
 from adapters.slack.text import Json
@@ -46,7 +51,6 @@ from bot.platform import (
     Press,
     SlowDown,
     Stop,
-    Surface,
 )
 
 log = structlog.get_logger(__name__)
@@ -55,9 +59,6 @@ log = structlog.get_logger(__name__)
 QUIET = 3600.0
 #: Seconds that a stop waits to learn who it is from.
 SOON = 1.0
-
-#: Makes the surface for an answer: of a channel, a thread, a question, and who reads it live.
-Open = Callable[[str, str, str, Reader], Surface]
 
 
 @dataclass
@@ -94,17 +95,31 @@ class Events:
         self.questions = Questions(self.team, self.me, self.people.bots, self.inbox.asked_in)
         self._notices = Notices(self.web, self.errands)
         self._thumbs = Thumbs(self.inbox, self.people, self.team, self.me)
+        self._lately = Lately()
+        self.whispers = Whispers(self.web, self._lately.thread)
+        self._mentions = Mentions(self.inbox, self.surface)
+        asking = Asking(self.inbox, self.web, self.team, self._mentions, self._lately)
+        us = (asking, self.people, self.me, self.errands)
+        self._slashes = Slashes(*us)
+        self._shortcuts = Shortcuts(*us, self.whispers)
 
-    async def take(self, body: Json) -> None:
-        """Give one event, or one press of a button, to the core; ignore all other kinds."""
-        match body.get("type"):
-            case "block_actions":
+    async def take(self, body: Json) -> Json:
+        """Give what Slack sends to the core, and ignore what means nothing; return what Slack is to show."""
+        match body:
+            case {"type": "block_actions"}:
                 if press := payloads.Press.of(body):
                     await self._pressed(press)
-            case "app_rate_limited":
+            case {"type": "message_action"}:
+                await self._shortcuts.chosen(body)
+            case {"type": "view_submission"}:
+                return await self._shortcuts.submitted(body)
+            case {"type": "app_rate_limited"}:
                 self._warn()
-            case "event_callback" if string(body.get("team_id")):
+            case {"type": "event_callback", "team_id": str(team)} if team:
                 await self._event(body, inner(body, "event"))
+            case {"command": str()} if "type" not in body:
+                return await self._slashes.take(body)
+        return {}
 
     async def _event(self, body: Json, event: Json) -> None:
         match event:
@@ -157,29 +172,22 @@ class Events:
                 log.warning("a bot has asked too often, and is not answered", bot=bot)
                 return
         await self.inbox.mention(mention)
+        self._lately.note(mention)
 
     async def mention(self, event: Json, team: str, home: str = "") -> Mention:
         """Return the mention that the message *event* is; *home*: its writer's workspace, if told."""
         channel, ts = string(event.get("channel")), moment(event.get("ts"))
         thread = moment(event.get("thread_ts")) or ts
-        actor = await self._asker(event, team, home)
-        place = Place(channel, workspace=team, home=self.team)
         read = Message.of(event)
-
-        async def stopped(message: str) -> None:
-            if channel.startswith("D"):  # elsewhere Slack's event says who it was
-                await self.inbox.stop(Stop(message, actor, place))
-
-        return Mention(
-            key=self._key(channel, ts),
-            conversation=f"slack/{team}/{channel}/{thread}",
-            actor=actor,
-            place=place,
-            text=read.says(await self.people.names(read.ids()), self.me),
-            surface=self.surface(channel, thread, ts, Reader(actor.id, actor.workspace or team, stopped)),
-            files=read.files,
-            follow_up=not channel.startswith("D") and not read.addresses(self.me),
+        asked = self._mentions.make(
+            ts,
+            thread,
+            await self._asker(event, team, home),
+            placed(channel, team, self.team),
+            read.says(await self.people.names(read.ids()), self.me),
+            read.files,
         )
+        return replace(asked, follow_up=not channel.startswith("D") and not read.addresses(self.me))
 
     async def _asker(self, event: Json, team: str, home: str) -> Actor:
         user = string(event.get("user"))
@@ -202,7 +210,7 @@ class Events:
             return
         if self.inbox.knows(key):
             actor = self.people.known(user, stale=True) or await self.people.find(user, spare=True)
-            place = Place(channel, workspace=string(body.get("team_id")), home=self.team)
+            place = placed(channel, string(body.get("team_id")), self.team)
             text = now.says(await self.people.names(now.ids()), self.me)
             await self.inbox.edited(Edited(key, text, actor, place))
         elif before and not channel.startswith("D") and not was.addresses(self.me):
@@ -213,7 +221,7 @@ class Events:
     async def _stop(self, body: Json, user: str, channel: str, messages: list[str], thread: str = "") -> None:
         """Stop what runs in *thread*, if one is given, and what *messages* belong to, or turn out to."""
         team = string(body.get("team_id"))
-        place = Place(channel, workspace=team, home=self.team)
+        place = placed(channel, team, self.team)
         # Who reacts where no other workspace is, is of this one.
         home = team if body.get("is_ext_shared_channel") is False else ""
 
@@ -261,15 +269,13 @@ class Events:
 
     async def _press(self, press: payloads.Press) -> Outcome:
         key = self._key(press.channel, press.message)
-        place = Place(press.channel, workspace=press.team, home=self.team)
+        place = placed(press.channel, press.team, self.team)
         if press.name == STOP.name:
             if not self.inbox.knows(key):
                 return Outcome.UNKNOWN
             actor = await self._who_stops(press.user, press.workspace, press.called)
-        elif press.workspace not in {"", self.team}:
-            actor = Actor(press.user, press.called, workspace=press.workspace)
         else:
-            actor = self.people.known(press.user) or await self.people.find(press.user, spare=True)
+            actor = await self.people.doer(press.user, press.called, press.workspace, self.team)
         return await self.inbox.press(Press(key, press.name, actor, place))
 
     def _key(self, channel: str, ts: str) -> str:

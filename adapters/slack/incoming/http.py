@@ -70,7 +70,7 @@ class Http:
         self._secret = secret
         self.take: Take | None = None
         self.routes = [web.post(PATH, self.receive)]
-        self._underway: set[asyncio.Task[bool]] = set()
+        self._underway: set[asyncio.Task[Json | None]] = set()
         self._warned = float("-inf")
         self._room = asyncio.Semaphore(INTAKE)
 
@@ -89,7 +89,10 @@ class Http:
             return web.Response(status=400)
         if payload.get("type") == "url_verification":
             return web.json_response({"challenge": str(payload.get("challenge", ""))})
-        return web.Response(status=200 if await self._taken(payload) else 503)
+        answer = await self._taken(payload)
+        if answer is None:
+            return web.Response(status=503)
+        return web.json_response(answer) if answer else web.Response()
 
     def _warn(self, request: web.Request) -> None:
         """Log that a request was not Slack's or the secret is wrong; seldom, since anybody can post."""
@@ -98,24 +101,25 @@ class Http:
             self._warned = now
             log.warning("a request that SLACK_SIGNING_SECRET did not sign was refused", remote=request.remote)
 
-    async def _taken(self, payload: Json) -> bool:
-        """Return whether the core took *payload* in time; if it is slower, it goes on in the background."""
+    async def _taken(self, payload: Json) -> Json | None:
+        """Return what to answer with if the core took *payload* in time, else None: it goes on, unheard."""
         try:
             async with asyncio.timeout(WITHIN) as limit:
                 await self._room.acquire()
         except TimeoutError:
-            return False
+            return None
         if self.take is None:
             self._room.release()
-            return False
+            return None
         work = asyncio.ensure_future(self.take(payload))
         self._underway.add(work)
         work.add_done_callback(self._done)
         left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
         await asyncio.wait({work}, timeout=max(left, 0.0))
-        return work.done() and not work.cancelled() and not work.exception() and work.result()
+        done = work.done() and not work.cancelled() and not work.exception()
+        return work.result() if done else None
 
-    def _done(self, work: asyncio.Task[bool]) -> None:
+    def _done(self, work: asyncio.Task[Json | None]) -> None:
         self._room.release()
         self._underway.discard(work)
         if not work.cancelled() and (error := work.exception()):
@@ -151,10 +155,16 @@ async def _body(request: web.Request) -> bytes | None:
 
 
 def parsed(body: bytes, *, form: bool) -> Json | None:
-    """Return what *body* says: JSON, or the JSON in the field `payload` of a form; None if it is neither."""
+    """Return what *body* says: JSON, the JSON in the field `payload` of a form, or the form of a command.
+
+    None if it is none of these.
+    """
     try:
         text = body.decode()
-        found = json.loads(parse_qs(text).get("payload", ["{}"])[0] if form else text)
+        fields = {name: values[0] for name, values in parse_qs(text).items()} if form else {}
+        if "command" in fields and "payload" not in fields:
+            return fields
+        found = json.loads(fields.get("payload", "{}") if form else text)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -39,6 +39,10 @@ HEARD = frozenset({WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG})
 DISABLED = "Slack has switched Socket Mode off for this app: enable it at Socket Mode, then start again."
 
 
+#: Acknowledges an event, with an answer or an empty one.
+Acknowledge = Callable[[Json], Coroutine[Any, Any, None]]
+
+
 class Lost(ConnectionError):
     """A link is of no use any more."""
 
@@ -58,9 +62,7 @@ class Ears(Protocol):
     def left(self, link: Link) -> None:
         """Count *link* as lost."""
 
-    async def give(
-        self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]
-    ) -> asyncio.Task[None]:
+    async def give(self, envelope: Json, acknowledge: Acknowledge) -> asyncio.Task[None]:
         """Give an event to the core, and *acknowledge* it when that has it; return the task that does."""
         ...
 
@@ -192,8 +194,12 @@ class Link:
             case {"type": "disconnect"}:
                 self._told.set()
             case {"envelope_id": str(number)}:
-                acknowledgement = json.dumps({"envelope_id": number})
-                task = await self._ears.give(message, lambda: socket.send_str(acknowledgement))
+
+                def acknowledge(answer: Json) -> Coroutine[Any, Any, None]:
+                    told = {"payload": answer} if answer else {}
+                    return socket.send_str(json.dumps({"envelope_id": number, **told}))
+
+                task = await self._ears.give(message, acknowledge)
                 self._owed.add(task)
                 task.add_done_callback(self._owed.discard)
             case _:

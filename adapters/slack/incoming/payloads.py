@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.slack.blocks import objects, string
 from adapters.slack.text import Json
+from bot.platform import Place
 
 #: The kinds of messages that people write.
 ASKING = frozenset({"", "file_share", "thread_broadcast", "me_message"})
@@ -27,6 +28,11 @@ def moment(found: Any) -> str:
     return (
         text if len(text) < 30 and whole.isascii() and whole.isdigit() and (not dot or rest.isdigit()) else ""
     )
+
+
+def placed(channel: str, workspace: str, home: str) -> Place:
+    """Return where something was done: a *channel* of a *workspace*, for a bot whose workspace is *home*."""
+    return Place(channel, workspace, home, platform="slack", direct=channel.startswith("D"))
 
 
 def written(key: str) -> float:

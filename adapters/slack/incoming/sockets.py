@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import aiohttp
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.incoming.bolt import Take
-from adapters.slack.incoming.link import FAREWELL, Link, ticket
+from adapters.slack.incoming.link import FAREWELL, Acknowledge, Link, ticket
 from adapters.slack.text import Json
 from adapters.slack.wire.first import first
 from bot.platform import Health, SlowDown
@@ -136,9 +135,7 @@ class Sockets:
             self._up.discard(link)
             self._deaf = self.heard
 
-    async def give(
-        self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]
-    ) -> asyncio.Task[None]:
+    async def give(self, envelope: Json, acknowledge: Acknowledge) -> asyncio.Task[None]:
         """Give an event to the core in the background, and *acknowledge* it when that has it."""
         await self._room.acquire()
         task = asyncio.get_running_loop().create_task(self._give(envelope, acknowledge))
@@ -146,10 +143,11 @@ class Sockets:
         task.add_done_callback(self._given)
         return task
 
-    async def _give(self, envelope: Json, acknowledge: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if await self._take(envelope.get("payload") or {}):
+    async def _give(self, envelope: Json, acknowledge: Acknowledge) -> None:
+        answer = await self._take(envelope.get("payload") or {})
+        if answer is not None:
             try:
-                await acknowledge()
+                await acknowledge(answer)
             except OSError:
                 log.info("an event was taken and not acknowledged; Slack sends it again")
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 import structlog
 
 from adapters.slack.blocks import string
-from adapters.slack.incoming.payloads import inner, moment
+from adapters.slack.incoming.payloads import inner, moment, placed
 from adapters.slack.people import People
 from adapters.slack.text import Json
 from adapters.slack.wire.lookup import Full
@@ -72,7 +72,7 @@ class Thumbs:
         except BaseException:
             self._taken.pop(string(body.get("event_id")), None)
             raise
-        place = Place(channel, workspace=string(body.get("team_id")), home=self._team)
+        place = placed(channel, string(body.get("team_id")), self._team)
         await self._tell(name, key, actor, place, on=on)
 
     async def _tell(self, name: str, key: str, actor: Actor, place: Place, *, on: bool) -> None:

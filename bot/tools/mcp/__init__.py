@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -69,9 +69,13 @@ class Servers:
             create = asyncio.get_running_loop().create_task
             self._importing = create(_import(), context=contextvars.Context())
 
-    async def offered(self) -> Sequence[Offered]:
-        """Return the tools that can be used now; the first call starts the servers and waits a little."""
-        if not self._configured:
+    async def offered(self, names: Collection[str] | None = None) -> Sequence[Offered]:
+        """Return the tools that can be used now; the first call starts the servers and waits a little.
+
+        Args:
+            names: The servers whose tools are wanted; None for all.
+        """
+        if not self._configured or (names is not None and not names):
             return ()
         now = asyncio.get_running_loop().time()
         if self._starting is None:
@@ -79,7 +83,8 @@ class Servers:
             self.start()
         if now < self._until:
             await self.settle(self._until - now)
-        return [tool for server in self._servers for tool in server.offered]
+        wanted = [server for server in self._servers if names is None or server.name in names]
+        return [tool for server in wanted for tool in server.offered]
 
     def start(self) -> None:
         """Start all servers."""

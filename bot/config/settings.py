@@ -1,7 +1,7 @@
 """Settings from the environment and `.env`.
 
-Each adapter has a `Settings` of its own in its file; these are the ones that know no platform.  The
-README's table is checked against all of them.
+Each adapter has a `Settings` of its own in its file; these are the ones that know no platform.  The page
+docs/settings.md is made of all of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.config.shapes import SECRET, shown
+from bot.config.values import Host, Http, ModelId
 from bot.unavailable import Unavailable
 
 #: What goes before every conversation unless the operator says otherwise.
@@ -24,6 +26,8 @@ SYSTEM = (
 
 #: Where settings are that the environment has not.
 ENV = Path(".env")
+#: What holds in places; see `bot.config.file`.
+CONFIG = Path("config.toml")
 #: Every Settings class reads the environment and `.env`; values in the environment win.
 SOURCES = SettingsConfigDict(
     env_file=ENV, env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
@@ -59,22 +63,22 @@ def known_zone(name: str) -> str:
 
 
 class Settings(BaseSettings):
-    """What the operator decides; see the README's table."""
+    """What the operator decides; see docs/settings.md."""
 
     model_config = SOURCES
 
     anthropic_api_key: SecretStr = Field(
         default=SecretStr(""), validation_alias="ANTHROPIC_API_KEY", description="Key of the Claude API."
     )
-    anthropic_base_url: str = Field(
+    anthropic_base_url: Http = Field(
         default="https://api.anthropic.com",
         validation_alias="ANTHROPIC_BASE_URL",
         description="Where the Claude API is; for proxies and tests.",
     )
-    model: str = Field(
+    model: ModelId = Field(
         default="claude-sonnet-5-5", validation_alias="RIVULET_MODEL", description="The model that answers."
     )
-    fallback_model: str = Field(
+    fallback_model: ModelId = Field(
         default="",
         validation_alias="RIVULET_FALLBACK_MODEL",
         description="The model to ask where the other one doesn't exist or stays overloaded; empty for none.",
@@ -120,6 +124,12 @@ class Settings(BaseSettings):
         description="Instructions before every conversation; `{date}`, `{platform}`, `{channel}`, `{topic}` "
         "and `{bot}` are filled in, and other words in braces stay.",
     )
+    config: Path = Field(
+        default=CONFIG,
+        validation_alias="RIVULET_CONFIG",
+        description="File that says what holds where: models, tools, who, caps; see `docs/config.md`. "
+        "Without one, all places are alike.",
+    )
     time_zone: str = Field(
         default="UTC",
         validation_alias="RIVULET_TIME_ZONE",
@@ -144,10 +154,11 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_AHEAD",
         description="Characters that the model may be ahead of the screen before it is slowed down.",
     )
-    stop: Literal["anyone", "asker"] = Field(
+    stop: Literal["anyone", "asker", "asker_and_admins"] = Field(
         default="anyone",
         validation_alias="RIVULET_STOP",
-        description="Who may stop an answer: `anyone` who may use the bot, or only its `asker`.",
+        description="Who may stop an answer: `anyone` who may use the bot, only its `asker`, or "
+        "`asker_and_admins`.",
     )
     follow_ups: Literal["thread", "mention"] = Field(
         default="thread",
@@ -239,7 +250,7 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_DATA",
         description="Folder for what must survive a restart; one for each bot.",
     )
-    host: str = Field(
+    host: Host = Field(
         default="127.0.0.1",
         validation_alias="RIVULET_HOST",
         description="Address on which `/healthz` and `/readyz` are served.",
@@ -289,6 +300,19 @@ def expect_readable() -> None:
         raise Unavailable(f"{ENV} is not UTF-8: save it as UTF-8 in your editor.") from None
 
 
-def explain(error: ValidationError) -> str:
-    """Return one line that says which settings are wrong, without their values."""
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+def explain(error: ValidationError, *, values: bool = False, between: str = "; ") -> str:
+    """Return which settings are wrong.
+
+    Args:
+        error: What was found.
+        values: Whether to show what they are; never those of secrets.
+        between: What stands between two of them.
+    """
+    return between.join(_explained(one, values) for one in error.errors())
+
+
+def _explained(one: Any, values: bool) -> str:
+    name, why = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+    if not values or SECRET.fullmatch(name):
+        return f"{name}: {why}"
+    return f"{name}: {why}; it is {shown(one['input'])}"

@@ -1,0 +1,51 @@
+"""How Slack is set up: what `rivulet init` asks."""
+
+from __future__ import annotations
+
+from adapters.slack import manifest
+from adapters.slack.tokens import APP, BOT, OTHERS, SIGNING
+from bot.setup import Question, Setup, Shape
+
+USERS = Shape(
+    "ids of Slack, as in U0123ABCD (a profile's ⋮, Copy member ID), with commas between",
+    r"[UW]\w+(, *[UW]\w+)*",
+)
+MEMBERS = Shape("ids of members (U…) and user groups (S…), with commas between", r"[UWS]\w+(, *[UWS]\w+)*")
+
+BOT_TOKEN = Question("SLACK_BOT_TOKEN", "Bot User OAuth Token (xoxb-…)", BOT, secret=True, needed=True)
+APP_TOKEN = Question(
+    "SLACK_APP_TOKEN",
+    "App-Level Token (xapp-…); empty for HTTP mode",
+    APP,
+    secret=True,
+    unless="SLACK_SIGNING_SECRET",
+)
+SIGNING_SECRET = Question(
+    "SLACK_SIGNING_SECRET", "Signing Secret", SIGNING, secret=True, needed=True, unless="SLACK_APP_TOKEN"
+)
+QUESTIONS = (
+    BOT_TOKEN,
+    APP_TOKEN,
+    SIGNING_SECRET,
+    Question("slack.who.allow", "Who may use it, by ids; empty for all full members", MEMBERS, kind="ids"),
+    Question("slack.who.guests", "May guests use it, too?", kind="yes", default="no"),
+    Question("slack.who.admins", "Admins, by their ids; empty for none", USERS, kind="ids"),
+)
+
+
+def setup() -> Setup:
+    """Return how Slack is set up."""
+    return Setup(
+        "slack",
+        "Slack",
+        QUESTIONS,
+        (
+            f"Open this link, choose your workspace, and press Create: {manifest.usual().link}",
+            "Install App: install it to your workspace, and copy the Bot User OAuth Token.",
+            "Basic Information, App-Level Tokens: make one with the scope connections:write, and copy it.",
+            "For HTTP mode, make the app with the link of `rivulet manifest slack --http URL` instead.",
+        ),
+        shapes=OTHERS,
+        options=manifest.OPTIONS,
+        manifest=manifest.manifest,
+    )

@@ -1,0 +1,50 @@
+"""Replies that one person sees: as Slack takes them, and to the address that Slack gives for them."""
+
+from __future__ import annotations
+
+import aiohttp
+import structlog
+
+from adapters.slack.text import DIALECT, Json
+from adapters.slack.wire.web import Web
+from bot.text.safe import clean, disarm
+from bot.text.writing import render, unmarked
+
+log = structlog.get_logger(__name__)
+
+#: Characters of a reply; all markdown blocks of a message together hold 12,000.
+LONGEST = 8_000
+#: Characters of the same without formatting, which Slack shows where it can't show blocks.
+PLAIN = 2_000
+
+
+def reply(text: str) -> Json:
+    """Return *text*, plain markdown, as a message that pings nobody."""
+    text = clean(text)[:LONGEST]
+    return {"text": plain(text), "blocks": [{"type": "markdown", "text": disarm(render(DIALECT, text))}]}
+
+
+def plain(text: str) -> str:
+    """Return *text*, plain markdown, as words in Slack's notation."""
+    return DIALECT.entities(disarm(unmarked(clean(text))[:PLAIN])) or "…"
+
+
+def ephemeral(text: str) -> Json:
+    """Return *text*, plain markdown, as what Slack shows to one person in answer to a command of theirs."""
+    return {"response_type": "ephemeral", **reply(text)} if text else {}
+
+
+async def later(web: Web, url: str, text: str) -> None:
+    """Post *text* to the *url* that Slack has given for it: good for half an hour, and five times."""
+    if not (url and text and web.session):
+        return
+    full = ephemeral(text)
+    for shown in (full, {name: each for name, each in full.items() if name != "blocks"}):
+        try:
+            async with web.session.post(url, json={**shown, "replace_original": False}) as answer:
+                if answer.status == 200:
+                    return
+                log.warning("Slack took no reply", status=answer.status)
+        except (aiohttp.ClientError, OSError) as error:
+            log.warning("a reply did not get through", error=type(error).__name__)  # not the address
+            return

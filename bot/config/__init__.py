@@ -1,0 +1,35 @@
+"""Settings: from the environment and `.env` (`settings`), and, narrower, from `config.toml`.
+
+A file goes this way: `file` reads it, `scope` says what its tables may hold, `faults` says what is wrong,
+`rules` what holds in a place.
+"""
+
+from __future__ import annotations
+
+from bot.config.scope import Table
+from bot.config.settings import (
+    ENV,
+    SOURCES,
+    SYSTEM,
+    Names,
+    Settings,
+    expect_readable,
+    explain,
+    known_zone,
+    split,
+    zone_of,
+)
+
+__all__ = [
+    "ENV",
+    "SOURCES",
+    "SYSTEM",
+    "Names",
+    "Settings",
+    "Table",
+    "expect_readable",
+    "explain",
+    "known_zone",
+    "split",
+    "zone_of",
+]

@@ -1,0 +1,34 @@
+"""Variables that look like settings and are none: a typo there would leave what it means as it was.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from pydantic_settings import BaseSettings
+
+from bot.config.shapes import SECRET
+
+PREFIX = "RIVULET_"
+FILE = "_FILE"
+#: What other programs read as well; of names that begin so, only typos are told.
+SHARED = ("ANTHROPIC_", "SLACK_", "DISCORD_")
+
+
+def strays(names: Iterable[str], kinds: Iterable[type[BaseSettings]]) -> list[str]:
+    """Return a line for each of *names* that is no setting of *kinds*, but is as if it were meant as one."""
+    aliases = {str(info.validation_alias) for kind in kinds for info in kind.model_fields.values()}
+    known = aliases | {f"{name}{FILE}" for name in aliases if SECRET.fullmatch(name)}
+    told = (_told(name, known) for name in sorted(set(names) - known))
+    return [line for line in told if line]
+
+
+def _told(name: str, known: Collection[str]) -> str:
+    own = name.upper().startswith(PREFIX)
+    if not own and not name.upper().startswith(SHARED):
+        return ""
+    before = PREFIX if own else ""  # what all have in common says nothing
+    ends = [each.removeprefix(before) for each in known if each.startswith(before)]
+    if found := get_close_matches(name.upper().removeprefix(before), ends, n=1, cutoff=0.6 if own else 0.9):
+        return f"{name} is no setting; did you mean {before}{found[0]}?"
+    return f"{name} is no setting; docs/settings.md lists them." if own else ""

@@ -1,0 +1,105 @@
+"""What the API says about a model, asked without its SDK, whose import alone takes seconds.
+
+It must judge as `Claude.check` does, and says the same words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from bot.model.failures import (
+    CHECKS,
+    EMPTY_KEY,
+    NO_STREAM,
+    RETIRED,
+    TYPES,
+    UNKNOWN,
+    UNREACHABLE,
+    UNTOLD,
+    is_own,
+    is_sound,
+    named,
+)
+
+VERSION = "2023-06-01"
+#: Bytes of an answer that are read.
+LONGEST = 2**20
+OK = 200
+#: What HTTP calls a redirect.
+REDIRECTS = range(300, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What came of asking.
+
+    Attributes:
+        trouble: What is wrong, and what to do; "" where nothing is.
+        final: Whether only the operator can help.
+        date: The far side's clock, in seconds since 1970; None where it did not say.
+    """
+
+    trouble: str = ""
+    final: bool = False
+    date: float | None = None
+
+
+async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str) -> Listed:
+    """Ask the API at *url* whether *key* may use *model*; raises nothing for what the far side does."""
+    if not is_sound(key):
+        return Listed(EMPTY_KEY, final=True)
+    headers = {"x-api-key": key, "anthropic-version": VERSION}
+    try:
+        asked = f"{url.rstrip('/')}/v1/models/{model}"
+        async with session.get(asked, headers=headers, allow_redirects=False) as answer:
+            said, date = (
+                _object(await answer.content.read(LONGEST), answer),
+                _seconds(answer.headers.get("Date")),
+            )
+            host = str(answer.url.host)
+            status = answer.status
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return Listed(f"{UNREACHABLE} ({type(error).__name__})")
+    trouble, final = _judged(status, said, host, model)
+    return Listed(trouble, final, date)
+
+
+def _object(raw: bytes, answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    """Return the JSON object that *raw* is; an empty one where it is none."""
+    try:
+        said = json.loads(raw.decode(answer.get_encoding()))
+    except (ValueError, LookupError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _judged(status: int, said: Mapping[str, Any], host: str, model: str) -> tuple[str, bool]:
+    """Return what an answer means, and whether only the operator can help."""
+    if status == OK:
+        if said.get("type") != "model":
+            return NO_STREAM, False
+        retired = said.get("lifecycle") == "retired"
+        return (RETIRED.format(model=model), True) if retired else ("", False)
+    if status in REDIRECTS:
+        return NO_STREAM, False
+    error = said.get("error")
+    kind = str(error.get("type")) if isinstance(error, dict) else ""
+    known = kind if kind in CHECKS else TYPES.get(status, "api_error")
+    if known in CHECKS and (is_own(host) or kind == "authentication_error"):
+        return CHECKS[known].format(model=model), True
+    if is_own(host) or status not in UNTOLD:
+        return named(kind, TYPES.get(status, "api_error")).sentence, False
+    return UNKNOWN.format(host=host, model=model), False
+
+
+def _seconds(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None

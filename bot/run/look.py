@@ -1,0 +1,91 @@
+"""All settings, read at once: so that whatever is wrong is told before anything slow is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from bot.config import Settings, Table, explain
+from bot.config.rules import Written
+from bot.config.strays import strays
+from bot.run.configured import ConfigFile
+from bot.run.secrets import exposed, known
+from bot.unavailable import Unavailable
+
+if TYPE_CHECKING:
+    from bot.platform import Platform
+
+T = TypeVar("T")
+
+NO_PLATFORM = "no platform is configured: set SLACK_…, DISCORD_… or RIVULET_WEB as .env.example shows."
+NO_KEY = "ANTHROPIC_API_KEY is not set: make a key in the Claude Console."
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What is known of all adapters before any of them is made.
+
+    Attributes:
+        finds: What looks at the settings of each, and returns what makes it; see `adapters.find`.
+        kinds: The classes of their settings.
+        tables: What `config.toml` may have tables for; see `ConfigFile`.
+    """
+
+    finds: Sequence[Callable[[], Callable[[], Platform] | None]]
+    kinds: Sequence[type[BaseSettings]]
+    tables: Mapping[str, Mapping[str, Table]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Settings that were found to be good.
+
+    Attributes:
+        settings: The bot's.
+        makes: What makes each platform that has credentials.
+        config: `config.toml`.
+        written: What it says.
+        warnings: What is no fault, but hardly meant.
+    """
+
+    settings: Settings
+    makes: Sequence[Callable[[], Platform]]
+    config: ConfigFile
+    written: Written
+    warnings: Sequence[str]
+
+
+def look(adapters: Adapters) -> Found:
+    """Read all settings and `config.toml`.
+
+    Raises:
+        Unavailable: Something is wrong; the message has a line for each fault.
+    """
+    faults: list[str] = []
+    settings = _tried(Settings, faults)
+    makes = [make for find in adapters.finds if (make := _tried(find, faults))]
+    if not makes and not faults:
+        faults.append(NO_PLATFORM)
+    if settings and not settings.anthropic_api_key.get_secret_value():
+        faults.append(NO_KEY)
+    config = ConfigFile(settings, adapters.tables) if settings else None
+    written = _tried(config.read, faults) if config else None
+    if faults or settings is None or config is None or written is None:
+        raise Unavailable("\n".join(dict.fromkeys(faults)))
+    warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed()]
+    return Found(settings, makes, config, written, [each for each in warnings if each])
+
+
+def _tried(make: Callable[[], T], faults: list[str]) -> T | None:
+    """Return what *make* returns; None, and a line in *faults*, where it can't."""
+    try:
+        return make()
+    except ValidationError as error:
+        faults += explain(error, values=True, between="\n").splitlines()
+    except Unavailable as error:
+        faults += str(error).splitlines()
+    return None
