@@ -36,6 +36,14 @@ async def world() -> AsyncIterator[DiscordWorld]:
     await world.close()
 
 
+async def unconnected() -> DiscordWorld:
+    """A world whose adapter does not run yet."""
+    emulator = DiscordWorld.new_emulator()
+    await emulator.start()
+    await emulator.limits(on=False)
+    return DiscordWorld(emulator)
+
+
 async def registered(world: DiscordWorld) -> bool:
     return len(await world.emulator.commands()) == len(COMMANDS)
 
@@ -157,10 +165,7 @@ async def counted(world: DiscordWorld, count: int) -> bool:
 
 @pytest.mark.parametrize("fault", ["403 50001", "404 10003", "400 too long"])
 async def test_a_discord_that_takes_no_commands_keeps_nobody_from_being_served(fault):
-    world = DiscordWorld(DiscordWorld.new_emulator())
-    await world.emulator.start()
-    await world.emulator.limits(on=False)
-    world = DiscordWorld(world.emulator)
+    world = await unconnected()
     await world.emulator.strike(fault, "PUT applications", times=9)
     await world.connect()
     question = await world.say("why?")
@@ -207,12 +212,9 @@ async def test_a_stop_of_the_question_stops_its_answer(world):
 
 
 async def test_ask_works_without_the_message_content_intent_in_threads_and_in_direct_messages():
-    world = DiscordWorld(DiscordWorld.new_emulator())
-    await world.emulator.start()
-    await world.emulator.limits(on=False)
+    world = await unconnected()
     await world.emulator.allow_content(on=False)
-    load = DiscordWorld.load
-    world.platform = load(world, RIVULET_DISCORD_CONTENT="false")
+    world.platform = world.load(RIVULET_DISCORD_CONTENT="false")
     await world.connect()
     await until(lambda: registered(world))
     root = await world.emulator.say("200", "301", "a topic")

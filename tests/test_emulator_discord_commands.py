@@ -162,6 +162,7 @@ async def test_a_menus_message_comes_whole_without_the_content_intent(
     path = f"interactions/{opened}/{interaction.token}/callback"
     field = {"type": 4, "custom_id": "q", "style": 1, "max_length": 5}
     modal = {"custom_id": "m", "title": "t", "components": [{"type": 18, "label": "l", "component": field}]}
+    wrong: dict[str, Any]
     for wrong in ({"title": "x" * 46}, {"components": []}, {"custom_id": ""}, {"components": [field]}):
         body = {"type": 9, "data": {**modal, **wrong}}
         assert (await rest("POST", path, body))[1]["code"] == 50035

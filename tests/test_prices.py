@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from bot.events import Usage
-from bot.guard.prices import expect_prices, prices
+from bot.guard.prices import expect_prices, prices, untold
 from bot.unavailable import Unavailable
 
 MODEL = "claude-sonnet-5-5"
@@ -75,3 +75,10 @@ def test_caps_need_a_price_for_each_model_that_may_be_asked():
     assert "mine, other" in str(raised.value)
     expect_prices(prices(OWN), [MODEL, "mine"], capped=True)
     expect_prices(prices(), ["mine"], capped=False)
+
+
+def test_models_of_the_api_whose_price_nobody_knows_are_told_with_the_date_of_the_table():
+    assert untold(prices(), [MODEL, f"{MODEL}-20261001"]) == ""
+    told = untold(prices(OWN), [MODEL, "mine", "new", "newer"])
+    assert "(new, newer)" in told
+    assert prices().date in told

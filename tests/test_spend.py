@@ -281,7 +281,7 @@ def test_rows_are_summed_up_by_what_is_asked_for():
         for actor, model, cost in (("a", "m", 1), ("a", "n", 2), ("b", "m", 4))
     ]
     assert grouped(rows, ()) == [Spent(0, cost=7, turns=3)]
-    assert [(row.actor, row.cost) for row in grouped(rows, ["actor"])] == [("b", 4), ("a", 3)]
+    assert [(row.actor, row.cost) for row in grouped(rows, ["actor"])] == [("a", 3), ("b", 4)]
     assert [(row.day, row.model, row.cost) for row in grouped(rows, ["day", "model"])] == [
         (1, "m", 5),
         (1, "n", 2),

@@ -9,6 +9,7 @@ It must never keep a request from ending: nothing here waits once it is made.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -41,6 +42,8 @@ MAYBE = frozenset({Kind.SILENT, Kind.CUT})
 GOING, KNOWN = 4_096, 1_000
 
 NOTHING = Usage()
+#: Tell requests of this process from all others.
+PROCESS, NUMBERS = secrets.token_hex(8), itertools.count(1)
 
 
 class Metered:
@@ -110,7 +113,7 @@ class Meter:
         self._place = payer.place
         self._model = spend.named(request.model)
         self._who = spend.who(payer.actor, payer.place, self._model)
-        self._key = secrets.token_hex(8)
+        self._key = f"{PROCESS}-{next(NUMBERS)}"
         self._reads = reads
         self._counted = NOTHING
         self._finished: Finished | None = None
@@ -181,7 +184,7 @@ class Meter:
         if self._thinks is not None:
             self._wrote += (asyncio.get_running_loop().time() - self._thinks) * THINKING
             self._thinks = None
-        spent = None if self._is_free else replace(self._so_far(), turns=turns)
+        spent = None if self._is_free else self._so_far(turns=turns)
         self._spend.settle(self._key, spent, self._place)
 
     @property
@@ -199,8 +202,8 @@ class Meter:
             self._noted_cost = noted.cost
             self._spend.accounts.note(self._key, noted)
 
-    def _so_far(self, ahead: int = 0) -> Spent:
-        """Return what it has cost so far, with *ahead* more tokens of output."""
+    def _so_far(self, ahead: int = 0, turns: int = 0) -> Spent:
+        """Return what it has cost so far, with *ahead* more tokens of output; it is *turns* answers."""
         usage, guessed = self._usage(ahead)
         model = (self._finished.model if self._finished else "") or self._model
         code = self._codes * self._spend.prices.code
@@ -208,6 +211,7 @@ class Meter:
         return replace(
             self._who,
             model=model,
+            turns=turns,
             input=usage.input,
             output=usage.output,
             cache_read=usage.cache_read,

@@ -127,6 +127,14 @@ def expect_prices(known: Prices, models: Sequence[str], *, capped: bool) -> None
         raise Unavailable(UNPRICED.format(models=", ".join(unpriced), first=unpriced[0]))
 
 
+def untold(known: Prices, listed: Sequence[str]) -> str:
+    """Return what an operator should know about the models that the API has *listed*; "" for nothing."""
+    if not (unpriced := known.unpriced(listed)):
+        return ""
+    models = ", ".join(unpriced)
+    return f"the price of some of the API's models is not known ({models}): ours are of {known.date}"
+
+
 def rounded(cost: float) -> int:
     """Return *cost* rounded up; what is nearly whole, since fractions are not exact, to that."""
     return math.ceil(round(cost, 6))

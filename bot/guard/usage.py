@@ -73,7 +73,7 @@ async def _all(spend: Spend) -> list[str]:
 
 def _top(title: str, rows: Iterable[tuple[str, Spent]]) -> Sequence[str]:
     """Return a list of the dearest of *rows*."""
-    found = [*rows]
+    found = sorted(rows, key=lambda row: -row[1].cost)
     lines = [f"- `{name}`: {dollars(each.cost)}, {each.turns:,} answers" for name, each in found[:MOST]]
     rest = found[MOST:]
     more = [f"- {len(rest)} more: {dollars(sum(each.cost for _, each in rest))}"] if rest else []

@@ -32,6 +32,8 @@ RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chr
 CSV = "Print each rating as a line of CSV: question, time, platform, channel, asker, rater, rating, model."
 SCHEMA = "Print the JSON schema of config.toml, for editors."
 JSON = "Print one JSON object instead of a table."
+USAGE_CSV = "Print what was spent as CSV: a line for each day, channel, person and model."
+PLOT = "Draw what was spent a day into this file, as SVG."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -70,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parsers["notes"].add_argument("--forget", metavar="NAME", help=NOTE)
     parsers["notes"].add_argument("--channel", metavar="ID", default="", help=CHANNEL)
     parsers["check"].add_argument("--schema", action="store_true", help=SCHEMA)
+    parsers["usage"].add_argument("--csv", action="store_true", help=USAGE_CSV)
+    parsers["usage"].add_argument("--plot", metavar="FILE", help=PLOT)
     return parser
 
 
@@ -208,6 +212,15 @@ async def _purge(_options: argparse.Namespace) -> int:
     return _deleted(await _order({"purge": True}))
 
 
+async def _usage(options: argparse.Namespace) -> int:
+    """Show what was spent, by whom and for which model, also while the bot runs."""
+    told = await _order({"usage": 0})
+    from bot.run.usage import show
+    from bot.store import rows
+
+    return show([rows.spent_of(row) for row in told["spent"]], csv=options.csv, plot=options.plot)
+
+
 async def _order(what: dict[str, Any]) -> dict[str, Any]:
     from bot.config import Settings
 
@@ -274,6 +287,7 @@ COMMANDS = {
     "init": _init,
     "manifest": _manifest,
     "invite": _invite,
+    "usage": _usage,
 }
 #: Commands that read their options themselves: which there are depends on the platforms.
 OPEN = (_init, _manifest, _invite)

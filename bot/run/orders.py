@@ -1,7 +1,7 @@
-"""`rivulet forget`, `purge`, `notes`, `feedback`: done by the process that has the data, told by a socket.
+"""`rivulet forget`, `purge`, `notes`, `feedback`, `usage`: done by the process that has the data.
 
-A second process must never write to a ledger that is in use; where no bot runs, the command takes the folder
-itself.
+A socket tells it.  A second process must never write to a ledger that is in use; where no bot runs, the
+command takes the folder itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 
 from bot.platform import Unavailable
 from bot.store import Store, tables
+from bot.store.accounts import NAMES, Spent
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
 from bot.tools.notebook import named
@@ -27,6 +28,10 @@ log = structlog.get_logger(__name__)
 NAME = "socket"
 #: Seconds that an order may take.
 PATIENCE = 30.0
+#: Days of which is read at once what was spent.
+WEEK = 7
+#: Orders that change nothing.
+READS = frozenset({"feedback", "usage"})
 #: Bytes of an order, and of its answer: all notes or ratings that there may be.
 LONGEST = 4096
 ANSWER = 64 * 2**20
@@ -38,7 +43,8 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes};
     {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
     "channel": channel} gives {"notes": deleted notes}; {"feedback": true} gives {"ratings": a list with what
-    `tables.rated_row` makes of each}.
+    `tables.rated_row` makes of each}; {"usage": day} gives {"spent": the same of `tables.spent_row`, from
+    that day on}.
 
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
@@ -81,11 +87,24 @@ async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
             return {"notes": sum([await store.erase(*note.key) for note in meant])}
         case {"feedback": True}:
             return {"ratings": [*map(tables.rated_row, await store.ratings())]}
+        case {"usage": int(since)}:
+            return {"spent": [tables.spent_row(each) for each in await _spent(store, since)]}
     raise ValueError(f"not an order: {what}")
 
 
+async def _spent(store: Store, since: int) -> list[Spent]:
+    """Return all that was spent from day *since* on; a few days at once, since the ledger has other work."""
+    days = await store.accounts.usage(since, ["day"])
+    if not days:
+        return []
+    found: list[Spent] = []
+    for day in range(days[0].day, days[-1].day + 1, WEEK):
+        found += await store.accounts.usage(day, NAMES, day + WEEK)
+    return found
+
+
 def _undone(what: dict[str, Any]) -> str:
-    return "not read" if "feedback" in what else "not deleted"
+    return "not read" if what.keys() & READS else "not deleted"
 
 
 async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +165,6 @@ async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
     if why := answer.get("error"):
-        later = "say this again later" if "feedback" in what else "the bot does it as soon as it can"
+        later = "say this again later" if what.keys() & READS else "the bot does it as soon as it can"
         raise Unavailable(f"RIVULET_DATA: {_undone(what)} yet ({why}); {later}.")
     return answer

@@ -23,6 +23,9 @@ FORGOTTEN = "forgotten-"
 #: 1 January 1970, as `date` counts days.
 EPOCH = date(1970, 1, 1).toordinal()
 
+#: A day after all.
+LAST = 10**6
+
 Scope = Literal["person", "channel", "workspace", "all", "ledger"]
 Span = Literal["day", "month", "trouble"]
 
@@ -159,15 +162,20 @@ class Accounts(Protocol):
         """
         ...
 
-    async def usage(self, since: int, by: Sequence[str]) -> Sequence[Spent]:
-        """Return what was spent from day *since* on, one `Spent` for each combination of the fields *by*.
+    async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
+        """Return what was spent from day *since* to before *until*, for each combination of the fields *by*.
 
-        The other names are "", and 0 for the day; oldest first, and of a day what cost the most.
+        The other names are "", and 0 for the day; oldest first.
 
         Raises:
             OSError: It can't be read now.
         """
         ...
+
+
+def called(spent: Spent, actor: str) -> Spent:
+    """Return *spent* as that of *actor*."""
+    return spent if spent.actor == actor else replace(spent, actor=actor)
 
 
 def grouped(rows: Sequence[Spent], by: Sequence[str]) -> list[Spent]:
@@ -177,7 +185,7 @@ def grouped(rows: Sequence[Spent], by: Sequence[str]) -> list[Spent]:
         names: dict[str, Any] = {name: 0 if name == "day" else "" for name in NAMES if name not in by}
         bare = replace(row, **names)
         sums[bare.key] = sums[bare.key] + bare if bare.key in sums else bare
-    return sorted(sums.values(), key=lambda each: (each.day, -each.cost))
+    return sorted(sums.values(), key=lambda each: each.day)
 
 
 @lru_cache(maxsize=4096)

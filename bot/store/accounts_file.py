@@ -16,7 +16,18 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from bot.store import rows, tables
-from bot.store.accounts import ALLOWANCE, SPENT_KEPT, Cap, Hold, Spent, first_of_month, pseudonym
+from bot.store.accounts import (
+    ALLOWANCE,
+    LAST,
+    NAMES,
+    SPENT_KEPT,
+    Cap,
+    Hold,
+    Spent,
+    called,
+    first_of_month,
+    pseudonym,
+)
 from bot.store.accounts_memory import MemoryAccounts
 from bot.store.keys import DAY
 from bot.store.rows import BadRow
@@ -25,6 +36,8 @@ from bot.store.writer import Writer
 
 log = structlog.get_logger(__name__)
 
+#: Days before this one of which caps may ask: the clock may have been set back.
+RECENT = 2
 #: The cap that holds while nothing can be written.
 UNWRITTEN = Cap("ledger", "trouble", ALLOWANCE)
 
@@ -71,8 +84,15 @@ class FileAccounts(MemoryAccounts):
         self._filed: set[str] = set()  # holds that the file may have
 
     def read(self) -> tuple[list[Spent], list[Hold]]:
-        """Return what the file has of this month, and what was held; in the thread."""
-        return self._read_spent(first_of_month(today() - 2)), self._read_holds()
+        """Return what the file has of this month, and what was held; in the thread.
+
+        Of the days that no cap asks for any more, it is summed up: with every row, a start would take long.
+        """
+        recent = today() - RECENT
+        first, second = first_of_month(recent), first_of_month(today())
+        spent = self._read_sums(tables.MONTH, first, min(second, recent)) if first < second else []
+        spent += self._read_sums(tables.MONTH, second, recent)
+        return spent + self._read_spent(recent), self._read_holds()
 
     def take(self, spent: Sequence[Spent], holds: Sequence[Hold]) -> None:
         """Take over what `read` has found: what was *spent*, and the *holds* of processes that died."""
@@ -119,17 +139,19 @@ class FileAccounts(MemoryAccounts):
         if (hold := self._tally.release(key)) is None:
             return
         if spent:
-            spent = replace(spent, actor=hold.noted.actor)
+            spent = called(spent, hold.noted.actor)
             self._tally.add(spent)
             self._due.risked += spent.cost if key in self._due.risky else 0
         self._write(key if key in self._filed else "", spent)
         self._filed.discard(key)
         self._due.risky.discard(key)
 
-    async def usage(self, since: int, by: Sequence[str]) -> Sequence[Spent]:
+    async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`."""
+        if until == LAST and (kept := self._tally.months.of(since, by)) is not None:
+            return kept
         await self._writer.write()  # what was settled just now may still be on its way
-        return await self._writer.read(lambda: self._read_usage(since, by))
+        return await self._writer.read(lambda: self._read_sums(tables.usage(by), since, until))
 
     def due(self) -> tuple[Due, list[Statement]]:
         """Return what is to be written after trouble; it counts as written until `undone`."""
@@ -195,12 +217,12 @@ class FileAccounts(MemoryAccounts):
     def _read_spent(self, since: int) -> list[Spent]:
         """Return the good rows from day *since* on; the others are deleted, and that is said."""
         db, found = self._writer.file.connected, []
-        for number, *row in db.execute(tables.SPENT_ROWS, (since,)).fetchall():
+        for row in db.execute(tables.SPENT_ROWS, (since,)).fetchall():
             try:
                 found.append(rows.spent_of(row))
             except BadRow as why:
                 log.warning("a row of what was spent was bad and is deleted", reason=str(why))
-                db.execute(tables.ASIDE_SPENT, (number,))
+                db.execute(tables.ASIDE_SPENT, [rows.bytes_of(each) for each in row[: len(NAMES)]])
         return found
 
     def _read_holds(self) -> list[Hold]:
@@ -214,10 +236,10 @@ class FileAccounts(MemoryAccounts):
                 db.execute(tables.ASIDE_HOLD, (rows.bytes_of(row[0]),))
         return found
 
-    def _read_usage(self, since: int, by: Sequence[str]) -> list[Spent]:
-        """See `Accounts.usage`; what can't be read is left out."""
+    def _read_sums(self, statement: str, since: int, until: int) -> list[Spent]:
+        """Return the sums that *statement* makes from day *since* to before *until*, those that are good."""
         found = []
-        for row in self._writer.file.connected.execute(tables.usage(by), (since,)).fetchall():
+        for row in self._writer.file.connected.execute(statement, (since, until)).fetchall():
             with suppress(BadRow):
                 found.append(rows.spent_of(row))
         return found

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from bot.store.accounts import (
     FORGOTTEN,
+    LAST,
     SPENT_KEPT,
     Cap,
     Hold,
     Spent,
     Sum,
+    called,
     first_of_month,
     grouped,
     pseudonym,
@@ -44,17 +46,19 @@ class MemoryAccounts:
     def note(self, key: str, noted: Spent) -> None:
         """See `Accounts.note`."""
         if hold := self._tally.holds.get(key):
-            self._tally.hold(replace(hold, noted=replace(noted, actor=hold.noted.actor)))
+            self._tally.hold(replace(hold, noted=called(noted, hold.noted.actor)))
 
     def settle(self, key: str, spent: Spent | None) -> None:
         """See `Accounts.settle`."""
         hold = self._tally.release(key)
         if hold and spent:
-            self._count(replace(spent, actor=hold.noted.actor))
+            self._count(called(spent, hold.noted.actor))
 
-    async def usage(self, since: int, by: Sequence[str]) -> Sequence[Spent]:
+    async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`."""
-        return grouped([row for row in self._rows.values() if row.day >= since], by)
+        if until == LAST and (kept := self._tally.months.of(since, by)) is not None:
+            return kept
+        return grouped([row for row in self._rows.values() if since <= row.day < until], by)
 
     def forget(self, actor: str, day: int) -> None:
         """Take the name of *actor* off: up to the month of *day* for good, in it as far as caps allow."""

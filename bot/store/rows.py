@@ -36,6 +36,7 @@ PART = ("nonce", "key", "page", "address", "message", "replaces", "number")
 NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
 POST = ("key", "talk", "owner", "at", "body", "data")
 SPENT = (*NAMES, *NUMBERS)
+SPENT_TYPES = (int, *(str for _ in NAMES[1:]), *(int for _ in NUMBERS))
 HOLD = ("key", "reserved", "noted")
 RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
@@ -148,17 +149,13 @@ def rated_of(row: Sequence[Any]) -> Rated:
 
 def spent_of(row: Sequence[Any]) -> Spent:
     """Return what was spent, of which `tables.spent_row` has made *row*; as `asked_of`."""
-    if len(row) != len(SPENT):
-        raise BadRow("it has other fields")
-    day, *names = row[: len(NAMES)]
-    for name, value in zip(NAMES[1:], names, strict=True):
-        if type(value) is not str or SURROGATE.search(value):
-            raise BadRow(f"{name} is no text")
-    if type(day) is not int or not 0 <= day < DAYS:
-        raise BadRow("day is none")
-    for name, value in zip(NUMBERS, row[len(NAMES) :], strict=True):
-        if type(value) is not int or not 0 <= value < SUM:
-            raise BadRow(f"{name} is no number, or out of range")
+    if tuple(map(type, row)) != SPENT_TYPES:
+        raise BadRow("it has other fields, or of other types")
+    if SURROGATE.search("".join(row[1 : len(NAMES)])):
+        raise BadRow("a name is not UTF-8")
+    numbers = row[len(NAMES) :]
+    if not 0 <= row[0] < DAYS or min(numbers) < 0 or max(numbers) >= SUM:
+        raise BadRow("a number is out of range")
     return Spent(*row)
 
 

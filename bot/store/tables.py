@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS spent (
     cost INTEGER NOT NULL,          -- micro-dollars
     estimated INTEGER NOT NULL,
     PRIMARY KEY (day, platform, workspace, channel, actor, model)
-);
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (
     key TEXT PRIMARY KEY,
     reserved INTEGER NOT NULL,      -- micro-dollars that a request may cost
@@ -145,15 +145,20 @@ FORGET_POSTS = "DELETE FROM posts WHERE owner = ?"
 OLD_POSTS = "DELETE FROM posts WHERE at < ?"
 #: As `ASIDE`: nothing of a post that is none of ours can be of use.
 ASIDE_POST = "DELETE FROM posts WHERE CAST(key AS BLOB) = ?"
+_TOTALS = ", ".join(f"CAST(total({name}) AS INTEGER)" for name in NUMBERS)  # `sum` fails where it overflows
 _SUMS = ", ".join(f"{name} = {name} + excluded.{name}" for name in NUMBERS)
 _KEY = ", ".join(NAMES)
 ADD = f"""
 INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT ({_KEY}) DO UPDATE SET {_SUMS}
 """  # noqa: S608  names of ours
-SPENT_ROWS = "SELECT rowid, * FROM spent WHERE day >= ?"
+SPENT_ROWS = "SELECT * FROM spent WHERE day >= ?"
+#: Sums of some days, as of the first of them.
+MONTH = f"""
+SELECT ?1, platform, workspace, channel, actor, model, {_TOTALS} FROM spent WHERE day >= ?1 AND day < ?2
+GROUP BY platform, workspace, channel, actor, model
+"""  # noqa: S608  names of ours
 OLD_SPENT = "DELETE FROM spent WHERE day < ?"
-_TOTALS = ", ".join(f"CAST(total({name}) AS INTEGER)" for name in NUMBERS)  # `sum` fails where it overflows
 _RENAMED = f"""
 INSERT INTO spent SELECT day, platform, workspace, channel, ?1, model, {_TOTALS}
 FROM spent WHERE {{where}} GROUP BY day, platform, workspace, channel, model
@@ -172,7 +177,7 @@ HOLDS = "SELECT * FROM holds"
 NOTED = "UPDATE holds SET noted = ?2 WHERE key = ?1"
 SETTLED = "DELETE FROM holds WHERE key = ?"
 #: As `ASIDE`: nothing of a row that is none of ours can be of use.
-ASIDE_SPENT = "DELETE FROM spent WHERE rowid = ?"
+ASIDE_SPENT = f"DELETE FROM spent WHERE {' AND '.join(f'CAST({name} AS BLOB) = ?' for name in NAMES)}"  # noqa: S608
 ASIDE_HOLD = "DELETE FROM holds WHERE CAST(key AS BLOB) = ?"
 ACCEPT = "INSERT OR IGNORE INTO turns (key, conversation, actor, who, question, at) VALUES (?, ?, ?, ?, ?, ?)"
 END = "UPDATE turns SET text = ?, note = ?, controls = ? WHERE key = ?"
@@ -256,11 +261,14 @@ def hold_row(hold: Hold) -> tuple[Any, ...]:
 
 
 def usage(by: Sequence[str]) -> str:
-    """Return what sums `spent` up by the fields *by*, from a day on; a row is as `spent_row` makes it."""
-    names = [name if name in by else {"day": "0"}.get(name, "''") for name in NAMES]
-    grouped = f"GROUP BY {', '.join(by) or 'NULL'} "  # which of no rows makes none
-    order = f"{'day, ' if 'day' in by else ''}total(cost) DESC"
-    return f"SELECT {', '.join(names)}, {_TOTALS} FROM spent WHERE day >= ? {grouped}ORDER BY {order}"  # noqa: S608
+    """Return what sums `spent` up by the fields *by*, of some days; a row is as `spent_row` makes it."""
+    days = "WHERE day >= ? AND day < ?"
+    if {*by} == {*NAMES}:
+        return f"SELECT * FROM spent {days} ORDER BY day"  # noqa: S608  names of ours
+    names = ", ".join(name if name in by else {"day": "0"}.get(name, "''") for name in NAMES)
+    grouped = ", ".join(by) or "NULL"  # which of no rows makes none
+    order = "ORDER BY day" if "day" in by else ""
+    return f"SELECT {names}, {_TOTALS} FROM spent {days} GROUP BY {grouped} {order}"  # noqa: S608  the same
 
 
 def rated_row(rated: Rated) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from tests.bench import (
     kill,
     live,
     load,
+    money,
     overhead,
     pacing,
     redeliver,
@@ -60,6 +61,7 @@ BENCHES = {
     "stops": stops,
     "conversation": conversation,
     "web": web,
+    "money": money,
 }
 
 
