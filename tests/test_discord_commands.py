@@ -480,13 +480,19 @@ async def test_the_core_hears_of_category_parent_and_direct_messages(world, monk
     place = world.platform._running._place
     assert place(200, 100) == Place("200", "100", platform="discord", category="77")
     assert place(int(thread), 100) == Place(thread, "100", "", "discord", "77", "200")
+    client: Any = getattr(world.platform, "_running")  # noqa: B009  to mypy it is any platform
+    for kind, above in ((11, "200"), (0, "77")):  # which the gateway has not told of
+        room = {"type": kind, "parent_id": above}
+        read = Given.of({**SOUND, "channel_id": "5", "guild_id": "100", "channel": room})
+        parent = above if kind else ""
+        assert client._interactions._where(read) == Place("5", "100", "", "discord", "77", parent)
     direct = await world.emulator.dm(world.ann)
     await replied(world, "help", channel=direct)
     assert seen == [Place(direct, platform="discord", direct=True)]
 
 
 async def knows(world: DiscordWorld, channel: str) -> bool:
-    client: Any = getattr(world.platform, "_running")  # noqa: B009  the platform is one of any kind to mypy
+    client: Any = getattr(world.platform, "_running")  # noqa: B009  to mypy it is any platform
     return client.get_channel(int(channel)) is not None
 
 

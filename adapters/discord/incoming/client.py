@@ -67,7 +67,7 @@ class Client(Shards):
         self.inbox: Inbox | None = None
         self.content_step = ""
         self.register: Callable[[int], object] = int
-        self._people = People(bots)
+        self._people = People(bots, lambda: self.inbox.named if self.inbox else ())
         self._loops = Loops()
         self._thumbs = Thumbs(self._people, self._place)
         self.questions = Questions(self, rest, threads, self._people)
@@ -177,7 +177,8 @@ class Client(Shards):
         """Return the stops that stand on the message *key*; see `Platform.standing`."""
         found = await stoppers(self.http, key, self._means_stop)
         others = [who for who in found if snowflake(who.get("id")) != self.me]
-        return [Stop(key, self._people.told(who, {}), where) for who in others]
+        guild = snowflake(where.workspace)
+        return [Stop(key, self._people.told(who, {}, guild), where) for who in others]
 
     async def on_told_interaction_create(self, data: object) -> None:
         """Do what a command, a menu, a form or a button says, and answer it."""

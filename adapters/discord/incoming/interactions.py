@@ -75,14 +75,25 @@ class Interactions:
         """Do what an interaction says, and answer it; what Discord does not take is logged."""
         if not (given := Given.of(data)):
             return
-        who = self._people.told(given.user, given.member)
-        here = self._client.get_channel(given.channel)
-        where = place_of(given.channel, given.guild, here)
-        doing = _Doing(inbox, given, who, where, Reply(self._rest, given.application, given.id, given.token))
+        who = self._people.told(given.user, given.member, given.guild)
+        reply = Reply(self._rest, given.application, given.id, given.token)
+        doing = _Doing(inbox, given, who, self._where(given), reply)
         try:
             await self._do(doing)
         except OSError as error:
             unusable(self._client.seldom, "an interaction was not answered", error, type=given.kind)
+
+    def _where(self, given: Given) -> Place:
+        """Return the place; of one that the gateway has not told of, what the interaction says."""
+        here = self._client.get_channel(given.channel)
+        where = place_of(given.channel, given.guild, here)
+        if here is not None or where.direct:
+            return where
+        above = snowflake(given.room.get("parent_id"))
+        if whole(given.room.get("type")) not in THREADS:
+            return replace(where, category=str(above or ""))
+        category = place_of(above, given.guild, self._client.get_channel(above)).category
+        return replace(where, parent=str(above or ""), category=category)
 
     async def _do(self, doing: _Doing) -> None:
         given = doing.given

@@ -80,7 +80,7 @@ class Interactions:
         self._publish = publish
         self._by_token: dict[str, _Interaction] = {}
         self.first_response = FIRST_RESPONSE
-        self.rights = shapes.APP_PERMISSIONS
+        self.rights = shapes.EVERYONE
 
     def press(self, post: Post, user: str, label: str) -> str:
         """Press the button that says *label*; return the interaction's id."""

@@ -287,10 +287,21 @@ class Knobs(Emulator):
         self._gateway.replay(n)
 
     @control
-    async def guild(self, id: str, permissions: str = shapes.BOTS) -> str:  # noqa: A002 -- Discord's word
-        """Let the bot join the guild *id*, with *permissions*; return the id of its one text channel."""
+    async def guild(
+        self,
+        id: str,  # noqa: A002 -- Discord's word
+        permissions: str = shapes.BOTS,
+        everyone: str = shapes.EVERYONE,
+    ) -> str:
+        """Let the bot join the guild *id*; return the id of its one text channel.
+
+        Args:
+            id: The guild's.
+            permissions: What the bot's role may do, as its invite link had it.
+            everyone: What all may do there.
+        """
         channel, role = self._world.new_id(), self._world.new_id()
-        self._world.add_guild(id, channel, role, permissions)
+        self._world.add_guild(id, channel, role, permissions, everyone)
         return channel
 
     @control
@@ -344,7 +355,7 @@ class Knobs(Emulator):
         (self._world.closed.add if on else self._world.closed.discard)(user)
 
     @control
-    async def interactions(self, first_response: float = 3.0, rights: str = shapes.APP_PERMISSIONS) -> None:
+    async def interactions(self, first_response: float = 3.0, rights: str = shapes.EVERYONE) -> None:
         """Give the bot so many seconds for its first answer, and tell it that it has these *rights*."""
         self._interactions.first_response, self._interactions.rights = first_response, rights
 

@@ -28,9 +28,9 @@ DEFAULT, THREAD_CREATED, REPLY, CHAT_INPUT, THREAD_STARTER, CONTEXT_MENU = 0, 18
 CONTENT_FLAG = 1 << 19
 #: As recorded for a member with every permission.
 EVERYTHING = "9007199254740991"
-#: As recorded in INTERACTION_CREATE for a bot with what every member may do.
-APP_PERMISSIONS = "2248473465835073"
-#: Of the bot's own role: the same, but that it is no administrator (topics/permissions.mdx).
+#: As recorded of a guild's @everyone; and of the bot's own role: all, but that it is no administrator
+#: (topics/permissions.mdx).
+EVERYONE = "2248473465835073"
 BOTS = str(int(EVERYTHING) & ~(1 << 3))
 JOINED = "2026-01-04T20:21:10.139000+00:00"
 
@@ -93,8 +93,8 @@ def reacting_member(person: Json, roles: list[str]) -> Json:
     return {**member(roles), "user": {"bot": False, **person, "display_name": name}}
 
 
-def role(id_: str, name: str, *, managed_by: str = "", permissions: str = BOTS) -> Json:
-    """Return a role; a bot's own one says so in its tags, and has *permissions*."""
+def role(id_: str, name: str, *, managed_by: str = "", permissions: str) -> Json:
+    """Return a role with *permissions*; a bot's own one says so in its tags."""
     shape: Json = {
         "id": id_,
         "name": name,
@@ -104,7 +104,7 @@ def role(id_: str, name: str, *, managed_by: str = "", permissions: str = BOTS) 
         "icon": None,
         "unicode_emoji": None,
         "position": 1 if managed_by else 0,
-        "permissions": permissions if managed_by else "2248473465835073",
+        "permissions": permissions,
         "managed": bool(managed_by),
         "mentionable": False,
         "flags": 0,

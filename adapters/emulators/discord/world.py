@@ -70,10 +70,14 @@ class World:
             raise unknown(10013, "User")
         return self.users[id_]
 
-    def add_guild(self, id_: str, channel: str, role: str, permissions: str = shapes.BOTS) -> None:
-        """Let the bot join another guild with one text channel; its role there has *permissions*."""
-        own = shapes.role(role, "rivulet", managed_by=BOT, permissions=permissions)
-        roles = [shapes.role(id_, "@everyone"), own]
+    def add_guild(
+        self, id_: str, channel: str, role: str, own: str = shapes.BOTS, everyone: str = shapes.EVERYONE
+    ) -> None:
+        """Let the bot join another guild with one text channel; *own* is what its role there may do."""
+        roles = [
+            shapes.role(id_, "@everyone", permissions=everyone),
+            shapes.role(role, "rivulet", managed_by=BOT, permissions=own),
+        ]
         self.guilds[id_] = shapes.guild(id_, f"guild {id_}", roles)
         self.channels[channel] = shapes.text_channel(channel, id_, "general")
         self._publish("GUILD_CREATE", self.guild_create(id_), id_)
