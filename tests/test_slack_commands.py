@@ -154,6 +154,7 @@ async def test_each_command_is_answered_at_once(sockets, text, reply):
     assert not shown["failed"]
 
 
+@pytest.mark.rule(2)
 async def test_a_stranger_is_told_so_and_posts_nothing(world):
     for text in ("help", "why?", "ask why?", "stop"):
         shown = await world.emulator.command("C1", "UGUEST", text)
@@ -177,6 +178,8 @@ async def test_a_question_is_posted_in_its_askers_name_and_answered_in_its_threa
     assert "why is *it* <b> & @bob?" in str(request.turns[-1])
 
 
+@pytest.mark.rule(8)
+@pytest.mark.rule(9)
 async def test_what_is_asked_pings_nobody_and_unfurls_nothing(sockets):
     await asked(
         sockets, "<!here> <!channel> @everyone <@U2> <!subteam^S1|x> https://a.example/b &lt;!here&gt;"
