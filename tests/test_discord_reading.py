@@ -9,7 +9,7 @@ import pytest
 
 from adapters.discord.incoming.markup import Names, calls, named
 from adapters.discord.incoming.reading import files, says
-from bot.guard.access import Who
+from bot.config.rules import Who
 from bot.platform import Actor, Outcome, Platform
 from tests.contract import HOLD, until
 from tests.fakes import spoken
