@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.rules import Caps
 from bot.events import Event, Finished, Text, Usage
 from bot.guard.metered import Metered
 from bot.guard.prices import prices
-from bot.guard.spend import DAY, Caps, Spend, listed
+from bot.guard.spend import DAY, Spend, listed
 from bot.guard.usage import told
 from bot.model import Ask, Kind, ModelError, Payer, Request, nobody
 from bot.model.estimate import FIRST

@@ -198,6 +198,7 @@ def test_every_setting_is_tried_or_is_said_to_take_anything():
 @pytest.mark.parametrize(
     "alias", ["RIVULET_PORT", "RIVULET_EFFORT", "RIVULET_TIME_ZONE", "RIVULET_DISCORD_GUILDS"]
 )
+@pytest.mark.rule(20)
 def test_a_secret_in_another_setting_is_not_shown(alias, secret, check):
     code, out, faults = check(**{alias: secret})
     assert (code, len(faults)) == (78, 1)
@@ -288,12 +289,14 @@ PROMPT, SILENT = Configured(command="x"), Configured(command="x", ask=False)
         ([], [], {}, False),
     ],
 )
+@pytest.mark.rule(14)
 def test_tools_that_read_what_people_wrote_and_tools_that_reach_outside_are_a_risk(
     names, packed, servers, risky
 ):
     assert bool(risk(names, packed, servers)) is risky
 
 
+@pytest.mark.rule(14)
 def test_the_risk_has_to_be_understood_where_it_is(check):
     risky = '[slack.channels.C1]\n\ntools = ["search", "web_fetch"]\n'
     code, _, faults = check(risky)

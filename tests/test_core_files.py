@@ -33,9 +33,8 @@ A, B, C = file("a"), file("b"), file("c")
 
 
 def test_files_of_a_question_go_before_those_of_its_history_and_the_newest_of_those_first():
-    assert files.earlier(
-        [Said("1", ANN, files=(A,)), Said("2", None, files=(B,)), Said("3", ANN, files=(C, A))]
-    ) == [C, A]
+    said = [Said("1", ANN, files=(A,)), Said("2", None, files=(B,)), Said("3", ANN, files=(C, A))]
+    assert files.earlier(said, lambda _actor: True) == [C, A]
     room = Room(2)
     assert files.chosen([A], Bounds(), room) == {A: ""}
     assert files.chosen([C, B], Bounds(count=2), room) == {C: "", B: "2 are read at most"}

@@ -58,9 +58,8 @@ def of_somebody() -> set[str]:
 
 
 @pytest.mark.rule(2)
-def test_every_kind_of_event_and_every_action_is_tried_here():
+def test_every_kind_of_event_is_tried_here():
     assert of_somebody() == set(DOES)
-    assert {action for _, action in DOES.values()} == set(Action)
 
 
 @pytest.mark.jump

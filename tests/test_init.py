@@ -453,6 +453,7 @@ async def test_a_config_file_that_can_not_be_merged_stays_and_so_does_the_other(
     assert not (tmp_path / ".env").exists()
 
 
+@pytest.mark.rule(20)
 def test_there_is_an_option_for_every_question_and_none_takes_a_secret():
     help_ = arguments(adapters.setups(), general({})).format_help()
     for question in questions():

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from bot.config.rules import Caps
 from bot.events import Event, File, Finished, Text, Thinking, ToolStarted, Turn, Usage
 from bot.guard.metered import STEP, THINKING, Metered, Weights, reserve
 from bot.guard.prices import prices
-from bot.guard.spend import Caps, Spend
+from bot.guard.spend import Spend
 from bot.model import Ask, Kind, ModelError, Payer, Request, Tool, nobody
 from bot.model.course import Patience
 from bot.model.patient import Patient

@@ -77,10 +77,10 @@ async def test_who_may_use_the_bot(actor, place, admits, may, action):
 @pytest.mark.rule(5)
 def test_who_may_stop_an_answer():
     asker, other = Actor("U1"), Actor("U2", name="U1")
-    assert Access(stop="anyone").may_stop(other, asker)
-    assert not Access(stop="asker").may_stop(other, asker)
-    assert Access(stop="asker").may_stop(asker, asker)
-    assert Access(stop="asker").may_stop(OWNER, asker)
+    assert Access(stop="anyone").may_stop(other, asker, HERE)
+    assert not Access(stop="asker").may_stop(other, asker, HERE)
+    assert Access(stop="asker").may_stop(asker, asker, HERE)
+    assert Access(stop="asker").may_stop(OWNER, asker, HERE)
 
 
 def question(text: str = "and now?") -> Mention:

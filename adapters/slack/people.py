@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.blocks import objects, string
+from adapters.slack.groups import Groups
 from adapters.slack.text import Json
 from adapters.slack.wire.errors import code_of, translated
 from adapters.slack.wire.lookup import Lookup
@@ -41,11 +42,15 @@ class People:
     Args:
         web: The client.
         bots: Ids of bots that may ask as members do.
+
+    Attributes:
+        groups: Knows which user groups they are in.
     """
 
     def __init__(self, web: AsyncWebClient, bots: Collection[str] = ()) -> None:
         self._web = web
         self.bots = frozenset(bots)
+        self.groups = Groups(web)
         self._users: Lookup[Actor] = Lookup(self._user)
         self._channels: Lookup[Channel] = Lookup(self._channel)
         self._groups: Lookup[Mapping[str, str]] = Lookup(self._all_groups)
@@ -58,7 +63,8 @@ class People:
         """
         if len(user) > LONGEST:  # no id of Slack's
             return Actor(user[:LONGEST], guest=True)
-        return await self._users.find(user, spare=spare)
+        found = await self._users.find(user, spare=spare)
+        return replace(found, roles=await self.groups.of(user))
 
     async def doer(self, user: str, called: str, workspace: str, home: str) -> Actor:
         """Return who *user* is, who has pressed, chosen or said something by Slack's own means.
@@ -74,7 +80,8 @@ class People:
 
     def known(self, user: str, *, stale: bool = False) -> Actor | None:
         """Return who *user* is, if that was asked in the last ten minutes; *stale*: or ever."""
-        return self._users.known(user, stale=stale)
+        found, roles = self._users.known(user, stale=stale), self.groups.known(user, stale=stale)
+        return None if found is None or roles is None else replace(found, roles=roles)
 
     def keep(self, actor: Actor) -> None:
         """Remember *actor*, who need not be asked for."""

@@ -273,6 +273,7 @@ class Slack(Platform):
 
     def _events_for(self, inbox: Inbox) -> Events:
         us = (self._web, self._team, self._user, self._people)
+        self._people.groups.named = lambda: inbox.named
         return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
 
     def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:

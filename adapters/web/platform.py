@@ -134,7 +134,7 @@ class Web(Platform):
 
     def place(self, talk: Talk) -> Place:
         """Return where something in *talk* is done."""
-        return Place(talk.id, WORKSPACE, WORKSPACE)
+        return Place(talk.id, WORKSPACE, WORKSPACE, platform=self.name)
 
     async def talk_of(self, id: str, owner: str) -> Talk:  # noqa: A002  it is one
         """See `Keeper.talk_of`; a conversation that is new is empty."""

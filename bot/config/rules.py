@@ -45,7 +45,18 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may be spent, in dollars; 0 for no cap.  See `bot.config.scope.CapKeys`."""
+    """How much may be spent in a place, in dollars; 0 for as much as anybody likes.
+
+    Attributes:
+        person_day: By one person, on all channels of a platform together, in a day of UTC.
+        person_month: The same in a month.
+        channel_day: In one channel, threads in it included.
+        channel_month: The same in a month.
+        workspace_day: In one workspace or guild.
+        workspace_month: The same in a month.
+        day: By all together.
+        month: The same in a month.
+    """
 
     person_day: float = 2.0
     person_month: float = 0.0
@@ -151,6 +162,8 @@ class Rulebook:
         self._base = base
         self._places: dict[tuple[str, ...], Rules] = {}
         self.written = written or Written()
+        #: All ids that say anywhere who may use the bot.
+        self.named = self._named()
         #: Why the file that is there now is not the one that holds; "" where it is.
         self.trouble = ""
 
@@ -166,6 +179,7 @@ class Rulebook:
     def take(self, written: Written) -> None:
         """Let *written* hold from now on."""
         self.written = written
+        self.named = self._named()
         self._places.clear()
 
     def each(self) -> Iterator[tuple[Path, Rules]]:
@@ -177,6 +191,10 @@ class Rulebook:
         for path in self.written.scopes:
             if path != DEFAULTS:
                 yield path, self._merged(dict.fromkeys([DEFAULTS, path[:1], path]))
+
+    def _named(self) -> frozenset[str]:
+        found = [rules.who for _, rules in self.each()]
+        return frozenset(id_ for who in found for ids in (who.allow, who.deny, who.admins) for id_ in ids)
 
     def _merged(self, paths: Iterable[Path]) -> Rules:
         rules = self._base

@@ -89,7 +89,7 @@ class WhoKeys(Keys):
     allow: Ids = Field(
         default=(),
         description="Ids of the users, roles and user groups that may use the bot; empty for all whom the "
-        "platform's own rule admits.",
+        "platform's own rule admits. A guest or outsider who is named by their own id may too.",
     )
     deny: Ids = Field(
         default=(),
@@ -104,8 +104,8 @@ class WhoKeys(Keys):
     open: bool = Field(default=True, description="Whether the bot answers here at all.")
     admins: Ids = Field(
         default=(),
-        description="Ids of those who may stop every answer and are told of trouble. Adds to what wider "
-        "tables say.",
+        description="Ids of those who are never kept out, may see what all have spent, and are told of "
+        "trouble. Adds to what wider tables say.",
     )
     stop: Literal["anyone", "asker", "asker_and_admins"] = Field(
         default="anyone", description="Who may stop an answer."

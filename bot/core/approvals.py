@@ -20,7 +20,7 @@ PATIENCE = 120.0
 REMEMBERED = 10_000
 CONTROLS = (ALLOW, ALWAYS, REFUSE)
 QUESTION = (
-    "May I do this? Only who asked me, or the bot's owner, can decide; there are two minutes."
+    "May I do this? Only who asked me, or an admin of the bot, can decide; there are two minutes."
     "\n\n{fence}json\n{call}\n{fence}\n"
 )
 #: Characters of a call that a person can be asked to read.

@@ -21,6 +21,7 @@ from bot.text.heard import heard
 from bot.tools import Caller, Offered, Refused, Use
 
 REFUSED = "The person who asked did not allow this call. Do not try it again; go on without it."
+BARRED = "The person who asked may not use me here any more. Call no tools; say that, and end the answer."
 #: What is not seen in a text, or not told from other white space.
 _UNSEEN = regex.compile(r"[\p{DI}\p{Zl}\p{Zp}]|[^\P{C}\n]|[^\P{Zs} ]")
 #: How the ledger tells of a call; see `Entry.calling`.
@@ -28,14 +29,16 @@ BEFORE, AFTER = "while calling {0}", "after calling {0}"
 
 #: Tells the ledger of a call.
 Keep = Callable[[str], Awaitable[None]]
+#: Tells whether a tool may be called for the asker now.
+StillMay = Callable[[], Awaitable[bool]]
 
 
-def bound(offered: Sequence[Offered], caller: Caller, keep: Keep) -> list[Tool]:
-    """Return what is *offered*, to be run for *caller*."""
+def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, still_may: StillMay) -> list[Tool]:
+    """Return what is *offered*, to be run for *caller* as long as they *still_may*."""
     return [
         Tool(
             each.described,
-            partial(_run, each, each.use, caller, keep) if each.use else None,
+            partial(_run, each, each.use, caller, keep, still_may) if each.use else None,
             each.title,
             each.seconds,
             PATIENCE if each.asks else 0.0,
@@ -45,13 +48,25 @@ def bound(offered: Sequence[Offered], caller: Caller, keep: Keep) -> list[Tool]:
 
 
 async def _run(
-    offered: Offered, use: Use, caller: Caller, keep: Keep, given: Mapping[str, Any], ask: Ask
+    offered: Offered,
+    use: Use,
+    caller: Caller,
+    keep: Keep,
+    still_may: StillMay,
+    given: Mapping[str, Any],
+    ask: Ask,
 ) -> Result:
-    try:
-        if offered.asks and not await ask(offered.name, call_of(offered.name, given)):
+    if not await still_may():
+        return Result(BARRED, error=True)
+    if offered.asks:
+        try:
+            allowed = await ask(offered.name, call_of(offered.name, given))
+        except Refused as refused:
+            return Result(str(refused), error=True)
+        if not allowed:
             return Result(REFUSED, error=True)
-    except Refused as refused:
-        return Result(str(refused), error=True)
+        if not await still_may():  # it may have taken minutes
+            return Result(BARRED, error=True)
     if offered.writes:
         await keep(BEFORE.format(offered.name))
     try:

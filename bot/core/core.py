@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -110,6 +110,11 @@ class Core:
         """See `Inbox.shelf`."""
         return self._store.shelf
 
+    @property
+    def named(self) -> Collection[str]:
+        """See `Inbox.named`."""
+        return self._access.named()
+
     def knows(self, key: str) -> bool:
         """See `Inbox.knows`."""
         return self._stops.find(key) is not None
@@ -176,9 +181,11 @@ class Core:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
             return await self._stopped(Stop(press.message, press.actor, press.place))
-        if not self._heeds(press, Action.PRESS) or not await self._allowed(press, Action.PRESS):
+        decides = press.control in {control.name for control in CONTROLS}
+        action = Action.APPROVE if decides else Action.PRESS
+        if not self._heeds(press, action) or not await self._allowed(press, action):
             return Outcome.REFUSED
-        if press.control in {control.name for control in CONTROLS}:
+        if decides:
             return self._presses.decide(press)
         return await self._presses.follow(press)
 

@@ -5,12 +5,12 @@ Those of the question go first, then those of what was said before, the newest f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.events import File
 from bot.files import CHARACTERS, LATE, Bounds, Read
-from bot.platform import Mention, Said, listed, unread
+from bot.platform import Actor, Mention, Said, listed, unread
 from bot.text.heard import one_line
 
 #: Bytes that all files of a request may have: the API takes 32 MB, of which their encoding takes a third.
@@ -35,6 +35,7 @@ UNREAD = {
 MANY = "{0} are read at most"
 NONE = "no files are read here"
 FULL = "all files together are too much"
+FOREIGN = "it is from somebody who may not use me here"
 #: Stands for a name, to find what is before it.
 MARK = "x"
 #: Characters of the note: Slack and Discord show few, and other notes stand beside it.
@@ -103,9 +104,18 @@ def chosen(files: Iterable[File], bounds: Bounds, room: Room) -> dict[File, str]
     return told
 
 
-def earlier(said: Sequence[Said]) -> list[File]:
-    """Return the files of what was *said* before a question, each once, the newest first."""
-    return list(dict.fromkeys(file for each in reversed(said) if each.actor for file in each.files))
+def earlier(said: Sequence[Said], trusted: Callable[[Actor], bool]) -> list[File]:
+    """Return the files of what was *said* before a question, each once, the newest first.
+
+    *trusted*: whose files are read; those of others are named only, see `withheld`.
+    """
+    sent = (file for each in reversed(said) if each.actor and trusted(each.actor) for file in each.files)
+    return list(dict.fromkeys(sent))
+
+
+def withheld(said: Sequence[Said], trusted: Callable[[Actor], bool]) -> dict[File, str]:
+    """Return why the files of those in *said* who are not *trusted* are not read."""
+    return {file: FOREIGN for each in said if each.actor and not trusted(each.actor) for file in each.files}
 
 
 def given(said: Said, found: Found) -> Said:
@@ -158,11 +168,15 @@ def note(mention: Mention, said: Sequence[Said], found: Found) -> str:
     near = [*mention.files, *(file for each in said[-1:] if each.actor for file in each.files)]
     near = list(dict.fromkeys(near))
     left = [file for file in near if not isinstance(found.get(file), Read)]
-    older = [file for file in earlier(said) if file not in near and _lacked_room(found.get(file))]
+    older = [file for file in earlier(said, _anybody) if file not in near and _lacked_room(found.get(file))]
     cut = [file for file in near if isinstance(of := found.get(file), Read) and of.cut]
     told = _sentence("Not read", [_short(file, found) for file in left], len(older), "older files")
     begun = _sentence(f"Read up to {CHARACTERS:,} characters", [_cut(file.name) for file in cut], 0, "")
     return told if len(told) + len(begun) > NOTE and told else f"{told} {begun}".strip()
+
+
+def _anybody(_actor: Actor) -> bool:
+    return True
 
 
 def _lacked_room(of: Read | str | None) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
@@ -25,7 +26,7 @@ from bot.core.terms import TermsOf
 from bot.core.waits import Waits
 from bot.core.writer import Writer
 from bot.events import RETRY, STOP, Control, File, Text, Usage
-from bot.guard.access import Access
+from bot.guard.access import Access, Action
 from bot.guard.spend import Spend, dollars
 from bot.model import Model, Tool
 from bot.platform import Actor, Edited, Mention, Outcome, Press, Stop, Surface
@@ -208,14 +209,14 @@ class Live:
 
     def stop(self, stop: Stop) -> Outcome:
         """End the answer for a person, if they may do that."""
-        if not self._means.access.may_stop(stop.actor, self.mention.actor):
+        if not self.gives_way(stop.actor):
             return Outcome.REFUSED
         self.cut(Ending.STOPPED, f"Stopped by {_shown(stop.actor, self.mention.actor)}.", self._draft.rest)
         return Outcome.STOPPED
 
     def gives_way(self, actor: Actor) -> bool:
         """Tell whether a newer question of *actor* may end the answer: whoever may stop it may do that."""
-        return self._means.access.may_stop(actor, self.mention.actor)
+        return self._means.access.may_stop(actor, self.mention.actor, self.mention.place)
 
     def give_way(self) -> None:
         """End the answer for a newer question."""
@@ -223,7 +224,7 @@ class Live:
 
     def allows(self, actor: Actor) -> bool:
         """Tell whether *actor* may allow a call of a tool."""
-        return self._means.access.may_allow(actor, self.mention.actor)
+        return self._means.access.may_allow(actor, self.mention.actor, self.mention.place)
 
     def decide(self, press: Press) -> Outcome:
         """Take a press on a button of the question whether a tool may be called, which ends it."""
@@ -302,7 +303,11 @@ class Live:
         offered = self._terms.tools
         known = {each.name for each in offered}
         more = [each for each in await self._terms.more() if each.name not in known]
-        return bound([*offered, *more], caller, self._kept.call)
+        return bound([*offered, *more], caller, self._kept.call, partial(self._still_may, mention))
+
+    async def _still_may(self, mention: Mention) -> bool:
+        """Tell whether a tool may be called for the asker; rights may have been taken away meanwhile."""
+        return await self._means.access.authorize(mention.actor, mention.place, Action.TOOL)
 
     def _footer(self, model: str, usage: Usage) -> str:
         """Return what stands below the answer: its model and price, where the operator wants that."""

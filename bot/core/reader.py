@@ -21,11 +21,12 @@ from bot.core.conversation import Past
 from bot.core.draft import Draft
 from bot.core.gathering import Desk, Gathering
 from bot.core.prefix import Prefix
+from bot.core.rights import who_may
 from bot.core.whereabouts import instructions
 from bot.events import Event, File, Finished, Text, Turn, Waiting
 from bot.guard.access import Access, Action
 from bot.model import Ask, Asking, Kind, Model, ModelError, Payer, Request, Tool, nobody
-from bot.platform import Actor, Gone, Mention, Said, SlowDown, Whereabouts
+from bot.platform import Gone, Mention, Said, SlowDown, Whereabouts
 from bot.show.writes import Ending
 
 log = structlog.get_logger(__name__)
@@ -34,8 +35,6 @@ log = structlog.get_logger(__name__)
 READING = 10.0
 #: Seconds that finding out where that is may take.
 WHERE = 2.0
-#: People whose rights are looked up at once.
-RIGHTS = 16
 #: Seconds after which people are told that files are still being read.
 SOON = 1.0
 LOOKING = "reading files …"
@@ -150,10 +149,13 @@ class Reader:
         async with gathering:
             gathering.add(mention.files)
             said, around, where = await self._found(mention)
-            older = files.earlier(said)
+            may_ask, trusted = await asyncio.gather(
+                who_may(self._access, Action.ASK, [*said, *around], mention),
+                who_may(self._access, Action.FILE, [each for each in said if each.files], mention),
+            )
+            older = files.earlier(said, trusted)
             gathering.add(older)
-            may_ask = await self._who_may_ask([*said, *around], mention)
-            found = await self._gathered(gathering)
+            found = {**files.withheld(said, trusted), **await self._gathered(gathering)}
         told, asked = [files.given(each, found) for each in said], files.asked(mention, found)
         prefix = self._prefix(asked, [*told, *around], where)
         turns = conversation.turns(told, asked, may_ask, prefix.token, prefix.window, around)
@@ -240,18 +242,6 @@ class Reader:
         )
         self._past = replace(self._past, read=read)
         return [*read, *self._past.said], around, where
-
-    async def _who_may_ask(self, said: Sequence[Said], mention: Mention) -> conversation.MayAsk:
-        """Ask for everybody in *said* whether they may ask where *mention* was asked."""
-        lanes = asyncio.Semaphore(RIGHTS)
-
-        async def may(actor: Actor) -> bool:
-            async with lanes:
-                return await self._access.authorize(actor, mention.place, Action.ASK)
-
-        actors = list({each.actor for each in said if each.actor})
-        answers = await asyncio.gather(*map(may, actors))
-        return {actor for actor, allowed in zip(actors, answers, strict=True) if allowed}.__contains__
 
     def _prefix(self, mention: Mention, said: Sequence[Said], where: Whereabouts) -> Prefix:
         """Return what stays the same in the conversation, fit for what is to be read now."""

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import structlog
 
+from bot.config.rules import Caps
 from bot.events import Usage
 from bot.guard.prices import MICRO, Price, Prices
 from bot.platform import Actor, Place
@@ -52,36 +53,6 @@ UNKEPT = (
 )
 UNPRICED = "Nobody has said what {model} costs, and without that the bot may not ask it. {who} can mend that."
 OPERATOR = "Whoever runs this bot"
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """How much may be spent in a place, in dollars; 0 for as much as anybody likes.
-
-    Attributes:
-        person_day: By one person, on all channels of a platform together, in a day of UTC.
-        person_month: The same in a month.
-        channel_day: In one channel, threads in it included.
-        channel_month: The same in a month.
-        workspace_day: In one workspace or guild.
-        workspace_month: The same in a month.
-        day: By all together.
-        month: The same in a month.
-    """
-
-    person_day: float = 2.0
-    person_month: float = 0.0
-    channel_day: float = 0.0
-    channel_month: float = 0.0
-    workspace_day: float = 0.0
-    workspace_month: float = 0.0
-    day: float = 20.0
-    month: float = 0.0
-
-    @property
-    def capped(self) -> bool:
-        """Whether there is any."""
-        return bool(listed(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +96,7 @@ class Spend:
         self.model = model
         self._caps = caps
         self._contact = contact
-        self._tell = tell
+        self.tell = tell
         self._clock = clock
         self._day = 0
 
@@ -176,7 +147,7 @@ class Spend:
         self.accounts.settle(key, spent)
         for text in told:
             log.warning("most of a cap is used up", told=text)
-            self._tell(text, place)
+            self.tell(text, place)
 
     def standing(self, actor: Actor, place: Place) -> list[Standing]:
         """Return how much of each cap is used that *actor* meets in *place*."""

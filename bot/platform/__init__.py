@@ -94,6 +94,14 @@ class Inbox(Protocol):
     def shelf(self) -> Shelf:
         """Where a platform that is served by the bot itself keeps its messages."""
 
+    @property
+    def named(self) -> Collection[str]:
+        """Ids that the operator's rules name, of people, roles and groups; changes while the bot runs.
+
+        Of the roles and groups that somebody has, an adapter tells those (`Actor.roles`), and asks for no
+        others.
+        """
+
     def knows(self, key: str) -> bool:
         """Tell whether *key* is a question, or a page, of an answer that runs or waits.
 

@@ -19,7 +19,7 @@ class Actor:
         bot: Whether it is a bot, a webhook or a system user.
         guest: Whether it has less than full membership.
         owner: Whether it owns the application that the bot runs as.
-        roles: Ids of the roles or user groups that it has there, as far as the adapter knows them.
+        roles: Ids of the roles or user groups that it has there, of those that the operator's rules name.
     """
 
     id: str

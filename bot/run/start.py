@@ -99,7 +99,7 @@ async def start(
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
             places = Places(settings, book, loaded, servers, tools, spend)
-            async with watching(config, places, before):
+            async with watching(config, places, before, lambda text: places.tell(text, None)):
                 await supervise(settings, platforms, model, store, front, ended, places, servers)
     return 0
 

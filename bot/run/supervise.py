@@ -65,16 +65,20 @@ def build(
         settings.user_per_hour,
         replaces=settings.when_busy == "replace",
     )
-    return Core(
+    core = Core(
         Rounds(model, settings.tool_rounds),
         store or Memory(),
-        Access(admits, "anyone" if settings.stop == "anyone" else "asker"),
+        Access(admits, who=places.who, named=lambda: places.book.named),
         caps=caps,
         follow_ups=places.follow_ups,
         terms=places.terms,
         spend=places.spend,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
     )
+    places.tell = core.tell_admins
+    if places.spend:
+        places.spend.tell = core.tell_admins
+    return core
 
 
 async def supervise(

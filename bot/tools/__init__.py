@@ -87,7 +87,7 @@ class Offered:
         title: What people read while it runs.
         seconds: How long one call may take.
         writes: Whether it changes something: the ledger then knows of a call before it is made.
-        asks: Whether the asker, or the bot's owner, has to allow each call.
+        asks: Whether the asker, or an admin of the bot, has to allow each call.
     """
 
     described: Mapping[str, Any]

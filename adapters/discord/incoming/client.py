@@ -71,7 +71,7 @@ class Client(Shards):
         super().__init__(intents, report, trace, proxy)
         self.inbox: Inbox | None = None
         self.content_step = ""
-        self._people = People(bots)
+        self._people = People(bots, lambda: self.inbox.named if self.inbox else ())
         self._loops = Loops()
         self._thumbs = Thumbs(self._people)
         self._refusals = Seldom(HOUR, PRESSERS)
@@ -177,7 +177,8 @@ class Client(Shards):
         """Return the stops that stand on the message *key*; see `Platform.standing`."""
         found = await stoppers(self.http, key, self._means_stop)
         others = [who for who in found if snowflake(who.get("id")) != self.me]
-        return [Stop(key, self._people.told(who, {}), where) for who in others]
+        guild = snowflake(where.workspace)
+        return [Stop(key, self._people.told(who, {}, guild), where) for who in others]
 
     async def on_told_interaction_create(self, data: object) -> None:
         """Give a pressed button to the core; take it away once it has served, or if a crash left it."""

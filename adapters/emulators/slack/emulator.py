@@ -133,9 +133,10 @@ class Slack(Chaos, Interactions, Emulator):
         self._workspace.people[id] = Person(id, name, flags)
 
     @control
-    async def group(self, id: str, handle: str) -> None:  # noqa: A002 - Slack's own word for it
-        """Add the user group *id*."""
+    async def group(self, id: str, handle: str, users: Sequence[str] = ()) -> None:  # noqa: A002 - as above
+        """Add the user group *id* with *users* in it."""
         self._workspace.groups[id] = handle
+        self._workspace.grouped[id] = users
 
     @control
     async def channel(self, id: str, name: str) -> None:  # noqa: A002 - Slack's own word for it

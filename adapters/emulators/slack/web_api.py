@@ -107,6 +107,7 @@ class WebApi:
             "reactions.get": self._reactions,
             "reactions.remove": self._unreact,
             "usergroups.list": self._groups,
+            "usergroups.users.list": self._group,
             "users.info": self._user,
             "views.open": views.open,
         }
@@ -388,6 +389,13 @@ class WebApi:
         return {
             "usergroups": [{"id": id_, "handle": handle, "name": handle.title()} for id_, handle in named]
         }
+
+    def _group(self, arguments: Arguments) -> Json:
+        """Tell who is in a user group [docs, usergroups.users.list]."""
+        id_ = str(arguments.get("usergroup", ""))
+        if id_ not in self._workspace.groups:
+            raise Refused("no_such_subteam")
+        return {"users": [*self._workspace.grouped.get(id_, ())]}
 
     def _own(self, arguments: Arguments, error: str) -> Message:
         kept = self._there(arguments, "ts")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adapters.emulators import masks
@@ -54,6 +54,7 @@ class Workspace:
 
     Attributes:
         groups: The handles of user groups, by id.
+        grouped: Who is in them.
         topics: What channels are for, by id.
         names: What channels are called, by id; others by their id.
         scopes: Those that the app has; None for all.
@@ -64,6 +65,7 @@ class Workspace:
     def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
         self.people = {person.id: person for person in PEOPLE}
         self.groups: dict[str, str] = {}
+        self.grouped: dict[str, Sequence[str]] = {}
         self.topics: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self.subscriptions = set(SUBSCRIPTIONS)
