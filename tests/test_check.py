@@ -93,7 +93,7 @@ def test_all_faults_are_told_at_once_each_in_a_line_of_its_own(check):
         ({"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}, "no platform is configured"),
         (
             {"SLACK_BOT_TOKEN": "xapp-1", "SLACK_APP_TOKEN": "xoxb-1"},
-            "SLACK_APP_TOKEN must be an app-level token",
+            "SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped",
         ),
         ({"RIVULET_TOOLS": "dates,dicee"}, "RIVULET_TOOLS: there is no dicee"),
         ({"RIVULET_CONFIG": "other.toml"}, "RIVULET_CONFIG: other.toml is not there."),

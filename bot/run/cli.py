@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 from bot import __version__
 
 if TYPE_CHECKING:
-    from adapters import Make
-    from bot.config import Settings
     from bot.run.look import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
@@ -140,16 +138,14 @@ async def _demo(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
-    from functools import partial
-
     import adapters
     from bot.config import Settings
 
     settings = Settings()
     from bot.run.doctor import doctor
 
-    finds = {name: partial(adapters.find, name) for name in adapters.NAMES}
-    return 0 if await doctor(settings, finds, as_json=options.json) else CONFIG
+    fine = await doctor(settings, adapters.NAMES, _adapters(), as_json=options.json)
+    return 0 if fine else CONFIG
 
 
 async def _init(options: argparse.Namespace) -> int:
@@ -157,7 +153,7 @@ async def _init(options: argparse.Namespace) -> int:
     import adapters
     from bot.run.init import init
 
-    return init(adapters.setups(), adapters.find, options.words)
+    return init(adapters.setups(), adapters.find, adapters.tables(), options.words)
 
 
 async def _manifest(options: argparse.Namespace) -> int:
@@ -265,14 +261,6 @@ def _adapters() -> Adapters:
 
     finds = [partial(adapters.find, name) for name in adapters.NAMES]
     return Adapters(finds, adapters.settings(), adapters.tables())
-
-
-def _configured() -> tuple[Settings, list[Make]]:
-    """Return the settings, and what makes each platform that has credentials."""
-    import adapters
-    from bot.config import Settings
-
-    return Settings(), [make for name in adapters.NAMES if (make := adapters.find(name))]
 
 
 COMMANDS = {
