@@ -220,6 +220,7 @@ async def test_secrets_may_come_from_the_environment(tmp_path):
 
 
 async def test_a_secret_that_is_in_a_file_of_its_own_stays_there(tmp_path):
+    (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text(KEY)
     env = {"ANTHROPIC_API_KEY_FILE": "key", "RIVULET_WEB": "true"}
     code, _, err = await ran("init", "--yes", cwd=tmp_path, env=env)

@@ -32,7 +32,7 @@ from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.configured import ConfigFile
 from bot.run.look import Adapters
-from bot.run.secrets import exposed, known, readable
+from bot.run.secrets import exposed, known
 from bot.run.start import mcp_of
 from bot.store.examine import findings
 
@@ -222,7 +222,7 @@ def _ledger(folder: Path) -> Findings:
 
 def _secrets() -> Findings:
     """Say which files with secrets others can read."""
-    return [Finding(ok=False, text=line) for line in filter(None, (exposed(), *readable()))]
+    return [Finding(ok=False, text=line) for line in filter(None, [exposed()])]
 
 
 def _tools(config: ConfigFile, written: Written) -> Findings:
