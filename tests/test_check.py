@@ -133,6 +133,7 @@ BY_USE = {
     "RIVULET_TIME_ZONE": ["Mars", "../etc/passwd", "/"],
     "RIVULET_MODEL": ["two words", "m" * 200, "{x}"],
     "RIVULET_FALLBACK_MODEL": ["two words"],
+    "RIVULET_METRICS": ["9464", "localhost", "127.0.0.1:", ":9464", "127.0.0.1:65536", "on"],
     "RIVULET_HOST": ["a b", "http://a"],
     "RIVULET_SLACK_BOTS": ["@bot", "B1,none"],
     "RIVULET_DISCORD_GUILDS": ["my server", "1,x"],

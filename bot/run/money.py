@@ -7,9 +7,10 @@ from bot.config.rules import Rulebook
 from bot.guard.prices import Prices, prices
 from bot.guard.spend import Spend
 from bot.store.accounts import Accounts
+from bot.tally import Tally
 
 
-def spend_of(settings: Settings, book: Rulebook, accounts: Accounts) -> Spend:
+def spend_of(settings: Settings, book: Rulebook, accounts: Accounts, tally: Tally) -> Spend:
     """Return what says how much may be spent where, by *book* as it is whenever it is asked."""
     return Spend(
         accounts,
@@ -17,6 +18,7 @@ def spend_of(settings: Settings, book: Rulebook, accounts: Accounts) -> Spend:
         lambda place: book.at(place).caps,
         settings.model,
         lambda place: book.at(place).who.contact,
+        tally=tally,
     )
 
 
