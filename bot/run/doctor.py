@@ -203,8 +203,8 @@ def _clock(dates: Iterable[float]) -> Findings:
 def _ledger(folder: Path) -> Findings:
     """Say how the data folder and the ledger in it are; nothing there is changed."""
     found = [Finding(ok=False, text=line) for line in findings(folder)]
-    there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
     try:
+        there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
         free = shutil.disk_usage(there).free
         mode = folder.stat().st_mode if folder.is_dir() else 0
     except OSError:
