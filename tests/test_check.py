@@ -93,7 +93,7 @@ def test_all_faults_are_told_at_once_each_in_a_line_of_its_own(check):
         ({"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}, "no platform is configured"),
         (
             {"SLACK_BOT_TOKEN": "xapp-1", "SLACK_APP_TOKEN": "xoxb-1"},
-            "SLACK_APP_TOKEN must be an app-level token",
+            "SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped",
         ),
         ({"RIVULET_TOOLS": "dates,dicee"}, "RIVULET_TOOLS: there is no dicee"),
         ({"RIVULET_CONFIG": "other.toml"}, "RIVULET_CONFIG: other.toml is not there."),
@@ -133,6 +133,7 @@ BY_USE = {
     "RIVULET_TIME_ZONE": ["Mars", "../etc/passwd", "/"],
     "RIVULET_MODEL": ["two words", "m" * 200, "{x}"],
     "RIVULET_FALLBACK_MODEL": ["two words"],
+    "RIVULET_METRICS": ["9464", "localhost", "127.0.0.1:", ":9464", "127.0.0.1:65536", "on"],
     "RIVULET_HOST": ["a b", "http://a"],
     "RIVULET_SLACK_BOTS": ["@bot", "B1,none"],
     "RIVULET_DISCORD_GUILDS": ["my server", "1,x"],

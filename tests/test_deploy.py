@@ -127,6 +127,7 @@ def test_the_settings_come_from_the_env_file_and_no_file_here_holds_a_secret():
             assert not re.search(r"xox[a-z]-|xapp-|sk-ant-|PASSWORD", path.read_text()), path
 
 
+@pytest.mark.rule(26)
 def test_metrics_are_read_within_the_network_of_compose_and_by_default_on_loopback():
     host, port = address_of(SERVICES["rivulet"]["environment"]["RIVULET_METRICS"]) or ("", 0)
     scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
@@ -160,7 +161,6 @@ def test_whoever_looks_at_the_dashboard_can_change_nothing_and_it_calls_nobody()
     assert says["GF_ANALYTICS_REPORTING_ENABLED"] == says["GF_ANALYTICS_CHECK_FOR_UPDATES"] == "false"
 
 
-@pytest.mark.rule(27)
 @pytest.mark.rule(29)
 def test_the_image_is_built_in_stages_from_hashed_wheels_and_runs_without_root():
     found = instructions()

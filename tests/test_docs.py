@@ -115,7 +115,7 @@ def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
         assert base in pins
 
 
-def test_the_docs_name_what_the_image_sets_for_the_allocator():
+def test_the_readme_names_what_the_image_sets_for_the_allocator():
     settings = rig.allocator()
     assert settings
     page = (ROOT / "docs" / "running.md").read_text()

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from adapters.emulators.process import World, spawned
 from adapters.emulators.slack import Slack as SlackEmulator
 from adapters.emulators.slack.web_api import SCOPES
 from bot.config import Settings
+from bot.run.cli import _adapters
 from bot.run.doctor import doctor
 from bot.store.examine import BROKEN, NAME
 from bot.store.sqlite import Sqlite
@@ -248,9 +248,16 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
     "a model without a price": (
         {"RIVULET_FALLBACK_MODEL": "claude-next"},
         nothing,
-        "hm  Prices",
-        "there is none for claude-next",
-        'set [prices."claude-next"] in config.toml',
+        "bad Settings",
+        'there is no price of "claude-next"',
+        'add [prices."claude-next"] to config.toml',
+    ),
+    "a setting with a typo": (
+        {"RIVULET_MODLE": "claude-next"},
+        nothing,
+        "hm  Settings",
+        "RIVULET_MODLE is no setting",
+        "did you mean RIVULET_MODEL?",
     ),
     "nobody at Claude's": (
         {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"},
@@ -267,7 +274,7 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
         "there are dates",
     ),
     "an image of another version": (
-        {"RIVULET_IMAGE": "0.0.9"},
+        {"IMAGE_VERSION": "0.0.9"},
         nothing,
         "hm  Rivulet",
         "the image is of another version",
@@ -293,9 +300,7 @@ async def here(tmp_path, monkeypatch) -> AsyncIterator[Emulators]:
 
 
 async def examined(*, as_json: bool = False) -> bool:
-    return await doctor(
-        Settings(), {name: partial(adapters.find, name) for name in adapters.NAMES}, as_json=as_json
-    )
+    return await doctor(Settings(), adapters.NAMES, _adapters(), as_json=as_json)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -328,17 +333,13 @@ async def test_the_doctor_says_of_a_clock_that_is_wrong_by_how_much(wrong, line,
     assert "timedatectl set-ntp true" in told
 
 
-async def test_the_doctor_says_which_secrets_others_can_read(world, folder, tmp_path):
-    (tmp_path / "key").write_text("sk-test")
+async def test_the_doctor_says_which_files_others_can_read(world, folder, tmp_path):
     (tmp_path / ".env").write_text("RIVULET_LOG=info\n")
+    (tmp_path / ".env").chmod(0o644)
     folder.chmod(0o755)
-    for name in ("key", ".env"):
-        (tmp_path / name).chmod(0o644)
-    env = {name: value for name, value in good(world).items() if name != "ANTHROPIC_API_KEY"}
-    env |= {"ANTHROPIC_API_KEY_FILE": "key", "RIVULET_DATA": str(folder)}
-    code, out, _ = await ran("doctor", cwd=tmp_path, env=env)
+    code, out, _ = await ran("doctor", cwd=tmp_path, env={**good(world), "RIVULET_DATA": str(folder)})
     assert code == 0
-    for step in ("chmod 600 key", "chmod 600 .env", f"chmod 700 {folder}"):
+    for step in ("chmod 600 .env", f"chmod 700 {folder}"):
         assert sum(step in each for each in out.splitlines() if each.startswith("hm ")) == 1
 
 

@@ -186,6 +186,8 @@ async def test_a_new_user_comes_from_init_at_a_terminal_to_a_doctor_without_a_fa
         "defaults": {"caps": {"person_day": 3.5, "day": 20.0}, "who": {"contact": "@ann"}},
         "slack": {"who": {"guests": False, "admins": ["U1"]}},
     }
+    code, out, err = await ran("check", cwd=tmp_path, env=where(world))
+    assert (code, err) == (0, "")
     await permitted(world, tmp_path)
     code, out, err = await ran("doctor", "--json", cwd=tmp_path, env=where(world))
     told = json.loads(out)
@@ -218,6 +220,7 @@ async def test_secrets_may_come_from_the_environment(tmp_path):
 
 
 async def test_a_secret_that_is_in_a_file_of_its_own_stays_there(tmp_path):
+    (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text(KEY)
     env = {"ANTHROPIC_API_KEY_FILE": "key", "RIVULET_WEB": "true"}
     code, _, err = await ran("init", "--yes", cwd=tmp_path, env=env)
@@ -252,7 +255,7 @@ async def test_what_else_is_in_both_files_stays_as_it_is(tmp_path):
     (tmp_path / ".env").write_text(OLD)
     (tmp_path / ".env").chmod(0o644)
     (tmp_path / "config.toml").write_text(
-        '[defaults] # of all\nmodel = "m" # mine\n[defaults.caps]\nday = 5.0 # low\n'
+        '[defaults] # of all\nmodel = "claude-opus-5-5" # mine\n[defaults.caps]\nday = 5.0 # low\n'
     )
     flags = ("--platforms", "slack", "--defaults-caps-day", "7")
     env = {name: SECRETS[name] for name in ("ANTHROPIC_API_KEY", "SLACK_APP_TOKEN")}
@@ -265,7 +268,12 @@ async def test_what_else_is_in_both_files_stays_as_it_is(tmp_path):
     assert text == OLD.replace("xoxb-old", BOT) + f"ANTHROPIC_API_KEY={KEY}\nSLACK_APP_TOKEN={APP}\n"
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     lines = (tmp_path / "config.toml").read_text().splitlines()
-    assert lines[:4] == ["[defaults] # of all", 'model = "m" # mine', "[defaults.caps]", "day = 7.0 # low"]
+    assert lines[:4] == [
+        "[defaults] # of all",
+        'model = "claude-opus-5-5" # mine',
+        "[defaults.caps]",
+        "day = 7.0 # low",
+    ]
 
 
 async def test_what_is_set_already_is_kept_by_an_empty_answer_and_is_replaced_after_a_question_only(tmp_path):
@@ -431,7 +439,7 @@ async def test_without_a_terminal_and_yes_it_says_what_to_give(tmp_path):
 
 
 HARMED = {
-    "not TOML": ("x = [", "config.toml is no TOML"),
+    "not TOML": ("x = [", "config.toml, line 1: this is no TOML"),
     "an inline table": (
         "defaults = { caps = { day = 1 } }",
         "[defaults.caps] is written in another way there",
@@ -459,3 +467,12 @@ def test_there_is_an_option_for_every_question_and_none_takes_a_secret():
     for question in questions():
         assert f"{question.flag} {'FILE' if question.secret else ''}".strip() in help_
     assert len({question.flag for question in questions()}) == len(questions())
+
+
+async def test_it_says_so_where_the_environment_wins_over_what_was_written(tmp_path):
+    (tmp_path / "token").write_text("xoxb-new")
+    flags = ("--platforms", "slack", "--slack-bot-token-file", "token")
+    code, out, _ = await ran("init", "--yes", *flags, cwd=tmp_path, env=SECRETS)
+    assert code == 0
+    assert "SLACK_BOT_TOKEN: the environment says something else, and wins" in out
+    assert "xoxb" not in out

@@ -278,7 +278,7 @@ async def test_check_names_scopes_that_are_missing_and_what_for(world):
 async def test_check_blames_no_token_for_a_slack_that_is_not_well(world, method):
     for fault in ({"status": 500, "body": "<html>"}, {"drop": True}, {"status": 429}):
         await world.emulator.fault(method, **fault)
-        [(ok, fatal, text)] = [each for each in await findings(world) if not each[0]]
+        [(_, fatal, text)] = [each for each in await findings(world) if not each[0]]
         assert not fatal
         assert "network" in text
 

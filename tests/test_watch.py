@@ -28,6 +28,7 @@ from bot.run.places import Places
 from bot.run.stage import discord_stage, slack_stage, until
 from bot.run.watch import GONE, watching
 from bot.store.memory import Memory
+from bot.tally import Tally
 from tests.fakes import ANN, Sheet, ask
 from tests.test_cli import TRACEBACK, ended, good, started
 
@@ -193,7 +194,7 @@ async def test_caps_prices_and_whom_to_ask_are_those_of_the_file_as_it_is_now(co
     config.path.write_text(free + "[slack.channels.C1.caps]\nchannel_day = 1\n")
     written = config.read()
     book = config.book(written)
-    spend = spend_of(Settings(), book, Memory().accounts)
+    spend = spend_of(Settings(), book, Memory().accounts, Tally())
     places = Places(Settings(), book, config.toolsets(written), spend=spend)
     actor = Actor("U1", "ann")
     caps = {(standing.cap.scope, standing.cap.most) for standing in spend.standing(actor, C1)}

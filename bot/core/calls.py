@@ -15,7 +15,7 @@ from typing import Any
 import regex
 
 from bot.core.approvals import PATIENCE
-from bot.model import Ask, Result, Tool
+from bot.model import Ask, Result, Run, Tool
 from bot.model.rounds import LATE, RESULT
 from bot.tally import Count
 from bot.text.heard import heard
@@ -49,7 +49,9 @@ def bound(
     return [
         Tool(
             each.described,
-            partial(_counted, count, each, each.use, caller, keep, still_may) if each.use else None,
+            partial(_counted, count, partial(_run, each, each.use, caller, keep, still_may), each.name)
+            if each.use
+            else None,
             each.title,
             each.seconds,
             PATIENCE if each.asks else 0.0,
@@ -58,15 +60,15 @@ def bound(
     ]
 
 
-async def _counted(count: Count, offered: Offered, *given: Any) -> Result:
-    """Run a tool, and count how that went; see `_run`."""
+async def _counted(count: Count, run: Run, name: str, given: Mapping[str, Any], ask: Ask) -> Result:
+    """Run a tool, and count how that went."""
     outcome = "cut"
     try:
-        result = await _run(offered, *given)
+        result = await run(given, ask)
         outcome = "failed" if result.error else "ok"
         return result
     finally:
-        count.add(offered.name, outcome)
+        count.add(name, outcome)
 
 
 async def _run(

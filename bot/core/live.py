@@ -331,8 +331,9 @@ class Live:
         offered = self._terms.tools
         known = {each.name for each in offered}
         more = [each for each in await self._terms.more() if each.name not in known]
-        may = partial(self._still_may, mention)
-        return bound([*offered, *more], caller, self._kept.call, may, means.tally.tools)
+        return bound(
+            [*offered, *more], caller, self._kept.call, partial(self._still_may, mention), means.tally.tools
+        )
 
     async def _still_may(self, mention: Mention) -> bool:
         """Tell whether a tool may be called for the asker; rights may have been taken away meanwhile."""

@@ -18,8 +18,6 @@ from bot import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from adapters import Make
-    from bot.config import Settings
     from bot.run.look import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
@@ -150,16 +148,14 @@ async def _demo(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
-    from functools import partial
-
     import adapters
     from bot.config import Settings
 
     settings = Settings()
     from bot.run.doctor import doctor
 
-    finds = {name: partial(adapters.find, name) for name in adapters.NAMES}
-    return 0 if await doctor(settings, finds, as_json=options.json) else CONFIG
+    fine = await doctor(settings, adapters.NAMES, _adapters(), as_json=options.json)
+    return 0 if fine else CONFIG
 
 
 async def _init(options: argparse.Namespace) -> int:
@@ -167,7 +163,7 @@ async def _init(options: argparse.Namespace) -> int:
     import adapters
     from bot.run.init import init
 
-    return init(adapters.setups(), adapters.find, options.words)
+    return init(adapters.setups(), adapters.find, adapters.tables(), options.words)
 
 
 async def _manifest(options: argparse.Namespace) -> int:
@@ -222,6 +218,15 @@ async def _purge(_options: argparse.Namespace) -> int:
     return _deleted(await _order({"purge": True}))
 
 
+async def _usage(options: argparse.Namespace) -> int:
+    """Show what was spent, by whom and for which model, also while the bot runs."""
+    told = await _order({"usage": 0})
+    from bot.run.usage import show
+    from bot.store import rows
+
+    return show([rows.spent_of(row) for row in told["spent"]], csv=options.csv, plot=options.plot)
+
+
 async def _backup(options: argparse.Namespace) -> int:
     """Copy what the bot remembers into one file, also while it runs."""
     data = _data()
@@ -244,15 +249,6 @@ async def _top(options: argparse.Namespace) -> int:
     from bot.run.top import show
 
     return await show(data, once=options.once)
-
-
-async def _usage(options: argparse.Namespace) -> int:
-    """Show what was spent, by whom and for which model, also while the bot runs."""
-    told = await _order({"usage": 0})
-    from bot.run.usage import show
-    from bot.store import rows
-
-    return show([rows.spent_of(row) for row in told["spent"]], csv=options.csv, plot=options.plot)
 
 
 def _data() -> Path:
@@ -306,14 +302,6 @@ def _adapters() -> Adapters:
 
     finds = [partial(adapters.find, name) for name in adapters.NAMES]
     return Adapters(finds, adapters.settings(), adapters.tables())
-
-
-def _configured() -> tuple[Settings, list[Make]]:
-    """Return the settings, and what makes each platform that has credentials."""
-    import adapters
-    from bot.config import Settings
-
-    return Settings(), [make for name in adapters.NAMES if (make := adapters.find(name))]
 
 
 COMMANDS = {

@@ -10,11 +10,8 @@ from bot.store.accounts import Accounts
 from bot.tally import Tally
 
 
-def spend_of(settings: Settings, book: Rulebook, accounts: Accounts, tally: Tally | None = None) -> Spend:
-    """Return what says how much may be spent where, by *book* as it is whenever it is asked.
-
-    What is spent is counted in *tally*, too.
-    """
+def spend_of(settings: Settings, book: Rulebook, accounts: Accounts, tally: Tally) -> Spend:
+    """Return what says how much may be spent where, by *book* as it is whenever it is asked."""
     return Spend(
         accounts,
         prices_of(book),

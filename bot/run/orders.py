@@ -1,6 +1,6 @@
-"""What `rivulet forget` and its kind order: done by the process that has the data.
+"""What `rivulet forget` and its kind order: done by the process that has the data, told by a socket.
 
-A socket tells it.  A second process must never write to a ledger that is in use; where no bot runs, the
+A second process must never write to a ledger that is in use; where no bot runs, the
 command takes the folder itself.
 """
 
@@ -33,7 +33,7 @@ PATIENCE = 30.0
 #: Days of which is read at once what was spent.
 WEEK = 7
 #: Orders that change nothing.
-READS = frozenset({"feedback", "usage", "backup"})
+READS = frozenset({"feedback", "usage"})
 #: Bytes of an order, and of its answer: all notes or ratings that there may be.
 LONGEST = 4096
 ANSWER = 64 * 2**20
@@ -105,6 +105,17 @@ async def obeyed(
     raise ValueError(f"not an order: {what}")
 
 
+async def _spent(store: Store, since: int) -> list[Spent]:
+    """Return all that was spent from day *since* on; a few days at once, since the ledger has other work."""
+    days = await store.accounts.usage(since, ["day"])
+    if not days:
+        return []
+    found: list[Spent] = []
+    for day in range(days[0].day, days[-1].day + 1, WEEK):
+        found += await store.accounts.usage(day, NAMES, day + WEEK)
+    return found
+
+
 async def _copied(store: Store, folder: Path) -> str:
     """Return the name of a copy of the ledger, which has all that is known.
 
@@ -117,26 +128,13 @@ async def _copied(store: Store, folder: Path) -> str:
     return (await asyncio.to_thread(snapshot, folder)).name
 
 
-async def _spent(store: Store, since: int) -> list[Spent]:
-    """Return all that was spent from day *since* on; a few days at once, since the ledger has other work."""
-    days = await store.accounts.usage(since, ["day"])
-    if not days:
-        return []
-    found: list[Spent] = []
-    for day in range(days[0].day, days[-1].day + 1, WEEK):
-        found += await store.accounts.usage(day, NAMES, day + WEEK)
-    return found
-
-
 def _undone(what: dict[str, Any]) -> str:
     if "backup" in what:
         return "not copied"
     return "not read" if what.keys() & READS else "not deleted"
 
 
-async def _answer(
-    store: Store, what: dict[str, Any], folder: Path, watched: Watched | None
-) -> dict[str, Any]:
+async def _answer(store: Store, what: dict[str, Any], folder: Path, watched: Watched) -> dict[str, Any]:
     try:
         return await obeyed(store, what, folder, watched)
     except OSError as error:
@@ -149,7 +147,7 @@ def _line(answer: dict[str, Any]) -> bytes:
 
 
 @asynccontextmanager
-async def obeying(folder: Path, store: Store, watched: Watched | None = None) -> AsyncIterator[None]:
+async def obeying(folder: Path, store: Store, watched: Watched) -> AsyncIterator[None]:
     """Take orders while the block runs."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -194,6 +192,10 @@ async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
     if why := answer.get("error"):
-        later = "say this again later" if what.keys() & READS else "the bot does it as soon as it can"
+        later = (
+            "say this again later"
+            if what.keys() & {*READS, "backup"}
+            else "the bot does it as soon as it can"
+        )
         raise Unavailable(f"RIVULET_DATA: {_undone(what)} yet ({why}); {later}.")
     return answer

@@ -58,7 +58,7 @@ def build(
         store: The ledger; without one it forgets everything on restart.
         tools: What the model may use, where there are no *places*.
         places: What holds where; without them, what *settings* say holds everywhere.
-        tally: Where what happens is counted.
+        tally: Where it is counted what happens.
     """
     admits = {workspace for platform in platforms for workspace in platform.admits}
     places = places or Places.alike(settings, tools)

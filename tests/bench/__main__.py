@@ -43,8 +43,8 @@ from tests.bench.scenario import DELTA
 
 BENCHES = {
     "start": start,
-    "idle": idle,
     "doctor": doctor,
+    "idle": idle,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,

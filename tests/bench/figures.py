@@ -64,15 +64,15 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("run.*.listening_s.p50", "<=", 1.5, "s"),
         ("wrong", "=", 0, ""),
     ),
+    "doctor": (
+        ("doctor.wall_s.max", "<=", 3.0, "s"),
+        ("wrong", "=", 0, ""),
+    ),
     "idle": (
         ("ready_s", "<=", 2.0, "s"),
         ("idle.rss_mb", "<=", 110.0, "MB"),
         ("idle.cpu_percent", "<", 0.5, "% of a core"),
         ("exit", "=", 0, ""),
-    ),
-    "doctor": (
-        ("doctor.wall_s.max", "<=", 3.0, "s"),
-        ("wrong", "=", 0, ""),
     ),
     "stop": (
         ("*.closed_ms.p50", "<=", 5.0, "ms"),

@@ -22,7 +22,7 @@ TEXT, DM, NEWS, NEWS_THREAD, THREAD = 0, 1, 5, 10, 11
 #: Where threads can be opened, and what they then are (resources/channel.mdx, Start Thread from Message).
 THREAD_BELOW = {TEXT: THREAD, NEWS: NEWS_THREAD}
 THREADS = frozenset(THREAD_BELOW.values())
-DEFAULT, THREAD_CREATED, REPLY, THREAD_STARTER = 0, 18, 19, 21
+DEFAULT, THREAD_CREATED, REPLY, CHAT_INPUT, THREAD_STARTER, CONTEXT_MENU = 0, 18, 19, 20, 21, 23
 
 #: GATEWAY_MESSAGE_CONTENT_LIMITED: what a bot in fewer than 100 guilds has (resources/application.mdx).
 CONTENT_FLAG = 1 << 19
@@ -243,6 +243,28 @@ def application(owner: Json, flags: int) -> Json:
         "rpc_origins": [],
         "integration_types_config": {"0": {}},
     }
+
+
+def interaction(id_: str, kind: int, token: str, data: Json, guild: str) -> Json:
+    """Return what INTERACTION_CREATE tells, but for who acts, and where; *guild* is "" in direct messages."""
+    shape: Json = {
+        "id": id_,
+        "application_id": BOT,
+        "type": kind,
+        "version": 1,
+        "token": token,
+        "data": data,
+        "locale": "en-US",
+        "attachment_size_limit": 10485760,
+        "authorizing_integration_owners": {"0": guild or "0"},
+        "context": 0 if guild else 1,
+        "entitlement_sku_ids": [],
+        "entitlements": [],
+    }
+    if not guild:
+        return shape
+    place = {"id": guild, "features": [], "locale": "en-US"}
+    return {**shape, "guild": place, "guild_id": guild, "guild_locale": "en-US"}
 
 
 def attachment(id_: str, name: str, kind: str, size: int, url: str) -> Json:
