@@ -212,7 +212,7 @@ async def ledger(path: Path, watched: Watched | None = None) -> AsyncIterator[tu
     await store.open()
     pruning = asyncio.create_task(_prune(store))
     try:
-        async with obeying(path, store, watched):
+        async with obeying(path, store, watched or Watched()):
             yield folder, store
     finally:
         pruning.cancel()
