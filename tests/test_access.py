@@ -388,6 +388,8 @@ async def wrong(
 
 
 @pytest.mark.parametrize("setting", ON_SLACK)
+@pytest.mark.rule(1)
+@pytest.mark.rule(2)
 async def test_everybody_may_do_on_slack_what_the_table_says(setting):
     who, text = ON_SLACK[setting]
     for admits in ((), ("*",), ("T2",)):  # a home workspace is all that counts
@@ -395,6 +397,8 @@ async def test_everybody_may_do_on_slack_what_the_table_says(setting):
 
 
 @pytest.mark.parametrize("setting", ON_DISCORD)
+@pytest.mark.rule(1)
+@pytest.mark.rule(2)
 async def test_everybody_may_do_on_discord_what_the_table_says(setting):
     admits, who, text = ON_DISCORD[setting]
     assert await wrong(Access(admits, who=lambda _: who), text, DISCORD, DISCORD_PLACES) == []
@@ -417,6 +421,7 @@ async def test_a_rule_that_changes_holds_for_the_next_thing_that_somebody_does()
 
 
 @pytest.mark.parametrize("name", ["U1", "S1", "ann", ""])
+@pytest.mark.rule(3)
 async def test_names_give_no_rights_and_an_id_that_is_empty_names_nobody(name):
     mallory = Actor("UM", name, workspace="T2")
     access = Access(who=lambda _: Who(allow=("U1", "S1"), admins=("U1", "S1")))
@@ -431,6 +436,7 @@ async def test_names_give_no_rights_and_an_id_that_is_empty_names_nobody(name):
         ("asker_and_admins", {"asker", "admin", "owner"}),
     ],
 )
+@pytest.mark.rule(5)
 def test_who_may_stop_an_answer_is_what_holds_where_it_is_given(stop, may):
     here, there = SLACK_PLACES["channel"], SLACK_PLACES["direct"]
     admins = ("U3", "S1")
@@ -446,6 +452,8 @@ def test_who_may_stop_an_answer_is_what_holds_where_it_is_given(stop, may):
     assert all(access.may_stop(each, asker, there) for each in people.values())
 
 
+@pytest.mark.rule(5)
+@pytest.mark.rule(15)
 def test_a_tool_s_call_is_allowed_by_its_asker_and_by_admins():
     access = Access(who=lambda _: Who(admins=("U3",)))
     here, asker = SLACK_PLACES["channel"], Actor("U1")

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.rules import Caps
 from bot.events import Event, Finished, Text, Usage
 from bot.guard.metered import Metered
 from bot.guard.prices import prices
-from bot.guard.spend import DAY, Caps, Spend, listed
+from bot.guard.spend import DAY, Spend, listed
 from bot.guard.usage import told
 from bot.model import Ask, Kind, ModelError, Payer, Request, nobody
 from bot.model.estimate import FIRST
@@ -29,6 +30,7 @@ from bot.store import file as files
 from bot.store import writer as module
 from bot.store.accounts import ALLOWANCE, SPENT_KEPT, Cap, Hold, Spent, pseudonym
 from bot.store.accounts_file import UNWRITTEN, today
+from bot.store.accounts_memory import MemoryAccounts
 from bot.store.examine import NAME
 from bot.store.memory import Memory
 from bot.store.sqlite import Sqlite
@@ -498,6 +500,7 @@ async def test_ten_thousand_turns_and_crashes_keep_to_the_caps_and_leave_nothing
     for life in range(lives):
         store: Store = await opened(tmp_path) if kind.startswith("sqlite") else Memory()
         accounts = store.accounts
+        assert isinstance(accounts, MemoryAccounts)
         money = Spend(accounts, prices(), lambda _place: CAPS, MODEL, clock=clock)
         model = Metered(api, money)
         turns = [
@@ -515,6 +518,7 @@ async def test_ten_thousand_turns_and_crashes_keep_to_the_caps_and_leave_nothing
 
         await time.pass_by(is_over, idle)
         if dies:
+            assert isinstance(store, Sqlite)
             assert accounts._tally.holds  # it dies in the middle of answers
             await kill(store)
             became["died"] += len(accounts._tally.holds)

@@ -93,7 +93,7 @@ def test_all_faults_are_told_at_once_each_in_a_line_of_its_own(check):
         ({"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}, "no platform is configured"),
         (
             {"SLACK_BOT_TOKEN": "xapp-1", "SLACK_APP_TOKEN": "xoxb-1"},
-            "SLACK_APP_TOKEN must be an app-level token",
+            "SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped",
         ),
         ({"RIVULET_TOOLS": "dates,dicee"}, "RIVULET_TOOLS: there is no dicee"),
         ({"RIVULET_CONFIG": "other.toml"}, "RIVULET_CONFIG: other.toml is not there."),
@@ -133,6 +133,7 @@ BY_USE = {
     "RIVULET_TIME_ZONE": ["Mars", "../etc/passwd", "/"],
     "RIVULET_MODEL": ["two words", "m" * 200, "{x}"],
     "RIVULET_FALLBACK_MODEL": ["two words"],
+    "RIVULET_METRICS": ["9464", "localhost", "127.0.0.1:", ":9464", "127.0.0.1:65536", "on"],
     "RIVULET_HOST": ["a b", "http://a"],
     "RIVULET_SLACK_BOTS": ["@bot", "B1,none"],
     "RIVULET_DISCORD_GUILDS": ["my server", "1,x"],
@@ -198,6 +199,7 @@ def test_every_setting_is_tried_or_is_said_to_take_anything():
 @pytest.mark.parametrize(
     "alias", ["RIVULET_PORT", "RIVULET_EFFORT", "RIVULET_TIME_ZONE", "RIVULET_DISCORD_GUILDS"]
 )
+@pytest.mark.rule(20)
 def test_a_secret_in_another_setting_is_not_shown(alias, secret, check):
     code, out, faults = check(**{alias: secret})
     assert (code, len(faults)) == (78, 1)
@@ -288,12 +290,14 @@ PROMPT, SILENT = Configured(command="x"), Configured(command="x", ask=False)
         ([], [], {}, False),
     ],
 )
+@pytest.mark.rule(14)
 def test_tools_that_read_what_people_wrote_and_tools_that_reach_outside_are_a_risk(
     names, packed, servers, risky
 ):
     assert bool(risk(names, packed, servers)) is risky
 
 
+@pytest.mark.rule(14)
 def test_the_risk_has_to_be_understood_where_it_is(check):
     risky = '[slack.channels.C1]\n\ntools = ["search", "web_fetch"]\n'
     code, _, faults = check(risky)

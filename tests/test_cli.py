@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import spawned
 from bot.core.sayings import RESTART
 from bot.run.stage import discord_stage, slack_stage, until
 
@@ -56,7 +56,7 @@ async def ran(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") ->
         return process.returncode, out.decode(), err.decode()
 
 
-def good(world: World) -> dict[str, str]:
+def good(world: Any) -> dict[str, str]:
     """An environment in which everything is right."""
     return {
         "ANTHROPIC_API_KEY": "sk-test",

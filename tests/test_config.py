@@ -274,6 +274,7 @@ SECRETS = [
 @pytest.mark.parametrize(
     "text", ["# {}\n", '[defaults]\nsystem = "{}"\n', '[defaults.who]\nallow = ["{}"]\n', "{} =\n"]
 )
+@pytest.mark.rule(20)
 def test_a_secret_in_the_file_is_refused_and_not_shown(text, secret, faults):
     said = faults(text.format(secret))
     assert len(said) == 1
@@ -283,6 +284,7 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(text, secret, faults):
 
 @pytest.mark.parametrize("key", ["bot_token", "api-key", "signing_secret", "TOKEN", "password", "tokens"])
 @pytest.mark.parametrize("table", ["defaults", "slack", "slack.channels.C1", "prices.mine", "else"])
+@pytest.mark.rule(20)
 def test_a_key_for_a_secret_is_refused_and_its_value_not_shown(table, key, faults):
     said = faults(f'[{table}]\n{key} = "hush"\n')
     assert len(said) == 1

@@ -233,7 +233,7 @@ def test_guilds_and_emoji_are_names_with_commas_between():
 
 async def findings(world: DiscordWorld, **settings: str) -> list[tuple[bool, bool, str]]:
     platform = world.load(**settings)
-    return [(each.ok, each.fatal, each.text) for each in await platform.check()]
+    return [(each.ok, each.fatal, f"{each.text}; {each.fix}") for each in await platform.check()]
 
 
 @pytest.mark.rule(6)

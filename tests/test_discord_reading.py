@@ -9,6 +9,7 @@ import pytest
 
 from adapters.discord.incoming.markup import Names, calls, named
 from adapters.discord.incoming.reading import files, says
+from bot.config.rules import Who
 from bot.platform import Actor, Outcome, Platform
 from tests.contract import HOLD, until
 from tests.fakes import spoken
@@ -311,7 +312,7 @@ async def test_who_may_not_press_is_told_so_once_an_hour(world):
     world.model.steps = ("Because ", HOLD)
     question = await world.say("why?")
     answer = await world.first(question, "Beca")
-    world.core._access._stop = "asker"
+    world.core._access._who = lambda _place: Who(stop="asker")
     for _ in range(3):
         await world.press(answer.id, world.bob)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from adapters.discord.incoming.interactions import FIELD
 from adapters.emulators.discord.gateway import Link
 from bot.platform import Outcome
 from tests.contract import HOLD, at, until
@@ -87,6 +88,12 @@ class Everything:
     async def owns(self, _message: str, _actor: str) -> bool:
         return True
 
+    async def barred(self, _actor: object, _place: object) -> None:
+        return None
+
+    async def command(self, _command: object) -> str:
+        return "Done."
+
     async def take(self, _event: object) -> Outcome:
         self.taken += 1
         return Outcome.REFUSED
@@ -143,6 +150,24 @@ async def emulated(world: DiscordWorld) -> list[tuple[str, Any]]:
     return [next(each for each in sent if each[0] == "MESSAGE_UPDATE"), *bare[:4], *bare[-10:]]
 
 
+async def given(world: DiscordWorld) -> list[tuple[str, Any]]:
+    """A command, a choice in a menu and a form that is filled in, as the emulator makes them."""
+    emulator, sent = world.emulator, []
+    post = await emulator.say("200", "301", "rain")
+    opened = await emulator.choose("200", post, "300", "Ask about this")
+
+    async def open_() -> bool:
+        return await emulator.modal(opened) is not None
+
+    await until(open_)
+    emulator._interactions._publish = lambda event, data, _guild: sent.append((event, copy.deepcopy(data)))
+    await emulator.command("200", "301", "forget", {"me": ""})
+    await emulator.choose("200", post, "301", "Stop")
+    await emulator.submit(opened, {FIELD: "why?"})
+    emulator._interactions._publish = emulator._gateway.publish
+    return sent
+
+
 def recorded() -> list[tuple[str, Any]]:
     """The events that were recorded, if they are at hand."""
     file = Path(RECORDED) / "discord" / "gateway_and_interactions.json"
@@ -186,7 +211,7 @@ async def handled() -> None:
 
 
 async def test_no_event_ends_the_session_or_raises_in_a_handler(world):
-    events = [*await emulated(world), *recorded()]
+    events = [*await emulated(world), *await given(world), *recorded()]
     client: Any = world.platform._running
     inbox, raised = Everything(), []
 

@@ -9,7 +9,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bot.run import cli
 from tests.bench import rig
@@ -116,33 +115,7 @@ def test_the_lock_files_are_hashed_universal_and_name_no_registry(name):
         assert base in pins
 
 
-@pytest.mark.rule(27)
-def test_compose_runs_one_service_without_root_and_with_a_volume():
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    (service,) = compose["services"].values()
-    assert service["restart"] == "unless-stopped"
-    assert service["user"].split(":")[0] != "0"
-    assert service["read_only"]
-    volume, path = service["volumes"][0].split(":")
-    assert volume in compose["volumes"]
-    assert path == "/data"
-
-
-@pytest.mark.rule(27)
-@pytest.mark.rule(29)
-def test_the_image_copies_what_exists_runs_without_root_and_has_a_health_check():
-    lines = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
-    words = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
-    for _, rest in (pair for pair in words if pair[0] == "COPY"):
-        assert all((ROOT / source).exists() for source in rest.split()[:-1])
-    assert ["USER", "10001:10001"] in words
-    assert "HEALTHCHECK" in {word for word, _ in words}
-    assert not any("@sha256" in rest for _, rest in words)
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert {"!bot", "!adapters", "!requirements.lock"} <= set(ignored)
-
-
-def test_the_docs_name_what_the_image_sets_for_the_allocator():
+def test_the_readme_names_what_the_image_sets_for_the_allocator():
     settings = rig.allocator()
     assert settings
     page = (ROOT / "docs" / "running.md").read_text()

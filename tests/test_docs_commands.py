@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib.util
 import os
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 from asyncio.subprocess import PIPE
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 #: Commands that are not run here, the file that runs or configures them, and what it says.
 ELSEWHERE = {
     ".venv/bin/rivulet demo --check": (".ci/run", ".venv/bin/rivulet demo --check"),
+    ".venv/bin/rivulet init": ("tests/test_init.py", "comes_from_init_at_a_terminal"),
     ".venv/bin/pre-commit install": (".pre-commit-config.yaml", "ruff"),
     ".venv/bin/pip install ./rivulet-dice": ("tests/test_write_a_tool.py", '"write-a-tool.md"'),
     "RIVULET_TOOLS=dice .venv/bin/rivulet doctor": ("tests/test_write_a_tool.py", '"write-a-tool.md"'),
@@ -105,6 +106,37 @@ async def worked(command: str, cwd: Path, env: dict[str, str], world: World) -> 
     assert not ours or b"Traceback" not in out + err
 
 
+def examples() -> list[tuple[str, str]]:
+    """Return the examples of `config.toml`, each with its page."""
+    return [
+        (page.name, block)
+        for page in PAGES
+        for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        if re.search(r"^\[(defaults|slack|discord|prices)\b", block, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("page", "example"), examples())
+def test_every_example_of_config_toml_is_good(page, example, tmp_path):
+    (tmp_path / "config.toml").write_text(example)
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "NO_COLOR": "1",
+        "ANTHROPIC_API_KEY": "sk-test",
+    }
+    env |= {"SLACK_BOT_TOKEN": "xoxb-test", "SLACK_APP_TOKEN": "xapp-test", "DISCORD_BOT_TOKEN": "test"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "check"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_what_is_run_elsewhere_is_in_the_docs_and_there():
     every = {command for page in PAGES for command in commands(page)}
     assert set(ELSEWHERE) <= every
@@ -112,23 +144,24 @@ def test_what_is_run_elsewhere_is_in_the_docs_and_there():
         assert text in (ROOT / path).read_text()
 
 
-def options() -> dict[str, set[str]]:
-    """Return the options of each command of `rivulet`."""
-    [found] = [each for each in cli._parser()._actions if isinstance(each, argparse._SubParsersAction)]
-    return {
-        name: {option for action in parser._actions for option in action.option_strings}
-        for name, parser in found.choices.items()
-    }
+@cache
+def help_of(*words: str) -> str:
+    """Return what `rivulet` says of a command."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    program = [sys.executable, "-m", "bot", *words, "--help"]
+    return subprocess.run(program, env=env, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_that_a_page_names_exist_with_their_options(page):
-    known = options()
     for code in named(page):
         words = code.removeprefix(".venv/bin/").split()
         if words[0] == "rivulet" and len(words) > 1:
-            assert words[1] in known, code
-            assert {word for word in words if word.startswith("--")} <= known[words[1]], code
+            assert words[1] in {*cli.COMMANDS, "--version"}, code
+            given = [word for word in words[1:] if word.startswith("--")]
+            before = words[1 : words.index(given[0])] if given else []
+            for option in given:
+                assert option in re.findall(r"--[\w-]+", help_of(*before)), code
         if words[:2] == ["python", "-m"]:
             module, *rest = words[2:]
             assert importlib.util.find_spec(module), code

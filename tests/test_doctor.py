@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import adapters
+from adapters.emulators.claude import Claude as ClaudeEmulator
+from adapters.emulators.discord import Discord as DiscordEmulator
 from adapters.emulators.process import World, spawned
+from adapters.emulators.slack import Slack as SlackEmulator
 from adapters.emulators.slack.web_api import SCOPES
+from bot.config import Settings
+from bot.run.cli import _adapters
+from bot.run.doctor import doctor
 from bot.store.examine import BROKEN, NAME
 from bot.store.sqlite import Sqlite
 from tests.test_cli import TRACEBACK, good, ran
@@ -69,7 +78,7 @@ async def world() -> AsyncIterator[World]:
 @pytest.fixture
 async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     """A folder with a ledger in it."""
-    (folder := tmp_path / "data").mkdir()
+    (folder := tmp_path / "data").mkdir(mode=0o700)
     store = Sqlite(folder)
     await store.open()
     await store.close()
@@ -124,20 +133,27 @@ async def test_what_deletes_does_so_or_says_why_not(harm, folder, tmp_path):
         assert err.splitlines()[-1].startswith("rivulet: RIVULET_DATA: not deleted (")
 
 
+@dataclass(frozen=True, slots=True)
+class Emulators:
+    slack: SlackEmulator
+    discord: DiscordEmulator
+    claude: ClaudeEmulator
+
+
 BOT, APP = "xoxb-hunter2", "xapp-hunter2"
 
 
-def without(*scopes: str) -> Callable[[World], Awaitable[object]]:
+def without(*scopes: str) -> Callable[[Emulators], Awaitable[object]]:
     left = ",".join(each for each in SCOPES.split(",") if each not in scopes)
-    return lambda world: world.slack.scopes(scopes=left)
+    return lambda here: here.slack.scopes(scopes=left)
 
 
-async def nothing(_world: World) -> None:
+async def nothing(_here: Emulators) -> None:
     """Leave all as it is."""
 
 
 #: What is wrong: settings, what is done to the world, the mark, and what the line says, with the step.
-FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], str, str, str]] = {
+FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]], str, str, str]] = {
     "swapped tokens": (
         {"SLACK_BOT_TOKEN": APP, "SLACK_APP_TOKEN": BOT},
         nothing,
@@ -168,7 +184,7 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], st
     ),
     "an app token that Slack refuses": (
         {},
-        lambda world: world.slack.fault(method="apps.connections.open", error="not_allowed_token_type"),
+        lambda here: here.slack.fault(method="apps.connections.open", error="not_allowed_token_type"),
         "bad Slack",
         "SLACK_APP_TOKEN",
         "connections:write",
@@ -196,28 +212,28 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], st
     ),
     "rights that are missing": (
         {"RIVULET_DISCORD_GUILDS": "555"},
-        lambda world: world.discord.guild(id="555", permissions="3072"),
+        lambda here: here.discord.guild(id="555", permissions="3072", everyone="0"),
         "hm  Discord",
-        "the bot lacks Create Public Threads (to open a thread for an answer), Attach Files",
+        "the bot lacks Send Messages in Threads (to answer in threads), Create Public Threads",
         "Server Settings > Roles",
     ),
     "too many rights": (
         {"RIVULET_DISCORD_GUILDS": "555"},
-        lambda world: world.discord.guild(id="555", permissions="8"),
+        lambda here: here.discord.guild(id="555", permissions="8"),
         "hm  Discord",
         "the bot is an administrator, which it need not be",
         "switch Administrator off",
     ),
     "no content intent": (
         {},
-        lambda world: world.discord.allow_content(on=False),
+        lambda here: here.discord.allow_content(on=False),
         "bad Discord",
         "switch on Message Content Intent",
         "RIVULET_DISCORD_CONTENT=false",
     ),
     "few starts left": (
         {},
-        lambda world: world.discord.starts(remaining=3, reset_after=7_200_000),
+        lambda here: here.discord.starts(remaining=3, reset_after=7_200_000),
         "hm  Discord",
         "3 of the day's 1000 starts are left",
         "in 2.0 hours",
@@ -232,9 +248,16 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], st
     "a model without a price": (
         {"RIVULET_FALLBACK_MODEL": "claude-next"},
         nothing,
-        "hm  Prices",
-        "there is none for claude-next",
-        'set [prices."claude-next"] in config.toml',
+        "bad Settings",
+        'there is no price of "claude-next"',
+        'add [prices."claude-next"] to config.toml',
+    ),
+    "a setting with a typo": (
+        {"RIVULET_MODLE": "claude-next"},
+        nothing,
+        "hm  Settings",
+        "RIVULET_MODLE is no setting",
+        "did you mean RIVULET_MODEL?",
     ),
     "nobody at Claude's": (
         {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"},
@@ -251,7 +274,7 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], st
         "there are dates",
     ),
     "an image of another version": (
-        {"RIVULET_IMAGE": "0.0.9"},
+        {"IMAGE_VERSION": "0.0.9"},
         nothing,
         "hm  Rivulet",
         "the image is of another version",
@@ -260,18 +283,41 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[World], Awaitable[object]], st
 }
 
 
+@pytest.fixture
+async def here(tmp_path, monkeypatch) -> AsyncIterator[Emulators]:
+    """The emulators in this process, where there are many faults to show; its settings are good."""
+    there = Emulators(SlackEmulator(), DiscordEmulator(), ClaudeEmulator())
+    emulators = (there.slack, there.discord, there.claude)
+    for emulator in emulators:
+        await emulator.start()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bot.run.doctor.logs.configure", lambda *_: None)  # the tests' own logging stays
+    for name, value in good(there).items():
+        monkeypatch.setenv(name, value)
+    yield there
+    for emulator in emulators:
+        await emulator.stop()
+
+
+async def examined(*, as_json: bool = False) -> bool:
+    return await doctor(Settings(), adapters.NAMES, _adapters(), as_json=as_json)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_doctor_has_one_line_with_the_step_for_each_fault(fault, world, tmp_path):
+async def test_the_doctor_has_one_line_with_the_step_for_each_fault(fault, here, monkeypatch, capsys):
     settings, do, mark, line, step = FAULTS[fault]
-    await do(world)
-    code, out, err = await ran("doctor", cwd=tmp_path, env={**good(world), **settings})
-    assert code == (78 if mark.startswith("bad") else 0), out + err
+    await do(here)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert await examined() == (not mark.startswith("bad"))
+    out, err = capsys.readouterr()
     bad = [each for each in out.splitlines() if not each.startswith("ok ")]
     told = [each for each in bad if each.startswith(f"{mark}: ") and line in each]
     assert len(told) == 1, out
     assert step in told[0]
-    assert len(bad) == 1 + (fault == "a model without a price")  # the emulated API says it has no such model
-    assert "hunter2" not in out + err
+    # The emulated API does not know a model without a price, either.
+    assert len(bad) == 1 + (fault == "a model without a price"), out
+    assert "hunter2" not in out
     assert err == ""
 
 
@@ -311,28 +357,39 @@ async def test_the_doctor_tells_a_disk_that_is_nearly_full(world, tmp_path):
     assert "hm  Ledger: RIVULET_DATA: 9 MB are free" in out
 
 
-@pytest.mark.parametrize(
-    ("settings", "code"), [({}, 0), ({"SLACK_BOT_TOKEN": APP, "SLACK_APP_TOKEN": BOT}, 78)]
-)
-async def test_the_doctor_says_all_of_it_as_json_too(settings, code, world, tmp_path):
-    status, out, err = await ran("doctor", "--json", cwd=tmp_path, env={**good(world), **settings})
-    told = json.loads(out)
-    assert (status, err, told["ok"]) == (code, "", not code)
+@pytest.mark.parametrize("settings", [{}, {"SLACK_BOT_TOKEN": APP, "SLACK_APP_TOKEN": BOT}])
+async def test_the_doctor_says_all_of_it_as_json_too(settings, here, monkeypatch, capsys):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert await examined(as_json=True) == (not settings)
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] == (not settings)
     for finding in told["findings"]:
         assert set(finding) == {"about", "text", "fix", "ok", "fatal"}
         assert bool(finding["fix"]) == (not finding["ok"])
 
 
-async def test_with_no_platform_at_all_the_doctor_names_the_command_that_sets_one_up(world, tmp_path):
-    env = {name: value for name, value in good(world).items() if "_TOKEN" not in name}
-    code, out, err = await ran("doctor", cwd=tmp_path, env=env)
-    assert (code, err) == (78, "")
-    assert "bad Platforms: no platform has credentials (slack, discord, web); run `rivulet init`" in out
+async def test_with_no_platform_at_all_the_doctor_names_the_command_that_sets_one_up(
+    here, monkeypatch, capsys
+):
+    for name in good(here):
+        if "_TOKEN" in name:
+            monkeypatch.delenv(name)
+    assert not await examined()
+    line = "bad Platforms: no platform has credentials (slack, discord, web); run `rivulet init`"
+    assert line in capsys.readouterr().out
 
 
-async def test_one_who_looks_at_a_terminal_sees_a_table(world, tmp_path):
-    env = {**good(world), "FORCE_COLOR": "1", "RIVULET_DISCORD_GUILDS": ""}
-    code, out, _ = await ran("doctor", cwd=tmp_path, env=env)
-    assert code == 0
-    assert "The bot can run." in out
-    assert "Ledger" in out
+async def test_who_looks_at_a_terminal_sees_a_table_that_fits_it_and_whose_links_can_be_followed(
+    here, monkeypatch, capsys
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("RIVULET_DISCORD_GUILDS", "")
+    assert await examined()
+    out = capsys.readouterr().out
+    shown = re.sub(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[\d;]*m", "", out)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "The bot can run." in shown
+    assert re.search(r"\x1b\]8;[^;]*;https://discord\.com/oauth2/authorize\?\S*permissions=\d+\x1b", out)

@@ -186,6 +186,8 @@ async def test_a_new_user_comes_from_init_at_a_terminal_to_a_doctor_without_a_fa
         "defaults": {"caps": {"person_day": 3.5, "day": 20.0}, "who": {"contact": "@ann"}},
         "slack": {"who": {"guests": False, "admins": ["U1"]}},
     }
+    code, out, err = await ran("check", cwd=tmp_path, env=where(world))
+    assert (code, err) == (0, "")
     await permitted(world, tmp_path)
     code, out, err = await ran("doctor", "--json", cwd=tmp_path, env=where(world))
     told = json.loads(out)
@@ -252,7 +254,7 @@ async def test_what_else_is_in_both_files_stays_as_it_is(tmp_path):
     (tmp_path / ".env").write_text(OLD)
     (tmp_path / ".env").chmod(0o644)
     (tmp_path / "config.toml").write_text(
-        '[defaults] # of all\nmodel = "m" # mine\n[defaults.caps]\nday = 5.0 # low\n'
+        '[defaults] # of all\nmodel = "claude-opus-5-5" # mine\n[defaults.caps]\nday = 5.0 # low\n'
     )
     flags = ("--platforms", "slack", "--defaults-caps-day", "7")
     env = {name: SECRETS[name] for name in ("ANTHROPIC_API_KEY", "SLACK_APP_TOKEN")}
@@ -265,7 +267,12 @@ async def test_what_else_is_in_both_files_stays_as_it_is(tmp_path):
     assert text == OLD.replace("xoxb-old", BOT) + f"ANTHROPIC_API_KEY={KEY}\nSLACK_APP_TOKEN={APP}\n"
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     lines = (tmp_path / "config.toml").read_text().splitlines()
-    assert lines[:4] == ["[defaults] # of all", 'model = "m" # mine', "[defaults.caps]", "day = 7.0 # low"]
+    assert lines[:4] == [
+        "[defaults] # of all",
+        'model = "claude-opus-5-5" # mine',
+        "[defaults.caps]",
+        "day = 7.0 # low",
+    ]
 
 
 async def test_what_is_set_already_is_kept_by_an_empty_answer_and_is_replaced_after_a_question_only(tmp_path):
@@ -431,7 +438,7 @@ async def test_without_a_terminal_and_yes_it_says_what_to_give(tmp_path):
 
 
 HARMED = {
-    "not TOML": ("x = [", "config.toml is no TOML"),
+    "not TOML": ("x = [", "config.toml, line 1: this is no TOML"),
     "an inline table": (
         "defaults = { caps = { day = 1 } }",
         "[defaults.caps] is written in another way there",
@@ -453,6 +460,7 @@ async def test_a_config_file_that_can_not_be_merged_stays_and_so_does_the_other(
     assert not (tmp_path / ".env").exists()
 
 
+@pytest.mark.rule(20)
 def test_there_is_an_option_for_every_question_and_none_takes_a_secret():
     help_ = arguments(adapters.setups(), general({})).format_help()
     for question in questions():

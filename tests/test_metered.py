@@ -9,16 +9,18 @@ from dataclasses import replace
 
 import pytest
 
+from bot.config.rules import Caps
 from bot.events import Event, File, Finished, Text, Thinking, ToolStarted, Turn, Usage
 from bot.guard.metered import STEP, THINKING, Metered, Weights, reserve
 from bot.guard.prices import prices
-from bot.guard.spend import Caps, Spend
+from bot.guard.spend import Spend
 from bot.model import Ask, Kind, ModelError, Payer, Request, Tool, nobody
 from bot.model.course import Patience
 from bot.model.patient import Patient
 from bot.model.rounds import Rounds
 from bot.model.script import Script
 from bot.store.accounts import Spent, Sum
+from bot.store.accounts_memory import MemoryAccounts
 from tests.test_spend import ANN, HERE, NONE, spending
 
 pytestmark = pytest.mark.jump
@@ -68,6 +70,7 @@ async def heard(model, request: Request = ASKED, events: int = 100) -> list[Even
 
 async def only(money: Spend) -> Spent:
     """Return what all has cost; nothing is held."""
+    assert isinstance(money.accounts, MemoryAccounts)
     assert not money.accounts._tally.holds
     assert not money.accounts._tally._held
     [*rows] = await money.accounts.usage(0, ("actor", "model"))
@@ -252,10 +255,10 @@ async def test_a_cap_that_is_reached_in_mid_answer_ends_it_with_the_sentence():
     assert len(api.requests) == 1
 
 
-async def test_what_arrives_is_noted_for_the_case_that_the_process_dies():
+async def test_what_arrives_is_noted_for_the_case_that_the_process_dies(monkeypatch):
     money = spending(Caps())
     noted: list[Spent] = []
-    money.accounts.note = lambda _key, row: noted.append(row)  # type: ignore[method-assign]
+    monkeypatch.setattr(money.accounts, "note", lambda _key, row: noted.append(row))
     pieces = [Text("x" * 1000)] * 40  # 300 tokens each
     await heard(Metered(Api([READ, *pieces, Finished(usage=WHOLE)]), money))
     assert [row.output - STEP for row in noted] == [1, 2100, 4200, 6300, 8400, 10_500]

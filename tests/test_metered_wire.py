@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from adapters.emulators.claude import Claude as Emulated
+from bot.config.rules import Caps
 from bot.events import Finished, Text, Turn, Usage
 from bot.guard.metered import Metered
 from bot.guard.prices import prices, untold
-from bot.guard.spend import Caps, Spend
+from bot.guard.spend import Spend
 from bot.model import ModelError, Payer, Request
 from bot.model.claude import Claude
 from bot.model.patient import Patient

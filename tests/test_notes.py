@@ -328,6 +328,6 @@ async def test_as_many_notes_as_there_may_be_are_listed_through_the_socket(tmp_p
         assert len((await order(tmp_path, {"notes": ""}))["notes"]) == NOTES_ALL
 
 
-async def test_an_order_that_is_none_is_refused():
+async def test_an_order_that_is_none_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not an order"):
-        await obeyed(Memory(), {"erase": 3})
+        await obeyed(Memory(), {"erase": 3}, tmp_path)

@@ -13,9 +13,9 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-import adapters.slack
 from adapters.discord.downloads import HOSTS
-from adapters.discord.platform import PERMISSIONS
+from adapters.discord.rights import PERMISSIONS
+from adapters.slack.rights import SCOPES
 from bot.core.core import Core
 from bot.guard.access import Access, Action
 from bot.model.script import Script
@@ -110,11 +110,12 @@ async def test_the_instructions_hold_no_secret(world):
 @pytest.mark.rule(12)
 @pytest.mark.rule(6)
 def test_the_bot_has_no_right_to_write_under_another_name_or_to_more_than_it_needs():
-    assert not {"chat:write.customize", "chat:write.public", "incoming-webhook"} & set(adapters.slack.SCOPES)
+    scopes = {right.name for right in SCOPES}
+    assert not {"chat:write.customize", "chat:write.public", "incoming-webhook"} & scopes
     manifest = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text())
     assert set(manifest["oauth_config"]["scopes"]) == {"bot"}  # none for a person's token
-    for right in ("administrator", "manage_webhooks", "manage_messages", "mention_everyone"):
-        assert not getattr(PERMISSIONS, right)
+    more = {"administrator", "manage_webhooks", "manage_messages", "mention_everyone"}
+    assert not more & {right.key for right in PERMISSIONS}
 
 
 @pytest.mark.rule(18)

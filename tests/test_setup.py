@@ -47,6 +47,7 @@ def all_options() -> list[Namespace]:
 
 
 @pytest.mark.parametrize("chosen", all_options(), ids=str)
+@pytest.mark.rule(6)
 def test_the_manifest_and_the_one_in_its_link_are_the_same_and_within_slacks_bounds(chosen):
     made = manifest.manifest(chosen)
     said = yaml.safe_load(made.text)  # JSON is YAML, too
@@ -64,6 +65,7 @@ def test_the_manifest_and_the_one_in_its_link_are_the_same_and_within_slacks_bou
     assert len(posted) == (2 + (not chosen.no_commands) if chosen.http else 0)
 
 
+@pytest.mark.rule(6)
 def test_the_manifest_has_nothing_that_security_forbids():
     said = manifest.document({*rights.PARTS, "agent"}, "")
     scopes = said["oauth_config"]["scopes"]
@@ -107,6 +109,7 @@ def test_an_address_that_slack_can_not_post_to_is_refused(url):
         manifest.manifest(options(http=url))
 
 
+@pytest.mark.rule(6)
 def test_the_manifest_in_the_docs_is_what_the_command_prints():
     assert (ROOT / "docs" / "slack-manifest.yaml").read_text() == manifest.usual().text
 
@@ -126,6 +129,7 @@ async def test_the_command_prints_a_manifest_alone_and_its_link_beside_it(tmp_pa
 # Discord's invite link.
 
 
+@pytest.mark.rule(6)
 def test_the_invite_link_asks_for_what_is_needed_and_no_more():
     query = parse_qs(urlsplit(discord_rights.invite("999")).query)
     assert query["scope"] == ["bot applications.commands"]
@@ -175,6 +179,7 @@ def rows(found: list[tuple[str, str]]) -> str:
     return "".join(f"| `{name}` | {why} |\n" for name, why in found)
 
 
+@pytest.mark.rule(6)
 def test_the_docs_list_every_right_and_no_other():
     slack = (ROOT / "docs" / "setup-slack.md").read_text()
     for table in (rights.SCOPES, rights.EVENTS):
@@ -193,6 +198,7 @@ def test_the_version_is_that_of_the_package():
 # What pasted values look like.
 
 
+@pytest.mark.rule(21)
 def test_a_value_is_described_without_any_of_it():
     shapes = shapes_of(adapters.setups())
     for value in ("xoxb-hunter2", "xapp-hunter2", "f" * 64, "hunter2 hunter2", "x" * 32):
@@ -271,6 +277,7 @@ def test_a_toml_file_has_the_new_values_and_all_that_was_there(old):
     assert toml_text(text, {"defaults.caps.day": 7.5}) == text
 
 
+@pytest.mark.rule(20)
 def test_a_file_is_private_from_its_first_byte_on_and_whole_or_not_there(tmp_path):
     (tmp_path / "real").write_text("old")
     (tmp_path / ".env").symlink_to("real")

@@ -226,7 +226,7 @@ def test_stop_emoji_are_names_with_commas_between():
 
 async def findings(world: SlackWorld) -> list[tuple[bool, bool, str]]:
     platform = world.load()
-    return [(each.ok, each.fatal, each.text) for each in await platform.check()]
+    return [(each.ok, each.fatal, f"{each.text}; {each.fix}") for each in await platform.check()]
 
 
 async def test_check_is_content_with_a_good_set_up(world):
@@ -248,7 +248,8 @@ async def test_check_names_a_bot_token_that_slack_refuses(world, error):
 @pytest.mark.parametrize("error", ["invalid_auth", "not_allowed_token_type", "missing_scope"])
 async def test_check_names_an_app_token_that_slack_refuses(world, error):
     await world.emulator.fault("apps.connections.open", error=error)
-    [(ok, fatal, text)] = await findings(world)
+    good, (ok, fatal, text) = await findings(world)
+    assert good[0]
     assert (ok, fatal) == (False, True)
     assert "SLACK_APP_TOKEN" in text
     assert error in text
@@ -259,21 +260,26 @@ async def test_check_names_scopes_that_are_missing_and_what_for(world):
     await world.emulator.scopes("app_mentions:read,channels:history,chat:write,groups:history,im:history")
     good, *lacking = await findings(world)
     assert good[0]
-    assert [(ok, fatal) for ok, fatal, _ in lacking] == [(False, False)] * 8
-    assert [word for *_, text in lacking for word in text.split() if ":" in word[1:-1]] == [
+    assert not any(ok for ok, _, _ in lacking)
+    names = [text.partition(" is missing")[0].rpartition(" ")[2] for *_, text in lacking]
+    assert names == [
         "reactions:read",
         "reactions:write",
         *("users:read", "channels:read", "groups:read", "usergroups:read"),
-        *("files:write", "files:read"),
+        *("files:write", "files:read", "commands"),
     ]
+    assert [name for name, (_, fatal, _) in zip(names, lacking, strict=True) if fatal] == ["users:read"]
+    assert all(
+        f"add {name} at OAuth & Permissions" in text for name, (*_, text) in zip(names, lacking, strict=True)
+    )
 
 
 @pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
 async def test_check_blames_no_token_for_a_slack_that_is_not_well(world, method):
     for fault in ({"status": 500, "body": "<html>"}, {"drop": True}, {"status": 429}):
         await world.emulator.fault(method, **fault)
-        [(ok, fatal, text)] = await findings(world)
-        assert (ok, fatal) == (False, False)
+        [(_, fatal, text)] = [each for each in await findings(world) if not each[0]]
+        assert not fatal
         assert "network" in text
 
 

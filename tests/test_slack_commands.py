@@ -154,6 +154,7 @@ async def test_each_command_is_answered_at_once(sockets, text, reply):
     assert not shown["failed"]
 
 
+@pytest.mark.rule(2)
 async def test_a_stranger_is_told_so_and_posts_nothing(world):
     for text in ("help", "why?", "ask why?", "stop"):
         shown = await world.emulator.command("C1", "UGUEST", text)
@@ -177,6 +178,8 @@ async def test_a_question_is_posted_in_its_askers_name_and_answered_in_its_threa
     assert "why is *it* <b> & @bob?" in str(request.turns[-1])
 
 
+@pytest.mark.rule(8)
+@pytest.mark.rule(9)
 async def test_what_is_asked_pings_nobody_and_unfurls_nothing(sockets):
     await asked(
         sockets, "<!here> <!channel> @everyone <@U2> <!subteam^S1|x> https://a.example/b &lt;!here&gt;"
@@ -191,8 +194,9 @@ async def test_a_question_in_a_direct_message_is_answered_there(world):
     assert [each.text for each in await world.final(question)] == ["Because."]
 
 
-async def test_ask_alone_says_what_is_missing(sockets):
-    assert "`ask why" in (await sockets.emulator.command("C1", "U1", "ask"))["text"]
+@pytest.mark.parametrize("text", ["ask", "ask <@UBOT>", "<@UBOT>", "ask \u200b", "\u2060"])
+async def test_a_question_without_a_word_says_what_is_missing(sockets, text):
+    assert "`ask why" in (await sockets.emulator.command("C1", "U1", text))["text"]
     assert not await posted(sockets)
 
 
@@ -211,6 +215,23 @@ async def test_an_answer_to_a_command_is_stopped_as_any_other(world):
     answer = await world.first(question, "Because")
     await world.react(answer.id, who="U1")
     await world.stopped(question)
+
+
+async def test_an_answer_to_a_command_whose_question_is_deleted_ends(sockets):
+    question = await asked(sockets, "why?", "Because ", HOLD)
+    await sockets.first(question, "Because")
+    await sockets.delete(question)
+    await until(sockets.quiet)
+
+
+async def test_a_question_by_command_that_a_restart_cut_off_is_answered_in_its_thread(world):
+    question = await asked(world, "why?", HOLD)
+    await until(lambda: _requests(world, 1))
+    world.model.steps = ("Because.",)
+    await world.restart(remember=True)
+    [answer] = await world.final(question)
+    assert (answer.text, answer.under) == ("Because.", question)
+    assert "why?" in world.model.requests[-1].turns[-1].text
 
 
 async def test_stop_by_command_stops_the_answer_that_runs_in_the_channel(world):
@@ -542,6 +563,15 @@ async def test_a_message_in_a_thread_is_asked_about_in_that_thread(world):
     assert ts != root
     await world.final(f"C1/{(await posted(world))[0]['ts']}")
     assert "> a reply" in world.model.requests[0].turns[-1].text
+
+
+async def test_a_direct_message_is_asked_about_in_a_thread_there(world):
+    ts = await world.emulator.say("DU1", "U1", "!help")
+    await whispered(world)
+    assert await world.emulator.shortcut("DU1", ts, "U1")
+    assert await world.emulator.submit("U1", "why?") == {"errors": {}, "failed": False}
+    assert {each["thread_ts"] for each in await posted(world, "DU1")} == {ts}
+    await until(lambda: _requests(world, 1))
 
 
 async def test_an_answer_of_the_bots_own_is_asked_about_without_its_buttons(sockets):

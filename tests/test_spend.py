@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.config.rules import Caps
 from bot.guard.prices import prices
-from bot.guard.spend import BUSY, DAY, WHOSE, Caps, Spend, dollars, ending, listed
+from bot.guard.spend import BUSY, DAY, WHOSE, Spend, dollars, ending, listed
 from bot.platform import Actor, Place
 from bot.store.accounts import SPENT_KEPT, Accounts, Cap, Hold, Spent, first_of_month, grouped
 from bot.store.accounts_memory import MemoryAccounts
@@ -207,7 +208,7 @@ async def test_a_model_without_a_price_is_not_asked_where_there_are_caps():
 @pytest.mark.rule(30)
 def test_caps_are_two_dollars_for_a_person_and_twenty_for_all_unless_said_otherwise():
     assert listed(Caps()) == (Cap("person", "day", 2_000_000), Cap("all", "day", 20_000_000))
-    assert not NONE.capped
+    assert not NONE
 
 
 @pytest.mark.parametrize(

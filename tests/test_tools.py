@@ -13,10 +13,12 @@ import pytest
 from pydantic import BaseModel, Field
 
 from bot.config import Settings
+from bot.config.rules import Written
 from bot.core.calls import call_of
 from bot.events import File
 from bot.model import Result
 from bot.platform import Gone, Unavailable, Unreadable
+from bot.run.configured import ConfigFile
 from bot.run.doctor import _tools
 from bot.tools import Caller, Offered, Refused, box, dates, tool
 from bot.tools.files import MOST, PAGE, read_file
@@ -311,11 +313,12 @@ def test_an_entry_point_that_leads_to_no_tool_is_said(install):
 
 def test_the_doctor_tells_what_the_model_may_use_and_what_is_wrong():
     def found(tools: str) -> list[tuple[bool, bool, str]]:
-        findings = _tools(Settings(_env_file=None, RIVULET_TOOLS=tools))  # type: ignore[call-arg]
+        config = ConfigFile(Settings(_env_file=None, RIVULET_TOOLS=tools))  # type: ignore[call-arg]
+        findings = _tools(config, Written())
         return [(each.ok, each.fatal, each.text) for each in findings]
 
     assert found("") == []
-    assert found("files, search") == [(True, False, "Tools: read_file, search_channel")]
+    assert found("files, search") == [(True, False, "read_file, search_channel")]
     [(ok, fatal, text)] = found("dice")
     assert (ok, fatal) == (False, True)
     assert text.startswith("RIVULET_TOOLS: there is no dice")

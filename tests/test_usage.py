@@ -16,6 +16,7 @@ import pytest
 from bot.platform import Unavailable
 from bot.run.chart import chart, iso
 from bot.run.orders import obeying, order
+from bot.run.sources import Watched
 from bot.run.usage import COLUMNS, NONE, as_csv, show, summary
 from bot.store import rows
 from bot.store.accounts import Spent
@@ -90,7 +91,7 @@ async def test_what_was_spent_is_told_while_the_bot_runs_and_while_it_does_not(t
     folder = Folder(tmp_path)
     folder.hold()
     await spend(store)
-    async with obeying(tmp_path, store):
+    async with obeying(tmp_path, store, Watched()):
         told = await order(tmp_path, {"usage": 0})
     assert [rows.spent_of(row) for row in told["spent"]] == [ROW]
     await store.close()

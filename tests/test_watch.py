@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +14,10 @@ import structlog
 
 import adapters
 from adapters.emulators.process import World, spawned
-from bot.config import Settings, rules
+from bot.config import Settings
 from bot.config.rules import Written
 from bot.core.core import Core
 from bot.events import Usage
-from bot.guard import spend as spending
 from bot.guard.access import Access
 from bot.model.script import Script
 from bot.platform import Actor, Place
@@ -29,6 +28,7 @@ from bot.run.places import Places
 from bot.run.stage import discord_stage, slack_stage, until
 from bot.run.watch import GONE, watching
 from bot.store.memory import Memory
+from bot.tally import Tally
 from tests.fakes import ANN, Sheet, ask
 from tests.test_cli import TRACEBACK, ended, good, started
 
@@ -194,7 +194,7 @@ async def test_caps_prices_and_whom_to_ask_are_those_of_the_file_as_it_is_now(co
     config.path.write_text(free + "[slack.channels.C1.caps]\nchannel_day = 1\n")
     written = config.read()
     book = config.book(written)
-    spend = spend_of(Settings(), book, Memory().accounts)
+    spend = spend_of(Settings(), book, Memory().accounts, Tally())
     places = Places(Settings(), book, config.toolsets(written), spend=spend)
     actor = Actor("U1", "ann")
     caps = {(standing.cap.scope, standing.cap.most) for standing in spend.standing(actor, C1)}
@@ -206,10 +206,6 @@ async def test_caps_prices_and_whom_to_ask_are_those_of_the_file_as_it_is_now(co
         await soon(lambda: spend.cost_of("mine", used) == 6_000_000, 10)
     assert list(spend.standing(actor, C1)) == []
     assert places.book.at(C1).who.contact == "@ann"
-
-
-def test_without_a_file_the_caps_are_those_that_the_money_has_by_itself():
-    assert asdict(rules.Caps()) == asdict(spending.Caps())
 
 
 async def test_while_the_bot_runs_the_next_question_has_the_new_model_and_no_answer_is_dropped(tmp_path):

@@ -23,14 +23,30 @@ from adapters.discord import rights
 from adapters.discord.examine import MANY, begun, within
 from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
+from adapters.discord.incoming.latest import Latest
 from adapters.discord.incoming.starts import Book
+from adapters.discord.outgoing.commands import Registering
+from adapters.discord.outgoing.direct import Direct
+from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
-from bot.platform import Asked, Finding, Health, Inbox, Mention, Place, Platform, Remains, Stop, Surface
+from bot.platform import (
+    Actor,
+    Asked,
+    Finding,
+    Health,
+    Inbox,
+    Mention,
+    Place,
+    Platform,
+    Remains,
+    Stop,
+    Surface,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +75,12 @@ class Discord(Platform):
         self._token = settings.bot_token.get_secret_value()
         self._rest = Rest(settings.api_url, self._token)
         self._threads = Threads(self._rest, settings.reply)
+        self._direct = Direct(self._rest)
+        self._notices = Notices(self._direct)
         self._roots: OrderedDict[int, int] = OrderedDict()
+        self._latest = Latest()
+        self._registering = Registering(self._rest)
+        self._errand: asyncio.Task[None] | None = None
         self._book: Book | None = None
         self._running: Client | None = None
         self.admits = settings.guilds
@@ -76,7 +97,10 @@ class Discord(Platform):
             made.inbox = inbox
             made.questions.asked_in = inbox.asked_in
             made.questions.roots = self._roots
+            made.questions.notices = self._notices
             made.content_step = CONTENT_STEP if self._settings.content else ""
+            made.questions.latest = self._latest
+            made.register = self._register
             made.repair = partial(self._repair, inbox, made)
             made.back = partial(inbox.back, self)
             return made
@@ -86,6 +110,11 @@ class Discord(Platform):
         async with self._session():
             brake, hear = self._settings.brake, self._hear
             await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
+
+    def _register(self, application: int) -> None:
+        """Tell Discord of the commands, beside all else."""
+        if self._errand is None or self._errand.done():
+            self._errand = asyncio.get_running_loop().create_task(self._registering.run(application))
 
     async def _repair(self, inbox: Inbox, client: Client) -> None:
         self._running = client  # the one before it is closed
@@ -122,6 +151,14 @@ class Discord(Platform):
         """See `Platform.standing`."""
         return await self._running.standing(message, place) if self._running else ()
 
+    async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
+        """See `Platform.whisper`: a direct message, unless they take none."""
+        return await self._direct.whisper(actor, place, text)
+
+    async def notify(self, person: str, text: str) -> bool:
+        """See `Platform.notify`."""
+        return await self._direct.notify(person, text)
+
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""
         return await self._running.questions.missed(recent, since) if self._running else ()
@@ -137,6 +174,8 @@ class Discord(Platform):
             try:
                 yield
             finally:
+                if self._errand:
+                    self._errand.cancel()
                 self._report("down")
 
     def _new(self) -> Client:

@@ -74,6 +74,18 @@ def missing(granted: int) -> list[Right]:
     return [right for right in PERMISSIONS if not granted & right.bit]
 
 
+def missing_to_answer(granted: int, *, inside: bool) -> Right | None:
+    """Return the first permission that an answer needs and that is not *granted*.
+
+    Args:
+        granted: What the bot may do in a channel, as bits.
+        inside: Whether that is a thread.
+    """
+    writing = "send_messages_in_threads" if inside else "send_messages"
+    needed = {"view_channel", writing, "read_message_history"}
+    return next((right for right in missing(granted) if right.key in needed), None)
+
+
 def invite(application: str) -> str:
     """Return the link that lets *application* into a server, with what it needs and nothing more."""
     query = {"client_id": application, "scope": " ".join(SCOPES), "permissions": bits()}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import structlog
 
 from adapters.discord.downloads import fetch
+from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw
 from adapters.discord.outgoing.lastresort import MODERATED, NO_FILES, LastResort, Told, nonce
 from adapters.discord.outgoing.notices import Notices
@@ -114,7 +115,7 @@ class DiscordSurface(Surface):
         self._attached = attached
         self._fork = fork
         self._asker = asker
-        self._notices = notices or Notices(rest)
+        self._notices = notices or Notices(Direct(rest))
         self._shown: dict[str, str] = {}
         self._doubtful: set[str] = set()
         self._me = me

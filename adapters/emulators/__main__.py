@@ -20,7 +20,7 @@ from .discord import Discord
 from .slack import Slack
 
 
-async def serve(slack: int, discord: int, claude: int, theatre: int | None) -> None:
+async def serve(slack: int, discord: int, claude: int, theatre: int | None, host: str) -> None:
     """Run the emulators on these ports, 0 for a free one, until told to end; with *theatre*, its page too."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -33,7 +33,7 @@ async def serve(slack: int, discord: int, claude: int, theatre: int | None) -> N
     if theatre is not None:
         from .theatre import Theatre  # noqa: PLC0415 - nobody else waits for it
 
-        emulators["theatre"] = Theatre(*world), theatre
+        emulators["theatre"] = Theatre(*world, host=host), theatre
     watch = asyncio.create_task(_watch_parent(over))
     try:
         for emulator, port in emulators.values():
@@ -64,6 +64,7 @@ def main() -> None:
     for name in ("slack", "discord", "claude"):
         parser.add_argument(f"--{name}-port", dest=name, type=int, default=0, help="default: a free one")
     parser.add_argument("--theatre-port", dest="theatre", type=int, help="default: no theatre")
+    parser.add_argument("--theatre-host", dest="host", default="127.0.0.1", help="default: 127.0.0.1")
     asyncio.run(serve(**vars(parser.parse_args())))
 
 

@@ -34,11 +34,13 @@ class Emulator:
 
     Attributes:
         middlewares: What every request passes first.
+        host: The address that it listens on.
         url: Where it listens, without a trailing slash; set by `start`.
         log: Everything that happened, oldest first: {"n", "t", "kind", ...}.
     """
 
     middlewares: Sequence[Middleware] = ()
+    host = "127.0.0.1"
 
     def __init__(self) -> None:
         self.url = ""
@@ -52,16 +54,15 @@ class Emulator:
         raise NotImplementedError
 
     async def start(self, port: int = 0) -> None:
-        """Listen on the loopback *port*; 0 takes a free one."""
+        """Listen on *port*; 0 takes a free one."""
         app = web.Application(client_max_size=64 * 2**20, middlewares=self.middlewares)
         app.add_routes([web.post("/_emulator/{method}", self._control), *self.routes()])
         # handler_cancellation: a streaming handler sees the client hang up at once, not at its next write.
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        site = web.TCPSite(self._runner, self.host, port)
         await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Hang up on everybody and free the port."""

@@ -33,16 +33,17 @@ class World:
 
 
 @asynccontextmanager
-async def spawned(theatre: int | None = None) -> AsyncIterator[World]:
+async def spawned(theatre: int | None = None, host: str = "127.0.0.1") -> AsyncIterator[World]:
     """Run all emulators in a process of their own, as long as the block runs.
 
     Args:
         theatre: The port of the theatre's page, another one if it is taken; None for no theatre.
+        host: Where that page listens.
 
     Raises:
         RuntimeError: The process ended before its emulators listened.
     """
-    page = () if theatre is None else ("--theatre-port", str(theatre))
+    page = () if theatre is None else ("--theatre-port", str(theatre), "--theatre-host", host)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "adapters.emulators", *page, stdin=PIPE, stdout=PIPE, process_group=0
     )

@@ -45,7 +45,18 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may be spent, in dollars; 0 for no cap.  See `bot.config.scope.CapKeys`."""
+    """How much may be spent in a place, in dollars; 0 for as much as anybody likes.
+
+    Attributes:
+        person_day: By one person, on all channels of a platform together, in a day of UTC.
+        person_month: The same in a month.
+        channel_day: In one channel, threads in it included.
+        channel_month: The same in a month.
+        workspace_day: In one workspace or guild.
+        workspace_month: The same in a month.
+        day: By all together.
+        month: The same in a month.
+    """
 
     person_day: float = 2.0
     person_month: float = 0.0

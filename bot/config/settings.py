@@ -56,6 +56,26 @@ def zone_of(name: str) -> tzinfo:
         raise ValueError("there is no such time zone; set a name as in Europe/Berlin") from None
 
 
+def address_of(text: str) -> tuple[str, int] | None:
+    """Return the host and the port that *text* names; None for "off".
+
+    Raises:
+        ValueError: It names none.
+    """
+    if text == "off":
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:  # noqa: PLR2004  TCP's
+        raise ValueError("set a host and a port as in 127.0.0.1:9464, or off")
+    return host.strip("[]"), int(port)
+
+
+def known_address(text: str) -> str:
+    """Return *text*; raise ValueError if it names no address."""
+    address_of(text)
+    return text
+
+
 def known_zone(name: str) -> str:
     """Return *name*; raise ValueError if no time zone has it."""
     zone_of(name)
@@ -270,6 +290,11 @@ class Settings(BaseSettings):
         description="Port for what platforms post (in HTTP mode); 0 for `RIVULET_PORT` where `RIVULET_HOST` "
         "is a loopback address, else the one after it.",
     )
+    metrics: str = Field(
+        default="127.0.0.1:9464",
+        validation_alias="RIVULET_METRICS",
+        description="Address on which Prometheus finds `/metrics`; `off` for nowhere.",
+    )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         validation_alias="RIVULET_LOG",
@@ -278,6 +303,7 @@ class Settings(BaseSettings):
 
     _split = field_validator("links", "tools", mode="before")(split)
     _known = field_validator("time_zone")(known_zone)
+    _named = field_validator("metrics")(known_address)
 
     @property
     def zone(self) -> tzinfo:

@@ -15,8 +15,9 @@ from typing import Any
 import regex
 
 from bot.core.approvals import PATIENCE
-from bot.model import Ask, Result, Tool
+from bot.model import Ask, Result, Run, Tool
 from bot.model.rounds import LATE, RESULT
+from bot.tally import Count
 from bot.text.heard import heard
 from bot.tools import Caller, Offered, Refused, Use
 
@@ -33,18 +34,41 @@ Keep = Callable[[str], Awaitable[None]]
 StillMay = Callable[[], Awaitable[bool]]
 
 
-def bound(offered: Sequence[Offered], caller: Caller, keep: Keep, still_may: StillMay) -> list[Tool]:
-    """Return what is *offered*, to be run for *caller* as long as they *still_may*."""
+def bound(
+    offered: Sequence[Offered],
+    caller: Caller,
+    keep: Keep,
+    still_may: StillMay,
+    tools: Count | None = None,
+) -> list[Tool]:
+    """Return what is *offered*, to be run for *caller* as long as they *still_may*.
+
+    Calls are counted in *tools*; see `Tally.tools`.
+    """
+    count = tools or Count()
     return [
         Tool(
             each.described,
-            partial(_run, each, each.use, caller, keep, still_may) if each.use else None,
+            partial(_counted, count, partial(_run, each, each.use, caller, keep, still_may), each.name)
+            if each.use
+            else None,
             each.title,
             each.seconds,
             PATIENCE if each.asks else 0.0,
         )
         for each in offered
     ]
+
+
+async def _counted(count: Count, run: Run, name: str, given: Mapping[str, Any], ask: Ask) -> Result:
+    """Run a tool, and count how that went."""
+    outcome = "cut"
+    try:
+        result = await run(given, ask)
+        outcome = "failed" if result.error else "ok"
+        return result
+    finally:
+        count.add(name, outcome)
 
 
 async def _run(

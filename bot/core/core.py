@@ -17,6 +17,7 @@ from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, called
 from bot.core.files import kept
 from bot.core.gathering import Desk
+from bot.core.glance import Glance
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.presses import Presses
@@ -49,9 +50,11 @@ from bot.platform import (
     Stop,
     Unavailable,
 )
+from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
+from bot.tally import Tally
 from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
@@ -78,6 +81,7 @@ class Core:
         follow_ups: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
         terms: TermsOf | None = None,
+        tally: Tally | None = None,
         spend: Spend | None = None,
     ) -> None:
         self._access = access
@@ -93,6 +97,7 @@ class Core:
             store,
             clock,
             desk=Desk(bounds),
+            tally=tally or Tally(),
             spend=spend,
         )
         self._running = Running(self._means, caps)
@@ -268,6 +273,26 @@ class Core:
     def state(self) -> Mapping[str, int]:
         """How many answers run and wait, and what was taken, refused and told since the start."""
         return self._running.state
+
+    @property
+    def glances(self) -> Sequence[Glance]:
+        """How far along each answer is."""
+        return [live.glance for live in self._lives.values()]
+
+    @property
+    def budgets(self) -> Sequence[Reading]:
+        """How much of each rate limit is used."""
+        return self._means.pace.readings()
+
+    @property
+    def spent_today(self) -> int:
+        """Micro-dollars in all; 0 where nobody keeps count."""
+        return self._means.spend.today.spent if self._means.spend else 0
+
+    @property
+    def tally(self) -> Tally:
+        """What was counted since the start."""
+        return self._means.tally
 
     @property
     def store_health(self) -> str:

@@ -11,12 +11,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from structlog.contextvars import bind_contextvars
+
 from bot.core.account import Lasting
 from bot.core.approvals import CONTROLS, LONGEST, OVER, TOO_LONG, Allowed, Card
 from bot.core.calls import bound
 from bot.core.conversation import Past
+from bot.core.counted import Counted
 from bot.core.draft import Draft
 from bot.core.gathering import Desk
+from bot.core.glance import Glance
 from bot.core.kept import Kept
 from bot.core.ratings import Models
 from bot.core.reader import Reader
@@ -34,6 +38,7 @@ from bot.show.answer import Answer
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
+from bot.tally import Tally
 from bot.text.safe import Links
 from bot.tools import Caller, Refused
 from bot.tools.notebook import Notebook
@@ -64,6 +69,7 @@ class Means:
         desk: Where files are read.
         waits: Where writes wait that have failed.
         models: Who has given the answers.
+        tally: What is counted.
         spend: What may be spent, and is; None for as much as anybody likes.
     """
 
@@ -80,6 +86,7 @@ class Means:
     desk: Desk = field(default_factory=Desk)
     waits: Waits = field(default_factory=Waits)
     models: Models = field(default_factory=Models)
+    tally: Tally = field(default_factory=Tally)
     spend: Spend | None = None
 
 
@@ -112,6 +119,7 @@ class Live:
         self._after = after
         self._may_branch = not saying and not left
         self._begun = asyncio.Event()
+        self._since = _now()
         self._reworded = 0
         self._vanishing = False
         self._whole = not (terms.showing.stream or saying)
@@ -129,12 +137,16 @@ class Live:
         reads = means.model, terms.asking, means.access, past or Past(), means.lasting, means.clock
         self._reader = Reader(self._draft, *reads, means.desk, self._tools, self._may, saying, self._footer)
         watch, forget = self._watch, means.stops.forget
+        self._counted = Counted(
+            means.tally, mention.key.partition("/")[0], self._answer, asked=not left, said=bool(saying)
+        )
         self._writer = Writer(
-            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits
+            self._draft, mention.surface, means.pace, mention.key, watch, forget, means.waits, self._counted
         )
 
     async def go(self) -> None:
         """Answer the mention; returns after the last edit."""
+        bind_contextvars(question=self.mention.key)  # all that is logged meanwhile, whoever does, is about it
         for message in filter(None, (self.mention.key, self._root, *self._answer.messages)):
             self._watch(message)
         try:
@@ -159,6 +171,7 @@ class Live:
             if self.card:
                 self.card.close(OVER)  # nobody can decide any more
             self._writer.leave()
+            self._counted.ended()
             self._means.models.keep(self.mention.key, self.model)
             self._means.stops.forget(self.mention.key, self._root, *self._answer.messages)
             await self._reader.close()
@@ -194,6 +207,21 @@ class Live:
     def given_up(self) -> bool:
         """See `Writer.given_up`."""
         return self._writer.given_up
+
+    @property
+    def glance(self) -> Glance:
+        """How far along it is."""
+        answer, mention = self._answer, self.mention
+        return Glance(
+            mention.key,
+            mention.place.channel,
+            _now() - self._since,
+            answer.phase.name.lower() if self._begun.is_set() else "waiting",
+            answer.received,
+            answer.unshown,
+            len(answer.messages),
+            self._terms.asking.model,
+        )
 
     @property
     def _surface(self) -> Surface:
@@ -303,7 +331,9 @@ class Live:
         offered = self._terms.tools
         known = {each.name for each in offered}
         more = [each for each in await self._terms.more() if each.name not in known]
-        return bound([*offered, *more], caller, self._kept.call, partial(self._still_may, mention))
+        return bound(
+            [*offered, *more], caller, self._kept.call, partial(self._still_may, mention), means.tally.tools
+        )
 
     async def _still_may(self, mention: Mention) -> bool:
         """Tell whether a tool may be called for the asker; rights may have been taken away meanwhile."""
@@ -336,6 +366,10 @@ class Live:
         """Let stops of *message* end this answer; one may have come already."""
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
             self.decide(early) if isinstance(early, Press) else self.stop(early)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def retries(key: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from bot.core.counted import Counted
 from bot.core.draft import Draft
 from bot.core.waits import Pause, Waits
 from bot.platform import Bucket, Gone, Op, Receipt, SlowDown, Surface
@@ -43,6 +44,7 @@ class Writer:
         watch: Told each message that shows a page.
         forget: Told a message that shows none any more.
         waits: Where it waits after a failure; told of what gets through.
+        counted: Told what became of each write.
 
     Attributes:
         surface: Where it writes; `settle_in` may choose another place.
@@ -58,6 +60,7 @@ class Writer:
         watch: Callable[[str], object],
         forget: Callable[[str], object],
         waits: Waits,
+        counted: Counted,
     ) -> None:
         self._draft = draft
         self._answer = draft.answer
@@ -66,6 +69,7 @@ class Writer:
         self._watch = watch
         self._forget = forget
         self._waits = waits
+        self._count = counted
         self._platform = question.partition("/")[0]
         self.surface = surface
         self.given_up = False
@@ -92,18 +96,22 @@ class Writer:
                 text, escaped = self._answer.text, turn.escaped
                 receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped)
             except SlowDown as slow:
+                self._count.slowed(write.op)
                 await self._slowed(turn, since, slow)
             except Gone as gone:
+                self._count.gone(write.op)
                 self._pace.failed(turn.buckets)
                 log.info("nothing can be written any more", question=self._question, reason=str(gone))
                 self._answer.lost()
             except Exception as error:  # noqa: BLE001  told in full by _tell
+                self._count.failed(write.op)
                 self._pace.failed(turn.buckets)
                 self._draft.since = since
                 self._tell(error)
                 await self._failed(write, timed_out=isinstance(error, TimeoutError))
             else:
                 await self._wrote(write, turn, receipt)
+                self._count.wrote(write, since)
         await self._write_last_again()
 
     def leave(self) -> None:

@@ -15,10 +15,12 @@ from functools import lru_cache
 
 import structlog
 
+from bot.config.rules import Caps
 from bot.events import Usage
 from bot.guard.prices import MICRO, Price, Prices
 from bot.platform import Actor, Place
 from bot.store.accounts import ALLOWANCE, Accounts, Cap, Hold, Scope, Span, Spent, Sum, first_of_month
+from bot.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -55,36 +57,6 @@ OPERATOR = "Whoever runs this bot"
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
-    """How much may be spent in a place, in dollars; 0 for as much as anybody likes.
-
-    Attributes:
-        person_day: By one person, on all channels of a platform together, in a day of UTC.
-        person_month: The same in a month.
-        channel_day: In one channel, threads in it included.
-        channel_month: The same in a month.
-        workspace_day: In one workspace or guild.
-        workspace_month: The same in a month.
-        day: By all together.
-        month: The same in a month.
-    """
-
-    person_day: float = 2.0
-    person_month: float = 0.0
-    channel_day: float = 0.0
-    channel_month: float = 0.0
-    workspace_day: float = 0.0
-    workspace_month: float = 0.0
-    day: float = 20.0
-    month: float = 0.0
-
-    @property
-    def capped(self) -> bool:
-        """Whether there is any."""
-        return bool(listed(self))
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """How much of a cap is used."""
 
@@ -108,6 +80,7 @@ class Spend:
         contact: Says whom to ask in a place for more; "" for whoever runs the bot.
         tell: Told once, when most of a cap that is not one person's is used up, and in which place.
         clock: Seconds of the wall clock.
+        tally: Where tokens and dollars are counted, for whoever looks at the bot.
     """
 
     def __init__(
@@ -119,14 +92,16 @@ class Spend:
         contact: Callable[[Place], str] = lambda _place: "",
         tell: Callable[[str, Place], None] = lambda _text, _place: None,
         clock: Callable[[], float] = time.time,
+        tally: Tally | None = None,
     ) -> None:
         self.accounts = accounts
         self.prices = prices
         self.model = model
         self._caps = caps
         self._contact = contact
-        self._tell = tell
+        self.tell = tell
         self._clock = clock
+        self._tally = tally or Tally()
         self._day = 0
 
     @property
@@ -137,11 +112,21 @@ class Spend:
             self._day = now
         return self._day
 
+    @property
+    def today(self) -> Sum:
+        """What is spent and held today, in all."""
+        return self.accounts.sum(Spent(self.day), Cap("all", "day", 0))
+
     def refusal(self, actor: Actor, place: Place) -> str:
         """Return why *actor* is answered nothing in *place*, "" if they are; costs no I/O."""
         who = self.who(actor, place)
         cap = self.accounts.forbids(who, listed(self._caps(place)))
         return self.sentence(cap, who, place) if cap else ""
+
+    def _count(self, spent: Spent) -> None:
+        for kind in ("input", "output", "cache_read", "cache_write"):
+            self._tally.tokens.add(spent.model, kind, by=getattr(spent, kind))
+        self._tally.cost.add(spent.platform, spent.model, by=spent.cost)
 
     def price(self, model: str) -> Price | None:
         """Return what *model* costs, "" for the usual one; None if nobody knows."""
@@ -172,11 +157,13 @@ class Spend:
 
     def settle(self, key: str, spent: Spent | None, place: Place) -> None:
         """Count what a request has cost in place of what was held back; None for nothing."""
+        if spent:
+            self._count(spent)
         told = self._nearly(spent, place) if spent else []
         self.accounts.settle(key, spent)
         for text in told:
             log.warning("most of a cap is used up", told=text)
-            self._tell(text, place)
+            self.tell(text, place)
 
     def standing(self, actor: Actor, place: Place) -> list[Standing]:
         """Return how much of each cap is used that *actor* meets in *place*."""

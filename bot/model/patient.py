@@ -19,6 +19,7 @@ from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Wai
 from bot.model import Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import Course, Patience, Retry
 from bot.model.earlier import Earlier
+from bot.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ class Patient:
         patience: The limits.
         fallback: A model id to ask where the usual one is missing or stays overloaded; "" for none.
         chance: Returns a random number between 0 and its argument.
+        tally: Where failures are counted.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Patient:
         patience: Patience | None = None,
         fallback: str = "",
         chance: Callable[[float], float] = lambda most: random.uniform(0, most),  # noqa: S311 - no secret
+        tally: Tally | None = None,
     ) -> None:
         self._model = model
         self._patience = patience or Patience()
@@ -53,6 +56,7 @@ class Patient:
         self._slots = asyncio.Semaphore(self._patience.streams)
         self._barred: tuple[float, str] | None = None
         self._earlier = Earlier()
+        self._tally = tally or Tally()
 
     @property
     def trouble(self) -> str:
@@ -71,7 +75,7 @@ class Patient:
             async with asyncio.timeout(self._patience.wall):
                 await self._slots.acquire()
         except TimeoutError:
-            raise _logged(ModelError(FULL, Kind.ENDLESS)) from None
+            raise self._failed(ModelError(FULL, Kind.ENDLESS)) from None
         try:
             if queued:
                 yield Waiting("")
@@ -134,14 +138,20 @@ class Patient:
             if error.kind is Kind.BARRED and own:
                 self._earlier.turned_away(course.request)
                 self._bar(str(error))
-            raise _logged(final, error.__cause__) from error
+            raise self._failed(final, error.__cause__) from error
+        self._tally.failures.add(error.kind.value, "retried")
         log.info("asking Claude again", kind=error.kind.value, reason=str(error), wait=round(retry.wait, 1))
         return retry
 
     async def _sleep(self, seconds: float, deadline: float, course: Course) -> None:
         if _now() + seconds >= deadline:
-            raise _logged(course.cut(ModelError(ENDLESS, Kind.ENDLESS)))
+            raise self._failed(course.cut(ModelError(ENDLESS, Kind.ENDLESS)))
         await asyncio.sleep(seconds)
+
+    def _failed(self, error: ModelError, cause: BaseException | None = None) -> ModelError:
+        """Count and log *error*, which nothing is done about any more; see `_logged`."""
+        self._tally.failures.add(error.kind.value, "told")
+        return _logged(error, cause)
 
     def _expect_admission(self, request: Request) -> None:
         """Turn *request* away while the model answers nobody; who asks the same again may know better."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from bot import __version__
 
 if TYPE_CHECKING:
-    from adapters import Make
-    from bot.config import Settings
+    from pathlib import Path
+
     from bot.run.look import Adapters
 
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
@@ -34,6 +34,10 @@ SCHEMA = "Print the JSON schema of config.toml, for editors."
 JSON = "Print one JSON object instead of a table."
 USAGE_CSV = "Print what was spent as CSV: a line for each day, channel, person and model."
 PLOT = "Draw what was spent a day into this file, as SVG."
+BACKUP = "Where to write the copy; - for standard output."
+RESTORE = "A copy that `rivulet backup` has written; - for standard input."
+ONCE = "Print it once and end."
+HOST = "Where its page listens; another address than 127.0.0.1 makes sense in a container alone."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
 
 
@@ -65,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         parsers[name] = commands.add_parser(name, help=does, description=does, add_help=not own)
         parsers[name].set_defaults(command=command)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
+    parsers["demo"].add_argument("--host", default="127.0.0.1", help=HOST)
     parsers["demo"].add_argument("--record", metavar="FILE", help=RECORD)
     parsers["feedback"].add_argument("--csv", action="store_true", help=CSV)
     parsers["doctor"].add_argument("--json", action="store_true", help=JSON)
@@ -74,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parsers["check"].add_argument("--schema", action="store_true", help=SCHEMA)
     parsers["usage"].add_argument("--csv", action="store_true", help=USAGE_CSV)
     parsers["usage"].add_argument("--plot", metavar="FILE", help=PLOT)
+    parsers["backup"].add_argument("file", help=BACKUP)
+    parsers["restore"].add_argument("file", help=RESTORE)
+    parsers["top"].add_argument("--once", action="store_true", help=ONCE)
     return parser
 
 
@@ -135,21 +143,19 @@ async def _demo(options: argparse.Namespace) -> int:
         return await record(Path(options.record))
     from bot.run.screen import show
 
-    return await show()
+    return await show(options.host)
 
 
 async def _doctor(options: argparse.Namespace) -> int:
     """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
-    from functools import partial
-
     import adapters
     from bot.config import Settings
 
     settings = Settings()
     from bot.run.doctor import doctor
 
-    finds = {name: partial(adapters.find, name) for name in adapters.NAMES}
-    return 0 if await doctor(settings, finds, as_json=options.json) else CONFIG
+    fine = await doctor(settings, adapters.NAMES, _adapters(), as_json=options.json)
+    return 0 if fine else CONFIG
 
 
 async def _init(options: argparse.Namespace) -> int:
@@ -157,7 +163,7 @@ async def _init(options: argparse.Namespace) -> int:
     import adapters
     from bot.run.init import init
 
-    return init(adapters.setups(), adapters.find, options.words)
+    return init(adapters.setups(), adapters.find, adapters.tables(), options.words)
 
 
 async def _manifest(options: argparse.Namespace) -> int:
@@ -221,15 +227,46 @@ async def _usage(options: argparse.Namespace) -> int:
     return show([rows.spent_of(row) for row in told["spent"]], csv=options.csv, plot=options.plot)
 
 
-async def _order(what: dict[str, Any]) -> dict[str, Any]:
+async def _backup(options: argparse.Namespace) -> int:
+    """Copy what the bot remembers into one file, also while it runs."""
+    data = _data()
+    from bot.run.backup import backup
+
+    return _say(line) if (line := await backup(data, options.file)) else 0
+
+
+async def _restore(options: argparse.Namespace) -> int:
+    """Put such a copy in place of what the bot remembers, which must not run."""
+    data = _data()
+    from bot.run.backup import put_back
+
+    return _say(put_back(data, options.file))
+
+
+async def _top(options: argparse.Namespace) -> int:
+    """Watch a running bot: its answers, its rate limits, and what it has spent."""
+    data = _data()
+    from bot.run.top import show
+
+    return await show(data, once=options.once)
+
+
+def _data() -> Path:
+    """Return the data folder; nothing but errors is logged from here on."""
     from bot.config import Settings
 
     settings = Settings()
     from bot.run import logs
-    from bot.run.orders import order
 
     logs.configure("error", [])
-    return await order(settings.data, what)
+    return settings.data
+
+
+async def _order(what: dict[str, Any]) -> dict[str, Any]:
+    data = _data()
+    from bot.run.orders import order
+
+    return await order(data, what)
 
 
 def _deleted(told: dict[str, Any]) -> int:
@@ -267,14 +304,6 @@ def _adapters() -> Adapters:
     return Adapters(finds, adapters.settings(), adapters.tables())
 
 
-def _configured() -> tuple[Settings, list[Make]]:
-    """Return the settings, and what makes each platform that has credentials."""
-    import adapters
-    from bot.config import Settings
-
-    return Settings(), [make for name in adapters.NAMES if (make := adapters.find(name))]
-
-
 COMMANDS = {
     "run": _run,
     "demo": _demo,
@@ -288,6 +317,9 @@ COMMANDS = {
     "manifest": _manifest,
     "invite": _invite,
     "usage": _usage,
+    "backup": _backup,
+    "restore": _restore,
+    "top": _top,
 }
 #: Commands that read their options themselves: which there are depends on the platforms.
 OPEN = (_init, _manifest, _invite)

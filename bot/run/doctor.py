@@ -24,14 +24,17 @@ from rich.text import Text
 
 from bot import __version__
 from bot.config import Settings, explain
+from bot.config.rules import Written
+from bot.config.strays import strays
 from bot.guard.prices import prices
 from bot.model.listed import Listed, listed
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
-from bot.run.secrets import exposed, readable
+from bot.run.configured import ConfigFile
+from bot.run.look import Adapters
+from bot.run.secrets import exposed, known, readable
 from bot.run.start import mcp_of
 from bot.store.examine import findings
-from bot.tools.box import offered
 
 #: Returns what makes a platform, or None if it has no credentials; see `adapters.find`.
 Find = Callable[[], Callable[[], Platform] | None]
@@ -46,20 +49,23 @@ FREE = 256 * 2**20
 #: Its servers have times of their own.
 MCP = "MCP"
 #: What the image says of itself.
-IMAGE = "RIVULET_IMAGE"
+IMAGE = "IMAGE_VERSION"
 STYLES = {"ok": "green", "hm": "yellow", "bad": "red"}
 
 
-async def doctor(settings: Settings, finds: Mapping[str, Find], *, as_json: bool = False) -> bool:
+async def doctor(
+    settings: Settings, names: Sequence[str], adapters: Adapters, *, as_json: bool = False
+) -> bool:
     """Look at all that *settings* say, print what was found, and return whether the bot can run.
 
     Args:
         settings: The operator's.
-        finds: What finds each platform, by its name.
+        names: What the platforms are called.
+        adapters: What is known of them, in the same order.
         as_json: Print one JSON object instead of a table.
     """
     began = time.monotonic()
-    found = await _all(settings, finds)
+    found = await _all(settings, names, adapters)
     fine = not any(finding.fatal for finding in found)
     if as_json:
         told = {"ok": fine, "version": __version__, "took_s": round(time.monotonic() - began, 2)}
@@ -69,17 +75,24 @@ async def doctor(settings: Settings, finds: Mapping[str, Find], *, as_json: bool
     return fine
 
 
-async def _all(settings: Settings, finds: Mapping[str, Find]) -> list[Finding]:
+async def _all(settings: Settings, names: Sequence[str], adapters: Adapters) -> list[Finding]:
     """Return what all looks find, in a fixed order."""
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
+    config = ConfigFile(settings, adapters.tables)
+    written, faults = _written(config)
+    models = {
+        model: None for _, rules in config.book(written).each() for model in (rules.model, *rules.models)
+    }
+    models[settings.fallback_model] = None
     looks: list[tuple[str, Awaitable[Findings]]] = [
         ("Rivulet", _told(*_itself())),
-        ("Claude", _claude(settings)),
-        ("Prices", asyncio.to_thread(_prices, settings)),
-        *_platforms(finds),
+        ("Settings", _told(*faults, *_strays(adapters))),
+        ("Claude", _claude(settings, list(filter(None, models)))),
+        ("Prices", _told(Finding(ok=True, text=f"of {prices().date}"))),
+        *_platforms(dict(zip(names, adapters.finds, strict=True))),
         ("Ledger", asyncio.to_thread(_ledger, settings.data)),
         ("Secrets", asyncio.to_thread(_secrets)),
-        ("Tools", asyncio.to_thread(_tools, settings)),
+        ("Tools", asyncio.to_thread(_tools, config, written)),
         (MCP, _mcp(settings)),
     ]
     found = await asyncio.gather(*(_within(about, look) for about, look in looks))
@@ -142,10 +155,25 @@ def _itself() -> Findings:
     return [Finding(ok=True, text=text)]
 
 
-async def _claude(settings: Settings) -> Findings:
-    """Say whether the key may use the models that are set, and whether our clock is right."""
+def _written(config: ConfigFile) -> tuple[Written, Findings]:
+    """Return what `config.toml` says, nothing where it is wrong, and what there is to say about it."""
+    path = config.path
+    try:
+        written = config.read()
+    except Unavailable as error:
+        return Written(), [Finding(ok=False, text=line, fatal=True) for line in str(error).splitlines()]
+    there = f"{path} is good" if path.exists() else f"there is no {path}: all places are alike"
+    return written, [Finding(ok=True, text=there)]
+
+
+def _strays(adapters: Adapters) -> Findings:
+    """Say which variables look like settings and are none."""
+    return [Finding(ok=False, text=line) for line in strays(known(), [Settings, *adapters.kinds])]
+
+
+async def _claude(settings: Settings, models: Sequence[str]) -> Findings:
+    """Say whether the key may use *models*, and whether our clock is right."""
     key, url = settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url
-    models = dict.fromkeys(filter(None, (settings.model, settings.fallback_model)))
     async with aiohttp.ClientSession(trust_env=True) as session:
         told = await asyncio.gather(*(listed(session, key, url, model) for model in models))
     found = [_model(model, each) for model, each in zip(models, told, strict=True)]
@@ -170,15 +198,6 @@ def _clock(dates: Iterable[float]) -> Findings:
         fix = "" if abs(wrong) < SKEW else "set it by NTP, as with `timedatectl set-ntp true` on the host"
         found.append(Finding(ok=not fix, text=text, fix=fix, about="Clock"))
     return found
-
-
-def _prices(settings: Settings) -> Findings:
-    """Say of when the prices are, and which model that is set has none."""
-    known = prices()
-    if unpriced := known.unpriced([settings.model, settings.fallback_model]):
-        fix = f'set [prices."{unpriced[0]}"] in config.toml, with what a million tokens cost'
-        return [Finding(ok=False, text=f"there is none for {', '.join(unpriced)}", fix=fix)]
-    return [Finding(ok=True, text=f"of {known.date}")]
 
 
 def _ledger(folder: Path) -> Findings:
@@ -206,13 +225,14 @@ def _secrets() -> Findings:
     return [Finding(ok=False, text=line) for line in filter(None, (exposed(), *readable()))]
 
 
-def _tools(settings: Settings) -> Findings:
-    """Say which tools the model may use, or why it can't; nothing where none are named."""
+def _tools(config: ConfigFile, written: Written) -> Findings:
+    """Say which tools the model may use somewhere, or why it can't; nothing where none are named."""
     try:
-        tools = offered(settings.tools)
+        found = config.toolsets(written).values()
     except Unavailable as error:
-        return [Finding(ok=False, text=str(error), fatal=True)]
-    return [Finding(ok=True, text=", ".join(tool.name for tool in tools))] if tools else []
+        return [Finding(ok=False, text=line, fatal=True) for line in str(error).splitlines()]
+    tools = {tool.name: None for tools in found for tool in tools}
+    return [Finding(ok=True, text=", ".join(tools))] if tools else []
 
 
 async def _mcp(settings: Settings) -> Findings:

@@ -17,15 +17,14 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 from rich.console import Console
 
-from bot.config import ENV, Settings, explain
+from bot.config import ENV, Settings, Table, explain
 from bot.run.ask import Answers, Given, Terminal, arguments, settled
+from bot.run.configured import ConfigFile
 from bot.run.merging import PRIVATE, SHARED, at, env_text, put, read, toml_text
 from bot.run.secrets import FILE, known
 from bot.setup import Question, Setup, Shape, shapes_of
 from bot.unavailable import Unavailable
 
-#: Where `config.toml` is.
-CONFIG = "RIVULET_CONFIG"
 KEY = Shape("a key of the Claude API (sk-ant-…)", r"sk-ant-(?!admin|oat)[\w-]+")
 #: What else is copied from Anthropic's pages.
 OTHERS = (
@@ -48,6 +47,8 @@ Next:
 
 #: Returns what makes a platform with settings beside those that are set; see `adapters.find`.
 Find = Callable[..., Any]
+#: What `config.toml` may have tables for, by the platform.
+Tables = Mapping[str, Mapping[str, Table]]
 
 
 def general(set_: Mapping[str, str]) -> tuple[Question, ...]:
@@ -59,34 +60,41 @@ def general(set_: Mapping[str, str]) -> tuple[Question, ...]:
     return (key, *MONEY)
 
 
-def init(setups: Sequence[Setup], find: Find, words: Sequence[str]) -> int:
+def init(setups: Sequence[Setup], find: Find, tables: Tables, words: Sequence[str]) -> int:
     """Set the bot up as the arguments *words* say, or as somebody at the terminal answers.
+
+    Args:
+        setups: How each platform is set up.
+        find: Looks whether a platform's settings are complete.
+        tables: What `config.toml` may have tables for.
+        words: The command's options.
 
     Raises:
         Unavailable: An answer is missing or wrong, or a file can't be written.
         KeyboardInterrupt: Somebody gave up; nothing was written.
     """
-    set_ = known()
+    set_, settings = known(), Settings()
+    if settings.config.exists():
+        ConfigFile(settings, tables).read()  # what is wrong already is not made worse
     asked = general(set_)
     options = arguments(setups, asked).parse_args(words)
     shapes = [*shapes_of(setups, asked), *OTHERS]
     if options.yes:
-        return _set_up(setups, find, Given(options, shapes), set_)
+        return _set_up(setups, find, Given(options, shapes), set_, settings.config)
     if not sys.stdin.isatty():
         raise Unavailable(
             "standard input is no terminal: give --yes, and what is needed by flags (see init --help)."
         )
     signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the answer
     try:
-        return _set_up(setups, find, Terminal(shapes, Console(highlight=False)), set_)
+        return _set_up(setups, find, Terminal(shapes, Console(highlight=False)), set_, settings.config)
     except (EOFError, KeyboardInterrupt):
         sys.stdout.write("\nNothing was written.\n")
         raise KeyboardInterrupt from None
 
 
-def _set_up(setups: Sequence[Setup], find: Find, who: Answers, set_: Mapping[str, str]) -> int:
+def _set_up(setups: Sequence[Setup], find: Find, who: Answers, set_: Mapping[str, str], config: Path) -> int:
     """Get the answers of *who*, look whether they are good together, and write them."""
-    config = Path(set_.get(CONFIG) or "config.toml")
     files = {ENV: read(ENV), config: read(config)}
     before = {**_keys(files[config], [*general(set_), *(q for one in setups for q in one.questions)]), **set_}
     chosen = who.choose(setups, [one.name for one in setups if _is_set(one, before)])

@@ -18,6 +18,7 @@ from bot.model.patient import Patient
 from bot.platform import Unavailable
 from bot.run import logs
 from bot.run.secrets import Secrets
+from bot.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +43,9 @@ async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
         await claude.close()
 
 
-def patient_of(settings: Settings, model: Model) -> Patient:
-    """Return *model* with the patience that *settings* describe."""
-    return Patient(model, Patience(streams=settings.turns), settings.fallback_model)
+def patient_of(settings: Settings, model: Model, tally: Tally | None = None) -> Patient:
+    """Return *model* with the patience that *settings* describe; what it does is counted in *tally*."""
+    return Patient(model, Patience(streams=settings.turns), settings.fallback_model, tally=tally)
 
 
 def rekey_on_hangup(claude: Claude, patient: Patient) -> None:

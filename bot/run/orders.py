@@ -1,6 +1,6 @@
-"""`rivulet forget`, `purge`, `notes`, `feedback`, `usage`: done by the process that has the data.
+"""What `rivulet forget` and its kind order: done by the process that has the data, told by a socket.
 
-A socket tells it.  A second process must never write to a ledger that is in use; where no bot runs, the
+A second process must never write to a ledger that is in use; where no bot runs, the
 command takes the folder itself.
 """
 
@@ -17,9 +17,11 @@ from typing import Any
 import structlog
 
 from bot.platform import Unavailable
-from bot.store import Store, tables
+from bot.run.sources import Watched
+from bot.store import OK, Store, tables
 from bot.store.accounts import NAMES, Spent
 from bot.store.folder import Folder
+from bot.store.snapshot import snapshot, sweep
 from bot.store.sqlite import Sqlite
 from bot.tools.notebook import named
 
@@ -44,7 +46,8 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
     "channel": channel} gives {"notes": deleted notes}; {"feedback": true} gives {"ratings": a list with what
     `tables.rated_row` makes of each}; {"usage": day} gives {"spent": the same of `tables.spent_row`, from
-    that day on}.
+    that day on}; {"backup": true} gives {"backup": the name of a copy of the ledger that lies in the folder
+    now, which is the asker's}; {"top": true} gives what `Sources.report` returns.
 
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
@@ -56,10 +59,13 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
         own.hold()
     except Unavailable:
         return await _told(folder, what)
+    if "top" in what:
+        own.release()
+        raise Unavailable(f"RIVULET_DATA: no bot runs on {folder}.")
     store = Sqlite(folder)
     try:
         await store.open()
-        return await obeyed(store, what)
+        return await obeyed(store, what, folder)
     except OSError as error:
         raise Unavailable(
             f"RIVULET_DATA: {_undone(what)} ({error}); mend that, and say this again."
@@ -69,8 +75,15 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
         own.release()
 
 
-async def obeyed(store: Store, what: dict[str, Any]) -> dict[str, Any]:
+async def obeyed(
+    store: Store, what: dict[str, Any], folder: Path, watched: Watched | None = None
+) -> dict[str, Any]:
     """Do what an order says; see `order`."""
+    if "top" in what:
+        return watched.sources.report() if watched and watched.sources else {}
+    await asyncio.to_thread(sweep, folder)
+    if "backup" in what:
+        return {"backup": await _copied(store, folder)}
     notes = await store.notes()
     match what:
         case {"forget": str(user)}:
@@ -103,13 +116,27 @@ async def _spent(store: Store, since: int) -> list[Spent]:
     return found
 
 
+async def _copied(store: Store, folder: Path) -> str:
+    """Return the name of a copy of the ledger, which has all that is known.
+
+    Raises:
+        OSError: What is known is not all in the ledger, or it can't be copied.
+    """
+    health = str(getattr(store, "health", OK))
+    if not health.startswith(OK):
+        raise OSError(health)
+    return (await asyncio.to_thread(snapshot, folder)).name
+
+
 def _undone(what: dict[str, Any]) -> str:
+    if "backup" in what:
+        return "not copied"
     return "not read" if what.keys() & READS else "not deleted"
 
 
-async def _answer(store: Store, what: dict[str, Any]) -> dict[str, Any]:
+async def _answer(store: Store, what: dict[str, Any], folder: Path, watched: Watched) -> dict[str, Any]:
     try:
-        return await obeyed(store, what)
+        return await obeyed(store, what, folder, watched)
     except OSError as error:
         return {"error": str(error)}
 
@@ -120,13 +147,13 @@ def _line(answer: dict[str, Any]) -> bytes:
 
 
 @asynccontextmanager
-async def obeying(folder: Path, store: Store) -> AsyncIterator[None]:
+async def obeying(folder: Path, store: Store, watched: Watched) -> AsyncIterator[None]:
     """Take orders while the block runs."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                answer = await _answer(store, json.loads(await reader.readline()))
+                answer = await _answer(store, json.loads(await reader.readline()), folder, watched)
                 writer.write(await asyncio.to_thread(_line, answer))
                 await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:
@@ -165,6 +192,10 @@ async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."
         ) from None
     if why := answer.get("error"):
-        later = "say this again later" if what.keys() & READS else "the bot does it as soon as it can"
+        later = (
+            "say this again later"
+            if what.keys() & {*READS, "backup"}
+            else "the bot does it as soon as it can"
+        )
         raise Unavailable(f"RIVULET_DATA: {_undone(what)} yet ({why}); {later}.")
     return answer

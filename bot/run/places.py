@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,6 +29,9 @@ class Places:
         servers: The MCP servers.
         tools: Tools that may be used everywhere besides.
         spend: What says how much may be spent, by *book*; None for as much as anybody likes.
+
+    Attributes:
+        tell: Tells the admins of a place, or all, something.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Places:
         self._toolsets = toolsets
         self._servers = servers
         self._tools = tuple(tools)
+        self.tell: Callable[[str, Place | None], None] = _nobody
         self._made: dict[Rules, Terms] = {}
         self._follow_ups = self._somewhere()
 
@@ -99,6 +103,10 @@ class Places:
             rules.footer,
             tuple(dict.fromkeys([rules.model, *rules.models])) if rules.models else (),
         )
+
+
+def _nobody(_text: str, _place: Place | None) -> None:
+    """Tell nobody: no core runs yet."""
 
 
 def _follows(rules: Rules) -> bool:

@@ -33,11 +33,11 @@ HELP = (
 )
 
 
-async def show() -> int:
-    """Play the scene, then take questions until the input ends."""
+async def show(host: str) -> int:
+    """Play the scene, then take questions until the input ends; the theatre's page listens on *host*."""
     console = Console()
     console.print("[dim]Starting Slack, Discord and Claude on this machine …[/]")
-    async with performing(real=True) as (world, page):
+    async with performing(real=True, host=host) as (world, page):
         console.print(f"The theatre: [bold]{page.url}[/] shows all of this in a browser, live.\n")
         scene = Scene(stages(world))
         with Live(console=console, auto_refresh=False) as live:

@@ -33,9 +33,11 @@ from bot.run.money import spend_of
 from bot.run.orders import obeying
 from bot.run.secrets import exposed, known
 from bot.run.server import listening
+from bot.run.sources import Watched
 from bot.store import Store
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
+from bot.tally import Tally
 from bot.tools.mcp import Servers
 from bot.tools.mcp.settings import read
 
@@ -80,17 +82,17 @@ async def start(
     book = given.book(given.read() if config else Written())
     if warning := exposed():
         log.warning(warning)
-    ended = _signalled()
+    ended, watched = _signalled(), Watched()
     widen()
     async with (
-        ledger(settings.data) as (folder, store),
+        ledger(settings.data, watched) as (folder, store),
         listening(settings.host, settings.port, settings.events_port) as front,
         AsyncExitStack() as stack,
     ):
         log.info("listening", health=f"http://{settings.host}:{front.port}/healthz")
-        spend = spend_of(settings, book, store.accounts) if config else None
+        spend = spend_of(settings, book, store.accounts, watched.tally) if config else None
         toolsets = partial(given.toolsets, book.written)
-        if parts := await _unless(ended, _parts(settings, makes, stack, toolsets, spend)):
+        if parts := await _unless(ended, _parts(settings, makes, stack, toolsets, spend, watched.tally)):
             from bot.run.places import Places  # noqa: PLC0415  imported by now
             from bot.run.supervise import supervise  # noqa: PLC0415  the same
             from bot.run.watch import watching  # noqa: PLC0415  the same
@@ -99,8 +101,8 @@ async def start(
             for platform in platforms:
                 platform.data = folder.path if folder.usable else None
             places = Places(settings, book, loaded, servers, tools, spend)
-            async with watching(config, places, before):
-                await supervise(settings, platforms, model, store, front, ended, places, servers)
+            async with watching(config, places, before, lambda text: places.tell(text, None)):
+                await supervise(settings, platforms, model, store, front, ended, places, servers, watched)
     return 0
 
 
@@ -121,6 +123,7 @@ async def _parts(
     stack: AsyncExitStack,
     toolsets: Callable[[], Toolsets],
     spend: Spend | None,
+    tally: Tally,
 ) -> tuple[list[Platform], Patient, Toolsets]:
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
     tools = await asyncio.to_thread(toolsets)
@@ -139,7 +142,7 @@ async def _parts(
     else:
         checking.add_done_callback(_told_late)
     logs.hide([secret for platform in platforms for secret in platform.secrets])
-    patient = patient_of(settings, Metered(claude, spend) if spend else claude)
+    patient = patient_of(settings, Metered(claude, spend) if spend else claude, tally)
     rekey_on_hangup(claude, patient)
     return platforms, patient, tools
 
@@ -193,8 +196,12 @@ def _signalled() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
+async def ledger(path: Path, watched: Watched | None = None) -> AsyncIterator[tuple[Folder, Store]]:
     """Yield the data folder and the store in it, which is pruned now and then and takes orders.
+
+    Args:
+        path: The folder.
+        watched: What orders may ask for beside the store.
 
     Raises:
         Unavailable: When another process has the folder.
@@ -205,7 +212,7 @@ async def ledger(path: Path) -> AsyncIterator[tuple[Folder, Store]]:
     await store.open()
     pruning = asyncio.create_task(_prune(store))
     try:
-        async with obeying(path, store):
+        async with obeying(path, store, watched or Watched()):
             yield folder, store
     finally:
         pruning.cancel()

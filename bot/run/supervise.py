@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 import structlog
 
-from bot.config import Settings
+from bot.config import Settings, address_of
 from bot.core.core import Core
 from bot.core.intake import Caps
 from bot.files import Bounds
@@ -16,11 +16,14 @@ from bot.guard.access import Access
 from bot.model import Model
 from bot.model.rounds import Rounds
 from bot.platform import Platform, Unavailable
+from bot.run.exporter import exporting
 from bot.run.lag import measured
 from bot.run.places import Places
 from bot.run.server import Front
+from bot.run.sources import Sources, Watched
 from bot.store import Store
 from bot.store.memory import Memory
+from bot.tally import Tally
 from bot.tools import Offered
 from bot.tools.mcp import Servers
 
@@ -44,6 +47,7 @@ def build(
     store: Store | None = None,
     tools: Sequence[Offered] = (),
     places: Places | None = None,
+    tally: Tally | None = None,
 ) -> Core:
     """Return the core for *platforms*.
 
@@ -54,6 +58,7 @@ def build(
         store: The ledger; without one it forgets everything on restart.
         tools: What the model may use, where there are no *places*.
         places: What holds where; without them, what *settings* say holds everywhere.
+        tally: Where it is counted what happens.
     """
     admits = {workspace for platform in platforms for workspace in platform.admits}
     places = places or Places.alike(settings, tools)
@@ -65,7 +70,7 @@ def build(
         settings.user_per_hour,
         replaces=settings.when_busy == "replace",
     )
-    return Core(
+    core = Core(
         Rounds(model, settings.tool_rounds),
         store or Memory(),
         Access(admits, who=places.who, named=lambda: places.book.named),
@@ -74,7 +79,12 @@ def build(
         terms=places.terms,
         spend=places.spend,
         bounds=Bounds(settings.file_bytes, settings.files, settings.pixels),
+        tally=tally,
     )
+    places.tell = core.tell_admins
+    if places.spend:
+        places.spend.tell = core.tell_admins
+    return core
 
 
 async def supervise(
@@ -86,19 +96,22 @@ async def supervise(
     ended: asyncio.Event,
     places: Places,
     servers: Servers,
+    watched: Watched,
 ) -> None:
     """Serve until *ended* is set, then end every answer with a last edit.
 
     Raises:
         Unavailable: When no platform can be served as it is set up.
     """
-    core = build(settings, platforms, model, store, places=places)
+    core = build(settings, platforms, model, store, places=places, tally=watched.tally)
     _settle_memory()
     async with measured() as lag:
-        await front.open(platforms, core, lag)
-        log.info("serving", platforms=[platform.name for platform in platforms])
-        servers.prepare()
-        await _serve(platforms, core, servers, ended)
+        watched.sources = Sources(core, platforms, lag, settings.data)
+        async with exporting(address_of(settings.metrics), watched.sources):
+            await front.open(platforms, core, lag)
+            log.info("serving", platforms=[platform.name for platform in platforms])
+            servers.prepare()
+            await _serve(platforms, core, servers, ended)
 
 
 async def _serve(platforms: Collection[Platform], core: Core, servers: Servers, ended: asyncio.Event) -> None:

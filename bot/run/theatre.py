@@ -130,11 +130,12 @@ class Actor:
 
 
 @asynccontextmanager
-async def performing(*, real: bool) -> AsyncIterator[tuple[World, Remote]]:
+async def performing(*, real: bool, host: str = "127.0.0.1") -> AsyncIterator[tuple[World, Remote]]:
     """Run emulators, theatre and bot while the block runs; yield the world, and the theatre.
 
     Args:
         real: Whether Claude itself may answer, if there is a key.
+        host: Where the theatre's page listens.
     """
     key = Settings().anthropic_api_key.get_secret_value() if real else ""
     logs.configure("error", [key])
@@ -142,7 +143,7 @@ async def performing(*, real: bool) -> AsyncIterator[tuple[World, Remote]]:
         actor = Actor(data, key)
         await actor.wake()
         try:
-            async with spawned(PORT) as world:
+            async with spawned(PORT, host) as world:
                 page = world.theatre
                 if page is None:
                     raise Unavailable("The emulators have started without a theatre.")

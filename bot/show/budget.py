@@ -57,6 +57,29 @@ class Ticket:
     waiting: bool = field(default=False, init=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a budget is now.
+
+    Attributes:
+        key: The bucket's; it begins with the platform's name.
+        live: Answers that want edits of it.
+        waiting: Writes that wait for it.
+        calls: Calls that its window has, as the platform documents it.
+        left: Calls that may still be made in this window.
+        price: How old an unshown character must be to be worth a call, in seconds.
+        blocked: Seconds until a 429 is over.
+    """
+
+    key: str
+    live: int
+    waiting: int
+    calls: int
+    left: int
+    price: float
+    blocked: float
+
+
 class Budget:
     """One bucket: what it allows, whose answers are live in it, and who waits for it."""
 
@@ -137,6 +160,14 @@ class Budget:
         """Record a 429."""
         self.blocked = max(self.blocked, now + retry_after + MARGIN)
         self.allows.refused(retry_after, now)
+
+    def reading(self, now: float) -> Reading:
+        """Return how it is now."""
+        waiting = sum(ticket.waiting for queue in self._queues.values() for *_, ticket in queue)
+        price = self.price(now) if self.crowd else 0.0
+        left = min(self.bucket.burst, max(0, self.allows.left(now)))
+        blocked = max(0.0, self.blocked - now)
+        return Reading(self.bucket.key, len(self.crowd), waiting, self.bucket.burst, left, price, blocked)
 
     def rests(self, now: float) -> bool:
         """Whether this budget knows no more than a new one would."""

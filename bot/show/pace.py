@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from bot.platform import Bucket, Receipt, SlowDown
-from bot.show.budget import Ticket
+from bot.show.budget import Reading, Ticket
 from bot.show.pacing import Pacing
 from bot.show.writes import Rank
 
@@ -97,6 +97,10 @@ class Pace:
         """See `Pacing.refused`."""
         self._pacing.refused(buckets, slow.bucket, slow.retry_after, _now())
         self._admit()
+
+    def readings(self) -> list[Reading]:
+        """See `Pacing.readings`."""
+        return self._pacing.readings(_now())
 
     def _admit(self) -> None:
         now = _now()

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from bot.platform import Bucket, BucketState
-from bot.show.budget import LOOK, Budget, Ticket
+from bot.show.budget import LOOK, Budget, Reading, Ticket
 from bot.show.wider import Wider
 from bot.show.windows import Told
 
@@ -95,6 +95,10 @@ class Pacing:
                 self._budget(bucket, now).refused(retry_after, now)
             else:
                 self._budget(bucket, now).allows.answered(None, now)
+
+    def readings(self, now: float) -> list[Reading]:
+        """Return how each budget is now."""
+        return [budget.reading(now) for budget in self._budgets.values()]
 
     def _answered(self, bucket: Bucket, state: BucketState | None, now: float) -> None:
         """Count a call of *bucket* that came back, and look again at all who waited for that."""

@@ -152,6 +152,10 @@ class Told:
         self._flying = 0
         self._last = 0.0
 
+    def left(self, now: float) -> int:
+        """Return how many calls may be made in the window that there is now."""
+        return self._left if now < self._ends else self._calls
+
     def opens(self, now: float) -> float:
         """Return when a call may be made."""
         if now >= self._ends:

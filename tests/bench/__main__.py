@@ -19,6 +19,7 @@ from tests.bench import (
     doctor,
     faults,
     fuzz,
+    idle,
     kill,
     live,
     load,
@@ -43,6 +44,7 @@ from tests.bench.scenario import DELTA
 BENCHES = {
     "start": start,
     "doctor": doctor,
+    "idle": idle,
     "stop": stop,
     "overhead": overhead,
     "pacing": pacing,

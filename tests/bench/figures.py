@@ -68,6 +68,12 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("doctor.wall_s.max", "<=", 3.0, "s"),
         ("wrong", "=", 0, ""),
     ),
+    "idle": (
+        ("ready_s", "<=", 2.0, "s"),
+        ("idle.rss_mb", "<=", 110.0, "MB"),
+        ("idle.cpu_percent", "<", 0.5, "% of a core"),
+        ("exit", "=", 0, ""),
+    ),
     "stop": (
         ("*.closed_ms.p50", "<=", 5.0, "ms"),
         ("*.closed_ms.p99", "<=", 50.0, "ms"),

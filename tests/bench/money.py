@@ -11,11 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bot.config.rules import Caps
 from bot.events import Finished, Turn, Usage
 from bot.guard.access import Access, Action
 from bot.guard.metered import Meter, Metered, Weights
 from bot.guard.prices import prices
-from bot.guard.spend import Caps, Spend
+from bot.guard.spend import Spend
 from bot.guard.usage import told
 from bot.model import Payer, Request
 from bot.model.script import Script
@@ -80,7 +81,7 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
 
 def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     """Return the table for people."""
-    lines = [("what", "p10 ms", "p50 ms", "p99 ms")]
+    lines: list[Sequence[str]] = [("what", "p10 ms", "p50 ms", "p99 ms")]
     for name, each in (
         *(
             (f"authorize, reserve, settle; {name} ledger", each)

@@ -237,6 +237,7 @@ def bots_environment(world: World) -> dict[str, str]:
             "DISCORD_API_URL": f"{world.discord.url}/api/v10",
             "DISCORD_GATEWAY_URL": f"{gateway}/gw/",
             "RIVULET_DISCORD_GUILDS": "100",
+            "RIVULET_CONFIG": str(ROOT / "tests" / "bench" / "free.toml"),
             "RIVULET_PORT": "0",
             "RIVULET_LOG": "warning",
             **UNBOUND,

@@ -10,8 +10,8 @@ import aiohttp
 import discord
 import structlog
 
-from adapters.discord.incoming.events import unusable
-from adapters.discord.incoming.fields import Json, inner, snowflake, string
+from adapters.discord.incoming.fields import Json, inner, snowflake
+from adapters.discord.incoming.interactions import Interactions
 from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.questions import Questions
@@ -19,23 +19,17 @@ from adapters.discord.incoming.reactions import stoppers
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.thumbs import LOOKS, Thumbs, plain
 from adapters.discord.incoming.written import Written
-from adapters.discord.outgoing.drawing import BUTTON
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.wire.rest import Rest
-from adapters.discord.wire.seldom import Seldom
-from bot.platform import Deleted, Edited, Health, Inbox, Outcome, Place, Press, Stop, Unavailable
+from bot.platform import Deleted, Edited, Health, Inbox, Place, Stop, Unavailable
 
 log = structlog.get_logger(__name__)
 
 #: Seconds for which a message is young enough that a stop of it may come before the core knows it, and those
 #: for which an edit can make a question of it.  The clocks of the two sides may differ by a minute.
 EARLY, RECENT = 120.0, 3600.0
-#: Seconds in which somebody is told once that a press was refused, and people who are remembered.
-HOUR, PRESSERS = 3600.0, 10_000
 #: Messages that are deleted at once, at most (resources/message.mdx, bulk delete).
 BULK = 100
-NOT_YOURS = "You may not do that here."
-LAPSED = "That button is over: what it was for is forgotten. Please ask again."
 
 
 class Client(Shards):
@@ -54,6 +48,7 @@ class Client(Shards):
     Attributes:
         inbox: Whom to tell.
         questions: Makes questions of messages.
+        register: Told the application's id, once it is known.
         content_step: What to do if the application may not have the content that it asks for.
     """
 
@@ -71,11 +66,12 @@ class Client(Shards):
         super().__init__(intents, report, trace, proxy)
         self.inbox: Inbox | None = None
         self.content_step = ""
+        self.register: Callable[[int], object] = int
         self._people = People(bots, lambda: self.inbox.named if self.inbox else ())
         self._loops = Loops()
-        self._thumbs = Thumbs(self._people)
-        self._refusals = Seldom(HOUR, PRESSERS)
+        self._thumbs = Thumbs(self._people, self._place)
         self.questions = Questions(self, rest, threads, self._people)
+        self._interactions = Interactions(self, rest, self._people, self.questions)
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
 
     async def setup_hook(self) -> None:
@@ -86,6 +82,7 @@ class Client(Shards):
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
         if self.content_step and not allowed:
             raise Unavailable(self.content_step)  # before the gateway closes with 4014, which costs a log-in
+        self.register(app.id)
         await self.repair()
 
     async def on_told_message_create(self, data: object) -> None:
@@ -117,7 +114,7 @@ class Client(Shards):
             return
         key = f"discord/{message.channel}/{message.id}"
         if self.inbox.knows(key):
-            who, where = self._people.author(message), place_of(message.channel, message.guild)
+            who, where = self._people.author(message), self._place(message.channel, message.guild)
             await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
         elif message.guild and age(message.id) < RECENT and self.questions.asks(message):
             await self._ask(message)  # the core takes no message twice
@@ -158,7 +155,7 @@ class Client(Shards):
         if not self._means_stop(inner(told, "emoji")):
             await self._thumb(told, on=True)
         elif self.inbox.knows(key) or age(message) < EARLY:
-            where = place_of(channel, snowflake(told.get("guild_id")))
+            where = self._place(channel, snowflake(told.get("guild_id")))
             await self.inbox.stop(Stop(key, self._people.reacting(told), where))
 
     async def on_told_message_reaction_remove(self, data: object) -> None:
@@ -169,6 +166,9 @@ class Client(Shards):
     async def _thumb(self, told: Json, *, on: bool) -> None:
         if self.inbox:
             await self._thumbs.take(self.inbox, self.me, told, asyncio.get_running_loop().time(), on=on)
+
+    def _place(self, channel: int, guild: int) -> Place:
+        return place_of(channel, guild, self.get_channel(channel))
 
     def _means_stop(self, emoji: Json) -> bool:
         return plain(emoji) in self._stop_emoji
@@ -181,43 +181,11 @@ class Client(Shards):
         return [Stop(key, self._people.told(who, {}, guild), where) for who in others]
 
     async def on_told_interaction_create(self, data: object) -> None:
-        """Give a pressed button to the core; take it away once it has served, or if a crash left it."""
-        told = inner(data)
-        name = string(inner(told, "data").get("custom_id"))
-        channel, message = snowflake(told.get("channel_id")), snowflake(inner(told, "message").get("id"))
-        member = inner(told, "member")
-        who = self._people.told(inner(member, "user") or inner(told, "user"), member)
-        if not (self.inbox and channel and message and snowflake(who.id) and name.startswith(BUTTON)):
-            return
-        where = place_of(channel, snowflake(told.get("guild_id")))
-        key = f"discord/{channel}/{message}"
-        outcome = await self.inbox.press(Press(key, name.removeprefix(BUTTON)[:100], who, where))
-        try:
-            interaction = discord.Interaction(data=data, state=self._connection)  # type: ignore[arg-type]
-            await _respond(interaction, outcome, told=self._told(who.id, outcome))
-        except Exception as error:  # noqa: BLE001  discord.py raises whatever an odd interaction makes it
-            unusable(self.seldom, "a press was not acknowledged", error, outcome=outcome.name)
-
-    def _told(self, who: str, outcome: Outcome) -> bool:
-        """Tell whether *who* knows already what a refusal says: it is said once an hour."""
-        return outcome is Outcome.REFUSED and not self._refusals.due(who, asyncio.get_running_loop().time())
+        """Do what a command, a menu, a form or a button says, and answer it."""
+        if self.inbox:
+            await self._interactions.take(self.inbox, data)
 
 
 def age(message: int) -> float:
     """Return the seconds since *message* was written, which its id tells."""
     return time.time() - discord.utils.snowflake_time(message).timestamp()
-
-
-async def _respond(interaction: discord.Interaction, outcome: Outcome, *, told: bool) -> None:
-    match outcome:
-        case Outcome.REFUSED if told:
-            await interaction.response.defer()
-        case Outcome.STOPPED | Outcome.LATER | Outcome.SHOWN:
-            await interaction.response.defer()
-        case Outcome.UNKNOWN | Outcome.TAKEN:
-            await interaction.response.edit_message(view=None)
-        case Outcome.LAPSED:
-            await interaction.response.edit_message(view=None)
-            await interaction.followup.send(LAPSED, ephemeral=True)
-        case Outcome.REFUSED:
-            await interaction.response.send_message(NOT_YOURS, ephemeral=True)

@@ -223,6 +223,7 @@ class History:
         return [*began, *later]
 
     def _one(self, message: Written) -> Said:
+        message = message.restored(self.names.me)
         if message.author == self.names.me:
             return Said(said(string(message.raw.get("content"))), None)
         return Said(message.says(self.names), self.actor(message), files=files(message.raw))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 
-from adapters.discord.incoming.fields import Json, inner, snowflake
+import discord
+
+from adapters.discord.incoming.fields import Json, inner, snowflake, whole
 from adapters.discord.incoming.reading import name_of
 from adapters.discord.incoming.written import Written
 from bot.platform import Actor, Place
@@ -82,6 +84,22 @@ class People:
             self._roles.popitem(last=False)
 
 
-def place_of(channel: int, guild: int | None) -> Place:
-    """Return a channel as a place; *guild* is None or 0 in direct messages."""
-    return Place(str(channel), workspace=str(guild) if guild else "")
+def place_of(channel: int, guild: int | None, here: object = None) -> Place:
+    """Return a channel as a place.
+
+    Args:
+        channel: Its id.
+        guild: Its guild's; None or 0 in direct messages.
+        here: The channel as discord.py knows it, if it does.
+    """
+    parent = whole(getattr(here, "parent_id", None))
+    above = getattr(here, "parent", None) or here
+    category = whole(getattr(above, "category_id", None)) if not isinstance(above, discord.Thread) else 0
+    return Place(
+        str(channel),
+        workspace=str(guild) if guild else "",
+        platform="discord",
+        category=str(category or ""),
+        parent=str(parent or ""),
+        direct=not guild,
+    )

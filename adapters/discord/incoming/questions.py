@@ -11,6 +11,7 @@ import discord
 from adapters.discord.allowed import lacking, limits
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
+from adapters.discord.incoming.latest import Latest, Question
 from adapters.discord.incoming.markup import Names
 from adapters.discord.incoming.missed import guild_of, missed, newest, place, place_in
 from adapters.discord.incoming.nearby import nearby, room_of, said_in
@@ -18,8 +19,10 @@ from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import ASKED, Written
+from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
-from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
+from adapters.discord.outgoing.threads import Fork, Threads, nowhere, title
+from adapters.discord.outgoing.threads import Question as Forked
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
@@ -52,6 +55,8 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
+        latest: The last questions of each channel; outlives the client.
+        notices: Tells people why there is no answer; outlives the client.
         asked_in: See `Inbox.asked_in`.
     """
 
@@ -60,8 +65,9 @@ class Questions:
         self._rest = rest
         self._threads = threads
         self._people = people
-        self._notices = Notices(rest)
+        self.notices = Notices(Direct(rest))
         self.roots: OrderedDict[int, int] = OrderedDict()
+        self.latest = Latest()
         self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
 
@@ -84,13 +90,14 @@ class Questions:
                     history,
                     partial(self._remember, root),
                     asker=int(asked.actor.id),
-                    notices=self._notices,
+                    notices=self.notices,
                     attached=partial(self._attached, asked),
                 )
                 surface.limits = limits(self._client.get_channel(here), self._me)
                 surface.resume(remains, str(self._me))
                 surface.named = self._whereabouts(here)
                 self._look_around(surface, id_, int(channel), asked.actor)
+                self.latest.note(int(channel), Question(asked.key, asked.conversation, asked.actor.id))
                 return surface
         return None
 
@@ -194,7 +201,7 @@ class Questions:
             posted,
             self._fork(message, posted),
             0 if message.bot else message.author,
-            self._notices,
+            self.notices,
             str(self._me),
         )
         surface.limits = limits(here, self._me)
@@ -203,11 +210,13 @@ class Questions:
         self._look_around(surface, message.id, channel, actor)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
+        key, conversation = f"discord/{channel}/{message.id}", f"discord/{root}"
+        self.latest.note(channel, Question(key, conversation, actor.id))
         return Mention(
-            key=f"discord/{channel}/{message.id}",
-            conversation=f"discord/{root}",
+            key=key,
+            conversation=conversation,
             actor=actor,
-            place=place_of(channel, message.guild),
+            place=place_of(channel, message.guild, here),
             text=self.says(message),
             surface=surface,
             files=files(message.raw),
@@ -263,7 +272,7 @@ class Questions:
             if not (rights.create_public_threads and rights.send_messages_in_threads):
                 return nowhere
         name = title(string(message.raw.get("content"))[:NAMED])
-        question = Question(channel.guild.id, channel.id, message.id, name)
+        question = Forked(channel.guild.id, channel.id, message.id, name)
 
         async def fork(crowded: bool) -> int | None:
             if (found := await self._threads.open(question, crowded)) is not None:

@@ -7,11 +7,12 @@ and of the others the inbox says whether it owns the message.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from adapters.discord.incoming.fields import Json, inner, snowflake, string
-from adapters.discord.incoming.people import People, place_of
+from adapters.discord.incoming.people import People
 from bot.events import CONTINUE, RETRY
-from bot.platform import Inbox, Press, Rating
+from bot.platform import Inbox, Place, Press, Rating
 
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
@@ -33,10 +34,12 @@ class Thumbs:
 
     Args:
         people: Says who reacted.
+        place: Returns a channel of a guild as a place.
     """
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: People, place: Callable[[int, int], Place]) -> None:
         self._people = people
+        self._place = place
         self._pressed: OrderedDict[tuple[str, int, str], float] = OrderedDict()
 
     async def take(self, inbox: Inbox, me: int, told: Json, now: float, *, on: bool) -> None:
@@ -51,13 +54,13 @@ class Thumbs:
         """
         name = plain(inner(told, "emoji"))
         channel, message = snowflake(told.get("channel_id")), snowflake(told.get("message_id"))
-        who, where = self._people.reacting(told), place_of(channel, snowflake(told.get("guild_id")))
+        who = self._people.reacting(told)
         if name not in THUMBS and name not in BUTTONS:
             return
         ours = snowflake(told.get("message_author_id")) in {0, me}
         if not (channel and message and ours) or snowflake(who.id) in {0, me}:
             return
-        key = f"discord/{channel}/{message}"
+        key, where = f"discord/{channel}/{message}", self._place(channel, snowflake(told.get("guild_id")))
         if name in BUTTONS:
             if self._is_press((key, snowflake(who.id), name), now, on=on) and await inbox.owns(key, who.id):
                 await inbox.press(Press(key, BUTTONS[name], who, where))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from adapters.discord.incoming.fields import Json, entries, inner, snowflake, string, whole
 from adapters.discord.incoming.markup import TOKEN, Names, calls, calls_others, holds
 from adapters.discord.incoming.reading import FORWARD, PIECE, files, name_of, says
+from adapters.discord.outgoing.asked import question_in
 from bot.text.words import wordy
 
 #: Types of messages (resources/message.mdx): what people write; then also answers to commands, and results of
@@ -89,6 +90,15 @@ class Written:
     def says(self, names: Names) -> str:
         """Return all that people see of it; see `reading.says`."""
         return says(self.raw, names)
+
+    def restored(self, me: int) -> Written:
+        """Return it as its asker's, if it is one by which the bot (the user *me*) shows a question."""
+        asker = inner(self.raw, "interaction_metadata", "user")
+        question = question_in(string(self.raw.get("content"))) if asker and self.author == me else ""
+        if not question:
+            return self
+        told = {**self.raw, "author": asker, "content": question, "interaction_metadata": None}
+        return Written.of(told, self.guild) or self
 
     @property
     def forwards(self) -> bool:

@@ -8,6 +8,7 @@ from adapters.discord.dialect import DiscordDialect
 from adapters.discord.wire.rest import Json
 from bot.events import Page
 from bot.text.line import line
+from bot.text.writing import render
 
 #: 2,000 code points, create and edit, less the room for a note.
 CONTENT = 2000
@@ -36,6 +37,26 @@ def draw(page: Page) -> Json:
         "allowed_mentions": {"parse": [], "replied_user": False},
         "flags": SUPPRESS_EMBEDS,
     }
+
+
+def told(text: str, below: str = "") -> Json:
+    """Return *text*, plain markdown, as a message that stands for itself; what is too long is cut.
+
+    Args:
+        text: What it says.
+        below: A last line, in Discord's own markup.
+    """
+    end = f"\n{below}" if below else ""
+    content = cut(render(DIALECT, text).strip() or "…", CONTENT - len(end)) + end
+    return {"content": content, "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
+
+
+def cut(text: str, room: int) -> str:
+    """Return *text*, or as much of it as *room* code points hold, where a line ends if one does, and "…"."""
+    if len(text) <= room:
+        return text
+    short = text[: room - 2]
+    return f"{short.rpartition(chr(10))[0] or short}\n…"
 
 
 def _small(note: str) -> str:

@@ -1,19 +1,14 @@
 """What people are told where an answer cannot stand: a direct message, once an hour.
 
-Must never raise, and never be the reason for a second refused call: who takes no direct messages is not told.
+Must never raise.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-import structlog
-
+from adapters.discord.outgoing.direct import Direct
 from adapters.discord.wire.bars import Forbidden
-from adapters.discord.wire.rest import Refused, Rest
-from bot.platform import Gone, SlowDown
-
-log = structlog.get_logger(__name__)
 
 #: Seconds in which somebody is told of a channel once.
 AGAIN = 3600.0
@@ -25,11 +20,11 @@ class Notices:
     """Tells people why there is no answer.
 
     Args:
-        rest: What to tell them with.
+        direct: What to tell them with.
     """
 
-    def __init__(self, rest: Rest) -> None:
-        self._rest = rest
+    def __init__(self, direct: Direct) -> None:
+        self._direct = direct
         self._told: dict[tuple[int, int], float] = {}
 
     async def barred(self, user: int, channel: int, forbidden: Forbidden) -> None:
@@ -62,12 +57,4 @@ class Notices:
         if len(self._told) >= KEPT:
             self._told.clear()
         self._told[user, channel] = now + AGAIN
-        body = {"content": text, "allowed_mentions": {"parse": []}}
-        try:
-            opened, _ = await self._rest.call(
-                "POST", "users/@me/channels", "discord/dms", {"recipient_id": str(user)}
-            )
-            path = f"channels/{int(opened['id'])}/messages"
-            await self._rest.call("POST", path, f"discord/POST/{opened['id']}", body)
-        except (SlowDown, Gone, OSError, Refused, LookupError, ValueError) as error:
-            log.info("the asker could not be told", channel=channel, error=repr(error))
+        await self._direct.tell(user, text)

@@ -89,7 +89,7 @@ class Rest:
         method: str,
         path: str,
         bucket: str,
-        body: Json | None = None,
+        body: Json | list[Json] | None = None,
         files: Sequence[File] = (),
         urgency: Urgency = Urgency.OTHER,
     ) -> tuple[Json, tuple[BucketState, ...]]:
@@ -116,7 +116,7 @@ class Rest:
         await self.traffic.flow.enter(urgency)
         await self._let(method, path)
         try:
-            status, headers, answer = await self._send(method, path, body, files)
+            status, headers, answer = await self.send(method, path, body, files)
         except OSError:
             self.breaker.failed(place(method, path)[0], _now())
             raise
@@ -155,20 +155,24 @@ class Rest:
             raise SlowDown(PROBE, GLOBAL)
         self._probing = True
         try:
-            self._judge(*await self._send("GET", "gateway"), GLOBAL, "GET", "gateway")
+            self._judge(*await self.send("GET", "gateway"), GLOBAL, "GET", "gateway")
             self.traffic.free()
         finally:
             self._probing = False
 
-    async def _send(
-        self, method: str, path: str, body: Json | None = None, files: Sequence[File] = ()
+    async def send(
+        self, method: str, path: str, body: Json | list[Json] | None = None, files: Sequence[File] = ()
     ) -> tuple[int, Mapping[str, str], Json | None]:
-        """Return the status, the headers and the JSON of an answer, whatever it is."""
+        """Return the status, the headers and the JSON of an answer, whatever it is, of a call made at once.
+
+        Raises:
+            OSError: Discord was not reached; says nothing of *path*, which may hold a token.
+        """
         if self.session is None or self.session.closed:
             raise ConnectionError("Discord is not connected")
         try:
             sent: Json = {"json": body}
-            if files:
+            if files and not isinstance(body, list):
                 sent = {"data": _form(body, files), "timeout": _uploading(files)}
             async with self.session.request(
                 method, f"{self.url}/{path}", headers=self._headers, proxy=proxy_for(self.url), **sent
@@ -231,7 +235,9 @@ def _form(body: Json | None, files: Sequence[File]) -> aiohttp.FormData:
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field(
         "payload_json",
-        json.dumps({**(body or {}), "attachments": attachments}),
+        json.dumps(
+            {**body, "attachments": attachments} if isinstance(body, dict) else {"attachments": attachments}
+        ),
         content_type="application/json",
     )
     for number, name, file in named:

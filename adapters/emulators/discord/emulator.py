@@ -24,7 +24,7 @@ class Discord(Knobs):
     "101" and the text channel "200", and the users "300" alice and "301" bob.  Other channels
     and people are there as soon as they are spoken of.
 
-    Log kinds: call, post, edit, delete, react, press, callback, say, 429, error, connect,
+    Log kinds: call, post, edit, delete, react, press, command, callback, say, 429, error, connect,
     identify, resume, heartbeat, presence, dispatch, refuse, "turned away", chaos.
     """
 
@@ -96,6 +96,43 @@ class Discord(Knobs):
         return self._interactions.press(self._there(channel, message), user, label)
 
     @control
+    async def command(
+        self, channel: str, user: str, name: str, values: Mapping[str, str] | None = None
+    ) -> str:
+        """Give a command that is registered, as a person; return the interaction's id.
+
+        Args:
+            channel: Where.
+            user: Who.
+            name: The command's, without the slash.
+            values: The person's values by the options' names; a subcommand is {"its name": ""}.
+
+        Raises:
+            LookupError, ValueError: A client would not let them.
+        """
+        return self._interactions.command(channel, user, name, values or {})
+
+    @control
+    async def choose(self, channel: str, message: str, user: str, name: str) -> str:
+        """Choose *name* in the context menu of a message as a person; return the interaction's id."""
+        return self._interactions.choose(self._there(channel, message), user, name)
+
+    @control
+    async def suggest(self, channel: str, user: str, name: str, option: str, text: str) -> str:
+        """Type *text* into an option of a command that the bot completes; return the interaction's id."""
+        return self._interactions.suggest(channel, user, name, option, text)
+
+    @control
+    async def modal(self, interaction: str) -> Json | None:
+        """Return the modal that an interaction has opened."""
+        return self._interactions.modal(interaction)
+
+    @control
+    async def submit(self, interaction: str, values: Mapping[str, str]) -> str:
+        """Fill in the modal that *interaction* has opened, by custom id; return the new interaction's id."""
+        return self._interactions.submit(interaction, values)
+
+    @control
     async def open_thread(self, channel: str, message: str, user: str, name: str) -> str:
         """Open a thread from a message as a person; return its id, which is the message's."""
         self._world.person(user)
@@ -128,8 +165,8 @@ class Discord(Knobs):
         Returns:
             id, channel, user, bot; text without the subtext lines at its end, which are the
             note; content as it was sent; live (a Stop button is there), controls (labels),
-            components, edits, deleted, reply_to, flags; reactions as {emoji: [user]}; files as
-            {name, size, text}.
+            components, edits, deleted, reply_to, flags, alone (one person sees it); reactions as
+            {emoji: [user]}; files as {name, size, text}.
         """
         return self._seen(self._messages.ever(channel, message))
 

@@ -18,6 +18,7 @@ from adapters.emulators.control import Emulator, control
 from adapters.emulators.discord import shapes
 from adapters.emulators.discord.attachments import Files
 from adapters.emulators.discord.chaos import FAULTS, JSON_TYPE, REFUSED, SILENT, Chaos, Fault, named
+from adapters.emulators.discord.commands import Commands
 from adapters.emulators.discord.gateway import Gateway
 from adapters.emulators.discord.interactions import Interactions
 from adapters.emulators.discord.limits import Limits
@@ -38,11 +39,20 @@ class Knobs(Emulator):
         self._gateway = gateway = Gateway(self.record, self._valid)
         self._world = gateway.world = World(gateway.publish)
         self._messages = Messages(self._world, self.record, gateway.publish)
-        self._interactions = Interactions(self._world, self._messages, self.record, gateway.publish)
+        self._commands = Commands(self._world.new_id)
+        self._interactions = Interactions(
+            self._world, self._messages, self._commands, self.record, gateway.publish
+        )
         self._limits = Limits()
         self._files = Files()
         routes = Routes(
-            self._world, self._messages, self._interactions, gateway, self._limits, lambda: self._shards
+            self._world,
+            self._messages,
+            self._interactions,
+            self._commands,
+            gateway,
+            self._limits,
+            lambda: self._shards,
         )
         self._rest = Rest(routes, self._limits, self._files, self.record, self.spawn, self._valid)
 
@@ -277,10 +287,21 @@ class Knobs(Emulator):
         self._gateway.replay(n)
 
     @control
-    async def guild(self, id: str, permissions: str = shapes.BOTS) -> str:  # noqa: A002 -- Discord's word
-        """Let the bot join the guild *id*, with *permissions*; return the id of its one text channel."""
+    async def guild(
+        self,
+        id: str,  # noqa: A002 -- Discord's word
+        permissions: str = shapes.BOTS,
+        everyone: str = shapes.EVERYONE,
+    ) -> str:
+        """Let the bot join the guild *id*; return the id of its one text channel.
+
+        Args:
+            id: The guild's.
+            permissions: What the bot's role may do, as its invite link had it.
+            everyone: What all may do there.
+        """
         channel, role = self._world.new_id(), self._world.new_id()
-        self._world.add_guild(id, channel, role, permissions)
+        self._world.add_guild(id, channel, role, permissions, everyone)
         return channel
 
     @control
@@ -327,3 +348,18 @@ class Knobs(Emulator):
         """Return the id of the bot's direct-message channel with *user*."""
         self._world.person(user)
         return str(self._world.open_dm(user)["id"])
+
+    @control
+    async def close_dms(self, user: str, on: bool = True) -> None:
+        """Let *user* take no direct messages from the bot, or take them again."""
+        (self._world.closed.add if on else self._world.closed.discard)(user)
+
+    @control
+    async def interactions(self, first_response: float = 3.0, rights: str = shapes.EVERYONE) -> None:
+        """Give the bot so many seconds for its first answer, and tell it that it has these *rights*."""
+        self._interactions.first_response, self._interactions.rights = first_response, rights
+
+    @control
+    async def commands(self) -> list[Json]:
+        """Return the application's global commands, as REST does."""
+        return self._commands.all()

@@ -99,9 +99,9 @@ class Messages:
         """Tell once more that a message was written."""
         self._tell("MESSAGE_CREATE", post)
 
-    def wait(self, channel: str, flags: int) -> Post:
-        """Write the "is thinking" message of a deferred answer."""
-        shape = self._blank(channel, self._world.users[BOT], shapes.DEFAULT)
+    def wait(self, channel: str, flags: int, more: Json) -> Post:
+        """Write the "is thinking" message of a deferred answer; *more* is what else is shown of it."""
+        shape = {**self._blank(channel, self._world.users[BOT], shapes.DEFAULT), **more}
         shape["flags"] = flags | LOADING
         post = Post(shape, time.monotonic())
         self._store(post, "")
@@ -216,6 +216,8 @@ class Messages:
         self._world.admit(post.channel, "delete")
         post.deleted = True
         self._record("delete", channel=post.channel, message=post.id)
+        if post.hidden:
+            return
         data = {"id": post.id, "channel_id": post.channel, **self._place(post)}
         self._publish("MESSAGE_DELETE", data, self._world.guild_of(post.channel))
 

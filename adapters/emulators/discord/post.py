@@ -53,7 +53,8 @@ class Post:
     @property
     def system(self) -> bool:
         """Whether Discord wrote it itself."""
-        return self.shape["type"] not in (shapes.DEFAULT, shapes.REPLY)
+        written = (shapes.DEFAULT, shapes.REPLY, shapes.CHAT_INPUT, shapes.CONTEXT_MENU)
+        return self.shape["type"] not in written
 
     @property
     def hidden(self) -> bool:
@@ -77,6 +78,7 @@ class Post:
             "controls": [reading.label(each) for each in reading.buttons(self.shape["components"])],
             "reply_to": self.replied[1] if self.replied else "",
             "flags": self.shape["flags"],
+            "alone": self.hidden,
             "components": self.shape["components"],
             "reactions": {emoji: list(users) for emoji, users in self.reactions.items() if users},
         }

@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.emulators.discord import shapes
 from adapters.emulators.discord.attachments import Upload
+from adapters.emulators.discord.commands import Commands
 from adapters.emulators.discord.gateway import Gateway, without_content
 from adapters.emulators.discord.interactions import Interactions
 from adapters.emulators.discord.limits import OLD, Limits
@@ -74,6 +75,7 @@ class Routes:
     world: World
     messages: Messages
     interactions: Interactions
+    commands: Commands
     gateway: Gateway
     limits: Limits
     shards: Callable[[], int]
@@ -114,8 +116,17 @@ class Routes:
                 return lambda _: self.world.guild(id_)
             case "GET", ["guilds", id_, "members", user]:
                 return lambda _: self.world.member(id_, user)
-            case "PUT", ["applications", _, "commands"] | ["applications", _, "guilds", _, "commands"]:
-                return lambda call: [self._command(each) for each in call.body]
+            case _, ["applications", _, "commands"]:
+                return self._commands(method)
+            case _:
+                return missing
+
+    def _commands(self, method: str) -> Answer:
+        match method:
+            case "GET":
+                return lambda _: self.commands.all()
+            case "PUT":
+                return lambda call: self.commands.overwrite(call.body)
             case _:
                 return missing
 
@@ -136,10 +147,6 @@ class Routes:
         remaining, reset_after = self.gateway.starts
         starts = {"total": 1000, "remaining": remaining, "reset_after": reset_after, "max_concurrency": 1}
         return {"url": self.gateway.url, "shards": self.shards(), "session_start_limit": starts}
-
-    def _command(self, given: Json) -> Json:
-        stored = {"type": 1, "description": "", "default_member_permissions": None, "nsfw": False, **given}
-        return {**stored, "id": self.world.new_id(), "application_id": BOT, "version": self.world.new_id()}
 
     def _in_channel(self, method: str, channel: str, rest: list[str]) -> Endpoint:
         def to(name: str, answer: Answer) -> Endpoint:
@@ -181,6 +188,7 @@ class Routes:
 
     def _create(self, call: Call, channel: str) -> Json:
         place = self.world.channel(channel)
+        self.world.admit_direct(channel)
         post = self.messages.repeated(place["id"], call.body)
         if post is None:
             post = self.messages.write(channel, self.world.users[BOT], call.body, call.files)

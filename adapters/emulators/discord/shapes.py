@@ -22,13 +22,15 @@ TEXT, DM, NEWS, NEWS_THREAD, THREAD = 0, 1, 5, 10, 11
 #: Where threads can be opened, and what they then are (resources/channel.mdx, Start Thread from Message).
 THREAD_BELOW = {TEXT: THREAD, NEWS: NEWS_THREAD}
 THREADS = frozenset(THREAD_BELOW.values())
-DEFAULT, THREAD_CREATED, REPLY, THREAD_STARTER = 0, 18, 19, 21
+DEFAULT, THREAD_CREATED, REPLY, CHAT_INPUT, THREAD_STARTER, CONTEXT_MENU = 0, 18, 19, 20, 21, 23
 
 #: GATEWAY_MESSAGE_CONTENT_LIMITED: what a bot in fewer than 100 guilds has (resources/application.mdx).
 CONTENT_FLAG = 1 << 19
 #: As recorded for a member with every permission.
 EVERYTHING = "9007199254740991"
-#: Of the bot's own role: the same, but that it is no administrator (topics/permissions.mdx).
+#: As recorded of a guild's @everyone; and of the bot's own role: all, but that it is no administrator
+#: (topics/permissions.mdx).
+EVERYONE = "2248473465835073"
 BOTS = str(int(EVERYTHING) & ~(1 << 3))
 JOINED = "2026-01-04T20:21:10.139000+00:00"
 
@@ -91,8 +93,8 @@ def reacting_member(person: Json, roles: list[str]) -> Json:
     return {**member(roles), "user": {"bot": False, **person, "display_name": name}}
 
 
-def role(id_: str, name: str, *, managed_by: str = "", permissions: str = BOTS) -> Json:
-    """Return a role; a bot's own one says so in its tags, and has *permissions*."""
+def role(id_: str, name: str, *, managed_by: str = "", permissions: str) -> Json:
+    """Return a role with *permissions*; a bot's own one says so in its tags."""
     shape: Json = {
         "id": id_,
         "name": name,
@@ -102,7 +104,7 @@ def role(id_: str, name: str, *, managed_by: str = "", permissions: str = BOTS) 
         "icon": None,
         "unicode_emoji": None,
         "position": 1 if managed_by else 0,
-        "permissions": permissions if managed_by else "2248473465835073",
+        "permissions": permissions,
         "managed": bool(managed_by),
         "mentionable": False,
         "flags": 0,
@@ -241,6 +243,28 @@ def application(owner: Json, flags: int) -> Json:
         "rpc_origins": [],
         "integration_types_config": {"0": {}},
     }
+
+
+def interaction(id_: str, kind: int, token: str, data: Json, guild: str) -> Json:
+    """Return what INTERACTION_CREATE tells, but for who acts, and where; *guild* is "" in direct messages."""
+    shape: Json = {
+        "id": id_,
+        "application_id": BOT,
+        "type": kind,
+        "version": 1,
+        "token": token,
+        "data": data,
+        "locale": "en-US",
+        "attachment_size_limit": 10485760,
+        "authorizing_integration_owners": {"0": guild or "0"},
+        "context": 0 if guild else 1,
+        "entitlement_sku_ids": [],
+        "entitlements": [],
+    }
+    if not guild:
+        return shape
+    place = {"id": guild, "features": [], "locale": "en-US"}
+    return {**shape, "guild": place, "guild_id": guild, "guild_locale": "en-US"}
 
 
 def attachment(id_: str, name: str, kind: str, size: int, url: str) -> Json:

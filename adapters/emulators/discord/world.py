@@ -34,6 +34,7 @@ class World:
         users: By id.
         guilds: By id, without their channels.
         channels: Channels of every type by id, as GET channels/{id} returns them.
+        closed: Users who take no direct messages.
     """
 
     def __init__(self, publish: Publish) -> None:
@@ -44,6 +45,7 @@ class World:
         self.users: dict[str, Json] = {}
         self.guilds: dict[str, Json] = {}
         self.channels: dict[str, Json] = {}
+        self.closed: set[str] = set()
         for id_, name in (OWNER, "operator"), ("300", "alice"), ("301", "bob"):
             self.users[id_] = shapes.user(id_, name)
         self.users[BOT] = shapes.user(BOT, "rivulet", bot=True)
@@ -68,10 +70,14 @@ class World:
             raise unknown(10013, "User")
         return self.users[id_]
 
-    def add_guild(self, id_: str, channel: str, role: str, permissions: str = shapes.BOTS) -> None:
-        """Let the bot join another guild with one text channel; its role there has *permissions*."""
-        own = shapes.role(role, "rivulet", managed_by=BOT, permissions=permissions)
-        roles = [shapes.role(id_, "@everyone"), own]
+    def add_guild(
+        self, id_: str, channel: str, role: str, own: str = shapes.BOTS, everyone: str = shapes.EVERYONE
+    ) -> None:
+        """Let the bot join another guild with one text channel; *own* is what its role there may do."""
+        roles = [
+            shapes.role(id_, "@everyone", permissions=everyone),
+            shapes.role(role, "rivulet", managed_by=BOT, permissions=own),
+        ]
         self.guilds[id_] = shapes.guild(id_, f"guild {id_}", roles)
         self.channels[channel] = shapes.text_channel(channel, id_, "general")
         self._publish("GUILD_CREATE", self.guild_create(id_), id_)
@@ -158,6 +164,11 @@ class World:
             self._dms[user] = id_ = self.new_id()
             self.channels[id_] = shapes.dm_channel(id_, self.users[user])
         return self.channels[self._dms[user]]
+
+    def admit_direct(self, channel: str) -> None:
+        """Raise 50007 for the direct messages of somebody who takes none."""
+        if any(each["id"] in self.closed for each in self.channel(channel).get("recipients", ())):
+            raise Refusal(403, 50007, "Cannot send messages to this user")
 
     def open_thread(self, parent: str, body: Json, message: str = "", owner: str = BOT) -> Json:
         """Start a thread below *parent*, from the message that gives it its id or from none."""

@@ -42,8 +42,8 @@ class Interactions:
         """Let *user* send a slash command; Slack has none in threads.
 
         Returns:
-            {"text", "failed"}: what they see at once, and the error that Slack shows where the app does not
-            answer.  What comes later is in the log, as "ephemeral".
+            {"text", "failed", "seconds"}: what they see at once, the error that Slack shows where the app
+            does not answer, and how long that took.  What comes later is in the log, as "ephemeral".
         """
         who = self._workspace.person(user)
         self.record("command", channel=channel, user=user, text=text, command=command)

@@ -51,8 +51,9 @@ class Theatre(Emulator):
 
     middlewares = (guarded,)
 
-    def __init__(self, slack: Slack, discord: Discord, claude: Claude) -> None:
+    def __init__(self, slack: Slack, discord: Discord, claude: Claude, host: str = "127.0.0.1") -> None:
         super().__init__()
+        self.host = host
         self.naive = Slack()
         self._sources: Mapping[str, Slack | Discord] = {
             "slack": slack,

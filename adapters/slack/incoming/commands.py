@@ -16,6 +16,7 @@ from adapters.slack.reading import Message
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Errands
 from bot.platform import Command
+from bot.text.safe import seen
 
 #: The commands, and how many words may stand behind each: with more it is a question ("help me write this").
 BEHIND: Mapping[str, int] = {"stop": 0, "again": 0, "model": 1, "usage": 0, "help": 0, "forget": 1}
@@ -73,7 +74,8 @@ class Slashes:
         actor = await self.people.doer(given.user, given.called, "", given.team)
         place = self.asking.place(given.channel, given.team)
         if name == ASK:
-            return await self.asking.ask(actor, place, partial(self._question, rest)) if rest else NO_QUESTION
+            says = seen(Message.of({"text": rest}).says({}, self.me))
+            return await self.asking.ask(actor, place, partial(self._question, rest)) if says else NO_QUESTION
         inbox = self.asking.inbox
         conversation = self.asking.lately.conversation(given.channel, given.user, inbox.knows)
         return await inbox.command(Command(name, rest, actor, place, conversation))
