@@ -21,7 +21,7 @@ from bot.store.memory import Memory
 from bot.tools import Caller, tool
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 
-pytestmark = [pytest.mark.jump, pytest.mark.rule(2)]
+pytestmark = pytest.mark.rule(2)
 
 STRANGER = Actor("U9", "mallory", workspace="T9")
 GUEST = Actor("U8", "gus", workspace="T1", guest=True)
@@ -100,6 +100,7 @@ async def test_a_tool_is_given_no_file_of_those_who_may_not_ask():
     assert seen == ["good.txt"]
 
 
+@pytest.mark.jump
 @pytest.mark.rule(15)
 async def test_no_tool_is_called_for_somebody_whose_rights_were_taken_away_meanwhile():
     rules, called = Rules(), list[int]()
@@ -148,6 +149,7 @@ async def waiting(rules: Rules) -> tuple[Core, Hotel, str]:
     return it, hotel, message
 
 
+@pytest.mark.jump
 @pytest.mark.rule(15)
 @pytest.mark.parametrize(
     ("who", "actor", "outcome"),
@@ -168,6 +170,7 @@ async def test_a_call_is_allowed_by_its_asker_or_an_admin(who, actor, outcome):
     assert hotel.booked == (outcome is Outcome.SHOWN)
 
 
+@pytest.mark.jump
 @pytest.mark.rule(15)
 async def test_an_asker_who_is_denied_meanwhile_allows_no_call_and_neither_does_an_admin_for_them():
     for actor, admins in ((ANN, ()), (BOB, (BOB.id,))):
@@ -180,6 +183,7 @@ async def test_an_asker_who_is_denied_meanwhile_allows_no_call_and_neither_does_
         assert hotel.booked == 0
 
 
+@pytest.mark.jump
 async def test_where_the_bot_is_shut_meanwhile_an_answer_calls_nothing_and_can_be_stopped():
     rules = Rules()
     it, hotel, message = await waiting(rules)
