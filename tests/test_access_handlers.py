@@ -16,6 +16,9 @@ import pytest
 
 from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.events import TOLD
+from adapters.discord.incoming.given import COMMAND, PRESS, SUBMIT, Given
+from adapters.discord.incoming.interactions import FIELD
+from adapters.discord.outgoing.commands import CHAT_INPUT, COMMANDS
 from adapters.slack.incoming import bolt
 from adapters.slack.incoming.events import Events
 from adapters.web.hearing import routes
@@ -27,6 +30,8 @@ from tests.contract import HOLD, World, at, until
 from tests.web_world import WebWorld
 from tests.worlds import DiscordWorld, SlackHttpWorld, SlackWorld
 
+#: Interactions that are no commands, by the names of their types.
+KINDS = {"a button": PRESS, "a form": SUBMIT}
 #: Why the gate is not asked.
 DELETED = "platforms do not say who deleted a message, and it can only end what belongs to it"
 SYSTEM = "the platform itself says it, not a person"
@@ -63,6 +68,7 @@ class Scene:
         old: The question that was stopped, and its answer.
         now: The question that is being answered, and its answer.
         keys: The questions that are being answered, or wait.
+        form: The interaction that has opened a form.
     """
 
     world: Any
@@ -70,6 +76,7 @@ class Scene:
     old: tuple[str, str] = ("", "")
     now: tuple[str, str] = ("", "")
     keys: Sequence[str] = ()
+    form: str = ""
 
     async def set(self) -> None:
         """Make the answers."""
@@ -141,6 +148,35 @@ async def _chosen(scene: Scene) -> None:
 async def _waiting(scene: Scene) -> None:
     """Ask what waits for the answer before it."""
     scene.world.said = await scene.world.reply(scene.now[0], "and then?")
+
+
+async def _command(scene: Scene, name: str, **values: str) -> None:
+    """Give a command of Discord's, and read that one may not."""
+    await scene.world.emulator.command("200", "301", name, values)
+
+    async def told() -> bool:
+        shown = await scene.world.emulator.messages("200")
+        return [each["content"] for each in shown if each["alone"]] == [REFUSED]
+
+    await until(told)
+
+
+async def _form(scene: Scene) -> None:
+    """Open the form of *Ask about this*."""
+    scene.form = await scene.world.emulator.choose(*at(scene.now[0]), "301", "Ask about this")
+    await until(lambda: scene.world.emulator.modal(scene.form))
+
+
+async def _no_form(scene: Scene) -> None:
+    """Choose *Ask about this*, and see that one may not, and no form."""
+    chosen = await scene.world.emulator.choose(*at(scene.now[0]), "301", "Ask about this")
+
+    async def told() -> bool:
+        shown = await scene.world.emulator.messages("200")
+        return [each["content"] for each in shown if each["alone"]] == [REFUSED]
+
+    await until(told)
+    assert await scene.world.emulator.modal(chosen) is None
 
 
 ON_SLACK: Rows = {
@@ -227,10 +263,21 @@ ON_DISCORD: Rows = {
             before=lambda s: s.world.react(s.old[1], "👍", "301"),
         )
     ],
-    "on_told_interaction_create": [
+    "on_told_interaction_create": ENVELOPE,
+    "a button": [
         Row(lambda s: s.world.press(s.now[1], "301"), Action.STOP),
         Row(lambda s: s.world.emulator.press(*at(s.old[1]), "301", CONTINUE.label), Action.PRESS),
     ],
+    "a form": [Row(lambda s: s.world.emulator.submit(s.form, {FIELD: "why?"}), Action.ASK, before=_form)],
+    "/ask": [Row(lambda s: _command(s, "ask", question="why?"), Action.ASK)],
+    "/stop": [Row(lambda s: _command(s, "stop"), Action.COMMAND)],
+    "/again": [Row(lambda s: _command(s, "again"), Action.COMMAND)],
+    "/model": [Row(lambda s: _command(s, "model"), Action.COMMAND)],
+    "/usage": [Row(lambda s: _command(s, "usage"), Action.COMMAND)],
+    "/help": [Row(lambda s: _command(s, "help"), Action.COMMAND)],
+    "/forget": [Row(lambda s: _command(s, "forget", me=""), Action.COMMAND)],
+    "Ask about this": [Row(_no_form, Action.ASK)],
+    "Stop": [Row(lambda s: s.world.emulator.choose(*at(s.now[1]), "301", "Stop"), Action.STOP)],
 }
 
 ON_THE_PAGE: Rows = {
@@ -287,7 +334,8 @@ def discord_s() -> set[str]:
     """Return the handlers of events that are about what somebody does; the others are about connections."""
     own = {name for kind in Client.__mro__ if kind.__module__.startswith("adapters.") for name in vars(kind)}
     connection = {"on_error", "on_shard_connect", "on_shard_resumed", "on_shard_disconnect"}
-    return {name for name in own if name.startswith("on_")} - connection
+    given = {f"/{each['name']}" if each["type"] == CHAT_INPUT else each["name"] for each in COMMANDS}
+    return {name for name in own if name.startswith("on_")} - connection | given | set(KINDS)
 
 
 def page_s() -> set[str]:
@@ -310,6 +358,9 @@ async def test_every_handler_that_is_registered_has_a_row(_world, rows, register
 
 @pytest.mark.rule(2)
 def test_what_discord_tells_as_it_came_is_taken_by_these_handlers():
+    told = {"id": "5", "application_id": "6", "channel_id": "7", "user": {"id": "8"}, "token": "x"}
+    taken = {kind for kind in range(20) if Given.of({**told, "type": kind})}
+    assert taken == {COMMAND, *KINDS.values()}
     assert {f"on_told_{event.lower()}" for event in TOLD} == {
         name for name in discord_s() if "_told_" in name
     }
@@ -343,6 +394,10 @@ DRIVEN = [
 ]
 
 
+async def _registered(world: DiscordWorld) -> bool:
+    return len(await world.emulator.commands()) == len(COMMANDS)
+
+
 @pytest.fixture
 async def scenes(monkeypatch) -> AsyncIterator[Callable[[type[World]], Awaitable[Scene]]]:
     """Open a world whose core asks a gate that can be shut."""
@@ -358,6 +413,8 @@ async def scenes(monkeypatch) -> AsyncIterator[Callable[[type[World]], Awaitable
         monkeypatch.setattr(supervise, "Access", made)
         world = await kind.open()
         opened.append(world)
+        if isinstance(world, DiscordWorld):
+            await until(lambda: _registered(world))
         scene = Scene(world, gates[-1])
         await scene.set()
         return scene
