@@ -24,6 +24,8 @@ from adapters.discord import downloads as discord
 from adapters.discord.settings import API_URL
 from adapters.download import download
 from adapters.slack import downloads as slack
+from adapters.slack.outgoing.replies import later
+from adapters.slack.wire.web import Web
 from bot.platform import Unreadable
 
 pytestmark = [pytest.mark.rule(16), pytest.mark.rule(17), pytest.mark.rule(18)]
@@ -248,6 +250,19 @@ async def test_none_of_these_addresses_is_looked_up_or_asked(kind, canary):
     assert through == []
     assert canary.names == []
     assert canary.heard == []
+
+
+async def test_no_reply_is_posted_to_one_of_them(canary):
+    """Slack gives an address with each command, to which a later reply is posted."""
+    [kind, *_] = KINDS
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=canary)) as session:
+        web_client = Web(token="xoxb-secret", base_url=SLACK_URL, session=session)
+        for address in kind.addresses:
+            await later(web_client, address, "hello")
+        assert canary.names == []
+        assert canary.heard == []
+        await later(web_client, "https://hooks.slack.com/commands/T1/1/x", "hello")
+        assert "hooks.slack.com" in canary.names
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
