@@ -196,8 +196,9 @@ async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
 @pytest.mark.rule(24)
 async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_restart(tmp_path):
     async with spawned() as world:
-        (tmp_path / "key").write_text("sk-old1\n")
-        (tmp_path / "token").write_text("xoxb-test")
+        for name, secret in {"key": "sk-old1\n", "token": "xoxb-test"}.items():
+            (tmp_path / name).touch(0o600)
+            (tmp_path / name).write_text(secret)
         files = {"ANTHROPIC_API_KEY_FILE": "key", "SLACK_BOT_TOKEN_FILE": "token"}
         env = {name: value for name, value in good(world).items() if f"{name}_FILE" not in files}
         async with started("run", cwd=tmp_path, env={**env, **files}) as process:

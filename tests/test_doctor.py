@@ -333,17 +333,13 @@ async def test_the_doctor_says_of_a_clock_that_is_wrong_by_how_much(wrong, line,
     assert "timedatectl set-ntp true" in told
 
 
-async def test_the_doctor_says_which_secrets_others_can_read(world, folder, tmp_path):
-    (tmp_path / "key").write_text("sk-test")
+async def test_the_doctor_says_which_files_others_can_read(world, folder, tmp_path):
     (tmp_path / ".env").write_text("RIVULET_LOG=info\n")
+    (tmp_path / ".env").chmod(0o644)
     folder.chmod(0o755)
-    for name in ("key", ".env"):
-        (tmp_path / name).chmod(0o644)
-    env = {name: value for name, value in good(world).items() if name != "ANTHROPIC_API_KEY"}
-    env |= {"ANTHROPIC_API_KEY_FILE": "key", "RIVULET_DATA": str(folder)}
-    code, out, _ = await ran("doctor", cwd=tmp_path, env=env)
+    code, out, _ = await ran("doctor", cwd=tmp_path, env={**good(world), "RIVULET_DATA": str(folder)})
     assert code == 0
-    for step in ("chmod 600 key", "chmod 600 .env", f"chmod 700 {folder}"):
+    for step in ("chmod 600 .env", f"chmod 700 {folder}"):
         assert sum(step in each for each in out.splitlines() if each.startswith("hm ")) == 1
 
 

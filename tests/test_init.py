@@ -220,6 +220,7 @@ async def test_secrets_may_come_from_the_environment(tmp_path):
 
 
 async def test_a_secret_that_is_in_a_file_of_its_own_stays_there(tmp_path):
+    (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text(KEY)
     env = {"ANTHROPIC_API_KEY_FILE": "key", "RIVULET_WEB": "true"}
     code, _, err = await ran("init", "--yes", cwd=tmp_path, env=env)
@@ -466,3 +467,12 @@ def test_there_is_an_option_for_every_question_and_none_takes_a_secret():
     for question in questions():
         assert f"{question.flag} {'FILE' if question.secret else ''}".strip() in help_
     assert len({question.flag for question in questions()}) == len(questions())
+
+
+async def test_it_says_so_where_the_environment_wins_over_what_was_written(tmp_path):
+    (tmp_path / "token").write_text("xoxb-new")
+    flags = ("--platforms", "slack", "--slack-bot-token-file", "token")
+    code, out, _ = await ran("init", "--yes", *flags, cwd=tmp_path, env=SECRETS)
+    assert code == 0
+    assert "SLACK_BOT_TOKEN: the environment says something else, and wins" in out
+    assert "xoxb" not in out

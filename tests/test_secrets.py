@@ -31,6 +31,7 @@ def _alone(tmp_path, monkeypatch):
 def test_a_secret_comes_from_a_file_and_is_read_anew(name, tmp_path, monkeypatch):
     monkeypatch.setenv(name, "")
     monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+    (tmp_path / "secret").touch(0o600)
     (tmp_path / "secret").write_text("\ufeffone\n")
     secrets = Secrets()
     secrets.take()
@@ -42,6 +43,7 @@ def test_a_secret_comes_from_a_file_and_is_read_anew(name, tmp_path, monkeypatch
 
 
 def test_the_file_may_be_named_in_env_and_other_settings_have_none(tmp_path, monkeypatch):
+    (tmp_path / "secret").touch(0o600)
     (tmp_path / "secret").write_text("one")
     (tmp_path / ".env").write_text(f"{KEY}_FILE={tmp_path}/secret\nRIVULET_CODE_FILE=5\n")
     monkeypatch.setenv("RIVULET_CODE_FILE", "5")
@@ -111,3 +113,18 @@ async def test_two_bots_on_a_folder_that_was_deleted_are_not_both_well(tmp_path,
         second.hold()
     await one.close()
     first.release()
+
+
+@pytest.mark.rule(20)
+@pytest.mark.parametrize(("mode", "refused"), [(0o400, False), (0o600, False), (0o640, True), (0o604, True)])
+def test_a_secret_that_others_can_read_is_refused_with_what_to_do(mode, refused, tmp_path, monkeypatch):
+    path = tmp_path / "secret"
+    path.write_text("one")
+    path.chmod(mode)
+    monkeypatch.setenv(f"{KEY}_FILE", str(path))
+    if refused:
+        with pytest.raises(Unavailable, match=f"{KEY}_FILE: .*chmod 600"):
+            Secrets().take()
+    else:
+        Secrets().take()
+        assert os.environ[KEY] == "one"

@@ -515,6 +515,7 @@ def test_the_page_is_off_unless_the_operator_wants_it(monkeypatch):
 
 
 def test_tokens_may_come_from_a_file(monkeypatch, tmp_path):
+    (tmp_path / "tokens").touch(0o600)
     (tmp_path / "tokens").write_text(TOKENS)
     monkeypatch.setenv("RIVULET_WEB_TOKENS", "")
     monkeypatch.setenv("RIVULET_WEB_TOKENS_FILE", str(tmp_path / "tokens"))

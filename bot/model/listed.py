@@ -58,23 +58,24 @@ async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str)
     try:
         asked = f"{url.rstrip('/')}/v1/models/{model}"
         async with session.get(asked, headers=headers, allow_redirects=False) as answer:
-            said, date = (
-                _object(await answer.content.read(LONGEST), answer),
-                _seconds(answer.headers.get("Date")),
-            )
-            host = str(answer.url.host)
-            status = answer.status
+            said, date = await _object(answer.content), _seconds(answer.headers.get("Date"))
+            host, status = str(answer.url.host), answer.status
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return Listed(f"{UNREACHABLE} ({type(error).__name__})")
     trouble, final = _judged(status, said, host, model)
     return Listed(trouble, final, date)
 
 
-def _object(raw: bytes, answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
-    """Return the JSON object that *raw* is; an empty one where it is none."""
+async def _object(content: aiohttp.StreamReader) -> Mapping[str, Any]:
+    """Return the JSON object that *content* is; an empty one where it is none."""
+    raw = b""
+    async for part in content.iter_any():
+        raw += part
+        if len(raw) > LONGEST:
+            return {}
     try:
-        said = json.loads(raw.decode(answer.get_encoding()))
-    except (ValueError, LookupError):
+        said = json.loads(raw)
+    except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
 

@@ -32,7 +32,7 @@ from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.configured import ConfigFile
 from bot.run.look import Adapters
-from bot.run.secrets import exposed, known, readable
+from bot.run.secrets import exposed, known
 from bot.run.start import mcp_of
 from bot.store.examine import findings
 
@@ -203,8 +203,8 @@ def _clock(dates: Iterable[float]) -> Findings:
 def _ledger(folder: Path) -> Findings:
     """Say how the data folder and the ledger in it are; nothing there is changed."""
     found = [Finding(ok=False, text=line) for line in findings(folder)]
-    there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
     try:
+        there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
         free = shutil.disk_usage(there).free
         mode = folder.stat().st_mode if folder.is_dir() else 0
     except OSError:
@@ -222,7 +222,7 @@ def _ledger(folder: Path) -> Findings:
 
 def _secrets() -> Findings:
     """Say which files with secrets others can read."""
-    return [Finding(ok=False, text=line) for line in filter(None, (exposed(), *readable()))]
+    return [Finding(ok=False, text=line) for line in filter(None, [exposed()])]
 
 
 def _tools(config: ConfigFile, written: Written) -> Findings:

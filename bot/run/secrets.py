@@ -19,6 +19,8 @@ from bot.unavailable import Unavailable
 FILE = "_FILE"
 #: Characters of a secret; a file with more is another one.
 LONGEST = 4096
+#: The rights to read a file of all but its owner.
+OTHERS = 0o044
 
 
 class Secrets:
@@ -31,7 +33,7 @@ class Secrets:
         """Put what the files hold into the environment, where settings are read from.
 
         Raises:
-            Unavailable: When a file can't be read.
+            Unavailable: When a file can't be read, or others can read it.
         """
         for name, path in {**_written(), **os.environ}.items():
             if name.endswith(FILE) and path and SECRET.fullmatch(secret := name.removesuffix(FILE)):
@@ -66,21 +68,7 @@ def exposed() -> str:
         mode = ENV.stat().st_mode
     except OSError:
         return ""
-    return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & 0o044 else ""
-
-
-def readable() -> list[str]:
-    """Return what to do about each file of a secret that others can read."""
-    found = []
-    for name, path in known().items():
-        if name.endswith(FILE) and path and SECRET.fullmatch(name.removesuffix(FILE)):
-            try:
-                mode = Path(path).stat().st_mode
-            except OSError:
-                continue
-            if mode & 0o044:
-                found.append(f"{name}: {path} can be read by others on this host: chmod 600 {path}")
-    return found
+    return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & OTHERS else ""
 
 
 def _secrets(written: Mapping[str, str]) -> dict[str, str]:
@@ -97,6 +85,8 @@ def _written() -> dict[str, str]:
 
 def _held(name: str, path: Path) -> str:
     try:
+        if path.stat().st_mode & OTHERS:
+            raise Unavailable(f"{name}: {path} can be read by others on this host: chmod 600 {path.name}.")
         value = path.read_text("utf-8-sig")[: LONGEST + 1].strip()
     except OSError as error:
         raise Unavailable(f"{name}: {path} can't be read ({error.strerror}).") from None
