@@ -18,8 +18,6 @@ from bot.run import supervise
 from tests.contract import HOLD, World, until
 from tests.worlds import DiscordWorld, SlackHttpWorld, SlackWorld
 
-pytestmark = [pytest.mark.rule(1), pytest.mark.rule(3)]
-
 
 class Rules:
     """What the operator says, which a test changes.
@@ -89,6 +87,8 @@ async def answered(world: World, say: Callable[[], Awaitable[object]]) -> bool:
 # Slack.
 
 
+@pytest.mark.rule(1)
+@pytest.mark.rule(3)
 @pytest.mark.parametrize(
     ("who", "may"),
     [
@@ -174,6 +174,8 @@ async def test_somebody_in_a_denied_group_stops_nothing(slack, rules):
 # Discord.
 
 
+@pytest.mark.rule(1)
+@pytest.mark.rule(3)
 @pytest.mark.parametrize(
     ("who", "may"),
     [

@@ -21,8 +21,6 @@ from bot.store.memory import Memory
 from bot.tools import Caller, tool
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 
-pytestmark = pytest.mark.rule(2)
-
 STRANGER = Actor("U9", "mallory", workspace="T9")
 GUEST = Actor("U8", "gus", workspace="T1", guest=True)
 
@@ -57,6 +55,7 @@ async def done(it: Core) -> None:
     await it._running.all_done()
 
 
+@pytest.mark.rule(2)
 @pytest.mark.rule(13)
 async def test_files_of_those_who_may_not_ask_are_named_and_not_fetched():
     folder, script = Folder(), Script("Yes.")
@@ -100,6 +99,7 @@ async def test_a_tool_is_given_no_file_of_those_who_may_not_ask():
     assert seen == ["good.txt"]
 
 
+@pytest.mark.rule(2)
 @pytest.mark.jump
 @pytest.mark.rule(15)
 async def test_no_tool_is_called_for_somebody_whose_rights_were_taken_away_meanwhile():
@@ -183,6 +183,7 @@ async def test_an_asker_who_is_denied_meanwhile_allows_no_call_and_neither_does_
         assert hotel.booked == 0
 
 
+@pytest.mark.rule(2)
 @pytest.mark.jump
 async def test_where_the_bot_is_shut_meanwhile_an_answer_calls_nothing_and_can_be_stopped():
     rules = Rules()

@@ -1,4 +1,4 @@
-"""Requests that Slack has not signed, or not lately, or not like that: none is taken, none is an error of ours."""
+"""Requests that Slack has not signed, or not lately, or not like that: none is taken, none is our error."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from aiohttp.test_utils import TestServer
 from multidict import CIMultiDict
 
 from adapters.slack.incoming.http import FRESH, PATH, Http
-
-pytestmark = pytest.mark.rule(25)
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # of Slack's documentation
 STAMP, SIGN = "X-Slack-Request-Timestamp", "X-Slack-Signature"
@@ -302,6 +300,7 @@ async def test_what_slack_has_signed_is_taken(door):
     assert door.taken == [json.loads(BODY)] * 3
 
 
+@pytest.mark.rule(25)
 @pytest.mark.parametrize("name", FORGED)
 async def test_what_it_has_not_is_not(door, name):
     letter = FORGED[name](Letter.signed())
@@ -310,6 +309,7 @@ async def test_what_it_has_not_is_not(door, name):
     assert door.taken == []
 
 
+@pytest.mark.rule(25)
 async def test_without_a_secret_nothing_is_taken(door):
     door.http._secret = ""
     for secret in ("", SECRET):

@@ -28,8 +28,6 @@ from adapters.slack.outgoing.replies import later
 from adapters.slack.wire.web import Web
 from bot.platform import Unreadable
 
-pytestmark = [pytest.mark.rule(16), pytest.mark.rule(17), pytest.mark.rule(18)]
-
 SLACK_URL = "https://slack.com/api/"
 #: Where an attacker wants it to go: to themselves, the machine, its network, and what clouds tell machines.
 TARGETS = (
@@ -229,6 +227,9 @@ def test_the_corpus_is_large_and_the_rule_lets_the_platform_s_own_addresses_thro
         assert kind.trusts(URL(address), kind.api), address
 
 
+@pytest.mark.rule(16)
+@pytest.mark.rule(17)
+@pytest.mark.rule(18)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_none_of_these_addresses_is_looked_up_or_asked(kind, canary):
     through = []
@@ -252,6 +253,9 @@ async def test_none_of_these_addresses_is_looked_up_or_asked(kind, canary):
     assert canary.heard == []
 
 
+@pytest.mark.rule(16)
+@pytest.mark.rule(17)
+@pytest.mark.rule(18)
 async def test_no_reply_is_posted_to_one_of_them(canary):
     """Slack gives an address with each command, to which a later reply is posted."""
     [kind, *_] = KINDS
@@ -265,6 +269,9 @@ async def test_no_reply_is_posted_to_one_of_them(canary):
         assert "hooks.slack.com" in canary.names
 
 
+@pytest.mark.rule(16)
+@pytest.mark.rule(17)
+@pytest.mark.rule(18)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_no_redirect_leads_to_one_of_them(kind, canary):
     """The API of the settings, on this machine, is trusted: it redirects to each in turn."""
