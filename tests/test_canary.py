@@ -17,6 +17,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import aiohttp
+import pytest
 
 from adapters.emulators.process import World, spawned
 from bot.run.stage import Stage, discord_stage, slack_stage, until
@@ -173,6 +174,8 @@ async def browsed(url: str) -> str:
         await stranger.close()
 
 
+@pytest.mark.rule(21)
+@pytest.mark.rule(23)
 async def test_no_secret_is_written_anywhere_and_nothing_that_was_said_into_a_log(
     tmp_path, unused_tcp_port_factory
 ):
