@@ -16,6 +16,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import bot
 from bot.config import Settings, address_of
 from bot.core.core import Core
 from bot.guard.access import Access
@@ -92,7 +93,8 @@ def test_what_a_container_may_write_is_small_or_a_named_volume(name):
 
 def test_the_bot_has_one_volume_and_starts_without_any_profile_and_no_other_does():
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["rivulet"]
-    assert SERVICES["rivulet"]["volumes"] == ["data:/data"]
+    assert SERVICES["rivulet"]["volumes"] == ["data:/data", "./config:/config:ro"]
+    assert (ROOT / "config").is_dir()  # Docker would make it root's
     assert SERVICES["rivulet"]["tmpfs"] == ["/tmp:size=64m,noexec,nosuid,nodev"]
     assert SERVICES["rivulet"]["user"] == "10001:10001"
     assert SERVICES["rivulet"]["restart"] == "unless-stopped"
@@ -174,6 +176,12 @@ def test_the_image_is_built_in_stages_from_hashed_wheels_and_runs_without_root()
     assert "RUN" not in after
     assert not any("@sha256" in rest for _, rest in found)  # none may be invented
     assert not any(word == "ADD" for word, _ in found)
+
+
+def test_the_image_says_the_version_that_its_code_has():
+    assert any(
+        f"IMAGE_VERSION={bot.__version__}" in rest.split() for word, rest in last_stage() if word == "ENV"
+    )
 
 
 def test_the_image_copies_what_exists_and_sees_nothing_else():
