@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.core.commands import TAKEN
 from bot.core.core import Core
+from bot.core.latest import CHANNELS, QUESTIONS, Latest
 from bot.core.refusals import EACH_MINUTE, HOUR
 from bot.core.sayings import AGAIN, COMMANDS, HINT, NOTHING, plain_answer
 from bot.core.terms import Terms
@@ -27,8 +29,9 @@ class Whispering(Platform):
 
     name = "sheet"
 
-    def __init__(self, *, able: bool = True) -> None:
+    def __init__(self, *, able: bool = True, sheet: Sheet | None = None) -> None:
         self.able = able
+        self.sheet = sheet or Sheet()
         self.whispers: list[tuple[str, str, str]] = []
 
     async def run(self, inbox):
@@ -36,6 +39,9 @@ class Whispering(Platform):
 
     async def check(self):
         return ()
+
+    def reopen(self, asked, remains):
+        return self.sheet
 
     async def whisper(self, message, actor, place, text):
         self.whispers.append((message, actor.id, text))
@@ -46,10 +52,10 @@ def given(name, rest="", actor=ANN, conversation="talk", place=HERE):
     return Command(name, rest, actor, replace(place, platform="sheet"), conversation)
 
 
-async def core(*script, able=True, stop="anyone", **more):
+async def core(*script, able=True, stop="anyone", sheet=None, **more):
     model = Script(*(script or ("Because.",)))
     it = Core(model, more.pop("store", None) or Memory(), Access((), stop), **more)
-    platform = Whispering(able=able)
+    platform = Whispering(able=able, sheet=sheet)
     await platform.run(it)
     return it, model, platform
 
@@ -112,6 +118,76 @@ async def test_who_may_not_stop_an_answer_is_told_so_by_the_command():
 async def test_again_needs_an_answer_that_can_be_given_anew():
     it, _, _ = await core()
     assert "no answer here" in await it.command(given("again"))
+
+
+#: An answer with *Try again* below.
+SHORT = ("Because", {"finish": "max_tokens"})
+
+
+async def test_again_in_a_mention_is_about_the_question_before_it_and_works_as_often_as_it_is_said():
+    it, model, platform = await core(*SHORT)
+    await it.mention(ask(platform.sheet, "sheet/q1", conversation="talk"))
+    for number in (1, 2):
+        await asyncio.sleep(10)
+        assert len(model.requests) == number
+        await it.mention(ask(platform.sheet, f"sheet/c{number}", "!again", conversation="talk"))
+    await asyncio.sleep(10)
+    assert len(model.requests) == 3
+    assert [text for _, _, text in platform.whispers] == [TAKEN, TAKEN]
+
+
+async def test_a_command_in_a_channel_is_about_its_newest_question_also_after_a_restart():
+    it, model, platform = await core(*SHORT)
+    await it.mention(ask(platform.sheet, "sheet/q1", conversation="talk"))
+    await asyncio.sleep(10)
+    elsewhere = replace(HERE, channel="C9")
+    assert "no answer here" in await it.command(given("again", conversation="", place=elsewhere))
+    assert await it.command(given("again", conversation="")) == TAKEN
+    await asyncio.sleep(10)
+    assert len(model.requests) == 2
+    later, model, _ = await core(*SHORT, store=it._store, sheet=platform.sheet)
+    assert await later.command(given("again", conversation="")) == TAKEN
+    await asyncio.sleep(10)
+    assert len(model.requests) == 1
+
+
+async def test_stop_in_a_channel_stops_an_answer_that_runs_there():
+    it, _, platform = await core(*LONG)
+    assert await it.command(given("stop", conversation="")) == NOTHING
+    await it.mention(ask(platform.sheet, "sheet/q1", conversation="talk"))
+    await asyncio.sleep(5)
+    assert await it.command(given("stop", conversation="")) == "Stopped."
+
+
+@pytest.mark.parametrize(
+    ("runs", "actor", "means"),
+    [
+        ({"p/1", "p/2"}, "a", "talk 1"),
+        ({"p/2"}, "a", "talk 2"),
+        (set(), "a", "talk 3"),
+        (set(), "c", "talk 4"),
+    ],
+)
+def test_the_conversation_meant_is_ones_own_that_runs_then_any_that_runs_then_ones_own(runs, actor, means):
+    latest = Latest()
+    assert latest.meant("p", "C1", actor, runs.__contains__) == ""
+    for number, asker in enumerate("abab", 1):
+        asked = ask(Sheet(), f"p/{number}", conversation=f"talk {number}")
+        latest.note(replace(asked, actor=Actor(asker)))
+    assert latest.meant("p", "C1", actor, runs.__contains__) == means
+    assert latest.meant("p", "C2", actor, runs.__contains__) == ""
+    assert latest.meant("q", "C1", actor, runs.__contains__) == ""
+
+
+def test_the_questions_that_are_remembered_are_bounded():
+    latest = Latest()
+    for number in range(CHANNELS + 10):
+        for turn in range(QUESTIONS + 2):
+            asked = ask(Sheet(), f"p/{number}/{turn}", conversation=f"talk {number}")
+            latest.note(replace(asked, place=replace(HERE, channel=f"C{number}")))
+    assert len(latest._channels) == CHANNELS
+    assert max(map(len, latest._channels.values())) == QUESTIONS
+    assert latest.newest("talk 20") == f"p/20/{QUESTIONS + 1}"
 
 
 async def test_a_model_of_the_list_is_chosen_kept_and_used_by_its_person_alone():

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from adapters.discord.incoming.given import Given
 from adapters.discord.incoming.interactions import FIELD, FORGOTTEN, LACKING, NOT_YOURS, NOTHING, STOPPED
-from adapters.discord.incoming.latest import Latest, Question
 from adapters.discord.outgoing.asked import LONGEST, question_in, shown
 from adapters.discord.outgoing.commands import COMMANDS, same
 from adapters.discord.outgoing.drawing import CONTENT, cut, told
@@ -606,18 +605,6 @@ def test_what_is_said_alone_fits_and_is_cut_at_a_line():
     assert len(said) <= CONTENT
     assert said.endswith("\n…\n-# below")
     assert cut("a" * 30, 10) == "aaaaaaaa\n…"
-
-
-def test_the_latest_question_is_ones_own_that_runs_then_any_that_runs_then_ones_own():
-    latest = Latest()
-    assert latest.conversation(1, "a", bool) == ""
-    for key, asker in (("1", "a"), ("2", "b"), ("3", "a"), ("4", "b")):
-        latest.note(1, Question(key, f"talk {key}", asker))
-    assert latest.conversation(1, "a", {"1", "2"}.__contains__) == "talk 1"
-    assert latest.conversation(1, "a", {"2"}.__contains__) == "talk 2"
-    assert latest.conversation(1, "a", frozenset().__contains__) == "talk 3"
-    assert latest.conversation(1, "c", frozenset().__contains__) == "talk 4"
-    assert latest.conversation(2, "a", {"1"}.__contains__) == ""
 
 
 SOUND: Mapping[str, Any] = {

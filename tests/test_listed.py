@@ -10,9 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from adapters.emulators.claude import Claude as Emulated
+from bot.guard.prices import prices
 from bot.model.claude import Claude
-from bot.model.listed import Listed, listed
+from bot.model.listed import Listed, listed, models_of
 from bot.platform import Unavailable
 
 MODEL = "claude-sonnet-5-5"
@@ -113,3 +116,25 @@ async def test_an_answer_that_never_comes_ends_with_the_session(unused_tcp_port)
         found = await listed(session, "sk-test", f"http://127.0.0.1:{unused_tcp_port}", MODEL)
     assert found == Listed(found.trouble)
     assert "can't be reached" in found.trouble
+
+
+async def test_all_models_of_the_api_are_told_and_have_a_price(session):
+    emulator = Emulated()
+    await emulator.start()
+    found = await models_of(session, "sk-good", emulator.url)
+    await emulator.stop()
+    assert MODEL in found
+    assert prices().unpriced(found) == []
+
+
+@pytest.mark.parametrize("said", ["<html>", "[]", '{"data": 1}', '{"data": [1, {}, {"id": 2}]}'])
+async def test_an_api_that_tells_of_no_models_is_no_fault(session, said):
+    async def models(_request: web.Request) -> web.Response:
+        return web.Response(text=said)
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    async with TestServer(app) as server:
+        assert await models_of(session, "sk-good", str(server.make_url(""))) == []
+    assert await models_of(session, "sk-good", "http://127.0.0.1:9") == []
+    assert await models_of(session, "", "http://127.0.0.1:9") == []

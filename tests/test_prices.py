@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 
 import pytest
 
 from bot.events import Usage
-from bot.guard.prices import expect_prices, prices, untold
-from bot.unavailable import Unavailable
+from bot.guard.prices import prices
 
 MODEL = "claude-sonnet-5-5"
 OWN = {"mine": {"input": 3.0, "output": 15.0}}
@@ -68,17 +66,6 @@ def test_prices_of_the_operator_take_the_place_of_the_tables():
     assert known.cost("mine", Usage(cache_write=1_000_000, cache_read=1_000_000)) == 3_750_000 + 300_000
 
 
-def test_caps_need_a_price_for_each_model_that_may_be_asked():
-    with pytest.raises(Unavailable, match=re.escape('prices."mine"')) as raised:
-        expect_prices(prices(), [MODEL, "mine", "", "mine", "other"], capped=True)
-    assert "\n" not in str(raised.value)
-    assert "mine, other" in str(raised.value)
-    expect_prices(prices(OWN), [MODEL, "mine"], capped=True)
-    expect_prices(prices(), ["mine"], capped=False)
-
-
-def test_models_of_the_api_whose_price_nobody_knows_are_told_with_the_date_of_the_table():
-    assert untold(prices(), [MODEL, f"{MODEL}-20261001"]) == ""
-    told = untold(prices(OWN), [MODEL, "mine", "new", "newer"])
-    assert "(new, newer)" in told
-    assert prices().date in told
+def test_models_whose_price_nobody_knows_are_named_once():
+    assert prices().unpriced([MODEL, f"{MODEL}-20261001", ""]) == []
+    assert prices(OWN).unpriced([MODEL, "mine", "new", "newer", "new"]) == ["new", "newer"]

@@ -181,10 +181,10 @@ def rows(found: list[tuple[str, str]]) -> str:
 
 @pytest.mark.rule(6)
 def test_the_docs_list_every_right_and_no_other():
-    slack = (ROOT / "docs" / "setup-slack.md").read_text()
+    slack = (ROOT / "docs" / "slack.md").read_text()
     for table in (rights.SCOPES, rights.EVENTS):
         assert rows([(right.name, right.why) for right in table]) in slack
-    told = (ROOT / "docs" / "setup-discord.md").read_text()
+    told = (ROOT / "docs" / "discord.md").read_text()
     for table_ in (discord_rights.PERMISSIONS, discord_rights.INTENTS):
         assert "".join(f"| {right.name} | {right.why} |\n" for right in table_) in told
     for option in manifest.OPTIONS:

@@ -23,7 +23,6 @@ from adapters.discord import rights
 from adapters.discord.examine import MANY, begun, within
 from adapters.discord.incoming.client import Client
 from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
-from adapters.discord.incoming.latest import Latest
 from adapters.discord.incoming.starts import Book
 from adapters.discord.outgoing.commands import Registering
 from adapters.discord.outgoing.direct import Direct
@@ -78,7 +77,6 @@ class Discord(Platform):
         self._direct = Direct(self._rest)
         self._notices = Notices(self._direct)
         self._roots: OrderedDict[int, int] = OrderedDict()
-        self._latest = Latest()
         self._registering = Registering(self._rest)
         self._errand: asyncio.Task[None] | None = None
         self._book: Book | None = None
@@ -99,7 +97,6 @@ class Discord(Platform):
             made.questions.roots = self._roots
             made.questions.notices = self._notices
             made.content_step = CONTENT_STEP if self._settings.content else ""
-            made.questions.latest = self._latest
             made.register = self._register
             made.repair = partial(self._repair, inbox, made)
             made.back = partial(inbox.back, self)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from bot.core.latest import Latest
 from bot.core.live import Means
 from bot.core.sayings import COMMANDS, NOTHING, command_in
 from bot.core.terms import Terms, whose
 from bot.events import RETRY
 from bot.guard import usage
 from bot.platform import Command, Mention, Outcome, Press, Stop
-
-#: Seconds for which *again* looks back.
-RECENT = 86_400.0
 
 STOPPED = "Stopped."
 NOT_YOURS = "Only whoever asked may stop this answer, and the bot's admins."
@@ -44,6 +42,7 @@ class Commands:
 
     Args:
         means: What all answers share.
+        latest: The newest questions.
         stop: Stops an answer.
         press: Presses a button.
     """
@@ -51,11 +50,13 @@ class Commands:
     def __init__(
         self,
         means: Means,
+        latest: Latest,
         stop: Callable[[Stop], Awaitable[Outcome]],
         press: Callable[[Press], Awaitable[Outcome]],
     ) -> None:
         self._means = means
         self._store = means.store
+        self._latest = latest
         self._stop = stop
         self._press = press
 
@@ -78,13 +79,14 @@ class Commands:
         return UNKNOWN.format(name=_quoted(command.name))
 
     async def _stopped(self, command: Command) -> str:
-        outcome = await self._stop(Stop("", command.actor, command.place, command.conversation))
+        if not (conversation := self._meant(command)):
+            return NOTHING
+        outcome = await self._stop(Stop("", command.actor, command.place, conversation))
         return {Outcome.STOPPED: STOPPED, Outcome.REFUSED: NOT_YOURS}.get(outcome, NOTHING)
 
     async def _again(self, command: Command) -> str:
-        """Press *Try again* under the newest answer of the conversation."""
-        recent = await self._store.recent(command.place.platform, self._means.clock() - RECENT)
-        key = next((each.key for each in recent if each.conversation == command.conversation), "")
+        """Press *Try again* under the newest answer of the conversation that is meant."""
+        key = self._latest.newest(self._meant(command))
         try:
             entry = await self._store.find(key) if key else None
         except OSError:
@@ -95,6 +97,13 @@ class Commands:
         if outcome is Outcome.LATER:
             return ""  # who gave it was told
         return TAKEN if outcome in {Outcome.SHOWN, Outcome.TAKEN} else NO_LAST
+
+    def _meant(self, command: Command) -> str:
+        """Return the conversation that *command* is about; "" if there is none."""
+        place, find = command.place, self._means.stops.find
+        return command.conversation or self._latest.meant(
+            place.platform, place.channel, command.actor.id, lambda key: find(key) is not None
+        )
 
     async def _model(self, command: Command) -> str:
         """Tell which model answers, or keep another choice."""

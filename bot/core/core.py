@@ -59,6 +59,8 @@ from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
 
+#: Seconds before the start in which questions were asked that commands may be about.
+RECENT = 86_400.0
 #: What people do that needs a right.
 Happening = Mention | Stop | Press | Rating | Edited | Command
 
@@ -107,7 +109,7 @@ class Core:
         self._talks = Talks()
         self._follow_ups = follow_ups
         self._refusals = Refusals(self._repairs.platforms, self._running.errand, self._say)
-        self._commands = Commands(self._means, self._stopped, self.press)
+        self._commands = Commands(self._means, self._running.latest, self._stopped, self.press)
         self._presses = Presses(self._means, self._running, self._repairs.platforms)
 
     @property
@@ -245,6 +247,9 @@ class Core:
         if platform.name not in self._repairs.platforms:
             for names in await self._store.talks(platform.name):
                 self._talks.add(*names)
+            for asked in reversed(await self._store.recent(platform.name, self._means.clock() - RECENT)):
+                if asked.text:  # else nothing goes on from it; it may be a command, or a hint's
+                    self._running.latest.note(asked)
         await self._repairs.repair(platform)
 
     def back(self, platform: Platform) -> None:

@@ -13,6 +13,7 @@ import structlog
 from bot.core.approvals import ASKED, Card
 from bot.core.files import kept
 from bot.core.intake import ANYBODY, Caps, Intake, Ticket
+from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
 from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
@@ -33,6 +34,7 @@ class Running:
     Attributes:
         lives: The answers that run or wait, by the tasks that they run in.
         taken: The keys of all questions that this process works on.
+        latest: The newest questions that were taken.
         closing: Whether nothing new begins any more.
         given_up: Told the key of a question whose answer ended before it was done.
     """
@@ -44,6 +46,7 @@ class Running:
         self._errands: set[asyncio.Task[None]] = set()
         self.lives: dict[asyncio.Task[None], Live] = {}
         self.taken: set[str] = set()
+        self.latest = Latest()
         self.closing = False
         self.given_up: Callable[[str], None] = _nobody
         means.cards.put = self.put
@@ -109,6 +112,7 @@ class Running:
         if refusal := self._intake.take(ticket, _now()):
             return self.say(live.mention, TOO_MUCH[refusal], "too much")
         self._tickets[live] = ticket
+        self.latest.note(live.mention)
         self._start(live, waits=not ticket.begun)
         return True
 

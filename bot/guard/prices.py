@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bot.events import Usage
-from bot.unavailable import Unavailable
 
 TABLE = Path(__file__).with_name("prices.toml")
 #: What the cache costs where nobody says so, beside a token that is read (docs, "Prompt caching").
@@ -26,10 +25,6 @@ MICRO = 1_000_000
 DATED = re.compile(r"-20\d{6}$|-latest$")
 #: The least that code runs, in hours.
 CODE = 5 / 60
-UNPRICED = (
-    'There is no price for {models}, and caps need one: set [prices."{first}"] with input and output, in '
-    "dollars for a million tokens, in config.toml, or set all caps to 0."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +114,6 @@ def prices(own: Mapping[str, Mapping[str, float]] | None = None) -> Prices:
         table["date"],
         table["source"],
     )
-
-
-def expect_prices(known: Prices, models: Sequence[str], *, capped: bool) -> None:
-    """Raise `Unavailable` where there are caps and one of *models*, which may be asked, has no price."""
-    if capped and (unpriced := known.unpriced(models)):
-        raise Unavailable(UNPRICED.format(models=", ".join(unpriced), first=unpriced[0]))
-
-
-def untold(known: Prices, listed: Sequence[str]) -> str:
-    """Return what an operator should know about the models that the API has *listed*; "" for nothing."""
-    if not (unpriced := known.unpriced(listed)):
-        return ""
-    models = ", ".join(unpriced)
-    return f"the price of some of the API's models is not known ({models}): ours are of {known.date}"
 
 
 def rounded(cost: float) -> int:

@@ -152,14 +152,6 @@ class Claude:
         self._room.told(model, getattr(found, "max_input_tokens", None))
         return ""
 
-    async def listed(self) -> Sequence[str]:
-        """Return the ids of the models that the API has; () if it does not tell."""
-        try:
-            page = await self._client.models.list(limit=1000)
-            return [str(model.id) for model in page.data]
-        except (*FAULTS, AttributeError, TypeError):  # a gateway's list may have any form
-            return ()
-
     async def _expect_room(self, wanted: Mapping[str, Any]) -> None:
         """Raise `ModelError` if *wanted* is too long for its model; ask the API only where that is close."""
         if not self._room.is_close(wanted):

@@ -1,4 +1,4 @@
-"""What the API says about a model, asked without its SDK, whose import alone takes seconds.
+"""What the API says about its models, asked without its SDK, whose import alone takes seconds.
 
 It must judge as `Claude.check` does, and says the same words.
 """
@@ -64,6 +64,22 @@ async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str)
         return Listed(f"{UNREACHABLE} ({type(error).__name__})")
     trouble, final = _judged(status, said, host, model)
     return Listed(trouble, final, date)
+
+
+async def models_of(session: aiohttp.ClientSession, key: str, url: str) -> list[str]:
+    """Return the ids of the models that the API at *url* has for *key*; none where it does not tell."""
+    if not is_sound(key):
+        return []
+    headers = {"x-api-key": key, "anthropic-version": VERSION}
+    try:
+        asked = f"{url.rstrip('/')}/v1/models?limit=1000"
+        async with session.get(asked, headers=headers, allow_redirects=False) as answer:
+            said = await _object(answer.content) if answer.status == OK else {}
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return []
+    data = said.get("data")
+    each = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+    return [one["id"] for one in each if isinstance(one.get("id"), str)]
 
 
 async def _object(content: aiohttp.StreamReader) -> Mapping[str, Any]:

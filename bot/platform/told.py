@@ -139,7 +139,8 @@ class Command:
         rest: What stands behind it.
         actor: Who.
         place: Where.
-        conversation: See `Mention.conversation`; the one that a mention there would have.
+        conversation: See `Mention.conversation`; the one that a mention there would have.  "" where the
+            platform does not tell: then the one of the channel is meant that runs, or else the newest.
     """
 
     name: str

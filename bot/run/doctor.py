@@ -26,12 +26,13 @@ from bot import __version__
 from bot.config import Settings, explain
 from bot.config.rules import Written
 from bot.config.strays import strays
-from bot.guard.prices import prices
-from bot.model.listed import Listed, listed
+from bot.guard.prices import Prices
+from bot.model.listed import Listed, listed, models_of
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.configured import ConfigFile
 from bot.run.look import Adapters
+from bot.run.money import prices_of
 from bot.run.secrets import exposed, known
 from bot.run.start import mcp_of
 from bot.store.examine import findings
@@ -88,7 +89,7 @@ async def _all(settings: Settings, names: Sequence[str], adapters: Adapters) -> 
         ("Rivulet", _told(*_itself())),
         ("Settings", _told(*faults, *_strays(adapters))),
         ("Claude", _claude(settings, list(filter(None, models)))),
-        ("Prices", _told(Finding(ok=True, text=f"of {prices().date}"))),
+        ("Prices", _prices(settings, prices_of(config.book(written)))),
         *_platforms(dict(zip(names, adapters.finds, strict=True))),
         ("Ledger", asyncio.to_thread(_ledger, settings.data)),
         ("Secrets", asyncio.to_thread(_secrets)),
@@ -179,6 +180,15 @@ async def _claude(settings: Settings, models: Sequence[str]) -> Findings:
     found = [_model(model, each) for model, each in zip(models, told, strict=True)]
     dates = [each.date for each in told if each.date is not None]
     return [*dict.fromkeys(found), *_clock(dates[:1])]
+
+
+async def _prices(settings: Settings, known: Prices) -> Findings:
+    """Say of when the prices are, and which of the API's models have none: that one can't be asked."""
+    key, url = settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        unpriced = known.unpriced(await models_of(session, key, url))
+    missing = f"; none is known of {', '.join(unpriced)}, which the API has too" if unpriced else ""
+    return [Finding(ok=True, text=f"of {known.date}{missing}")]
 
 
 def _model(model: str, told: Listed) -> Finding:

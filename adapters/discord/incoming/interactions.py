@@ -116,13 +116,13 @@ class Interactions:
         return Command(given.name, given.typed.strip(), doing.who, doing.where, self._meant(doing))
 
     def _meant(self, doing: _Doing) -> str:
-        """Return the conversation that a command is about."""
-        channel, questions = doing.given.channel, self._questions
+        """Return the conversation that a command was given in; "" for a channel, which has many."""
+        channel, roots = doing.given.channel, self._questions.roots
         if doing.where.direct:
             return f"discord/{channel}"
         if isinstance(self._client.get_channel(channel), discord.Thread) or doing.inside:
-            return f"discord/{questions.roots.get(channel, channel)}"
-        return questions.latest.conversation(channel, doing.who.id, doing.inbox.knows)
+            return f"discord/{roots.get(channel, channel)}"
+        return ""
 
     async def _pressed(self, doing: _Doing) -> None:
         control = doing.given.name.removeprefix(BUTTON)

@@ -11,7 +11,6 @@ import discord
 from adapters.discord.allowed import lacking, limits
 from adapters.discord.incoming.fields import string, whole
 from adapters.discord.incoming.history import Channel, History, translated
-from adapters.discord.incoming.latest import Latest, Question
 from adapters.discord.incoming.markup import Names
 from adapters.discord.incoming.missed import guild_of, missed, newest, place, place_in
 from adapters.discord.incoming.nearby import nearby, room_of, said_in
@@ -21,8 +20,7 @@ from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import ASKED, Written
 from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
-from adapters.discord.outgoing.threads import Fork, Threads, nowhere, title
-from adapters.discord.outgoing.threads import Question as Forked
+from adapters.discord.outgoing.threads import Fork, Question, Threads, nowhere, title
 from adapters.discord.surface import DiscordSurface, nothing
 from adapters.discord.surface import History as Past
 from adapters.discord.wire.rest import Rest
@@ -55,7 +53,6 @@ class Questions:
 
     Attributes:
         roots: In which conversation a message stands; outlives the client.
-        latest: The last questions of each channel; outlives the client.
         notices: Tells people why there is no answer; outlives the client.
         asked_in: See `Inbox.asked_in`.
     """
@@ -67,7 +64,6 @@ class Questions:
         self._people = people
         self.notices = Notices(Direct(rest))
         self.roots: OrderedDict[int, int] = OrderedDict()
-        self.latest = Latest()
         self.asked_in: Callable[[str], str] = _nowhere
         self._forwards: OrderedDict[tuple[int, int], Written] = OrderedDict()
 
@@ -97,7 +93,6 @@ class Questions:
                 surface.resume(remains, str(self._me))
                 surface.named = self._whereabouts(here)
                 self._look_around(surface, id_, int(channel), asked.actor)
-                self.latest.note(int(channel), Question(asked.key, asked.conversation, asked.actor.id))
                 return surface
         return None
 
@@ -210,11 +205,9 @@ class Questions:
         self._look_around(surface, message.id, channel, actor)
         if code := lacking(here, self._me):
             self._rest.lacks(f"channels/{channel}/messages", code)
-        key, conversation = f"discord/{channel}/{message.id}", f"discord/{root}"
-        self.latest.note(channel, Question(key, conversation, actor.id))
         return Mention(
-            key=key,
-            conversation=conversation,
+            key=f"discord/{channel}/{message.id}",
+            conversation=f"discord/{root}",
             actor=actor,
             place=place_of(channel, message.guild, here),
             text=self.says(message),
@@ -272,7 +265,7 @@ class Questions:
             if not (rights.create_public_threads and rights.send_messages_in_threads):
                 return nowhere
         name = title(string(message.raw.get("content"))[:NAMED])
-        question = Forked(channel.guild.id, channel.id, message.id, name)
+        question = Question(channel.guild.id, channel.id, message.id, name)
 
         async def fork(crowded: bool) -> int | None:
             if (found := await self._threads.open(question, crowded)) is not None:

@@ -76,9 +76,8 @@ class Slashes:
         if name == ASK:
             says = seen(Message.of({"text": rest}).says({}, self.me))
             return await self.asking.ask(actor, place, partial(self._question, rest)) if says else NO_QUESTION
-        inbox = self.asking.inbox
-        conversation = self.asking.lately.conversation(given.channel, given.user, inbox.knows)
-        return await inbox.command(Command(name, rest, actor, place, conversation))
+        # Slack tells of no thread that a command was given in.
+        return await self.asking.inbox.command(Command(name, rest, actor, place))
 
     async def _question(self, text: str) -> Question:
         read = Message.of({"text": text})
