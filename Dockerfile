@@ -22,11 +22,12 @@ ENV MALLOC_MMAP_THRESHOLD_=65536
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
-RUN useradd --uid 10001 --no-create-home rivulet && install -d -o 10001 -g 10001 -m 0700 /data
+RUN useradd --uid 10001 --no-create-home rivulet && install -d -o 10001 -g 10001 -m 0700 /data && install -d /config
 USER 10001:10001
 VOLUME /data
 
-ENV RIVULET_HOST=0.0.0.0 RIVULET_DATA=/data
+# IMAGE_VERSION: `rivulet doctor` says when another version's code runs in it.
+ENV RIVULET_HOST=0.0.0.0 RIVULET_DATA=/data RIVULET_CONFIG=/config IMAGE_VERSION=0.1.0
 # Liveness only, for what restarts a container that is ill: a platform that is away does not come back by a restart, which
 # costs a login.  docker-compose.yml looks at /readyz instead, since Compose only shows what it finds.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \

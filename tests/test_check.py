@@ -128,7 +128,7 @@ FREE = {
 BY_USE = {
     "RIVULET_TOOLS": ["no tool"],
     "RIVULET_MCP": ["none.json", "."],
-    "RIVULET_CONFIG": ["none.toml", "."],
+    "RIVULET_CONFIG": ["none.toml", "none/"],
     "RIVULET_WEB_URL": ["nowhere", "ftp://a.example", "https://a.example/b"],
     "RIVULET_TIME_ZONE": ["Mars", "../etc/passwd", "/"],
     "RIVULET_MODEL": ["two words", "m" * 200, "{x}"],

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import bot
 from bot.config import Settings, address_of
 from bot.core.core import Core
 from bot.guard.access import Access
@@ -49,8 +50,8 @@ def last_stage() -> list[tuple[str, str]]:
     return found[begins:]
 
 
-@pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.rule(27)
+@pytest.mark.parametrize("name", SERVICES)
 def test_every_container_is_confined(name):
     service = SERVICES[name]
     assert service["read_only"] is True
@@ -72,6 +73,7 @@ def test_no_container_fills_the_disk_with_its_log(name):
     assert {"max-size", "max-file"} <= set(logging["options"])
 
 
+@pytest.mark.rule(26)
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_port_is_published_on_loopback_alone(name):
     for port in SERVICES[name].get("ports", ()):
@@ -90,9 +92,11 @@ def test_what_a_container_may_write_is_small_or_a_named_volume(name):
         assert source in COMPOSE["volumes"] or rest.endswith(":ro"), volume
 
 
+@pytest.mark.rule(27)
 def test_the_bot_has_one_volume_and_starts_without_any_profile_and_no_other_does():
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["rivulet"]
-    assert SERVICES["rivulet"]["volumes"] == ["data:/data"]
+    assert SERVICES["rivulet"]["volumes"] == ["data:/data", "./config:/config:ro"]
+    assert (ROOT / "config").is_dir()  # Docker would make it root's
     assert SERVICES["rivulet"]["tmpfs"] == ["/tmp:size=64m,noexec,nosuid,nodev"]
     assert SERVICES["rivulet"]["user"] == "10001:10001"
     assert SERVICES["rivulet"]["restart"] == "unless-stopped"
@@ -174,6 +178,12 @@ def test_the_image_is_built_in_stages_from_hashed_wheels_and_runs_without_root()
     assert "RUN" not in after
     assert not any("@sha256" in rest for _, rest in found)  # none may be invented
     assert not any(word == "ADD" for word, _ in found)
+
+
+def test_the_image_says_the_version_that_its_code_has():
+    assert any(
+        f"IMAGE_VERSION={bot.__version__}" in rest.split() for word, rest in last_stage() if word == "ENV"
+    )
 
 
 def test_the_image_copies_what_exists_and_sees_nothing_else():

@@ -72,6 +72,15 @@ def model(places: Places) -> str:
     return places.terms(C1, ANN).asking.model
 
 
+def test_a_folder_may_have_the_file_or_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("RIVULET_CONFIG", str(tmp_path))
+    assert not ConfigFile(Settings()).read().scopes
+    (tmp_path / "config.toml").write_text('[defaults]\neffort = "low"\n')
+    config = ConfigFile(Settings())
+    assert config.path == tmp_path / "config.toml"
+    assert config.book(config.read()).at(C1).effort == "low"
+
+
 async def test_a_new_file_holds_and_a_bad_one_leaves_the_old_one_and_says_why(config):
     told: list[str] = []
     places = opened(config)

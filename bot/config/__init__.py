@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bot.config.scope import Table
 from bot.config.settings import (
+    CONFIG,
     ENV,
     SOURCES,
     SYSTEM,
@@ -22,6 +23,7 @@ from bot.config.settings import (
 )
 
 __all__ = [
+    "CONFIG",
     "ENV",
     "SOURCES",
     "SYSTEM",

@@ -147,8 +147,8 @@ class Settings(BaseSettings):
     config: Path = Field(
         default=CONFIG,
         validation_alias="RIVULET_CONFIG",
-        description="File that says what holds where: models, tools, who, caps; see `docs/config.md`. "
-        "Without one, all places are alike.",
+        description="File that says what holds where: models, tools, who, caps; or a folder that has "
+        "`config.toml`, or none. See `docs/config.md`. Without one, all places are alike.",
     )
     time_zone: str = Field(
         default="UTC",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from bot.config import Settings, Table
+from bot.config import CONFIG, Settings, Table
 from bot.config.faults import Fault, Faulty, dotted
 from bot.config.file import Known, judged, read
 from bot.config.rules import DEFAULTS, Rulebook, Rules, Written, from_environment
@@ -44,12 +44,13 @@ class ConfigFile:
     ) -> None:
         self._settings = settings
         self._platforms = platforms or {}
-        self._expected = "config" in settings.model_fields_set
+        self._expected = "config" in settings.model_fields_set and not settings.config.is_dir()
 
     @property
     def path(self) -> Path:
         """Where it is, or would be."""
-        return self._settings.config
+        path = self._settings.config
+        return path if self._expected or path == CONFIG else path / CONFIG
 
     @cached_property
     def base(self) -> Rules:
