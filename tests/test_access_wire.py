@@ -224,6 +224,46 @@ async def test_the_rules_of_a_channel_hold_in_its_threads_and_nobody_is_answered
     assert not await answered(discord, lambda: discord.emulator.say(foreign, "300", "<@999> why?"))
 
 
+@pytest.mark.parametrize("who", [Who(allow=("301",)), Who(open=False, admins=("301",))])
+async def test_the_rules_of_a_channel_hold_in_a_thread_that_the_gateway_has_not_told_of(discord, rules, who):
+    rules.who = {"": Who(), "200": who}
+    opened = await discord.emulator.say("200", "300", "hello")
+    thread = await discord.emulator.open_thread("200", opened, "300", "a thread")
+    await discord.settled()
+    for guild in discord.platform._running.guilds:
+        guild._threads.clear()
+    assert discord.platform._running.get_channel(int(thread)) is None
+    assert not await answered(discord, lambda: discord.emulator.say(thread, "300", "<@999> why?"))
+    assert await answered(discord, lambda: discord.emulator.say(thread, "301", "<@999> why?")) == who.open
+    asked = [
+        each for each in await discord.emulator.events(kinds=["call"]) if each["path"] == f"channels/{thread}"
+    ]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 50001), (500, 0)])
+async def test_while_discord_does_not_tell_where_a_thread_is_nobody_is_answered_there(discord, status, code):
+    opened = await discord.emulator.say("200", "300", "hello")
+    thread = await discord.emulator.open_thread("200", opened, "300", "a thread")
+    await discord.settled()
+    for guild in discord.platform._running.guilds:
+        guild._threads.clear()
+    tries = 5  # of discord.py, where Discord is not well
+    body = {"message": "x", "code": code}
+    await discord.emulator.fault("GET channels", times=1 if code else tries, status=status, body=body)
+    await discord.emulator.say(thread, "300", "<@999> why?")
+
+    async def failed() -> bool:
+        made = await discord.emulator.events(kinds=["call"])
+        return [each["path"] for each in made].count(f"channels/{thread}") >= 1
+
+    await until(failed)
+    await discord.settled()
+    assert discord.model.requests == []
+    if code:
+        assert await answered(discord, lambda: discord.emulator.say(thread, "300", "<@999> why?"))
+
+
 async def test_a_role_that_is_taken_away_is_gone_with_the_next_message(discord, rules):
     rules.who[""] = Who(allow=("901",))
     assert await answered(discord, lambda: discord.say("why?", "301"))
