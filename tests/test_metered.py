@@ -239,6 +239,16 @@ async def test_every_round_of_tools_is_paid_and_all_are_one_answer():
     assert (found.turns, found.tools) == (1, 2)
 
 
+async def test_a_question_that_is_edited_while_it_is_answered_is_one_answer():
+    money = spending(Caps())
+    model = Metered(Api([READ, Text("One"), Text("two")], [READ, Finished(usage=WHOLE)]), money)
+    await heard(model, events=1)
+    await heard(model)
+    found = await only(money)
+    assert found.turns == 1
+    assert found.cost > COST
+
+
 async def test_the_same_question_asked_again_is_another_answer():
     money = spending(Caps())
     model = Metered(Api([READ, Finished(usage=WHOLE)]), money)

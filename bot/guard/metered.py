@@ -132,10 +132,11 @@ class Meter:
 
     @property
     def is_last(self) -> bool:
-        """Whether the answer goes on with no other request, as far as can be known."""
-        if self._finished:
-            return self._finished.reason != "tool_use"
-        return self._failed is None
+        """Whether the answer goes on with no other request, as far as can be known.
+
+        One that broke off is tried again; where it was hung up on, its question may have been edited.
+        """
+        return self._finished is not None and self._finished.reason != "tool_use"
 
     async def reserve(self, request: Request) -> str:
         """Hold back what *request* may cost; return why it may not be made, "" if it may."""
