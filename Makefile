@@ -65,6 +65,7 @@ bench-quick: dev
 	$(BIN)/python -m tests.bench start --quick --json
 	$(BIN)/python -m tests.bench doctor --quick --json
 	$(BIN)/python -m tests.bench idle --quick --json
+	$(BIN)/python -m tests.bench money --quick --json
 	$(BIN)/python -m tests.bench overhead --quick --json
 	$(BIN)/python -m tests.bench stop --quick --json
 	$(BIN)/python -m tests.bench pacing --quick --json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from bot.platform import Unreadable
 TOTAL, SILENT = 15.0, 8.0
 #: Bytes that are read at once.
 PIECE = 64 * 1024
+#: A host's name, and nothing that another program might read as the end of one.
+NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 #: Redirects that are followed, from one trusted host to another.
 HOPS = 2
 #: Statuses that say nothing about the file: the client was too slow, or too early.
@@ -104,7 +107,10 @@ def same_host(address: URL, other: str) -> bool:
 
 def on_https(address: URL, hosts: Callable[[str], bool]) -> bool:
     """Tell whether *address* is on one of *hosts*, by https at its usual port, and without a user in it."""
-    return _plain(address) and address.scheme == "https" and address.port == 443 and hosts(address.host or "")
+    host = address.host or ""
+    if not _plain(address) or not NAME.fullmatch(host):
+        return False
+    return address.scheme == "https" and address.port == 443 and hosts(host)
 
 
 def _plain(address: URL) -> bool:

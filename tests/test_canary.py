@@ -12,6 +12,7 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -23,7 +24,7 @@ from adapters.emulators.process import World, spawned
 from bot.run.stage import Stage, discord_stage, slack_stage, until
 from bot.store import POSTS_KEPT, ROWS_KEPT, TEXT_KEPT
 from bot.store.sqlite import Sqlite
-from tests.test_cli import _text, ended, good, ran, started
+from tests.test_cli import _text, good, ran, started
 from tests.web_world import Browser
 
 #: What people and Claude say, and what files hold and are called: each a word that nothing else has.
@@ -123,13 +124,24 @@ CLAUDE: Mapping[str, Sequence[Any]] = {
 }
 
 
-async def played(world: World, stage: Stage, faults: Sequence[Fault]) -> None:
-    """Ask on *stage* whatever there is to ask, with every fault."""
+async def played(world: World, stage: Stage, faults: Sequence[Fault], state: str) -> None:
+    """Ask on *stage* whatever there is to ask, with every fault; *state* is where the bot's is."""
     remote = getattr(world, stage.name)
+    taken = 0
+
+    async def rests() -> bool:
+        answers = json.loads(await told(state))["answers"]
+        return answers.get("taken", 0) > taken and not answers["running"] + answers["waiting"]
 
     async def answered(question: str) -> str:
-        await until(lambda: ended(stage, question), 60)
+        # Not by what can be read there: who may not write any more tells the asker elsewhere.
+        nonlocal taken
+        await until(rests, 60)
+        taken = json.loads(await told(state))["answers"]["taken"]
         return question
+
+    with suppress(KeyError):
+        taken = json.loads(await told(state))["answers"]["taken"]
 
     for fault in faults:
         await fault(remote)
@@ -228,7 +240,7 @@ async def seen(world: World, url: str, metrics: int) -> tuple[str, str]:
     await until(lambda: world.slack.events(kinds=["connect"]), 30)
     await until(lambda: world.discord.events(kinds=["identify"]), 30)
     for stage, faults in ((slack_stage(world), SLACK), (discord_stage(world), DISCORD)):
-        await played(world, stage, faults)
+        await played(world, stage, faults, f"{url}/readyz")
     return await browsed(url), await told(f"{url}/readyz", f"http://127.0.0.1:{metrics}/metrics")
 
 

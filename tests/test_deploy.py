@@ -50,8 +50,8 @@ def last_stage() -> list[tuple[str, str]]:
     return found[begins:]
 
 
-@pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.rule(27)
+@pytest.mark.parametrize("name", SERVICES)
 def test_every_container_is_confined(name):
     service = SERVICES[name]
     assert service["read_only"] is True
@@ -73,6 +73,7 @@ def test_no_container_fills_the_disk_with_its_log(name):
     assert {"max-size", "max-file"} <= set(logging["options"])
 
 
+@pytest.mark.rule(26)
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_port_is_published_on_loopback_alone(name):
     for port in SERVICES[name].get("ports", ()):
@@ -91,6 +92,7 @@ def test_what_a_container_may_write_is_small_or_a_named_volume(name):
         assert source in COMPOSE["volumes"] or rest.endswith(":ro"), volume
 
 
+@pytest.mark.rule(27)
 def test_the_bot_has_one_volume_and_starts_without_any_profile_and_no_other_does():
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["rivulet"]
     assert SERVICES["rivulet"]["volumes"] == ["data:/data", "./config:/config:ro"]

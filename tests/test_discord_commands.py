@@ -487,15 +487,23 @@ async def test_the_core_hears_of_category_parent_and_direct_messages(world, monk
     root = await world.emulator.say("200", "301", "a topic")
     thread = await world.emulator.open_thread("200", root, world.ann, "topic")
     await until(lambda: knows(world, thread))
-    place = world.platform._running._place
-    assert place(200, 100) == Place("200", "100", platform="discord", category="77")
-    assert place(int(thread), 100) == Place(thread, "100", "", "discord", "77", "200")
     client: Any = getattr(world.platform, "_running")  # noqa: B009  to mypy it is any platform
+    place = client._places.find
+    assert await place(200, 100) == Place("200", "100", platform="discord", category="77")
+    assert await place(int(thread), 100) == Place(thread, "100", "", "discord", "77", "200")
     for kind, above in ((11, "200"), (0, "77")):  # which the gateway has not told of
-        room = {"type": kind, "parent_id": above}
-        read = Given.of({**SOUND, "channel_id": "5", "guild_id": "100", "channel": room})
+        read = Given.of(
+            {
+                **SOUND,
+                "channel_id": "5",
+                "guild_id": "100",
+                "channel": {"type": kind, "parent_id": above},
+            }
+        )
+        assert read
         parent = above if kind else ""
-        assert client._interactions._where(read) == Place("5", "100", "", "discord", "77", parent)
+        told = client._places.told(read.channel, read.guild, read.room)
+        assert told == Place("5", "100", "", "discord", "77", parent)
     direct = await world.emulator.dm(world.ann)
     await replied(world, "help", channel=direct)
     assert seen == [Place(direct, platform="discord", direct=True)]

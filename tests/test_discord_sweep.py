@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ GONE = object()
 OTHER: tuple[Any, ...] = (
     *(GONE, None, True, -1, 1e300, 2**70, "", "x", "<@999> ``` > ", [], {}, [None], [{}], {"x": None}),
 )  # fmt: skip
+#: Of so many frames one is tried: all take minutes.
+EVERY = 3
 HUGE: tuple[Any, ...] = ("9" * 400, "`<@999>\n> " * 4_000, ["x"] * 2_000, [{"type": 1}] * 2_000)
 
 
@@ -222,7 +225,7 @@ async def test_no_event_ends_the_session_or_raises_in_a_handler(world):
     client.questions.asked_in = inbox.asked_in
     [shard] = client.shards.values()
     socket, sequence, count = shard._parent.ws, shard._parent.ws.sequence, 0
-    for frame in mutations(events):
+    for frame in islice(mutations(events), 0, None, EVERY):
         count += 1
         await socket.received_message(frame)
         if count % 50 == 0:

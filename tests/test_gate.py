@@ -23,14 +23,18 @@ from tests.web import TOKENS, site
 
 STRANGER = Actor("U9", "mallory", workspace="T9")
 #: What a stranger does, by the method of `Inbox` that takes it, and what it is called at the gate.
-DOES = {
-    "mention": (ask(Sheet("other"), "q2", "why?", STRANGER), Action.ASK),
-    "stop": (Stop("sheet/1", STRANGER, HERE), Action.STOP),
-    "press": (Press("sheet/1", "retry", STRANGER, HERE), Action.PRESS),
-    "rated": (Rating("sheet/1", STRANGER, HERE, good=True, on=True), Action.RATE),
-    "edited": (Edited("q1", "something else", STRANGER, HERE), Action.EDIT),
-    "command": (Command("forget", "me", STRANGER, HERE, "talk"), Action.COMMAND),
-}
+DOES = [
+    ("mention", ask(Sheet("other"), "q2", "why?", STRANGER), Action.ASK),
+    ("stop", Stop("sheet/1", STRANGER, HERE), Action.STOP),
+    ("press", Press("sheet/1", "retry", STRANGER, HERE), Action.PRESS),
+    ("press", Press("sheet/1", "allow", STRANGER, HERE), Action.APPROVE),
+    ("rated", Rating("sheet/1", STRANGER, HERE, good=True, on=True), Action.RATE),
+    ("edited", Edited("q1", "something else", STRANGER, HERE), Action.EDIT),
+    ("command", Command("forget", "me", STRANGER, HERE, "talk"), Action.COMMAND),
+    ("barred", (STRANGER, HERE), Action.ASK),
+]
+#: What nobody does: the core asks while it answers.
+WITHIN = {Action.FILE, Action.TOOL}
 #: Routes of the chat page that are for whoever has not signed in.
 DOORS = {"/web/page/{name}", "/web/sign-in", "/web/sign-out", "/"}
 
@@ -48,31 +52,32 @@ class Watched(Access):
 
 
 def of_somebody() -> set[str]:
-    """Return the methods of `Inbox` that take what somebody does."""
+    """Return the methods of `Inbox` that take what somebody does, or who they are."""
     found = set()
     for name, method in inspect.getmembers(Inbox, inspect.isfunction):
         kinds = {kind for key, kind in get_type_hints(method).items() if key != "return"}
-        if any(is_dataclass(kind) and "actor" in {each.name for each in fields(kind)} for kind in kinds):
+        told = {each.name for kind in kinds if is_dataclass(kind) for each in fields(kind)}
+        if "actor" in told or Actor in kinds:
             found.add(name)
     return found
 
 
 @pytest.mark.rule(2)
-def test_every_kind_of_event_is_tried_here():
-    assert of_somebody() == set(DOES)
+def test_every_kind_of_event_and_every_action_is_tried_here():
+    assert of_somebody() == {method for method, _, _ in DOES}
+    assert {action for _, _, action in DOES} | WITHIN == set(Action)
 
 
 @pytest.mark.jump
 @pytest.mark.rule(2)
-@pytest.mark.parametrize("method", DOES)
-async def test_nothing_comes_of_what_the_gate_does_not_let_through(method):
+@pytest.mark.parametrize(("method", "event", "action"), DOES)
+async def test_nothing_comes_of_what_the_gate_does_not_let_through(method, event, action):
     access, script, sheet = Watched(), Script("So ", {"stall": True}), Sheet()
     it = Core(script, Memory(), access)
     await it.mention(ask(sheet))
     await asyncio.sleep(5)  # it has said something, and stalls
     [live] = it._lives.values()
-    event, action = DOES[method]
-    await getattr(it, method)(event)
+    await getattr(it, method)(*(event if isinstance(event, tuple) else (event,)))
     assert access.asked == [(ANN, HERE, Action.ASK), (STRANGER, HERE, action)]
     assert live in it._lives.values()
     assert live.mention.text == "hello?"

@@ -28,7 +28,7 @@ NOW = float(int(time.time()))
 #: Questions: every third is done, every third is done with a button, every third is open.
 ROWS = 12
 #: How often bytes of the file are changed, and rows.
-BYTES, VALUES = 600, 900
+BYTES, VALUES = 300, 900
 
 
 @pytest.fixture(scope="module")

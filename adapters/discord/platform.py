@@ -158,7 +158,7 @@ class Discord(Platform):
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""
-        return await self._running.questions.missed(recent, since) if self._running else ()
+        return await self._running.missed(recent, since) if self._running else ()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[None]:

@@ -93,7 +93,7 @@ class WhoKeys(Keys):
     )
     deny: Ids = Field(
         default=(),
-        description="Ids of those who may not, whatever else is said. Adds to what wider tables say.",
+        description="Ids of those who may not, unless they are admins. Adds to what wider tables say.",
     )
     guests: bool = Field(default=False, description="Whether guests of the workspace may use it.")
     outsiders: bool = Field(
@@ -101,7 +101,7 @@ class WhoKeys(Keys):
         description="Whether people of other workspaces may, in shared channels (Slack Connect).",
     )
     direct: bool = Field(default=True, description="Whether direct messages are answered.")
-    open: bool = Field(default=True, description="Whether the bot answers here at all.")
+    open: bool = Field(default=True, description="Whether the bot answers here at all, admins too.")
     admins: Ids = Field(
         default=(),
         description="Ids of those who are never kept out, may see what all have spent, and are told of "

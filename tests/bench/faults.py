@@ -36,7 +36,7 @@ HOPS = {
 
 LIMITS = "none of a platform's; the bot's own: the defaults"
 #: Seeds of each fault at each moment.
-SEEDS, QUICK_SEEDS = 100, 2
+SEEDS, QUICK_SEEDS = 100, 1
 #: Cases that a loop runs one after the other.
 BATCH = 40
 #: Virtual seconds after which an answer is stuck, if the hop has no `PATIENCE` of its own.

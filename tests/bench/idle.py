@@ -25,7 +25,7 @@ from tests.bench.rig import PATIENCE, ROOT, bots_environment
 LIMITS = "no limits play a part; the platforms and Claude are emulators on this machine, and nobody asks"
 
 #: Seconds without a question; the same again with a scrape every `EVERY` seconds.
-SECONDS, QUICK = 300.0, 20.0
+SECONDS, QUICK = 300.0, 10.0
 EVERY = 15.0
 #: Seconds for caches and pools of the start to settle.
 SETTLE = 3.0

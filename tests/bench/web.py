@@ -32,9 +32,9 @@ LIMITS = f"the limits that ship, but for the length of an answer, which has none
 #: People, each of whom may have 40 tabs.
 PEOPLE = 10
 #: Tabs that stream at once, deltas a second of each, and seconds: to begin, and to measure.
-TABS, QUICK_TABS, RATE, RAMP, WINDOW, QUICK_WINDOW = 300, 60, 20.0, 6.0, 20.0, 5.0
+TABS, QUICK_TABS, RATE, RAMP, WINDOW, QUICK_WINDOW = 300, 40, 20.0, 6.0, 20.0, 5.0
 #: Answers that are read with a connection that is cut at a random moment, so many at once.
-CUT, QUICK_CUT, ABREAST = 1_000, 40, 50
+CUT, QUICK_CUT, ABREAST = 1_000, 20, 50
 WORDS = 90
 #: Characters that the model would say to a reader that reads nothing, and seconds until that shows.
 ENDLESS, STILL = 8_400_000, 12.0

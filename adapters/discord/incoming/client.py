@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import aiohttp
 import discord
@@ -14,6 +15,7 @@ from adapters.discord.incoming.fields import Json, inner, snowflake
 from adapters.discord.incoming.interactions import Interactions
 from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
+from adapters.discord.incoming.places import Places
 from adapters.discord.incoming.questions import Questions
 from adapters.discord.incoming.reactions import stoppers
 from adapters.discord.incoming.shards import Shards
@@ -21,7 +23,7 @@ from adapters.discord.incoming.thumbs import LOOKS, Thumbs, plain
 from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.wire.rest import Rest
-from bot.platform import Deleted, Edited, Health, Inbox, Place, Stop, Unavailable
+from bot.platform import Asked, Deleted, Edited, Health, Inbox, Mention, Place, Stop, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +71,10 @@ class Client(Shards):
         self.register: Callable[[int], object] = lambda _application: None
         self._people = People(bots, lambda: self.inbox.named if self.inbox else ())
         self._loops = Loops()
-        self._thumbs = Thumbs(self._people, self._place)
+        self._places = Places(self)
+        self._thumbs = Thumbs(self._people, self._places)
         self.questions = Questions(self, rest, threads, self._people)
-        self._interactions = Interactions(self, rest, self._people, self.questions)
+        self._interactions = Interactions(self, rest, self._people, self.questions, self._places)
         self._stop_emoji = {emoji.translate(LOOKS) for emoji in stop_emoji}
 
     async def setup_hook(self) -> None:
@@ -99,10 +102,21 @@ class Client(Shards):
                 log.warning("a bot asks too often, and is not answered", bot=bot, channel=message.channel)
             return
         if self.inbox:
+            mention = await self._placed(self.questions.mention(message))
             try:
-                await self.inbox.mention(self.questions.mention(message))
+                await self.inbox.mention(mention)
             except Unavailable as why:
                 log.info("a mention is left to the next start", why=str(why))
+
+    async def _placed(self, mention: Mention) -> Mention:
+        """Return *mention* with all that is to be known of its place; raises as `Places.find`."""
+        where = mention.place
+        found = await self._places.find(snowflake(where.channel), snowflake(where.workspace))
+        return replace(mention, place=found)
+
+    async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
+        """See `Platform.missed`."""
+        return [await self._placed(each) for each in await self.questions.missed(recent, since)]
 
     async def on_told_message_update(self, data: object) -> None:
         """Take an edit: of a question that is being answered, or one that addresses the bot only now.
@@ -114,7 +128,7 @@ class Client(Shards):
             return
         key = f"discord/{message.channel}/{message.id}"
         if self.inbox.knows(key):
-            who, where = self._people.author(message), self._place(message.channel, message.guild)
+            who, where = self._people.author(message), await self._places.find(message.channel, message.guild)
             await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
         elif message.guild and age(message.id) < RECENT and self.questions.asks(message):
             await self._ask(message)  # the core takes no message twice
@@ -155,7 +169,7 @@ class Client(Shards):
         if not self._means_stop(inner(told, "emoji")):
             await self._thumb(told, on=True)
         elif self.inbox.knows(key) or age(message) < EARLY:
-            where = self._place(channel, snowflake(told.get("guild_id")))
+            where = place_of(channel, snowflake(told.get("guild_id")), self.get_channel(channel))
             await self.inbox.stop(Stop(key, self._people.reacting(told), where))
 
     async def on_told_message_reaction_remove(self, data: object) -> None:
@@ -166,9 +180,6 @@ class Client(Shards):
     async def _thumb(self, told: Json, *, on: bool) -> None:
         if self.inbox:
             await self._thumbs.take(self.inbox, self.me, told, asyncio.get_running_loop().time(), on=on)
-
-    def _place(self, channel: int, guild: int) -> Place:
-        return place_of(channel, guild, self.get_channel(channel))
 
     def _means_stop(self, emoji: Json) -> bool:
         return plain(emoji) in self._stop_emoji

@@ -17,7 +17,8 @@ import discord
 from adapters.discord.incoming.events import unusable
 from adapters.discord.incoming.fields import Json, snowflake, string, whole
 from adapters.discord.incoming.given import COMMAND, PRESS, SUBMIT, Given
-from adapters.discord.incoming.people import People, place_of
+from adapters.discord.incoming.people import People
+from adapters.discord.incoming.places import Places
 from adapters.discord.incoming.questions import THREADS, Questions
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.shards import Shards
@@ -61,10 +62,14 @@ class Interactions:
         rest: What to answer with.
         people: Knows who is an owner.
         questions: Makes questions of messages.
+        places: Knows places.
     """
 
-    def __init__(self, client: Shards, rest: Rest, people: People, questions: Questions) -> None:
+    def __init__(
+        self, client: Shards, rest: Rest, people: People, questions: Questions, places: Places
+    ) -> None:
         self._client = client
+        self._places = places
         self._rest = rest
         self._people = people
         self._questions = questions
@@ -77,23 +82,11 @@ class Interactions:
             return
         who = self._people.told(given.user, given.member, given.guild)
         reply = Reply(self._rest, given.application, given.id, given.token)
-        doing = _Doing(inbox, given, who, self._where(given), reply)
+        doing = _Doing(inbox, given, who, self._places.told(given.channel, given.guild, given.room), reply)
         try:
             await self._do(doing)
         except OSError as error:
             unusable(self._client.seldom, "an interaction was not answered", error, type=given.kind)
-
-    def _where(self, given: Given) -> Place:
-        """Return the place; of one that the gateway has not told of, what the interaction says."""
-        here = self._client.get_channel(given.channel)
-        where = place_of(given.channel, given.guild, here)
-        if here is not None or where.direct:
-            return where
-        above = snowflake(given.room.get("parent_id"))
-        if whole(given.room.get("type")) not in THREADS:
-            return replace(where, category=str(above or ""))
-        category = place_of(above, given.guild, self._client.get_channel(above)).category
-        return replace(where, parent=str(above or ""), category=category)
 
     async def _do(self, doing: _Doing) -> None:
         given = doing.given

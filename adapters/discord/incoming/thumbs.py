@@ -7,12 +7,12 @@ and of the others the inbox says whether it owns the message.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 
 from adapters.discord.incoming.fields import Json, inner, snowflake, string
 from adapters.discord.incoming.people import People
+from adapters.discord.incoming.places import Places
 from bot.events import CONTINUE, RETRY
-from bot.platform import Inbox, Place, Press, Rating
+from bot.platform import Inbox, Press, Rating
 
 #: What makes an emoji look another way, and nothing else: U+FE0F and the skin tones.
 LOOKS = dict.fromkeys([0xFE0F, *range(0x1F3FB, 0x1F400)])
@@ -34,12 +34,12 @@ class Thumbs:
 
     Args:
         people: Says who reacted.
-        place: Returns a channel of a guild as a place.
+        places: Says where.
     """
 
-    def __init__(self, people: People, place: Callable[[int, int], Place]) -> None:
+    def __init__(self, people: People, places: Places) -> None:
         self._people = people
-        self._place = place
+        self._places = places
         self._pressed: OrderedDict[tuple[str, int, str], float] = OrderedDict()
 
     async def take(self, inbox: Inbox, me: int, told: Json, now: float, *, on: bool) -> None:
@@ -60,11 +60,15 @@ class Thumbs:
         ours = snowflake(told.get("message_author_id")) in {0, me}
         if not (channel and message and ours) or snowflake(who.id) in {0, me}:
             return
-        key, where = f"discord/{channel}/{message}", self._place(channel, snowflake(told.get("guild_id")))
+        key = f"discord/{channel}/{message}"
+        if name in BUTTONS and not self._is_press((key, snowflake(who.id), name), now, on=on):
+            return
+        if not await inbox.owns(key, who.id):
+            return
+        where = await self._places.find(channel, snowflake(told.get("guild_id")))
         if name in BUTTONS:
-            if self._is_press((key, snowflake(who.id), name), now, on=on) and await inbox.owns(key, who.id):
-                await inbox.press(Press(key, BUTTONS[name], who, where))
-        elif await inbox.owns(key, who.id):
+            await inbox.press(Press(key, BUTTONS[name], who, where))
+        else:
             await inbox.rated(Rating(key, who, where, good=THUMBS[name], on=on))
 
     def _is_press(self, reaction: tuple[str, int, str], now: float, *, on: bool) -> bool:

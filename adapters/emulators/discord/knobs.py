@@ -344,6 +344,11 @@ class Knobs(Emulator):
         self._world.person(id, name, bot=bot)
 
     @control
+    async def hold(self, user: str, roles: Sequence[str], guild: str = shapes.GUILD) -> None:
+        """Let *user* hold exactly these *roles* in a guild."""
+        self._world.held[guild, user] = roles
+
+    @control
     async def dm(self, user: str) -> str:
         """Return the id of the bot's direct-message channel with *user*."""
         self._world.person(user)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from adapters.emulators.discord import shapes
@@ -35,6 +35,7 @@ class World:
         guilds: By id, without their channels.
         channels: Channels of every type by id, as GET channels/{id} returns them.
         closed: Users who take no direct messages.
+        held: The roles that people hold, by guild and user.
     """
 
     def __init__(self, publish: Publish) -> None:
@@ -46,6 +47,7 @@ class World:
         self.guilds: dict[str, Json] = {}
         self.channels: dict[str, Json] = {}
         self.closed: set[str] = set()
+        self.held: dict[tuple[str, str], Sequence[str]] = {}
         for id_, name in (OWNER, "operator"), ("300", "alice"), ("301", "bob"):
             self.users[id_] = shapes.user(id_, name)
         self.users[BOT] = shapes.user(BOT, "rivulet", bot=True)
@@ -98,9 +100,10 @@ class World:
         return {role["id"] for role in self.guilds[guild]["roles"]} - {guild} if guild else set()
 
     def roles_of(self, user: str, guild: str) -> list[str]:
-        """Return the ids of the roles that *user* holds: only the bot has one."""
+        """Return the ids of the roles that *user* holds: the bot has its own, others those in `held`."""
         roles = self.guilds[guild]["roles"] if guild else []
-        return [role["id"] for role in roles if role.get("tags", {}).get("bot_id") == user]
+        own = [role["id"] for role in roles if role.get("tags", {}).get("bot_id") == user]
+        return [*own, *(self.held.get((guild, user), ()) if guild else ())]
 
     def member(self, guild: str, user: str) -> Json:
         """Return who somebody is in a guild, or raise 10007 (resources/guild.mdx, get guild member).

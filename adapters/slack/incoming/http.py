@@ -79,8 +79,8 @@ class Http:
         body = await _body(request)
         if body is None:
             return web.Response(status=413)
-        timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
-        signature = request.headers.get("X-Slack-Signature", "")
+        timestamp = _one(request, "X-Slack-Request-Timestamp")
+        signature = _one(request, "X-Slack-Signature")
         if not authentic(self._secret, body, timestamp, signature, time.time()):
             self._warn(request)
             return web.Response(status=401)
@@ -130,6 +130,12 @@ class Http:
         self.take = None
         if self._underway:
             await asyncio.wait(self._underway, timeout=WITHIN)
+
+
+def _one(request: web.Request, header: str) -> str:
+    """Return the value of a header; "" if it is not there, or twice, so that nobody reads another than we."""
+    values = request.headers.getall(header, [])
+    return values[0] if len(values) == 1 else ""
 
 
 async def _body(request: web.Request) -> bytes | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import aiohttp
 import structlog
+from yarl import URL
 
+from adapters.slack.downloads import ours
 from adapters.slack.text import DIALECT, Json
 from adapters.slack.wire.web import Web
 from bot.text.safe import clean, disarm
@@ -34,14 +38,22 @@ def ephemeral(text: str) -> Json:
     return {"response_type": "ephemeral", **reply(text)} if text else {}
 
 
+def _trusted(url: str, base: str) -> bool:
+    """Tell whether *url* is an address of Slack's."""
+    with suppress(ValueError):
+        return ours(URL(url), base)
+    return False
+
+
 async def later(web: Web, url: str, text: str) -> None:
     """Post *text* to the *url* that Slack has given for it: good for half an hour, and five times."""
-    if not (url and text and web.session):
+    if not (url and text and web.session) or not _trusted(url, web.base_url):
         return
     full = ephemeral(text)
     for shown in (full, {name: each for name, each in full.items() if name != "blocks"}):
         try:
-            async with web.session.post(url, json={**shown, "replace_original": False}) as answer:
+            told = {**shown, "replace_original": False}
+            async with web.session.post(url, json=told, allow_redirects=False) as answer:
                 if answer.status == 200:
                     return
                 log.warning("Slack took no reply", status=answer.status)
