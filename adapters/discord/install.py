@@ -74,7 +74,9 @@ async def _application(api: str, token: str) -> str:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{api}/applications/@me", headers=headers, proxy=proxy_for(api)) as answer,
+            session.get(
+                f"{api}/applications/@me", headers=headers, proxy=proxy_for(api), allow_redirects=False
+            ) as answer,
         ):
             if answer.status == 401:
                 raise Unavailable("Discord refuses DISCORD_BOT_TOKEN: make a new one, or give --app.")
