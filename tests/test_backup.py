@@ -215,3 +215,35 @@ async def test_a_copy_goes_through_standard_output_and_input(tmp_path):
         _, err = await process.communicate(copy)
         assert (process.returncode, err) == (0, b"")
     assert keys(tmp_path / "fresh" / NAME) == {"slack/1"}
+
+
+@pytest.mark.parametrize("what", [{"backup": True}, {"usage": 0}, {"forget": "U1"}, {"purge": True}])
+async def test_an_order_moves_no_ledger_aside_that_it_can_not_use(what, tmp_path):
+    async with ledger(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / NAME) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = (tmp_path / NAME).read_bytes()
+    with pytest.raises(Unavailable, match=r"ledger\.db is moved aside at the next start \(made by another"):
+        await order(tmp_path, what)
+    assert (tmp_path / NAME).read_bytes() == before
+
+
+async def test_no_copy_is_made_of_a_ledger_that_is_not_there(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "copy.db").write_text("yesterday's")
+    with pytest.raises(Unavailable, match=r"not copied: .*ledger\.db is not there"):
+        await backup(tmp_path / "data", str(tmp_path / "copy.db"))
+    assert (tmp_path / "copy.db").read_text() == "yesterday's"
+
+
+@pytest.mark.parametrize("to", ["", ".", "/", "..", "ledger.db", "./ledger.db", "ledger.db-wal"])
+async def test_a_copy_takes_no_place_but_that_of_a_file_elsewhere(to, tmp_path, monkeypatch):
+    async with ledger(tmp_path) as (_, store):
+        await store.accept(asked("slack/1"))
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(Unavailable, match=r"can't be written|is the ledger itself"):
+            await backup(tmp_path, to)
+        await store.accept(asked("slack/2"))
+    assert keys(tmp_path / NAME) == {"slack/1", "slack/2"}

@@ -24,6 +24,7 @@ import adapters
 from adapters.emulators.process import World, spawned
 from bot.run.ask import arguments
 from bot.run.init import general
+from bot.run.merging import toml_text
 from bot.setup import Question
 from tests.test_cli import ROOT, TRACEBACK, ran
 
@@ -462,6 +463,13 @@ async def test_a_config_file_that_can_not_be_merged_stays_and_so_does_the_other(
 
 
 @pytest.mark.rule(20)
+def test_what_is_no_end_of_a_line_in_toml_stays_inside_its_text():
+    old = '[defaults]\nsystem = """one\u2028two\x85three"""\n'
+    new = toml_text(old, {"defaults.caps.day": 5.0})
+    assert new.startswith(old)
+    assert tomllib.loads(new)["defaults"]["caps"]["day"] == 5.0
+
+
 def test_there_is_an_option_for_every_question_and_none_takes_a_secret():
     help_ = arguments(adapters.setups(), general({})).format_help()
     for question in questions():

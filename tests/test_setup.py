@@ -102,7 +102,11 @@ def test_the_address_for_http_mode_may_be_written_in_several_ways(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://bot.example.com", "https://", "https:///x", "https://a.example/?q=1"]
+    "url",
+    [
+        *("http://bot.example.com", "https://", "https:///x", "https://a.example/?q=1"),
+        *("a bot", "https://a.example/a b", "https://[::1", "https://u:p@a.example", "https://a.example/#f"),
+    ],
 )
 def test_an_address_that_slack_can_not_post_to_is_refused(url):
     with pytest.raises(Unavailable, match="--http got"):
@@ -158,6 +162,7 @@ async def test_the_link_is_made_without_asking_discord_for_an_application_that_i
     ("words", "env", "line"),
     [
         (("--app", "x1"), {}, "--app got 'x1'"),
+        (("--app", "١٢٣"), {}, "--app got '١٢٣'"),
         ((), {}, "DISCORD_BOT_TOKEN is not set"),
         (
             (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 
 from adapters.discord.rights import invite
@@ -26,6 +27,7 @@ QUESTIONS = (
         "discord.who.admins", "Admins, by their ids; empty for the application's owner", PEOPLE, kind="ids"
     ),
 )
+APPLICATION = re.compile(r"[0-9]{1,20}")
 #: Seconds that Discord has to say which application a token is of.
 PATIENCE = 10.0
 
@@ -54,9 +56,9 @@ async def link(options: Namespace) -> str:
         Unavailable: There is no token, Discord refuses it, or can't be asked.
     """
     if options.app:
-        if not options.app.isdecimal():
+        if not APPLICATION.fullmatch(options.app):
             raise Unavailable(
-                f"--app got {options.app!r}; it takes the Application ID (General Information), digits."
+                f"--app got {options.app[:40]!r}; it takes the Application ID (General Information), digits."
             )
         return invite(options.app)
     settings = Settings()

@@ -10,12 +10,14 @@ import re
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from adapters.slack.rights import EVENTS, PARTS, SCOPES, chosen
 from bot.setup import Manifest, Option
 from bot.unavailable import Unavailable
 
+#: Where Slack can post to: a host, perhaps a port, perhaps a path.
+ADDRESS = re.compile(r"https://([\w-]+\.)*[\w-]+(:[0-9]{1,5})?(/[\w./~%-]*)?")
 PAGE = "https://api.slack.com/apps?new_app=1&manifest_json="
 #: Where the bot takes what Slack posts; see `incoming.http`.
 PATH = "/slack/events"
@@ -65,12 +67,12 @@ def _address(url: str) -> str:
     """Return where Slack posts to; "" for Socket Mode."""
     if not url:
         return ""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme != "https" or not parts.hostname or parts.query:
+    whole = url if "://" in url else f"https://{url}"
+    if not ADDRESS.fullmatch(whole):
         raise Unavailable(
-            f"--http got {url!r}; it takes the public address of the bot, as in https://bot.example.com."
+            f"--http got {url[:80]!r}; it takes the public address of the bot, as in https://bot.example.com."
         )
-    return f"https://{parts.netloc}{parts.path.rstrip('/').removesuffix(PATH)}{PATH}"
+    return f"{whole.rstrip('/').removesuffix(PATH)}{PATH}"
 
 
 def document(parts: set[str], address: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ docs/settings.md is made of all of them.
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +30,8 @@ SYSTEM = (
 ENV = Path(".env")
 #: What holds in places; see `bot.config.file`.
 CONFIG = Path("config.toml")
+#: How the names of our settings begin.
+OURS = re.compile("RIVULET_|SLACK_|DISCORD_|ANTHROPIC_")
 #: Every Settings class reads the environment and `.env`; values in the environment win.
 SOURCES = SettingsConfigDict(
     env_file=ENV, env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
@@ -312,11 +316,14 @@ class Settings(BaseSettings):
 
 
 def expect_readable() -> None:
-    """Look whether `.env`, if there is one, can be read at all.
+    """Look whether `.env`, if there is one, and the settings in the environment can be read at all.
 
     Raises:
-        Unavailable: It can't, or is no UTF-8.
+        Unavailable: They can't, or are no UTF-8.
     """
+    for name, value in os.environ.items():
+        if OURS.match(name) and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise Unavailable(f"{name} is not UTF-8: set it anew.")
     try:
         if ENV.is_file():
             ENV.read_text("utf-8-sig")

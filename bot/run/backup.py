@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from bot.platform import Unavailable
 from bot.run.orders import order
+from bot.store.examine import NAME
 from bot.store.folder import Folder
 from bot.store.snapshot import restore
 
@@ -24,6 +26,8 @@ async def backup(data: Path, to: str) -> str:
     Raises:
         Unavailable: That can't be done.
     """
+    if to != STANDARD and _is_ledger(Path(to), data):
+        raise Unavailable(f"{to} is the ledger itself, or one that lies beside it: name another file.")
     copy = data / (await order(data, {"backup": True}))["backup"]
     try:
         size = copy.stat().st_size
@@ -33,7 +37,9 @@ async def backup(data: Path, to: str) -> str:
             return ""
         _put(copy, Path(to))
     except OSError as error:
-        raise Unavailable(f"{to} can't be written ({error.strerror or error}).") from None
+        raise Unavailable(
+            f"{to or 'A file without a name'} can't be written ({error.strerror or error})."
+        ) from None
     finally:
         copy.unlink(missing_ok=True)
     return (
@@ -41,8 +47,15 @@ async def backup(data: Path, to: str) -> str:
     )
 
 
+def _is_ledger(path: Path, data: Path) -> bool:
+    """Tell whether *path* is one of the files of the ledger in *data*."""
+    return path.resolve().parent == data.resolve() and path.name.startswith(NAME)
+
+
 def _put(copy: Path, to: Path) -> None:
     """Let the file *to* be *copy*; never half of it, and for its owner alone."""
+    if not to.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     part = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from bot import __version__
+from bot.run.output import stray, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,13 @@ def main() -> None:
     """Run the command line."""
     gc.disable()  # what imports make stays; what runs for long switches it on again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package
-    parser = _parser()
+    with whole():
+        _run_command(_parser())
+
+
+def _run_command(parser: argparse.ArgumentParser) -> None:
+    if why := stray(sys.argv[1:]):
+        parser.error(why)
     options, words = parser.parse_known_args()
     if words and getattr(options, "command", None) not in OPEN:
         parser.error(f"unrecognized arguments: {' '.join(words)}")

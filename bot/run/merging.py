@@ -78,7 +78,7 @@ def toml_text(old: str, keys: Mapping[str, Any]) -> str:
 
 def _with(text: str, table: str, key: str, value: str) -> str:
     """Return *text* with `key = value` in *table*."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n") if text else []
     header = next(
         (n for n, line in enumerate(lines) if re.match(rf"\s*\[\s*{re.escape(table)}\s*\]", line)), None
     )

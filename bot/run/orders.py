@@ -20,6 +20,8 @@ from bot.platform import Unavailable
 from bot.run.sources import Watched
 from bot.store import OK, Store, tables
 from bot.store.accounts import NAMES, Spent
+from bot.store.examine import NAME as LEDGER
+from bot.store.examine import trouble
 from bot.store.folder import Folder
 from bot.store.snapshot import snapshot, sweep
 from bot.store.sqlite import Sqlite
@@ -33,7 +35,7 @@ PATIENCE = 30.0
 #: Days of which is read at once what was spent.
 WEEK = 7
 #: Orders that change nothing.
-READS = frozenset({"feedback", "usage"})
+READS = frozenset({"feedback", "notes", "top", "usage"})
 #: Bytes of an order, and of its answer: all notes or ratings that there may be.
 LONGEST = 4096
 ANSWER = 64 * 2**20
@@ -64,6 +66,7 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
         raise Unavailable(f"RIVULET_DATA: no bot runs on {folder}.")
     store = Sqlite(folder)
     try:
+        _expect_usable(folder, what)
         await store.open()
         return await obeyed(store, what, folder)
     except OSError as error:
@@ -73,6 +76,18 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     finally:
         await store.close()
         own.release()
+
+
+def _expect_usable(folder: Path, what: dict[str, Any]) -> None:
+    """Look at the ledger first: what can't be used is moved aside by a bot that starts, not by an order.
+
+    Raises:
+        Unavailable: It can't be used, or there is none to copy.
+    """
+    path = folder / LEDGER
+    why = trouble(path) if path.exists() else "is not there" if "backup" in what else ""
+    if why:
+        raise Unavailable(f"RIVULET_DATA: {_undone(what)}: {path} {why}.")
 
 
 async def obeyed(
@@ -187,6 +202,8 @@ async def _told(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
             answer: dict[str, Any] = json.loads(await reader.readline())
             writer.close()
             await writer.wait_closed()
+        if not isinstance(answer, dict):
+            raise ValueError  # noqa: TRY004  as any other answer that is none
     except (OSError, ValueError, TimeoutError):
         raise Unavailable(
             f"RIVULET_DATA: a bot runs on {folder} and takes no orders; stop it, and say this again."

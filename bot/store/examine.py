@@ -135,10 +135,8 @@ def findings(folder: Path) -> list[str]:
         return [f"RIVULET_DATA: {folder} can't be used, so nothing survives a restart ({why})"]
     found = [f"RIVULET_DATA: {name} could not be used and lies aside; delete it" for name in aside(folder)]
     path = folder / NAME
-    if path.is_dir():
-        found.append(f"RIVULET_DATA: {NAME} is moved aside at the next start (it is a folder)")
-    elif path.exists() and (trouble := _trouble(path)):
-        found.append(f"RIVULET_DATA: {NAME} {trouble}")
+    if path.exists() and (why := trouble(path)):
+        found.append(f"RIVULET_DATA: {NAME} {why}")
     return found
 
 
@@ -152,8 +150,10 @@ def _unusable(folder: Path) -> str:
         return str(error.strerror).lower()
 
 
-def _trouble(path: Path) -> str:
+def trouble(path: Path) -> str:
     """Return what is to be said of the ledger at *path*, "" if it can be used."""
+    if path.is_dir():
+        return "is moved aside at the next start (it is a folder)"
     try:
         # Without a log beside it, nobody has it open, and SQLite would want to make one.
         mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
