@@ -162,6 +162,17 @@ async def test_what_is_no_ledger_is_refused_and_the_ledger_stays(content, tmp_pa
     assert not [*data.glob(f"{COPY}*")]
 
 
+@pytest.mark.parametrize("lost", [1, 100, 4095, 4096, 3 * 4096, 5000])
+async def test_a_copy_whose_end_is_missing_is_refused_and_the_ledger_stays(lost, tmp_path):
+    data = tmp_path / "data"
+    async with ledger(data) as (_, store):
+        await store.accept(asked("slack/1"))
+        copy = snapshot(data).read_bytes()
+    with pytest.raises(OSError, match=r"no copy of a ledger \([^*]+\)"):
+        restore(data, io.BytesIO(copy[:-lost]))
+    assert keys(data / NAME) == {"slack/1"}
+
+
 async def test_others_tables_and_a_newer_ledger_are_refused(tmp_path):
     for name, script in (("other", "CREATE TABLE turns (key)"), ("newer", "PRAGMA user_version = 9999")):
         path = tmp_path / name

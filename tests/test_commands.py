@@ -203,6 +203,15 @@ async def test_a_model_of_the_list_is_chosen_kept_and_used_by_its_person_alone()
     assert [request.model for request in model.requests] == ["small", "usual"]
 
 
+@pytest.mark.parametrize("said", ["`small`", "*small*", "Small", "“SMALL”", "small."])
+async def test_a_model_may_be_named_as_it_was_copied_from_the_reply(said):
+    it, _, _ = await core(
+        terms=lambda _place, _actor: Terms(Asking(model="usual"), models=("usual", "small"))
+    )
+    assert "small answers you" in await it.command(given("model", said))
+    assert "usual answers you" in await it.command(given("model", "`default`"))
+
+
 async def test_a_choice_that_is_on_no_list_any_more_counts_for_nothing():
     terms = Terms(Asking(model="usual"), models=("usual", "small"))
     it, model, _ = await core(terms=lambda _place, _actor: terms)

@@ -462,7 +462,40 @@ async def test_a_config_file_that_can_not_be_merged_stays_and_so_does_the_other(
     assert not (tmp_path / ".env").exists()
 
 
-@pytest.mark.rule(20)
+@pytest.mark.parametrize(
+    ("flag", "value", "line"),
+    [
+        ("--defaults-who-contact", "x" * 201, "defaults.who.contact is "),
+        ("--defaults-who-contact", "@ann xoxb-1-2-abcdef", "a secret is there"),
+        ("--defaults-caps-day", "1000001", "defaults.caps.day is 1000001.0; it takes dollars"),
+        ("--slack-who-allow", "U" + "1" * 80, "slack.who.allow is "),
+    ],
+)
+async def test_nothing_is_written_that_the_bot_would_not_take(flag, value, line, tmp_path):
+    code, out, err = await ran(
+        "init", "--yes", "--platforms", "Slack", flag, value, cwd=tmp_path, env=SECRETS
+    )
+    assert (code, out, err.count("\n")) == (78, "", 1)
+    assert line in err
+    assert not [*tmp_path.iterdir()]
+
+
+async def test_a_folder_that_is_to_have_the_config_file_gets_it(tmp_path):
+    (tmp_path / "config").mkdir()
+    env = {**SECRETS, "RIVULET_CONFIG": "config"}
+    code, _, err = await ran("init", "--yes", "--platforms", "slack", cwd=tmp_path, env=env)
+    assert (code, err) == (0, "")
+    assert "day = 20.0" in (tmp_path / "config" / "config.toml").read_text()
+    code, _, err = await ran("check", cwd=tmp_path, env={"RIVULET_CONFIG": "config"})
+    assert (code, err) == (0, "")
+
+
+async def test_an_env_file_that_is_another_file_is_one_line(tmp_path):
+    (tmp_path / ".env").write_text("A=b\n" * 20_000)
+    code, out, err = await ran("check", cwd=tmp_path, env=SECRETS)
+    assert (code, out, err) == (78, "", "rivulet: .env is longer than 65,536 bytes.\n")
+
+
 def test_what_is_no_end_of_a_line_in_toml_stays_inside_its_text():
     old = '[defaults]\nsystem = """one\u2028two\x85three"""\n'
     new = toml_text(old, {"defaults.caps.day": 5.0})
@@ -470,6 +503,7 @@ def test_what_is_no_end_of_a_line_in_toml_stays_inside_its_text():
     assert tomllib.loads(new)["defaults"]["caps"]["day"] == 5.0
 
 
+@pytest.mark.rule(20)
 def test_there_is_an_option_for_every_question_and_none_takes_a_secret():
     help_ = arguments(adapters.setups(), general({})).format_help()
     for question in questions():

@@ -112,6 +112,7 @@ def test_the_adapter_knows_all_commands_that_there_are():
         ("!usage", "usage", ""),
         ("model claude-x", "model", "claude-x"),
         ("forget me", "forget", "me"),
+        ("FORGET Me", "forget", "Me"),
         ("forget", "forget", ""),
         ("!model a b c", "model", "a b c"),
         ("ask stop", ASK, "stop"),

@@ -70,13 +70,17 @@ def read(path: FilePath, base: Rules, known: Known) -> Written:
         Faulty: Something is wrong with it; each fault is a line.
         Unavailable: It can't be read.
     """
-    text = _text(path)
+    return reading(path, _text(path), base, known)
+
+
+def reading(path: FilePath, text: str, base: Rules, known: Known) -> Written:
+    """Return what *text* says, which is or is to be in the file at *path*; see `read`."""
     if found := sorted(_secrets(text, known.secrets)):
         raise Faulty(path, found)
     raw = _parsed(path, text)
-    reading = _Reading(known, lines_of(text))
-    faults = [*reading.secret_keys(raw, ())] or [*reading.file(raw)]
-    written = Written(reading.scopes, reading.prices, reading.paths, reading.lines)
+    one = _Reading(known, lines_of(text))
+    faults = [*one.secret_keys(raw, ())] or [*one.file(raw)]
+    written = Written(one.scopes, one.prices, one.paths, one.lines)
     if faults := faults or [*judged(written, base, known)]:
         raise Faulty(path, faults)
     return written

@@ -30,6 +30,8 @@ SYSTEM = (
 ENV = Path(".env")
 #: What holds in places; see `bot.config.file`.
 CONFIG = Path("config.toml")
+#: Bytes of `.env`; a longer one is another file.
+LONGEST = 64 * 1024
 #: How the names of our settings begin.
 OURS = re.compile("RIVULET_|SLACK_|DISCORD_|ANTHROPIC_")
 #: Every Settings class reads the environment and `.env`; values in the environment win.
@@ -326,6 +328,8 @@ def expect_readable() -> None:
             raise Unavailable(f"{name} is not UTF-8: set it anew.")
     try:
         if ENV.is_file():
+            if ENV.stat().st_size > LONGEST:
+                raise Unavailable(f"{ENV} is longer than {LONGEST:,} bytes.")
             ENV.read_text("utf-8-sig")
     except OSError as error:
         raise Unavailable(f"{ENV} can't be read: {error.strerror}.") from None

@@ -6,7 +6,7 @@ reply is for whoever gave it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from bot.core.latest import Latest
 from bot.core.live import Means
@@ -27,6 +27,8 @@ NO_MODEL = "There is no model {name} to choose here: {models}."
 CHOSEN = "From now on {model} answers you."
 ME = "Say `forget me`, and what the bot keeps of your questions, answers, notes and ratings is deleted."
 FORGOTTEN = "Deleted: {count}. What others have said stays, and so do the messages in this chat."
+#: What may stand around a name that was copied from a reply.
+MARKS = " `*_~\"'“”."
 UNKNOWN = "There is no command {name}; `help` lists those that there are."
 
 
@@ -107,14 +109,15 @@ class Commands:
 
     async def _model(self, command: Command) -> str:
         """Tell which model answers, or keep another choice."""
-        terms, name = self._means.terms(command.place, command.actor), command.rest
+        terms = self._means.terms(command.place, command.actor)
+        name = _choice(command.rest, [*terms.models, "default"])
         if not terms.models:
             return ONE_MODEL.format(model=terms.asking.model)
         models = ", ".join(f"`{each}`" for each in terms.models)
         if not name:
             return MODELS.format(model=terms.asking.model, models=models)
         if name not in {*terms.models, "default"}:
-            return NO_MODEL.format(name=_quoted(name), models=models)
+            return NO_MODEL.format(name=_quoted(command.rest), models=models)
         await self._store.choose(whose(command.place, command.actor), "" if name == "default" else name)
         return CHOSEN.format(model=self._means.terms(command.place, command.actor).asking.model)
 
@@ -146,6 +149,12 @@ def _possible(terms: Terms) -> list[str]:
 def _listed(terms: Terms, *, counted: bool) -> list[str]:
     off = {name for name, on in (("model", bool(terms.models)), ("usage", counted)) if not on}
     return [f"- `{name}`: {does}" for name, does in COMMANDS.items() if name not in off]
+
+
+def _choice(said: str, names: Iterable[str]) -> str:
+    """Return which of *names* is meant by *said*, however it is spelt and marked; else *said*."""
+    bare = said.strip(MARKS).lower()
+    return next((name for name in names if name.lower() == bare), said)
 
 
 def _quoted(name: str) -> str:

@@ -134,7 +134,7 @@ class Given:
                     f"--platforms is not given; it takes {', '.join(names)}, with commas between."
                 )
             return given
-        wanted = [name.strip() for name in said.split(",") if name.strip()]
+        wanted = [name.strip().lower() for name in said.split(",") if name.strip()]
         if not wanted or (set(wanted) - set(names)):
             raise Unavailable(f"--platforms got {said!r}; it takes {', '.join(names)}, with commas between.")
         return [names[name] for name in dict.fromkeys(wanted)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.config import CONFIG, Settings, Table
 from bot.config.faults import Fault, Faulty, dotted
-from bot.config.file import Known, judged, read
+from bot.config.file import Known, judged, read, reading
 from bot.config.rules import DEFAULTS, Rulebook, Rules, Written, from_environment
 from bot.config.shapes import SECRET
 from bot.guard.prices import prices
@@ -85,6 +85,14 @@ class ConfigFile:
                 raise Faulty("the settings", faults)
             return Written()
         return read(self.path, self.base, self._known())
+
+    def expect_good(self, text: str) -> None:
+        """Look whether the file may say *text*.
+
+        Raises:
+            Faulty: Something is wrong with it; each fault is a line.
+        """
+        reading(self.path, text, self.base, self._known())
 
     def toolsets(self, written: Written) -> Toolsets:
         """Import the tools that *written* and the settings name; slow.

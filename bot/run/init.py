@@ -74,29 +74,35 @@ def init(setups: Sequence[Setup], find: Find, tables: Tables, words: Sequence[st
         KeyboardInterrupt: Somebody gave up; nothing was written.
     """
     set_, settings = known(), Settings()
-    if settings.config.exists():
-        ConfigFile(settings, tables).read()  # what is wrong already is not made worse
+    config = ConfigFile(settings, tables)
+    if config.path.exists():
+        config.read()  # what is wrong already is not made worse
     asked = general(set_)
     options = arguments(setups, asked).parse_args(words)
     shapes = [*shapes_of(setups, asked), *OTHERS]
     if options.yes:
-        return _set_up(setups, find, Given(options, shapes), set_, settings.config)
+        return _set_up(setups, find, Given(options, shapes), set_, config)
     if not sys.stdin.isatty():
         raise Unavailable(
             "standard input is no terminal: give --yes, and what is needed by flags (see init --help)."
         )
     signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the answer
     try:
-        return _set_up(setups, find, Terminal(shapes, Console(highlight=False)), set_, settings.config)
+        return _set_up(setups, find, Terminal(shapes, Console(highlight=False)), set_, config)
     except (EOFError, KeyboardInterrupt):
         sys.stdout.write("\nNothing was written.\n")
         raise KeyboardInterrupt from None
 
 
-def _set_up(setups: Sequence[Setup], find: Find, who: Answers, set_: Mapping[str, str], config: Path) -> int:
+def _set_up(
+    setups: Sequence[Setup], find: Find, who: Answers, set_: Mapping[str, str], config: ConfigFile
+) -> int:
     """Get the answers of *who*, look whether they are good together, and write them."""
-    files = {ENV: read(ENV), config: read(config)}
-    before = {**_keys(files[config], [*general(set_), *(q for one in setups for q in one.questions)]), **set_}
+    files = {ENV: read(ENV), config.path: read(config.path)}
+    before = {
+        **_keys(files[config.path], [*general(set_), *(q for one in setups for q in one.questions)]),
+        **set_,
+    }
     chosen = who.choose(setups, [one.name for one in setups if _is_set(one, before)])
     answers: dict[str, str] = {}
     for title, steps, questions in (
@@ -155,7 +161,7 @@ def _expect(setup: Setup, find: Find, answers: Mapping[str, str]) -> None:
 
 def _write(
     files: Mapping[Path, str],
-    config: Path,
+    config: ConfigFile,
     answers: Mapping[str, str],
     who: Answers,
     questions: Sequence[Question],
@@ -164,8 +170,9 @@ def _write(
     kinds = {question.setting: question for question in questions}
     settings = {name: value for name, value in answers.items() if "." not in name}
     keys = {name: _typed(kinds[name], value) for name, value in answers.items() if "." in name}
-    texts = {ENV: env_text(files[ENV], settings), config: toml_text(files[config], keys)}
-    if (changed := _changed(files, config, settings, keys)) and not who.confirm(changed):
+    texts = {ENV: env_text(files[ENV], settings), config.path: toml_text(files[config.path], keys)}
+    config.expect_good(texts[config.path])
+    if (changed := _changed(files, config.path, settings, keys)) and not who.confirm(changed):
         raise KeyboardInterrupt
     for path, text in texts.items():
         mode = PRIVATE if path == ENV else SHARED
@@ -175,7 +182,7 @@ def _write(
     told = (
         f"{', '.join(wins)}: the environment says something else, and wins; unset it there.\n" if wins else ""
     )
-    sys.stdout.write(f"\n{ENV} (only you can read it) and {config} are written.\n{told}{NEXT}")
+    sys.stdout.write(f"\n{ENV} (only you can read it) and {config.path} are written.\n{told}{NEXT}")
     return 0
 
 

@@ -62,7 +62,8 @@ def expect_whole(db: sqlite3.Connection) -> None:
         sqlite3.DatabaseError: It can't be used; see `is_content`.
     """
     if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise Unusable(str(found).splitlines()[0])
+        told = [line for line in str(found).splitlines() if not line.startswith("***")]  # which database
+        raise Unusable(told[0] if told else "its pages are damaged")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= version <= tables.VERSION:
         raise Unusable(f"made by another Rivulet (version {version} of its tables)")

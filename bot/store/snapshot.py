@@ -72,6 +72,8 @@ def restore(folder: Path, source: BinaryIO) -> str:
             os.fsync(file.fileno())
         with closing(sqlite3.connect(f"{new.resolve().as_uri()}?immutable=1", uri=True)) as db:
             expect_whole(db)
+            if new.stat().st_size % db.execute("PRAGMA page_size").fetchone()[0]:
+                raise sqlite3.DatabaseError("its end is missing")  # which SQLite reads as zeros
             if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'turns'").fetchone()[0]:
                 raise sqlite3.DatabaseError("it has no questions")
         return _replaced(folder, new)

@@ -39,7 +39,7 @@ def meant(text: str) -> tuple[str, str]:
         return ASK, rest
     if name.startswith("!") and name[1:] in BEHIND:
         return name[1:], rest
-    words = rest.split()
+    words = rest.lower().split()
     fits = name in BEHIND and len(words) <= BEHIND[name] and (name != "forget" or words in ([], ["me"]))
     return (name, rest) if fits else (ASK, text.strip())
 
