@@ -513,23 +513,23 @@ async def test_ten_thousand_turns_and_crashes_keep_to_the_caps_and_leave_nothing
         at = clock.now + (0.02 + 0.2 * rng.random()) * within
 
         def is_over(turns=turns, dies=dies, at=at, accounts=accounts) -> bool:
-            over = dies and clock.now >= at and accounts._tally.holds
+            over = dies and clock.now >= at and accounts._totals.holds
             return bool(over) or all(turn.done() for turn in turns)
 
         await time.pass_by(is_over, idle)
         if dies:
             assert isinstance(store, Sqlite)
-            assert accounts._tally.holds  # it dies in the middle of answers
+            assert accounts._totals.holds  # it dies in the middle of answers
             await kill(store)
-            became["died"] += len(accounts._tally.holds)
+            became["died"] += len(accounts._totals.holds)
             time._waiting.clear()
         for turn in turns:
             turn.cancel()
         await asyncio.wait(turns)
         became.update(turn.result() for turn in turns if not turn.cancelled())
         if not dies:
-            assert not accounts._tally.holds
-            assert not accounts._tally._held
+            assert not accounts._totals.holds
+            assert not accounts._totals._held
             rows = await accounts.usage(0, ["day", "actor"])
             await store.close()
     assert became["refused"] > 500

@@ -71,6 +71,13 @@ def test_what_is_good_is_said_with_what_holds_where(check):
     assert "The settings and config.toml are good." in out
 
 
+def test_what_a_place_takes_away_is_said(check):
+    _, out, _ = check('[slack.channels.C1]\ntools = []\nsystem = ""\nwho.direct = false\n')
+    assert re.search(r"slack\.channels\.C1 +system = \"\"", out)
+    assert "tools = none" in out
+    assert "who.direct = false" in out
+
+
 def test_without_a_file_it_says_so(check):
     code, out, _ = check()
     assert (code, "There is no config.toml: all places are alike." in out) == (0, True)
@@ -100,7 +107,7 @@ def test_all_faults_are_told_at_once_each_in_a_line_of_its_own(check):
         ({"RIVULET_MCP": "none.json"}, "RIVULET_MCP: none.json can't be read"),
         (
             {"RIVULET_TOOLS": "web_fetch,notes"},
-            "RIVULET_TOOLS: defaults: notes read what people wrote, and web_fetch",
+            "RIVULET_TOOLS: defaults: notes can read what people wrote, and web_fetch",
         ),
     ],
 )
@@ -303,8 +310,9 @@ def test_the_risk_has_to_be_understood_where_it_is(check):
     code, _, faults = check(risky)
     assert code == 78
     assert re.match(
-        r"rivulet: config\.toml, line 3: slack\.channels\.C1: search read what people wrote, and web_fetch "
-        r"reach outside: .* set i_understand = true in \[slack\.channels\.C1\] of config\.toml\.$",
+        r"rivulet: config\.toml, line 3: slack\.channels\.C1: search can read what people wrote, and "
+        r"web_fetch can reach outside: "
+        r".* set i_understand = true in \[slack\.channels\.C1\] of config\.toml\.$",
         faults[0],
     )
     assert check(f"{risky}i_understand = true\n")[0] == 0
@@ -318,7 +326,7 @@ def test_a_table_that_adds_servers_to_tools_is_a_risk_as_well(check, tmp_path):
     config = '[defaults]\ntools = ["search"]\nmcp = ["rooms"]\n[slack.channels.C1]\nmcp = ["boats"]\n'
     code, _, faults = check(config, RIVULET_MCP="mcp.json")
     assert (code, len(faults)) == (78, 1)
-    assert faults[0].startswith("rivulet: config.toml, line 5: slack.channels.C1: search read")
+    assert faults[0].startswith("rivulet: config.toml, line 5: slack.channels.C1: search can read")
 
 
 # --- What the docs say

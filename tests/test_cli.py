@@ -163,7 +163,7 @@ async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_
                 except aiohttp.ClientError:
                     return 0
 
-            await until(partial(status, "/healthz"), 20)
+            await until(partial(status, "/healthz"), 60)
             answers = [await status(path) for path in ("/healthz", "/readyz", "/slack/events")]
             process.send_signal(signal.SIGTERM)
             (tmp_path / "go").touch()
@@ -184,9 +184,9 @@ async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
         env = {**good(world), "ANTHROPIC_BASE_URL": url}
         async with started("run", cwd=tmp_path, env=env) as process:
             stage = discord_stage(world)
-            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            await until(lambda: world.discord.events(kinds=["identify"]), 60)
             asked = await stage.say("hello?")
-            await until(lambda: stage.answers(asked), 20)
+            await until(lambda: stage.answers(asked), 60)
             process.send_signal(signal.SIGTERM)
             _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
@@ -203,15 +203,15 @@ async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_r
         env = {name: value for name, value in good(world).items() if f"{name}_FILE" not in files}
         async with started("run", cwd=tmp_path, env={**env, **files}) as process:
             stage = discord_stage(world)
-            await until(lambda: world.discord.events(kinds=["identify"]), 20)
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.discord.events(kinds=["identify"]), 60)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             await world.claude.configure(keys=["sk-new2"])
             (tmp_path / "key").write_text("sk-new2")
             (tmp_path / "token").write_text("xoxb-new")
             process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.5)
             asked = await stage.say("hello?")
-            await until(partial(ended, stage, asked), 20)
+            await until(partial(ended, stage, asked), 60)
             [last] = await stage.answers(asked)
             process.send_signal(signal.SIGTERM)
             _, err = await asyncio.wait_for(process.communicate(), 30)
@@ -231,14 +231,14 @@ async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
         (tmp_path / ".env").write_text("ANTHROPIC_API_KEY=sk-old1\n")
         async with started("run", cwd=tmp_path, env=env) as process:
             stage = discord_stage(world)
-            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            await until(lambda: world.discord.events(kinds=["identify"]), 60)
             await world.claude.configure(keys=["sk-new2"])
             for key, wanted in (("sk-old1", "set a new one"), ("sk-new2", "")):
                 (tmp_path / ".env").write_text(f"ANTHROPIC_API_KEY={key}\n")
                 process.send_signal(signal.SIGHUP)
                 await asyncio.sleep(0.5)
                 asked = await stage.say("hello?")
-                await until(partial(ended, stage, asked), 20)
+                await until(partial(ended, stage, asked), 60)
                 [last] = await stage.answers(asked)
                 assert wanted in last["note"]
                 assert bool(last["note"]) == bool(wanted)
@@ -258,9 +258,9 @@ async def test_a_wrong_slack_token_switches_slack_off_and_leaves_discord_up(tmp_
         await world.slack.tokens(valid=["xoxb-other"])
         async with started("run", cwd=tmp_path, env=good(world)) as process:
             stage = discord_stage(world)
-            await until(lambda: world.discord.events(kinds=["identify"]), 20)
+            await until(lambda: world.discord.events(kinds=["identify"]), 60)
             asked = await stage.say("hello?")
-            await until(lambda: stage.answers(asked), 20)
+            await until(lambda: stage.answers(asked), 60)
             process.send_signal(signal.SIGTERM)
             _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
@@ -297,7 +297,7 @@ async def test_run_is_healthy_and_sigterm_ends_every_answer_with_a_last_edit(
             shown = []
             for stage in (slack_stage(world), discord_stage(world)):
                 asked = await stage.say("how long is the Lena?")
-                await until(lambda: _text(stage, asked, "Well,"), 20)  # noqa: B023  awaited here
+                await until(lambda: _text(stage, asked, "Well,"), 60)  # noqa: B023  awaited here
                 shown.append((stage, asked))
             process.send_signal(signal.SIGTERM)
             out, err = await asyncio.wait_for(process.communicate(), 30)
@@ -314,10 +314,10 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_a_running_one_forget
     async with spawned() as world:
         await world.claude.script(steps=["Because."])
         async with started("run", cwd=tmp_path, env=good(world)) as process:
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             stage = slack_stage(world)
             asked = await stage.say("why?")
-            await until(lambda: _text(stage, asked, "Because."), 20)
+            await until(lambda: _text(stage, asked, "Because."), 60)
             code, _, err = await ran("run", cwd=tmp_path, env=good(world))
             assert (code, err.count("\n")) == (78, 1)
             assert f"another Rivulet (process {process.pid}) runs on data" in err
@@ -337,14 +337,14 @@ async def test_people_list_and_delete_notes_while_the_bot_runs_and_after_it_was_
         await world.claude.script(steps=[note], when="remember")
         env = {**good(world), "RIVULET_TOOLS": "notes, dates"}
         async with started("run", cwd=tmp_path, env=env) as process:
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             await slack_stage(world).say("remember the wifi")
 
             async def listed() -> str:
                 _, out, _ = await ran("notes", cwd=tmp_path, env={})
                 return out
 
-            out = await until(listed, 20)
+            out = await until(listed, 60)
             assert out.startswith("wifi  (slack C1, by ann, U1, 2")
             assert out.endswith(")\n    river\n    7\n")
             process.kill()
@@ -359,10 +359,10 @@ async def test_ratings_are_counted_and_listed_while_the_bot_runs_and_afterwards(
     async with spawned() as world:
         await world.claude.script(steps=["Because."])
         async with started("run", cwd=tmp_path, env=good(world)) as process:
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             stage = slack_stage(world)
             asked = await stage.say("why?")
-            await until(lambda: _text(stage, asked, "Because."), 20)
+            await until(lambda: _text(stage, asked, "Because."), 60)
             none = (
                 "Nobody has rated an answer in the last 90 days; people do it with a thumb as a reaction.\n"
             )
@@ -409,10 +409,10 @@ async def test_a_second_signal_ends_at_once(tmp_path):
         await world.claude.script(steps=["Well, ", {"stall": True, "pings": True}])
         await world.slack.latency(method="chat.update", seconds=20.0)
         async with started("run", cwd=tmp_path, env=good(world)) as process:
-            await until(lambda: world.slack.events(kinds=["connect"]), 20)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
             stage = slack_stage(world)
             asked = await stage.say("why?")
-            await until(lambda: stage.answers(asked), 20)
+            await until(lambda: stage.answers(asked), 60)
             process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.5)
             assert process.returncode is None

@@ -441,6 +441,17 @@ async def test_what_takes_long_is_acknowledged_before_it_is_done(world, monkeypa
     assert "`forget`" in said
 
 
+@pytest.mark.parametrize(("seconds", "shown_to"), [(0.1, 1), (60.0, 0)])
+async def test_a_reply_waits_out_a_short_429_and_is_given_up_where_discord_asks_for_longer(
+    world, seconds, shown_to
+):
+    limited = {"message": "x", "retry_after": seconds, "global": False}
+    await world.emulator.fault("POST callback", 1, status=429, body=limited)
+    await world.emulator.command("200", world.ann, "help")
+    await settled(world)
+    assert len(await alone(world)) == shown_to
+
+
 async def test_no_log_and_no_error_tells_an_interactions_token(world, capsys, caplog):
     await world.emulator.fault("POST callback", 9, status=404, body={"message": "x", "code": 10062})
     await world.emulator.command("200", world.ann, "help")

@@ -110,31 +110,45 @@ async def test_an_answer_that_never_comes_ends_with_the_session(unused_tcp_port)
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        ended.set()
 
+    ended = asyncio.Event()
     server = await asyncio.start_server(hang, "127.0.0.1", unused_tcp_port)
-    async with server, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as session:
-        found = await listed(session, "sk-test", f"http://127.0.0.1:{unused_tcp_port}", MODEL)
+    timeout = aiohttp.ClientTimeout(total=0.2)
+    async with server:
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            found = await listed(session, "sk-test", f"http://127.0.0.1:{unused_tcp_port}", MODEL)
+        await ended.wait()
     assert found == Listed(found.trouble)
     assert "can't be reached" in found.trouble
 
 
-async def test_all_models_of_the_api_are_told_and_have_a_price(session):
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulated]:
     emulator = Emulated()
     await emulator.start()
-    found = await models_of(session, "sk-good", emulator.url)
+    yield emulator
     await emulator.stop()
+
+
+async def test_all_models_of_the_api_are_told_and_have_a_price(emulator, session):
+    found = await models_of(session, "sk-good", emulator.url)
     assert MODEL in found
     assert prices().unpriced(found) == []
 
 
 @pytest.mark.parametrize("said", ["<html>", "[]", '{"data": 1}', '{"data": [1, {}, {"id": 2}]}'])
-async def test_an_api_that_tells_of_no_models_is_no_fault(session, said):
+async def test_an_api_that_tells_of_no_models_is_no_fault(said):
     async def models(_request: web.Request) -> web.Response:
         return web.Response(text=said)
 
     app = web.Application()
     app.router.add_get("/v1/models", models)
-    async with TestServer(app) as server:
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
         assert await models_of(session, "sk-good", str(server.make_url(""))) == []
-    assert await models_of(session, "sk-good", "http://127.0.0.1:9") == []
-    assert await models_of(session, "", "http://127.0.0.1:9") == []
+
+
+@pytest.mark.parametrize("key", ["", "sk-good"])
+async def test_where_nobody_is_or_no_key_no_models_are_told(session, key):
+    assert await models_of(session, key, "http://127.0.0.1:9") == []

@@ -71,8 +71,8 @@ async def heard(model, request: Request = ASKED, events: int = 100) -> list[Even
 async def only(money: Spend) -> Spent:
     """Return what all has cost; nothing is held."""
     assert isinstance(money.accounts, MemoryAccounts)
-    assert not money.accounts._tally.holds
-    assert not money.accounts._tally._held
+    assert not money.accounts._totals.holds
+    assert not money.accounts._totals._held
     [*rows] = await money.accounts.usage(0, ("actor", "model"))
     return rows[0] if rows else Spent(0)
 

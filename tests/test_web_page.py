@@ -27,6 +27,8 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not (chromium() or os.environ.get("CI")), reason=MISSING),
 ]
+#: On a busy machine a browser takes its time.
+expect.set_options(timeout=20_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Where pictures of pages are kept whose test failed.
 SHOTS = Path(".pytest_cache", "pages")
@@ -71,7 +73,7 @@ class Tab:
         self.page = page
         self.hosts: set[str] = set()
         self.errors: list[str] = []
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on("request", lambda request: self.hosts.add(re.split("[/?#]", request.url)[2]))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))

@@ -21,7 +21,7 @@ ADDRESS = re.compile(r"https://([\w-]+\.)*[\w-]+(:[0-9]{1,5})?(/[\w./~%-]*)?")
 PAGE = "https://api.slack.com/apps?new_app=1&manifest_json="
 #: Where the bot takes what Slack posts; see `incoming.http`.
 PATH = "/slack/events"
-#: The slash command, and the message shortcut by the id that Slack sends with it.
+#: The slash command; the id that Slack sends with the message shortcut, and that its modal has too.
 COMMAND, SHORTCUT = "/rivulet", "ask_about"
 OPTIONS = (
     Option("--http", "HTTP mode: Slack posts to this https:// address instead of Socket Mode.", "URL"),

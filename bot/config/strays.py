@@ -11,21 +11,21 @@ from bot.config.shapes import SECRET
 
 PREFIX = "RIVULET_"
 FILE = "_FILE"
-#: What other programs read as well; of names that begin so, only typos are told.
-SHARED = ("ANTHROPIC_", "SLACK_", "DISCORD_")
 
 
 def strays(names: Iterable[str], kinds: Iterable[type[BaseSettings]]) -> list[str]:
     """Return a line for each of *names* that is no setting of *kinds*, but is as if it were meant as one."""
     aliases = {str(info.validation_alias) for kind in kinds for info in kind.model_fields.values()}
+    # Other programs read what begins so as well: there only typos are told.
+    shared = tuple({name.partition("_")[0] + "_" for name in aliases} - {PREFIX})
     known = aliases | {f"{name}{FILE}" for name in aliases if SECRET.fullmatch(name)}
-    told = (_told(name, known) for name in sorted(set(names) - known))
+    told = (_told(name, known, shared) for name in sorted(set(names) - known))
     return [line for line in told if line]
 
 
-def _told(name: str, known: Collection[str]) -> str:
+def _told(name: str, known: Collection[str], shared: tuple[str, ...]) -> str:
     own = name.upper().startswith(PREFIX)
-    if not own and not name.upper().startswith(SHARED):
+    if not own and not name.upper().startswith(shared):
         return ""
     before = PREFIX if own else ""  # what all have in common says nothing
     ends = [each.removeprefix(before) for each in known if each.startswith(before)]

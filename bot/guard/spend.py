@@ -54,6 +54,9 @@ UNKEPT = (
 )
 UNPRICED = "Nobody has said what {model} costs, and without that the bot may not ask it. {who} can mend that."
 OPERATOR = "Whoever runs this bot"
+#: What the money of a cap is called.
+ADJECTIVES: Mapping[str, str] = {"day": "for today", "month": "for this month"}
+_SCOPES: Mapping[str, Scope] = {"person": "person", "channel": "channel", "workspace": "workspace"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +121,10 @@ class Spend:
         return self.accounts.sum(Spent(self.day), Cap("all", "day", 0))
 
     def refusal(self, actor: Actor, place: Place) -> str:
-        """Return why *actor* is answered nothing in *place*, "" if they are; costs no I/O."""
+        """Return why no question of *actor* is answered in *place*, "" if it is; costs no I/O."""
         who = self.who(actor, place)
         cap = self.accounts.forbids(who, listed(self._caps(place)))
         return self.sentence(cap, who, place) if cap else ""
-
-    def _count(self, spent: Spent) -> None:
-        for kind in ("input", "output", "cache_read", "cache_write"):
-            self._tally.tokens.add(spent.model, kind, by=getattr(spent, kind))
-        self._tally.cost.add(spent.platform, spent.model, by=spent.cost)
 
     def price(self, model: str) -> Price | None:
         """Return what *model* costs, "" for the usual one; None if nobody knows."""
@@ -156,7 +154,7 @@ class Spend:
         return self.sentence(cap, hold.noted, place) if cap else ""
 
     def settle(self, key: str, spent: Spent | None, place: Place) -> None:
-        """Count what a request has cost in place of what was held back; None for nothing."""
+        """Count that a request has cost *spent*, None for nothing, in place of what was held back."""
         if spent:
             self._count(spent)
         told = self._nearly(spent, place) if spent else []
@@ -182,6 +180,11 @@ class Spend:
         until = ending(cap.span, self.day, self._clock())
         return f"{WHOSE[cap.scope]} {budget}, until {until}. {whom} can raise that."
 
+    def _count(self, spent: Spent) -> None:
+        for kind in ("input", "output", "cache_read", "cache_write"):
+            self._tally.tokens.add(spent.model, kind, by=getattr(spent, kind))
+        self._tally.cost.add(spent.platform, spent.model, by=spent.cost)
+
     def _nearly(self, spent: Spent, place: Place) -> list[str]:
         """Return what admins are told once *spent* is counted."""
         found = []
@@ -196,11 +199,6 @@ class Spend:
                 until = ending(cap.span, self.day, self._clock())
                 found.append(f"{whose} has used {now} of its {budget}, which end at {until}.")
         return found
-
-
-#: What the money of a cap is called.
-ADJECTIVES: Mapping[str, str] = {"day": "for today", "month": "for this month"}
-_SCOPES: Mapping[str, Scope] = {"person": "person", "channel": "channel", "workspace": "workspace"}
 
 
 @lru_cache(maxsize=256)

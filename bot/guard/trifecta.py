@@ -33,7 +33,7 @@ def risk(names: Sequence[str], packed: Sequence[Offered], servers: Mapping[str, 
     ]
     if not reading or not reaching:
         return ""
-    return f"{_listed(reading)} read what people wrote, and {_listed(reaching)} reach outside"
+    return f"{_listed(reading)} can read what people wrote, and {_listed(reaching)} can reach outside"
 
 
 def _listed(names: Sequence[str]) -> str:

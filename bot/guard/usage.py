@@ -25,7 +25,8 @@ async def told(spend: Spend, actor: Actor, place: Place, *, admin: bool) -> str:
         admin: Whether they may know what others have used.
     """
     who = spend.who(actor, place)
-    today, month = (spend.accounts.sum(who, cap).spent for cap in (_of("day"), _of("month")))
+    today = spend.accounts.sum(who, Cap("person", "day", 0)).spent
+    month = spend.accounts.sum(who, Cap("person", "month", 0)).spent
     lines = [f"You have used {dollars(today)} today and {dollars(month)} this month (UTC)."]
     lines += [_left(each) for each in spend.standing(actor, place)]
     if admin:
@@ -37,10 +38,6 @@ def cache_share(spent: Spent) -> float:
     """Return the part of what was read that the cache had."""
     read = spent.input + spent.cache_read + spent.cache_write
     return spent.cache_read / read if read else 0.0
-
-
-def _of(span: str) -> Cap:
-    return Cap("person", "day" if span == "day" else "month", 0)
 
 
 def _left(standing: Standing) -> str:

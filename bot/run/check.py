@@ -56,9 +56,13 @@ def _grid(found: Found) -> Grid:
 def _everywhere(rules: Rules) -> dict[str, Any]:
     """Return what holds in all, without what is off."""
     said = asdict(rules)
-    who = {name: value for name, value in said["who"].items() if value is not False}
     caps = {name: dollars for name, dollars in said["caps"].items() if dollars}
-    return {name: value for name, value in said.items() if value is not False} | {"who": who, "caps": caps}
+    return _known({**said, "who": _known(said["who"]), "caps": caps})
+
+
+def _known(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of *said* is neither off nor empty."""
+    return {name: value for name, value in said.items() if value not in (False, None, "", ())}
 
 
 def _told(given: Mapping[str, Any]) -> str:
@@ -66,9 +70,11 @@ def _told(given: Mapping[str, Any]) -> str:
 
 
 def _lines(given: Mapping[str, Any], before: str = "") -> Iterable[str]:
-    """Yield a line for each key that says something."""
+    """Yield a line for each key."""
     for name, value in given.items():
         if isinstance(value, Mapping):
             yield from _lines(value, f"{before}{name}.")
-        elif value not in (None, "", ()):
-            yield f"{before}{name} = {', '.join(value) if isinstance(value, tuple) else shown(value)}"
+        elif isinstance(value, tuple):
+            yield f"{before}{name} = {', '.join(value) or 'none'}"
+        else:
+            yield f"{before}{name} = {shown(value)}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NO_PLATFORM = "no platform is configured: set SLACK_…, DISCORD_… or RIVULET_WEB as .env.example shows."
+NO_PLATFORM = "no platform is configured: run `rivulet init`, or set what .env.example shows."
 NO_KEY = "ANTHROPIC_API_KEY is not set: make a key in the Claude Console."
 
 

@@ -17,14 +17,13 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from bot.core.intake import Refusal
+from bot.guard.prices import MICRO
 from bot.platform import Platform
 from bot.run.sources import Sources
 from bot.show.budget import Reading
 from bot.store.examine import NAME, SUFFIXES
 from bot.tally import Count, Spread
 
-#: Micro-dollars in a dollar.
-MICRO = 1_000_000
 #: What is counted: the attribute of the tally, the metric's name, what it says.
 COUNTS = (
     ("answers", "rivulet_answers", "Answers that have ended, by how."),

@@ -16,14 +16,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bot.guard.prices import MICRO
 from bot.run.orders import order
 
 #: Seconds between two looks.
 EVERY = 1.0
 #: Rows of a table; the rest is a number.
 MOST = 15
-#: Micro-dollars in a dollar.
-MICRO = 1_000_000
 #: Columns of numbers.
 NUMBERS = frozenset({"since", "said", "unshown", "live", "waiting", "used", "edit at", "429"})
 STARTING = "The bot starts."

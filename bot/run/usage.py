@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
+from bot.guard.prices import MICRO
 from bot.guard.spend import DAY, dollars
 from bot.guard.usage import cache_share
 from bot.run.chart import chart, iso
@@ -99,7 +100,7 @@ def _named(row: Spent, name: str) -> str:
 
 
 def _exact(micro: int) -> str:
-    return f"{micro / 1e6:.6f}"
+    return f"{micro / MICRO:.6f}"
 
 
 def _count(number: int, what: str) -> str:

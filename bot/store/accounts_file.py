@@ -97,9 +97,9 @@ class FileAccounts(MemoryAccounts):
     def take(self, spent: Sequence[Spent], holds: Sequence[Hold]) -> None:
         """Take over what `read` has found: what was *spent*, and the *holds* of processes that died."""
         for row in spent:
-            self._tally.add(row)
+            self._totals.add(row)
         for hold in holds:
-            self._tally.hold(hold)
+            self._totals.hold(hold)
             self._filed.add(hold.key)
             self.settle(hold.key, replace(hold.noted, estimated=hold.noted.cost))
         if holds:
@@ -131,16 +131,16 @@ class FileAccounts(MemoryAccounts):
     def note(self, key: str, noted: Spent) -> None:
         """See `Accounts.note`."""
         super().note(key, noted)
-        if hold := self._tally.holds.get(key):
+        if hold := self._totals.holds.get(key):
             self._writer.post((tables.NOTED, tables.hold_row(hold)[::2]))
 
     def settle(self, key: str, spent: Spent | None) -> None:
         """See `Accounts.settle`."""
-        if (hold := self._tally.release(key)) is None:
+        if (hold := self._totals.release(key)) is None:
             return
         if spent:
             spent = called(spent, hold.noted.actor)
-            self._tally.add(spent)
+            self._totals.add(spent)
             self._due.risked += spent.cost if key in self._due.risky else 0
         self._write(key if key in self._filed else "", spent)
         self._filed.discard(key)
@@ -148,7 +148,7 @@ class FileAccounts(MemoryAccounts):
 
     async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`."""
-        if until == LAST and (kept := self._tally.months.of(since, by)) is not None:
+        if until == LAST and (kept := self._totals.months.of(since, by)) is not None:
             return kept
         await self._writer.write()  # what was settled just now may still be on its way
         return await self._writer.read(lambda: self._read_sums(tables.usage(by), since, until))
@@ -156,7 +156,7 @@ class FileAccounts(MemoryAccounts):
     def due(self) -> tuple[Due, list[Statement]]:
         """Return what is to be written after trouble; it counts as written until `undone`."""
         due, self._due = self._due, Due()
-        held = [*self._tally.holds.values()]
+        held = [*self._totals.holds.values()]
         self._filed |= {hold.key for hold in held}
         return due, [*due.statements(), *((tables.HOLD, tables.hold_row(hold)) for hold in held)]
 
@@ -166,16 +166,16 @@ class FileAccounts(MemoryAccounts):
             self._due.add("", spent)
         self._due.settled |= due.settled
         self._due.risked += due.risked
-        self._due.risky |= due.risky & self._tally.holds.keys()
+        self._due.risky |= due.risky & self._totals.holds.keys()
 
     def forgetting(self, actor: str, day: int) -> list[Statement]:
         """Return what takes the name of *actor* off in the file; see `MemoryAccounts.forget`."""
-        self._tally.forget(actor)
+        self._totals.forget(actor)
         spent, self._due.spent = self._due.spent, {}
         for each in spent.values():
             self._due.add("", replace(each, actor=pseudonym(actor) if each.actor == actor else each.actor))
         first, mark = first_of_month(day), pseudonym(actor)
-        held = [(tables.NOTED, tables.hold_row(hold)[::2]) for hold in self._tally.holds.values()]
+        held = [(tables.NOTED, tables.hold_row(hold)[::2]) for hold in self._totals.holds.values()]
         older = [
             (statement, ("", each, first)) for each in (actor, mark) for statement in tables.RENAME_OLDER
         ]
@@ -194,7 +194,7 @@ class FileAccounts(MemoryAccounts):
 
     def _is_spent(self) -> bool:
         """Tell whether nothing can be written, and the allowance for that is used up."""
-        held = sum(self._tally.holds[key].held for key in self._due.risky)
+        held = sum(self._totals.holds[key].held for key in self._due.risky)
         return bool(self._writer.trouble) and self._due.risked + held >= ALLOWANCE
 
     def _write(self, filed: str, spent: Spent | None) -> None:

@@ -18,51 +18,51 @@ from bot.store.accounts import (
     grouped,
     pseudonym,
 )
-from bot.store.tally import Tally
+from bot.store.totals import Totals
 
 
 class MemoryAccounts:
     """What was spent since the start; see `Accounts`."""
 
     def __init__(self) -> None:
-        self._tally = Tally()
+        self._totals = Totals()
         self._rows: dict[tuple[object, ...], Spent] = {}
 
     def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.forbids`."""
-        return self._tally.forbids(who, caps)
+        return self._totals.forbids(who, caps)
 
     def sum(self, who: Spent, cap: Cap) -> Sum:
         """See `Accounts.sum`."""
-        return self._tally.sum(who, cap)
+        return self._totals.sum(who, cap)
 
     async def reserve(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.reserve`."""
         if cap := self.forbids(hold.noted, caps):
             return cap
-        self._tally.hold(hold)
+        self._totals.hold(hold)
         return None
 
     def note(self, key: str, noted: Spent) -> None:
         """See `Accounts.note`."""
-        if hold := self._tally.holds.get(key):
-            self._tally.hold(replace(hold, noted=called(noted, hold.noted.actor)))
+        if hold := self._totals.holds.get(key):
+            self._totals.hold(replace(hold, noted=called(noted, hold.noted.actor)))
 
     def settle(self, key: str, spent: Spent | None) -> None:
         """See `Accounts.settle`."""
-        hold = self._tally.release(key)
+        hold = self._totals.release(key)
         if hold and spent:
             self._count(called(spent, hold.noted.actor))
 
     async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`."""
-        if until == LAST and (kept := self._tally.months.of(since, by)) is not None:
+        if until == LAST and (kept := self._totals.months.of(since, by)) is not None:
             return kept
         return grouped([row for row in self._rows.values() if since <= row.day < until], by)
 
     def forget(self, actor: str, day: int) -> None:
         """Take the name of *actor* off: up to the month of *day* for good, in it as far as caps allow."""
-        self._tally.forget(actor)
+        self._totals.forget(actor)
         first = first_of_month(day)
         for row in [row for row in self._rows.values() if row.actor in {actor, pseudonym(actor)}]:
             del self._rows[row.key]
@@ -70,7 +70,7 @@ class MemoryAccounts:
 
     def prune(self, day: int) -> None:
         """Delete what is older than `SPENT_KEPT` days on *day*, and the marks of who was forgotten before."""
-        self._tally.prune(day)
+        self._totals.prune(day)
         first = first_of_month(day)
         for row in [*self._rows.values()]:
             if row.day < day - SPENT_KEPT:
@@ -81,11 +81,11 @@ class MemoryAccounts:
 
     def purge(self) -> None:
         """Delete all that was spent."""
-        self._tally.clear()
+        self._totals.clear()
         self._rows.clear()
 
     def _count(self, spent: Spent) -> None:
-        self._tally.add(spent)
+        self._totals.add(spent)
         self._put(spent)
 
     def _put(self, spent: Spent) -> None:

@@ -68,7 +68,7 @@ class Client(Shards):
         super().__init__(intents, report, trace, proxy)
         self.inbox: Inbox | None = None
         self.content_step = ""
-        self.register: Callable[[int], object] = int
+        self.register: Callable[[int], object] = lambda _application: None
         self._people = People(bots, lambda: self.inbox.named if self.inbox else ())
         self._loops = Loops()
         self._places = Places(self)

@@ -125,8 +125,9 @@ class Reply:
         if traffic.banned and traffic.closed():
             raise Unanswered(429, 0)
         status, headers, answer = await self._rest.send(method, path, body)
-        if status == 429 and not banned(status, headers, answer):
-            await asyncio.sleep(min(retry_after(answer or {}, headers), PATIENCE))
+        limited = status == 429 and not banned(status, headers, answer)
+        if limited and (wait := retry_after(answer or {}, headers)) <= PATIENCE:
+            await asyncio.sleep(wait)
             status, headers, answer = await self._rest.send(method, path, body)
         if status < 300:
             return answer or {}

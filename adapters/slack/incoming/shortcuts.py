@@ -17,6 +17,7 @@ from adapters.slack.incoming.interactions import About, Who
 from adapters.slack.incoming.once import Once
 from adapters.slack.incoming.payloads import inner
 from adapters.slack.incoming.soon import in_time
+from adapters.slack.manifest import SHORTCUT
 from adapters.slack.outgoing.replies import later
 from adapters.slack.outgoing.whispers import Whispers
 from adapters.slack.people import People
@@ -30,8 +31,6 @@ from bot.text.writing import unmarked
 
 log = structlog.get_logger(__name__)
 
-#: The shortcut's name in the app's manifest, and the modal's.
-CALLBACK = "ask_about"
 #: Of the modal: the block of the one input, the input, and how much it takes.
 BLOCK, INPUT, LONGEST = "question", "text", 3_000
 #: Characters of the message that the model reads, and that others see once more.
@@ -65,7 +64,7 @@ class Shortcuts:
     async def chosen(self, body: Json) -> None:
         """Open the modal for a shortcut."""
         who, about, trigger = Who.of(body), About.of(body), string(body.get("trigger_id"))
-        if not (who and about and trigger) or body.get("callback_id") != CALLBACK:
+        if not (who and about and trigger) or body.get("callback_id") != SHORTCUT:
             return
         if self._once.first(trigger):
             tell = partial(later, self.asking.web, string(body.get("response_url")))
@@ -92,7 +91,7 @@ class Shortcuts:
         """Ask what a modal holds; return what Slack is to do with the modal, nothing to close it."""
         view = inner(body, "view")
         who, about, number = Who.of(body), About.carried_by(view), string(view.get("id"))
-        if not (who and about) or view.get("callback_id") != CALLBACK:
+        if not (who and about) or view.get("callback_id") != SHORTCUT:
             return {}
         values = inner(inner(view, "state"), "values")
         text = string(inner(inner(values, BLOCK), INPUT).get("value")).strip()
@@ -154,7 +153,7 @@ def modal(about: About) -> Json:
     """Return the modal that asks for a question *about* a message."""
     return {
         "type": "modal",
-        "callback_id": CALLBACK,
+        "callback_id": SHORTCUT,
         "private_metadata": about.carried,
         "title": _plain("Ask about this"),
         "submit": _plain("Ask"),

@@ -6,11 +6,10 @@ that it owns the message; and it is asked only where the event itself does not s
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import structlog
 
 from adapters.slack.blocks import string
+from adapters.slack.incoming.once import Once
 from adapters.slack.incoming.payloads import inner, moment, placed
 from adapters.slack.people import People
 from adapters.slack.text import Json
@@ -27,8 +26,6 @@ BUTTONS = {
     "arrow_forward": CONTINUE.name,
 }
 THUMBS = {"+1": True, "thumbsup": True, "-1": False, "thumbsdown": False}
-#: Events that are remembered, since Slack may send one again after minutes.
-REMEMBERED = 1_000
 
 
 class Thumbs:
@@ -46,7 +43,9 @@ class Thumbs:
         self._people = people
         self._team = team
         self._me = me
-        self._taken: OrderedDict[str, None] = OrderedDict()
+        self._once = (
+            Once()
+        )  # Slack may send an event again after minutes: a button would be pressed once more
 
     async def take(self, body: Json, event: Json) -> None:
         """Give a reaction that was added or removed to the core, if it means something on an answer of ours.
@@ -61,8 +60,8 @@ class Thumbs:
             return
         if not (user and channel and ts) or user == self._me or not self._may_be_ours(event):
             return
-        key = f"slack/{self._team}/{channel}/{ts}"
-        if not await self._inbox.owns(key, user) or not self._first(body):
+        key, number = f"slack/{self._team}/{channel}/{ts}", string(body.get("event_id"))
+        if not await self._inbox.owns(key, user) or not self._once.first(number):
             return
         try:
             actor = self._people.known(user) or await self._people.find(user, spare=True)
@@ -70,7 +69,7 @@ class Thumbs:
             log.info("a reaction by somebody who is not known", user=user)
             return
         except BaseException:
-            self._taken.pop(string(body.get("event_id")), None)
+            self._once.forget(number)
             raise
         place = placed(channel, string(body.get("team_id")), self._team)
         await self._tell(name, key, actor, place, on=on)
@@ -84,13 +83,3 @@ class Thumbs:
     def _may_be_ours(self, event: Json) -> bool:
         """Tell whether the message may be the bot's: Slack says whose it is, if a user of it wrote it."""
         return string(event.get("item_user")) in {"", self._me}
-
-    def _first(self, body: Json) -> bool:
-        """Tell whether the event was not taken yet: a button would be pressed once more."""
-        event = string(body.get("event_id"))
-        if not event or event in self._taken:
-            return not event
-        self._taken[event] = None
-        if len(self._taken) > REMEMBERED:
-            self._taken.popitem(last=False)
-        return True

@@ -14,7 +14,7 @@ from bot.store.months import Months
 Key = tuple[str, str, int, str, str]
 
 
-class Tally:
+class Totals:
     """What is spent and held, by what caps are for; for a month, and the days in it.
 
     Attributes:
