@@ -52,7 +52,8 @@ lint: dev docs
 docs: dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-# Two lanes side by side: what is judged, and what is only shown, since other work on the machine could spoil its figures.
+# Two lanes side by side: what is judged, and what is only shown and fails nothing, since other work could spoil its figures.
+# `idle` is not among them: `start` measures the same in less time.
 bench-quick: dev
 	@$(MAKE) -j 2 --output-sync=target bench-judged bench-shown
 
@@ -65,20 +66,19 @@ bench-judged:
 	$(BIN)/python -m tests.bench fuzz --cases 1000 --json --assert
 
 bench-shown:
-	nice $(BIN)/python -m tests.bench conversation --quick --json
-	nice $(BIN)/python -m tests.bench bombs --quick --json
-	nice $(BIN)/python -m tests.bench start --quick --json
-	nice $(BIN)/python -m tests.bench doctor --quick --json
-	nice $(BIN)/python -m tests.bench idle --quick --json
-	nice $(BIN)/python -m tests.bench money --quick --json
-	nice $(BIN)/python -m tests.bench overhead --quick --json
-	nice $(BIN)/python -m tests.bench stop --quick --json
-	nice $(BIN)/python -m tests.bench pacing --quick --json
-	nice $(BIN)/python -m tests.bench render --quick --json
-	nice $(BIN)/python -m tests.bench storm --quick --json
-	nice $(BIN)/python -m tests.bench slow --quick --json
-	nice $(BIN)/python -m tests.bench load --quick --json
-	nice $(BIN)/python -m tests.bench web --quick --json
+	-nice $(BIN)/python -m tests.bench conversation --quick --json
+	-nice $(BIN)/python -m tests.bench bombs --quick --json
+	-nice $(BIN)/python -m tests.bench start --quick --json
+	-nice $(BIN)/python -m tests.bench doctor --quick --json
+	-nice $(BIN)/python -m tests.bench money --quick --json
+	-nice $(BIN)/python -m tests.bench overhead --quick --json
+	-nice $(BIN)/python -m tests.bench stop --quick --json
+	-nice $(BIN)/python -m tests.bench pacing --quick --json
+	-nice $(BIN)/python -m tests.bench render --quick --json
+	-nice $(BIN)/python -m tests.bench storm --quick --json
+	-nice $(BIN)/python -m tests.bench slow --quick --json
+	-nice $(BIN)/python -m tests.bench load --quick --json
+	-nice $(BIN)/python -m tests.bench web --quick --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:
