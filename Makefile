@@ -53,7 +53,7 @@ docs: dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 # Two lanes side by side: what is judged, and what is only shown and fails nothing, since other work could spoil its figures.
-# `idle` is not among them: `start` measures the same in less time.
+# `idle` is not among them: `start` measures how soon it is ready and its memory, and its idle CPU takes minutes to be told.
 bench-quick: dev
 	@$(MAKE) -j 2 --output-sync=target bench-judged bench-shown
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import adapters
-from bot.config import Settings
+from bot.config import Settings, rules, scope
 from bot.config.faults import Faulty
 from bot.config.file import Known, read
 from bot.config.lines import line_at, lines_of
@@ -493,3 +494,9 @@ def test_a_fault_names_the_file_as_it_was_named():
     with pytest.raises(Unavailable, match=r"^none/config\.toml is not there\.$"):
         read(Path("none/config.toml"), BASE, KNOWN)
     assert str(Faulty("a", [])) == ""
+
+
+def test_what_the_file_may_say_of_people_and_caps_is_what_holds_in_places():
+    for said, holds in ((scope.WhoKeys, rules.Who), (scope.CapKeys, rules.Caps)):
+        assert list(said.model_fields) == [each.name for each in fields(holds)]
+    assert {name: field.default for name, field in scope.WhoKeys.model_fields.items()} == asdict(rules.Who())
