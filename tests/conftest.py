@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.redis_server import MISSING, SERVER, RedisServer
 
 
 class _JumpSelector(selectors.DefaultSelector):
@@ -47,3 +52,25 @@ def pytest_runtest_makereport(item: pytest.Item):
     outcome = yield
     if outcome.get_result().failed:
         item.user_properties.append(("failed", True))
+
+
+@pytest.fixture(scope="session")
+def redis_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Yield a server that tests share, each under a prefix of its own."""
+    if not SERVER:
+        assert not os.environ.get("CI"), MISSING
+        pytest.skip(MISSING)
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_own(tmp_path: Path) -> Iterator[RedisServer]:
+    """Yield a server that a test may kill, pause and start again."""
+    if not SERVER:
+        assert not os.environ.get("CI"), MISSING
+        pytest.skip(MISSING)
+    server = RedisServer(tmp_path / "redis").start()
+    yield server
+    server.stop()

@@ -40,6 +40,7 @@ from bot.platform import (
     Command,
     Deleted,
     Edited,
+    Leases,
     Mention,
     Outcome,
     Place,
@@ -49,6 +50,7 @@ from bot.platform import (
     Shelf,
     Stop,
     Unavailable,
+    Vault,
 )
 from bot.show.budget import Reading
 from bot.show.pace import Pace
@@ -116,6 +118,16 @@ class Core:
     def shelf(self) -> Shelf:
         """See `Inbox.shelf`."""
         return self._store.shelf
+
+    @property
+    def vault(self) -> Vault:
+        """See `Inbox.vault`."""
+        return self._store.vault
+
+    @property
+    def leases(self) -> Leases:
+        """See `Inbox.leases`."""
+        return self._store.peers.leases
 
     @property
     def named(self) -> Collection[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.events import File, Page
 from bot.platform.people import NAMED, Actor, Place, Said, Whereabouts, listed, unread
+from bot.platform.shared import Handed, Leases, Vault
 from bot.platform.shelf import Post, Shelf
 from bot.platform.surface import (
     Bucket,
@@ -56,8 +57,10 @@ __all__ = [
     "File",
     "Finding",
     "Gone",
+    "Handed",
     "Health",
     "Inbox",
+    "Leases",
     "Limits",
     "Mention",
     "Op",
@@ -77,6 +80,7 @@ __all__ = [
     "Surface",
     "Unavailable",
     "Unreadable",
+    "Vault",
     "Whereabouts",
     "listed",
     "unread",
@@ -93,6 +97,14 @@ class Inbox(Protocol):
     @property
     def shelf(self) -> Shelf:
         """Where a platform that is served by the bot itself keeps its messages."""
+
+    @property
+    def vault(self) -> Vault:
+        """Where a platform keeps secrets that it is given while it runs, such as a workspace's token."""
+
+    @property
+    def leases(self) -> Leases:
+        """Which part of its work a platform does in this process, where several answer as one bot."""
 
     @property
     def named(self) -> Collection[str]:

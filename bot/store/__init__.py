@@ -8,7 +8,7 @@ the last edit.  So whenever a crash comes, the ledger knows every message that m
 which to find it.
 
 A store must never keep an answer from being written: where it can't write, it says so in `health`, and goes
-on from memory.
+on from memory.  One thing alone ends an answer: that another process has it, or may have it by now (`Taken`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.events import CONTINUE, RETRY, Control
-from bot.platform import Asked, Remains, Shelf
+from bot.platform import Asked, Remains, Shelf, Vault
 from bot.store.accounts import Accounts
+from bot.store.peers import Peers
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
 #: whole question is.
@@ -171,6 +172,9 @@ class Store(Protocol):
 
     A question is known by `Asked.key`, the platform's own identity of the event; other methods than `accept`
     do nothing for a key that was not accepted.
+
+    A question is its process's that accepted it, or got it from `unfinished`.  `intend`, `posted`, `save`,
+    `call`, `end`, `done` and `again` raise `Taken` where it is another's by now; one process has no others.
     """
 
     @property
@@ -181,6 +185,16 @@ class Store(Protocol):
     @property
     def shelf(self) -> Shelf:
         """The messages of platforms that the bot itself serves; `forget`, `purge` and `prune` reach them."""
+        ...
+
+    @property
+    def vault(self) -> Vault:
+        """What platforms keep for good; `purge` reaches it."""
+        ...
+
+    @property
+    def peers(self) -> Peers:
+        """The other processes that serve the same bot from this store."""
         ...
 
     @property
@@ -248,7 +262,11 @@ class Store(Protocol):
         ...
 
     async def unfinished(self, platform: str) -> Sequence[Entry]:
-        """Return the questions of *platform* (keys begin with it) that are not done, oldest first."""
+        """Return the questions of *platform* (keys begin with it) that are not done, oldest first.
+
+        Those of other processes that live are not among them; those of processes that died are this one's
+        then.
+        """
         ...
 
     async def recent(self, platform: str, since: float) -> Sequence[Asked]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bot.platform import Actor, Asked, Place, Shelf
+from bot.platform import Actor, Asked, Place, Shelf, Vault
 from bot.store import (
     MOST_RECENT,
     MOST_TALKS,
@@ -26,7 +26,9 @@ from bot.store import (
 from bot.store.accounts import Accounts
 from bot.store.accounts_memory import MemoryAccounts
 from bot.store.keys import DAY
+from bot.store.peers import Alone, Peers
 from bot.store.shelf import MemoryShelf
+from bot.store.vault import MemoryVault
 
 #: Seconds between two looks for what is old.
 PRUNED = 600.0
@@ -43,12 +45,24 @@ class Memory:
         self._choices: dict[str, str] = {}
         self._shelf = MemoryShelf()
         self._accounts = MemoryAccounts()
+        self._vault = MemoryVault()
+        self._peers = Alone()
         self._pruned = 0.0
 
     @property
     def shelf(self) -> Shelf:
         """See `Store.shelf`."""
         return self._shelf
+
+    @property
+    def vault(self) -> Vault:
+        """See `Store.vault`."""
+        return self._vault
+
+    @property
+    def peers(self) -> Peers:
+        """See `Store.peers`."""
+        return self._peers
 
     @property
     def accounts(self) -> Accounts:
@@ -239,6 +253,7 @@ class Memory:
         self._choices.clear()
         self._shelf.purge()
         self._accounts.purge()
+        self._vault.purge()
         return count
 
     async def close(self) -> None:

@@ -1,0 +1,200 @@
+"""Other processes that serve the same bot from the same store: who they are, and what they tell each other.
+
+One such process is a *replica*.  It holds a lease, which it renews every second; whoever has not for `LEASE`
+seconds counts as dead, and others take over its questions.  Its own clock tells a replica when that may have
+happened: from then on it writes nothing to an answer that the store has as its own (`Taken`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.platform import Handed, Leases
+
+#: Seconds without a sign of life after which a replica is dead; those that it believes in its own lease less.
+LEASE = 8.0
+CAUTION = 1.0
+#: Seconds between two signs of life.
+BEAT = 1.0
+#: Seconds that a question to another replica may take.
+REPLY = 2.0
+
+
+class Taken(Exception):
+    """Another replica has the question, or may have it by now: nothing is written to its answer here."""
+
+
+class Unreached(OSError):
+    """A replica did not reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A replica.
+
+    Attributes:
+        name: Unique, and new with each start.
+        since: When it joined, in seconds of the wall clock.
+        live: Answers that it writes.
+        leaving: Whether it is shutting down, and takes nothing new.
+    """
+
+    name: str
+    since: float
+    live: int = 0
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How a bucket is used.
+
+    Attributes:
+        live: Answers that want edits of it.
+        calls: For each call that was made since the last `Peers.share`, how many seconds ago.
+        blocked: Seconds for which a 429 still blocks it.
+    """
+
+    live: int = 0
+    calls: tuple[float, ...] = ()
+    blocked: float = 0.0
+
+
+class Peers(Protocol):
+    """The replicas, as one of them sees them."""
+
+    @property
+    def name(self) -> str:
+        """What this replica is called."""
+        ...
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The replicas that live, as last seen, this one among them.  Costs nothing."""
+        ...
+
+    @property
+    def away(self) -> float:
+        """Seconds since the store was last heard; 0.0 where it is well, and where there is one process."""
+        ...
+
+    @property
+    def leases(self) -> Leases:
+        """Shares out what a platform's processes do."""
+        ...
+
+    async def home(self, channel: str) -> str:
+        """Return which replica answers in *channel*: the one that does, if it lives; else this one, from now.
+
+        A home is kept for an hour after it was last asked for.  While the store is away: this one.
+        """
+        ...
+
+    async def ask(self, name: str, text: str) -> str:
+        """Give *text* to the replica *name*; return what it replies.
+
+        Raises:
+            Unreached: It is gone, or did not reply within `REPLY` seconds.
+        """
+        ...
+
+    def tell(self, text: str) -> None:
+        """Give *text* to all other replicas, in order; soon.  One that joins later does not get it."""
+        ...
+
+    async def listen(self, heard: Callable[[str, str], Awaitable[str]]) -> None:
+        """Call *heard* with the sender and the text of all that is given to this replica; until cancelled.
+
+        What it returns is the reply to `ask`.  Calls of one sender begin in order and are not awaited one by
+        one; a failure of one is logged.
+        """
+        ...
+
+    async def orphans(self) -> None:
+        """Wait until a replica has died or left since the last call; `Store.unfinished` has its questions."""
+        ...
+
+    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Use]:
+        """Tell how buckets, by key, are used here; return how all other replicas together use them.
+
+        `Use.calls` are then the calls of others that this replica has not been told of yet.
+
+        Raises:
+            OSError: The store is away.
+        """
+        ...
+
+    async def leave(self) -> None:
+        """Take nothing new from now on: homes and parts go to others, and so do questions that wait."""
+        ...
+
+
+class Undivided:
+    """`Leases` of a bot of one process: all parts are its own, at once and for good."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    async def parts(self, name: str, total: int) -> AsyncGenerator[Handed]:
+        """See `Leases.parts`."""
+        for number in range(total):
+            yield Handed(number, held=True)
+        await asyncio.Event().wait()
+
+    async def note(self, name: str, number: int, note: str) -> None:
+        """See `Leases.note`."""
+
+    async def leave(self, name: str, number: int) -> None:
+        """See `Leases.leave`."""
+
+    async def turn(self, name: str, seconds: float) -> None:
+        """See `Leases.turn`."""
+        now = asyncio.get_running_loop().time()
+        at = max(now, self._next.get(name, now))
+        self._next[name] = at + seconds
+        await asyncio.sleep(at - now)
+
+
+class Alone:
+    """The peers of a process that has none; see `Peers`."""
+
+    away = 0.0
+
+    def __init__(self) -> None:
+        self.name = secrets.token_hex(4)
+        self.leases: Leases = Undivided()
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """See `Peers.members`."""
+        return ()
+
+    async def home(self, channel: str) -> str:
+        """See `Peers.home`."""
+        return self.name
+
+    async def ask(self, name: str, text: str) -> str:
+        """See `Peers.ask`."""
+        raise Unreached(f"there is no replica {name}")
+
+    def tell(self, text: str) -> None:
+        """See `Peers.tell`."""
+
+    async def listen(self, heard: Callable[[str, str], Awaitable[str]]) -> None:
+        """See `Peers.listen`."""
+        await asyncio.Event().wait()
+
+    async def orphans(self) -> None:
+        """See `Peers.orphans`."""
+        await asyncio.Event().wait()
+
+    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Use]:
+        """See `Peers.share`."""
+        return {}
+
+    async def leave(self) -> None:
+        """See `Peers.leave`."""

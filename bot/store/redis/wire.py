@@ -1,0 +1,266 @@
+"""The connection to Redis: what is asked for while a request is under way goes out with the next, together.
+
+So the round trips do not grow with the answers.  While Redis is away every request fails at once, with
+`Away`; the wire looks for it all the time, and tells when it is back.  Only this package imports `redis`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Any, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import TimeoutError as TooSlow
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that Redis may take to answer, also to be connected to; Slack wants an event acknowledged within 3.
+PATIENCE = 2.0
+#: Seconds between two tries to reach it.
+LOOK = 0.25
+#: Requests that go out together.
+TOGETHER = 200
+#: What is no fault of the request, but of the connection or of the server.
+LOST = (NotConnected, TooSlow, OSError, EOFError)
+
+
+class Away(OSError):
+    """Redis was not reached, or did not answer in time; nobody knows whether the request was done."""
+
+
+class Refusal(OSError):
+    """Redis has refused a request; the message says why, in its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is done in one step.
+
+    Attributes:
+        text: Lua; it must write to the keys that it is given alone.
+        sha: What Redis knows it by.
+    """
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(slots=True)
+class _Asked:
+    words: tuple[Any, ...]
+    script: Script | None
+    done: asyncio.Future[Any]
+
+
+class Wire:
+    """A connection for requests; answers are bytes, numbers, lists and None, as Redis gives them.
+
+    Args:
+        connect: Makes a client; see `connector`.
+
+    Attributes:
+        trouble: Why Redis is away; "" while it is there.
+        since: The loop's time when `trouble` began.
+        trips: Round trips so far.
+        back: What is awaited, in this order, whenever Redis is there again, before any other request; what
+            fails with `Away` there is begun anew with the next try.
+    """
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        self.trouble = "it was not opened yet"
+        self.since = 0.0
+        self.trips = 0
+        self.back: list[Callable[[], Awaitable[None]]] = []
+        self._connect = connect
+        self._client: Redis | None = None
+        self._asked: list[_Asked] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Away: It can't be reached.
+            Refusal: It lets nobody in like this.
+        """
+        await self._reach()
+
+    async def call(self, script: Script, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+        """Run *script*; raises as `ask`."""
+        return await self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+
+    async def ask(self, *words: Any) -> Any:
+        """Send a command; return what Redis answers.
+
+        Raises:
+            Away: See there.
+            Refusal: See there.
+        """
+        return await self._put(words, None)
+
+    def client(self) -> Redis:
+        """Return a client of its own for what blocks, such as XREAD; its user closes it."""
+        return self._connect()
+
+    async def close(self) -> None:
+        """Send what waits, then nothing any more."""
+        self._closed = True
+        if self._looking:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        if self._sending:
+            await asyncio.wait({self._sending})
+        self.trouble = self.trouble or "closed"
+        if self._client:
+            with suppress(*LOST, RedisError):
+                await self._client.aclose()
+
+    async def _put(self, words: tuple[Any, ...], script: Script | None) -> Any:
+        if self.trouble:
+            raise Away(self.trouble)
+        asked = _Asked(words, script, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        return await asyncio.shield(asked.done)
+
+    async def _send(self) -> None:
+        """Send what is asked for until nothing is."""
+        try:
+            while self._asked:
+                batch, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
+                try:
+                    await self._answer(batch)
+                except LOST as error:
+                    self._lose(error, batch)
+        finally:
+            self._sending = None
+
+    async def _answer(self, batch: Sequence[_Asked]) -> None:
+        assert self._client  # noqa: S101  there is no trouble
+        for asked, said in zip(batch, await self._execute(self._client, batch), strict=True):
+            if asked.done.done():
+                continue
+            if isinstance(said, RedisError):
+                asked.done.set_exception(Refusal(str(said)))
+                asked.done.exception()  # somebody may have stopped waiting
+            else:
+                asked.done.set_result(said)
+
+    async def _execute(self, client: Redis, batch: Sequence[_Asked]) -> list[Any]:
+        said = await self._sent(client, [asked.words for asked in batch])
+        if unknown := [at for at, one in enumerate(said) if isinstance(one, NoScriptError)]:
+            again = []
+            for at in unknown:
+                script = batch[at].script
+                assert script  # noqa: S101  nothing else is refused like this
+                again.append(("EVAL", script.text, *batch[at].words[2:]))
+            for at, one in zip(unknown, await self._sent(client, again), strict=True):
+                said[at] = one
+        return said
+
+    async def _sent(self, client: Redis, words: Sequence[tuple[Any, ...]]) -> list[Any]:
+        pipe = client.pipeline(transaction=False)
+        for each in words:
+            pipe.execute_command(*each)
+        self.trips += 1
+        said = await pipe.execute(raise_on_error=False)
+        if lost := next((one for one in said if isinstance(one, LOST)), None):
+            raise lost
+        return said
+
+    def _lose(self, error: BaseException, batch: Sequence[_Asked]) -> None:
+        """Fail all that was asked for, and look for Redis until it is there again."""
+        waiting, self._asked = [*batch, *self._asked], []
+        self._trouble(error)
+        for asked in waiting:
+            if not asked.done.done():
+                asked.done.set_exception(Away(self.trouble))
+                asked.done.exception()  # the same
+        if not self._closed and (self._looking is None or self._looking.done()):
+            log.error("Redis is away: going on from memory", reason=self.trouble)
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self._reach()
+                for told in self.back:
+                    await told()
+            except (Away, Refusal) as error:
+                self._trouble(error)
+            else:
+                log.warning("Redis is back")
+                return
+
+    async def _reach(self) -> None:
+        """Connect anew; there is no trouble any more then."""
+        if self._client:
+            with suppress(*LOST, RedisError):
+                await self._client.aclose()
+        client = self._client = self._connect()
+        try:
+            await client.ping()
+        except AuthenticationError as error:  # a kind of `NotConnected`
+            raise Refusal(str(error)) from error
+        except LOST as error:
+            raise Away(str(error) or "it does not answer") from error
+        except RedisError as error:
+            raise Refusal(str(error)) from error
+        self.trouble = ""
+
+    def _trouble(self, error: BaseException) -> None:
+        if not self.trouble:
+            self.since = asyncio.get_running_loop().time()
+        self.trouble = str(error) or "it does not answer"
+
+
+def connector(url: str) -> Callable[[], Redis]:
+    """Return what connects to the Redis at *url*.
+
+    redis://, rediss:// and unix:// as the redis client takes them; for Sentinel
+    redis+sentinel://user:password@host:26379,host:26379/service/0.
+
+    Raises:
+        ValueError: It is no such address.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": PATIENCE,
+        "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
+    }
+    if not url.startswith("redis+sentinel://"):
+        Redis.from_url(url)  # which says what is wrong with it
+        return lambda: Redis.from_url(url, **options)
+    return _by_sentinel(url, options)
+
+
+def _by_sentinel(url: str, options: dict[str, Any]) -> Callable[[], Redis]:
+    """Return what asks the sentinels of *url* who is master, with each connection anew."""
+    plain = {**options}
+    who, _, where = url.removeprefix("redis+sentinel://").rpartition("@")
+    hosts, _, rest = where.partition("/")
+    service, _, number = rest.partition("/")
+    pairs = [host.rpartition(":") for host in hosts.split(",")]
+    if not service or not all(name and port.isdigit() for name, _, port in pairs):
+        raise ValueError("it is not redis+sentinel://host:port,host:port/service")
+    user, _, password = who.rpartition(":")
+    options |= {"db": int(number or 0), "username": user or None, "password": password or None}
+    sentinel: Any = Sentinel([(name, int(port)) for name, _, port in pairs], sentinel_kwargs=plain)  # type: ignore[no-untyped-call]
+    return lambda: cast("Redis", sentinel.master_for(service, **options))

@@ -1,0 +1,104 @@
+"""The connection to Redis, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.store.redis.wire import Away, Refusal, Script, Wire, connector
+from tests.redis_server import port
+
+ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+
+
+@pytest.fixture
+async def wire(redis_own):
+    wire = Wire(connector(redis_own.url))
+    await wire.open()
+    yield wire
+    await wire.close()
+
+
+async def until(said) -> None:
+    async with asyncio.timeout(60):
+        while not said():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_asked_for_at_once_goes_out_together(wire):
+    before = wire.trips
+    sums = await asyncio.gather(*(wire.call(ADD, ["n"], [1]) for _ in range(100)))
+    assert sums == [*range(1, 101)]
+    assert wire.trips - before <= 3, "the first finds that Redis does not know the script"
+
+
+async def test_a_script_that_redis_forgot_is_sent_anew_and_runs_once(wire):
+    await wire.call(ADD, ["n"], [1])
+    await wire.ask("SCRIPT", "FLUSH")
+    assert await wire.call(ADD, ["n"], [1]) == 2
+
+
+async def test_a_request_that_is_refused_fails_alone(wire):
+    await wire.ask("SET", "word", "x")
+    said = await asyncio.gather(
+        wire.call(ADD, ["word"], [1]), wire.call(ADD, ["n"], [1]), return_exceptions=True
+    )
+    assert isinstance(said[0], Refusal)
+    assert said[1] == 1
+
+
+async def test_while_redis_is_away_requests_fail_at_once_and_its_return_is_told(wire, redis_own):
+    told = []
+
+    async def back():
+        told.append(await wire.ask("PING"))
+
+    wire.back.append(back)
+    redis_own.kill()
+    with pytest.raises(Away):
+        await wire.ask("PING")
+    assert wire.trouble
+    with pytest.raises(Away):
+        await wire.ask("PING")
+    redis_own.start()
+    await until(lambda: told)
+    assert await wire.ask("PING")
+
+
+async def test_a_server_that_hangs_counts_as_away(wire, redis_own, monkeypatch):
+    redis_own.pause()
+    with pytest.raises(Away):
+        await wire.ask("PING")
+    redis_own.resume()
+    await until(lambda: not wire.trouble)
+
+
+async def test_a_wrong_password_is_a_refusal(redis_own):
+    right = Wire(connector(redis_own.url))
+    await right.open()
+    await right.ask("CONFIG", "SET", "requirepass", "right")
+    wrong = Wire(connector(redis_own.url.replace("redis://", "redis://:wrong@")))
+    with pytest.raises(Refusal, match="password"):
+        await wrong.open()
+    await wrong.close()
+    await right.close()
+
+
+async def test_nobody_there_is_away():
+    wire = Wire(connector(f"redis://127.0.0.1:{port()}/0"))
+    with pytest.raises(Away):
+        await wire.open()
+    await wire.close()
+
+
+@pytest.mark.parametrize("url", ["http://x", "redis+sentinel://host/service", "redis+sentinel://host:1"])
+def test_what_is_no_address_is_said(url):
+    with pytest.raises(ValueError, match=r"."):
+        connector(url)
+
+
+async def test_after_closing_nothing_is_sent(wire):
+    await wire.close()
+    with pytest.raises(Away):
+        await wire.ask("PING")
