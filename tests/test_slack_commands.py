@@ -315,7 +315,7 @@ async def test_what_is_asked_too_often_is_not_posted(strict):
 
 
 async def test_many_questions_of_many_people_are_bounded(sockets):
-    sockets.platform._events._slashes.asking._posts._calls = 1
+    sockets.platform._here.events._slashes.asking._posts._calls = 1
     await sockets.final(await asked(sockets, "why?"))
     assert (await sockets.emulator.command("C1", "U2", "why?"))["text"] == asking.BUSY
 

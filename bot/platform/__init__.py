@@ -176,6 +176,12 @@ class Inbox(Protocol):
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page was deleted."""
 
+    def removed(self, platform: str, workspace: str) -> None:
+        """End the answers in *workspace*, a `Place.home`, which the bot was removed from; returns at once.
+
+        Nothing can be written there any more, and every write raises `Gone`.
+        """
+
     async def repair(self, platform: Platform) -> None:
         """Take up the answers of *platform* that an earlier run has left; see `Platform.run`."""
 

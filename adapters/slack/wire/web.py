@@ -13,6 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from adapters.slack.wire.errors import REVOKED, TRUNCATED, TooLong, code_of
+from bot.platform import Gone
+
+#: Why a call is not made any more.
+REMOVED = "the app was removed from the workspace"
 
 
 class Web(AsyncWebClient):
@@ -20,19 +24,24 @@ class Web(AsyncWebClient):
 
     Attributes:
         doubted: Set once Slack has refused the token in the middle of the work.
+        removed: Whether the app was removed, so that no call is made any more.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(retry_handlers=[], **options)
         self.doubted = asyncio.Event()
+        self.removed = False
 
     async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
         """See `AsyncWebClient.api_call`.
 
         Raises:
+            Gone: When the app was removed.
             TooLong: When Slack has taken a text, but not all of it.
             ConnectionError: When the answer was none of Slack's.
         """
+        if self.removed:
+            raise Gone(REMOVED)
         try:
             answer = await super().api_call(api_method, **options)
         except SlackApiError as error:
