@@ -159,7 +159,9 @@ class People:
         return Actor(
             id=id_,
             name=_name(user) or id_,
-            workspace=self._team if self._team and self._team in _teams(user) else string(user.get("team_id")),
+            workspace=self._team
+            if self._team and self._team in _teams(user)
+            else string(user.get("team_id")),
             bot=(bool(user.get("is_bot")) or id_ == "USLACKBOT") and id_ not in self.bots,
             guest=any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger")),
         )

@@ -7,19 +7,16 @@ What the core did not take is not acknowledged, and Slack sends it again.  Must 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.incoming.bolt import taker
-from adapters.slack.incoming.events import Events
-from adapters.slack.incoming.http import Http
 from adapters.slack.incoming.link import ticket
-from adapters.slack.incoming.sockets import DOWN, Sockets
+from adapters.slack.incoming.way import Way
 from adapters.slack.rights import lacking
 from adapters.slack.settings import Settings
 from adapters.slack.wire.errands import Errands
@@ -29,10 +26,10 @@ from adapters.slack.wire.straight import straight
 from adapters.slack.wire.web import Web
 from adapters.slack.workspace import Identity, Workspace, identify
 from bot.platform import (
+    Actor,
     Asked,
     Finding,
     Gone,
-    Health,
     Inbox,
     Mention,
     Place,
@@ -51,11 +48,6 @@ TIMEOUT = 10.0
 #: Seconds after which a token that was refused is tried again, and between two looks at one that may be.
 RECHECK = 600.0
 DOUBT = 60.0
-#: Seconds of silence past which mentions are looked for: Slack sends an event again at once and after a
-#: minute, and then in five.
-QUICK = 60.0
-#: Seconds between two calls in HTTP mode that only ask whether Slack is there.
-PULSE = 60.0
 SCOPES_STEP = "compare OAuth & Permissions with `rivulet manifest slack`"
 EVENTS = (
     "questions in threads need no mention where message.channels and message.groups are among its events "
@@ -75,12 +67,8 @@ class Slack(Platform):
         self._web = Web()
         self._errands = Errands()
         self._here: Workspace | None = None
-        self._served = False
-        self._sockets: Sockets | None = None
-        self._http: Http | None = None
-        if not settings.app_token.get_secret_value():
-            self._http = Http(settings.signing_secret.get_secret_value().strip())
-            self.routes = self._http.routes
+        self._way = Way(settings, self, self._errands)
+        self.routes = self._way.http.routes if self._way.http else ()
 
     async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`; a token that was good and is refused now is tried again every ten minutes."""
@@ -88,7 +76,7 @@ class Slack(Platform):
             try:
                 await self._serve(inbox)
             except Refused as error:
-                if not self._served:
+                if not self._way.served:
                     raise
                 log.error("Slack is off until its token is good again", reason=str(error))  # noqa: TRY400  told in full
                 await asyncio.sleep(RECHECK)
@@ -100,53 +88,12 @@ class Slack(Platform):
                 us = await self._identify()
                 self._here = here = Workspace(self._web, self._settings, self._errands, us, inbox)
                 await inbox.repair(self)
-                await first(self._listen(here.events, inbox), self._mistrust(self._web))
+                listening = self._way.listen(self._web, taker(self._web, here.events), inbox, self._identify)
+                await first(listening, self._mistrust(self._web))
             finally:
                 self.health = "down"
                 if self._here:
                     await self._here.close()
-
-    async def _listen(self, events: Events, inbox: Inbox) -> None:
-        take, back = taker(self._web, events), partial(self._back, inbox)
-        if self._http is None:
-            token = self._settings.app_token.get_secret_value()
-            self._sockets = Sockets(self._web, token, take, self._tell, back)
-            await self._sockets.run()
-            return
-        self._http.take = take
-        try:
-            await self._feel_pulse(back)
-        finally:
-            await self._http.close()
-
-    def _back(self, inbox: Inbox, silent: float) -> None:
-        """Let the core know that Slack is heard, for the first time or after so many seconds without."""
-        inbox.back(self)
-        if silent > QUICK:
-            log.info("looking for what was missed while nothing was heard of Slack", seconds=round(silent))
-            self._errands.start(_done(inbox.repair(self)))
-
-    async def _feel_pulse(self, back: Callable[[float], None]) -> None:
-        """Report whether Slack is there, in HTTP mode nothing else shows that while no event comes."""
-        now = asyncio.get_running_loop().time
-        self.heard_at = heard = now()  # `_identify` has just asked
-        self._tell("up")
-        back(0.0)
-        well = True
-        while True:
-            await asyncio.sleep(PULSE)
-            try:
-                await self._identify()
-            except (SlowDown, OSError):
-                well = False
-                if now() - heard >= DOWN:
-                    self._tell("down")
-            else:
-                if not well:
-                    back(now() - heard)
-                well = True
-                self.heard_at = heard = now()
-                self._tell("up")
 
     async def _mistrust(self, web: Web) -> None:
         """Ask whether the token is still good whenever there is a reason to doubt it."""
@@ -157,17 +104,12 @@ class Slack(Platform):
             await asyncio.sleep(DOUBT)
             web.doubted.clear()
 
-    def _tell(self, health: Health) -> None:
-        self.health = health
-        self.heard_at = self._sockets.heard if self._sockets else self.heard_at
-        self._served = self._served or health == "up"
-
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         async with self._client() as self._web:
-            asked = [self._identify(), *([self._ticket()] if self._http is None else [])]
+            asked = [self._identify(), *([self._ticket()] if self._way.http is None else [])]
             told = await asyncio.gather(*asked, return_exceptions=True)
-        found = [_trouble(each) for each in told if isinstance(each, BaseException)]
+        found = [trouble(each) for each in told if isinstance(each, BaseException)]
         if isinstance(told[0], BaseException):
             return found
         us = told[0]
@@ -224,11 +166,7 @@ class Slack(Platform):
         return us
 
 
-async def _done(work: Awaitable[None]) -> None:
-    await work
-
-
-def _trouble(error: BaseException) -> Finding:
+def trouble(error: BaseException) -> Finding:
     """Return what *error* means to an operator; raise it where it is none of Slack's."""
     if isinstance(error, Unavailable):
         return Finding(ok=False, text=str(error), fatal=True)
