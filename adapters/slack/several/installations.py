@@ -27,8 +27,6 @@ KEPT = "slack/install/"
 #: What stands in a name for a workspace without an organization, or an organization as a whole.
 NONE = "-"
 UNREADABLE = "an installation cannot be read; install the bot anew: was SLACK_CLIENT_SECRET changed since?"
-    "an installation can't be read, so install the bot anew there: was SLACK_CLIENT_SECRET changed since?"
-)
 
 
 def name_of(enterprise: str | None, team: str | None) -> str:
