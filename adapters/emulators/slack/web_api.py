@@ -146,7 +146,7 @@ class WebApi:
         if "channel_id" in seen:
             seen["channel"] = seen.pop("channel_id")
         body = digest(arguments)
-        self._record("call", method=method, body=body, **seen)
+        self._record("call", method=method, body=body, team=self._workspace.team.id, **seen)
         fault = self._traffic.fault(method, arguments)
         if fault and not fault.apply:
             return await self._fail(request, method, fault, body)

@@ -6,6 +6,7 @@ It also raises ConnectionError where the SDK can't parse an answer.
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -42,6 +43,9 @@ class Web(AsyncWebClient):
         """
         if self.removed:
             raise Gone(REMOVED)
+        if auth := options.pop("auth", None):  # the SDK does it in a way that aiohttp will not know any more
+            known = f"{auth['client_id']}:{auth['client_secret']}".encode()
+            options["headers"] = {"Authorization": f"Basic {base64.b64encode(known).decode()}"}
         try:
             answer = await super().api_call(api_method, **options)
         except SlackApiError as error:
