@@ -236,7 +236,7 @@ class Chaos:
 
     _copies, _spread, _seed, _told = 1, 0.0, 0, 0
 
-    def _send(self, payload: Json) -> None:
+    def send(self, payload: Json) -> None:
         """Deliver *payload* to the app over the way in that it has, as often and as late as it is set.
 
         An app that is installed by OAuth hears of workspaces only that have installed it.

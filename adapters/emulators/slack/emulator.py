@@ -53,7 +53,7 @@ class Slack(Chaos, Interactions, Installing, Emulator):
         self.shared = first.shared if first else Shared.of(self)
         self.shared.teams[team.id] = self
         self._sockets, self._http, self._oauth = self.shared.sockets, self.shared.http, self.shared.oauth
-        self.workspace = self._workspace = Workspace(self.record, self._send, team)
+        self.workspace = self._workspace = Workspace(self.record, self.send, team)
         self._streams = Streams(self._workspace, self.record)
         self._traffic = Traffic()
         self._views = Views(team)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from adapters.emulators.control import Emulator, control
+from adapters.emulators.slack import shapes
 from adapters.emulators.slack.arguments import read
 from adapters.emulators.slack.http_sender import HttpSender
 from adapters.emulators.slack.oauth import App, Installed, OAuth
@@ -22,6 +23,9 @@ from adapters.emulators.slack.workspace import Workspace
 
 if TYPE_CHECKING:
     from adapters.emulators.slack.emulator import Slack
+
+#: Events of which the app is told that is installed by OAuth.
+TOLD = frozenset({"app_uninstalled", "tokens_revoked", "team_access_granted", "team_access_revoked"})
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Installing:
     _oauth: OAuth
     _workspace: Workspace
     record: Callable[..., None]
+    send: Callable[[Json], None]
 
     @property
     def team(self) -> Team:
@@ -74,7 +79,13 @@ class Installing:
             return self.shared.teams[id]
         bot = f"U{enterprise or id}BOT"
         made = type(self.first)(Team(id, bot, f"B{enterprise or id}BOT", enterprise), self.first)
-        made.workspace.subscriptions |= {"app_uninstalled", "tokens_revoked"}
+        made.workspace.subscriptions |= TOLD
+        org = [
+            each for each in self.shared.teams.values() if enterprise and each.team.enterprise == enterprise
+        ]
+        for each in org:  # an organization's people are the same in all its workspaces
+            for person in each.workspace.people.values():
+                person.flags["enterprise_user"]["teams"] = [one.team.id for one in org]
         return made
 
     @control
@@ -91,7 +102,7 @@ class Installing:
         """
         self._oauth.app = App(client_id, client_secret, tuple(redirects), rotates)
         for each in self.shared.teams.values():
-            each.workspace.subscriptions |= {"app_uninstalled", "tokens_revoked"}
+            each.workspace.subscriptions |= TOLD
 
     @control
     async def allow(self, url: str, user: str = "U1", *, whole: bool = False) -> str:
@@ -106,10 +117,39 @@ class Installing:
         team = self.team
         new = Installed(team.enterprise, "" if whole else team.id, team.bot_user, user, "", {team.id})
         if whole:
-            new.ids = {
-                each.team.id for each in self.shared.teams.values() if each.team.enterprise == team.enterprise
-            }
+            org = (each for each in self.shared.teams.values() if each.team.enterprise == team.enterprise)
+            new.ids = {each.team.id for each in org}
+        for id_ in new.ids:
+            self.shared.teams[id_].install(whole=whole)
         return self._oauth.allow(url, new)
+
+    def install(self, *, whole: bool) -> None:
+        """Let the app be installed here from now on, or in the organization as a *whole*."""
+        self._workspace.team = replace(self.team, whole=whole)
+
+    @control
+    async def grant(self) -> None:
+        """Let an administrator of the organization add this workspace to those that the app may be in."""
+        [known] = [each for each in self._oauth.installed if each.whole and not each.over]
+        known.ids.add(self.team.id)
+        self.install(whole=True)
+        self._move("team_access_granted")
+
+    @control
+    async def withdraw(self) -> None:
+        """Let them take it away again."""
+        known = self.installed()
+        self._move("team_access_revoked")
+        if known:
+            known.ids.discard(self.team.id)
+
+    def _move(self, kind: str) -> None:
+        """Tell the app of a workspace that it may be in, or may not [docs, the events' pages]."""
+        event = {"type": kind, "team_ids": [self.team.id], "event_ts": self._workspace.ts()}
+        told = shapes.callback(event, shared=False, team=self.team)
+        for name in ("team_id", "context_team_id", "context_enterprise_id", "authorizations"):
+            del told[name]
+        self.send(told)
 
     @control
     async def cancel(self, url: str) -> str:
@@ -134,10 +174,11 @@ class Installing:
         self._oauth.aged = seconds
 
     @control
-    async def end_tokens(self, within: float = 0.0) -> None:
-        """Let the tokens of rotation that are good here end in so many seconds."""
+    async def end_tokens(self, *, but_newest: bool = False) -> None:
+        """Let the tokens that are good here end now, as those of rotation do by themselves."""
         if known := self.installed():
-            known.tokens = {token: time.time() + within for token in known.tokens}
+            tokens = [*known.tokens][: -1 if but_newest else None]
+            known.tokens |= dict.fromkeys(tokens, time.time())
 
     @control
     async def tokens_here(self) -> list[str]:
@@ -145,11 +186,9 @@ class Installing:
         return [token for each in self._oauth.installed if self.team.id in each.ids for token in each.tokens]
 
     def installed(self) -> Installed | None:
-        """Return the installation that is good here now, and let the workspace be as it is in it."""
-        found = [each for each in self._oauth.installed if self.team.id in each.ids and not each.over]
-        if found:
-            self._workspace.team = replace(self.team, whole=found[-1].whole)
-        return found[-1] if found else None
+        """Return the installation that is good here now; None if there is none."""
+        found = (each for each in reversed(self._oauth.installed) if self.team.id in each.ids)
+        return next((each for each in found if not each.over), None)
 
     async def _meant(self, request: web.Request) -> Slack:
         """Return the workspace that a call is about: by its token, and what else it says."""
@@ -160,8 +199,6 @@ class Installing:
         known = self._oauth.of(str(arguments.get("token") or ""))
         if known is None:
             return self.first
-        for each in self.shared.teams.values():
-            each.installed()
         return self._of_many(
             [self.shared.teams[id_] for id_ in sorted(known.ids) if id_ in self.shared.teams], arguments
         )

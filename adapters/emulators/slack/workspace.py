@@ -94,8 +94,7 @@ class Workspace:
         """Return *person* as an account of this workspace, unless it is said to be of another one."""
         told: Json = {"team_id": self.team.id}
         if self.team.enterprise:
-            teams = {"id": person.id, "enterprise_id": self.team.enterprise, "teams": [self.team.id]}
-            told |= {"enterprise_user": teams}
+            told |= {"enterprise_user": {"enterprise_id": self.team.enterprise, "teams": [self.team.id]}}
         return Person(person.id, person.name, told | person.flags)
 
     def ts(self) -> str:

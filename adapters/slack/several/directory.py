@@ -163,13 +163,10 @@ class Directory:
             return None, team
         # In a channel that is shared with others, the event may have happened in a workspace of theirs.
         told = [team, string(body.get("context_team_id")), string(body.get("team_id"))]
-        if _kind(body) in MOVES or (not grant.teams.intersection(told) and self._may_look(grant)):
-            await grant.look()
+        if _kind(body) in MOVES or not grant.teams.intersection(told):
+            await grant.look(0.0 if _kind(body) in MOVES else ANEW)
             self._meet(grant)
         return grant, next((each for each in told if each in grant.teams), team)
-
-    def _may_look(self, grant: Grant) -> bool:
-        return asyncio.get_running_loop().time() - grant.looked >= ANEW
 
     async def _found(self, enterprise: str, team: str) -> Grant | None:
         """Return an installation, which another replica may have made: an organization's if *team* is ""."""
@@ -213,10 +210,10 @@ class Directory:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await grant.told.wait()
+            if not grant.told.is_set() and not await self._refuses(grant):
+                return False
             if grant.told.is_set():
                 break
-            if not await self._refuses(grant):
-                return False
         for wait in TOLD if grant.told.is_set() else ():
             await asyncio.sleep(wait)
             if await self._refuses(grant):
@@ -227,7 +224,8 @@ class Directory:
         """Tell whether Slack says that *grant* is over, with the token that another replica may have kept."""
         try:
             kept = await grant.kept(self._store)
-            if kept is None:
+            if kept is None:  # another replica has dropped it
+                grant.told.set()
                 return True
             grant.adopt(kept)
             word = await grant.refused()

@@ -40,14 +40,14 @@ class Grant:
         web: The client with its token.
         teams: The workspaces that it is good in.
         told: Set once Slack has told that it is over, so that one refusal is enough to believe it.
-        looked: When the workspaces were last asked for, by the event loop's clock.
     """
 
     installation: Installation
     web: Web
     teams: set[str] = field(default_factory=set)
     told: asyncio.Event = field(default_factory=asyncio.Event)
-    looked: float = float("-inf")
+    _looked: float = float("-inf")
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -132,9 +132,18 @@ class Grant:
             raise ConnectionError(f"Slack does not say whether a token is good: {error}") from error
         return ""
 
-    async def look(self) -> None:
-        """Ask which workspaces of the organization it is good in; what fails is logged."""
-        self.looked = asyncio.get_running_loop().time()
+    async def look(self, fresh: float = 0.0) -> None:
+        """Ask which workspaces of the organization it is good in, unless that was done *fresh* seconds ago.
+
+        What fails is logged.
+        """
+        now = asyncio.get_running_loop().time
+        async with self._looking:
+            if now() - self._looked >= fresh:
+                await self._look()
+                self._looked = now()
+
+    async def _look(self) -> None:
         found: set[str] = set()
         cursor = ""
         try:
