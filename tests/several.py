@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 import re
 import socket
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -18,7 +18,6 @@ import pytest
 
 from adapters.emulators.slack import Slack as SlackEmulator
 from adapters.slack import install
-from bot.core.core import Core
 from bot.platform import Platform
 from bot.run.server import serving
 from tests.contract import Seen, until
@@ -84,7 +83,7 @@ def free_port() -> int:
 class SeveralWorld(SlackWorld):
     """An app that no workspace has installed yet; "T1" is the emulator itself, "T2" another one."""
 
-    more: Mapping[str, str] = {}
+    more: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, emulator: Any, **settings: Any) -> None:
         self.stack = AsyncExitStack()
@@ -123,7 +122,7 @@ class SeveralWorld(SlackWorld):
         await super().vanish()
         await self.stack.aclose()
 
-    async def link(self, monkeypatch: pytest.MonkeyPatch | None = None) -> str:
+    async def link(self) -> str:
         """Return what `rivulet invite slack` prints."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
@@ -180,29 +179,13 @@ class SeveralWorld(SlackWorld):
 
         await until(there)
 
-    def fresh_core(self) -> Core:
-        return super().fresh_core()
-
 
 class SeveralHttpWorld(SeveralWorld):
     """The same in HTTP mode."""
 
     answered = ("ack", "unacknowledged")
-    more = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": SlackHttpWorld.SECRET}
+    more = MappingProxyType({"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": SlackHttpWorld.SECRET})
 
     async def connect(self) -> None:
         await super().connect()
         assert await self.emulator.request_url(f"{self.url}/slack/events", SlackHttpWorld.SECRET)
-
-
-async def opened(world: SeveralWorld, count: int) -> None:
-    """Wait until so many sockets are open."""
-
-    async def reached() -> bool:
-        changes = await world.emulator.events(kinds=["connect", "disconnect"])
-        return bool(changes) and changes[-1]["sockets"] == count
-
-    await until(reached)
-
-
-__all__ = ["CLIENT", "SECRET", "Browser", "SeveralHttpWorld", "SeveralWorld", "Shown", "asyncio", "opened"]

@@ -27,7 +27,11 @@ REDIRECT = "/slack/oauth_redirect"
 COMMAND, SHORTCUT = "/rivulet", "ask_about"
 OPTIONS = (
     Option("--http", "HTTP mode: Slack posts to this https:// address instead of Socket Mode.", "URL"),
-    Option("--install", "Several workspaces install the app, from the bot's page at this https:// address.", "URL"),
+    Option(
+        "--install",
+        "Several workspaces install the app, from the bot's page at this https:// address.",
+        "URL",
+    ),
     Option("--org", "With --install: organizations of Enterprise Grid may install it as a whole, too."),
     Option("--agent", "Declare the app an agent: Slack's own stop button; guests can't use the app then."),
     Option("--no-follow-ups", "Leave out the events by which threads need no mention."),
@@ -53,8 +57,12 @@ def manifest(options: Namespace) -> Manifest:
         Unavailable: The address is none that Slack can post to.
     """
     parts: set[str] = {part for part in PARTS if not getattr(options, f"no_{part.replace('-', '_')}")}
-    posts, pages = _address(options.http or "", "--http", PATH), _address(options.install or "", "--install", "")
-    said = document(parts | {"agent"} if options.agent else parts, posts, pages, org=bool(options.org))
+    posts, pages = (
+        _address(options.http or "", "--http", PATH),
+        _address(options.install or "", "--install", ""),
+    )
+    parts |= {part for part in ("agent", "org") if getattr(options, part)}
+    said = document(parts, posts, pages)
     link = PAGE + quote(json.dumps(said, separators=(",", ":"), ensure_ascii=False))
     if options.json:
         return Manifest(json.dumps(said, indent=2, ensure_ascii=False) + "\n", link)
@@ -80,14 +88,13 @@ def _address(url: str, flag: str, path: str) -> str:
     return f"{whole.rstrip('/').removesuffix(path)}{path}"
 
 
-def document(parts: set[str], address: str, install: str = "", *, org: bool = False) -> dict[str, Any]:
+def document(parts: set[str], address: str, install: str = "") -> dict[str, Any]:
     """Return the manifest, as data.
 
     Args:
-        parts: What is in it.
+        parts: What is in it; with "org", organizations may install it.
         address: Where Slack posts to, "" for Socket Mode.
         install: Where the bot has its page for several workspaces, "" for one workspace.
-        org: Whether organizations may install it.
     """
     back = {"redirect_urls": [f"{install}{REDIRECT}"]} if install else {}
     posted = {"request_url": address} if address else {}
@@ -98,7 +105,7 @@ def document(parts: set[str], address: str, install: str = "", *, org: bool = Fa
         "settings": {
             "event_subscriptions": {**posted, "bot_events": [right.name for right in chosen(EVENTS, parts)]},
             "interactivity": {"is_enabled": True, **posted},
-            "org_deploy_enabled": org,
+            "org_deploy_enabled": "org" in parts,
             "socket_mode_enabled": not address,
             "token_rotation_enabled": False,
         },
