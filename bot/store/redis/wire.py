@@ -18,7 +18,13 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
 
@@ -30,8 +36,8 @@ PATIENCE = 2.0
 LOOK = 0.25
 #: Requests that go out together.
 TOGETHER = 200
-#: What is no fault of the request, but of the connection or of the server.
-LOST = (NotConnected, TooSlow, OSError, EOFError)
+#: What is no fault of the request, but of the connection or of the server; also one that is no master now.
+LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError)
 
 
 class Away(OSError):
@@ -47,7 +53,7 @@ class Script:
     """What is done in one step.
 
     Attributes:
-        text: Lua; it must write to the keys that it is given alone.
+        text: Lua; it must touch only keys of the slot that the keys are of that it is given (see `Names`).
         sha: What Redis knows it by.
     """
 
@@ -75,6 +81,8 @@ class Wire:
         trouble: Why Redis is away; "" while it is there.
         since: The loop's time when `trouble` began.
         trips: Round trips so far.
+        losses: How often the connection was lost; what was written before may be lost since.
+        scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
             fails with `Away` there is begun anew with the next try.
     """
@@ -83,6 +91,8 @@ class Wire:
         self.trouble = "it was not opened yet"
         self.since = 0.0
         self.trips = 0
+        self.losses = 0
+        self.scripts: list[Script] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
         self._client: Redis | None = None
@@ -187,6 +197,7 @@ class Wire:
     def _lose(self, error: BaseException, batch: Sequence[_Asked]) -> None:
         """Fail all that was asked for, and look for Redis until it is there again."""
         waiting, self._asked = [*batch, *self._asked], []
+        self.losses += 1
         self._trouble(error)
         for asked in waiting:
             if not asked.done.done():
@@ -217,6 +228,8 @@ class Wire:
         client = self._client = self._connect()
         try:
             await client.ping()
+            if self.scripts:
+                await self._sent(client, [("SCRIPT", "LOAD", script.text) for script in self.scripts])
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:

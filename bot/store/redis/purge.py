@@ -1,0 +1,31 @@
+"""Deletes all that the ledger has in Redis; what replicas need to know of each other stays."""
+
+from __future__ import annotations
+
+from bot.store.redis.keys import Names
+from bot.store.redis.wire import Wire
+
+#: What the keys of the ledger are called after the prefix, and of those the one that is there once a question.
+KINDS = frozenset({"turn", "said", "open", "talks", "asker", "shown", "notes", "ratings", "choices"})
+TURN = "turn"
+#: Keys that are looked at in one step.
+LOOK = 1000
+
+
+async def purge(wire: Wire, names: Names) -> int:
+    """Delete what people asked, were answered, noted, rated and chose; return how many questions that were.
+
+    Raises:
+        OSError: Redis is away, or refuses.
+    """
+    begins = f"{names.of()}:".encode()
+    at, count = b"0", 0
+    while True:
+        at, found = await wire.ask("SCAN", at, "MATCH", begins + b"*", "COUNT", LOOK)
+        kinds = {key: key.removeprefix(begins).partition(b":")[0].decode(errors="replace") for key in found}
+        if ours := [key for key, kind in kinds.items() if kind in KINDS]:
+            told = await wire.ask("UNLINK", *ours)
+            turns = [key for key in ours if kinds[key] == TURN]
+            count += len(turns) if told else 0
+        if at == b"0":
+            return count
