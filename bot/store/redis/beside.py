@@ -43,9 +43,8 @@ class Beside:
 
     async def choices(self) -> dict[str, str]:
         """Return who has chosen which model; raises `Away` or `Refusal`, as all that reads here."""
-        words = await self._wire.ask("HGETALL", self._names.of("choices"))
-        texts = [word.decode(errors="replace") for word in words]
-        return dict(zip(texts[::2], texts[1::2], strict=True))
+        words: dict[bytes, bytes] = await self._wire.ask("HGETALL", self._names.of("choices"))
+        return {who.decode(errors="replace"): model.decode(errors="replace") for who, model in words.items()}
 
     async def choose(self, who: str, model: str) -> None:
         """Keep a choice, or delete it."""

@@ -72,8 +72,8 @@ async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> Non
         known = json.loads(told)
         if not {*known} & {*ours}:
             raise Unavailable(
-                f"{SETTING}: under the prefix {names.prefix} is the ledger of another bot ({', '.join(known)}); "
-                f"set a prefix of this one's own, as in ?prefix=team."
+                f"{SETTING}: another bot ({', '.join(known)}) has the prefix {names.prefix}: "
+                "set one of this bot's own, as in ?prefix=team."
             )
         if not {*ours} <= {*known}:
             await wire.ask("SET", names.of("bot"), json.dumps(sorted({*known, *ours})))
@@ -104,13 +104,12 @@ async def findings(wire: Wire, names: Names) -> list[Finding]:
 async def info(wire: Wire, about: str) -> dict[str, str]:
     """Return what Redis tells of itself; nothing where that is forbidden."""
     try:
-        said: bytes = await wire.ask("INFO", about)
+        said: dict[str, Any] = await wire.ask("INFO", about)
     except Refusal as error:
         if "NOPERM" in str(error) or "unknown command" in str(error):
             return {}
         raise
-    lines = said.decode(errors="replace").splitlines() if isinstance(said, bytes) else []
-    return dict(line.split(":", 1) for line in lines if ":" in line)
+    return {name: str(value) for name, value in said.items()}
 
 
 async def setting(wire: Wire, name: str) -> str | None:
@@ -119,7 +118,10 @@ async def setting(wire: Wire, name: str) -> str | None:
         said = await wire.ask("CONFIG", "GET", name)
     except Refusal:
         return None
-    return said[1].decode(errors="replace") if said else None
+    texts = [
+        word.decode() if isinstance(word, bytes) else str(word) for pair in said.items() for word in pair
+    ]
+    return dict(zip(texts[::2], texts[1::2], strict=True)).get(name)
 
 
 async def _kept(wire: Wire) -> list[Finding]:
@@ -172,8 +174,9 @@ def _evicts(memory: Mapping[str, str]) -> str:
     if policy == "noeviction" or memory.get("maxmemory", "0") == "0":
         return ""
     return (
-        f"this Redis deletes keys when it is full (maxmemory-policy {policy}), and questions would be answered "
-        "twice or never; say redis-cli config set maxmemory-policy noeviction, and write it into redis.conf."
+        f"this Redis deletes keys when it is full (maxmemory-policy {policy}), and questions would be "
+        "answered twice or never: say redis-cli config set maxmemory-policy noeviction, and write it into "
+        "redis.conf."
     )
 
 
@@ -188,19 +191,19 @@ def _schema(version: Any) -> str:
     if known > VERSION:
         return f"a newer Rivulet has written there (schema {known}, this one has {VERSION}): update this one."
     return (
-        f"what is there is of an older schema ({known}, this one has {VERSION}) that this version can't read; "
+        f"what is there is of an older schema ({known}, this one has {VERSION}) that can't be read: "
         "set another prefix, as in ?prefix=team, or run `rivulet purge` with the version that wrote it."
     )
 
 
 def _foreign(names: Names) -> str:
-    return f"another program has keys under the prefix {names.prefix}; set one of the bot's own, as in ?prefix=team."
+    return f"another program has keys under the prefix {names.prefix}: set another one, as in ?prefix=team."
 
 
 async def _taken(wire: Wire, names: Names) -> bool:
-    """Tell whether there are keys under the prefix; looks at all keys that there are, which a first start does."""
-    at = b"0"
+    """Tell whether there are keys under the prefix; a first start alone looks at all that there are."""
+    at = 0
     while True:
         at, found = await wire.ask("SCAN", at, "MATCH", f"{names.of()}:*", "COUNT", LOOK)
-        if found or at == b"0":
+        if found or not at:
             return bool(found)

@@ -34,7 +34,7 @@ def said_of(entry: Entry) -> list[Any]:
     for number, part in enumerate(entry.parts):
         said[part_field(part.nonce)] = part_text(part, number)
         said[message_field(part.nonce)] = part.message
-    known = {name: value for name, value in said.items() if value or name == "question" or name == "note"}
+    known = {name: value for name, value in said.items() if value or name in {"question", "note"}}
     return [word for name, value in known.items() if value is not None for word in (name, value)]
 
 

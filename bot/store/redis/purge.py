@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.store.redis.keys import Names
 from bot.store.redis.wire import Wire
 
-#: What the keys of the ledger are called after the prefix, and of those the one that is there once a question.
+#: What the ledger's keys begin with after the prefix; of those the one that each question has.
 KINDS = frozenset({"turn", "said", "open", "talks", "asker", "shown", "notes", "ratings", "choices"})
 TURN = "turn"
 #: Keys that are looked at in one step.
@@ -19,7 +19,7 @@ async def purge(wire: Wire, names: Names) -> int:
         OSError: Redis is away, or refuses.
     """
     begins = f"{names.of()}:".encode()
-    at, count = b"0", 0
+    at, count = 0, 0
     while True:
         at, found = await wire.ask("SCAN", at, "MATCH", begins + b"*", "COUNT", LOOK)
         kinds = {key: key.removeprefix(begins).partition(b":")[0].decode(errors="replace") for key in found}
@@ -27,5 +27,5 @@ async def purge(wire: Wire, names: Names) -> int:
             told = await wire.ask("UNLINK", *ours)
             turns = [key for key in ours if kinds[key] == TURN]
             count += len(turns) if told else 0
-        if at == b"0":
+        if not at:
             return count

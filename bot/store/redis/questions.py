@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -235,11 +235,10 @@ class Questions:
             steps.append(
                 self._wire.call(scripts.DONE, [*self.keys(entry.asked.key), *keys], [self._by, *args])
             )
-        told: list[int | BaseException] = await asyncio.gather(*steps, return_exceptions=True)
-        for each in told:
-            if isinstance(each, BaseException):
-                raise each
-        return int(told[0])  # type: ignore[arg-type]  it is none
+        told = await asyncio.gather(*steps, return_exceptions=True)
+        if failure := next((each for each in told if isinstance(each, BaseException)), None):
+            raise failure
+        return int(cast("int", told[0]))
 
     async def _let(self, entry: Entry) -> None:
         """Let somebody have a question that was given up, with all that was known of it."""

@@ -87,8 +87,8 @@ return 1
 """
 )
 
-#: KEYS 3 what finds a question by the message.  ARGV 2 field, 3 message, 4 when it was asked, 5 key, 6 how long
-#: it is kept if nothing is heard of the answer's end.
+#: KEYS 3 what finds a question by the message.  ARGV 2 field, 3 message, 4 when it was asked, 5 key, 6 how
+#: long it is kept if nothing is heard of the answer's end.
 POSTED = Script(
     _MINE
     + """

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, cast
+from urllib.parse import unquote
 
 import structlog
 from redis.asyncio import Redis
@@ -72,7 +73,10 @@ class _Asked:
 
 
 class Wire:
-    """A connection for requests; answers are bytes, numbers, lists and None, as Redis gives them.
+    """A connection for requests.
+
+    Answers of scripts are bytes, numbers, lists and None; those of commands as the redis client parses them:
+    HGETALL and CONFIG GET as dictionaries of bytes, INFO as one of texts, SCAN as a number and a list.
 
     Args:
         connect: Makes a client; see `connector`.
@@ -274,6 +278,10 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Callable[[], Redis]:
     if not service or not all(name and port.isdigit() for name, _, port in pairs):
         raise ValueError("it is not redis+sentinel://host:port,host:port/service")
     user, _, password = who.rpartition(":")
-    options |= {"db": int(number or 0), "username": user or None, "password": password or None}
+    options |= {
+        "db": int(number or 0),
+        "username": unquote(user) or None,
+        "password": unquote(password) or None,
+    }
     sentinel: Any = Sentinel([(name, int(port)) for name, _, port in pairs], sentinel_kwargs=plain)  # type: ignore[no-untyped-call]
     return lambda: cast("Redis", sentinel.master_for(service, **options))

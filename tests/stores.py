@@ -1,0 +1,53 @@
+"""Every kind of store for the tests of what all of them do, and time that passes for them."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from bot.store import Store
+from bot.store.memory import Memory
+from bot.store.redis.keys import Names
+from bot.store.redis.store import RedisStore
+from bot.store.redis.wire import Wire, connector
+from bot.store.sqlite import Sqlite
+from tests.redis_server import RedisServer
+
+KINDS = ("memory", "sqlite", "redis")
+
+#: Takes seconds off the time that each key under a prefix has left.
+AGE = """
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local left = redis.call('TTL', key)
+  if left >= 0 then redis.call('EXPIRE', key, left - ARGV[2]) end
+end
+"""
+
+
+async def redis_store(server: RedisServer, prefix: str = "", **options) -> RedisStore:
+    """Return a store on *server*, opened; as a replica of its own, under a prefix of its own unless given."""
+    store = RedisStore(Wire(connector(server.url)), Names(prefix or secrets.token_hex(4)), **options)
+    await store.open()
+    return store
+
+
+async def opened(request: pytest.FixtureRequest, folder: Path) -> Store:
+    """Return a store of the kind that *request* is for."""
+    if request.param == "memory":
+        return Memory()
+    if request.param == "redis":
+        return await redis_store(request.getfixturevalue("redis_shared"))
+    store = Sqlite(folder)
+    await store.open()
+    return store
+
+
+async def later(store: Store, now: float, since: float) -> None:
+    """Let it be *now*, where it was *since*."""
+    if isinstance(store, RedisStore):
+        aged = getattr(store, "aged", since)
+        await store._wire.ask("EVAL", AGE, 0, store._names.of("*"), int(now - aged))
+        store.aged = now  # type: ignore[attr-defined]
+    await store.prune(now)
