@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -24,6 +25,8 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   if left >= 0 then redis.call('EXPIRE', key, left - ARGV[2]) end
 end
 """
+#: The time that it is for a store.
+AGED: WeakKeyDictionary[RedisStore, float] = WeakKeyDictionary()
 
 
 async def redis_store(server: RedisServer, prefix: str = "", **options) -> RedisStore:
@@ -47,7 +50,6 @@ async def opened(request: pytest.FixtureRequest, folder: Path) -> Store:
 async def later(store: Store, now: float, since: float) -> None:
     """Let it be *now*, where it was *since*."""
     if isinstance(store, RedisStore):
-        aged = getattr(store, "aged", since)
-        await store._wire.ask("EVAL", AGE, 0, store._names.of("*"), int(now - aged))
-        store.aged = now  # type: ignore[attr-defined]
+        await store._wire.ask("EVAL", AGE, 0, store._names.of("*"), int(now - AGED.get(store, since)))
+        AGED[store] = now
     await store.prune(now)

@@ -90,7 +90,8 @@ async def test_purging_leaves_no_rating(store):
 
 
 async def test_of_too_many_ratings_the_newest_stay(store, monkeypatch):
-    monkeypatch.setattr("bot.store.memory.RATINGS_MOST", 3)
+    for where in ("memory", "redis.beside"):
+        monkeypatch.setattr(f"bot.store.{where}.RATINGS_MOST", 3)
     monkeypatch.setattr(tables, "OLD_RATINGS", tables.OLD_RATINGS.replace(str(RATINGS_MOST - 1), "2"))
     for number in range(5):
         await store.rate(replace(GOOD, key=f"chat/{number}", at=NOW + number))

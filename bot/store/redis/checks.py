@@ -50,7 +50,7 @@ async def expect_ours(wire: Wire, names: Names) -> None:
         if version is None:
             if await _taken(wire, names):
                 raise Unavailable(f"{SETTING}: {_foreign(names)}")
-            await wire.ask("SET", names.of("schema"), VERSION, "NX")
+            await claim(wire, names, ())
             version = await wire.ask("GET", names.of("schema"))
     except Refusal as error:
         if "WRONGTYPE" in str(error):
@@ -60,6 +60,13 @@ async def expect_ours(wire: Wire, names: Names) -> None:
         raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
     if why := _schema(version):
         raise Unavailable(f"{SETTING}: {why}")
+
+
+async def claim(wire: Wire, names: Names, identity: Collection[str]) -> None:
+    """Say under the prefix whose it is, unless that is said; raises `Away` or `Refusal`."""
+    await wire.ask("SET", names.of("schema"), VERSION, "NX")
+    if identity:
+        await wire.call(scripts.BOT, [names.of("bot")], [json.dumps(sorted(identity))])
 
 
 async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> None:

@@ -1,8 +1,11 @@
-"""Deletes all that the ledger has in Redis; what replicas need to know of each other stays."""
+"""Deletes from Redis what the ledger has there; what replicas need to know of each other stays."""
 
 from __future__ import annotations
 
+from bot.store import ROWS_KEPT
+from bot.store.redis import scripts
 from bot.store.redis.keys import Names
+from bot.store.redis.scripts import AT_ONCE
 from bot.store.redis.wire import Wire
 
 #: What the ledger's keys begin with after the prefix; of those the one that each question has.
@@ -29,3 +32,14 @@ async def purge(wire: Wire, names: Names) -> int:
             count += len(turns) if told else 0
         if not at:
             return count
+
+
+async def forget(wire: Wire, names: Names, actor: str) -> int:
+    """Delete what *actor* asked and was answered; return how many questions that were; raises as `purge`."""
+    keys = [names.of("asker", actor), names.of("open")]
+    begins = [names.of(kind, "") for kind in ("turn", "said", "talks", "shown")]
+    count, looked = 0, AT_ONCE
+    while looked == AT_ONCE:
+        looked, forgotten = await wire.call(scripts.FORGET, keys, [*begins, AT_ONCE, int(ROWS_KEPT)])
+        count += forgotten
+    return count

@@ -219,7 +219,7 @@ class Questions:
             return FINE
         try:
             told = await self._written(entry)
-        except (Away, Refusal):
+        except BaseException:
             self._owed[key] = None
             raise
         self._new.discard(key)

@@ -16,18 +16,16 @@ from contextlib import suppress
 import structlog
 
 from bot.platform import Asked
-from bot.store import MOST_RECENT, OK, ROWS_KEPT, Entry, Part
+from bot.store import OK, ROWS_KEPT, Entry, Part
 from bot.store.peers import LEASE, Alone, Peers, Taken
 from bot.store.redis import entries, scripts
-from bot.store.redis.beside import Beside
-from bot.store.redis.checks import expect_bot, expect_ours, expect_safe
-from bot.store.redis.kept import Kept
+from bot.store.redis.checks import claim, expect_bot, expect_ours, expect_safe
 from bot.store.redis.keys import Names
-from bot.store.redis.purge import purge
+from bot.store.redis.purge import forget, purge
 from bot.store.redis.questions import Questions
+from bot.store.redis.reading import Reading
 from bot.store.redis.scripts import AT_ONCE
 from bot.store.redis.wire import Away, Refusal, Script, Wire
-from bot.store.rows import BadRow, shown, text_of
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +33,7 @@ log = structlog.get_logger(__name__)
 RETRY = 5.0
 
 
-class RedisStore(Kept):
+class RedisStore(Reading):
     """Entries in Redis, and in memory until they are done; see `Store`.
 
     Args:
@@ -54,16 +52,15 @@ class RedisStore(Kept):
         expect_held: Callable[[], None] = lambda: None,
         settled: Callable[[], bool] = lambda: True,
     ) -> None:
-        super().__init__(Beside(wire, names))
+        super().__init__(wire, names)
         self._peers = peers or Alone()
-        self._wire = wire
-        self._names = names
         self._settled = settled
         self._questions = Questions(
             wire, names, self._peers.name, self._entries.get, self._let_go, expect_held
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
         self._tending: asyncio.Task[None] | None = None
+        self._identity: Collection[str] = ()
         self._closed = False
 
     async def open(self) -> None:
@@ -76,7 +73,7 @@ class RedisStore(Kept):
         await expect_safe(self._wire)
         await expect_ours(self._wire, self._names)
         self._choices = await self._beside.choices()
-        self._wire.back.append(self._back)
+        self._wire.back.insert(0, self._back)
         self._tending = asyncio.create_task(self._tend())
 
     async def expect_bot(self, identity: Collection[str]) -> None:
@@ -89,6 +86,7 @@ class RedisStore(Kept):
         Raises:
             Unavailable: It is another bot's; the message says what to do.
         """
+        self._identity = identity
         await expect_bot(self._wire, self._names, identity)
 
     @property
@@ -99,7 +97,9 @@ class RedisStore(Kept):
         if self._wire.trouble:
             return f"degraded: Redis is away ({self._wire.trouble})"
         refused = self._questions.refused or self._beside.refused
-        return f"degraded: Redis refuses to write ({refused})" if refused else OK
+        if refused:
+            return f"degraded: Redis refuses to write ({refused})"
+        return "degraded: Redis lacks what it is being told" if self._owes else OK
 
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`; waits 2 s at most for a Redis that is away, then goes on without.
@@ -165,24 +165,6 @@ class RedisStore(Kept):
         if entry := self._going(key):
             await self._write(key, scripts.RUN, (), entry.runs)
 
-    async def find(self, key: str) -> Entry | None:
-        """See `Store.find`."""
-        if entry := await super().find(key):
-            return entry
-        turn, said = await self._wire.call(scripts.FIND, self._questions.keys(key))
-        return self._read(key.encode(), turn, said) if turn else None
-
-    async def find_shown(self, message: str, *, first: bool = False) -> Entry | None:
-        """See `Store.find_shown`."""
-        going = await super().find_shown(message)
-        if not message or (going and not first):
-            return going
-        told = await self._wire.call(
-            scripts.SHOWN, [self._names.of("shown", message)], [*self._begins, int(first)]
-        )
-        found = self._read(*told) if told else None
-        return found if found and found.said else going
-
     async def unfinished(self, platform: str) -> Sequence[Entry]:
         """See `Store.unfinished`; while Redis is away those alone that are here already."""
         with suppress(OSError):
@@ -203,28 +185,6 @@ class RedisStore(Kept):
                 self._questions.take(entry.asked.key)
                 self._put(entry)
         return told
-
-    async def recent(self, platform: str, since: float) -> Sequence[Asked]:
-        """See `Store.recent`; among the questions that `talks` returns, while Redis is there."""
-        known = [*await super().recent(platform, since)]
-        with suppress(OSError):
-            keys, args = [self._names.of("talks", platform)], [*self._begins, since, MOST_RECENT]
-            told = await self._wire.call(scripts.RECENT, keys, args)
-            known += entries.good(told, lambda row: entries.question_of(*row), _told)
-        found: dict[str, Asked] = {}
-        for asked in sorted(known, key=lambda asked: asked.at, reverse=True):
-            found.setdefault(asked.conversation, asked)
-        return [*found.values()][:MOST_RECENT]
-
-    async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
-        """See `Store.talks`; while Redis is away those alone that are not done."""
-        going, known = await super().talks(platform), []
-        with suppress(OSError):
-            told = await self._wire.ask("ZRANGE", self._names.of("talks", platform), 0, -1)
-            for each in told:
-                key, _, talk = text_of(each).partition("\n")
-                known.append((talk, key))
-        return list(dict.fromkeys([*known, *going]))
 
     async def prune(self, now: float) -> None:
         """See `Store.prune`; questions go by themselves, by the clock of Redis."""
@@ -262,31 +222,30 @@ class RedisStore(Kept):
         """See `Store.close`; what is not done may be taken up by others at once."""
         if self._closed:
             return
-        if self._tending:
+        if self._tending:  # it was opened
             self._tending.cancel()
             await asyncio.wait({self._tending})
-        with suppress(OSError):
-            await self._settle()
-            await self._questions.release([*self._open])
+            with suppress(OSError):
+                await self._settle()
+                await self._questions.release([*self._open])
         self._closed = True
         await self._wire.close()
 
     async def _forget(self, actor: str) -> int:
-        """Delete from Redis what *actor* asked, was answered, wrote and chose; return how many questions."""
-        keys = [self._names.of("asker", actor), self._names.of("open")]
-        begins = [self._names.of(kind, "") for kind in ("turn", "said", "talks", "shown")]
-        count, looked = 0, AT_ONCE
-        while looked == AT_ONCE:
-            looked, forgotten = await self._wire.call(
-                scripts.FORGET, keys, [*begins, AT_ONCE, int(ROWS_KEPT)]
-            )
-            count += forgotten
+        count = await forget(self._wire, self._names, actor)
         await self._beside.forget(actor)
         await self._rewrite()
         return count
 
+    @property
+    def _owes(self) -> bool:
+        """Whether Redis lacks something."""
+        refused = self._questions.refused or self._beside.refused
+        return bool(refused or self._questions.owes or self._beside.owes or self._forgets)
+
     async def _settle(self) -> None:
         """Tell Redis all that it lacks; raises `Away`, and `Refusal` where some of it is refused."""
+        await claim(self._wire, self._names, self._identity)
         await self._rewrite()
         await self._beside.settle()
         while self._forgets:
@@ -308,7 +267,7 @@ class RedisStore(Kept):
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(RETRY)
-            if not self._wire.trouble and (self._questions.owes or self._beside.owes or self._forgets):
+            if self._owes and not self._wire.trouble:
                 with suppress(Away):
                     await self._back()
 
@@ -320,11 +279,6 @@ class RedisStore(Kept):
         if not self._closed:
             await self._questions.write(key, script, keys, *args)
 
-    @property
-    def _begins(self) -> list[str]:
-        """What the keys of a question's two hashes begin with."""
-        return [self._names.of("turn", ""), self._names.of("said", "")]
-
     def _going(self, key: str) -> Entry | None:
         """See `Memory`; raises `Taken` if the question is another replica's."""
         self._questions.expect_ours(key)
@@ -333,15 +287,3 @@ class RedisStore(Kept):
     def _let_go(self, key: str) -> None:
         self._entries.pop(key, None)
         self._open.pop(key, None)
-
-    def _read(self, key: bytes, turn: Sequence[bytes], said: Sequence[bytes]) -> Entry | None:
-        """Return the question that was read; None, and say so, if it is none of ours."""
-        try:
-            return entries.found_of(key, turn, said)
-        except BadRow as why:
-            log.warning("a question in Redis is none of ours: left out", question=shown(key), reason=str(why))
-            return None
-
-
-def _told(row: Sequence[bytes], why: Exception) -> None:
-    log.warning("a question in Redis is none of ours: left out", question=shown(row[0]), reason=str(why))
