@@ -35,6 +35,7 @@ from bot.store.examine import NAME
 from bot.store.memory import Memory
 from bot.store.sqlite import Sqlite
 from bot.store.writer import CLOSED
+from tests.redis_parts import parts
 from tests.test_spend import HERE, Clock
 from tests.test_store import healthy, opened
 
@@ -44,9 +45,12 @@ ROW = Spent(TODAY, "chat", "T1", "C1", "U1", MODEL, turns=1, input=10, output=20
 PERSON, ALL = Cap("person", "day", 1_000_000), Cap("all", "month", 1_000_000)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    if request.param == "redis":
+        store: Store = await parts(request.getfixturevalue("redis_shared"))
+    else:
+        store = Memory() if request.param == "memory" else await opened(tmp_path)
     yield store
     assert store.health == OK
     await store.close()
@@ -360,7 +364,7 @@ async def test_accounts_are_saved_from_a_file_that_is_broken(tmp_path):
 
 @pytest.mark.parametrize("version", range(tables.VERSION))
 async def test_a_file_of_every_earlier_version_gets_accounts(tmp_path, version):
-    since = {"choices": 6, "spent": 7, "holds": 7, "posts": 5, "ratings": 4, "notes": 3}
+    since = {"vault": 8, "choices": 6, "spent": 7, "holds": 7, "posts": 5, "ratings": 4, "notes": 3}
     schema = tables.SCHEMA
     for column, first in (("calling", 3), ("controls", 2)):
         if version < first:

@@ -18,6 +18,7 @@ from bot.store.examine import NAME
 from bot.store.memory import Memory
 from bot.store.salvage import salvage
 from bot.store.sqlite import Sqlite
+from tests.redis_parts import parts
 from tests.test_store import NOW, asked, healthy, opened
 
 TALK = Post("web/c1", "web", "ann", NOW, "a talk")
@@ -26,9 +27,12 @@ FILE = Post("web/c1/f", "web/c1", "ann", NOW + 1, "a file", b"\x00\xff" * 100)
 OTHER = Post("web/c2", "web", "bob", NOW + 2, "his talk")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    if request.param == "redis":
+        store: Store = await parts(request.getfixturevalue("redis_shared"))
+    else:
+        store = Memory() if request.param == "memory" else await opened(tmp_path)
     for post in (FILE, TALK, FIRST, OTHER):
         await store.shelf.put(post)
     yield store

@@ -225,9 +225,9 @@ class RedisAccounts:
 
     async def purge(self) -> None:
         """Delete all that was spent; what is held stays; raises as `usage`."""
-        self._known.clear()
         self._owed.clear()
         await self._rows.purge()
+        self._known.clear()  # after all that was on its way is counted
 
     def _keep(self, hold: Hold) -> _Running:
         self._drop(hold.key)

@@ -104,7 +104,11 @@ if verb == 'reserve' then
   for at = 7, #ARGV, 2 do
     if refused == 0 and sum(tonumber(ARGV[at])) >= tonumber(ARGV[at + 1]) then refused = (at - 5) / 2 end
   end
-  if refused == 0 then release() keep(replica) end
+  if refused == 0 then
+    release()
+    keep(replica)
+    redis.call('DEL', SETTLED)
+  end
 elseif verb == 'hold' then
   if redis.call('EXISTS', SETTLED) == 0 then
     local found = release()

@@ -58,7 +58,7 @@ class SpentRows:
     async def holds(self) -> dict[str, tuple[str, Spent]]:
         """Return what is held: for each request its replica, and what it counts as."""
         found = {}
-        for key, text in _pairs(await self._wire.ask("HGETALL", self._keys.holds)):
+        for key, text in (await self._wire.ask("HGETALL", self._keys.holds)).items():
             try:
                 by, row = _hold(text)
             except (ValueError, KeyError, TypeError) as why:
@@ -144,7 +144,7 @@ class SpentRows:
         for where, said in zip(
             shards, await asyncio.gather(*(self._wire.ask("HGETALL", each) for each in shards)), strict=True
         ):
-            for field, numbers in _pairs(said):
+            for field, numbers in said.items():
                 try:
                     found.append(rows.spent_of(row_of(day, field, numbers)))
                 except (ValueError, TypeError) as why:
@@ -156,7 +156,7 @@ class SpentRows:
     async def _month(self, where: str, name: str) -> list[Spent]:
         """Return the sums that are kept for people to be told."""
         found = []
-        for field, numbers in _pairs(await self._wire.ask("HGETALL", where)):
+        for field, numbers in (await self._wire.ask("HGETALL", where)).items():
             try:
                 bare = rows.spent_of((0, *[""] * 5, *map(int, numbers.split(b","))))
                 named: dict[str, Any] = {name: str(json.loads(field))} if name else {}
@@ -164,10 +164,6 @@ class SpentRows:
             except (ValueError, TypeError):
                 log.warning("a sum of what was spent was bad and is left out", by=name)
         return sorted(found, key=lambda row: -row.cost)
-
-
-def _pairs(said: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    return [*zip(said[::2], said[1::2], strict=True)]
 
 
 def _hold(text: bytes) -> tuple[str, Spent]:
