@@ -37,7 +37,8 @@ class Parts(Memory):
         self.posts = RedisShelf(wire, names)
         self.secrets = RedisVault(wire, names)
         self.rates = RedisLimits(wire, names)
-        wire.back += [self.money.back, self.posts.back]
+        self.forgets: list[str] = []
+        wire.back += [self.money.back, self.posts.back, self.forgotten]
 
     @property
     def accounts(self) -> Accounts:
@@ -62,9 +63,16 @@ class Parts(Memory):
 
     async def forget(self, actor: str) -> int:
         found = await super().forget(actor)
-        await self.posts.forget(actor)
-        await self.money.forget(actor, int(time.time() // DAY))
+        self.forgets.append(actor)
+        await self.forgotten()
         return found
+
+    async def forgotten(self) -> None:
+        """Take off the names of those who are to be forgotten."""
+        while self.forgets:
+            await self.money.forget(self.forgets[0], int(time.time() // DAY))
+            await self.posts.forget(self.forgets[0])
+            del self.forgets[0]
 
     async def purge(self) -> int:
         found = await super().purge()

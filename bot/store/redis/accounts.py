@@ -92,7 +92,6 @@ class RedisAccounts:
         self._running: dict[str, _Running] = {}
         self._owed: dict[str, _Settled] = {}
         self._risked = 0
-        self._unnamed: list[tuple[str, int]] = []  # who is still to be forgotten
 
     def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.forbids`."""
@@ -140,8 +139,9 @@ class RedisAccounts:
         self, key: str, spent: Spent | None, nearly: Sequence[Cap] = (), reached: Reached = nobody
     ) -> None:
         """See `Accounts.settle`."""
-        if (running := self._drop(key)) is None:
+        if (running := self._running.pop(key, None)) is None:
             return
+        self._known.release(running.hold)
         noted = running.hold.noted
         row = called(spent, noted.actor) if spent else replace(noted, **NOTHING)
         self._known.owe(row, row.cost)
@@ -158,7 +158,7 @@ class RedisAccounts:
         """
         if self._wire.trouble:
             return
-        if self._owed or self._unnamed or any(each.risky for each in self._running.values()):
+        if self._owed or any(each.risky for each in self._running.values()):
             try:
                 await self.back()
             except OSError:
@@ -167,7 +167,7 @@ class RedisAccounts:
         await self._read(self._known.wanted(everybody))
 
     async def back(self) -> None:
-        """Tell Redis all that it may lack: what is held here, what was spent, and who is forgotten.
+        """Tell Redis all that it may lack: what is held here, and what was spent.
 
         What it refuses stays to be told.
 
@@ -185,9 +185,6 @@ class RedisAccounts:
         told = [self._tell(key, each) for key, each in [*self._owed.items()]]
         await asyncio.gather(*map(asyncio.shield, [*held, *told]))
         self._risked = 0
-        for actor, day in [*self._unnamed]:
-            await self._rows.forget(actor, day)
-            self._unnamed.remove((actor, day))
 
     async def holders(self) -> set[str]:
         """Return the names of the replicas that hold something; raises as `usage`."""
@@ -206,18 +203,15 @@ class RedisAccounts:
         await self._rows.take(rows)
 
     async def forget(self, actor: str, day: int) -> None:
-        """Take the name of *actor* off, as `MemoryAccounts.forget` does.
+        """Take the name of *actor* off, as `MemoryAccounts.forget` does; raises as `usage`.
 
-        Raises:
-            OSError: Redis is away; it is done when it is back.
+        It is done again then, when Redis is back.
         """
         for running in self._running.values():
             running.hold = replace(running.hold, noted=_unnamed(running.hold.noted, actor))
         for settled in self._owed.values():
             settled.spent = _unnamed(settled.spent, actor)
-        self._unnamed.append((actor, day))
         await self._rows.forget(actor, day)
-        self._unnamed.remove((actor, day))
 
     async def prune(self, day: int) -> None:
         """Delete what `MemoryAccounts.prune` deletes; raises as `usage`."""
@@ -234,10 +228,9 @@ class RedisAccounts:
         self._known.hold(hold)
         return self._running.setdefault(hold.key, _Running(hold, _now()))
 
-    def _drop(self, key: str) -> _Running | None:
+    def _drop(self, key: str) -> None:
         if running := self._running.pop(key, None):
             self._known.hold(running.hold, -1)
-        return running
 
     def _unkept(self, hold: Hold, caps: Sequence[Cap], *, sent: bool) -> Cap | None:
         """Say whether a request is let through that Redis has not let through; *sent*: it may have."""

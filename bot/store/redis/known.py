@@ -57,8 +57,13 @@ class Known:
             self._own[field.text] += sign * hold.held
             if self._own[field.text] <= 0:
                 del self._own[field.text]
-            if sign < 0 and (seen := self._seen.get(field.text)):
-                seen.held -= hold.held  # until Redis says so itself
+
+    def release(self, hold: Hold) -> None:
+        """Count *hold* no more, also in what was seen, until Redis says so itself."""
+        self.hold(hold, -1)
+        for field in ordered(hold.noted):
+            if seen := self._seen.get(field.text):
+                seen.held -= hold.held
 
     def owe(self, who: Spent, cost: int) -> None:
         """Count *cost*, which Redis is told of; with a minus, once it has counted that itself."""
