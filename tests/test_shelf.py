@@ -78,6 +78,21 @@ async def test_posts_are_kept_for_ninety_days(store):
     assert await store.shelf.posts("web") == [OTHER]
 
 
+async def test_a_post_that_changes_its_talk_and_its_owner_is_listed_and_weighed_there_alone(store):
+    await store.shelf.put(replace(FIRST, talk="web/c2", owner="bob"))
+    assert [post.key for post in await store.shelf.posts("web/c1")] == [FILE.key]
+    assert [post.key for post in await store.shelf.posts("web/c2")] == [FIRST.key]
+    assert await store.shelf.weight("bob") == len(FIRST.body + OTHER.body)
+    await store.forget("ann")
+    assert await store.shelf.find(FIRST.key)
+
+
+async def test_a_persons_posts_weigh_what_they_have(store):
+    assert await store.shelf.weight("ann") == len(TALK.body + FIRST.body + FILE.body) + len(FILE.data)
+    await store.shelf.drop(TALK.key)
+    assert await store.shelf.weight("ann") == 0
+
+
 async def test_posts_survive_a_restart(tmp_path):
     store = await opened(tmp_path)
     await store.shelf.put(FILE)

@@ -64,7 +64,7 @@ class FileVault:
         """See `Vault.names`."""
         db = self._writer.file
         found = await self._writer.read(lambda: db.connected.execute(tables.KEPT_NAMES).fetchall())
-        return [name for (name,) in found if name.startswith(prefix)]
+        return [name for (name,) in found if name.startswith(prefix) and not rows.SURROGATE.search(name)]
 
     async def drop(self, name: str) -> None:
         """See `Vault.drop`."""

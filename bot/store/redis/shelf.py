@@ -28,10 +28,11 @@ log = structlog.get_logger(__name__)
 PUT = Script("""
 local had = redis.call('HMGET', KEYS[1], 'talk', 'owner')
 if (had[1] or '') ~= ARGV[9] or (had[2] or '') ~= ARGV[10] then return 0 end
+-- A full Redis refuses a script whose first write takes room.
+redis.call('HSET', KEYS[1], 'talk', ARGV[2], 'owner', ARGV[3], 'at', ARGV[4], 'body', ARGV[5])
+redis.call('HSET', KEYS[1], 'data', ARGV[6])
 redis.call('ZREM', KEYS[5], ARGV[1])
 redis.call('HDEL', KEYS[6], ARGV[1])
-redis.call('HSET', KEYS[1], 'talk', ARGV[2], 'owner', ARGV[3], 'at', ARGV[4])
-redis.call('HSET', KEYS[1], 'body', ARGV[5], 'data', ARGV[6])
 redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
 redis.call('HSET', KEYS[4], ARGV[1], ARGV[7])
