@@ -306,13 +306,14 @@ async def test_a_redis_that_is_full_is_told_when_it_is_not(store):
     await store.accounts.reserve(Hold("a", 600_000, ROW), caps)
     await store.accounts.reserve(Hold("b", 600_000, ROW), caps)
     assert await store.accounts.reserve(Hold("c", 1, ROW), caps) == UNWRITTEN
-    store.accounts.settle("a", ROW)
+    store.accounts.settle("a", replace(ROW, cost=600_000))
     await store.money.refresh()
     assert store.money.trouble
+    assert await store.accounts.reserve(Hold("c", 1, ROW), caps) == UNWRITTEN
     await store.wire.ask("CONFIG", "SET", "maxmemory", "0")
     await store.money.refresh()
     assert store.accounts.forbids(ROW, caps) is None
-    assert await total(store) == 600
+    assert await total(store) == 600_300
     assert await held(store) == 600_000
 
 

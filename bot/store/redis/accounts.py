@@ -31,10 +31,9 @@ from bot.store.accounts import (
 )
 from bot.store.accounts_file import UNWRITTEN, today
 from bot.store.redis.keys import Names
-from bot.store.redis.known import Known
-from bot.store.redis.money import Field, Keys, fields, ordered, packed
-from bot.store.redis.money_scripts import MONEY
+from bot.store.redis.money import Keys, fields, ordered
 from bot.store.redis.spent import SpentRows
+from bot.store.redis.sums import Sums, number_of, places_of
 from bot.store.redis.wire import Refusal, Wire
 
 log = structlog.get_logger(__name__)
@@ -68,6 +67,7 @@ class _Settled:
     spent: Spent
     nearly: Sequence[Cap]
     reached: Reached
+    counted: bool = False
 
 
 class RedisAccounts:
@@ -77,21 +77,22 @@ class RedisAccounts:
         wire: The connection.
         names: What keys are called.
         name: What this replica is called; its holds bear that name.
-
-    Attributes:
-        trouble: Why Redis counts nothing; "" while it does.
     """
 
     def __init__(self, wire: Wire, names: Names, name: str) -> None:
-        self.trouble = ""
         self._wire = wire
         self._keys = Keys(names)
-        self._name = name
-        self._known = Known()
+        self._sums = Sums(wire, self._keys, name)
+        self._known = self._sums.known
         self._rows = SpentRows(wire, self._keys)
         self._running: dict[str, _Running] = {}
         self._owed: dict[str, _Settled] = {}
         self._risked = 0
+
+    @property
+    def trouble(self) -> str:
+        """Why Redis counts nothing; "" while it does."""
+        return self._wire.trouble or self._sums.trouble
 
     def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.forbids`."""
@@ -103,11 +104,11 @@ class RedisAccounts:
 
     async def look(self, who: Spent) -> None:
         """See `Accounts.look`."""
-        await self._read(ordered(who))
+        await self._sums.read(ordered(who))
 
     async def reserve(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.reserve`; one round trip."""
-        places = {which: at for at, which in enumerate(_places(hold.noted), 1)}
+        places = {which: at for at, which in enumerate(places_of(hold.noted), 1)}
         met = [cap for cap in caps if (cap.scope, cap.span) in places]
         limits = [number for cap in met for number in (places[cap.scope, cap.span], cap.most)]
         running = self._keep(hold)
@@ -119,7 +120,7 @@ class RedisAccounts:
                 if not running.kept and self._running.get(hold.key) is running:
                     self._drop(hold.key)
 
-        said = self._post("reserve", hold, hold.noted, *limits)
+        said = self._sums.post("reserve", hold, hold.noted, *limits)
         said.add_done_callback(answered)
         try:
             refused, *_ = await asyncio.shield(said)
@@ -133,7 +134,7 @@ class RedisAccounts:
             self._known.hold(running.hold, -1)
             running.hold = replace(running.hold, noted=called(noted, running.hold.noted.actor))
             self._known.hold(running.hold)
-            self._post("note", running.hold, running.hold.noted)
+            self._sums.post("note", running.hold, running.hold.noted)
 
     def settle(
         self, key: str, spent: Spent | None, nearly: Sequence[Cap] = (), reached: Reached = nobody
@@ -145,7 +146,8 @@ class RedisAccounts:
         noted = running.hold.noted
         row = called(spent, noted.actor) if spent else replace(noted, **NOTHING)
         self._known.owe(row, row.cost)
-        self._settle(key, _Settled(running, row, nearly, reached))
+        settled = _Settled(running, row, nearly, reached)
+        (self._owe if self._wire.trouble else self._tell)(key, settled)
 
     async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`."""
@@ -164,7 +166,7 @@ class RedisAccounts:
             except OSError:
                 return
         everybody = [each for which, each in fields(Spent(today())).items() if which[0] == "all"]
-        await self._read(self._known.wanted(everybody))
+        await self._sums.read(self._known.wanted(everybody))
 
     async def back(self) -> None:
         """Tell Redis all that it may lack: what is held here, and what was spent.
@@ -178,10 +180,7 @@ class RedisAccounts:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
-        kept = [each for each in self._running.values() if each.kept]
-        held = [self._post("hold", each.hold, each.hold.noted) for each in kept]
-        for each in kept:
-            each.risky = False
+        held = [self._hold(each) for each in self._running.values() if each.kept]
         told = [self._tell(key, each) for key, each in [*self._owed.items()]]
         await asyncio.gather(*map(asyncio.shield, [*held, *told]))
         self._risked = 0
@@ -232,6 +231,16 @@ class RedisAccounts:
         if running := self._running.pop(key, None):
             self._known.hold(running.hold, -1)
 
+    def _hold(self, running: _Running) -> asyncio.Future[Any]:
+        """Have Redis hold once more what it may not."""
+
+        def kept(done: asyncio.Future[Any]) -> None:
+            running.risky &= done.cancelled() or bool(done.exception())
+
+        told = self._sums.post("hold", running.hold, running.hold.noted)
+        told.add_done_callback(kept)
+        return told
+
     def _unkept(self, hold: Hold, caps: Sequence[Cap], *, sent: bool) -> Cap | None:
         """Say whether a request is let through that Redis has not let through; *sent*: it may have."""
         if (running := self._running.get(hold.key)) is None:
@@ -250,13 +259,7 @@ class RedisAccounts:
     def _is_spent(self) -> bool:
         """Tell whether Redis counts nothing, and the allowance for that is used up."""
         held = sum(each.hold.held for each in self._running.values() if each.risky)
-        return bool(self.trouble or self._wire.trouble) and self._risked + held >= ALLOWANCE
-
-    def _settle(self, key: str, settled: _Settled) -> None:
-        if not self._wire.trouble:
-            self._tell(key, settled)
-            return
-        self._owe(key, settled)
+        return bool(self.trouble) and self._risked + held >= ALLOWANCE
 
     def _tell(self, key: str, settled: _Settled) -> asyncio.Future[Any]:
         """Have Redis count *settled*; owe it where that fails."""
@@ -265,70 +268,27 @@ class RedisAccounts:
             if done.cancelled() or done.exception():
                 self._owe(key, settled)
                 return
+            if settled.counted:  # it was told twice
+                return
+            settled.counted = True
             self._owed.pop(key, None)
             self._known.owe(settled.spent, -settled.spent.cost)
             _, cost, days, months, _ = done.result()
-            sums = dict(zip(_places(settled.spent), map(_number, [*days, *months]), strict=True))
+            sums = dict(zip(places_of(settled.spent), map(number_of, [*days, *months]), strict=True))
             for cap in settled.nearly:
                 now = sums.get((cap.scope, cap.span), 0)
                 if now - int(cost) < cap.most <= now:
                     settled.reached(cap, now)
 
         age = _now() - settled.running.began
-        told = self._post("settle", settled.running.hold, settled.spent, age=age)
+        told = self._sums.post("settle", settled.running.hold, settled.spent, age=age)
         told.add_done_callback(counted)
         return told
 
     def _owe(self, key: str, settled: _Settled) -> None:
-        if key not in self._owed:
+        if key not in self._owed and not settled.counted:
             self._owed[key] = settled
             self._risked += settled.spent.cost if settled.running.risky else 0
-
-    def _post(self, verb: str, hold: Hold, row: Spent, *limits: int, age: float = 0.0) -> asyncio.Future[Any]:
-        """Have `MONEY` done; take what it says of the sums."""
-        words = (verb, hold.key, self._name, packed(row), hold.held, int(age) + 1, *limits)
-        said = self._wire.post(MONEY, self._keys.money(hold.key, row), words)
-        found = ordered(row)
-
-        def take(done: asyncio.Future[Any]) -> None:
-            if not done.cancelled() and (error := done.exception()):
-                self.trouble = str(error)
-            elif not done.cancelled():
-                self.trouble = ""
-                _, _, days, months, held = done.result()
-                spent = map(_number, [*days, *months])
-                self._known.see(zip(found, spent, map(_number, held), strict=True), _now())
-
-        said.add_done_callback(take)
-        return said
-
-    async def _read(self, wanted: Sequence[Field]) -> None:
-        """Read sums; what can't be read stays as it is known."""
-        by: dict[tuple[str, int], list[Field]] = {}
-        for each in wanted:
-            by.setdefault((each.span, each.period), []).append(each)
-        asked = [
-            ("HMGET", self._keys.sums(*which), *(one.text for one in some)) for which, some in by.items()
-        ]
-        found = [one for some in by.values() for one in some]
-        asked.append(("HMGET", self._keys.held, *(one.text for one in found)))
-        try:
-            *spent, held = await asyncio.gather(*(self._wire.ask(*words) for words in asked))
-        except OSError:
-            return
-        sums = map(_number, [one for some in spent for one in some])
-        self._known.see(zip(found, sums, map(_number, held), strict=True), _now())
-
-
-def _places(who: Spent) -> list[tuple[str, str]]:
-    """Return scope and span of each of the sums that *who* counts for, as the script has them."""
-    of = {field: which for which, field in fields(who).items()}
-    return [of[field] for field in ordered(who)]
-
-
-def _number(said: bytes | None) -> int:
-    """Return a sum as Redis says it; what is none counts as nothing."""
-    return int(said) if said and said.lstrip(b"-").isdigit() else 0
 
 
 def _unnamed(spent: Spent, actor: str) -> Spent:

@@ -37,12 +37,17 @@ local function hold(fields, by)
   end
 end
 
+local function kept()
+  local good, found = pcall(cjson.decode, redis.call('HGET', HOLDS, key) or '')
+  return good and type(found) == 'table' and type(found.row) == 'table' and tonumber(found.held) and found
+end
+
 local function release()
-  local text = redis.call('HGET', HOLDS, key)
-  if not text then return nil end
-  local found = cjson.decode(text)
-  redis.call('HDEL', HOLDS, key)
-  hold(found.row.fields, -tonumber(found.held))
+  local found = kept()
+  if found then  -- a full Redis refuses a script whose first write takes room: so nothing else comes first
+    redis.call('HDEL', HOLDS, key)
+    hold(found.row.fields, -tonumber(found.held))
+  end
   return found
 end
 
@@ -122,8 +127,8 @@ elseif verb == 'note' then
     keep(replica)
   end
 elseif verb == 'inherit' then
-  local found = redis.call('HGET', HOLDS, key)
-  if found and cjson.decode(found).by == replica then
+  local found = kept()
+  if found and found.by == replica then
     row = release().row
     row.numbers = string.gsub(row.numbers, '[^,]+$', row.cost)
     cost = settle(row.actor)
