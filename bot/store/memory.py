@@ -26,6 +26,7 @@ from bot.store import (
 from bot.store.accounts import Accounts
 from bot.store.accounts_memory import MemoryAccounts
 from bot.store.keys import DAY
+from bot.store.limits import Limits, MemoryLimits
 from bot.store.peers import Alone, Peers
 from bot.store.shelf import MemoryShelf
 from bot.store.vault import MemoryVault
@@ -49,6 +50,7 @@ class Memory:
         self._shelf = MemoryShelf()
         self._accounts = MemoryAccounts()
         self._vault = MemoryVault()
+        self._limits: Limits = MemoryLimits()
         self._peers: Peers = Alone()
         self._pruned = 0.0
 
@@ -71,6 +73,11 @@ class Memory:
     def accounts(self) -> Accounts:
         """See `Store.accounts`."""
         return self._accounts
+
+    @property
+    def limits(self) -> Limits:
+        """See `Store.limits`."""
+        return self._limits
 
     @property
     def health(self) -> str:

@@ -114,9 +114,15 @@ class Wire:
         """
         await self._reach()
 
-    async def call(self, script: Script, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()) -> Any:
         """Run *script*; raises as `ask`."""
-        return await self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        return await asyncio.shield(self.post(script, keys, args))
+
+    def post(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()
+    ) -> asyncio.Future[Any]:
+        """Have *script* run after all that was asked for before; return what `call` awaits."""
+        return self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
 
     async def ask(self, *words: Any) -> Any:
         """Send a command; return what Redis answers.
@@ -125,7 +131,7 @@ class Wire:
             Away: See there.
             Refusal: See there.
         """
-        return await self._put(words, None)
+        return await asyncio.shield(self._put(words, None))
 
     def client(self) -> Redis:
         """Return a client of its own for what blocks, such as XREAD; its user closes it."""
@@ -144,14 +150,16 @@ class Wire:
             with suppress(*LOST, RedisError):
                 await self._client.aclose()
 
-    async def _put(self, words: tuple[Any, ...], script: Script | None) -> Any:
-        if self.trouble:
-            raise Away(self.trouble)
+    def _put(self, words: tuple[Any, ...], script: Script | None) -> asyncio.Future[Any]:
         asked = _Asked(words, script, asyncio.get_running_loop().create_future())
+        if self.trouble:
+            asked.done.set_exception(Away(self.trouble))
+            asked.done.exception()  # nobody may wait for it
+            return asked.done
         self._asked.append(asked)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
-        return await asyncio.shield(asked.done)
+        return asked.done
 
     async def _send(self) -> None:
         """Send what is asked for until nothing is."""
