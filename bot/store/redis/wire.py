@@ -32,6 +32,8 @@ LOOK = 0.25
 TOGETHER = 200
 #: What is no fault of the request, but of the connection or of the server.
 LOST = (NotConnected, TooSlow, OSError, EOFError)
+#: All that `Wire.client` fails with.
+FAILED = (*LOST, RedisError)
 
 
 class Away(OSError):
@@ -113,9 +115,11 @@ class Wire:
         """
         return await self._put(words, None)
 
-    def client(self) -> Redis:
-        """Return a client of its own for what blocks, such as XREAD; its user closes it."""
-        return self._connect()
+    def client(self, patience: float = PATIENCE) -> Redis:
+        """Return a client of its own for what blocks for up to *patience* seconds; its user closes it."""
+        client = self._connect()
+        client.connection_pool.connection_kwargs["socket_timeout"] = patience
+        return client
 
     async def close(self) -> None:
         """Send what waits, then nothing any more."""
