@@ -39,6 +39,7 @@ class RedisPeers:
     Attributes:
         name: See `Peers.name`.
         leases: See `Peers.leases`.
+        left: What `leave` awaits once the others know of it: the store lets go of questions that wait.
     """
 
     def __init__(self, wire: Wire, names: Names, lease: float = LEASE) -> None:
@@ -52,6 +53,7 @@ class RedisPeers:
         self._pulse.read = lambda: self._letters.read
         self._pulse.riders += [self._sharing.ride, leases.ride]
         self._pulse.lapsed.append(leases.lapsed)
+        self.left: list[Callable[[], Awaitable[None]]] = []
         self._beating: asyncio.Task[None] | None = None
         wire.back.append(self._back)
 
@@ -131,6 +133,8 @@ class RedisPeers:
         self._pulse.leaving = True
         with suppress(OSError):
             await self._pulse.renew()
+        for told in self.left:
+            await told()
 
     async def _back(self) -> None:
         await self._pulse.connected()

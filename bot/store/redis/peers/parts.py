@@ -84,7 +84,7 @@ class RedisLeases:
         """See `Leases.turn`; while Redis is away each replica takes its fair share of turns."""
         now = asyncio.get_running_loop().time
         first = max(0.0, self._next.get(name, 0.0) - now())
-        unsure = 0.0 if self._pulse.free else seconds
+        unsure = 0.0 if self._pulse.complete else seconds
         try:
             args = [seconds, first, max(first, unsure)]
             wait = float(await self._wire.call(scripts.TURN, [self._names.of("next", name)], args))
@@ -102,7 +102,7 @@ class RedisLeases:
             return
         left = {name: set(work.left) for name, work in works.items()}
         notes = {name: dict(work.notes) for name, work in works.items()}
-        free = "1" if self._pulse.free else ""
+        free = "1" if self._pulse.complete else ""
         args = [self._name, self._pulse.believed, free, KEPT, *(self._words(work) for work in works.values())]
         keys = [self._pulse.members_key, *(self._names.of("parts", name) for name in works)]
         said = await self._wire.call(scripts.PARTS, keys, args)

@@ -92,8 +92,8 @@ class Pulse:
         return passed() < self._sent + self._trust
 
     @property
-    def free(self) -> bool:
-        """Whether what nobody has in Redis can't be anybody's: who had it would have said so by now."""
+    def complete(self) -> bool:
+        """Whether who lives has told Redis, since it began, all that is theirs: what nobody has is free."""
         return self._up and (self._connected == 1 or self.settled())
 
     @property

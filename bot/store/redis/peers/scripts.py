@@ -14,7 +14,10 @@ local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
 local function everyone(key)
   local all, said = {}, redis.call('HGETALL', key)
-  for i = 1, #said, 2 do all[said[i]] = cjson.decode(said[i + 1]) end
+  for i = 1, #said, 2 do
+    local good, word = pcall(cjson.decode, said[i + 1])
+    if good and type(word) == 'table' then all[said[i]] = word end
+  end
   return all
 end
 """

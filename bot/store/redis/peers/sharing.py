@@ -90,7 +90,7 @@ class Sharing:
         self._counted = max(self._counted, bucket.start)
         bucket.after = str(said["last"])
         live = int(float(str(said["live"])))
-        bucket.others = live if self._pulse.settled() else max(live, bucket.others)
+        bucket.others = live if self._pulse.complete else max(live, bucket.others)
         bucket.others_blocked = now + float(str(said["blocked"]))
         ages = said["ages"]
         if isinstance(ages, list):  # an empty one is {}
