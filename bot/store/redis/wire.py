@@ -201,7 +201,7 @@ class Wire:
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        while True:
+        while not self._closed:  # a client that connects may take being cancelled for a failure
             await asyncio.sleep(LOOK)
             try:
                 await self._reach()

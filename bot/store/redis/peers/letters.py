@@ -95,10 +95,17 @@ class Letters:
                         raise error
                     await asyncio.sleep(LOOK)
         finally:
-            tasks = {task for task in (self._reading, *self._doing) if task}
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await self._end()
+
+    async def _end(self) -> None:
+        """Cancel all; the reader again and again: a redis client that connects takes it for a failure."""
+        for task in self._doing:
+            task.cancel()
+        while self._reading and not self._reading.done():
+            self._reading.cancel()
+            await asyncio.wait({self._reading}, timeout=0.1)
+        if self._doing:
+            await asyncio.wait(self._doing, timeout=PATIENCE)
 
     async def again(self) -> None:
         """Go on with what waits, as Redis is there again; the reader's connection may be a dead one."""

@@ -164,10 +164,13 @@ class Pulse:
             self._last = asyncio.get_running_loop().time()
             self._next = self._last + self.beat
             boarded, self._boarding = self._boarding, None
-            own, *others = await asyncio.gather(
-                self._renew(), *(ride() for ride in self.riders), return_exceptions=True
-            )
-            if boarded:
+            own: BaseException | None = Away("this replica has gone")
+            others: Sequence[BaseException | None] = ()
+            try:
+                own, *others = await asyncio.gather(
+                    self._renew(), *(ride() for ride in self.riders), return_exceptions=True
+                )
+            finally:
                 self._tell(boarded, [own, *others])
         if own:
             raise own
@@ -175,8 +178,8 @@ class Pulse:
     async def stop(self) -> None:
         """Let everybody know that this replica is gone."""
         self._stopped = True
-        if self._boarding:
-            self._tell(self._boarding, [Away("this replica has gone")])
+        self._tell(self._boarding, [Away("this replica has gone")])
+        self._boarding = None
         if self._lapse:
             self._lapse.cancel()
         with suppress(OSError):
@@ -184,8 +187,11 @@ class Pulse:
                 scripts.GO, [self.members_key, self._names.of("to", self._name)], [self._name]
             )
 
-    def _tell(self, boarded: asyncio.Future[None], did: Sequence[BaseException | None]) -> None:
-        """Tell those who waited for a beat what became of it."""
+    @staticmethod
+    def _tell(boarded: asyncio.Future[None] | None, did: Sequence[BaseException | None]) -> None:
+        """Tell those who waited for a beat, if any did, what became of it."""
+        if boarded is None:
+            return
         if error := next(filter(None, did), None):
             boarded.set_exception(error)
             boarded.exception()  # nobody may wait any more
