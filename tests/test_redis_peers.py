@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from itertools import count
 
 import pytest
 
-from bot.store.peers import Taken, Unreached, Use
+from bot.store.peers import Others, Taken, Unreached, Use
 from bot.store.redis import peers as module
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import RedisPeers, letters
@@ -74,6 +74,8 @@ class Replica:
     async def die(self) -> None:
         """Be gone, as a process that is killed."""
         self._done = True
+        assert self.peers._beating
+        assert self.peers._pulse._lapse
         tasks = [*self._tasks, self.peers._beating]
         for task in tasks:
             task.cancel()
@@ -241,7 +243,7 @@ async def test_an_idle_replica_and_one_with_work_make_one_round_trip_a_beat(join
 
     async def shares():
         while True:
-            await one.peers.share({f"bucket{number}": Use(1, (0.0,)) for number in range(4)})
+            await one.peers.share({f"bucket{number}": Use(5, 60.0, live=1) for number in range(4)})
             await asyncio.sleep(BEAT)
 
     one.run(shares())
@@ -253,31 +255,69 @@ async def test_an_idle_replica_and_one_with_work_make_one_round_trip_a_beat(join
     assert two.wire.trips - before[1] <= beats + 1
 
 
-async def test_shares_add_up_and_each_call_is_told_once(join):
+async def test_shares_add_up(join):
     one, two, three = [await join() for _ in range(3)]
-    await one.peers.share({"b": Use(2, (0.5, 1.0), blocked=30.0)})
-    await two.peers.share({"b": Use(3, (5.0,), blocked=60.0), "other": Use(1)})
-    told = await three.peers.share({"b": Use(7), "other": Use()})
+    await one.peers.share({"b": Use(5, 60.0, live=2, blocked=30.0)})
+    await two.peers.share({"b": Use(5, 60.0, live=3, blocked=50.0), "other": Use(5, 60.0, live=1)})
+    told = await three.peers.share({"b": Use(5, 60.0, live=7), "other": Use(5, 60.0)})
     assert told["b"].live == 5
-    assert told["other"] == Use(1)
-    assert 30 < told["b"].blocked <= 60
-    newest, middle, oldest = sorted(told["b"].calls)
-    assert 0.5 <= newest <= middle <= oldest
-    assert middle - newest == pytest.approx(0.5, abs=0.01)
-    await one.peers.share({"b": Use(0, (0.0,))})
-    told = await three.peers.share({"b": Use(7)})
-    assert (told["b"].live, len(told["b"].calls)) == (3, 1)
-    assert not (await three.peers.share({"b": Use(7)}))["b"].calls
-    assert (await one.peers.share({"b": Use()}))["b"].live == 10
+    assert 30 < told["b"].blocked <= 50
+    assert told["other"] == Others(live=1)
+    await one.peers.share({"b": Use(5, 60.0)})
+    assert (await three.peers.share({"b": Use(5, 60.0)}))["b"].live == 3
+    assert (await one.peers.share({"b": Use(5, 60.0)}))["b"].live == 3
+
+
+async def test_claims_are_granted_up_to_the_window_whoever_asks(join):
+    replicas = [await join() for _ in range(3)]
+
+    async def claim(each: Replica, number: int, kept: int = 0) -> str:
+        use = Use(5, 60.0, claim=f"{each.name}/{number}", kept=kept)
+        return use.claim if (await each.peers.share({"b": use}))["b"].granted else ""
+
+    assert not await claim(replicas[0], 0, kept=5)
+    granted = await asyncio.gather(*(claim(each, number) for number in range(1, 8) for each in replicas))
+    claims = [each for each in granted if each]
+    assert len(claims) == 5
+    assert not await claim(replicas[1], 9)
+    one = next(each for each in replicas if claims[0].startswith(each.name))
+    two = next(each for each in replicas if each is not one)
+    ours = sum(each.startswith(two.name) for each in claims)
+    before = (await two.peers.share({"b": Use(5, 60.0)}))["b"].calls
+    assert len(before) == 5 - ours
+    assert all(age < 0 for age in before), "all are under way"
+    await one.peers.share({"b": Use(5, 60.0, answered=((claims[0], 1.0),))})
+    after = (await two.peers.share({"b": Use(5, 60.0)}))["b"].calls
+    assert [age > 1.0 for age in sorted(after)] == [False] * (4 - ours) + [True]
+    await one.peers.share({"b": Use(5, 60.0, answered=((claims[0], 61.0),))})
+    assert await claim(two, 10), "the window has passed"
+
+
+async def test_a_claim_of_two_buckets_is_counted_in_both_or_in_none(join):
+    one, two = await join(), await join()
+    uses = {"full": Use(0, 60.0, claim="x/1"), "free": Use(1, 60.0, claim="x/1")}
+    told = await one.peers.share(uses)
+    assert (told["full"].granted, told["free"].granted) == (False, True)
+    assert (await two.peers.share({"free": Use(1, 60.0, claim="y/1")}))["free"].granted
+    assert not (await one.peers.share({"free": Use(1, 60.0, claim="x/2")}))["free"].granted
+
+
+async def test_a_claim_waits_for_no_beat_and_those_of_one_moment_go_together(join):
+    one = await join()
+    before = one.wire.trips
+    uses = [{f"b{number}": Use(5, 60.0, claim=f"{one.name}/{number}")} for number in range(100)]
+    await asyncio.gather(*(one.peers.share(use) for use in uses))
+    assert one.wire.trips - before <= 3
 
 
 async def test_one_that_died_uses_nothing(join):
     one, two = await join(), await join()
-    await two.peers.share({"b": Use(3)})
+    await two.peers.share({"b": Use(5, 60.0, live=3)})
     await settled(one)
+    assert (await one.peers.share({"b": Use(5, 60.0)}))["b"].live in {0, 3}
     await two.die()
     await until(lambda: len(one.peers.members) == 1)
-    assert (await one.peers.share({"b": Use(1)}))["b"].live == 0
+    assert (await one.peers.share({"b": Use(5, 60.0)}))["b"].live == 0
 
 
 async def test_turns_are_one_for_all_and_so_far_apart(join):
@@ -336,7 +376,8 @@ async def test_parts_are_shared_out_through_joins_leaves_and_deaths_and_none_is_
     audit = Audit(replicas)
 
     async def another() -> Replica:
-        replicas.append(each := await join())
+        each: Replica = await join()
+        replicas.append(each)
         each.run(each.work())
         return each
 
@@ -396,6 +437,16 @@ async def test_a_redis_that_hung_for_longer_than_a_lease_costs_nobody_their_life
     await until(lambda: two.texts() == ["while it was away"])
 
 
+async def calls_that_others_know(one: Replica, two: Replica) -> int:
+    """Return how many calls of *one* are known to *two*, once all have told what Redis may have lost."""
+    use = {"b": Use(5, 60.0)}
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(OSError):
+                await one.peers.share(use)
+                return len((await two.peers.share(use))["b"].calls)
+
+
 @pytest.mark.parametrize("kept", [True, False])
 async def test_a_restart_of_redis_with_and_without_its_data(join, redis_own, kept):
     one, two = await join(redis_own.url), await join(redis_own.url)
@@ -403,7 +454,9 @@ async def test_a_restart_of_redis_with_and_without_its_data(join, redis_own, kep
         each.run(each.work())
     audit = Audit([one, two])
     await audit.shared(4, 4)
-    await one.peers.share({"b": Use(1, (0.0,))})
+    claim = f"{one.name}/1"
+    assert (await one.peers.share({"b": Use(5, 60.0, claim=claim)}))["b"].granted
+    await one.peers.share({"b": Use(5, 60.0, answered=((claim, 0.0),))})
     one.peers.tell("before")
     await until(lambda: two.texts() == ["before"])
     parts = one.parts.copy()
@@ -411,7 +464,7 @@ async def test_a_restart_of_redis_with_and_without_its_data(join, redis_own, kep
     redis_own.kill()
     await until(lambda: one.peers.away and two.peers.away)
     with pytest.raises(OSError, match=r"."):
-        await one.peers.share({"b": Use(1, (0.0, 0.0))})
+        await one.peers.share({"b": Use(5, 60.0)})
     for number in range(20):
         one.peers.tell(str(number))
     if not kept:
@@ -424,8 +477,7 @@ async def test_a_restart_of_redis_with_and_without_its_data(join, redis_own, kep
     assert await two.peers.ask(one.name, "?") == f"{one.name}: ?"
     await until(lambda: len(two.heard) == 21)
     assert two.texts() == ["before", *map(str, range(20))]
-    await one.peers.share({"b": Use(1, (0.0,))})
-    assert len((await two.peers.share({"b": Use()}))["b"].calls) == (4 if kept else 3)
+    assert await calls_that_others_know(one, two) == 1
     await settled(one, two)
     await audit.shared(4, 4)
     assert one.parts == parts, "it was back before its lease was over"
@@ -483,7 +535,7 @@ async def test_a_full_redis_still_renews_leases_and_carries_letters(join, redis_
 
 OUTCOMES = (b"knows", b"believes", b"goes on")
 STOPPED = """
-import asyncio, sys
+import asyncio, sys, time
 from bot.store.peers import Taken
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import RedisPeers
@@ -497,18 +549,16 @@ async def main():
     peers = RedisPeers(wire, Names(prefix), lease)
     await peers.open()
     print(peers.name, flush=True)
-    while True:
+    before = passed()
+    while passed() - before < lease:
         before = passed()
-        while passed() - before < 0.02:  # most of the time it is stopped here
-            pass
-        if passed() - before > lease:
-            try:
-                peers.expect_held()
-                print("believes", flush=True)
-            except Taken:
-                print("knows", flush=True)
-            break
-        await asyncio.sleep(0)
+        time.sleep(0.002)
+        await asyncio.sleep(0)  # one turn of the loop: no beat is sent and answered in that
+    try:
+        peers.expect_held()
+        print("believes", flush=True)
+    except Taken:
+        print("knows", flush=True)
     while True:
         await asyncio.sleep(0.01)
         try:
@@ -530,12 +580,14 @@ async def test_a_process_that_was_stopped_past_its_lease_knows_before_it_does_an
     await one.peers.orphans()
     words = [sys.executable, "-c", STOPPED, redis_shared.url, one.peers._names.prefix, str(LEASE)]
     other = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert other.stdout
     name = (await other.stdout.readline()).decode().strip()
     await until(lambda: name in {each.name for each in one.peers.members})
     os.kill(other.pid, signal.SIGSTOP)
     await one.peers.orphans()
     os.kill(other.pid, signal.SIGCONT)
-    said, _ = await other.communicate()
+    async with asyncio.timeout(30):
+        said, _ = await other.communicate()
     assert [line for line in said.splitlines() if line in OUTCOMES] == [b"knows", b"goes on"]
     assert other.returncode == 0
 
@@ -553,7 +605,7 @@ async def test_one_that_has_gone_leaves_nothing_behind_that_stays(join):
     two.run(two.work())
     await until(lambda: one.parts and two.parts)
     await one.peers.home("c")
-    await one.peers.share({"b": Use(1, (0.0,))})
+    await one.peers.share({"b": Use(5, 60.0, claim=f"{one.name}/1")})
     one.peers.tell("x")
     await until(lambda: two.heard)
     names = one.peers._names

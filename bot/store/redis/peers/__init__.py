@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bot.platform import Leases
-from bot.store.peers import LEASE, Member, Use
+from bot.store.peers import LEASE, Member, Others, Use
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
 from bot.store.redis.peers.letters import Letters
@@ -124,7 +124,7 @@ class RedisPeers:
         await self._pulse.died.wait()
         self._pulse.died.clear()
 
-    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Use]:
+    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
         """See `Peers.share`, and `Sharing.share`."""
         return await self._sharing.share(uses)
 

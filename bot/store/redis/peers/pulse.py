@@ -64,7 +64,7 @@ class Pulse:
         self._trust = lease - CAUTION * lease / LEASE
         self._wire, self._names, self._name = wire, names, name
         self._since: float | None = None
-        self._sent = self._steady = self._began = -math.inf
+        self._sent = self._steady = self._reached = self._began = -math.inf
         self._ahead = math.nan  # of our clock, Redis's
         self._connected = 0
         self._stopped = False
@@ -125,7 +125,8 @@ class Pulse:
 
     async def connected(self) -> None:
         """Take note that Redis is there, again perhaps, and beat; raises as `Wire.ask`."""
-        self._steady, self._began = passed(), math.inf
+        self._steady = self._reached = passed()
+        self._began = math.inf
         self._connected += 1
         uptime, _ = await asyncio.gather(self._uptime(), self.renew())
         self._began = passed() - uptime
@@ -141,6 +142,16 @@ class Pulse:
         """See to it that a beat comes, *after* seconds since the last at the earliest."""
         self._next = min(self._next, self._last + after)
         self._changed.set()
+
+    @property
+    def connection(self) -> int:
+        """Which connection this is, from 1: with each Redis may have lost what it was told."""
+        return self._connected
+
+    @property
+    def young(self) -> bool:
+        """Whether this is not the first, and others may not have told anything over theirs yet."""
+        return self._connected > 1 and passed() < self._reached + 2 * self.beat
 
     def linger(self, seconds: float) -> None:
         """Let the next beat wait for so much longer, as something is likely to want to go along."""

@@ -104,51 +104,55 @@ return {lacked, dead}
 """
 )
 
-#: KEYS members, then for each bucket its uses and its log; ARGV name, seconds after which the word of a
-#: replica is too old, seconds that a call counts, then JSON for each bucket: `live`, `blocked`, `ages` of
-#: calls, how many were told before as `start`, and `after`, the id up to which the log was read.
-#: Returns JSON for each bucket: `live`, `blocked`, `ages`, `last`.
+#: KEYS members, then for each bucket its uses and its calls, claims by when they count as answered.
+#: ARGV name, seconds after which the word of a replica is too old, seconds after which a call counts as
+#: answered, then JSON for each bucket: `burst`, `seconds`, `live`, `blocked`, `claim`, `kept` and, pairs of a
+#: claim and how many seconds ago, `answered`.
+#: Returns JSON for each bucket: `granted`, `live`, `blocked`, `calls`.
+#: A claim of several buckets is counted in all of them, or in none.
 SHARE = Script(
     _BEGIN
     + """
-local all, said, kept = everyone(KEYS[1]), {}, tonumber(ARGV[3])
-local function tell(uses, log, mine)
-  local before, at = redis.call('HGET', uses, ARGV[1]), {}
-  local told = before and cjson.decode(before).told or 0
-  for i, age in ipairs(mine.ages) do
-    if mine.start + i > told then at[#at + 1] = string.format('%.3f', now - age) end
-  end
-  if #at > 0 then
-    local oldest = string.format('%.0f', (now - kept) * 1000)
-    redis.call('XADD', log, 'MINID', oldest, '*', 'by', ARGV[1], 'at', table.concat(at, ' '))
-    redis.call('EXPIRE', log, kept)
-  end
-  local word = {live = mine.live, blocked = now + mine.blocked, at = now, told = mine.start + #mine.ages}
-  redis.call('HSET', uses, ARGV[1], cjson.encode(word))
-  redis.call('EXPIRE', uses, kept)
+local all, said, granted = everyone(KEYS[1]), {}, {}
+local function keep(key, seconds) redis.call('EXPIRE', key, math.ceil(seconds + ARGV[3])) end
+local function tell(uses, calls, mine)
+  for _, pair in ipairs(mine.answered) do redis.call('ZADD', calls, now - pair[2], pair[1]) end
+  redis.call('ZREMRANGEBYSCORE', calls, '-inf', now - mine.seconds)
+  redis.call('HSET', uses, ARGV[1], cjson.encode({live = mine.live, blocked = now + mine.blocked, at = now}))
+  keep(uses, mine.seconds)
+  return redis.call('ZCARD', calls) + mine.kept < mine.burst
 end
-local function hear(uses, log, after)
-  local live, blocked, ages, last = 0, 0, {}, after
+local function hear(uses, calls)
+  local told = {live = 0, blocked = 0, calls = {}}
   for name, word in pairs(everyone(uses)) do
-    if now - word.at > kept then
-      redis.call('HDEL', uses, name)
-    elseif name ~= ARGV[1] then
-      blocked = math.max(blocked, word.blocked - now)
-      if all[name] and now - word.at <= tonumber(ARGV[2]) then live = live + word.live end
+    local fresh = all[name] and now - word.at <= tonumber(ARGV[2])
+    if name ~= ARGV[1] then
+      told.blocked = math.max(told.blocked, word.blocked - now)
+      if fresh then told.live = told.live + word.live end
     end
+    if not fresh and word.blocked < now then redis.call('HDEL', uses, name) end
   end
-  for _, entry in ipairs(redis.call('XRANGE', log, after == '' and '-' or '(' .. after, '+')) do
-    last = entry[1]
-    if entry[2][2] ~= ARGV[1] then
-      for at in string.gmatch(entry[2][4], '%S+') do ages[#ages + 1] = now - tonumber(at) end
-    end
+  local found, own = redis.call('ZRANGE', calls, 0, -1, 'WITHSCORES'), ARGV[1] .. '/'
+  for i = 1, #found, 2 do
+    if string.sub(found[i], 1, #own) ~= own then told.calls[#told.calls + 1] = now - found[i + 1] end
   end
-  return cjson.encode({live = live, blocked = blocked, ages = ages, last = last})
+  return told
 end
 for i = 2, #KEYS, 2 do
   local mine = cjson.decode(ARGV[3 + i / 2])
-  tell(KEYS[i], KEYS[i + 1], mine)
-  said[#said + 1] = hear(KEYS[i], KEYS[i + 1], mine.after)
+  said[i / 2] = {mine = mine, free = tell(KEYS[i], KEYS[i + 1], mine)}
+  if mine.claim ~= '' and not said[i / 2].free then granted[mine.claim] = false end
+end
+for i = 2, #KEYS, 2 do
+  local mine, told = said[i / 2].mine, hear(KEYS[i], KEYS[i + 1])
+  told.granted = mine.claim == '' or said[i / 2].free
+  if mine.claim ~= '' and granted[mine.claim] == nil then
+    redis.call('ZADD', KEYS[i + 1], now + ARGV[3], mine.claim)
+    keep(KEYS[i + 1], mine.seconds)
+  elseif redis.call('EXISTS', KEYS[i + 1]) == 1 then
+    keep(KEYS[i + 1], mine.seconds)
+  end
+  said[i / 2] = cjson.encode(told)
 end
 return said
 """
