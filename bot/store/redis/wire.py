@@ -39,6 +39,8 @@ LOOK = 0.25
 TOGETHER = 200
 #: What is no fault of the request, but of the connection or of the server; also one that is no master now.
 LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError)
+#: All that `Wire.client` fails with.
+FAILED = (*LOST, RedisError)
 
 
 class Away(OSError):
@@ -133,9 +135,11 @@ class Wire:
         """
         return await asyncio.shield(self._put(words, None))
 
-    def client(self) -> Redis:
-        """Return a client of its own for what blocks, such as XREAD; its user closes it."""
-        return self._connect()
+    def client(self, patience: float = PATIENCE) -> Redis:
+        """Return a client of its own for what blocks for up to *patience* seconds; its user closes it."""
+        client = self._connect()
+        client.connection_pool.connection_kwargs["socket_timeout"] = patience
+        return client
 
     async def close(self) -> None:
         """Send what waits, then nothing any more."""
@@ -220,7 +224,7 @@ class Wire:
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        while True:
+        while not self._closed:  # a client that connects may take being cancelled for a failure
             await asyncio.sleep(LOOK)
             try:
                 await self._reach()
