@@ -11,6 +11,7 @@ import pytest
 from bot.store import Store
 from bot.store.memory import Memory
 from bot.store.redis.keys import Names
+from bot.store.redis.peers import RedisPeers
 from bot.store.redis.store import RedisStore
 from bot.store.redis.wire import Wire, connector
 from bot.store.sqlite import Sqlite
@@ -29,9 +30,13 @@ end
 AGED: WeakKeyDictionary[RedisStore, float] = WeakKeyDictionary()
 
 
-async def redis_store(server: RedisServer, prefix: str = "", **options) -> RedisStore:
-    """Return a store on *server*, opened; as a replica of its own, under a prefix of its own unless given."""
-    store = RedisStore(Wire(connector(server.url)), Names(prefix or secrets.token_hex(4)), **options)
+async def redis_store(server: RedisServer, prefix: str = "", *, joins: bool = False) -> RedisStore:
+    """Return a store on *server*, opened; under a prefix of its own unless given.
+
+    Unless it *joins* the other replicas it takes them for dead, as they do it.
+    """
+    wire, names = Wire(connector(server.url)), Names(prefix or secrets.token_hex(4))
+    store = RedisStore(wire, names, RedisPeers(wire, names) if joins else None)
     await store.open()
     return store
 

@@ -129,7 +129,7 @@ async def test_questions_of_replicas_that_live_are_left_to_them(redis_shared):
 async def test_no_death_is_believed_before_that_is_settled_and_what_was_left_is_taken_at_once(redis_shared):
     prefix = secrets.token_hex(4)
     one = await redis_store(redis_shared, prefix)
-    two = await redis_store(redis_shared, prefix, settled=lambda: False)
+    two = await redis_store(redis_shared, prefix, joins=True)
     await one.accept(asked())
     assert await two.unfinished("chat") == []
     await one.close()
@@ -247,7 +247,7 @@ async def test_a_question_is_taken_from_memory_while_redis_hangs_and_written_aft
     await store.intend("chat/1", FIRST, "Be")
     redis_own.resume()
     await until(lambda: store.health == OK)
-    again = await redis_store(redis_own, "team", settled=lambda: False)
+    again = await redis_store(redis_own, "team", joins=True)
     assert [entry.text for entry in [await again.find("chat/1")] if entry] == ["Be"]
     await again.close()
     await store.close()
@@ -265,14 +265,17 @@ async def test_a_question_that_two_replicas_took_while_redis_was_away_stays_with
     await two.close()
 
 
-async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not_what_it_never_had(redis_own):
+async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not_what_it_never_had(
+    redis_own, monkeypatch
+):
     lost = False
 
     def expect_held() -> None:
         if lost:
             raise Taken
 
-    store = await redis_store(redis_own, "team", expect_held=expect_held)
+    store = await redis_store(redis_own, "team", joins=True)
+    monkeypatch.setattr(store.peers, "expect_held", expect_held)
     await store.accept(asked())
     await store.intend("chat/1", FIRST, "Be")
     redis_own.kill()
@@ -287,7 +290,7 @@ async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not
     redis_own.start()
     await until(lambda: store.health == OK)
     lost = False
-    again = await redis_store(redis_own, "team", settled=lambda: False)
+    again = await redis_store(redis_own, "team", joins=True)
     assert [entry.text for entry in await again.unfinished("chat")] == ["Because of"]
     await again.close()
     await store.close()
@@ -322,7 +325,7 @@ async def test_a_full_redis_costs_no_answer(redis_own):
     await store._wire.ask("CONFIG", "SET", "maxmemory", "0")
     await until(lambda: store.health == OK)
     assert [*store._entries] == ["chat/2"]
-    again = await redis_store(redis_own, "team", settled=lambda: False)
+    again = await redis_store(redis_own, "team", joins=True)
     assert [entry.text for entry in [await again.find("chat/1")] if entry] == ["Because"]
     assert not await again.accept(asked("chat/2"))
     await again.close()
@@ -334,7 +337,7 @@ async def test_a_full_redis_costs_no_answer(redis_own):
 
 async def refused(server: RedisServer, url: str = "") -> str:
     """Return why a store does not open, which is one line."""
-    store = store_at(url or f"{server.url}?prefix=team")
+    store = store_at(url or f"{server.url}?prefix=team", joins=True)
     with pytest.raises(Unavailable) as error:
         await store.open()
     await store.close()
@@ -351,7 +354,7 @@ async def test_a_redis_that_is_not_there_or_lets_nobody_in_is_said_in_one_line(t
         assert "look at the user and the password" in said
         assert "secretive" not in said
         assert "look at the user and the password" in await refused(server)
-        store = store_at(server.url.replace("//", "//:correct@"))
+        store = store_at(server.url.replace("//", "//:correct@"), joins=True)
         await store.open()
         await store.close()
     finally:

@@ -91,7 +91,7 @@ async def _in_redis(folder: Path, what: dict[str, Any], url: str) -> dict[str, A
 
     if "backup" in what:
         raise Unavailable(f"RIVULET_STORE: {IN_REDIS}")
-    store = store_at(url)
+    store = store_at(url, joins=False)
     try:
         await store.open()
         return await obeyed(store, what, folder)

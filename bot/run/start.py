@@ -236,7 +236,7 @@ async def _opened(folder: Folder, url: str) -> Store:
     from bot.store.redis.opening import secrets_of, store_at  # noqa: PLC0415  most bots need no Redis
 
     logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
-    store = store_at(url)
+    store = store_at(url, joins=True)
     await store.open()
     return store
 

@@ -8,17 +8,23 @@ from bot.platform import Finding, Unavailable
 from bot.store.redis import checks
 from bot.store.redis.checks import SETTING
 from bot.store.redis.keys import PREFIX, Names
+from bot.store.redis.peers import RedisPeers
 from bot.store.redis.store import RedisStore
 from bot.store.redis.wire import Away, Refusal, Wire, connector
 
 
-def store_at(url: str) -> RedisStore:
-    """Return the store at *url*, not opened yet, of a replica with a new name.
+def store_at(url: str, *, joins: bool) -> RedisStore:
+    """Return the store at *url*, not opened yet.
+
+    Args:
+        url: See `RIVULET_STORE`.
+        joins: Whether this process is a replica; else it is a command, which nobody counts.
 
     Raises:
         Unavailable: That is no address.
     """
-    return RedisStore(*_wired(url))
+    wire, names = _wired(url)
+    return RedisStore(wire, names, RedisPeers(wire, names) if joins else None)
 
 
 async def findings_at(url: str) -> list[Finding]:

@@ -43,6 +43,7 @@ class Questions:
         find: Returns a question as memory has it.
         drop: Lets memory forget a question.
         expect_held: Raises `Taken` if this replica may be dead to others by now.
+        orphaned: Hears that questions were given up, and are nobody's.
 
     Attributes:
         refused: What Redis said when it last refused to write; "" if it wrote since.
@@ -56,6 +57,7 @@ class Questions:
         find: Callable[[str], Entry | None],
         drop: Callable[[str], None],
         expect_held: Callable[[], None],
+        orphaned: Callable[[], None],
     ) -> None:
         self.refused = ""
         self._wire = wire
@@ -64,6 +66,7 @@ class Questions:
         self._find = find
         self._drop = drop
         self._expect_held = expect_held
+        self._orphaned = orphaned
         self._owed: dict[str, None] = {}  # of which Redis lacks something
         self._new: set[str] = set()  # which Redis never got: nobody else can have them from here
         self._taken: dict[str, None] = {}
@@ -156,6 +159,8 @@ class Questions:
         left = [self._let(entry) for entry in [*self._left.values()]]
         done = [self._written(entry) for entry in ended]
         told = await asyncio.gather(*map(self._again, self._owed), *done, *left, return_exceptions=True)
+        if left:
+            self._orphaned()
         failures = [each for each in told if isinstance(each, BaseException)]
         for failure in sorted(failures, key=lambda each: isinstance(each, Refusal)):
             raise failure

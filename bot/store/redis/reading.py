@@ -10,9 +10,9 @@ import structlog
 from bot.platform import Asked
 from bot.store import MOST_RECENT, Entry
 from bot.store.redis import entries, scripts
-from bot.store.redis.beside import Beside
 from bot.store.redis.kept import Kept
 from bot.store.redis.keys import Names
+from bot.store.redis.purge import purge
 from bot.store.redis.wire import Wire
 from bot.store.rows import BadRow, shown, text_of
 
@@ -25,10 +25,11 @@ class Reading(Kept):
     Args:
         wire: The connection.
         names: What keys are called.
+        name: What this replica is called.
     """
 
-    def __init__(self, wire: Wire, names: Names) -> None:
-        super().__init__(Beside(wire, names))
+    def __init__(self, wire: Wire, names: Names, name: str) -> None:
+        super().__init__(wire, names, name)
         self._wire = wire
         self._names = names
 
@@ -76,6 +77,11 @@ class Reading(Kept):
     def _begins(self) -> list[str]:
         """What the keys of a question's two hashes begin with."""
         return [self._names.of("turn", ""), self._names.of("said", "")]
+
+    async def _purge_all(self) -> int:
+        count = await purge(self._wire, self._names)
+        await self._purge_kept()
+        return count
 
     def _read(self, key: bytes, turn: Sequence[bytes], said: Sequence[bytes]) -> Entry | None:
         """Return the question that was read; None, and say so, if it is none of ours."""

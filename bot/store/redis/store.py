@@ -10,18 +10,19 @@ Safe against loss of power is here what Redis is: with `appendfsync always` all 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import structlog
 
 from bot.platform import Asked
 from bot.store import OK, ROWS_KEPT, Entry, Part
-from bot.store.peers import LEASE, Alone, Peers, Taken
+from bot.store.peers import LEASE, Alone, Taken
 from bot.store.redis import entries, scripts
 from bot.store.redis.checks import claim, expect_bot, expect_ours, expect_safe
 from bot.store.redis.keys import Names
-from bot.store.redis.purge import forget, purge
+from bot.store.redis.peers import RedisPeers
+from bot.store.redis.purge import forget
 from bot.store.redis.questions import Questions
 from bot.store.redis.reading import Reading
 from bot.store.redis.scripts import AT_ONCE
@@ -39,24 +40,18 @@ class RedisStore(Reading):
     Args:
         wire: The connection, not opened yet.
         names: What keys are called.
-        peers: The other replicas.
-        expect_held: Raises `Taken` if this replica may be dead to others by now.
-        settled: Tells whether the end of another's lease may be believed.
+        peers: The other replicas, not opened yet; without them nobody is asked to take this one for alive.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        names: Names,
-        peers: Peers | None = None,
-        expect_held: Callable[[], None] = lambda: None,
-        settled: Callable[[], bool] = lambda: True,
-    ) -> None:
-        super().__init__(wire, names)
-        self._peers = peers or Alone()
-        self._settled = settled
+    def __init__(self, wire: Wire, names: Names, peers: RedisPeers | None = None) -> None:
+        alone = Alone()
+        super().__init__(wire, names, peers.name if peers else alone.name)
+        self._peers = peers or alone
+        self._joined = peers
         self._questions = Questions(
-            wire, names, self._peers.name, self._entries.get, self._let_go, expect_held
+            *(wire, names, self._peers.name, self._entries.get, self._let_go),
+            expect_held=lambda: self._joined.expect_held() if self._joined else None,
+            orphaned=lambda: self._joined.orphaned() if self._joined else None,
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
         self._tending: asyncio.Task[None] | None = None
@@ -73,7 +68,11 @@ class RedisStore(Reading):
         await expect_safe(self._wire)
         await expect_ours(self._wire, self._names)
         self._choices = await self._beside.choices()
-        self._wire.back.insert(0, self._back)
+        self._wire.back.insert(0, self._claim)
+        self._wire.back += [self._back, self._money.back, self._posts.back]
+        if self._joined:
+            self._joined.left.append(self._leave)
+            await self._joined.open(lambda: len(self._open))
         self._tending = asyncio.create_task(self._tend())
 
     async def expect_bot(self, identity: Collection[str]) -> None:
@@ -96,8 +95,7 @@ class RedisStore(Reading):
             return "degraded: closed"
         if self._wire.trouble:
             return f"degraded: Redis is away ({self._wire.trouble})"
-        refused = self._questions.refused or self._beside.refused
-        if refused:
+        if refused := self._questions.refused or self._beside.refused or self._money.trouble:
             return f"degraded: Redis refuses to write ({refused})"
         return "degraded: Redis lacks what it is being told" if self._owes else OK
 
@@ -170,6 +168,8 @@ class RedisStore(Reading):
         with suppress(OSError):
             while len(told := await self._claimed(platform)) == AT_ONCE:
                 log.info("questions are taken over", count=len(told))
+            if self._settled:
+                await self._settle_dead({self._peers.name, *(each.name for each in self._peers.members)})
         return sorted(await super().unfinished(platform), key=lambda entry: entry.asked.at)
 
     async def _claimed(self, platform: str) -> Sequence[Sequence[bytes]]:
@@ -178,7 +178,7 @@ class RedisStore(Reading):
         told: Sequence[Sequence[bytes]] = await self._wire.call(
             scripts.CLAIM,
             keys,
-            [self._peers.name, *self._begins, f"{platform}/", LEASE, int(self._settled()), AT_ONCE],
+            [self._peers.name, *self._begins, f"{platform}/", LEASE, int(self._settled), AT_ONCE],
         )
         for key, turn, said in told:
             if entry := self._read(key, turn, said):  # type: ignore[arg-type]
@@ -190,7 +190,7 @@ class RedisStore(Reading):
         """See `Store.prune`; questions go by themselves, by the clock of Redis."""
         await super().prune(now)
         with suppress(OSError):
-            await self._beside.prune(now)
+            await self._prune_kept(now)
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
@@ -213,7 +213,7 @@ class RedisStore(Reading):
         self._questions.clear()
         self._beside.clear()
         try:
-            return here + await purge(self._wire, self._names)
+            return here + await self._purge_all()
         except OSError:
             self._forgets.append(None)
             raise
@@ -228,12 +228,14 @@ class RedisStore(Reading):
             with suppress(OSError):
                 await self._settle()
                 await self._questions.release([*self._open])
+            if self._joined:
+                await self._joined.close()
         self._closed = True
         await self._wire.close()
 
     async def _forget(self, actor: str) -> int:
         count = await forget(self._wire, self._names, actor)
-        await self._beside.forget(actor)
+        await self._forget_kept(actor)
         await self._rewrite()
         return count
 
@@ -245,17 +247,31 @@ class RedisStore(Reading):
 
     async def _settle(self) -> None:
         """Tell Redis all that it lacks; raises `Away`, and `Refusal` where some of it is refused."""
-        await claim(self._wire, self._names, self._identity)
         await self._rewrite()
         await self._beside.settle()
         while self._forgets:
             actor = self._forgets[0]
-            await (purge(self._wire, self._names) if actor is None else self._forget(actor))
+            await (self._purge_all() if actor is None else self._forget(actor))
             del self._forgets[0]
         self._questions.refused = self._beside.refused = ""
 
     async def _rewrite(self) -> None:
         await self._questions.rewrite([self._entries[key] for key in self._open])
+
+    async def _claim(self) -> None:
+        """Say whose the prefix is before anything else is written to a Redis that may have forgotten."""
+        with suppress(Refusal):
+            await claim(self._wire, self._names, self._identity)
+
+    async def _leave(self) -> None:
+        """Let others have what waits here."""
+        with suppress(OSError):
+            await self._questions.release([key for key in self._open if not self._entries[key].parts])
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the end of another's lease may be believed."""
+        return self._joined is None or self._joined.settled()
 
     async def _back(self) -> None:
         """Write anew what may be lost; what is refused is tried again soon."""
@@ -267,6 +283,7 @@ class RedisStore(Reading):
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(RETRY)
+            await self._money.refresh()
             if self._owes and not self._wire.trouble:
                 with suppress(Away):
                     await self._back()
