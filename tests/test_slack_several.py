@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from adapters.emulators.slack import shapes
+from adapters.slack.incoming import sockets
 from adapters.slack.several import claims, directory, grants
+from adapters.slack.several.claims import Claims
+from adapters.slack.several.directory import Directory
 from adapters.slack.several.installations import Installations
 from adapters.slack.several.platform import Several
 from adapters.slack.several.seal import Seal
 from bot.config import Settings
+from bot.platform import Handed, Platform
 from bot.run.supervise import build
 from bot.store.memory import Memory
+from bot.store.peers import Alone, Undivided
+from bot.store.sqlite import Sqlite
 from tests.contract import HOLD, Seen, until
-from tests.several import SECRET, SeveralHttpWorld, SeveralWorld
+from tests.several import SECRET, Browser, SeveralHttpWorld, SeveralWorld
+from tests.stores import redis_store
+from tests.worlds import SlackWorld
 
 
 @pytest.fixture(params=[SeveralWorld, SeveralHttpWorld], ids=["sockets", "http"])
@@ -31,10 +40,35 @@ async def both(request, monkeypatch) -> AsyncIterator[SeveralWorld]:
 @pytest.fixture
 async def world(monkeypatch) -> AsyncIterator[SeveralWorld]:
     monkeypatch.setattr(claims, "APART", 0.01)
+    monkeypatch.setattr(directory, "TICK", 0.05)
     world = await SeveralWorld.open()
     assert isinstance(world, SeveralWorld)
     yield world
     await world.close()
+
+
+def running(world: SeveralWorld, count: int) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether the model writes so many answers."""
+
+    async def reached() -> bool:
+        return bool(world.model.running == count)
+
+    return reached
+
+
+def directory_of(platform: Platform) -> Directory:
+    assert isinstance(platform, Several)
+    assert platform._directory
+    return platform._directory
+
+
+async def gone(platform: Platform, team: str) -> None:
+    """Wait until *platform* serves *team* no more."""
+
+    async def left() -> bool:
+        return directory_of(platform).known(team) is None
+
+    await until(left)
 
 
 async def test_two_workspaces_install_it_and_are_answered_at_once_each_in_its_own_name(both):
@@ -48,10 +82,7 @@ async def test_two_workspaces_install_it_and_are_answered_at_once_each_in_its_ow
     both.model.steps = ("Because ", HOLD, "of the rain.")
     asked = {team: await both.ask_in(team, "why?") for team in ("T1", "T2")}
 
-    async def live() -> bool:
-        return both.model.running == 2
-
-    await until(live)
+    await until(running(both, 2))
     both.model.go.set()
     for team, ts in asked.items():
         assert (await both.final_in(team, ts)).text == "Because of the rain."
@@ -69,10 +100,7 @@ async def test_a_stop_in_one_workspace_leaves_the_same_thread_of_another_alone(w
     world.model.steps = ("Because ", HOLD, "of the rain.")
     first, second = await world.ask_in("T1", "why?"), await world.ask_in("T2", "why?")
 
-    async def live() -> bool:
-        return world.model.running == 2
-
-    await until(live)
+    await until(running(world, 2))
     await world.workspace("T1").react("C1", first, "U1", "octagonal_sign")
     assert (await world.final_in("T1", first)).note.startswith("Stopped")
     assert world.model.running == 1
@@ -119,18 +147,17 @@ async def test_removing_the_app_ends_what_runs_there_and_drops_the_installation(
     both.model.steps = ("Because ", HOLD, "of the rain.")
     gone, stays = await both.ask_in("T1", "why?"), await both.ask_in("T2", "why?")
 
-    async def live() -> bool:
-        return both.model.running == 2
-
-    await until(live)
+    await until(running(both, 2))
     both.workspace("T1").workspace.subscriptions -= {"app_uninstalled", "tokens_revoked"} - {tell}
     await both.workspace("T1").uninstall()
     await both.kept("-/T2")
 
-    async def ended() -> bool:
-        return both.model.running == 1 and len(both.core._lives) == 1
+    await until(running(both, 1))
 
-    await until(ended)
+    async def one_lives() -> bool:
+        return len(both.core._lives) == 1
+
+    await until(one_lives)
     both.model.go.set()
     assert (await both.final_in("T2", stays)).text == "Because of the rain."
     assert gone
@@ -246,23 +273,19 @@ async def test_of_an_organizations_installation_a_foreign_workspace_in_a_shared_
         world.emulator._sockets.event({**payload, "context_team_id": context, "event_id": f"Ev{context}"})
     await world.settled()
     assert world.model.requests == []
-    assert world.platform._directory.known("T9") is None
+    assert directory_of(world.platform).known("T9") is None
 
 
 async def test_a_workspace_that_an_organization_lets_the_bot_into_later_is_answered_until_it_is_out(world):
     world.emulator.found("T3", "E1")
     await world.install("T3", whole=True)
     world.emulator.found("T4", "E1")
-    assert world.platform._directory.known("T4") is None
+    assert directory_of(world.platform).known("T4") is None
     await world.workspace("T4").grant()
     assert (await world.final_in("T4", await world.ask_in("T4", "why?", channel="C4"), "C4")).text == "Yes."
     await world.workspace("T4").withdraw()
     await world.settled()
-
-    async def gone() -> bool:
-        return world.platform._directory.known("T4") is None
-
-    await until(gone)
+    await gone(world.platform, "T4")
 
 
 async def test_removing_it_from_an_organization_ends_it_in_all_its_workspaces(world):
@@ -272,10 +295,7 @@ async def test_removing_it_from_an_organization_ends_it_in_all_its_workspaces(wo
     world.model.steps = ("Because ", HOLD)
     await world.ask_in("T4", "why?", channel="C4")
 
-    async def live() -> bool:
-        return world.model.running == 1
-
-    await until(live)
+    await until(running(world, 1))
     await world.workspace("T3").uninstall()
     await world.kept()
     await until(world.quiet)
@@ -350,20 +370,23 @@ async def age(world: SeveralWorld, team: str, by: float = 11 * 3_600) -> None:
     """Let the token of *team* end so many seconds sooner than it does."""
     store = Installations(world.store.vault, Seal(SECRET, "installation"))
     made = await store.async_find_installation(enterprise_id=None, team_id=team)
-    made.bot_token_expires_at -= by
+    assert made
+    assert made.bot_token_expires_at
+    made.bot_token_expires_at -= int(by)
     await store.async_save(made)
     if world.running:
-        world.platform._directory._grants[team].adopt(made)
+        directory_of(world.platform)._grants[team].adopt(made)
 
 
 # Replicas.
 
 
-async def beside(world: SeveralWorld) -> tuple[Several, asyncio.Task[None]]:
+async def beside(world: SeveralWorld) -> tuple[Platform, asyncio.Task[None]]:
     """Start another process of the same bot, which shares the vault."""
     other = world.load()
-    core = build(Settings(**world.settings), [other], world.model, Memory(), [])
-    core._store._vault = world.store.vault
+    store = Memory()
+    store._vault = world.store._vault
+    core = build(Settings(**world.settings), [other], world.model, store, [])
     running = asyncio.create_task(other.run(core))
 
     async def up() -> bool:
@@ -377,18 +400,166 @@ async def test_another_replica_serves_what_one_has_installed_and_leaves_what_one
     other, running = await beside(world)
     try:
         await world.install("T1")
-        assert other._directory.known("T1") is None
-        # The newest socket, which is told of all, is the other's.
-        assert (await world.final_in("T1", await world.ask_in("T1", "why?"))).text == "Yes."
-        assert other._directory.known("T1") is not None
-        await world.workspace("T1").uninstall()
+
+        async def there() -> bool:
+            return directory_of(other).known("T1") is not None
+
+        await until(there)  # before anything has happened in it
+        await world.workspace("T1").uninstall()  # the newest socket, which is told of it, is the other's
         await world.kept()
-        assert not await world.platform.notify("U1", "Hello.")
-
-        async def gone() -> bool:
-            return world.platform._directory.known("T1") is None
-
-        await until(gone)
+        await gone(world.platform, "T1")
     finally:
         running.cancel()
         await asyncio.wait({running})
+
+
+async def test_an_event_of_an_installation_that_another_replica_has_just_made_is_answered(world, monkeypatch):
+    monkeypatch.setattr(directory, "TICK", 60.0)
+    other, running = await beside(world)
+    try:
+        await world.install("T1")
+        assert directory_of(other).known("T1") is None
+        assert (await world.final_in("T1", await world.ask_in("T1", "why?"))).text == "Yes."
+        assert directory_of(other).known("T1") is not None
+        await world.workspace("T1").uninstall()
+        await world.kept()
+        assert not await world.platform.notify("U1", "Hello.")  # so that Slack refuses the token here, too
+        await gone(world.platform, "T1")
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+# Sockets.
+
+
+class Shares(Undivided):
+    """Gives and takes parts as a test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed: asyncio.Queue[Handed] = asyncio.Queue()
+        self.left: list[int] = []
+
+    async def parts(self, name: str, total: int) -> AsyncGenerator[Handed]:
+        assert (name, total) == (sockets.SHARES, sockets.SHARED)
+        while True:
+            yield await self.handed.get()
+
+    async def leave(self, name: str, number: int) -> None:
+        self.left.append(number)
+
+
+@pytest.fixture
+async def sharing(monkeypatch) -> AsyncIterator[tuple[SlackWorld, Shares]]:
+    monkeypatch.setattr(sockets, "OTHERS", 0.2)
+    monkeypatch.setattr(sockets, "DOWN", 0.4)
+    shares = Shares()
+    emulator = SlackWorld.new_emulator()
+    await emulator.start()
+    await emulator.limits(on=False)
+    world = SlackWorld(emulator)
+    alone = Alone()
+    alone.leases = shares
+    world.store._peers = alone
+    yield world, shares
+    await world.close()
+
+
+async def opened(world: SlackWorld, count: int) -> None:
+    """Wait until so many sockets are open."""
+
+    async def reached() -> bool:
+        changes = await world.emulator.events(kinds=["connect", "disconnect"])
+        return int(changes[-1]["sockets"] if changes else 0) == count
+
+    await until(reached)
+
+
+async def test_a_process_opens_as_many_sockets_as_it_has_shares_and_two_at_most(sharing):
+    world, shares = sharing
+    shares.handed.put_nowait(Handed(3, held=True))
+    await world.connect()
+    await opened(world, 1)
+    for number in (1, 5, 7):
+        shares.handed.put_nowait(Handed(number, held=True))
+    await opened(world, 2)
+    for number in (1, 5):
+        shares.handed.put_nowait(Handed(number, held=False))
+    shares.handed.put_nowait(Handed(3, held=False))
+    await opened(world, 1)
+    assert shares.left == [1, 5, 3]
+
+
+async def test_a_process_that_can_not_prove_its_last_share_still_hears(sharing):
+    world, shares = sharing
+    shares.handed.put_nowait(Handed(0, held=True))
+    await world.connect()
+    shares.handed.put_nowait(Handed(0, held=False))
+
+    async def left() -> bool:
+        return bool(shares.left == [0])
+
+    await until(left)
+    await opened(world, 1)
+    assert (await world.final(await world.ask("why?")))[0].text == "Yes."
+
+
+async def test_a_process_without_a_share_is_well_all_the_same(sharing):
+    world, _ = sharing
+    await world.connect()  # which waits until it is up
+    await asyncio.sleep(0.6)
+    assert world.platform.health == "up"
+    assert await world.emulator.events(kinds=["connect"]) == []
+
+
+# What is kept, for good.
+
+
+async def test_in_sqlite_installations_outlive_the_process_and_no_token_is_in_the_file(world, tmp_path):
+    await world.crash()
+    world.store = Sqlite(tmp_path)
+    await world.store.open()
+    await world.restart(remember=True)
+    link = await world.link()
+    await world.install("T1", link)
+    await world.crash()
+    await world.store.close()
+    [token] = await world.workspace("T1").tokens_here()
+    assert all(token.encode() not in path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    world.store = Sqlite(tmp_path)
+    await world.store.open()
+    await world.restart(remember=True)
+    assert (await world.final_in("T1", await world.ask_in("T1", "why?"))).text == "Yes."
+    assert (await Browser().get(link)).status == 410
+    await world.store.close()
+
+
+async def test_in_redis_two_replicas_share_installations_links_and_sockets(world, redis_shared):
+    await world.crash()
+    under = secrets.token_hex(4)
+    world.store = await redis_store(redis_shared, under, joins=True)
+    await world.restart(remember=True)
+    second = await redis_store(redis_shared, under, joins=True)
+    other = world.load()
+    core = build(Settings(**world.settings), [other], world.model, second, [])
+    running = asyncio.create_task(other.run(core))
+    try:
+        link = await world.link()
+        await world.install("T1", link)
+
+        async def there() -> bool:
+            return directory_of(other).known("T1") is not None
+
+        await until(there)
+        claimed = Claims(second.vault, second.peers.leases)
+        [used, *_] = await world.names("slack/used/")
+        assert not await claimed.claim(used, 0.0)
+        await opened(world, 4)
+        assert (await world.final_in("T1", await world.ask_in("T1", "why?"))).text == "Yes."
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await world.disconnect()
+        await second.close()
+        await world.store.close()

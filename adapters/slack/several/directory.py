@@ -29,8 +29,8 @@ from bot.platform import Inbox
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks whether a token ends soon.
-TICK = 60.0
+#: Seconds between two looks at what other replicas have installed and dropped, and whether a token ends soon.
+TICK = 5.0
 #: Seconds after which it is looked again for an installation that was not there, or for an organization's
 #: workspaces; and how many of these are remembered.
 ANEW, REMEMBERED = 10.0, 1_000
@@ -71,6 +71,7 @@ class Directory:
         self._workspaces: dict[str, Workspace] = {}
         self._absent: OrderedDict[str, float] = OrderedDict()
         self._tasks: dict[Grant, asyncio.Task[None]] = {}
+        self._unread: set[str] = set()
         self._seldom = Seldom()
 
     def __iter__(self) -> Iterator[Workspace]:
@@ -87,8 +88,7 @@ class Directory:
         Raises:
             OSError: They can't be read.
         """
-        async for installation in self._store.all():
-            await self.add(installation)
+        await self._agree()
         if not self._grants:
             log.warning("no workspace has installed the bot: `rivulet invite slack` prints a link for one")
 
@@ -185,9 +185,27 @@ class Directory:
             self._absent.popitem(last=False)
         return None
 
+    async def _agree(self) -> None:
+        """Serve all that is kept, and no more: another replica may have to go on with what one has begun."""
+        names = await self._store.names()
+        known = {grant.name: grant for grant in self._grants.values()}
+        for name in names:
+            if name not in known and name not in self._unread:
+                self._unread.add(name)  # what can't be read is told of once
+                if found := await self._store.read(name):
+                    self._unread.discard(name)
+                    await self.add(found)
+        for name in known.keys() - set(names):
+            known[name].told.set()
+            known[name].web.doubted.set()
+
     async def tend(self) -> None:
-        """Renew tokens before they end, until cancelled."""
+        """Agree with the other replicas, and renew tokens before they end, until cancelled."""
         while True:
+            try:
+                await self._agree()
+            except OSError as error:
+                log.warning("it is not known what other replicas have installed", error=str(error))
             for grant in [each for each in self._grants.values() if each.ends_within(EARLY)]:
                 try:
                     await grant.renew(self._store, self._rotator, self._inbox.leases)

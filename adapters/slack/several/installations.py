@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from datetime import datetime
 from logging import Logger
 
@@ -58,11 +58,9 @@ class Installations(AsyncInstallationStore):
         """See `AsyncInstallationStore.logger`."""
         return logging.getLogger(__name__)
 
-    async def all(self) -> AsyncIterator[Installation]:
-        """Yield those that can be read."""
-        for name in await self._vault.names(KEPT):
-            if found := await self._read(name):
-                yield found
+    async def names(self) -> Sequence[str]:
+        """Return the names of all."""
+        return await self._vault.names(KEPT)
 
     async def async_save(self, installation: Installation) -> None:
         """See `AsyncInstallationStore.async_save`."""
@@ -108,7 +106,7 @@ class Installations(AsyncInstallationStore):
         except ValueError:
             return None
         for name in names:
-            if found := await self._read(name):
+            if found := await self.read(name):
                 return found
         return None
 
@@ -123,7 +121,7 @@ class Installations(AsyncInstallationStore):
         if user_id is None:
             await self.async_delete_bot(enterprise_id=enterprise_id, team_id=team_id)
 
-    async def _read(self, name: str) -> Installation | None:
+    async def read(self, name: str) -> Installation | None:
         """Return what is kept as *name*; None too if it can't be read, or was made for another name."""
         if (sealed := await self._vault.kept(name)) is None:
             return None
