@@ -106,6 +106,15 @@ class Settings(BaseSettings):
         """Whether the bot is installed into workspaces, each with a token of its own."""
         return bool(self.client_id or self.client_secret.get_secret_value())
 
+    @field_validator("client_id")
+    @classmethod
+    def _client(cls, id_: str) -> str:
+        if id_ and not CLIENT.fits(id_):
+            raise ValueError(
+                "write the Client ID of Basic Information > App Credentials: two numbers with a dot"
+            )
+        return id_
+
     @field_validator("url")
     @classmethod
     def _origin(cls, url: str) -> str:
