@@ -366,6 +366,33 @@ async def test_a_token_that_can_not_be_renewed_is_told_and_the_installation_stay
     assert await rotating.names() == ["slack/install/-/T1"]
 
 
+async def test_a_new_token_that_can_not_be_kept_yet_is_used_and_kept_later(rotating, monkeypatch):
+    """Slack takes its old refresh token no more, so that it is the only one."""
+    monkeypatch.setattr(grants, "LATER", 0.05)
+    await rotating.install("T1")
+    vault, failures = rotating.store.vault, 3
+    keep = vault.keep
+
+    async def full(name: str, text: str) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise OSError("the disk is full")
+        await keep(name, text)
+
+    await age(rotating, "T1")
+    monkeypatch.setattr(vault, "keep", full)
+
+    async def kept() -> bool:
+        return failures < 0
+
+    await until(kept)
+    await rotating.workspace("T1").end_tokens(but_newest=True)
+    assert len(await rotating.workspace("T1").tokens_here()) == 2
+    await rotating.restart(remember=True)
+    assert (await rotating.final_in("T1", await rotating.ask_in("T1", "why?"))).text == "Yes."
+
+
 async def age(world: SeveralWorld, team: str, by: float = 11 * 3_600) -> None:
     """Let the token of *team* end so many seconds sooner than it does."""
     store = Installations(world.store.vault, Seal(SECRET, "installation"))

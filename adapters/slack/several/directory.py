@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at what other replicas have installed and dropped, and whether a token ends soon.
 TICK = 5.0
+#: Seconds that a start waits for tokens to be renewed that ended while nobody ran.
+ENDED = 20.0
 #: Seconds after which it is looked again for an installation that was not there, or for an organization's
 #: workspaces; and how many of these are remembered.
 ANEW, REMEMBERED = 10.0, 1_000
@@ -53,20 +55,14 @@ class Directory:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        store: Installations,
-        client: Callable[[str | None], Web],
-        inbox: Inbox,
+        self, settings: Settings, store: Installations, client: Callable[[str | None], Web], inbox: Inbox
     ) -> None:
         self._settings = settings
         self._store = store
         self._client = client
         self._inbox = inbox
-        secret = settings.client_secret.get_secret_value()
-        self._rotator = AsyncTokenRotator(
-            client_id=settings.client_id, client_secret=secret, client=client(None)
-        )
+        known = settings.client_id, settings.client_secret.get_secret_value()
+        self._rotator = AsyncTokenRotator(client_id=known[0], client_secret=known[1], client=client(None))
         self._grants: dict[str, Grant] = {}
         self._workspaces: dict[str, Workspace] = {}
         self._absent: OrderedDict[str, float] = OrderedDict()
@@ -75,8 +71,8 @@ class Directory:
         self._seldom = Seldom()
 
     def __iter__(self) -> Iterator[Workspace]:
-        """Iterate over the workspaces that are known."""
-        return iter([*self._workspaces.values()])
+        """Yield the workspaces that are known."""
+        yield from [*self._workspaces.values()]
 
     def known(self, team: str) -> Workspace | None:
         """Return the workspace *team*, if it is known."""
@@ -89,6 +85,9 @@ class Directory:
             OSError: They can't be read.
         """
         await self._agree()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDED):
+                await self._renew(0.0)
         if not self._grants:
             log.warning("no workspace has installed the bot: `rivulet invite slack` prints a link for one")
 
@@ -113,15 +112,14 @@ class Directory:
     def _meet(self, grant: Grant) -> None:
         """Make the workspaces of *grant* that are not known, and leave those where it is good no more."""
         for team in grant.teams:
-            known = self._workspaces.get(team)
-            if known and known.web is grant.web:
-                known.us = grant.us(team)
+            known, us = self._workspaces.get(team), grant.us(team)
+            if known and known.web is grant.web and known.us.user == us.user:
+                known.us = us
             else:
-                us = grant.us(team)
                 made = Workspace(grant.web, self._settings, Errands(), us, self._inbox)
                 self._workspaces[team] = made
-        of_it = [team for team, each in self._workspaces.items() if each.web is grant.web]
-        for team in of_it:
+        left = [team for team, each in self._workspaces.items() if each.web is grant.web]
+        for team in left:
             if team not in grant.teams:
                 del self._workspaces[team]
                 self._inbox.removed("slack", team)
@@ -129,8 +127,7 @@ class Directory:
     async def events_of(self, body: Json) -> Events | None:
         """Return what takes the event *body*; None if it is of no workspace that has installed the bot.
 
-        Of an organization's installation, Slack may not say in *body* which workspace it is of; then that is
-        added.
+        Where Slack does not say in *body* which workspace of an organization it is of, that is added.
 
         Raises:
             OSError: It can't be told now.
@@ -144,8 +141,6 @@ class Directory:
             return None
         if self._workspaces[team].web is not grant.web:  # it has two installations, and this one counts
             self._meet(grant)
-        if grant.ends_within(1.0):
-            await grant.renew(self._store, self._rotator, self._inbox.leases)
         if _kind(body) in ENDS:
             grant.told.set()
         if grant.whole and "team" in body and not body["team"]:
@@ -195,6 +190,7 @@ class Directory:
                 if found := await self._store.read(name):
                     self._unread.discard(name)
                     await self.add(found)
+                    await asyncio.sleep(0)  # a thousand of them take a second
         for name in known.keys() - set(names):
             known[name].told.set()
             known[name].web.doubted.set()
@@ -206,12 +202,16 @@ class Directory:
                 await self._agree()
             except OSError as error:
                 log.warning("it is not known what other replicas have installed", error=str(error))
-            for grant in [each for each in self._grants.values() if each.ends_within(EARLY)]:
-                try:
-                    await grant.renew(self._store, self._rotator, self._inbox.leases)
-                except OSError as error:
-                    log.warning("a token was not renewed yet", name=grant.name, error=str(error))
+            await self._renew(EARLY)
             await asyncio.sleep(TICK)
+
+    async def _renew(self, minutes: float) -> None:
+        """Renew the tokens that end in so many *minutes*."""
+        for grant in [each for each in self._grants.values() if each.is_due(minutes)]:
+            try:
+                await grant.renew(self._store, self._rotator, self._inbox.leases)
+            except OSError as error:
+                log.warning("a token was not renewed yet", name=grant.name, error=str(error))
 
     async def _watch(self, grant: Grant) -> None:
         """Find out whether *grant* is over whenever there is a reason to doubt it; return when it is."""
@@ -246,8 +246,7 @@ class Directory:
                 grant.told.set()
                 return True
             grant.adopt(kept)
-            word = await grant.refused()
-            if word == "token_expired":
+            if (word := await grant.refused()) == "token_expired":
                 await grant.renew(self._store, self._rotator, self._inbox.leases)
         except OSError as error:
             log.warning("it is not known whether an installation is over", error=str(error))

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 EARLY = 120
 #: Seconds between two renewals of one token, by any replica: longer than one takes.
 APART = 15.0
+#: Seconds before a token that Slack did not renew is tried again.
+LATER = 60.0
 #: Answers that say that an installation is over for good; others may be about the way there.
 OVER = frozenset({"account_inactive", "token_revoked"})
 #: Workspaces of an organization that are asked for at once, and pages of them.
@@ -36,6 +38,7 @@ class Grant:
     """An installation.
 
     Attributes:
+        name: What the vault calls it.
         installation: What Slack gave.
         web: The client with its token.
         teams: The workspaces that it is good in.
@@ -44,16 +47,18 @@ class Grant:
 
     installation: Installation
     web: Web
+    name: str = field(init=False)
     teams: set[str] = field(default_factory=set)
     told: asyncio.Event = field(default_factory=asyncio.Event)
     _looked: float = float("-inf")
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _later: float = float("-inf")
+    _unsaved: Installation | None = None
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def name(self) -> str:
-        """What the vault calls it."""
-        return name_of(self.installation.enterprise_id, self.installation.team_id)
+    def __post_init__(self) -> None:
+        """Find out what the vault calls it, which never changes."""
+        self.name = name_of(self.installation.enterprise_id, self.installation.team_id)
 
     @property
     def key(self) -> str:
@@ -77,6 +82,10 @@ class Grant:
         end = self.installation.bot_token_expires_at
         return end is not None and end < time.time() + minutes * 60
 
+    def is_due(self, minutes: float) -> bool:
+        """Tell whether its token is to be renewed that ends in so many *minutes*, or a new one to be kept."""
+        return self._unsaved is not None or self.ends_within(minutes)
+
     def adopt(self, installation: Installation) -> None:
         """Use *installation* from now on, which is the same one with a new token."""
         self.installation = installation
@@ -88,14 +97,19 @@ class Grant:
         Raises:
             OSError: Slack or the vault could not be asked.
         """
+        now = asyncio.get_running_loop().time
         async with self._renewing:
-            if not self.ends_within(EARLY):
+            if not self.is_due(EARLY) or now() < self._later:
                 return
+            self._later = now() + LATER
             await leases.turn(f"slack/renew/{self.name}", APART)
             kept = await self.kept(store)
             if kept is None:
                 return
             self.adopt(kept)  # another replica may have done it
+            if self._unsaved:
+                await self._save(store, kept)
+                return
             try:
                 with translated():
                     new = await rotator.perform_token_rotation(
@@ -106,12 +120,19 @@ class Grant:
                 log.error("a token can't be renewed; install the bot anew", name=self.name, error=word)  # noqa: TRY400  told in full
                 return
             if new:
-                await store.async_save(new)
                 self.adopt(new)
+                await self._save(store, new)
+            self._later = now()
+
+    async def _save(self, store: Installations, new: Installation) -> None:
+        """Keep *new*, whose refresh token is the only good one; until that is done, nothing else counts."""
+        self._unsaved = new
+        await store.async_save(new)
+        self._unsaved = None
 
     async def kept(self, store: Installations) -> Installation | None:
-        """Return what the vault has of it; None once it was dropped.  Raises OSError."""
-        return await store.async_find_installation(
+        """Return what the vault has of it, or is to have; None once it was dropped.  Raises OSError."""
+        return self._unsaved or await store.async_find_installation(
             enterprise_id=self.installation.enterprise_id,
             team_id=self.installation.team_id,
             is_enterprise_install=self.whole,
