@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -276,15 +275,23 @@ class Core:
                 for person in self._access.admins(here):
                     self._running.errand(_notify(platform, person, text))
 
-    async def drain(self, grace: float = 8.0) -> None:
-        """End every answer with a last edit, within *grace* seconds; called on shutdown."""
+    async def drain(self, grace: float = 8.0, going_on: float = 0.0) -> None:
+        """End every answer with a last edit, within *grace* seconds; called on shutdown.
+
+        Nothing new is taken from now on, but answers go on for *going_on* seconds before they are ended.
+        """
         self._running.closing = True
         self._repairs.close()
+        if going_on:
+            await self._running.all_done(within=going_on)
         for live in self._lives.values():
             live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self._running.all_done()
+        await self._running.all_done(within=grace)
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self._running.closing
 
     @property
     def state(self) -> Mapping[str, int]:

@@ -50,7 +50,8 @@ Makes = Sequence[Callable[[], Platform]]
 
 log = structlog.get_logger(__name__)
 
-#: Seconds from the first signal to the end of the process at the latest: Docker kills after 10.
+#: Seconds from the first signal to the end of the process at the latest, beside those of RIVULET_DRAIN:
+#: Docker kills after 10.
 LAST = 7.5
 #: Seconds that the start waits for Claude to say whether the key is good; then it goes on without.
 ASKING = 3.0
@@ -82,7 +83,7 @@ async def start(
     book = given.book(given.read() if config else Written())
     if warning := exposed():
         log.warning(warning)
-    ended, watched = _signalled(), Watched()
+    ended, watched = _signalled(LAST + settings.drain), Watched()
     widen()
     async with (
         ledger(settings.data, watched) as (folder, store),
@@ -176,8 +177,11 @@ async def _unless(ended: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | Non
     return None if working.cancelled() else working.result()
 
 
-def _signalled() -> asyncio.Event:
-    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+def _signalled(within: float) -> asyncio.Event:
+    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once.
+
+    It is gone *within* so many seconds of the first.
+    """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -186,7 +190,7 @@ def _signalled() -> asyncio.Event:
             os._exit(128 + number)  # the ledger is whole at every moment
         ended.set()
         # Whatever hangs, the process is gone before Docker kills it; what is left is there for a repair.
-        last = threading.Timer(LAST, os._exit, (0,))
+        last = threading.Timer(within, os._exit, (0,))
         last.daemon = True
         last.start()
 

@@ -111,18 +111,20 @@ async def supervise(
             await front.open(platforms, core, lag)
             log.info("serving", platforms=[platform.name for platform in platforms])
             servers.prepare()
-            await _serve(platforms, core, servers, ended)
+            await _serve(platforms, core, servers, ended, settings.drain)
 
 
-async def _serve(platforms: Collection[Platform], core: Core, servers: Servers, ended: asyncio.Event) -> None:
-    """Run *platforms* until *ended* is set; see `supervise`."""
+async def _serve(
+    platforms: Collection[Platform], core: Core, servers: Servers, ended: asyncio.Event, drain: float
+) -> None:
+    """Run *platforms* until *ended* is set, and then for *drain* seconds if answers need them."""
     tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
     waiting = asyncio.create_task(ended.wait())
     try:
         await _until(waiting, tasks)
     finally:
-        log.info("ending")
-        await core.drain(GRACE)
+        log.info("ending", answers=core.state["running"], drain=drain)
+        await core.drain(GRACE, drain)
         for task in (waiting, *tasks):
             task.cancel()
         leaving = asyncio.create_task(servers.close())
