@@ -255,7 +255,7 @@ async def test_every_metric_that_a_panel_or_an_alert_names_is_exported_with_its_
         labels = {*re.findall(r"(\w+)\s*(?:=~|!=|=)\s*\"", expr)}
         for group in re.findall(r"by \(([^)]*)\)", expr):
             labels.update(word.strip() for word in group.split(","))
-        for label in labels - {"job"}:
+        for label in labels - {"job", "instance"}:  # Prometheus' own
             assert not ours or any(label in has[name] for name in ours), (title, label)
 
 
@@ -265,6 +265,15 @@ async def test_the_dashboard_shows_all_that_is_exported_of_ours():
         if name.startswith("rivulet_"):
             family = re.sub(r"_(bucket|sum|count|created)$", "", name)
             assert family in said, name
+
+
+def test_every_panel_can_be_of_one_replica_and_all_of_them_are_shown_unless_somebody_picks():
+    [variable] = DASHBOARD["templating"]["list"]
+    assert (variable["name"], variable["allValue"], variable["includeAll"]) == ("instance", ".*", True)
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            named = len(re.findall(r"\b(?:rivulet|process)_\w+", target["expr"]))
+            assert target["expr"].count('instance=~"$instance"') == named, panel["title"]
 
 
 def test_the_panels_have_numbers_of_their_own_a_title_and_a_text_and_do_not_overlap():

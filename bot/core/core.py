@@ -55,6 +55,7 @@ from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
+from bot.store.peers import Peers
 from bot.tally import Tally
 from bot.tools import More, Offered
 
@@ -127,6 +128,11 @@ class Core:
     def leases(self) -> Leases:
         """See `Inbox.leases`."""
         return self._store.peers.leases
+
+    @property
+    def peers(self) -> Peers:
+        """The other processes that serve the same bot."""
+        return self._store.peers
 
     @property
     def named(self) -> Collection[str]:

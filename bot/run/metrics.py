@@ -22,6 +22,7 @@ from bot.platform import Platform
 from bot.run.sources import Sources
 from bot.show.budget import Reading
 from bot.store.examine import NAME, SUFFIXES
+from bot.store.peers import Peers
 from bot.tally import Count, Spread
 
 #: What is counted: the attribute of the tally, the metric's name, what it says.
@@ -75,6 +76,18 @@ def collected(sources: Sources) -> Iterator[Metric]:
     yield from _budgets(core.budgets)
     yield from _platforms(sources.platforms, asyncio.get_running_loop().time())
     yield from _health(sources)
+    yield from _replicas(core.peers)
+
+
+def _replicas(peers: Peers) -> Iterator[Metric]:
+    """Yield what this process sees of the others; one that has none is the only one."""
+    count, members = Count("state"), peers.members
+    leaving = sum(member.leaving for member in members)
+    count.values = {("serving",): max(1, len(members)) - leaving, ("leaving",): leaving}
+    yield _gauge("rivulet_replicas", "Processes that serve the bot, as this one sees them.", count)
+    yield _gauge(
+        "rivulet_store_away_seconds", "Since when Redis is away; 0 while it is not.", _one(peers.away)
+    )
 
 
 def _questions(state: Mapping[str, int]) -> Iterator[Metric]:
