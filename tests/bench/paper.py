@@ -1,4 +1,4 @@
-"""What a fleet of some size needs, on paper, from what one answer was measured to cost.  Pure but for its end.
+"""What a fleet of some size needs, on paper, from what one answer was measured to cost.  Pure but its end.
 
 `python -m tests.bench.paper costs.json` prints the table of docs/scale.md; the file has what `Costs` has.
 """
@@ -17,7 +17,7 @@ HOUR, DAY, WEEK = 3600.0, 24.0, 7.0
 CORES = 0.6
 #: Megabytes that a replica's container has, and the share that it may use.
 MEMORY, FULL = 512.0, 0.8
-#: Discord: guilds for each shard as it recommends them, sessions that may be begun in a day, calls a second of
+#: Discord: guilds for each shard, as it recommends; sessions that may be begun in a day; calls a second of
 #: one bot.  Slack: sockets of one app.  Redis: the share of a core that may be used, which is one thread's.
 GUILDS, SESSIONS, CALLS = 1000, 1000, 50.0
 SOCKETS = 10
