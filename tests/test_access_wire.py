@@ -78,7 +78,7 @@ async def answered(world: World, say: Callable[[], Awaitable[object]]) -> bool:
     await world.settled()
 
     async def ended() -> bool:
-        return not world.core._running.lives and not world.core._running._errands
+        return not world.core.running.lives and not world.core.running._errands
 
     await until(ended)
     return len(world.model.requests) > before

@@ -195,9 +195,7 @@ def _could(waiting: Ticket[str], inside: list[Ticket[str]]) -> bool:
 def test_the_defaults_are_those_of_the_documentation(monkeypatch):
     monkeypatch.chdir("/")
     core = build(Settings(), (), Script())
-    assert core._running._intake._caps == Caps(
-        accepted=200, turns=32, user_turns=1, per_minute=8, per_hour=60
-    )
+    assert core.running._intake._caps == Caps(accepted=200, turns=32, user_turns=1, per_minute=8, per_hour=60)
 
 
 # The core.
@@ -252,7 +250,7 @@ async def test_what_is_too_much_is_told_once_a_minute_and_then_passed_over(caps,
     assert (it.state["told"], it.state["silence"]) == (1, 3)
     again = Sheet("again")
     await asyncio.sleep(TOLD)
-    it._running._intake._asked.clear()
+    it.running._intake._asked.clear()
     await it.mention(ask(again, "chat/q9", **asked))
     await asyncio.sleep(20)
     assert (again.last.text == said) is (said != OFTEN)

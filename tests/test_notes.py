@@ -290,7 +290,7 @@ async def test_an_answer_has_the_notes_of_its_channel_alone(tmp_path):
     script = Script({"tool": "remember", "input": {"name": "a", "text": "b"}}, {"tool": "recall"}, "Done.")
     it = Core(Rounds(script), store, Access(), tools=TOOLS)
     await it.mention(ask(Sheet(), key="chat/C1/1"))
-    await it._running.all_done()
+    await it.running.all_done()
     kept = await store.notes("chat", HERE.channel)
     assert [(each.name, each.actor, each.who) for each in kept] == [("here", "U1", "ann"), ("a", "U1", "ann")]
     results = [

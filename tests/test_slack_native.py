@@ -415,7 +415,7 @@ async def test_a_stream_whose_stop_never_gets_through_is_left_to_a_repair(world,
     await world.react(answer.id)
 
     async def left() -> bool:
-        return not world.core._running.taken
+        return not world.core.running.taken
 
     await until(left)
     assert (await world.first(question)).live
@@ -456,7 +456,7 @@ async def test_a_stream_that_slack_says_is_over_is_not_stopped_a_second_time(wor
 
     async def ended() -> bool:
         seen = [each for each in await world.answers(question) if each.text == TEXT]
-        return bool(seen) and not world.core._running.taken
+        return bool(seen) and not world.core.running.taken
 
     await until(ended)
     assert len(await called(world, "chat.stopStream")) == 1

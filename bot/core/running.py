@@ -18,6 +18,7 @@ from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
 from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
+from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,8 @@ class Running:
         latest: The newest questions that were taken.
         closing: Whether nothing new begins any more.
         given_up: Told the key of a question whose answer ended before it was done.
+        took: Told a question that is to be answered here.
+        overtaken: Told a question that another process has now, though it was answered here.
     """
 
     def __init__(self, means: Means, caps: Caps = ANYBODY) -> None:
@@ -50,6 +53,8 @@ class Running:
         self.latest = Latest()
         self.closing = False
         self.given_up: Callable[[str], None] = _nobody
+        self.took: Callable[[Mention], None] = _untold
+        self.overtaken: Callable[[Mention], None] = _untold
         means.cards.put = self.put
 
     @property
@@ -70,7 +75,8 @@ class Running:
     async def drop(self, mention: Mention) -> None:
         """Be done with a question to which nothing is said."""
         self.taken.discard(mention.key)
-        await self._means.store.done(mention.key, self._means.clock())
+        with suppress(Taken):
+            await self._means.store.done(mention.key, self._means.clock())
 
     def refusal(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> str:
         """Return what is said to *mention* because there is no room or no money for it; "" if there is.
@@ -114,6 +120,7 @@ class Running:
             return self.say(live.mention, TOO_MUCH[refusal], "too much")
         self._tickets[live] = ticket
         self.latest.note(live.mention)
+        self.took(live.mention)
         self._start(live, waits=not ticket.begun)
         return True
 
@@ -176,7 +183,10 @@ class Running:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self.lives.pop(task)
-        if task.cancelled() or task.exception() or live.given_up:
+        if live.taken:
+            self.taken.discard(live.mention.key)
+            self.overtaken(live.mention)
+        elif task.cancelled() or task.exception() or live.given_up:
             self.taken.discard(live.mention.key)  # for a repair, which may take it up
             self.given_up(live.mention.key)
         else:
@@ -197,6 +207,8 @@ class Running:
         except OSError as error:
             log.warning("left to a repair", question=live.mention.key, error=str(error))
             self.given_up(live.mention.key)
+        except Taken:
+            self.overtaken(live.mention)
         finally:
             self.taken.discard(live.mention.key)
 
@@ -207,7 +219,11 @@ class Running:
 
 
 def _nobody(_key: str) -> None:
-    """Leave what was given up to the next start."""
+    """Tell nobody: what was given up is left to the next start."""
+
+
+def _untold(_mention: Mention) -> None:
+    """Tell nobody."""
 
 
 def _asked(mention: Mention, at: float) -> Asked:
