@@ -102,6 +102,7 @@ class Tally:
         tokens: What the API counted.
         cost: Micro-dollars.
         tools: Calls of tools that ran here, and how they went.
+        handed: Events that another replica took, and questions taken over from one that died or left.
     """
 
     answers: Count = field(default_factory=lambda: Count("platform", "ending"))
@@ -113,3 +114,4 @@ class Tally:
     tokens: Count = field(default_factory=lambda: Count("model", "kind"))
     cost: Count = field(default_factory=lambda: Count("platform", "model"))
     tools: Count = field(default_factory=lambda: Count("tool", "outcome"))
+    handed: Count = field(default_factory=lambda: Count("kind"))

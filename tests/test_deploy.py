@@ -222,7 +222,7 @@ async def exported() -> dict[str, set[str]]:
     await core.mention(ask(quick(), key="slack/q1"))
     await ended(core)
     tally = core.tally
-    for count in (tally.failures, tally.tokens, tally.cost, tally.tools):
+    for count in (tally.failures, tally.tokens, tally.cost, tally.tools, tally.handed):
         count.add(*("x" for _ in count.labels))
     tally.staleness.took(1.0, "slack")
     found: dict[str, set[str]] = {}

@@ -32,6 +32,7 @@ COUNTS = (
     ("failures", "rivulet_model_failures", "What failed at Claude: retried, or told to whoever asked."),
     ("tokens", "rivulet_tokens", "Tokens as the API counted them."),
     ("tools", "rivulet_tool_calls", "Calls of tools that ran here."),
+    ("handed", "rivulet_handed_over", "Events given to another replica, and questions taken over from one."),
 )
 SPREADS = (
     ("first_text", "rivulet_first_text_seconds", "From a question until a word of its answer is visible."),
