@@ -68,6 +68,10 @@ class Contents:
         """Return all that was spent."""
         return self._good(rows.spent_of, self._db.execute(tables.SPENT_ROWS, (0,)))
 
+    def secrets(self) -> dict[str, str]:
+        """Return what platforms keep for good, by name."""
+        return dict(self._good(rows.kept_of, self._db.execute("SELECT * FROM vault")))
+
     def _parts(self, keys: Sequence[str]) -> tuple[dict[str, list[Part]], set[str]]:
         """Return the messages of the questions *keys*, and the questions of which one is none of ours."""
         found: dict[str, list[Part]] = {}

@@ -23,14 +23,14 @@ def store_at(url: str, *, joins: bool) -> RedisStore:
     Raises:
         Unavailable: That is no address.
     """
-    wire, names = _wired(url)
+    wire, names = wired(url)
     return RedisStore(wire, names, RedisPeers(wire, names) if joins else None)
 
 
 async def findings_at(url: str) -> list[Finding]:
     """Return what `rivulet doctor` says of the Redis at *url*; nothing in it is changed."""
     try:
-        wire, names = _wired(url)
+        wire, names = wired(url)
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
     try:
@@ -53,7 +53,12 @@ def secrets_of(url: str) -> list[str]:
     return [secret for secret in (password, unquote(password), *told) if secret]
 
 
-def _wired(url: str) -> tuple[Wire, Names]:
+def wired(url: str) -> tuple[Wire, Names]:
+    """Return the connection to the Redis at *url*, not opened yet, and what keys are called there.
+
+    Raises:
+        Unavailable: That is no address.
+    """
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
     prefix = dict(query).get("prefix", PREFIX)
