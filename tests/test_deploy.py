@@ -225,6 +225,7 @@ async def exported() -> dict[str, set[str]]:
     for count in (tally.failures, tally.tokens, tally.cost, tally.tools, tally.handed):
         count.add(*("x" for _ in count.labels))
     tally.staleness.took(1.0, "slack")
+    tally.trips.took(0.001)
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(await shown(core)):
         for sample in family.samples:

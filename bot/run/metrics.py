@@ -38,6 +38,7 @@ SPREADS = (
     ("first_text", "rivulet_first_text_seconds", "From a question until a word of its answer is visible."),
     ("staleness", "rivulet_staleness_seconds", "Age of the oldest unshown character when an edit shows it."),
     ("last_edit", "rivulet_last_edit_seconds", "From the end of an answer, as a stop, to its last edit."),
+    ("trips", "rivulet_store_seconds", "One round trip to Redis; requests that wait meanwhile go together."),
 )
 #: What becomes of a question, as the intake counts it.
 OUTCOMES = ("taken", *(refusal.value for refusal in Refusal))

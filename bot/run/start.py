@@ -213,16 +213,16 @@ async def ledger(
     Raises:
         Unavailable: When another process has the folder, or Redis can't be used.
     """
-    folder = Folder(path)
+    folder, watched = Folder(path), watched or Watched()
     folder.hold()
     try:
-        store = await _opened(folder, url)
+        store = await _opened(folder, url, watched)
     except BaseException:
         folder.release()
         raise
     pruning = asyncio.create_task(_prune(store))
     try:
-        async with obeying(path, store, watched or Watched()):
+        async with obeying(path, store, watched):
             yield folder, store
     finally:
         pruning.cancel()
@@ -231,7 +231,7 @@ async def ledger(
         folder.release()
 
 
-async def _opened(folder: Folder, url: str) -> Store:
+async def _opened(folder: Folder, url: str, watched: Watched) -> Store:
     """Return the store at *url*, or in *folder*; of an address no log shows the password."""
     if not url:
         file = Sqlite(folder.path, folder.expect_held)
@@ -240,7 +240,7 @@ async def _opened(folder: Folder, url: str) -> Store:
     from bot.store.redis.opening import secrets_of, store_at  # noqa: PLC0415  most bots need no Redis
 
     logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
-    store = store_at(url, joins=True)
+    store = store_at(url, joins=True, took=watched.tally.trips.took)
     await store.open()
     return store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from bot.platform import Finding, Unavailable
@@ -13,17 +14,19 @@ from bot.store.redis.store import RedisStore
 from bot.store.redis.wire import Away, Refusal, Wire, connector
 
 
-def store_at(url: str, *, joins: bool) -> RedisStore:
+def store_at(url: str, *, joins: bool, took: Callable[[float], object] = float) -> RedisStore:
     """Return the store at *url*, not opened yet.
 
     Args:
         url: See `RIVULET_STORE`.
+        took: See `Wire.took`.
         joins: Whether this process is a replica; else it is a command, which nobody counts.
 
     Raises:
         Unavailable: That is no address.
     """
     wire, names = wired(url)
+    wire.took = took
     return RedisStore(wire, names, RedisPeers(wire, names) if joins else None)
 
 
