@@ -23,6 +23,7 @@ from bot.platform import Unavailable
 from bot.run.stage import Stage, slack_stage, until
 from bot.run.start import LAST
 from bot.store.memory import Memory
+from bot.store.peers import Alone
 from tests.fakes import Sheet, ask
 from tests.test_cli import TRACEBACK, good, started
 from tests.test_cli import ended as has_ended
@@ -69,6 +70,33 @@ async def test_while_answers_go_on_nothing_new_is_taken_and_what_waits_for_them_
         await it.mention(ask(Sheet(), "q3"))
     await draining
     assert [first.last.text, second.last.text] == [TEXT, TEXT]
+
+
+class Leaving(Alone):
+    """Peers of a replica, which Redis may not hear."""
+
+    def __init__(self, takes: float) -> None:
+        super().__init__()
+        self.takes = takes
+        self.left = False
+
+    async def leave(self):
+        await asyncio.sleep(self.takes)
+        self.left = True
+
+
+@jump
+@pytest.mark.parametrize(("takes", "left"), [(0.1, True), (60.0, False)])
+async def test_others_are_told_first_and_a_store_that_does_not_hear_it_holds_up_nothing(takes, left):
+    store, sheet = Memory(), Sheet()
+    store._peers = peers = Leaving(takes)
+    it = Core(Script("one ", {"stall": True}), store, Access())
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    before = asyncio.get_running_loop().time()
+    await it.drain(4.5)
+    assert asyncio.get_running_loop().time() - before <= 0.5 + 4.5
+    assert (peers.left, sheet.last.live) == (left, False)
 
 
 @dataclass

@@ -63,6 +63,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before the start in which questions were asked that commands may be about.
 RECENT = 86_400.0
+#: Seconds for which a shutdown waits until other replicas know of it, before it ends answers.
+LEAVING = 0.5
 #: What people do that needs a right.
 Happening = Mention | Stop | Press | Rating | Edited | Command
 
@@ -292,9 +294,11 @@ class Core:
         """End every answer with a last edit, within *grace* seconds; called on shutdown.
 
         Nothing new is taken from now on, but answers go on for *going_on* seconds before they are ended.
+        What waits, and what comes, other replicas have.
         """
         self.running.closing = True
         self.repairs.close()
+        await asyncio.wait({self.running.errand(self.peers.leave())}, timeout=LEAVING)
         if going_on:
             await self.running.all_done(within=going_on)
         for live in self._lives.values():
