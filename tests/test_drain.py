@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -161,12 +162,67 @@ async def test_a_running_answer_is_given_its_time_and_the_process_says_that_it_i
     assert bot.process.returncode == 0
 
 
-async def test_a_second_signal_ends_a_drain_at_once(tmp_path, unused_tcp_port):
-    async with answering(tmp_path, unused_tcp_port, 600, "one ", 600.0, "two") as bot:
-        bot.process.send_signal(signal.SIGTERM)
-        await until(partial(_gone, bot), 60)
-        bot.process.send_signal(signal.SIGTERM)
-        await bot.over()
-        [answer] = await bot.stage.answers(bot.asked)
+async def test_what_is_asked_while_one_replica_drains_the_other_answers_and_a_second_signal_ends_that_at_once(
+    tmp_path, redis_shared, unused_tcp_port_factory
+):
+    url = f"{redis_shared.url}?prefix=drain-{secrets.token_hex(4)}"
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(spawned())
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        await world.claude.script(steps=["one ", 6.0, "two"])
+        replicas = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            port = unused_tcp_port_factory()
+            env = {**good(world), "DISCORD_BOT_TOKEN": "", "RIVULET_PORT": str(port)}
+            env |= {"RIVULET_DRAIN": "60", "RIVULET_STORE": url, "RIVULET_METRICS": "off"}
+            process = await stack.enter_async_context(started("run", cwd=tmp_path / name, env=env))
+            replicas.append((process, f"http://127.0.0.1:{port}"))
+
+        async def busy(at: str) -> int:
+            async with session.get(f"{at}/readyz") as response:
+                return int((await response.json()).get("answers", {}).get("running", 0))
+
+        async def ready() -> bool:
+            return all([await _status(session, f"{at}/readyz") == 200 for _, at in replicas])
+
+        await until(ready, 60)
+        stage = slack_stage(world)
+        first = await stage.say("well?")
+        await until(partial(_begun, stage, first), 60)
+        loads = [await busy(at) for _, at in replicas]
+        assert sorted(loads) == [0, 1]
+        process, at = replicas[loads.index(1)]
+        process.send_signal(signal.SIGTERM)
+        await until(lambda: _is_draining(session, at), 60)
+        second = await stage.say("and how?")
+        await until(partial(has_ended, stage, second), 60)
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+        for asked in (first, second):
+            [answer] = await stage.answers(asked)
+            assert (answer["text"], answer["note"], answer["live"]) == ("one two", "", False)
+        assert process.returncode == 0
+        assert TRACEBACK.encode() not in err
+        process, at = replicas[loads.index(0)]
+        third = await stage.say("and now?")
+        await until(partial(_begun, stage, third), 60)
+        process.send_signal(signal.SIGTERM)
+        await until(lambda: _is_draining(session, at), 60)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 128 + signal.SIGTERM
+        [answer] = await stage.answers(third)
         assert answer["live"]  # the next start ends it
-    assert bot.process.returncode == 128 + signal.SIGTERM
+
+
+async def _status(session: aiohttp.ClientSession, url: str) -> int:
+    try:
+        async with session.get(url) as response:
+            return response.status
+    except aiohttp.ClientError:
+        return 0
+
+
+async def _is_draining(session: aiohttp.ClientSession, at: str) -> bool:
+    async with session.get(f"{at}/readyz") as response:
+        return bool((await response.json()).get("draining"))
