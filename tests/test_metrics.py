@@ -248,6 +248,15 @@ async def test_the_replicas_that_a_process_sees_are_counted_and_one_that_has_non
         assert found(text, "rivulet_store_away_seconds") == away
 
 
+async def test_the_parts_of_a_platform_that_a_process_has_are_counted_without_their_names():
+    it = Core(Script("hello"), Memory(), Access())
+    for name, total in (("slack/sockets", 2), ("slack/T777", 1), ("discord/1", 16)):
+        await anext(it.leases.parts(name, total))
+    text = await shown(it)
+    assert found(text, "rivulet_parts_held", platform="slack") == 3
+    assert "T777" not in text
+
+
 async def test_what_was_settled_is_in_the_metrics_in_tokens_and_dollars():
     tally = Tally()
     money = Spend(MemoryAccounts(), prices(), model="claude-sonnet-5-5", clock=lambda: 0.0, tally=tally)

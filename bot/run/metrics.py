@@ -79,6 +79,16 @@ def collected(sources: Sources) -> Iterator[Metric]:
     yield from _platforms(sources.platforms, asyncio.get_running_loop().time())
     yield from _health(sources)
     yield from _replicas(core.peers)
+    yield from _parts(sources.platforms, getattr(core.leases, "held", {}))
+
+
+def _parts(platforms: Collection[Platform], held: Mapping[str, int]) -> Iterator[Metric]:
+    """Yield how much of what replicas divide this one has; a work's name begins with its platform's."""
+    parts = Count("platform")
+    for platform in platforms:
+        mine = (number for name, number in held.items() if name.startswith(f"{platform.name}/"))
+        parts.values[platform.name,] = sum(mine)
+    yield _gauge("rivulet_parts_held", "Shards and sockets that this process has.", parts)
 
 
 def _replicas(peers: Peers) -> Iterator[Metric]:
