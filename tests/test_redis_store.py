@@ -11,10 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from bot.config import Settings, explain
 from bot.platform import Unavailable
 from bot.run.backup import backup, put_back
 from bot.run.orders import order
+from bot.run.start import ledger
 from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
 from bot.store.redis import store as module
@@ -542,3 +545,32 @@ async def test_the_commands_work_on_redis_beside_the_bot_and_backups_are_its_own
     with pytest.raises(Unavailable, match="redis-cli --rdb"):
         put_back(tmp_path, "copy", url)
     await store.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://secretive@host", "redis://", "redis://:secretive@host/0?prefix=a/b", "secretive"],
+)
+def test_an_address_that_is_none_is_said_and_not_shown(url):
+    with pytest.raises(ValidationError) as error:
+        Settings.model_validate({"RIVULET_STORE": url})
+    said = explain(error.value, values=True)
+    assert said.startswith("RIVULET_STORE: ")
+    assert "secretive" not in said
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://:secretive@host/0", "redis://:secretive@host:99999/0"])
+def test_an_address_that_leads_nowhere_is_said_and_not_shown(url):
+    with pytest.raises(Unavailable) as error:
+        store_at(Settings.model_validate({"RIVULET_STORE": url}).store.get_secret_value(), joins=True)
+    assert str(error.value).startswith("RIVULET_STORE: that is no address of a Redis (")
+    assert "secretive" not in str(error.value)
+
+
+async def test_a_bot_starts_on_redis_and_the_next_one_has_what_it_left(redis_shared, tmp_path):
+    url = f"{redis_shared.url}?prefix={secrets.token_hex(4)}"
+    async with ledger(tmp_path / "one", url=url) as (_, one):
+        await one.accept(asked())
+        assert one.health == OK
+    async with ledger(tmp_path / "two", url=url) as (_, two):
+        assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/1"]
