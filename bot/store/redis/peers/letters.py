@@ -113,6 +113,10 @@ class Letters:
             self._reading.cancel()
         self.flush()
 
+    async def ride(self) -> None:
+        """Try again to send what Redis has refused."""
+        self.flush()
+
     def flush(self) -> None:
         """Send what waits."""
         if self._out and self._sending is None and not self._wire.trouble:
