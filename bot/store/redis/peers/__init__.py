@@ -124,6 +124,10 @@ class RedisPeers:
         await self._pulse.died.wait()
         self._pulse.died.clear()
 
+    def orphaned(self) -> None:
+        """Let `orphans` return: something is nobody's."""
+        self._pulse.died.set()
+
     async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
         """See `Peers.share`, and `Sharing.share`."""
         return await self._sharing.share(uses)
