@@ -52,7 +52,7 @@ class RedisPeers:
         leases = RedisLeases(wire, names, self.name, self._pulse)
         self.leases: Leases = leases
         self._pulse.read = lambda: self._letters.read
-        self._pulse.riders += [self._sharing.ride, leases.ride]
+        self._pulse.riders += [self._letters.ride, self._sharing.ride, leases.ride]
         self._pulse.lapsed.append(leases.lapsed)
         self.left: list[Callable[[], Awaitable[None]]] = []
         self._beating: asyncio.Task[None] | None = None
