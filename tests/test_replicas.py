@@ -16,7 +16,7 @@ from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
 from bot.platform import Command, Deleted, Edited, Mention, Outcome, Press, Rating, Stop, Unavailable
-from bot.store.peers import BEAT
+from bot.store.peers import BEAT, REPLY
 from tests.fakes import ANN, BOB, HERE, Sheet, ask
 from tests.peers import Bus, Common
 from tests.test_repair import Paper
@@ -194,6 +194,15 @@ async def test_a_home_that_does_not_reply_loses_no_question(pair, sheet):
     first.bus.lost.add("a")
     await asked(second, sheet)
     assert (first.busy, second.busy) == (0, 1)
+
+
+async def test_a_home_that_did_not_reply_is_not_waited_for_again_at_once(pair, sheet):
+    first, second = pair
+    first.bus.lost.add("a")
+    began = asyncio.get_running_loop().time()
+    for number in range(5):
+        await second.inbox.mention(ask(sheet, f"sheet/q{number}"))
+    assert asyncio.get_running_loop().time() - began < 2 * REPLY
 
 
 async def test_a_home_that_shuts_down_lets_the_question_be_answered_where_it_was_heard(pair, sheet):

@@ -163,7 +163,7 @@ class Core:
             return
         if not await self.running.accept(mention):
             return
-        if not self._take(mention):
+        if not await self._take(mention):
             await self.running.drop(mention)
 
     async def stop(self, stop: Stop) -> Outcome:
@@ -244,7 +244,7 @@ class Core:
             live.stop(Stop(edited.key, edited.actor, edited.place))
         elif not live.rewords(edited):
             return
-        elif live.rewordable and self.running.admit(live.mention):
+        elif live.rewordable and not await self.running.rushed(live.mention) and live.rewords(edited):
             live.reword(edited)
             await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
         else:
@@ -347,7 +347,7 @@ class Core:
         """Tell whether somebody does not do this too often; looks nobody up."""
         return self._rates.admit(event.actor.id, action.value, _now())
 
-    def _take(self, mention: Mention) -> bool:
+    async def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
         if means_stop(text):
@@ -360,7 +360,7 @@ class Core:
         self.talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
-        if refusal := running.refusal(mention, outdated):
+        if refusal := running.refusal(mention, outdated) or await running.rushed(mention):
             return running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))
