@@ -106,3 +106,11 @@ async def test_after_closing_nothing_is_sent(wire):
     await wire.close()
     with pytest.raises(Away):
         await wire.ask("PING")
+
+
+async def test_half_a_character_is_sent_as_it_is_and_what_can_not_be_sent_fails_alone(wire):
+    await wire.ask("SET", "word", "\ud800")
+    assert (await wire.ask("GET", "word")).decode("utf-8", "surrogatepass") == "\ud800"
+    with pytest.raises(Exception, match="Invalid input"):
+        await wire.ask("SET", "word", object())
+    assert await wire.ask("GET", "word")

@@ -176,6 +176,9 @@ class Wire:
                     await self._answer(batch)
                 except LOST as error:
                     self._lose(error, batch)
+                except Exception as error:
+                    log.exception("a request to Redis could not be made")
+                    _fail(batch, error)
         finally:
             self._sending = None
 
@@ -219,10 +222,7 @@ class Wire:
         waiting, self._asked = [*batch, *self._asked], []
         self.losses += 1
         self._trouble(error)
-        for asked in waiting:
-            if not asked.done.done():
-                asked.done.set_exception(Away(self.trouble))
-                asked.done.exception()  # the same
+        _fail(waiting, Away(self.trouble))
         if not self._closed and (self._looking is None or self._looking.done()):
             log.error("Redis is away: going on from memory", reason=self.trouble)
             self._looking = asyncio.create_task(self._look())
@@ -264,6 +264,13 @@ class Wire:
         self.trouble = str(error) or "it does not answer"
 
 
+def _fail(batch: Sequence[_Asked], error: Exception) -> None:
+    for asked in batch:
+        if not asked.done.done():
+            asked.done.set_exception(error)
+            asked.done.exception()  # somebody may have stopped waiting
+
+
 def connector(url: str) -> Callable[[], Redis]:
     """Return what connects to the Redis at *url*.
 
@@ -276,6 +283,7 @@ def connector(url: str) -> Callable[[], Redis]:
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE,
         "socket_connect_timeout": PATIENCE,
+        "encoding_errors": "surrogatepass",  # a platform may send half a character
         "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
     }
     if not url.startswith("redis+sentinel://"):
