@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,10 +38,12 @@ class _Counted:
         self.numbers[one, many] = self.numbers.get((one, many), 0) + number
 
     def __str__(self) -> str:
-        return ", ".join(f"{number:,} {one if number == 1 else many}" for (one, many), number in self)
-
-    def __iter__(self) -> Iterator[tuple[tuple[str, str], int]]:
-        return iter(self.numbers.items())
+        """Return what there is of it, as a sentence lists it."""
+        known = [(number, *called) for called, number in self.numbers.items() if number]
+        told = ", ".join(f"{number:,} {one if number == 1 else many}" for number, one, many in known)
+        waiting = f" ({self.open:,} of the questions are open)" if self.open else ""
+        there = f"; {self.known:,} of the questions were there already" if self.known else ""
+        return f"{told or 'nothing: the ledger is empty'}{waiting}{there}"
 
 
 async def move(data: Path, url: str) -> list[str]:
@@ -96,10 +97,9 @@ async def _moved(data: Path, wire: Wire, names: Names) -> list[str]:
         await _move_all(contents, arrival, counted)
         bad = contents.bad
     await arrival.end()
-    there = f"; {counted.known:,} questions were there already" if counted.known else ""
     lost = f"{bad:,} rows of the ledger can't be read and are left out; of questions the key is kept."
     return [
-        f"Moved: {counted} ({counted.open:,} of the questions are open){there}.",
+        f"Moved: {counted}.",
         *([lost] if bad else []),
         f"All was read again in Redis, under the prefix {names.prefix}.",
         f"Set RIVULET_STORE, and start the bot. What is in {data} stays: delete it when all is well.",
