@@ -132,7 +132,8 @@ class SeveralWorld(SlackWorld):
 
     def workspace(self, team: str) -> SlackEmulator:
         """Return the workspace *team*."""
-        return self.emulator.found(team)
+        found: SlackEmulator = self.emulator.found(team)
+        return found
 
     async def begun_at(self, browser: Browser, link: str) -> str:
         """Return where Slack asks people, for whoever opens *link*."""

@@ -36,7 +36,7 @@ class Asked:
         return await self.access(code=await self.code(team, whole=whole), redirect_uri=BACK)
 
     async def code(self, team: str = "T1", *, whole: bool = False) -> str:
-        address = await self.slack.found(team).allow(sent(), whole=whole)
+        address: str = await self.slack.found(team).allow(sent(), whole=whole)
         return parse_qs(urlsplit(address).query)["code"][0]
 
 

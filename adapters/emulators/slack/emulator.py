@@ -92,7 +92,8 @@ class Slack(Chaos, Interactions, Installing, Emulator):
 
     async def _called(self, request: web.Request) -> web.StreamResponse:
         """Serve a call in the workspace that it is about."""
-        return await (await self._meant(request)).api.call(request)
+        there: Slack = await self._meant(request)
+        return await there.api.call(request)
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
         if fault := self._traffic.fault("link"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
@@ -20,9 +20,6 @@ from adapters.emulators.slack.oauth import App, Installed, OAuth
 from adapters.emulators.slack.shapes import Json, Team
 from adapters.emulators.slack.sockets import Sockets
 from adapters.emulators.slack.workspace import Workspace
-
-if TYPE_CHECKING:
-    from adapters.emulators.slack.emulator import Slack
 
 #: Events of which the app is told that is installed by OAuth.
 TOLD = frozenset({"app_uninstalled", "tokens_revoked", "team_access_granted", "team_access_revoked"})
@@ -41,7 +38,7 @@ class Shared:
     sockets: Sockets
     http: HttpSender
     oauth: OAuth
-    teams: dict[str, Slack] = field(default_factory=dict)
+    teams: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, first: Emulator) -> Shared:
@@ -51,10 +48,10 @@ class Shared:
 
 
 class Installing:
-    """The switches; `Slack` has them beside its controls."""
+    """The switches; `Slack` has them beside its controls, and is what `Any` stands for here."""
 
     shared: Shared
-    first: Slack
+    first: Any
     _oauth: OAuth
     _workspace: Workspace
     record: Callable[..., None]
@@ -70,7 +67,7 @@ class Installing:
         """Whether the app is told what happens here."""
         return not self._oauth.on or self.installed() is not None
 
-    def found(self, id: str, enterprise: str = "") -> Slack:  # noqa: A002 - Slack's own word for it
+    def found(self, id: str, enterprise: str = "") -> Any:  # noqa: A002 - Slack's own word for it
         """Return the workspace *id*, a new one unless it is there, perhaps of an organization.
 
         Its people are called as those of the others.  Its bot is `U<id>BOT`, or that of the organization.
@@ -190,7 +187,7 @@ class Installing:
         found = (each for each in reversed(self._oauth.installed) if self.team.id in each.ids)
         return next((each for each in found if not each.over), None)
 
-    async def _meant(self, request: web.Request) -> Slack:
+    async def _meant(self, request: web.Request) -> Any:
         """Return the workspace that a call is about: by its token, and what else it says."""
         try:
             arguments: Json = await read(request)
@@ -203,7 +200,7 @@ class Installing:
             [self.shared.teams[id_] for id_ in sorted(known.ids) if id_ in self.shared.teams], arguments
         )
 
-    def _of_many(self, teams: Sequence[Slack], arguments: Json) -> Slack:
+    def _of_many(self, teams: Sequence[Any], arguments: Json) -> Any:
         """Return which of an organization's workspaces a call is about."""
         channel: Any = arguments.get("channel") or arguments.get("channel_id")
         told = [each for each in teams if each.team.id == arguments.get("team_id")]
