@@ -112,7 +112,7 @@ async def test_answers_in_two_workspaces_share_no_rate_limit(world):
     for team in ("T1", "T2"):
         await world.install(team)
         await world.final_in(team, await world.ask_in(team, "why?"))
-    keys = {each.key for each in world.core.budgets}
+    keys = {each.key for each in world.core.means.pace.readings()}
     for team in ("T1", "T2"):
         assert f"slack/{team}/chat.update" in keys
 
@@ -241,7 +241,7 @@ async def test_an_organizations_installation_answers_in_each_of_its_workspaces(b
         assert (
             await both.final_in(team, await both.ask_in(team, "why?", channel=f"C{team}"), f"C{team}")
         ).text
-    keys = {each.key for each in both.core.budgets}
+    keys = {each.key for each in both.core.means.pace.readings()}
     assert {f"slack/{team}/chat.update" for team in ("T3", "T4")} <= keys
     assert len(both.model.requests) == 2
 
