@@ -4,7 +4,7 @@ Slack sends an event over one of them only.  Each is a chain of links: when Slac
 one is up before it is closed; when a link is lost, the next one is opened after a pause that grows.
 
 Processes that answer as one bot share the connections that Slack allows: from five on, some have one only,
-and from nine on, some have none and are told of events by nobody.  A process that has had one keeps one, even
+and from nine on, some have none: the others hear for them.  A process that has had one keeps one, even
 where it can't prove that it may: two that hear are better than none, and Slack itself refuses the eleventh.
 """
 
