@@ -86,6 +86,7 @@ class Slack(Platform):
         async with self._client() as self._web:
             try:
                 us = await self._identify()
+                self.identity = f"slack/{us.team}/{us.user}"
                 self._here = here = Workspace(self._web, self._settings, self._errands, us, inbox)
                 await inbox.repair(self)
                 listening = self._way.listen(self._web, taker(self._web, here.events), inbox, self._identify)
