@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.config.shapes import SECRET, shown
-from bot.config.values import Host, Http, ModelId
+from bot.config.values import Host, Http, ModelId, StoreUrl
 from bot.unavailable import Unavailable
 
 #: What goes before every conversation unless the operator says otherwise.
@@ -275,6 +275,13 @@ class Settings(BaseSettings):
         default=Path("data"),
         validation_alias="RIVULET_DATA",
         description="Folder for what must survive a restart; one for each bot.",
+    )
+    store: StoreUrl = Field(
+        default=SecretStr(""),
+        validation_alias="RIVULET_STORE",
+        description="Redis or Valkey in which several processes of one bot keep what must survive: "
+        "`redis://`, `rediss://`, `unix://` or `redis+sentinel://host:port,host:port/service`; "
+        "`?prefix=team` where others use it, too. Empty for SQLite in `RIVULET_DATA`.",
     )
     host: Host = Field(
         default="127.0.0.1",

@@ -236,44 +236,44 @@ async def _usage(options: argparse.Namespace) -> int:
 
 async def _backup(options: argparse.Namespace) -> int:
     """Copy what the bot remembers into one file, also while it runs."""
-    data = _data()
+    data, url = _data()
     from bot.run.backup import backup
 
-    return _say(line) if (line := await backup(data, options.file)) else 0
+    return _say(line) if (line := await backup(data, options.file, url)) else 0
 
 
 async def _restore(options: argparse.Namespace) -> int:
     """Put such a copy in place of what the bot remembers, which must not run."""
-    data = _data()
+    data, url = _data()
     from bot.run.backup import put_back
 
-    return _say(put_back(data, options.file))
+    return _say(put_back(data, options.file, url))
 
 
 async def _top(options: argparse.Namespace) -> int:
     """Watch a running bot: its answers, its rate limits, and what it has spent."""
-    data = _data()
+    data, _url = _data()
     from bot.run.top import show
 
     return await show(data, once=options.once)
 
 
-def _data() -> Path:
-    """Return the data folder; nothing but errors is logged from here on."""
+def _data() -> tuple[Path, str]:
+    """Return the data folder and where Redis is, if it is; nothing but errors is logged from here on."""
     from bot.config import Settings
 
     settings = Settings()
     from bot.run import logs
 
     logs.configure("error", [])
-    return settings.data
+    return settings.data, settings.store.get_secret_value()
 
 
 async def _order(what: dict[str, Any]) -> dict[str, Any]:
-    data = _data()
+    data, url = _data()
     from bot.run.orders import order
 
-    return await order(data, what)
+    return await order(data, what, url)
 
 
 def _deleted(told: dict[str, Any]) -> int:

@@ -85,7 +85,7 @@ async def start(
     ended, watched = _signalled(), Watched()
     widen()
     async with (
-        ledger(settings.data, watched) as (folder, store),
+        ledger(settings.data, watched, settings.store.get_secret_value()) as (folder, store),
         listening(settings.host, settings.port, settings.events_port) as front,
         AsyncExitStack() as stack,
     ):
@@ -196,20 +196,26 @@ def _signalled() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def ledger(path: Path, watched: Watched | None = None) -> AsyncIterator[tuple[Folder, Store]]:
-    """Yield the data folder and the store in it, which is pruned now and then and takes orders.
+async def ledger(
+    path: Path, watched: Watched | None = None, url: str = ""
+) -> AsyncIterator[tuple[Folder, Store]]:
+    """Yield the data folder and the store, which is pruned now and then and takes orders.
 
     Args:
-        path: The folder.
+        path: The folder; the store is in it, unless *url* says otherwise.
         watched: What orders may ask for beside the store.
+        url: Where Redis is; see `RIVULET_STORE`.
 
     Raises:
-        Unavailable: When another process has the folder.
+        Unavailable: When another process has the folder, or Redis can't be used.
     """
     folder = Folder(path)
     folder.hold()
-    store = Sqlite(path, folder.expect_held)
-    await store.open()
+    try:
+        store = await _opened(folder, url)
+    except BaseException:
+        folder.release()
+        raise
     pruning = asyncio.create_task(_prune(store))
     try:
         async with obeying(path, store, watched or Watched()):
@@ -219,6 +225,20 @@ async def ledger(path: Path, watched: Watched | None = None) -> AsyncIterator[tu
         await asyncio.wait({pruning})
         await store.close()
         folder.release()
+
+
+async def _opened(folder: Folder, url: str) -> Store:
+    """Return the store at *url*, or in *folder*; of an address no log shows the password."""
+    if not url:
+        file = Sqlite(folder.path, folder.expect_held)
+        await file.open()
+        return file
+    from bot.store.redis.opening import secrets_of, store_at  # noqa: PLC0415  most bots need no Redis
+
+    logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
+    store = store_at(url, joins=True)
+    await store.open()
+    return store
 
 
 async def _prune(store: Store) -> None:

@@ -20,6 +20,7 @@ from typing import Protocol
 from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains, Shelf, Vault
 from bot.store.accounts import Accounts
+from bot.store.limits import Limits
 from bot.store.peers import Peers
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
@@ -200,6 +201,11 @@ class Store(Protocol):
     @property
     def accounts(self) -> Accounts:
         """What was spent; `forget`, `purge` and `prune` reach it."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """How often one person may ask."""
         ...
 
     async def accept(self, asked: Asked) -> bool:

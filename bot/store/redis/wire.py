@@ -12,13 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, cast
+from urllib.parse import unquote
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
 
@@ -30,8 +37,10 @@ PATIENCE = 2.0
 LOOK = 0.25
 #: Requests that go out together.
 TOGETHER = 200
-#: What is no fault of the request, but of the connection or of the server.
-LOST = (NotConnected, TooSlow, OSError, EOFError)
+#: What is no fault of the request, but of the connection or of the server; also one that is no master now.
+LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError)
+#: All that `Wire.client` fails with.
+FAILED = (*LOST, RedisError)
 
 
 class Away(OSError):
@@ -47,7 +56,7 @@ class Script:
     """What is done in one step.
 
     Attributes:
-        text: Lua; it must write to the keys that it is given alone.
+        text: Lua; it must touch only keys of the slot that the keys are of that it is given (see `Names`).
         sha: What Redis knows it by.
     """
 
@@ -66,7 +75,10 @@ class _Asked:
 
 
 class Wire:
-    """A connection for requests; answers are bytes, numbers, lists and None, as Redis gives them.
+    """A connection for requests.
+
+    Answers of scripts are bytes, numbers, lists and None; those of commands as the redis client parses them:
+    HGETALL and CONFIG GET as dictionaries of bytes, INFO as one of texts, SCAN as a number and a list.
 
     Args:
         connect: Makes a client; see `connector`.
@@ -75,6 +87,8 @@ class Wire:
         trouble: Why Redis is away; "" while it is there.
         since: The loop's time when `trouble` began.
         trips: Round trips so far.
+        losses: How often the connection was lost; what was written before may be lost since.
+        scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
             fails with `Away` there is begun anew with the next try.
     """
@@ -83,6 +97,8 @@ class Wire:
         self.trouble = "it was not opened yet"
         self.since = 0.0
         self.trips = 0
+        self.losses = 0
+        self.scripts: list[Script] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
         self._client: Redis | None = None
@@ -100,9 +116,15 @@ class Wire:
         """
         await self._reach()
 
-    async def call(self, script: Script, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()) -> Any:
         """Run *script*; raises as `ask`."""
-        return await self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        return await asyncio.shield(self.post(script, keys, args))
+
+    def post(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()
+    ) -> asyncio.Future[Any]:
+        """Have *script* run after all that was asked for before; return what `call` awaits."""
+        return self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
 
     async def ask(self, *words: Any) -> Any:
         """Send a command; return what Redis answers.
@@ -111,11 +133,13 @@ class Wire:
             Away: See there.
             Refusal: See there.
         """
-        return await self._put(words, None)
+        return await asyncio.shield(self._put(words, None))
 
-    def client(self) -> Redis:
-        """Return a client of its own for what blocks, such as XREAD; its user closes it."""
-        return self._connect()
+    def client(self, patience: float = PATIENCE) -> Redis:
+        """Return a client of its own for what blocks for up to *patience* seconds; its user closes it."""
+        client = self._connect()
+        client.connection_pool.connection_kwargs["socket_timeout"] = patience
+        return client
 
     async def close(self) -> None:
         """Send what waits, then nothing any more."""
@@ -130,14 +154,16 @@ class Wire:
             with suppress(*LOST, RedisError):
                 await self._client.aclose()
 
-    async def _put(self, words: tuple[Any, ...], script: Script | None) -> Any:
-        if self.trouble:
-            raise Away(self.trouble)
+    def _put(self, words: tuple[Any, ...], script: Script | None) -> asyncio.Future[Any]:
         asked = _Asked(words, script, asyncio.get_running_loop().create_future())
+        if self.trouble:
+            asked.done.set_exception(Away(self.trouble))
+            asked.done.exception()  # nobody may wait for it
+            return asked.done
         self._asked.append(asked)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
-        return await asyncio.shield(asked.done)
+        return asked.done
 
     async def _send(self) -> None:
         """Send what is asked for until nothing is."""
@@ -187,6 +213,7 @@ class Wire:
     def _lose(self, error: BaseException, batch: Sequence[_Asked]) -> None:
         """Fail all that was asked for, and look for Redis until it is there again."""
         waiting, self._asked = [*batch, *self._asked], []
+        self.losses += 1
         self._trouble(error)
         for asked in waiting:
             if not asked.done.done():
@@ -197,7 +224,7 @@ class Wire:
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        while True:
+        while not self._closed:  # a client that connects may take being cancelled for a failure
             await asyncio.sleep(LOOK)
             try:
                 await self._reach()
@@ -217,6 +244,8 @@ class Wire:
         client = self._client = self._connect()
         try:
             await client.ping()
+            if self.scripts:
+                await self._sent(client, [("SCRIPT", "LOAD", script.text) for script in self.scripts])
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:
@@ -261,6 +290,10 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Callable[[], Redis]:
     if not service or not all(name and port.isdigit() for name, _, port in pairs):
         raise ValueError("it is not redis+sentinel://host:port,host:port/service")
     user, _, password = who.rpartition(":")
-    options |= {"db": int(number or 0), "username": user or None, "password": password or None}
+    options |= {
+        "db": int(number or 0),
+        "username": unquote(user) or None,
+        "password": unquote(password) or None,
+    }
     sentinel: Any = Sentinel([(name, int(port)) for name, _, port in pairs], sentinel_kwargs=plain)  # type: ignore[no-untyped-call]
     return lambda: cast("Redis", sentinel.master_for(service, **options))
