@@ -7,179 +7,23 @@ import gc
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-import adapters
 import adapters.discord.incoming.gateway as supervisor
 from adapters.discord.incoming import leased
-from adapters.discord.incoming.heard import Heard, leave
-from adapters.discord.incoming.sessions import FRESH, Session, read
 from adapters.emulators.discord import Discord
-from bot.config import Settings
-from bot.platform import Mention, Platform, Unavailable
-from bot.run.supervise import build
-from bot.store.memory import Memory
 from bot.store.peers import Undivided
-from bot.store.vault import MemoryVault
-from tests.contract import UNBOUND, Told, until
-from tests.divider import Divider, Leases, Seat, Work
+from tests.contract import until
+from tests.divider import Work
+from tests.herd import Ears, Herd, Process, herded
 
 SHARDS = 4
 #: Seconds between two IDENTIFYs here, for Discord's five.
 PACE = 0.1
 AGREEMENT = "discord/999/shards"
-
-
-class Ears:
-    """An inbox that remembers what it was asked.
-
-    Attributes:
-        heard: The keys of the questions, as they came.
-        repaired: How often it was asked for a repair.
-        closing: Whether it takes nothing any more.
-    """
-
-    named: Sequence[str] = ()
-    shelf: Any = None
-
-    def __init__(self, leases: Any, vault: MemoryVault) -> None:
-        self.leases, self.vault = leases, vault
-        self.heard: list[str] = []
-        self.repaired = 0
-        self.closing = False
-
-    def knows(self, key: str) -> bool:
-        return False
-
-    def asked_in(self, conversation: str) -> str:
-        return ""
-
-    async def mention(self, mention: Mention) -> None:
-        if self.closing:
-            raise Unavailable("shutting down")
-        self.heard.append(mention.key)
-
-    async def repair(self, platform: Platform) -> None:
-        self.repaired += 1
-
-    def back(self, platform: Platform) -> None:
-        pass
-
-
-class Process:
-    """One process of the bot, as far as Discord goes."""
-
-    def __init__(self, seat: Seat, inbox: Any, platform: Any) -> None:
-        self.seat, self.inbox, self.platform = seat, inbox, platform
-        self.task = asyncio.create_task(platform.run(inbox))
-
-    @property
-    def shards(self) -> list[int]:
-        client = self.platform._running
-        return [each for each in client.taken if each not in client.since] if client else []
-
-    async def end(self) -> None:
-        self.task.cancel()
-        await asyncio.wait({self.task})
-        assert self.task.cancelled()
-
-    async def leave(self) -> None:
-        """Hand everything over, and end."""
-        self.seat.depart()
-        await until(self._idle)
-        await self.end()
-
-    async def _idle(self) -> bool:
-        return not self.seat.parts()
-
-
-class Herd:
-    """Several processes, and the guilds that they serve: one for each shard."""
-
-    def __init__(self, emulator: Discord, shards: int) -> None:
-        self.emulator = emulator
-        self.divider = Divider()
-        self.vault = MemoryVault()
-        self.shards = shards
-        self.settings: dict[str, str] = {}
-        self.channels: list[str] = []
-        self.said: list[str] = []
-        self.processes: list[Process] = []
-
-    def load(self) -> Platform:
-        usual = {
-            "DISCORD_BOT_TOKEN": "token",
-            "DISCORD_API_URL": f"{self.emulator.url}/api/v10",
-            "DISCORD_GATEWAY_URL": self.emulator.url.replace("http", "ws") + "/gw/",
-            "RIVULET_DISCORD_GUILDS": "*",
-            "RIVULET_DISCORD_BRAKE": "false",
-        }
-        found = adapters.load("discord", **{**usual, **self.settings})
-        assert found
-        return found
-
-    def start(self, inbox: Any = None) -> Process:
-        seat = self.divider.seat()
-        process = Process(seat, inbox or Ears(Leases(seat), self.vault), self.load())
-        self.processes.append(process)
-        return process
-
-    def start_core(self, entries: dict[str, Any] | None = None) -> Process:
-        """Start a process that answers, and knows the *entries* of another's ledger."""
-        seat, store, platform = self.divider.seat(), Memory(), self.load()
-        store._entries, store._vault = entries or {}, self.vault
-        store._peers.leases = Leases(seat)
-        settings: dict[str, Any] = {**UNBOUND}
-        core = build(Settings(**settings), [platform], Told(), store)
-        self.processes.append(Process(seat, core, platform))
-        return self.processes[-1]
-
-    async def end(self) -> None:
-        """End all processes."""
-        for each in self.processes:
-            if not each.task.done():
-                await each.end()
-
-    async def settled(self) -> None:
-        """Wait until all shards listen, evenly over the processes that live."""
-        await until(self._settled)
-
-    async def _settled(self) -> bool:
-        live = [each for each in self.processes if not each.task.done() and each.seat.alive]
-        for each in self.processes:
-            if each.task.done() and not each.task.cancelled():
-                each.task.result()
-        counts = [len(each.shards) for each in live if not each.seat.leaving]
-        spread = sorted(shard for each in live for shard in each.shards)
-        return spread == list(range(self.shards)) and max(counts) - min(counts) <= 1
-
-    async def say(self, shard: int, text: str = "<@999> why?") -> str:
-        channel = self.channels[shard]
-        key = f"discord/{channel}/{await self.emulator.say(channel, '300', text)}"
-        self.said.append(key)
-        return key
-
-    async def chatter(self) -> None:
-        """Ask in one guild after the other, every 20 ms."""
-        while True:
-            await self.say(len(self.said) % self.shards)
-            await asyncio.sleep(0.02)
-
-    @property
-    def heard(self) -> list[str]:
-        return [key for each in self.processes for key in each.inbox.heard]
-
-    async def all_heard(self) -> None:
-        async def heard() -> bool:
-            return set(self.said) <= set(self.heard)
-
-        await until(heard)
-
-    async def count(self, kind: str, **fields: Any) -> int:
-        return sum(fields.items() <= each.items() for each in await self.emulator.events(kinds=[kind]))
 
 
 @pytest.fixture
@@ -202,14 +46,6 @@ async def herd(emulator: Discord) -> AsyncIterator[Herd]:
     herd = await herded(emulator, SHARDS)
     yield herd
     await herd.end()
-
-
-async def herded(emulator: Discord, shards: int) -> Herd:
-    await emulator.shards(shards)
-    herd = Herd(emulator, shards)
-    for shard in range(shards):
-        herd.channels.append(await emulator.guild(str((shard << 22) + 500)))
-    return herd
 
 
 async def test_each_guild_is_answered_once_by_the_process_of_its_shard(herd):
@@ -525,47 +361,3 @@ async def test_four_processes_with_sixteen_shards_restart_one_by_one_without_an_
         await herd.count("resume", accepted=True) - before == 2 * 16
     )  # each goes to another, and on to the new one
     await herd.end()
-
-
-# The parts alone.
-
-
-async def test_what_is_not_stored_yet_is_not_counted_as_heard():
-    heard, go = Heard(), asyncio.Event()
-
-    async def slow() -> None:
-        await go.wait()
-
-    async def quick() -> None:
-        pass
-
-    async def dropped() -> None:
-        leave()
-
-    waits = heard.track(5, lambda: asyncio.create_task(slow()))
-    await heard.track(6, lambda: asyncio.create_task(quick()))
-    assert heard.upto(7) == 4
-    go.set()
-    await waits
-    await asyncio.sleep(0)
-    assert heard.upto(7) == 7
-    await heard.track(8, lambda: asyncio.create_task(dropped()))
-    await asyncio.sleep(0)
-    assert heard.upto(9) == 7
-
-
-def test_a_note_says_what_a_session_is_and_fits_where_it_may_be_resumed():
-    known = Session("abc", "wss://gateway-us-east1-b.discord.gg", 7, 4, 1, 1000.0)
-    ours = "wss://gateway.discord.gg/"
-    assert read(known.note()) == known
-    assert known.fits(4, 1, ours, 1000.0 + FRESH)
-    assert not known.fits(4, 1, ours, 1001.0 + FRESH)
-    assert not known.fits(5, 1, ours, 1000.0)
-    assert not known.fits(4, 2, ours, 1000.0)
-
-
-@pytest.mark.parametrize(
-    "url", ["ws://gateway.discord.gg", "wss://discord.gg.example", "https://x.discord.gg", "wss://[", "", "x"]
-)
-def test_a_session_elsewhere_than_at_discord_is_not_resumed(url):
-    assert not Session("abc", url, 7, 4, 1, 1000.0).fits(4, 1, "wss://gateway.discord.gg/", 1000.0)
