@@ -43,7 +43,11 @@ class Proxy:
         await asyncio.gather(*self._lines, return_exceptions=True)
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:  # nobody is there
+            writer.close()
+            return
         ways = [(reader, back), (there, writer)]
         for way in ways:
             task = asyncio.create_task(self._carry(*way))

@@ -10,6 +10,7 @@ import pytest
 
 from bot.store import Store
 from bot.store.memory import Memory
+from bot.store.peers import LEASE
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import RedisPeers
 from bot.store.redis.store import RedisStore
@@ -30,13 +31,15 @@ end
 AGED: WeakKeyDictionary[RedisStore, float] = WeakKeyDictionary()
 
 
-async def redis_store(server: RedisServer, prefix: str = "", *, joins: bool = False) -> RedisStore:
+async def redis_store(
+    server: RedisServer, prefix: str = "", *, joins: bool = False, lease: float = LEASE
+) -> RedisStore:
     """Return a store on *server*, opened; under a prefix of its own unless given.
 
     Unless it *joins* the other replicas it takes them for dead, as they do it.
     """
     wire, names = Wire(connector(server.url)), Names(prefix or secrets.token_hex(4))
-    store = RedisStore(wire, names, RedisPeers(wire, names) if joins else None)
+    store = RedisStore(wire, names, RedisPeers(wire, names, lease) if joins else None)
     await store.open()
     return store
 

@@ -492,8 +492,8 @@ RUNS = {
     "memory at once": (1, 10_000, 1.0),
     "sqlite": (5, 2_000, DAY / 2),
     "sqlite at once": (1, 10_000, 1.0),
-    "redis": (3, 1_500, DAY / 2),
-    "redis at once": (1, 3_000, 1.0),
+    "redis": (2, 1_800, DAY / 2),
+    "redis at once": (1, 2_000, 1.0),
 }
 
 
@@ -573,8 +573,8 @@ async def test_thousands_of_turns_and_crashes_keep_to_the_caps_and_leave_nothing
             assert not await holds_anything(store)
             rows = await accounts.usage(0, ["day", "actor"])
             await store.close()
-    assert became["refused"] > 400
-    assert became["answered"] > (50 if "once" in kind else 500)
+    assert became["refused"] > lives * each / 20
+    assert became["answered"] > (50 if "once" in kind else lives * each / 20)
     assert became["stopped"] > 10
     reserve = (500 * 2.5) + 5000 * 10
     for (person, day), earned in api.earned.items():
@@ -585,7 +585,7 @@ async def test_thousands_of_turns_and_crashes_keep_to_the_caps_and_leave_nothing
     assert max(days.values()) <= CAPS.day * 1e6 + reserve
     counted = Counter({(row.actor, row.day): row.cost for row in rows})
     assert all(counted[whose] >= earned - 50 for whose, earned in api.earned.items())
+    assert became["died"] >= lives - 1
     if kind.startswith("sqlite"):
-        assert became["died"] >= lives - 1
         with closing(sqlite3.connect(tmp_path / NAME)) as db:
             assert db.execute("SELECT count(*) FROM holds").fetchone() == (0,)

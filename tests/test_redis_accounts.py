@@ -285,8 +285,10 @@ async def test_a_settle_whose_reply_was_lost_counts_once_and_a_refused_reserve_i
     assert await held(store) == 0
 
 
-async def test_a_redis_that_has_lost_everything_is_told_what_runs(store, redis_own, tmp_path):
-    await spend(store, ROW, "lost")
+async def test_a_redis_that_has_lost_everything_is_told_what_runs_and_what_was_just_spent(
+    store, redis_own, tmp_path
+):
+    await spend(store, ROW, "just")
     await store.accounts.reserve(Hold("a", 500, ROW), ())
     redis_own.kill()
     shutil.rmtree(tmp_path / "redis")
@@ -296,7 +298,22 @@ async def test_a_redis_that_has_lost_everything_is_told_what_runs(store, redis_o
     await until(lambda: not store.wire.trouble)
     assert await held(store) == 500
     store.accounts.settle("a", ROW)
-    assert await total(store) == 300
+    assert await total(store) == 600
+    assert store.accounts.sum(ROW, PERSON).spent == 600
+
+
+async def test_what_redis_has_not_lost_is_not_counted_again(store, redis_own):
+    for number in range(20):
+        await spend(store, ROW, str(number))
+    for _ in range(2):
+        redis_own.kill()
+        redis_own.start()
+        with suppress(OSError):
+            await store.accounts.usage(0, ())
+        await until(lambda: not store.wire.trouble)
+        await store.money.refresh()
+    assert await total(store) == 6000
+    assert store.accounts.sum(ROW, PERSON).spent == 6000
 
 
 async def test_a_redis_that_is_full_is_told_when_it_is_not(store):

@@ -437,6 +437,12 @@ async def test_a_redis_that_hung_for_longer_than_a_lease_costs_nobody_their_life
     await until(lambda: two.texts() == ["while it was away"])
 
 
+def wipe(server) -> None:
+    """Lose all that *server* had written."""
+    for file in [*server._folder.rglob("*.aof"), *server._folder.rglob("*.manifest")]:
+        file.unlink()
+
+
 async def calls_that_others_know(one: Replica, two: Replica) -> int:
     """Return how many calls of *one* are known to *two*, once all have told what Redis may have lost."""
     use = {"b": Use(5, 60.0)}
@@ -468,10 +474,7 @@ async def test_a_restart_of_redis_with_and_without_its_data(join, redis_own, kep
     for number in range(20):
         one.peers.tell(str(number))
     if not kept:
-        for file in redis_own._folder.rglob("*.aof"):
-            file.unlink()
-        for file in redis_own._folder.rglob("*.manifest"):
-            file.unlink()
+        wipe(redis_own)
     redis_own.start()
     await until(lambda: not (one.peers.away or two.peers.away))
     assert await two.peers.ask(one.name, "?") == f"{one.name}: ?"
@@ -501,10 +504,26 @@ async def test_a_replica_that_is_cut_off_gives_up_before_another_goes_on(join, r
     one.peers.tell("from there")
     await until(lambda: one.peers.away)
     proxy.mend()
-    await until(lambda: one.texts() and two.texts())
-    one.peers.expect_held()
+    await until(lambda: one.texts() and two.texts() and one.peers._pulse.held)
     assert (one.texts(), two.texts()) == (["while it was cut off"], ["from there"])
     await audit.shared(4, 4)
+    await proxy.stop()
+
+
+async def test_who_comes_back_late_to_a_redis_that_lost_everything_was_told_what_others_said(join, redis_own):
+    proxy = await Proxy(redis_own.port).start()
+    one, two = await join(redis_own.url), await join(f"redis://127.0.0.1:{proxy.port}/0")
+    await known(one, two)
+    redis_own.kill()
+    await until(lambda: one.peers.away and two.peers.away)
+    one.peers.tell("while it was away")
+    wipe(redis_own)
+    proxy.cut()
+    redis_own.start()
+    await until(lambda: not (one.peers.away or one.peers._letters._out or one.peers._letters._sending))
+    assert two.peers.away
+    proxy.mend()
+    await until(lambda: two.texts() == ["while it was away"])
     await proxy.stop()
 
 

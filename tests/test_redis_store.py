@@ -8,12 +8,16 @@ import secrets
 import shutil
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from bot.config import Settings, explain
 from bot.platform import Unavailable
 from bot.run.backup import backup, put_back
 from bot.run.orders import order
+from bot.run.start import ledger
 from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
 from bot.store.redis import store as module
@@ -137,6 +141,43 @@ async def test_no_death_is_believed_before_that_is_settled_and_what_was_left_is_
     await two.close()
 
 
+async def test_the_questions_of_a_replica_that_dies_are_found_and_written_by_another_alone(
+    redis_shared,
+):
+    prefix = secrets.token_hex(4)
+    one, two = [await redis_store(redis_shared, prefix, joins=True, lease=0.8) for _ in range(2)]
+    await one.accept(asked())
+    await one.intend("chat/1", FIRST, "Be")
+    peers: Any = one.peers
+    beating = peers._beating
+    beating.cancel()
+    await asyncio.wait({beating})
+    async with asyncio.timeout(30):
+        while not (found := await two.unfinished("chat")):
+            await two.peers.orphans()
+    assert [entry.parts for entry in found] == [(FIRST,)]
+    with pytest.raises(Taken):
+        await one.save("chat/1", "Because")
+    await one.close()
+    await two.close()
+
+
+async def test_a_replica_that_leaves_lets_go_of_what_waits_and_keeps_what_is_being_answered(redis_shared):
+    prefix = secrets.token_hex(4)
+    one, two = [await redis_store(redis_shared, prefix, joins=True) for _ in range(2)]
+    for key in ("chat/1", "chat/2"):
+        await one.accept(asked(key))
+    await one.intend("chat/1", FIRST, "Be")
+    await one.peers.leave()
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/2"]
+    await one.save("chat/1", "Because")
+    with pytest.raises(Taken):
+        await one.intend("chat/2", FIRST, "Be")
+    await one.close()
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/2", "chat/1"]
+    await two.close()
+
+
 async def test_many_questions_are_taken_over_by_one_replica_each(pair):
     one, two = pair
     three = await redis_store_of(two)
@@ -175,8 +216,7 @@ async def test_notes_and_choices_of_one_replica_are_known_to_the_other(pair):
     await one.note(note)
     await one.choose("chat/U1", "small")
     assert await two.notes("chat", "C1") == [note]
-    await two.refresh()
-    assert two.chosen("chat/U1") == "small"
+    await until(lambda: two.chosen("chat/U1") == "small")
     await two.erase("chat", "C1", "wifi")
     assert await one.notes() == []
 
@@ -505,3 +545,32 @@ async def test_the_commands_work_on_redis_beside_the_bot_and_backups_are_its_own
     with pytest.raises(Unavailable, match="redis-cli --rdb"):
         put_back(tmp_path, "copy", url)
     await store.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://secretive@host", "redis://", "redis://:secretive@host/0?prefix=a/b", "secretive"],
+)
+def test_an_address_that_is_none_is_said_and_not_shown(url):
+    with pytest.raises(ValidationError) as error:
+        Settings.model_validate({"RIVULET_STORE": url})
+    said = explain(error.value, values=True)
+    assert said.startswith("RIVULET_STORE: ")
+    assert "secretive" not in said
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://:secretive@host/0", "redis://:secretive@host:99999/0"])
+def test_an_address_that_leads_nowhere_is_said_and_not_shown(url):
+    with pytest.raises(Unavailable) as error:
+        store_at(Settings.model_validate({"RIVULET_STORE": url}).store.get_secret_value(), joins=True)
+    assert str(error.value).startswith("RIVULET_STORE: that is no address of a Redis (")
+    assert "secretive" not in str(error.value)
+
+
+async def test_a_bot_starts_on_redis_and_the_next_one_has_what_it_left(redis_shared, tmp_path):
+    url = f"{redis_shared.url}?prefix={secrets.token_hex(4)}"
+    async with ledger(tmp_path / "one", url=url) as (_, one):
+        await one.accept(asked())
+        assert one.health == OK
+    async with ledger(tmp_path / "two", url=url) as (_, two):
+        assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/1"]

@@ -16,7 +16,7 @@ from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
 from bot.platform import Command, Deleted, Edited, Mention, Outcome, Press, Rating, Stop, Unavailable
-from bot.store.peers import BEAT
+from bot.store.peers import BEAT, REPLY
 from tests.fakes import ANN, BOB, HERE, Sheet, ask
 from tests.peers import Bus, Common
 from tests.test_repair import Paper
@@ -86,6 +86,7 @@ async def test_a_question_is_answered_by_the_home_of_its_channel_whoever_hears_i
     await asked(second, sheet)
     assert (first.busy, second.busy) == (1, 0)
     assert second.inbox.passed == 1
+    assert second.core.tally.handed.values == {("event",): 1}
     assert sheet.last.live
 
 
@@ -196,6 +197,15 @@ async def test_a_home_that_does_not_reply_loses_no_question(pair, sheet):
     assert (first.busy, second.busy) == (0, 1)
 
 
+async def test_a_home_that_did_not_reply_is_not_waited_for_again_at_once(pair, sheet):
+    first, second = pair
+    first.bus.lost.add("a")
+    began = asyncio.get_running_loop().time()
+    for number in range(5):
+        await second.inbox.mention(ask(sheet, f"sheet/q{number}"))
+    assert asyncio.get_running_loop().time() - began < 2 * REPLY
+
+
 async def test_a_home_that_shuts_down_lets_the_question_be_answered_where_it_was_heard(pair, sheet):
     first, second = pair
     first.core.running.closing = True
@@ -235,6 +245,7 @@ async def test_the_answers_of_a_dead_replica_are_ended_by_one_other(pair, starte
     assert set(sheet.shown) == {"sheet/1"}
     assert not second.inbox.knows("sheet/1")
     assert not third.inbox.knows("sheet/1")
+    assert sum(each.core.tally.handed.values.get(("question",), 0) for each in (second, third)) == 1
 
 
 async def test_an_answer_that_another_replica_has_taken_is_not_written_any_more(pair, sheet):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -56,6 +55,7 @@ from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
+from bot.store.peers import Peers
 from bot.tally import Tally
 from bot.tools import More, Offered
 
@@ -63,6 +63,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before the start in which questions were asked that commands may be about.
 RECENT = 86_400.0
+#: Seconds for which a shutdown waits until other replicas know of it, before it ends answers.
+LEAVING = 0.5
 #: What people do that needs a right.
 Happening = Mention | Stop | Press | Rating | Edited | Command
 
@@ -137,6 +139,11 @@ class Core:
         return self._store.peers.leases
 
     @property
+    def peers(self) -> Peers:
+        """The other processes that serve the same bot."""
+        return self._store.peers
+
+    @property
     def named(self) -> Collection[str]:
         """See `Inbox.named`."""
         return self._access.named()
@@ -163,7 +170,7 @@ class Core:
             return
         if not await self.running.accept(mention):
             return
-        if not self._take(mention):
+        if not await self._take(mention):
             await self.running.drop(mention)
 
     async def stop(self, stop: Stop) -> Outcome:
@@ -244,7 +251,7 @@ class Core:
             live.stop(Stop(edited.key, edited.actor, edited.place))
         elif not live.rewords(edited):
             return
-        elif live.rewordable and self.running.admit(live.mention):
+        elif live.rewordable and not await self.running.rushed(live.mention) and live.rewords(edited):
             live.reword(edited)
             await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
         else:
@@ -283,15 +290,25 @@ class Core:
                 for person in self._access.admins(here):
                     self.running.errand(_notify(platform, person, text))
 
-    async def drain(self, grace: float = 8.0) -> None:
-        """End every answer with a last edit, within *grace* seconds; called on shutdown."""
+    async def drain(self, grace: float = 8.0, going_on: float = 0.0) -> None:
+        """End every answer with a last edit, within *grace* seconds; called on shutdown.
+
+        Nothing new is taken from now on, but answers go on for *going_on* seconds before they are ended.
+        What waits, and what comes, other replicas have.
+        """
         self.running.closing = True
         self.repairs.close()
+        await asyncio.wait({self.running.errand(self.peers.leave())}, timeout=LEAVING)
+        if going_on:
+            await self.running.all_done(within=going_on)
         for live in self._lives.values():
             live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self.running.all_done()
+        await self.running.all_done(within=grace)
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self.running.closing
 
     @property
     def state(self) -> Mapping[str, int]:
@@ -347,7 +364,7 @@ class Core:
         """Tell whether somebody does not do this too often; looks nobody up."""
         return self._rates.admit(event.actor.id, action.value, _now())
 
-    def _take(self, mention: Mention) -> bool:
+    async def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
         if means_stop(text):
@@ -360,7 +377,7 @@ class Core:
         self.talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
-        if refusal := running.refusal(mention, outdated):
+        if refusal := running.refusal(mention, outdated) or await running.rushed(mention):
             return running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))

@@ -44,6 +44,8 @@ Event = TypeVar("Event", Stop, Press)
 
 #: Stands before what a replica replies that has taken an event.
 TAKEN = "="
+#: Seconds for which a replica that has not replied is asked nothing more: each event waits for a reply.
+SILENT = 2.0
 #: Messages of answers elsewhere that are known; of more, the oldest are not.
 KNOWN = 20_000
 
@@ -62,6 +64,7 @@ class Replicas:
         self._core = core
         self._peers = core.means.store.peers
         self._elsewhere: dict[str, str] = {}  # messages, and the replicas that write to them
+        self._silent: dict[str, float] = {}  # until when replicas that have not replied are not asked
         self._members: frozenset[str] = frozenset()
         self.passed = 0
         core.means.stops.told = self._told
@@ -170,16 +173,20 @@ class Replicas:
 
     async def _pass(self, name: str, letter: Letter) -> str | None:
         """Let the replica *name* take *letter*; return its reply, None if it is to be taken here."""
-        if name in {"", self._peers.name}:
+        if name in {"", self._peers.name} or _now() < self._silent.get(name, 0.0):
             return None
         try:
             reply = await self._peers.ask(name, written(letter))
-        except (Unreached, ValueError) as error:
-            log.warning("a replica did not take an event", replica=name, reason=str(error))
+        except Unreached as error:
+            log.warning("a replica does not take events", replica=name, reason=str(error))
+            self._silent[name] = _now() + SILENT
+            return None
+        except ValueError:
             return None
         if not reply.startswith(TAKEN):
             return None
         self.passed += 1
+        self._core.tally.handed.add("event")
         return reply.removeprefix(TAKEN)
 
     # What other replicas write.
@@ -245,7 +252,7 @@ class Replicas:
         for message in messages:
             self._elsewhere.pop(message, None)
             self._elsewhere[message] = sender
-            if early := self._core.means.stops.came(message, asyncio.get_running_loop().time()):
+            if early := self._core.means.stops.came(message, _now()):
                 await self._pass(sender, early)
         while len(self._elsewhere) > KNOWN:
             del self._elsewhere[next(iter(self._elsewhere))]
@@ -280,6 +287,7 @@ class Replicas:
             if names - self._members and watched:  # a new one knows nothing of answers that run
                 self._peers.tell(written(Shown(watched)))
             if self._members - names:
+                self._silent.clear()
                 self._elsewhere = {key: at for key, at in self._elsewhere.items() if at in names}
             self._members = names
             await asyncio.sleep(BEAT)
@@ -288,3 +296,7 @@ class Replicas:
 def _bare(mention: Mention) -> Asked:
     """Return *mention* without its text, which other replicas need not know."""
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, "", time.time())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -13,7 +13,7 @@ import structlog
 
 from bot.core.approvals import ASKED, Card
 from bot.core.files import kept
-from bot.core.intake import ANYBODY, Caps, Intake, Ticket
+from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
@@ -45,6 +45,7 @@ class Running:
 
     def __init__(self, means: Means, caps: Caps = ANYBODY) -> None:
         self._means = means
+        self._caps = caps
         self._intake: Intake[Live] = Intake(caps)
         self._tickets: dict[Live, Ticket[Live]] = {}
         self._errands: set[asyncio.Task[None]] = set()
@@ -84,13 +85,13 @@ class Running:
         Counts what is refused.  *but*: see `Intake.refuse`.
         """
         where = mention.place.channel, mention.conversation
-        if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
+        if refusal := self._intake.refuse(_user(mention), *where, but):
             return TOO_MUCH[refusal]
         return self._unpaid(mention.actor, mention.place)
 
     def bars(self, actor: Actor, place: Place) -> str:
         """Return what `refusal` would say to a question of *actor* that began a conversation in *place*."""
-        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now()):
+        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, ""):
             return TOO_MUCH[refusal]
         return self._unpaid(actor, place)
 
@@ -109,14 +110,18 @@ class Running:
             ticket.run.give_way()
             self._leave(ticket.run)
 
-    def admit(self, mention: Mention) -> bool:
-        """Tell whether the asker of *mention*, which is being answered, may ask anew; count it then."""
-        return self._intake.again(_user(mention), _now())
+    async def rushed(self, mention: Mention) -> str:
+        """Return what is said to *mention* because its asker asks too often; else "", and it is counted."""
+        caps = self._caps
+        if await self._means.store.limits.admit(_user(mention), caps.per_minute, caps.per_hour):
+            return ""
+        self._intake.count(Refusal.RATE)
+        return TOO_MUCH[Refusal.RATE]
 
     def queue(self, live: Live) -> bool:
         """Let *live* begin when its turn comes; if that is too much, say so.  False if nothing is said."""
         ticket = _ticket(live)
-        if refusal := self._intake.take(ticket, _now()):
+        if refusal := self._intake.take(ticket):
             return self.say(live.mention, TOO_MUCH[refusal], "too much")
         self._tickets[live] = ticket
         self.latest.note(live.mention)
@@ -167,10 +172,12 @@ class Running:
         task.add_done_callback(self._errand_ended)
         return task
 
-    async def all_done(self) -> None:
-        """Wait until no answer and no errand is left."""
-        while waited := {*self.lives, *self._errands}:
-            await asyncio.wait(waited)
+    async def all_done(self, within: float | None = None) -> None:
+        """Wait until no answer and no errand is left, for so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while waited := {*self.lives, *self._errands}:
+                    await asyncio.wait(waited)
 
     def _start(self, live: Live, *, waits: bool = False) -> None:
         if not waits:

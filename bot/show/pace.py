@@ -158,7 +158,7 @@ class Pace:
         try:
             others = await self._share(claims)
         except OSError:
-            return True  # `exchange` sees to a fair part
+            others = {}  # `exchange` sees to a fair part, and the others hear of this call later
         if all(each.granted for each in others.values()):
             turn.claim = claim
             return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Protocol
@@ -28,11 +28,11 @@ class MemoryLimits:
     """Counts in one process; see `Limits`.
 
     Args:
-        clock: Seconds, of any clock that does not jump.
+        clock: Seconds; the event loop's, if none is given.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or _now
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     async def admit(self, user: str, per_minute: int, per_hour: int) -> bool:
@@ -51,3 +51,7 @@ class MemoryLimits:
         self._asked.move_to_end(user)
         while now - next(iter(self._asked.values()))[-1] >= HOUR:
             self._asked.popitem(last=False)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

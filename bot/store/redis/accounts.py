@@ -2,16 +2,17 @@
 
 A request is let through by one step in Redis, which looks at every cap and keeps the hold.  Sums are also
 known here, as they were last seen, for what must cost no I/O.  While Redis is away each replica may spend
-`ALLOWANCE`, and nothing more.  What was not told to Redis is told when it is back; whatever is told twice
-counts once.  How much a loss of power takes is up to Redis: with `appendfsync everysec` a second.
+`ALLOWANCE`, and nothing more.  What was not told to Redis is told when it is back, and what it was told just
+before is told once more; whatever is told twice counts once.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -33,41 +34,16 @@ from bot.store.accounts_file import UNWRITTEN, today
 from bot.store.redis.keys import Names
 from bot.store.redis.money import Keys, fields, ordered
 from bot.store.redis.spent import SpentRows
-from bot.store.redis.sums import Sums, number_of, places_of
+from bot.store.redis.sums import Running, Settled, Sums, number_of, places_of
 from bot.store.redis.wire import Refusal, Wire
 
 log = structlog.get_logger(__name__)
 
+#: Seconds of which Redis may lose what it has confirmed, where it writes each second, or another takes over
+#: from it; and settlements that are told once more then, at most.
+DOUBTED, TOLD_AGAIN = 5.0, 10_000
 #: Numbers of a request that has cost nothing.
 NOTHING: dict[str, Any] = dict.fromkeys(NUMBERS, 0)
-
-
-@dataclass(slots=True)
-class _Running:
-    """A request of this replica.
-
-    Attributes:
-        hold: What is held for it.
-        began: The loop's time.
-        kept: Whether it was let through.
-        risky: Whether Redis was not there to hold anything.
-    """
-
-    hold: Hold
-    began: float
-    kept: bool = False
-    risky: bool = False
-
-
-@dataclass(slots=True)
-class _Settled:
-    """A request that is over, until Redis has counted it."""
-
-    running: _Running
-    spent: Spent
-    nearly: Sequence[Cap]
-    reached: Reached
-    counted: bool = False
 
 
 class RedisAccounts:
@@ -85,8 +61,9 @@ class RedisAccounts:
         self._sums = Sums(wire, self._keys, name)
         self._known = self._sums.known
         self._rows = SpentRows(wire, self._keys)
-        self._running: dict[str, _Running] = {}
-        self._owed: dict[str, _Settled] = {}
+        self._running: dict[str, Running] = {}
+        self._owed: dict[str, Settled] = {}
+        self._doubted: deque[tuple[float, str, Settled]] = deque(maxlen=TOLD_AGAIN)
         self._risked = 0
 
     @property
@@ -146,7 +123,7 @@ class RedisAccounts:
         noted = running.hold.noted
         row = called(spent, noted.actor) if spent else replace(noted, **NOTHING)
         self._known.owe(row, row.cost)
-        settled = _Settled(running, row, nearly, reached)
+        settled = Settled(running, row, nearly, reached)
         (self._owe if self._wire.trouble else self._tell)(key, settled)
 
     async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
@@ -160,7 +137,8 @@ class RedisAccounts:
         """
         if self._wire.trouble:
             return
-        if self._owed or any(each.risky for each in self._running.values()):
+        self._believe()
+        if self.trouble or self._owed or any(each.risky for each in self._running.values()):
             try:
                 await self.back()
             except OSError:
@@ -169,7 +147,7 @@ class RedisAccounts:
         await self._sums.read(self._known.wanted(everybody))
 
     async def back(self) -> None:
-        """Tell Redis all that it may lack: what is held here, and what was spent.
+        """Tell Redis all that it may lack: what is held here, and what was spent, some of it once more.
 
         What it refuses stays to be told.
 
@@ -181,9 +159,10 @@ class RedisAccounts:
 
     async def _catch_up(self) -> None:
         held = [self._hold(each) for each in self._running.values() if each.kept]
-        told = [self._tell(key, each) for key, each in [*self._owed.items()]]
+        settled = [(key, each) for _, key, each in self._doubted] + [*self._owed.items()]
+        told = [self._tell(key, each) for key, each in settled]
         await asyncio.gather(*map(asyncio.shield, [*held, *told]))
-        self._risked = 0
+        self._risked, self._sums.trouble = 0, ""
 
     async def holders(self) -> set[str]:
         """Return the names of the replicas that hold something; raises as `usage`."""
@@ -208,7 +187,7 @@ class RedisAccounts:
         """
         for running in self._running.values():
             running.hold = replace(running.hold, noted=_unnamed(running.hold.noted, actor))
-        for settled in self._owed.values():
+        for settled in [*self._owed.values(), *(each for _, _, each in self._doubted)]:
             settled.spent = _unnamed(settled.spent, actor)
         await self._rows.forget(actor, day)
 
@@ -219,19 +198,20 @@ class RedisAccounts:
     async def purge(self) -> None:
         """Delete all that was spent; what is held stays; raises as `usage`."""
         self._owed.clear()
+        self._doubted.clear()
         await self._rows.purge()
         self._known.clear()  # after all that was on its way is counted
 
-    def _keep(self, hold: Hold) -> _Running:
+    def _keep(self, hold: Hold) -> Running:
         self._drop(hold.key)
         self._known.hold(hold)
-        return self._running.setdefault(hold.key, _Running(hold, _now()))
+        return self._running.setdefault(hold.key, Running(hold, _now()))
 
     def _drop(self, key: str) -> None:
         if running := self._running.pop(key, None):
             self._known.hold(running.hold, -1)
 
-    def _hold(self, running: _Running) -> asyncio.Future[Any]:
+    def _hold(self, running: Running) -> asyncio.Future[Any]:
         """Have Redis hold once more what it may not."""
 
         def kept(done: asyncio.Future[Any]) -> None:
@@ -261,7 +241,7 @@ class RedisAccounts:
         held = sum(each.hold.held for each in self._running.values() if each.risky)
         return bool(self.trouble) and self._risked + held >= ALLOWANCE
 
-    def _tell(self, key: str, settled: _Settled) -> asyncio.Future[Any]:
+    def _tell(self, key: str, settled: Settled) -> asyncio.Future[Any]:
         """Have Redis count *settled*; owe it where that fails."""
 
         def counted(done: asyncio.Future[Any]) -> None:
@@ -272,6 +252,7 @@ class RedisAccounts:
                 return
             settled.counted = True
             self._owed.pop(key, None)
+            self._doubt(key, settled)
             self._known.owe(settled.spent, -settled.spent.cost)
             _, cost, days, months, _ = done.result()
             sums = dict(zip(places_of(settled.spent), map(number_of, [*days, *months]), strict=True))
@@ -285,7 +266,16 @@ class RedisAccounts:
         told.add_done_callback(counted)
         return told
 
-    def _owe(self, key: str, settled: _Settled) -> None:
+    def _doubt(self, key: str, settled: Settled) -> None:
+        self._doubted.append((_now(), key, settled))
+        self._believe()
+
+    def _believe(self) -> None:
+        """Take it that Redis does not lose any more what it has counted long enough ago."""
+        while self._doubted and self._doubted[0][0] < _now() - DOUBTED:
+            self._doubted.popleft()
+
+    def _owe(self, key: str, settled: Settled) -> None:
         if key not in self._owed and not settled.counted:
             self._owed[key] = settled
             self._risked += settled.spent.cost if settled.running.risky else 0

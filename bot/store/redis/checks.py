@@ -70,7 +70,17 @@ async def claim(wire: Wire, names: Names, identity: Collection[str]) -> None:
 
 
 async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> None:
-    """See `RedisStore.expect_bot`."""
+    """Look whether the prefix is of the bot with *identity*, or of none yet; it is then.
+
+    Args:
+        wire: The connection.
+        names: What keys are called.
+        identity: What only this bot has, such as "discord/" and the application's id; one in common will do,
+            and the others are kept, too.
+
+    Raises:
+        Unavailable: It is another bot's; the message says what to do.
+    """
     ours = sorted(identity)
     if not ours:
         return

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
-from bot.platform import Asked
-from bot.store import Entry, Note, Part, Rated, tables
+from bot.platform import Actor, Asked, Place
+from bot.store import Entry, Note, Part, Rated
 from bot.store.rows import BadRow, asked_of, entry_of, note_of, part_of, rated_of, text_of
+
+#: What `asked` need not say.
+USUAL: dict[str, dict[str, Any]] = {
+    name: {each.name: each.default for each in fields(kind) if each.default is not MISSING}
+    for name, kind in (("actor", Actor), ("place", Place))
+}
 
 
 def asked_text(asked: Asked) -> str:
-    """Return who asked, where and when; not what."""
-    _key, conversation, _actor, who, _text, at = tables.asked_row(asked)
-    return json.dumps([conversation, json.loads(who), at])
+    """Return who asked, where and when; not what, and nothing that is as usual: there are millions of it."""
+    who = {"actor": _unusual(asked.actor), "place": _unusual(asked.place)}
+    return json.dumps([asked.conversation, who, asked.at], separators=(",", ":"))
 
 
 def turn_of(entry: Entry, by: str) -> list[Any]:
@@ -114,10 +121,16 @@ def _asked(key: str, told: str, question: str) -> tuple[Any, ...]:
     conversation, who, at = row
     if not who:
         return key, conversation, "", "", question, at
-    actor = who.get("actor") if isinstance(who, dict) else None
-    if not isinstance(actor, dict):
-        raise BadRow("who asked is missing")
-    return key, conversation, actor.get("id"), json.dumps(who), question, at
+    if not isinstance(who, dict) or not all(isinstance(each, dict) for each in who.values()):
+        raise BadRow("who asked is told otherwise")
+    whole = {name: USUAL.get(name, {}) | told for name, told in who.items()}
+    return key, conversation, whole.get("actor", {}).get("id"), json.dumps(whole), question, at
+
+
+def _unusual(known: Actor | Place) -> dict[str, Any]:
+    """Return the fields of *known* that are not as usual."""
+    told = ((each.name, getattr(known, each.name), each.default) for each in fields(known))
+    return {name: value for name, value, usual in told if value != usual}
 
 
 def _hash(words: Sequence[bytes]) -> dict[str, str]:

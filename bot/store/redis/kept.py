@@ -96,14 +96,17 @@ class Kept(Memory):
         return await self._beside.ratings()
 
     async def choose(self, who: str, model: str) -> None:
-        """See `Store.choose`; other replicas hear of it with their next `refresh`."""
+        """See `Store.choose`; other replicas hear of it in some seconds."""
         await super().choose(who, model)
         await self._beside.choose(who, model)
+        await super().choose(who, model)  # `_refresh` may just have read what was before
 
-    async def refresh(self) -> None:
+    async def _refresh(self) -> None:
         """Learn what other replicas have changed of what is asked for at no cost here."""
         with suppress(OSError):
-            self._choices = await self._beside.choices()
+            choices = await self._beside.choices()
+            if not self._beside.owes:
+                self._choices = choices
 
     async def _prune_kept(self, now: float) -> None:
         await self._beside.prune(now)

@@ -113,17 +113,21 @@ class Keys:
 
     def __init__(self, names: Names) -> None:
         self._of = names.of
+        self._lists: dict[tuple[int, int], Sequence[str]] = {}
         self.holds, self.held = names.of("holds"), names.of("held")
         self.days, self.marked, self.gone = names.of("days"), names.of("marked"), names.of("gone")
 
     def money(self, key: str, row: Spent) -> list[str]:
         """Return what `MONEY` is given, for the request *key* and *row*."""
-        return [
-            *(self.holds, self.held, self.rows(row.day)[shard(row.actor)]),
-            *(self.sums("day", row.day), self.sums("month", month(row.day))),
-            *self.months(row.day).values(),
-            *(self.days, self.marked, self._of("settled", json.dumps(key)), self.gone),
-        ]
+        which = row.day, shard(row.actor)
+        if which not in self._lists:
+            self._lists = {which: self._list(*which), **dict([*self._lists.items()][: SHARDS * LATER])}
+        return [*self._lists[which], self._of("settled", json.dumps(key)), self.gone]
+
+    def _list(self, day: int, number: int) -> Sequence[str]:
+        sums = self.sums("day", day), self.sums("month", month(day))
+        own = self.holds, self.held, self.rows(day)[number]
+        return *own, *sums, *self.months(day).values(), self.days, self.marked
 
     def rows(self, day: int) -> Sequence[str]:
         """Return where the rows of *day* are."""

@@ -94,13 +94,14 @@ local function settle(actor)
   local before, cost = redis.call('GET', SETTLED), tonumber(row.cost)
   before = before and cjson.decode(before)
   if before and before.day == row.day then
-    before.actor, before.mark = actor, row.mark
+    before.actor, before.mark, before.fields, before.ends = actor, row.mark, row.fields, row.ends
     cost = cost - before.cost
     count(before, -1)
   end
   count(row, 1)
-  row.actor = nil
-  redis.call('SET', SETTLED, cjson.encode(row), 'EX', 3600)
+  local told = {}
+  for _, each in ipairs({'day', 'cost', 'numbers', 'rest', 'model', 'channel'}) do told[each] = row[each] end
+  redis.call('SET', SETTLED, cjson.encode(told), 'EX', 3600)
   return cost
 end
 
@@ -214,3 +215,5 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 86400)
 redis.call('EXPIRE', KEYS[2], 86400)
 return 1
 """)
+#: What Redis is told with each connection.
+ALL = (MONEY, RENAME, RENAME_SUMS, UNNAME)

@@ -7,8 +7,8 @@ it was `done`.  `said` has what was said: `question`, `text`, `note`, `controls`
 
 `open` has the keys of all questions that are not done, by when they were asked.
 
-Scripts that write to a question tell: `FINE`; `GONE`, that it is not there, or done; `OTHERS`, that it is
-another replica's.  They look at that first, so whoever lost a question writes nothing more to it.
+Scripts that write to a question look first whose it is, and tell: `FINE`; `GONE`, that it is not there, or
+done; `OTHERS`, that it is another replica's.
 """
 
 from __future__ import annotations
@@ -294,8 +294,7 @@ BOT = Script(
     "if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then return ARGV[1] end return redis.call('GET', KEYS[1])"
 )
 
-#: All of them, which Redis is told at the start.
-LEDGER = (
+LEDGER = (  # all of them
     *(ACCEPT, RESTORE, SAY, INTEND, POSTED, RUN, DONE, RELEASE, FIND, SHOWN, CLAIM, RECENT, FORGET),
     *(NOTE, ERASE, NOTES, RATE, UNRATE, OLD_RATINGS, CHOOSE, UNCHOOSE, BOT),
 )

@@ -30,7 +30,7 @@ from bot.store.redis.wire import Away, Refusal, Script, Wire
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two tries to write what Redis has refused.
+#: Seconds between two tries to write what Redis has refused, and between two looks at what others changed.
 RETRY = 5.0
 
 
@@ -76,15 +76,7 @@ class RedisStore(Reading):
         self._tending = asyncio.create_task(self._tend())
 
     async def expect_bot(self, identity: Collection[str]) -> None:
-        """Look whether this prefix is of the bot with *identity*, or of none yet; it is then.
-
-        Args:
-            identity: What only this bot has, such as "discord/" and the application's id; one in common will
-                do, and the others are kept, too.
-
-        Raises:
-            Unavailable: It is another bot's; the message says what to do.
-        """
+        """See `bot.store.redis.checks.expect_bot`."""
         self._identity = identity
         await expect_bot(self._wire, self._names, identity)
 
@@ -166,25 +158,21 @@ class RedisStore(Reading):
     async def unfinished(self, platform: str) -> Sequence[Entry]:
         """See `Store.unfinished`; while Redis is away those alone that are here already."""
         with suppress(OSError):
-            while len(told := await self._claimed(platform)) == AT_ONCE:
-                log.info("questions are taken over", count=len(told))
+            while await self._claimed(platform) == AT_ONCE:
+                pass
             if self._settled:
                 await self._settle_dead({self._peers.name, *(each.name for each in self._peers.members)})
         return sorted(await super().unfinished(platform), key=lambda entry: entry.asked.at)
 
-    async def _claimed(self, platform: str) -> Sequence[Sequence[bytes]]:
-        """Take over some questions that nobody has."""
+    async def _claimed(self, platform: str) -> int:
+        """Take over some questions that nobody has; return how many."""
         keys = [self._names.of("open"), self._names.of("members")]
-        told: Sequence[Sequence[bytes]] = await self._wire.call(
-            scripts.CLAIM,
-            keys,
-            [self._peers.name, *self._begins, f"{platform}/", LEASE, int(self._settled), AT_ONCE],
-        )
-        for key, turn, said in told:
-            if entry := self._read(key, turn, said):  # type: ignore[arg-type]
-                self._questions.take(entry.asked.key)
-                self._put(entry)
-        return told
+        more = [f"{platform}/", self._joined.lease if self._joined else LEASE, int(self._settled), AT_ONCE]
+        told = await self._wire.call(scripts.CLAIM, keys, [self._peers.name, *self._begins, *more])
+        for entry in filter(None, [self._read(*each) for each in told]):
+            self._questions.take(entry.asked.key)
+            self._put(entry)
+        return len(told)
 
     async def prune(self, now: float) -> None:
         """See `Store.prune`; questions go by themselves, by the clock of Redis."""
@@ -283,7 +271,7 @@ class RedisStore(Reading):
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(RETRY)
-            await self._money.refresh()
+            await asyncio.gather(self._money.refresh(), self._refresh())
             if self._owes and not self._wire.trouble:
                 with suppress(Away):
                     await self._back()

@@ -1,16 +1,45 @@
-"""The sums in Redis, as a replica changes and reads them."""
+"""The sums in Redis, as a replica changes and reads them; and the requests of a replica."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from bot.store.accounts import Hold, Spent
+from bot.store.accounts import Cap, Hold, Reached, Spent
 from bot.store.redis.known import Known
 from bot.store.redis.money import Field, Keys, fields, ordered, packed
 from bot.store.redis.money_scripts import MONEY
 from bot.store.redis.wire import Wire
+
+
+@dataclass(slots=True)
+class Running:
+    """A request of this replica.
+
+    Attributes:
+        hold: What is held for it.
+        began: The loop's time.
+        kept: Whether it was let through.
+        risky: Whether Redis was not there to hold anything.
+    """
+
+    hold: Hold
+    began: float
+    kept: bool = False
+    risky: bool = False
+
+
+@dataclass(slots=True)
+class Settled:
+    """A request that is over, until Redis has counted it."""
+
+    running: Running
+    spent: Spent
+    nearly: Sequence[Cap]
+    reached: Reached
+    counted: bool = False
 
 
 class Sums:
@@ -23,7 +52,8 @@ class Sums:
 
     Attributes:
         known: The sums, as they are known here.
-        trouble: Why Redis has counted nothing when it was last asked to; "" if it has.
+        trouble: Why Redis has counted nothing; "" since it let the next request through, or `RedisAccounts`
+            has told it all.
     """
 
     def __init__(self, wire: Wire, keys: Keys, name: str) -> None:
@@ -43,7 +73,7 @@ class Sums:
             if not done.cancelled() and (error := done.exception()):
                 self.trouble = str(error)
             elif not done.cancelled():
-                self.trouble = ""
+                self.trouble = "" if verb == "reserve" else self.trouble
                 _, _, days, months, held = done.result()
                 spent = map(number_of, [*days, *months])
                 self.known.see(zip(found, spent, map(number_of, held), strict=True), _now())

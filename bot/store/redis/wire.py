@@ -87,6 +87,7 @@ class Wire:
         trouble: Why Redis is away; "" while it is there.
         since: The loop's time when `trouble` began.
         trips: Round trips so far.
+        took: Told how many seconds each round trip took.
         losses: How often the connection was lost; what was written before may be lost since.
         scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
@@ -98,6 +99,7 @@ class Wire:
         self.since = 0.0
         self.trips = 0
         self.losses = 0
+        self.took: Callable[[float], object] = float
         self.scripts: list[Script] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
@@ -174,6 +176,9 @@ class Wire:
                     await self._answer(batch)
                 except LOST as error:
                     self._lose(error, batch)
+                except Exception as error:
+                    log.exception("a request to Redis could not be made")
+                    _fail(batch, error)
         finally:
             self._sending = None
 
@@ -205,7 +210,9 @@ class Wire:
         for each in words:
             pipe.execute_command(*each)
         self.trips += 1
+        began = asyncio.get_running_loop().time()
         said = await pipe.execute(raise_on_error=False)
+        self.took(asyncio.get_running_loop().time() - began)
         if lost := next((one for one in said if isinstance(one, LOST)), None):
             raise lost
         return said
@@ -215,10 +222,7 @@ class Wire:
         waiting, self._asked = [*batch, *self._asked], []
         self.losses += 1
         self._trouble(error)
-        for asked in waiting:
-            if not asked.done.done():
-                asked.done.set_exception(Away(self.trouble))
-                asked.done.exception()  # the same
+        _fail(waiting, Away(self.trouble))
         if not self._closed and (self._looking is None or self._looking.done()):
             log.error("Redis is away: going on from memory", reason=self.trouble)
             self._looking = asyncio.create_task(self._look())
@@ -260,6 +264,13 @@ class Wire:
         self.trouble = str(error) or "it does not answer"
 
 
+def _fail(batch: Sequence[_Asked], error: Exception) -> None:
+    for asked in batch:
+        if not asked.done.done():
+            asked.done.set_exception(error)
+            asked.done.exception()  # somebody may have stopped waiting
+
+
 def connector(url: str) -> Callable[[], Redis]:
     """Return what connects to the Redis at *url*.
 
@@ -272,6 +283,7 @@ def connector(url: str) -> Callable[[], Redis]:
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE,
         "socket_connect_timeout": PATIENCE,
+        "encoding_errors": "surrogatepass",  # a platform may send half a character
         "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
     }
     if not url.startswith("redis+sentinel://"):

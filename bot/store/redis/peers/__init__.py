@@ -39,11 +39,12 @@ class RedisPeers:
     Attributes:
         name: See `Peers.name`.
         leases: See `Peers.leases`.
+        lease: Seconds without a sign of life after which a replica is dead.
         left: What `leave` awaits once the others know of it: the store lets go of questions that wait.
     """
 
     def __init__(self, wire: Wire, names: Names, lease: float = LEASE) -> None:
-        self.name = secrets.token_hex(4)
+        self.name, self.lease = secrets.token_hex(4), lease
         self._wire, self._names = wire, names
         self._pulse = Pulse(wire, names, self.name, lease)
         self._letters = Letters(wire, names, self.name, self._pulse)
@@ -51,7 +52,7 @@ class RedisPeers:
         leases = RedisLeases(wire, names, self.name, self._pulse)
         self.leases: Leases = leases
         self._pulse.read = lambda: self._letters.read
-        self._pulse.riders += [self._sharing.ride, leases.ride]
+        self._pulse.riders += [self._letters.ride, self._sharing.ride, leases.ride]
         self._pulse.lapsed.append(leases.lapsed)
         self.left: list[Callable[[], Awaitable[None]]] = []
         self._beating: asyncio.Task[None] | None = None

@@ -113,6 +113,10 @@ class Letters:
             self._reading.cancel()
         self.flush()
 
+    async def ride(self) -> None:
+        """Try again to send what Redis has refused."""
+        self.flush()
+
     def flush(self) -> None:
         """Send what waits."""
         if self._out and self._sending is None and not self._wire.trouble:
@@ -154,7 +158,8 @@ class Letters:
 
     async def _deliver(self, batch: list[_Letter]) -> None:
         """Put letters into the streams of those who live: also of one that this replica has not seen yet."""
-        told = {*self._pulse.known, *(letter.to for letter in batch if letter.to)}
+        seen = {member.name for member in self._pulse.members}  # Redis may have lost some of them
+        told = {*self._pulse.known, *seen, *(letter.to for letter in batch if letter.to)}
         lacked = await self._hand(batch, sorted(told))
         tells = [letter for letter in batch if letter.kind == TELL]
         while tells and (new := set(lacked) - told):

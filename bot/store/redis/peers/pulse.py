@@ -64,7 +64,9 @@ class Pulse:
         self._trust = lease - CAUTION * lease / LEASE
         self._wire, self._names, self._name = wire, names, name
         self._since: float | None = None
-        self._sent = self._steady = self._reached = self._began = -math.inf
+        self._sent = self._steady = -math.inf
+        self._began, self._first = math.inf, -math.inf
+        self._run = ""
         self._ahead = math.nan  # of our clock, Redis's
         self._connected = 0
         self._stopped = False
@@ -94,7 +96,7 @@ class Pulse:
     @property
     def complete(self) -> bool:
         """Whether who lives has told Redis, since it began, all that is theirs: what nobody has is free."""
-        return self._up and (self._connected == 1 or self.settled())
+        return passed() > self._began + self.lease
 
     @property
     def believed(self) -> float | str:
@@ -105,10 +107,6 @@ class Pulse:
     def clock(self) -> float:
         """What Redis's clock says, to some milliseconds; nan before the first beat."""
         return passed() + self._ahead
-
-    @property
-    def _up(self) -> bool:
-        return passed() > self._began + self.lease and not math.isinf(self._began)
 
     def expect_held(self) -> None:
         """Raise where others may think that this replica is dead.
@@ -121,15 +119,18 @@ class Pulse:
 
     def settled(self) -> bool:
         """Return whether who has not beaten for so long is dead, as Redis was there all the time."""
-        return self.held and self._up and not self._wire.trouble and passed() > self._steady + self.lease
+        return self.held and self.complete and not self._wire.trouble and passed() > self._steady + self.lease
 
     async def connected(self) -> None:
         """Take note that Redis is there, again perhaps, and beat; raises as `Wire.ask`."""
-        self._steady = self._reached = passed()
-        self._began = math.inf
+        self._began, self._steady = math.inf, passed()
         self._connected += 1
-        uptime, _ = await asyncio.gather(self._uptime(), self.renew())
-        self._began = passed() - uptime
+        (run, uptime), _ = await asyncio.gather(self._server(), self.renew())
+        if self._run in {"", run}:
+            self._began = max(self._first, passed() - uptime)
+        else:  # a failover, which may have lost something
+            self._began = self._first = passed()
+        self._run = run
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -150,8 +151,8 @@ class Pulse:
 
     @property
     def young(self) -> bool:
-        """Whether this is not the first, and others may not have told anything over theirs yet."""
-        return self._connected > 1 and passed() < self._reached + 2 * self.beat
+        """Whether Redis may have lost something, which others may not have told it again yet."""
+        return self._connected > 1 and passed() < self._began + self.lease / 2
 
     def linger(self, seconds: float) -> None:
         """Let the next beat wait for so much longer, as something is likely to want to go along."""
@@ -224,11 +225,13 @@ class Pulse:
         pairs = zip(said[::2], said[1::2], strict=True)
         self._see({name.decode(): json.loads(text) for name, text in pairs}, float(now))
 
-    async def _uptime(self) -> float:
+    async def _server(self) -> tuple[str, float]:
+        """Return which run of a Redis this is, and how many seconds it has lasted."""
         try:
-            return float((await self._wire.ask("INFO", "server"))["uptime_in_seconds"])
-        except Refusal:  # it may be forbidden; then it began when we first saw it
-            return 0.0
+            info = await self._wire.ask("INFO", "server")
+        except Refusal:  # it may be forbidden
+            return "", 0.0
+        return info["run_id"], float(info["uptime_in_seconds"])
 
     def _believe(self, sent: float, ahead: float) -> None:
         """Renew the lease, which a beat that was sent at *sent* has."""

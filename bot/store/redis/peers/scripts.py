@@ -73,6 +73,7 @@ return home
 #: KEYS members, streams; ARGV name, lease or "" if it is not believed, seconds that a stream is kept, its
 #: greatest length, the names of the streams, then pairs of a name, or "" for all others, and a letter.
 #: Returns the names whose streams it lacked, and the numbers, from 1, of letters to the dead.
+#: Who is not among the members gets what is for all, too, where Redis may have lost them.
 SEND = Script(
     _BEGIN
     + """
@@ -89,7 +90,7 @@ for i = 4 + #KEYS, #ARGV, 2 do
   local to, letter = ARGV[i], ARGV[i + 1]
   if to == '' then
     for name, stream in pairs(streams) do
-      if name ~= ARGV[1] and hears(name, ARGV[3]) then put(stream, letter) end
+      if name ~= ARGV[1] and (ARGV[2] == '' or hears(name, ARGV[3])) then put(stream, letter) end
     end
   elseif hears(to, ARGV[2]) then
     put(streams[to], letter)

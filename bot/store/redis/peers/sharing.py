@@ -72,14 +72,18 @@ class Sharing:
             return
         self._pulse.linger(self._pulse.beat / 4)  # who shares each second is not always on time
         now = passed()
-        asked = (self._ask(report.uses, now - report.at) for report in reports)
-        for report, told in zip(reports, await asyncio.gather(*asked, return_exceptions=True), strict=True):
-            if report.told.done():
-                continue
-            if isinstance(told, BaseException):
-                report.told.set_exception(told)
+        for report in reports:
+            await self._carry(report, now)
+
+    async def _carry(self, report: _Report, now: float) -> None:
+        try:
+            told = await self._ask(report.uses, now - report.at)
+        except OSError as error:
+            if not report.told.done():
+                report.told.set_exception(error)
                 report.told.exception()  # nobody may wait any more
-            else:
+        else:
+            if not report.told.done():
                 report.told.set_result(told)
 
     async def _ask(self, uses: Mapping[str, Use], late: float) -> Mapping[str, Others]:
