@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -194,7 +193,7 @@ class Leased:
     async def _note(self) -> None:
         """Note the sessions now and then."""
         while True:
-            await asyncio.sleep(NOTE)
+            await asyncio.sleep(NOTE / 5)
             for number in self._held.keys() - self._giving.keys():
                 session = self._client.session(number) if self._client else None
                 if session and _news(session, self._noted.get(number)):
@@ -214,7 +213,7 @@ class Leased:
 
 
 def _news(session: Session, noted: Session | None) -> bool:
-    """Tell whether *session* is to be noted."""
-    if noted is None or replace(session, at=noted.at) != noted:
+    """Tell whether *session* is to be noted: a new one soon, for without a note nobody can go on with it."""
+    if noted is None or session.id != noted.id:
         return True
-    return session.at - noted.at > QUIET
+    return abs(session.at - noted.at) >= (QUIET if session.heard == noted.heard else NOTE)
