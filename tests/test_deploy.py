@@ -221,7 +221,7 @@ async def exported() -> dict[str, set[str]]:
     core = Core(Script("hello"), Memory(), Access())
     await core.mention(ask(quick(), key="slack/q1"))
     await ended(core)
-    tally = core.tally
+    tally = core.means.tally
     for count in (tally.failures, tally.tokens, tally.cost, tally.tools, tally.handed):
         count.add(*("x" for _ in count.labels))
     tally.staleness.took(1.0, "slack")

@@ -16,7 +16,6 @@ from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, called
 from bot.core.files import kept
 from bot.core.gathering import Desk
-from bot.core.glance import Glance
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.presses import Presses
@@ -51,7 +50,6 @@ from bot.platform import (
     Unavailable,
     Vault,
 )
-from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
@@ -314,31 +312,6 @@ class Core:
     def state(self) -> Mapping[str, int]:
         """How many answers run and wait, and what was taken, refused and told since the start."""
         return self.running.state
-
-    @property
-    def glances(self) -> Sequence[Glance]:
-        """How far along each answer is."""
-        return [live.glance for live in self._lives.values()]
-
-    @property
-    def budgets(self) -> Sequence[Reading]:
-        """How much of each rate limit is used."""
-        return self.means.pace.readings()
-
-    @property
-    def spent_today(self) -> int:
-        """Micro-dollars in all; 0 where nobody keeps count."""
-        return self.means.spend.today.spent if self.means.spend else 0
-
-    @property
-    def tally(self) -> Tally:
-        """What was counted since the start."""
-        return self.means.tally
-
-    @property
-    def store_health(self) -> str:
-        """What the store says of itself; "ok" for one that has nothing to say."""
-        return str(getattr(self._store, "health", "ok"))
 
     @property
     def model_health(self) -> str:

@@ -68,14 +68,14 @@ def collected(sources: Sources) -> Iterator[Metric]:
     """Yield all metrics but those of the process, as Prometheus' library has them."""
     core = sources.core
     for name, metric, says in COUNTS:
-        yield _counter(metric, says, getattr(core.tally, name))
+        yield _counter(metric, says, getattr(core.means.tally, name))
     for name, metric, says in SPREADS:
-        yield _histogram(metric, says, getattr(core.tally, name))
-    dollars = Count(*core.tally.cost.labels)
-    dollars.values = {words: micro / MICRO for words, micro in core.tally.cost.values.items()}
+        yield _histogram(metric, says, getattr(core.means.tally, name))
+    dollars = Count(*core.means.tally.cost.labels)
+    dollars.values = {words: micro / MICRO for words, micro in core.means.tally.cost.values.items()}
     yield _counter("rivulet_cost_dollars", "What answers have cost, by the price table.", dollars)
     yield from _questions(core.state)
-    yield from _budgets(core.budgets)
+    yield from _budgets(core.means.pace.readings())
     yield from _platforms(sources.platforms, asyncio.get_running_loop().time())
     yield from _health(sources)
     yield from _replicas(core.peers)
@@ -140,7 +140,7 @@ def _platforms(platforms: Collection[Platform], now: float) -> Iterator[Metric]:
 
 def _health(sources: Sources) -> Iterator[Metric]:
     core = sources.core
-    ok, size = _one(core.store_health.startswith("ok")), _one(_size(sources.data))
+    ok, size = _one(core.means.store.health.startswith("ok")), _one(_size(sources.data))
     yield _gauge("rivulet_model_up", "0 while Claude refuses everybody.", _one(core.model_health == "ok"))
     yield _gauge("rivulet_ledger_up", "0 while the ledger can't be written.", ok)
     yield _gauge("rivulet_ledger_bytes", "Size of the ledger's files.", size)

@@ -65,7 +65,8 @@ class Readiness:
             # A store that is degraded costs no answer, so nobody need be sent elsewhere for it.
             model = self._core.model_health
             well = well and model == "ok"
-            said |= {"store": self._core.store_health, "model": model, "answers": dict(self._core.state)}
+            store = self._core.means.store.health
+            said |= {"store": store, "model": model, "answers": dict(self._core.state)}
             said["draining"] = self._core.draining
         if self._lag:
             said["loop"] = self._lag.report()
