@@ -120,6 +120,7 @@ class Discord(Platform):
 
     async def _repair(self, inbox: Inbox, client: Client) -> None:
         self._running = client  # the one before it is closed
+        self.identity = f"discord/{client.application_id}"
         await inbox.repair(self)
 
     async def check(self) -> Sequence[Finding]:
