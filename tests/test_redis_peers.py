@@ -30,7 +30,8 @@ class Replica:
 
     def __init__(self, url: str, prefix: str) -> None:
         self.wire = Wire(connector(url))
-        self.peers = RedisPeers(self.wire, Names(prefix), lease=LEASE)
+        self.names = Names(prefix)
+        self.peers = RedisPeers(self.wire, self.names, lease=LEASE)
         self.heard: list[tuple[str, str]] = []
         self.parts: set[int] = set()
         self.notes: dict[int, str] = {}
@@ -196,6 +197,36 @@ async def test_what_fails_in_hearing_is_not_the_end_of_it(join, monkeypatch):
     with pytest.raises(Unreached):
         await one.peers.ask(two.name, "bad")
     assert await one.peers.ask(two.name, "good") == "good"
+
+
+async def test_junk_among_letters_costs_itself_alone(join):
+    one, two = await join(), await join()
+    stream = one.names.of("to", two.name)
+    for junk in (
+        "",
+        "junk",
+        "5",
+        "[]",
+        '["a", "b", "tell", "", "x"]',
+        '["a", 1, "tell", "", {}]',
+        "[" * 9999,
+    ):
+        await one.wire.ask("XADD", stream, "*", "m", junk)
+    await one.wire.ask("XADD", stream, "*", "n", "x")
+    assert await one.peers.ask(two.name, "hello") == f"{two.name}: hello"
+
+
+@pytest.mark.parametrize("junk", ["junk", "5", "{}", '{"beat": 1}', '{"beat": "now", "live": 0, "since": 1}'])
+async def test_junk_among_members_is_no_member(join, junk):
+    one = await join()
+    await one.wire.ask("HSET", one.names.of("members"), "junk", junk)
+    two = await join()
+    await known(one, two)
+    assert await one.peers.ask(two.name, "hello") == f"{two.name}: hello"
+    assert await two.peers.home("chat/c") == two.name
+    await one.peers.share({"b": Use(9, 1.0, claim=f"{one.name}/1")})
+    await one.wire.ask("HSET", one.names.of("uses", "b"), one.name, junk)
+    await two.peers.share({"b": Use(9, 1.0, claim=f"{two.name}/1")})
 
 
 async def test_a_death_is_found_within_the_lease_and_two_beats_and_told_once(join):

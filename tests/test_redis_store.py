@@ -20,9 +20,11 @@ from bot.run.orders import order
 from bot.run.start import ledger
 from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
+from bot.store.redis import checks
 from bot.store.redis import store as module
 from bot.store.redis import wire as wires
-from bot.store.redis.opening import findings_at, secrets_of, store_at
+from bot.store.redis.address import secrets_of
+from bot.store.redis.opening import findings_at, store_at
 from bot.store.redis.wire import Wire
 from tests.fakes import ANN, BOB
 from tests.redis_server import RedisServer
@@ -391,9 +393,9 @@ async def test_a_redis_that_is_not_there_or_lets_nobody_in_is_said_in_one_line(t
     server = RedisServer(tmp_path, "--requirepass", "correct").start()
     try:
         said = await refused(server, server.url.replace("//", "//:secretive@"))
-        assert "look at the user and the password" in said
+        assert "the user and the password" in said
         assert "secretive" not in said
-        assert "look at the user and the password" in await refused(server)
+        assert "the user and the password" in await refused(server)
         store = store_at(server.url.replace("//", "//:correct@"), joins=True)
         await store.open()
         await store.close()
@@ -411,6 +413,55 @@ async def test_a_redis_that_evicts_is_refused_and_what_mends_it_is_said(redis_ow
     [finding] = [each for each in await findings_at(redis_own.url) if each.fatal]
     assert "allkeys-lru" in finding.text
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("rights", "lacks"),
+    [("+@all -evalsha -eval", "evalsha"), ("+@all -xread", "xread"), ("+@all -hgetall", "hgetall")],
+)
+async def test_a_redis_that_forbids_what_the_bot_needs_is_said_in_one_line(redis_own, rights, lacks):
+    await allow(redis_own, *rights.split())
+    said = await refused(redis_own, redis_own.url.replace("//", "//few:word@"))
+    assert f"'{lacks}'" in said
+    assert "needs all commands but those of administrators" in said
+
+
+async def test_a_user_without_the_rights_of_an_administrator_will_do(redis_own):
+    await allow(redis_own, "+@all", "-@admin", "-@dangerous")
+    store = store_at(redis_own.url.replace("//", "//few:word@"), joins=True)
+    await store.open()
+    assert await store.accept(asked())
+    assert store.health == OK
+    await store.close()
+
+
+async def allow(server: RedisServer, *rights: str) -> None:
+    """Have a user "few" who may do what *rights* say."""
+    store = await redis_store(server, "other")
+    await store._wire.ask("ACL", "SETUSER", "few", "on", ">word", "~*", *rights)
+    await store.close()
+
+
+async def test_a_copy_is_refused_and_told_from_its_master(redis_own, tmp_path):
+    copy = RedisServer(tmp_path / "copy", "--replicaof", "127.0.0.1", "1").start()
+    try:
+        assert "read only replica" in await refused(copy)
+        [finding] = [each for each in await findings_at(copy.url) if each.fatal]
+        assert "copy" in finding.text
+    finally:
+        copy.stop()
+
+
+@pytest.mark.parametrize(
+    ("version", "old"), [("6.2.14", True), ("7.0.0", False), ("10.1", False), ("", False)]
+)
+async def test_a_redis_that_does_not_know_our_scripts_is_refused(redis_shared, monkeypatch, version, old):
+    async def info(_wire, _about) -> dict[str, str]:
+        return {"redis_version": version}
+
+    monkeypatch.setattr(checks, "info", info)
+    told = [each.text for each in await findings_at(redis_shared.url) if each.fatal]
+    assert told == [f"Redis {version} is too old: the bot needs Redis 7, or Valkey."] * old
 
 
 async def test_what_is_under_the_prefix_must_be_ours_and_of_this_version(redis_own):
@@ -438,6 +489,10 @@ async def test_a_prefix_is_of_one_bot(redis_shared):
     await two.expect_bot(["slack/A2"])
     with pytest.raises(Unavailable, match=r"another bot \(.*discord/1.*\?prefix=team"):
         await two.expect_bot(["discord/2"])
+    for junk in ("5", "{}", "[1]", "null", "x"):
+        await one._wire.ask("SET", one._names.of("bot"), junk)
+        with pytest.raises(Unavailable, match="whose ledger this is can't be read"):
+            await two.expect_bot(["discord/1"])
     await one.close()
     await two.close()
 
@@ -502,7 +557,11 @@ async def test_a_row_that_is_none_of_ours_costs_itself_alone(pair):
     await one._wire.ask("HSET", one._names.of("turn", "chat/1"), "asked", '["talk", {}, "x"]')
     assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/0", "chat/2"]
     assert await two.find("chat/1") is None
+    await one._wire.ask("ZADD", one._names.of("talks", "chat"), 2e9, "junk")
     assert [each.key for each in await two.recent("chat", 0)] == ["chat/2"]
+    await one.note(Note("chat", "c", "n", "text", ANN.id, "Ann", NOW))
+    await one._wire.ask("ZADD", one._names.of("notes"), 1, "junk")
+    assert [note.name for note in await two.notes()] == ["n"]
     assert await two.forget(ANN.id) == 3
 
 
@@ -559,10 +618,20 @@ def test_an_address_that_is_none_is_said_and_not_shown(url):
     assert "secretive" not in said
 
 
-@pytest.mark.parametrize("url", ["redis+sentinel://:secretive@host/0", "redis://:secretive@host:99999/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis+sentinel://:secretive@host/0", "redis+sentinel://:secretive@host:1/master/secretive"),
+        *("redis+sentinel://host:1/master?db=secretive", "redis://:secretive@host:99999/0"),
+        *("redis://[::1/secretive", "redis://:secretive#1@host/0", "redis://:secretive/1@host/0"),
+        *("redis://:12/secretive@host/0", "redis://:12?secretive@host/0", "redis://host/secretive"),
+        *("redis://host?db=secretive", "redis://host?prefx=secretive", "redis://host?decode_responses=1"),
+        *("redis://host?protocol=9", "rediss://host?ssl_cert_reqs=x", "rediss://host?ssl_what=secretive"),
+    ],
+)
 def test_an_address_that_leads_nowhere_is_said_and_not_shown(url):
     with pytest.raises(Unavailable) as error:
-        store_at(Settings.model_validate({"RIVULET_STORE": url}).store.get_secret_value(), joins=True)
+        store_at(url, joins=True)
     assert str(error.value).startswith("RIVULET_STORE: that is no address of a Redis (")
     assert "secretive" not in str(error.value)
 

@@ -237,10 +237,11 @@ async def _opened(folder: Folder, url: str, watched: Watched) -> Store:
         file = Sqlite(folder.path, folder.expect_held)
         await file.open()
         return file
-    from bot.store.redis.opening import secrets_of, store_at  # noqa: PLC0415  most bots need no Redis
+    from bot.store.redis.address import secrets_of  # noqa: PLC0415  most bots need no Redis
+    from bot.store.redis.opening import store_at  # noqa: PLC0415  the same
 
-    logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
     store = store_at(url, joins=True, took=watched.tally.trips.took)
+    logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
     await store.open()
     return store
 

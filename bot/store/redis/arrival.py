@@ -37,6 +37,7 @@ LIVING = Script(
 local time, count = redis.call('TIME'), 0
 for _, told in ipairs(redis.call('HVALS', KEYS[1])) do
   local good, member = pcall(cjson.decode, told)
+  good = good and type(member) == 'table' and type(member.beat) == 'number'
   if good and time[1] + time[2] / 1000000 - member.beat <= tonumber(ARGV[1]) then count = count + 1 end
 end
 return count

@@ -14,6 +14,8 @@ from bot.store.redis.wire import Away, Refusal, Wire
 SETTING = "RIVULET_STORE"
 #: What is in Redis, as this version writes it.
 VERSION = 1
+#: The oldest Redis, by its first number, that knows the flags of our scripts.
+OLDEST = 7
 #: Keys that are looked at in one step.
 LOOK = 10_000
 #: Parts of Redis's memory from which on it is said that there is little left.
@@ -24,18 +26,20 @@ async def expect_safe(wire: Wire) -> None:
     """Connect, and look whether this Redis keeps what it is given.
 
     Raises:
-        Unavailable: It can't be reached, lets nobody in like this, or deletes keys when it is full.
+        Unavailable: It can't be reached, lets nobody in like this, is too old, or deletes keys when it is
+            full.
     """
     try:
         await wire.open()
-        memory = await info(wire, "memory")
+        server, memory = await info(wire, "server"), await info(wire, "memory")
     except Away as error:
         raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
     except Refusal as error:
         raise Unavailable(
-            f"{SETTING}: Redis lets nobody in like this ({error}); look at the user and the password."
+            f"{SETTING}: Redis lets nobody in like this ({error}); look at the address, the user and the "
+            "password."
         ) from None
-    if why := _evicts(memory):
+    if why := _old(server) or _evicts(memory):
         raise Unavailable(f"{SETTING}: {why}")
 
 
@@ -86,7 +90,7 @@ async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> Non
         return
     try:
         told = await wire.call(scripts.BOT, [names.of("bot")], [json.dumps(ours)])
-        known = json.loads(told)
+        known = bot_of(told)
         if not {*known} & {*ours}:
             raise Unavailable(
                 f"{SETTING}: another bot ({', '.join(known)}) has the prefix {names.prefix}: "
@@ -96,6 +100,14 @@ async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> Non
             await wire.ask("SET", names.of("bot"), json.dumps(sorted({*known, *ours})))
     except (Away, Refusal, ValueError) as error:
         raise Unavailable(f"{SETTING}: whose ledger this is can't be read ({error}).") from None
+
+
+def bot_of(told: bytes) -> list[str]:
+    """Return the identity that `scripts.BOT` tells; raise ValueError if it is none."""
+    known = json.loads(told)
+    if not known or not isinstance(known, list) or not all(isinstance(each, str) for each in known):
+        raise ValueError("it is no list of names")
+    return known
 
 
 async def findings(wire: Wire, names: Names) -> list[Finding]:
@@ -115,6 +127,13 @@ async def findings(wire: Wire, names: Names) -> list[Finding]:
             ok=True, text=f"{name} {version}, prefix {names.prefix}, {members} replica{'s' * (members != 1)}"
         )
     ]
+    if why := _old(server):
+        found.append(Finding(ok=False, text=why, fatal=True))
+    if (await info(wire, "replication")).get("role") == "slave":
+        text = "it is a copy, which can't be written to"
+        found.append(
+            Finding(ok=False, text=text, fatal=True, fix="write where its master is, or its sentinels")
+        )
     return [*found, *await _kept(wire), *_memory(memory), *await _owner(wire, names)]
 
 
@@ -143,7 +162,9 @@ async def setting(wire: Wire, name: str) -> str | None:
 
 async def _kept(wire: Wire) -> list[Finding]:
     """Say what of Redis survives a loss of power."""
-    if (await info(wire, "persistence")).get("aof_enabled") == "1":
+    known = await info(wire, "persistence")
+    appends = known.get("aof_enabled") == "1" if known else await setting(wire, "appendonly") == "yes"
+    if appends:
         fsync = await setting(wire, "appendfsync")
         if fsync == "no":
             fix = "redis-cli config set appendfsync everysec, and write it into redis.conf"
@@ -183,6 +204,15 @@ async def _owner(wire: Wire, names: Names) -> list[Finding]:
         return [Finding(ok=False, text=_foreign(names), fatal=True)] if taken else []
     why = _schema(version)
     return [Finding(ok=False, text=why, fatal=True)] if why else []
+
+
+def _old(server: Mapping[str, str]) -> str:
+    """Return why a Redis can't run our scripts; "" if it can, or does not say which one it is."""
+    version = server.get("redis_version", "")  # of Valkey the Redis that it is as good as
+    major = version.partition(".")[0]
+    if not major.isdigit() or int(major) >= OLDEST:
+        return ""
+    return f"Redis {version} is too old: the bot needs Redis {OLDEST}, or Valkey."
 
 
 def _evicts(memory: Mapping[str, str]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from bot.platform import Finding, Unavailable
 from bot.store.redis import checks
+from bot.store.redis.address import parted
 from bot.store.redis.checks import SETTING
-from bot.store.redis.keys import PREFIX, Names
+from bot.store.redis.keys import Names
 from bot.store.redis.peers import RedisPeers
 from bot.store.redis.store import RedisStore
 from bot.store.redis.wire import Away, Refusal, Wire, connector
@@ -48,25 +48,14 @@ async def findings_at(url: str) -> list[Finding]:
         await wire.close()
 
 
-def secrets_of(url: str) -> list[str]:
-    """Return what of *url* no log may show, as it is written and as it is meant."""
-    who = urlsplit(url).netloc.rpartition("@")[0]
-    password = who.partition(":")[2]
-    told = [value for name, value in parse_qsl(urlsplit(url).query) if "password" in name]
-    return [secret for secret in (password, unquote(password), *told) if secret]
-
-
 def wired(url: str) -> tuple[Wire, Names]:
     """Return the connection to the Redis at *url*, not opened yet, and what keys are called there.
 
     Raises:
         Unavailable: That is no address.
     """
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    prefix = dict(query).get("prefix", PREFIX)
-    rest = urlencode([(name, value) for name, value in query if name != "prefix"])
     try:
-        return Wire(connector(urlunsplit(parts._replace(query=rest)))), Names(prefix)
+        rest, prefix = parted(url)
+        return Wire(connector(rest)), Names(prefix)
     except ValueError as error:
         raise Unavailable(f"{SETTING}: that is no address of a Redis ({error}).") from None

@@ -154,6 +154,7 @@ local now, alive, found = time[1] + time[2] / 1000000, {}, {}
 local function lives(name)
   if alive[name] == nil then
     local good, told = pcall(cjson.decode, redis.call('HGET', KEYS[2], name) or '')
+    good = good and type(told) == 'table' and type(told.beat) == 'number'
     alive[name] = good and now - told.beat <= tonumber(ARGV[5])
   end
   return alive[name]
@@ -180,7 +181,7 @@ RECENT = Script(
 local seen, found = {}, {}
 for _, talk in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', ARGV[3])) do
   local key, name = string.match(talk, '^([^\\n]*)\\n(.*)$')
-  if not seen[name] then
+  if name and not seen[name] then
     seen[name] = true
     local asked = redis.call('HGET', ARGV[1] .. key, 'asked')
     local question = redis.call('HGET', ARGV[2] .. key, 'question') or ''
@@ -246,7 +247,7 @@ NOTES = Script(
 local found = {}
 for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local platform, channel, called = string.match(name, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-  found[#found + 1] = redis.call('HGET', ARGV[1] .. platform .. ':' .. channel, called)
+  if called then found[#found + 1] = redis.call('HGET', ARGV[1] .. platform .. ':' .. channel, called) end
 end
 return found
 """

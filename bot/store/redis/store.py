@@ -15,11 +15,11 @@ from contextlib import suppress
 
 import structlog
 
-from bot.platform import Asked
+from bot.platform import Asked, Unavailable
 from bot.store import OK, ROWS_KEPT, Entry, Part
 from bot.store.peers import LEASE, Alone, Taken
 from bot.store.redis import entries, scripts
-from bot.store.redis.checks import claim, expect_bot, expect_ours, expect_safe
+from bot.store.redis.checks import SETTING, claim, expect_bot, expect_ours, expect_safe
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import RedisPeers
 from bot.store.redis.purge import forget
@@ -67,6 +67,15 @@ class RedisStore(Reading):
         self._wire.scripts += scripts.LEDGER
         await expect_safe(self._wire)
         await expect_ours(self._wire, self._names)
+        try:
+            await self._begin()
+        except OSError as error:
+            raise Unavailable(
+                f"{SETTING}: Redis does not do what the bot asks ({error}); the bot needs all commands but "
+                "those of administrators."
+            ) from None
+
+    async def _begin(self) -> None:
         self._choices = await self._beside.choices()
         self._wire.back.insert(0, self._claim)
         self._wire.back += [self._back, self._money.back, self._posts.back]

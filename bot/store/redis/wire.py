@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, cast
-from urllib.parse import unquote
 
 import structlog
 from redis.asyncio import Redis
@@ -22,12 +21,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     MasterDownError,
+    NoPermissionError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
 )
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
+
+from bot.store.redis.address import SENTINEL, Sentinels, sentinels_of
 
 log = structlog.get_logger(__name__)
 
@@ -188,7 +190,7 @@ class Wire:
             if asked.done.done():
                 continue
             if isinstance(said, RedisError):
-                asked.done.set_exception(Refusal(str(said)))
+                asked.done.set_exception(Refusal(_why(said)))
                 asked.done.exception()  # somebody may have stopped waiting
             else:
                 asked.done.set_result(said)
@@ -236,6 +238,9 @@ class Wire:
                     await told()
             except (Away, Refusal) as error:
                 self._trouble(error)
+            except Exception as error:  # whatever is in Redis, this is tried again
+                log.exception("what Redis is to be told could not be made")
+                self._trouble(error)
             else:
                 log.warning("Redis is back")
                 return
@@ -253,15 +258,21 @@ class Wire:
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:
-            raise Away(str(error) or "it does not answer") from error
+            raise Away(_why(error)) from error
         except RedisError as error:
-            raise Refusal(str(error)) from error
+            raise Refusal(_why(error)) from error
         self.trouble = ""
 
     def _trouble(self, error: BaseException) -> None:
         if not self.trouble:
             self.since = asyncio.get_running_loop().time()
-        self.trouble = str(error) or "it does not answer"
+        self.trouble = _why(error)
+
+
+def _why(error: BaseException) -> str:
+    """Return what *error* says, with the word for a missing right, which the redis client takes off."""
+    said = str(error).partition(" : <redis.")[0] or "it does not answer"  # of a sentinel its whole client
+    return f"NOPERM {said}" if isinstance(error, NoPermissionError) else said
 
 
 def _fail(batch: Sequence[_Asked], error: Exception) -> None:
@@ -286,26 +297,19 @@ def connector(url: str) -> Callable[[], Redis]:
         "encoding_errors": "surrogatepass",  # a platform may send half a character
         "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
     }
-    if not url.startswith("redis+sentinel://"):
-        Redis.from_url(url)  # which says what is wrong with it
-        return lambda: Redis.from_url(url, **options)
-    return _by_sentinel(url, options)
+    if url.startswith(f"{SENTINEL}://"):
+        return _by_sentinel(sentinels_of(url), options)
+    try:
+        pool: Any = Redis.from_url(url, **options).connection_pool
+        pool.make_connection()  # which says what is wrong with it
+    except (TypeError, RedisError) as error:
+        raise ValueError(str(error).rpartition(") ")[2]) from None
+    return lambda: Redis.from_url(url, **options)
 
 
-def _by_sentinel(url: str, options: dict[str, Any]) -> Callable[[], Redis]:
-    """Return what asks the sentinels of *url* who is master, with each connection anew."""
+def _by_sentinel(at: Sentinels, options: dict[str, Any]) -> Callable[[], Redis]:
+    """Return what asks the sentinels who is master, with each connection anew."""
     plain = {**options}
-    who, _, where = url.removeprefix("redis+sentinel://").rpartition("@")
-    hosts, _, rest = where.partition("/")
-    service, _, number = rest.partition("/")
-    pairs = [host.rpartition(":") for host in hosts.split(",")]
-    if not service or not all(name and port.isdigit() for name, _, port in pairs):
-        raise ValueError("it is not redis+sentinel://host:port,host:port/service")
-    user, _, password = who.rpartition(":")
-    options |= {
-        "db": int(number or 0),
-        "username": unquote(user) or None,
-        "password": unquote(password) or None,
-    }
-    sentinel: Any = Sentinel([(name, int(port)) for name, _, port in pairs], sentinel_kwargs=plain)  # type: ignore[no-untyped-call]
-    return lambda: cast("Redis", sentinel.master_for(service, **options))
+    options |= {"db": at.number, "username": at.user or None, "password": at.password or None}
+    sentinel: Any = Sentinel(at.pairs, sentinel_kwargs=plain)  # type: ignore[no-untyped-call]
+    return lambda: cast("Redis", sentinel.master_for(at.service, **options))

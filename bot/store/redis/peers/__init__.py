@@ -62,6 +62,7 @@ class RedisPeers:
         """Join; *live* says how many answers this replica writes.  Raises as `Wire.ask`."""
         self._pulse.live = live
         await self._pulse.connected()
+        await self._letters.open()
         self._beating = asyncio.create_task(self._pulse.run())
 
     async def close(self) -> None:

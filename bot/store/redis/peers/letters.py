@@ -84,6 +84,12 @@ class Letters:
         finally:
             del self._asked[ident]
 
+    async def open(self) -> None:
+        """See that this replica may read letters; raises as `Wire.ask`."""
+        key = self._names.of("to", self._name)
+        await self._wire.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+        await self._wire.ask("XREAD", "COUNT", 1, "STREAMS", key, "0")
+
     async def listen(self, heard: Callable[[str, str], Awaitable[str]]) -> None:
         """See `Peers.listen`; `ask` gets its replies from here."""
         try:
@@ -194,7 +200,7 @@ class Letters:
                 said: Any = await client.execute_command("XREAD", *words)
                 for ident, fields in said[0][1] if said else ():
                     self.read = ident.decode()
-                    self._open(ident.decode(), fields[b"m"], heard)
+                    self._open(ident.decode(), fields.get(b"m", b""), heard)
                 if len(self._doing) > AT_ONCE:
                     await asyncio.wait(self._doing, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -207,7 +213,10 @@ class Letters:
             self.read = ""
 
     def _open(self, ident: str, text: bytes, heard: Callable[[str, str], Awaitable[str]]) -> None:
-        sender, number, kind, about, said = json.loads(text)
+        if (words := _words(text)) is None:
+            log.warning("what is no letter was left out", bytes=len(text))
+            return
+        sender, number, kind, about, said = words
         if number <= self._heard.get(sender, 0):
             return  # sent twice, as nobody knew whether it had got through
         if sender not in self._heard:
@@ -232,6 +241,17 @@ class Letters:
             return
         if about:
             self._put(sender, REPLIED, about, reply)
+
+
+def _words(text: bytes) -> tuple[str, int, str, str, str] | None:
+    """Return what `_hand` has made a letter of; None if that is none."""
+    try:
+        sender, number, kind, about, said = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if type(number) is not int or not all(isinstance(word, str) for word in (sender, kind, about, said)):
+        return None
+    return sender, number, kind, about, said
 
 
 def _order(ident: str) -> tuple[int, int]:

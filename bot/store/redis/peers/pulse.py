@@ -252,7 +252,7 @@ class Pulse:
         settled = self.settled()
         alive = {name for name, word in said.items() if now - word["beat"] <= self.lease}
         self.known = {
-            name: Member(name, word["since"], int(word["live"]), bool(word["leaving"]))
+            name: Member(name, word["since"], int(word["live"]), bool(word.get("leaving")))
             for name, word in said.items()
         }
         self._since = self.known[self._name].since

@@ -12,11 +12,13 @@ from bot.store.redis.wire import Script
 _BEGIN = """#!lua flags=allow-oom
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
-local function everyone(key)
+local function everyone(key, ...)
   local all, said = {}, redis.call('HGETALL', key)
   for i = 1, #said, 2 do
     local good, word = pcall(cjson.decode, said[i + 1])
-    if good and type(word) == 'table' then all[said[i]] = word end
+    good = good and type(word) == 'table'
+    for _, number in ipairs({...}) do good = good and type(word[number]) == 'number' end
+    if good then all[said[i]] = word end
   end
   return all
 end
@@ -33,7 +35,7 @@ redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(me))
 if ARGV[7] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[7]) end
 redis.call('EXPIRE', KEYS[2], ARGV[6])
 local said = {string.format('%.6f', now)}
-for name, member in pairs(everyone(KEYS[1])) do
+for name, member in pairs(everyone(KEYS[1], 'beat', 'live', 'since')) do
   if now - member.beat > tonumber(ARGV[5]) then
     redis.call('HDEL', KEYS[1], name)
   else
@@ -49,7 +51,7 @@ return said
 HOME = Script(
     _BEGIN
     + """
-local all = everyone(KEYS[2])
+local all = everyone(KEYS[2], 'beat', 'live', 'since')
 local function serves(name, strict)
   if name == ARGV[1] then return ARGV[2] ~= '1' end
   local member = all[name]
@@ -77,7 +79,7 @@ return home
 SEND = Script(
     _BEGIN
     + """
-local all, streams, lacked, dead = everyone(KEYS[1]), {}, {}, {}
+local all, streams, lacked, dead = everyone(KEYS[1], 'beat', 'live', 'since'), {}, {}, {}
 for i = 2, #KEYS do streams[ARGV[3 + i]] = KEYS[i] end
 local function hears(name, within)
   return all[name] and (within == '' or now - all[name].beat <= tonumber(within))
@@ -114,7 +116,7 @@ return {lacked, dead}
 SHARE = Script(
     _BEGIN
     + """
-local all, said, granted = everyone(KEYS[1]), {}, {}
+local all, said, granted = everyone(KEYS[1], 'beat', 'live', 'since'), {}, {}
 local function keep(key, seconds) redis.call('EXPIRE', key, math.ceil(seconds + ARGV[3])) end
 local function tell(uses, calls, mine)
   for _, pair in ipairs(mine.answered) do redis.call('ZADD', calls, now - pair[2], pair[1]) end
@@ -125,7 +127,7 @@ local function tell(uses, calls, mine)
 end
 local function hear(uses, calls)
   local told = {live = 0, blocked = 0, calls = {}}
-  for name, word in pairs(everyone(uses)) do
+  for name, word in pairs(everyone(uses, 'at', 'live', 'blocked')) do
     local fresh = all[name] and now - word.at <= tonumber(ARGV[2])
     if name ~= ARGV[1] then
       told.blocked = math.max(told.blocked, word.blocked - now)
@@ -168,7 +170,7 @@ return said
 PARTS = Script(
     _BEGIN
     + """
-local all, said = everyone(KEYS[1]), {}
+local all, said = everyone(KEYS[1], 'beat', 'live', 'since'), {}
 local function dead(name)
   return all[name] and ARGV[2] ~= '' and now - all[name].beat > tonumber(ARGV[2])
 end
