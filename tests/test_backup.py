@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.platform import Actor, Asked, Place, Unavailable
 from bot.run.backup import backup, put_back
 from bot.run.orders import order
@@ -23,6 +22,7 @@ from bot.store.examine import NAME
 from bot.store.snapshot import COPY, LEFT, restore, snapshot, sweep
 from bot.store.sqlite import Sqlite
 from tests.test_cli import _text, ended, good, ran, started
+from tests.warm import spawned
 
 
 def asked(key: str) -> Asked:

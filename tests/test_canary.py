@@ -20,11 +20,12 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import World
 from bot.run.stage import Stage, discord_stage, slack_stage, until
 from bot.store import POSTS_KEPT, ROWS_KEPT, TEXT_KEPT
 from bot.store.sqlite import Sqlite
 from tests.test_cli import _text, good, ran, started
+from tests.warm import spawned
 from tests.web_world import Browser
 
 #: What people and Claude say, and what files hold and are called: each a word that nothing else has.

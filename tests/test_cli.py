@@ -17,23 +17,27 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.core.sayings import RESTART
 from bot.run.stage import discord_stage, slack_stage, until
+from tests.warm import Forked, forked, spawned
 
 ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"
 
 
 @asynccontextmanager
-async def started(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> AsyncIterator[Process]:
-    """Run the command; *code* is run in its process first."""
-    program = ["-c", f"{code}\nfrom bot.run.cli import main\nmain()"] if code else ["-m", "bot"]
+async def started(
+    *words: str, cwd: Any, env: dict[str, str], code: str = "", cold: str = ""
+) -> AsyncIterator[Process | Forked]:
+    """Run the command, *code* first; *cold* is run before any import, in a process that Python starts."""
     clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *program,
-        *arguments,
+    if not cold:
+        async with forked("bot", *words, cwd=cwd, env={**clean, **env}, code=code) as process:
+            yield process
+        return
+    program = f"{cold}\nfrom bot.run.cli import main\nmain()"
+    alone = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, *words),
         cwd=cwd,
         env={**clean, **env},
         stdin=PIPE,
@@ -41,16 +45,16 @@ async def started(*arguments: str, cwd: Any, env: dict[str, str], code: str = ""
         stderr=PIPE,
     )
     try:
-        yield process
+        yield alone
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        if alone.returncode is None:
+            alone.kill()
+        await alone.communicate()
 
 
-async def ran(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> tuple[int, str, str]:
-    """Run the command to its end; return its exit code and what it wrote."""
-    async with started(*arguments, cwd=cwd, env=env, code=code) as process:
+async def ran(*words: str, cwd: Any, env: dict[str, str], **more: str) -> tuple[int, str, str]:
+    """Run the command to its end, as `started` does; return its exit code and what it wrote."""
+    async with started(*words, cwd=cwd, env=env, **more) as process:
         out, err = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
@@ -130,13 +134,13 @@ sys.meta_path.insert(0, Slow())
 async def test_a_mistake_that_the_settings_show_is_said_before_any_sdk_is_imported(mistake, tmp_path):
     env = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DISCORD_BOT_TOKEN": "1"}
     wrong, line = MISTAKES[mistake]
-    code, out, err = await ran("run", cwd=tmp_path, env={**env, **wrong}, code=TELL)
+    code, out, err = await ran("run", cwd=tmp_path, env={**env, **wrong}, cold=TELL)
     assert (code, out) == (78, "SDKs: []")
     assert line in err
 
 
 async def test_the_help_imports_no_sdk_and_a_command_without_a_name_prints_it(tmp_path):
-    code, out, _ = await ran("--help", cwd=tmp_path, env={}, code=TELL)
+    code, out, _ = await ran("--help", cwd=tmp_path, env={}, cold=TELL)
     assert (code, "SDKs: []" in out) == (0, True)
     assert await ran(cwd=tmp_path, env={}) == (2, out.removesuffix("SDKs: []"), "")
 
@@ -144,7 +148,7 @@ async def test_the_help_imports_no_sdk_and_a_command_without_a_name_prints_it(tm
 async def test_a_platform_that_is_not_configured_costs_no_import(tmp_path):
     async with spawned() as world:
         env = {**good(world), "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
-        _, out, _ = await ran("doctor", cwd=tmp_path, env=env, code=TELL)
+        _, out, _ = await ran("doctor", cwd=tmp_path, env=env, cold=TELL)
     assert out.endswith("SDKs: ['discord']")
 
 
@@ -154,7 +158,7 @@ async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_
     url = f"http://127.0.0.1:{unused_tcp_port_factory()}"
     async with spawned() as world, aiohttp.ClientSession() as session:
         env = {**good(world), "RIVULET_PORT": url.rpartition(":")[2]}
-        async with started("run", cwd=tmp_path, env=env, code=SLOW) as process:
+        async with started("run", cwd=tmp_path, env=env, cold=SLOW) as process:
 
             async def status(path: str) -> int:
                 try:
@@ -439,7 +443,6 @@ async def test_the_doctor_says_what_is_right_and_what_to_do(tmp_path):
         assert TRACEBACK not in out + err
 
 
-#: That it finds nothing broken where nothing is, `.ci/run` looks after.
 BREAKS = {
     "the stop": """
 from bot.core.core import Core
@@ -466,12 +469,22 @@ adapters.discord.surface.DiscordSurface.post = wordy
 }
 
 
-@pytest.mark.parametrize("broken", BREAKS)
-async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
-    code = f"import bot.run.stage\nbot.run.stage.PATIENCE = 5.0\n{BREAKS[broken]}"
-    status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, code=code)
+#: The scene that sees all of these; that the others find nothing broken, `.ci/run` looks after.
+ONE_SCENE = """
+import bot.run.scenes, bot.run.stage
+bot.run.stage.PATIENCE = 5.0
+bot.run.scenes.SCENES = [bot.run.scenes._stopped]
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "slack"), [("the stop", "BAD"), ("the final edit", "BAD"), ("the nonce", "ok ")]
+)
+async def test_the_demo_sees_it_when_something_is_broken(broken, slack, tmp_path):
+    status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, cold=ONE_SCENE + BREAKS[broken])
     assert status == 1
-    assert "BAD" in out
+    assert "BAD  discord stopped" in out
+    assert f"{slack}  slack stopped" in out
 
 
 @pytest.mark.parametrize(
