@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
 QUIET := --quiet --disable-pip-version-check --no-input
 
-.PHONY: setup dev demo test lint docs bench-quick lock picture looks clean
+.PHONY: setup dev demo demo-check test lint docs bench-quick bench-crashes bench-judged bench-shown lock picture looks clean
 
 setup: .venv/ready
 
@@ -38,6 +38,9 @@ dev: .venv/ready-dev
 demo: setup
 	@$(BIN)/rivulet demo
 
+demo-check: setup
+	$(BIN)/rivulet demo --check
+
 test: dev
 	@$(BIN)/python -c 'from tests.browser import MISSING, chromium; chromium() or print(MISSING, "Tests in a browser are left out.")'
 	$(BIN)/pytest -n 4 --dist worksteal
@@ -45,27 +48,31 @@ test: dev
 lint: dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 	$(BIN)/lint-imports
 
 # The pages of docs/ as a site in .site/; a link that leads nowhere fails it.
 docs: dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-# Two lanes side by side: what is judged, and what is only shown and fails nothing, since other work could spoil its figures.
+# Lanes side by side, since most of a bench is waiting: what is judged, in two, of which `stops`, which is about
+# milliseconds, comes first beside one that leaves a core free; and, with what is left, what is only shown and
+# fails nothing, since other work could spoil its figures.
 # `idle` is not among them: `start` measures how soon it is ready and its memory, and its idle CPU takes minutes to be told.
 bench-quick: dev
-	@$(MAKE) -j 2 --output-sync=target bench-judged bench-shown
+	@$(MAKE) -j 3 --output-sync=target bench-crashes bench-judged bench-shown
 
-bench-judged:
+bench-crashes: dev
+	$(BIN)/python -m tests.bench stops --quick --json --assert
 	$(BIN)/python -m tests.bench kill --quick --json --assert
+
+bench-judged: dev
 	$(BIN)/python -m tests.bench term --quick --json --assert
 	$(BIN)/python -m tests.bench redeliver --quick --json --assert
 	$(BIN)/python -m tests.bench faults --quick --json --assert
-	$(BIN)/python -m tests.bench stops --quick --json --assert
 	$(BIN)/python -m tests.bench fuzz --cases 1000 --json --assert
 
-bench-shown:
+bench-shown: dev
 	-nice $(BIN)/python -m tests.bench conversation --quick --json
 	-nice $(BIN)/python -m tests.bench bombs --quick --json
 	-nice $(BIN)/python -m tests.bench start --quick --json
