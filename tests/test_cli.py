@@ -116,14 +116,22 @@ TELL = f"""
 import atexit, sys
 atexit.register(lambda: sys.stdout.write(f"SDKs: {{[name for name in {SDKS} if name in sys.modules]}}"))
 """
-#: Lets Claude's SDK take as long to import as there is no file "go".
+#: Lets an SDK take as long to import as there is no file of its name.
 SLOW = """
-import importlib.abc, pathlib, sys, time
-class Slow(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        while name == "anthropic" and not pathlib.Path("go").exists():
-            time.sleep(0.05)
-sys.meta_path.insert(0, Slow())
+import importlib.machinery, pathlib, sys, time
+class Slow:
+    def find_spec(name, path, target=None):
+        if name not in ("anthropic", "slack_bolt"):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        run = spec.loader.exec_module
+        def late(module):
+            while not pathlib.Path(name).exists():
+                time.sleep(0.05)
+            run(module)
+        spec.loader.exec_module = late
+        return spec
+sys.meta_path.insert(0, Slow)
 """
 
 
@@ -170,7 +178,7 @@ async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_
             await until(partial(status, "/healthz"), 60)
             answers = [await status(path) for path in ("/healthz", "/readyz", "/slack/events")]
             process.send_signal(signal.SIGTERM)
-            (tmp_path / "go").touch()
+            (tmp_path / "slack_bolt").touch()
             _, err = await asyncio.wait_for(process.communicate(), 30)
     assert answers == [200, 503, 503]
     assert process.returncode == 0, err
@@ -199,13 +207,15 @@ async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
 
 @pytest.mark.rule(24)
 async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_restart(tmp_path):
+    """Even while Claude's SDK is imported, when a question is taken at once and answered then."""
+    (tmp_path / "slack_bolt").touch()
     async with spawned() as world:
         for name, secret in {"key": "sk-old1\n", "token": "xoxb-test"}.items():
             (tmp_path / name).touch(0o600)
             (tmp_path / name).write_text(secret)
         files = {"ANTHROPIC_API_KEY_FILE": "key", "SLACK_BOT_TOKEN_FILE": "token"}
         env = {name: value for name, value in good(world).items() if f"{name}_FILE" not in files}
-        async with started("run", cwd=tmp_path, env={**env, **files}) as process:
+        async with started("run", cwd=tmp_path, env={**env, **files}, code=SLOW) as process:
             stage = discord_stage(world)
             await until(lambda: world.discord.events(kinds=["identify"]), 60)
             await until(lambda: world.slack.events(kinds=["connect"]), 60)
@@ -215,6 +225,9 @@ async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_r
             process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.5)
             asked = await stage.say("hello?")
+            await until(lambda: stage.answers(asked), 60)
+            assert not await world.claude.requests()
+            (tmp_path / "anthropic").touch()
             await until(partial(ended, stage, asked), 60)
             [last] = await stage.answers(asked)
             process.send_signal(signal.SIGTERM)
