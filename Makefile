@@ -58,7 +58,7 @@ docs: dev
 # Lanes side by side, since most of a bench is waiting: what is judged, in two, of which `stops`, which is about
 # milliseconds, comes first beside one that leaves a core free; and, with what is left, what is only shown and
 # fails nothing, since other work could spoil its figures.
-# `idle` is not among them: `start` measures how soon it is ready and its memory, and its idle CPU takes minutes to be told.
+# `stop` is not among them, since `stops` has its figures, nor `idle`: `start` measures how soon it is ready and its memory, and its idle CPU takes minutes to be told.
 bench-quick: dev
 	@$(MAKE) -j 3 --output-sync=target bench-crashes bench-judged bench-shown
 
@@ -79,7 +79,6 @@ bench-shown: dev
 	-nice $(BIN)/python -m tests.bench doctor --quick --json
 	-nice $(BIN)/python -m tests.bench money --quick --json
 	-nice $(BIN)/python -m tests.bench overhead --quick --json
-	-nice $(BIN)/python -m tests.bench stop --quick --json
 	-nice $(BIN)/python -m tests.bench pacing --quick --json
 	-nice $(BIN)/python -m tests.bench render --quick --json
 	-nice $(BIN)/python -m tests.bench storm --quick --json

@@ -215,7 +215,7 @@ async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_r
             (tmp_path / name).write_text(secret)
         files = {"ANTHROPIC_API_KEY_FILE": "key", "SLACK_BOT_TOKEN_FILE": "token"}
         env = {name: value for name, value in good(world).items() if f"{name}_FILE" not in files}
-        async with started("run", cwd=tmp_path, env={**env, **files}, code=SLOW) as process:
+        async with started("run", cwd=tmp_path, env={**env, **files}, cold=SLOW) as process:
             stage = discord_stage(world)
             await until(lambda: world.discord.events(kinds=["identify"]), 60)
             await until(lambda: world.slack.events(kinds=["connect"]), 60)

@@ -173,7 +173,6 @@ def _run(module: str, words: list[str], cwd: str, env: dict[str, str], streams: 
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  to the end of the process
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -76,7 +76,7 @@ class Coming:
 
     async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
-        claude = self._claude or await asyncio.shield(self.prepare())
+        claude = await asyncio.shield(self.prepare())
         async with aclosing(claude.stream(request, ask)) as events:
             async for event in events:
                 yield event
