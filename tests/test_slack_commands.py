@@ -114,6 +114,7 @@ def test_the_adapter_knows_all_commands_that_there_are():
         ("forget me", "forget", "me"),
         ("FORGET Me", "forget", "Me"),
         ("forget", "forget", ""),
+        ("forget me please", "forget", "me please"),
         ("!model a b c", "model", "a b c"),
         ("ask stop", ASK, "stop"),
         ("ask", ASK, ""),
