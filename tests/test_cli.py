@@ -505,14 +505,18 @@ async def test_the_demo_sees_it_when_something_is_broken(broken, slack, tmp_path
     [
         ("ANTHROPIC_API_KEY=x\n".encode("utf-16"), 78, ".env is not UTF-8: save it as UTF-8"),
         (b"\xef\xbb\xbfRIVULET_LOG=loud\n", 78, "RIVULET_LOG: Input should be"),
+        (b"A=1\r\n\r\nANTHROPIC_API_KEY sk-secret\nB=2", 78, ".env, line 3 is no setting: write NAME=value"),
+        (b"# a key\nANTHROPIC_API_KEY='sk-secret\n", 78, ".env, line 2 is no setting"),
     ],
-    ids=["UTF-16", "with a mark"],
+    ids=["UTF-16", "with a mark", "no sign", "no second quote"],
 )
-async def test_an_env_file_of_another_encoding_is_read_or_refused_in_one_line(content, code, line, tmp_path):
+async def test_an_env_file_is_read_or_refused_in_one_line(content, code, line, tmp_path):
     (tmp_path / ".env").write_bytes(content)
     got, out, err = await ran("doctor", cwd=tmp_path, env={})
     assert got == code
     assert line in err
+    assert err.count("\n") == 1
+    assert "secret" not in err
     assert TRACEBACK not in out + err
 
 
