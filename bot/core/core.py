@@ -354,6 +354,8 @@ class Core:
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
         if refusal := running.refusal(mention, outdated):
+            if mention.follow_up and refusal == running.unpaid(mention.actor, mention.place):
+                self._refusals.tell(mention, refusal)  # them alone: the others need not hear it
             return running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self._means, mention))

@@ -79,15 +79,15 @@ class Running:
         where = mention.place.channel, mention.conversation
         if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
             return TOO_MUCH[refusal]
-        return self._unpaid(mention.actor, mention.place)
+        return self.unpaid(mention.actor, mention.place)
 
     def bars(self, actor: Actor, place: Place) -> str:
         """Return what `refusal` would say to a question of *actor* that began a conversation in *place*."""
         if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now()):
             return TOO_MUCH[refusal]
-        return self._unpaid(actor, place)
+        return self.unpaid(actor, place)
 
-    def _unpaid(self, actor: Actor, place: Place) -> str:
+    def unpaid(self, actor: Actor, place: Place) -> str:
         """Return what is said where there is no money for a question; "" if there is."""
         return self._means.spend.refusal(actor, place) if self._means.spend else ""
 
