@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from adapters.slack.groups import KIND
 from adapters.slack.incoming.bolt import taker
 from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.http import Http
@@ -58,6 +59,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that one call may take in total.
 TIMEOUT = 10.0
+#: People of a user group who are told what its members are to be told.
+NOTIFIED = 10
 #: Seconds after which a token that was refused is tried again, and between two looks at one that may be.
 RECHECK = 600.0
 DOUBT = 60.0
@@ -225,8 +228,12 @@ class Slack(Platform):
         return self._events is not None and await self._events.whispers.tell(message, actor.id, text)
 
     async def notify(self, person: str, text: str) -> bool:
-        """See `Platform.notify`."""
-        return self._events is not None and await self._events.whispers.notify(person, text)
+        """See `Platform.notify`; of a user group, a few are told."""
+        if self._events is None:
+            return False
+        people = await self._people.groups.members(person) if person.startswith(KIND) else [person]
+        told = [await self._events.whispers.notify(each, text) for each in sorted(people)[:NOTIFIED]]
+        return any(told)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
