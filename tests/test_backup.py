@@ -190,7 +190,7 @@ async def test_others_tables_and_a_newer_ledger_are_refused(tmp_path):
 
 
 def watched(folder, env):
-    """Look at the bot in a terminal until SIGTERM; return the exit code, and whether the screen is as before."""
+    """Look at the bot in a terminal until SIGTERM; return the exit code, and if the screen is as before."""
     terminal, inside = pty.openpty()
     program = [sys.executable, "-m", "bot", "top"]
     env = {**env, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm"}
