@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
 QUIET := --quiet --disable-pip-version-check --no-input
 
-.PHONY: setup dev demo demo-check test lint docs bench-quick bench-crashes bench-judged bench-shown lock picture looks clean
+.PHONY: setup dev demo demo-check test lint docs bench-quick bench-crashes bench-judged bench-shown lock sbom picture looks clean
 
 setup: .venv/ready
 
@@ -91,6 +91,10 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra mcp -q -o requirements.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra mcp -q -o requirements-dev.lock pyproject.toml --group dev -c requirements.lock
 
+# Needs uv; what the image has, as CycloneDX, for a scanner that knows of holes.
+sbom:
+	uvx -q --from 'cyclonedx-bom>=7,<8' cyclonedx-py requirements requirements.lock --output-reproducible -o sbom.json
+
 # Needs chromium; says what to install where there is none.
 picture: setup
 	$(BIN)/rivulet demo --record docs/demo.webp
@@ -100,4 +104,4 @@ looks: dev
 	$(BIN)/python -m tests.looks docs
 
 clean:
-	rm -rf .venv .site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .site sbom.json .mypy_cache .pytest_cache .ruff_cache
