@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.core.core import Core
 from bot.core.sayings import interrupted
 from bot.guard.access import Access
@@ -28,6 +27,7 @@ from bot.store.peers import Alone
 from tests.fakes import Sheet, ask
 from tests.test_cli import TRACEBACK, good, started
 from tests.test_cli import ended as has_ended
+from tests.warm import spawned
 
 jump = pytest.mark.jump
 WORDS: tuple[str | float, ...] = ("one ", 2.0, "two ", 2.0, "three")
