@@ -206,7 +206,7 @@ class Core:
             return ""
         if not await self._allowed(command, Action.ASK):
             return self._access.refusal(place)
-        return self.running.bars(actor, place) or None
+        return await self.running.bars(actor, place) or None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
