@@ -484,15 +484,36 @@ async def test_what_is_under_the_prefix_must_be_ours_and_of_this_version(redis_o
 async def test_a_prefix_is_of_one_bot(redis_shared):
     one = await redis_store(redis_shared)
     two = await redis_store_of(one)
-    await one.expect_bot(["discord/1", "slack/A1"])
-    await two.expect_bot(["discord/1", "slack/A2"])
-    await two.expect_bot(["slack/A2"])
-    with pytest.raises(Unavailable, match=r"another bot \(.*discord/1.*\?prefix=team"):
-        await two.expect_bot(["discord/2"])
-    for junk in ("5", "{}", "[1]", "null", "x"):
-        await one._wire.ask("SET", one._names.of("bot"), junk)
-        with pytest.raises(Unavailable, match="whose ledger this is can't be read"):
-            await two.expect_bot(["discord/1"])
+    await one.expect_bot("discord/1")
+    await two.expect_bot("discord/1")
+    with pytest.raises(Unavailable, match=r"another bot \(discord/1; .* discord/2\).*\?prefix=team"):
+        await two.expect_bot("discord/2")
+    await one.close()
+    await two.close()
+
+
+async def test_a_bot_has_an_account_on_each_platform(redis_shared):
+    one = await redis_store(redis_shared)
+    two = await redis_store_of(one)
+    for store in (one, two):
+        for identity in ("slack/T1/U1", "discord/1"):
+            await store.expect_bot(identity)
+    with pytest.raises(Unavailable, match="slack/T1/U1"):
+        await two.expect_bot("slack/T1/U2")
+    await one.close()
+    await two.close()
+
+
+async def test_a_redis_that_has_forgotten_whose_it_is_is_told_anew(redis_own):
+    one = await redis_store(redis_own)
+    two = await redis_store_of(one)
+    for identity in ("slack/T1/U1", "discord/1"):
+        await one.expect_bot(identity)
+    await one._wire.ask("FLUSHALL")
+    await one._claim()
+    for identity in ("slack/T1/U2", "discord/2"):
+        with pytest.raises(Unavailable, match="another bot"):
+            await two.expect_bot(identity)
     await one.close()
     await two.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -66,48 +65,42 @@ async def expect_ours(wire: Wire, names: Names) -> None:
         raise Unavailable(f"{SETTING}: {why}")
 
 
-async def claim(wire: Wire, names: Names, identity: Collection[str]) -> None:
+async def claim(wire: Wire, names: Names, identities: Collection[str]) -> None:
     """Say under the prefix whose it is, unless that is said; raises `Away` or `Refusal`."""
     await wire.ask("SET", names.of("schema"), VERSION, "NX")
-    if identity:
-        await wire.call(scripts.BOT, [names.of("bot")], [json.dumps(sorted(identity))])
+    for identity in identities:
+        await _known(wire, names, identity)
 
 
-async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> None:
-    """Look whether the prefix is of the bot with *identity*, or of none yet; it is then.
+async def expect_bot(wire: Wire, names: Names, identity: str) -> None:
+    """Look whether the prefix is of the bot with *identity*, or of none yet on its platform; it is then.
 
     Args:
         wire: The connection.
         names: What keys are called.
-        identity: What only this bot has, such as "discord/" and the application's id; one in common will do,
-            and the others are kept, too.
+        identity: What only this bot has, such as "discord/" and the application's id; a bot has one on each
+            platform that it serves.
 
     Raises:
+        Away: Redis can't be reached now.
         Unavailable: It is another bot's; the message says what to do.
     """
-    ours = sorted(identity)
-    if not ours:
-        return
     try:
-        told = await wire.call(scripts.BOT, [names.of("bot")], [json.dumps(ours)])
-        known = bot_of(told)
-        if not {*known} & {*ours}:
-            raise Unavailable(
-                f"{SETTING}: another bot ({', '.join(known)}) has the prefix {names.prefix}: "
-                "set one of this bot's own, as in ?prefix=team."
-            )
-        if not {*ours} <= {*known}:
-            await wire.ask("SET", names.of("bot"), json.dumps(sorted({*known, *ours})))
-    except (Away, Refusal, ValueError) as error:
+        known = await _known(wire, names, identity)
+    except Refusal as error:
         raise Unavailable(f"{SETTING}: whose ledger this is can't be read ({error}).") from None
+    if known != identity:
+        raise Unavailable(
+            f"{SETTING}: another bot ({known}; this one is {identity}) has the prefix {names.prefix}: "
+            "set one of this bot's own, as in ?prefix=team."
+        )
 
 
-def bot_of(told: bytes) -> list[str]:
-    """Return the identity that `scripts.BOT` tells; raise ValueError if it is none."""
-    known = json.loads(told)
-    if not known or not isinstance(known, list) or not all(isinstance(each, str) for each in known):
-        raise ValueError("it is no list of names")
-    return known
+async def _known(wire: Wire, names: Names, identity: str) -> str:
+    """Return which bot has the prefix on the platform of *identity*; that one, if there was none."""
+    platform, _, own = identity.partition("/")
+    known: bytes = await wire.call(scripts.BOT, [names.of("bot")], [platform, own])
+    return f"{platform}/{known.decode(errors='replace')}"
 
 
 async def findings(wire: Wire, names: Names) -> list[Finding]:
