@@ -528,7 +528,11 @@ async def test_bots_under_two_prefixes_know_nothing_of_each_other(redis_shared):
 
 
 async def test_doctor_says_what_redis_would_lose(redis_own, tmp_path):
+    dead = await redis_store(redis_own, "rivulet")
+    await dead._wire.ask("HSET", dead._names.of("members"), "gone", '{"beat": 1, "live": 0, "since": 1}')
+    await dead.close()
     told = [each.text for each in await findings_at(redis_own.url)]
+    assert any("prefix rivulet, 0 replicas" in text for text in told), "dead ones are kept for an hour"
     assert any("a loss of power costs a second at most" in text for text in told)
     bare = RedisServer(tmp_path / "bare", "--appendonly", "no").start()
     try:
@@ -576,8 +580,12 @@ async def test_a_row_that_is_none_of_ours_costs_itself_alone(pair):
     for number in range(3):
         await one.accept(asked(f"chat/{number}"))
     await one._wire.ask("HSET", one._names.of("turn", "chat/1"), "asked", '["talk", {}, "x"]')
+    await one._wire.ask("SET", one._names.of("turn", "chat/9"), "x")
+    await one._wire.ask("ZADD", one._names.of("open"), 1, "chat/9")
     assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/0", "chat/2"]
     assert await two.find("chat/1") is None
+    await one._wire.ask("ZADD", one._names.of("days"), 1, "junk")
+    assert await two.accounts.usage(0, ["day"]) == []
     await one._wire.ask("ZADD", one._names.of("talks", "chat"), 2e9, "junk")
     assert [each.key for each in await two.recent("chat", 0)] == ["chat/2"]
     await one.note(Note("chat", "c", "n", "text", ANN.id, "Ann", NOW))

@@ -377,3 +377,15 @@ def test_a_mention_is_passed_on_with_its_files():
     letter = read(written(passed(mention, 1.0)))
     assert isinstance(letter, Passed)
     assert letter.files == mention.files
+
+
+async def test_a_platform_may_come_while_questions_are_taken_over(started, sheet):
+    only = await started("a")
+    repairs, unfinished = only.inbox._core.repairs, only.store.unfinished
+
+    async def comes(platform):
+        repairs.platforms["late"] = Paper(sheet, name="late")
+        return await unfinished(platform)
+
+    only.store.unfinished = comes
+    await repairs.take_over()

@@ -98,7 +98,7 @@ class Repairs:
         if self._closed:
             return
         self._writes_from = _now() + LATE
-        for platform in self.platforms.values():
+        for platform in [*self.platforms.values()]:  # one may come meanwhile
             taken = await self._take_up(platform, restarted=True)
             self._means.tally.handed.add("question", by=taken)
 

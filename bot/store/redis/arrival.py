@@ -23,7 +23,7 @@ from bot.store.redis.questions import Questions
 from bot.store.redis.scripts import FINE
 from bot.store.redis.shelf import RedisShelf
 from bot.store.redis.vault import RedisVault
-from bot.store.redis.wire import Script, Wire
+from bot.store.redis.wire import Wire
 
 #: What holds the questions that are open until the move is over.  No replica is ever called like this.
 MOVER = "move"
@@ -31,18 +31,6 @@ MOVER = "move"
 MORE = frozenset({"days", "posts", "vault"})
 #: Keys that are looked at in one step.
 LOOK = 10_000
-#: KEYS 1 the members.  ARGV 1 the seconds of a lease.  Tells how many live.
-LIVING = Script(
-    """
-local time, count = redis.call('TIME'), 0
-for _, told in ipairs(redis.call('HVALS', KEYS[1])) do
-  local good, member = pcall(cjson.decode, told)
-  good = good and type(member) == 'table' and type(member.beat) == 'number'
-  if good and time[1] + time[2] / 1000000 - member.beat <= tonumber(ARGV[1]) then count = count + 1 end
-end
-return count
-"""
-)
 
 
 class Lacking(Exception):
@@ -77,7 +65,7 @@ class Arrival:
         known = await self._wire.ask("HGETALL", self._marker)
         if known.get(b"ledger") == ledger.encode() and b"done" in known:
             return False
-        if living := await self._wire.call(LIVING, [self._names.of("members")], [LEASE]):
+        if living := await self._wire.call(scripts.LIVING, [self._names.of("members")], [LEASE]):
             raise Unavailable(
                 f"{SETTING}: {living} replica{'s' * (living != 1)} of a bot run there; stop them first."
             )

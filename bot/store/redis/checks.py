@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bot.platform import Finding, Unavailable
+from bot.store.peers import LEASE
 from bot.store.redis import scripts
 from bot.store.redis.keys import Names
 from bot.store.redis.wire import Away, Refusal, Wire
@@ -114,7 +115,7 @@ async def findings(wire: Wire, names: Names) -> list[Finding]:
     server, memory = await info(wire, "server"), await info(wire, "memory")
     name = "Valkey" if "valkey_version" in server else "Redis"
     version = server.get("valkey_version") or server.get("redis_version", "of unknown version")
-    members = await wire.ask("HLEN", names.of("members"))
+    members = await wire.call(scripts.LIVING, [names.of("members")], [LEASE])
     found = [
         Finding(
             ok=True, text=f"{name} {version}, prefix {names.prefix}, {members} replica{'s' * (members != 1)}"

@@ -161,8 +161,8 @@ local function lives(name)
 end
 for _, key in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if string.sub(key, 1, #ARGV[4]) == ARGV[4] then
-    local by = redis.call('HGET', ARGV[2] .. key, 'by')
-    if not by then
+    local by = redis.pcall('HGET', ARGV[2] .. key, 'by')
+    if type(by) ~= 'string' then
       redis.call('ZREM', KEYS[1], key)
     elseif by == '' or by ~= ARGV[1] and ARGV[6] == '1' and not lives(by) then
       redis.call('HSET', ARGV[2] .. key, 'by', ARGV[1])
@@ -289,6 +289,19 @@ return #old
 #: KEYS 1 choices.  ARGV 1 who, 2 what.
 CHOOSE = Script("return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])")
 UNCHOOSE = Script("return redis.call('HDEL', KEYS[1], ARGV[1])")
+
+#: KEYS 1 the members.  ARGV 1 the seconds of a lease.  Tells how many live.
+LIVING = Script(
+    """
+local time, count = redis.call('TIME'), 0
+for _, told in ipairs(redis.call('HVALS', KEYS[1])) do
+  local good, member = pcall(cjson.decode, told)
+  good = good and type(member) == 'table' and type(member.beat) == 'number'
+  if good and time[1] + time[2] / 1000000 - member.beat <= tonumber(ARGV[1]) then count = count + 1 end
+end
+return count
+"""
+)
 
 #: KEYS 1 which bot it is, by platform.  ARGV 1 a platform, 2 who the bot is there.  Tells who it was before.
 BOT = Script("redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) return redis.call('HGET', KEYS[1], ARGV[1])")

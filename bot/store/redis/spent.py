@@ -119,7 +119,7 @@ class SpentRows:
         for each in old:
             await self._wire.ask("DEL", *self._keys.rows(each))
             await self._wire.ask("ZREM", self._keys.days, each)
-        for each in map(int, marked):
+        for each in _numbers(marked):
             for where in self._keys.rows(each):
                 await self._wire.call(RENAME, [where], [NOBODY, MARKED])
             await self._wire.ask("ZREM", self._keys.marked, each)
@@ -135,7 +135,7 @@ class SpentRows:
 
     async def _days(self, since: int, until: int) -> list[int]:
         """Return the days from *since* to *until* that something was spent on, in order."""
-        return [*map(int, await self._wire.ask("ZRANGEBYSCORE", self._keys.days, since, until))]
+        return _numbers(await self._wire.ask("ZRANGEBYSCORE", self._keys.days, since, until))
 
     async def _rows(self, day: int) -> list[Spent]:
         """Return the good rows of *day*; the others are deleted, and that is said."""
@@ -164,6 +164,11 @@ class SpentRows:
             except (ValueError, TypeError):
                 log.warning("a sum of what was spent was bad and is left out", by=name)
         return sorted(found, key=lambda row: -row.cost)
+
+
+def _numbers(days: Sequence[bytes]) -> list[int]:
+    """Return *days* as numbers, but for what is none."""
+    return [int(day) for day in days if day.isdigit()]
 
 
 def _hold(text: bytes) -> tuple[str, Spent]:
