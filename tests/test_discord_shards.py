@@ -297,7 +297,7 @@ async def test_all_processes_have_as_many_shards_as_the_first_until_the_last_has
 
 
 async def test_too_few_shards_for_the_guilds_are_agreed_on_anew(herd, monkeypatch):
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     await herd.vault.keep(AGREEMENT, "2")
     await herd.emulator.turn_away(4011, 2)
     process = herd.start(Ears(Undivided(), herd.vault))

@@ -15,12 +15,12 @@ from typing import Protocol
 
 from bot.platform import Handed, Leases
 
-#: Seconds without a sign of life after which a replica is dead; those that it believes in its own lease less.
+#: Seconds without a sign of life after which a replica is dead; and how many fewer it trusts its own lease.
 LEASE = 8.0
 CAUTION = 1.0
 #: Seconds between two signs of life.
 BEAT = 1.0
-#: Seconds after which a call counts as answered that nobody has told the answer of: no platform takes longer.
+#: Seconds after which a call counts as answered although nobody has said so: no platform takes longer.
 FLIGHT = 10.0
 #: Seconds that a question to another replica may take.
 REPLY = 2.0
@@ -57,7 +57,7 @@ class Use:
 
     Attributes:
         burst: Calls that may be made in any `seconds`.
-        seconds: See there.
+        seconds: How long that window is.
         live: Answers here that want edits of it.
         answered: For each claim that was answered since it was last told, its id and how many seconds ago.
         blocked: Seconds for which a 429 still blocks it.
@@ -149,8 +149,8 @@ class Peers(Protocol):
     async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
         """Tell how buckets, by key, are used here; return how the others use them, and grant what is claimed.
 
-        A claim is granted if the calls of all in the window, those under way too, leave `Use.kept` and one.
-        It counts from its answer, once that is told.
+        A claim is granted if the calls of all replicas in the window, those under way too, leave room for it
+        and `Use.kept` more.  It counts from its answer, once that is told.
 
         Raises:
             OSError: The store is away.

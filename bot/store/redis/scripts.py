@@ -294,7 +294,7 @@ BOT = Script(
     "if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then return ARGV[1] end return redis.call('GET', KEYS[1])"
 )
 
-LEDGER = (  # all of them
+LEDGER = (  # all of this module
     *(ACCEPT, RESTORE, SAY, INTEND, POSTED, RUN, DONE, RELEASE, FIND, SHOWN, CLAIM, RECENT, FORGET),
     *(NOTE, ERASE, NOTES, RATE, UNRATE, OLD_RATINGS, CHOOSE, UNCHOOSE, BOT),
 )
