@@ -15,7 +15,7 @@ import pytest
 import adapters.discord.incoming.gateway as supervisor
 from adapters.discord.incoming import leased
 from adapters.emulators.discord import Discord
-from bot.store.peers import Undivided
+from bot.store.alone import Undivided
 from tests.contract import until
 from tests.divider import Work
 from tests.herd import Ears, Herd, Process, herded

@@ -75,7 +75,7 @@ async def test_replicas_admit_together_what_one_would(redis_shared):
 async def test_in_redis_a_question_counts_for_a_minute_and_an_hour_and_no_name_is_there(redis_shared):
     store = await parts(redis_shared)
     assert await admitted(store.limits, 5, minute=2, hour=3) == 2
-    [key] = await store.wire.ask("KEYS", store.rates._names.of("asked", "*"))
+    [key] = await store.wire.ask("KEYS", store._rates._names.of("asked", "*"))
     assert b"U1" not in key
     assert 0 < await store.wire.ask("TTL", key) <= HOUR
 

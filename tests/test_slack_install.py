@@ -20,7 +20,7 @@ from adapters.slack.several.oauth import authorization_url
 from adapters.slack.several.seal import LINK, STATE, Seal, Tickets
 from bot.platform import Unavailable
 from bot.run.server import serving
-from bot.store.peers import Undivided
+from bot.store.alone import Undivided
 from bot.store.vault import MemoryVault
 from tests.several import CLIENT, SECRET, Browser, SeveralWorld, Shown
 

@@ -25,9 +25,10 @@ from bot.store import (
 )
 from bot.store.accounts import Accounts
 from bot.store.accounts_memory import MemoryAccounts
+from bot.store.alone import Alone
 from bot.store.keys import DAY
 from bot.store.limits import Limits, MemoryLimits
-from bot.store.peers import Alone, Peers
+from bot.store.peers import Peers
 from bot.store.shelf import MemoryShelf
 from bot.store.vault import MemoryVault
 
