@@ -292,6 +292,7 @@ async def test_no_token_is_in_the_vault_the_log_or_a_page_as_it_is(world, capfd)
     await world.kept()
     tokens = await world.workspace("T1").tokens_here()
     out = "".join(capfd.readouterr())
+    assert tokens
     for secret in (*tokens, SECRET):
         assert secret not in out
         assert secret not in shown.text
