@@ -258,7 +258,7 @@ def test_a_pod_may_call_the_world_by_tls_and_inside_its_network_names_and_redis_
     rules = OBJECTS["network.yaml"]["spec"]
     assert rules["policyTypes"] == ["Ingress", "Egress"]
     ports = [{each["port"] for each in rule["ports"]} for rule in rules["egress"]]
-    assert ports == [{53}, {443}, {6379, 26379}]
+    assert ports == [{53}, {443}, {6379}]
     [inner, other] = (each["ipBlock"] for each in rules["egress"][1]["to"])
     assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= {*inner["except"]}
     assert {"fc00::/7", "fe80::/10"} <= {*other["except"]}

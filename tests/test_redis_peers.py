@@ -385,6 +385,7 @@ async def test_parts_are_shared_out_through_joins_leaves_and_deaths_and_none_is_
     await audit.shared(8)
     two = await another()
     await audit.shared(4, 4)
+    assert two.notes
     assert all(note.endswith(one.name) for note in two.notes.values())
     three = await another()
     await audit.shared(2, 3, 3)

@@ -17,7 +17,8 @@ import structlog
 
 from bot.platform import Asked
 from bot.store import OK, ROWS_KEPT, Entry, Part
-from bot.store.peers import LEASE, Alone, Taken
+from bot.store.alone import Alone
+from bot.store.peers import LEASE, Taken
 from bot.store.redis import entries, scripts
 from bot.store.redis.checks import claim, expect_bot, expect_ours, expect_safe
 from bot.store.redis.keys import Names
