@@ -13,7 +13,7 @@ on from memory.  One thing alone ends an answer: that another process has it, or
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -208,8 +208,8 @@ class Store(Protocol):
         """How often one person may ask."""
         ...
 
-    async def expect_bot(self, identity: Collection[str]) -> None:
-        """Look whether this ledger is that of the bot with *identity*, or of none yet; it is then.
+    async def expect_bot(self, identity: str) -> None:
+        """Look whether this ledger is of the bot with *identity*, or of none yet on its platform; it is then.
 
         Args:
             identity: What only this bot has; see `Platform.identity`.

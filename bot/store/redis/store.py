@@ -10,7 +10,7 @@ Safe against loss of power is here what Redis is: with `appendfsync always` all 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -56,7 +56,7 @@ class RedisStore(Reading):
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
         self._tending: asyncio.Task[None] | None = None
-        self._identity: Collection[str] = ()
+        self._identities: set[str] = set()  # on each platform that it serves
         self._closed = False
 
     async def open(self) -> None:
@@ -76,10 +76,11 @@ class RedisStore(Reading):
             await self._joined.open(lambda: len(self._open))
         self._tending = asyncio.create_task(self._tend())
 
-    async def expect_bot(self, identity: Collection[str]) -> None:
+    async def expect_bot(self, identity: str) -> None:
         """See `bot.store.redis.checks.expect_bot`."""
-        self._identity = identity
-        await expect_bot(self._wire, self._names, identity)
+        with suppress(Away):  # it is claimed when Redis is back
+            await expect_bot(self._wire, self._names, identity)
+        self._identities.add(identity)
 
     @property
     def health(self) -> str:
@@ -250,7 +251,7 @@ class RedisStore(Reading):
     async def _claim(self) -> None:
         """Say whose the prefix is before anything else is written to a Redis that may have forgotten."""
         with suppress(Refusal):
-            await claim(self._wire, self._names, self._identity)
+            await claim(self._wire, self._names, self._identities)
 
     async def _leave(self) -> None:
         """Let others have what waits here."""

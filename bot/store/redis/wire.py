@@ -253,7 +253,7 @@ class Wire:
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:
-            raise Away(str(error) or "it does not answer") from error
+            raise Away(_said(error)) from error
         except RedisError as error:
             raise Refusal(str(error)) from error
         self.trouble = ""
@@ -261,7 +261,12 @@ class Wire:
     def _trouble(self, error: BaseException) -> None:
         if not self.trouble:
             self.since = asyncio.get_running_loop().time()
-        self.trouble = str(error) or "it does not answer"
+        self.trouble = _said(error)
+
+
+def _said(error: BaseException) -> str:
+    # One of Sentinel's goes on with all settings of the client.
+    return str(error).partition(" : <")[0] or "it does not answer"
 
 
 def _fail(batch: Sequence[_Asked], error: Exception) -> None:
@@ -287,7 +292,11 @@ def connector(url: str) -> Callable[[], Redis]:
         "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
     }
     if not url.startswith("redis+sentinel://"):
-        Redis.from_url(url)  # which says what is wrong with it
+        try:
+            pool: Any = Redis.from_url(url).connection_pool  # which says what is wrong with it
+            pool.make_connection()  # and of an option that is none
+        except TypeError as error:
+            raise ValueError(f"there is no option {str(error).rpartition(' ')[2]}") from None
         return lambda: Redis.from_url(url, **options)
     return _by_sentinel(url, options)
 
