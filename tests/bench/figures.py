@@ -53,6 +53,10 @@ HIDDEN = (
 #: Every figure that the issue asks for: by bench, where it stands in the bench's JSON ("*": each platform),
 #: the relation, the limit, and the unit.
 ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
+    "cluster": (
+        *((f"*.{key}", "=", 0, "") for key in ("duplicates", "stuck", "lost", "tracebacks")),
+        ("*.repair_s.max", "<=", 15.0, "s"),
+    ),
     "money": (
         ("mention_ms.*.p50", "<=", 0.3, "ms"),
         ("slower", "<=", 1.2, "x"),
