@@ -86,6 +86,7 @@ async def test_a_question_is_answered_by_the_home_of_its_channel_whoever_hears_i
     await asked(second, sheet)
     assert (first.busy, second.busy) == (1, 0)
     assert second.inbox.passed == 1
+    assert second.core.means.tally.handed.values == {("event",): 1}
     assert sheet.last.live
 
 
@@ -244,6 +245,7 @@ async def test_the_answers_of_a_dead_replica_are_ended_by_one_other(pair, starte
     assert set(sheet.shown) == {"sheet/1"}
     assert not second.inbox.knows("sheet/1")
     assert not third.inbox.knows("sheet/1")
+    assert sum(each.core.means.tally.handed.values.get(("question",), 0) for each in (second, third)) == 1
 
 
 async def test_an_answer_that_another_replica_has_taken_is_not_written_any_more(pair, sheet):

@@ -308,6 +308,14 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_METRICS",
         description="Address on which Prometheus finds `/metrics`; `off` for nowhere.",
     )
+    drain: int = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        validation_alias="RIVULET_DRAIN",
+        description="Seconds for which answers go on after SIGTERM, while nothing new is taken; 0 ends them "
+        "at once, each with a note. Whatever stops the bot must wait 10 seconds longer.",
+    )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         validation_alias="RIVULET_LOG",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -17,7 +16,6 @@ from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, called
 from bot.core.files import kept
 from bot.core.gathering import Desk
-from bot.core.glance import Glance
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.presses import Presses
@@ -52,10 +50,10 @@ from bot.platform import (
     Unavailable,
     Vault,
 )
-from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
+from bot.store.peers import Peers
 from bot.tally import Tally
 from bot.tools import More, Offered
 
@@ -63,6 +61,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before the start in which questions were asked that commands may be about.
 RECENT = 86_400.0
+#: Seconds for which a shutdown waits until other replicas know of it, before it ends answers.
+LEAVING = 0.5
 #: What people do that needs a right.
 Happening = Mention | Stop | Press | Rating | Edited | Command
 
@@ -135,6 +135,11 @@ class Core:
     def leases(self) -> Leases:
         """See `Inbox.leases`."""
         return self._store.peers.leases
+
+    @property
+    def peers(self) -> Peers:
+        """The other processes that serve the same bot."""
+        return self._store.peers
 
     @property
     def named(self) -> Collection[str]:
@@ -283,45 +288,30 @@ class Core:
                 for person in self._access.admins(here):
                     self.running.errand(_notify(platform, person, text))
 
-    async def drain(self, grace: float = 8.0) -> None:
-        """End every answer with a last edit, within *grace* seconds; called on shutdown."""
+    async def drain(self, grace: float = 8.0, going_on: float = 0.0) -> None:
+        """End every answer with a last edit, within *grace* seconds; called on shutdown.
+
+        Nothing new is taken from now on, but answers go on for *going_on* seconds before they are ended.
+        What waits, and what comes, other replicas have.
+        """
         self.running.closing = True
         self.repairs.close()
+        await asyncio.wait({self.running.errand(self.peers.leave())}, timeout=LEAVING)
+        if going_on:
+            await self.running.all_done(within=going_on)
         for live in self._lives.values():
             live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self.running.all_done()
+        await self.running.all_done(within=grace)
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self.running.closing
 
     @property
     def state(self) -> Mapping[str, int]:
         """How many answers run and wait, and what was taken, refused and told since the start."""
         return self.running.state
-
-    @property
-    def glances(self) -> Sequence[Glance]:
-        """How far along each answer is."""
-        return [live.glance for live in self._lives.values()]
-
-    @property
-    def budgets(self) -> Sequence[Reading]:
-        """How much of each rate limit is used."""
-        return self.means.pace.readings()
-
-    @property
-    def spent_today(self) -> int:
-        """Micro-dollars in all; 0 where nobody keeps count."""
-        return self.means.spend.today.spent if self.means.spend else 0
-
-    @property
-    def tally(self) -> Tally:
-        """What was counted since the start."""
-        return self.means.tally
-
-    @property
-    def store_health(self) -> str:
-        """What the store says of itself; "ok" for one that has nothing to say."""
-        return str(getattr(self._store, "health", "ok"))
 
     @property
     def model_health(self) -> str:

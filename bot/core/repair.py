@@ -99,7 +99,8 @@ class Repairs:
             return
         self._writes_from = _now() + LATE
         for platform in self.platforms.values():
-            await self._take_up(platform, restarted=True)
+            taken = await self._take_up(platform, restarted=True)
+            self._means.tally.handed.add("question", by=taken)
 
     async def redraw(self, key: str) -> None:
         """Write the answer to *key*, which is done, once more: another process may have written over it."""
@@ -126,8 +127,8 @@ class Repairs:
         for task in (*self._searches, *self._later.values(), *self._looks.values()):
             task.cancel()
 
-    async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
-        """Go on with the questions that an earlier run left or this one gave up."""
+    async def _take_up(self, platform: Platform, *, restarted: bool) -> int:
+        """Go on with the questions that an earlier run left or this one gave up; return how many."""
         taken, now, reason = self._running.taken, self._means.clock(), RESTART if restarted else AWAY
         left = [
             entry
@@ -144,6 +145,7 @@ class Repairs:
             taken -= waiting
         if left:
             log.info("taking up what is not done", platform=platform.name, answers=len(left))
+        return len(left) - len(waiting)
 
     async def _resume(self, platform: Platform, entry: Entry, reason: str) -> bool:
         after = max(0.0, (self._writes_from or 0.0) - _now())

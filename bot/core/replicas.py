@@ -186,6 +186,7 @@ class Replicas:
         if not reply.startswith(TAKEN):
             return None
         self.passed += 1
+        self._core.means.tally.handed.add("event")
         return reply.removeprefix(TAKEN)
 
     # What other replicas write.

@@ -172,10 +172,12 @@ class Running:
         task.add_done_callback(self._errand_ended)
         return task
 
-    async def all_done(self) -> None:
-        """Wait until no answer and no errand is left."""
-        while waited := {*self.lives, *self._errands}:
-            await asyncio.wait(waited)
+    async def all_done(self, within: float | None = None) -> None:
+        """Wait until no answer and no errand is left, for so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while waited := {*self.lives, *self._errands}:
+                    await asyncio.wait(waited)
 
     def _start(self, live: Live, *, waits: bool = False) -> None:
         if not waits:

@@ -37,6 +37,7 @@ USAGE_CSV = "Print what was spent as CSV: a line for each day, channel, person a
 PLOT = "Draw what was spent a day into this file, as SVG."
 BACKUP = "Where to write the copy; - for standard output."
 RESTORE = "A copy that `rivulet backup` has written; - for standard input."
+MOVE = "Where Redis is, instead of RIVULET_STORE; others on this machine can read it while the command runs."
 ONCE = "Print it once and end."
 HOST = "Where its page listens; another address than 127.0.0.1 makes sense in a container alone."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parsers["usage"].add_argument("--plot", metavar="FILE", help=PLOT)
     parsers["backup"].add_argument("file", help=BACKUP)
     parsers["restore"].add_argument("file", help=RESTORE)
+    parsers["move"].add_argument("--to", metavar="URL", default="", help=MOVE)
     parsers["top"].add_argument("--once", action="store_true", help=ONCE)
     return parser
 
@@ -250,6 +252,16 @@ async def _restore(options: argparse.Namespace) -> int:
     return _say(put_back(data, options.file, url))
 
 
+async def _move(options: argparse.Namespace) -> int:
+    """Copy what the bot remembers into Redis, for several processes; it must not run."""
+    data, url = _data()
+    from bot.run.move import move
+
+    for line in await move(data, options.to or url):
+        _say(line)
+    return 0
+
+
 async def _top(options: argparse.Namespace) -> int:
     """Watch a running bot: its answers, its rate limits, and what it has spent."""
     data, _url = _data()
@@ -326,6 +338,7 @@ COMMANDS = {
     "usage": _usage,
     "backup": _backup,
     "restore": _restore,
+    "move": _move,
     "top": _top,
 }
 #: Commands that read their options themselves: which there are depends on the platforms.

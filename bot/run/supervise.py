@@ -113,21 +113,26 @@ async def supervise(
             await front.open(platforms, core, lag)
             log.info("serving", platforms=[platform.name for platform in platforms])
             servers.prepare()
-            await _serve(platforms, core, replicas, servers, ended)
+            await _serve(platforms, core, replicas, servers, ended, settings.drain)
 
 
 async def _serve(
-    platforms: Collection[Platform], core: Core, replicas: Replicas, servers: Servers, ended: asyncio.Event
+    platforms: Collection[Platform],
+    core: Core,
+    replicas: Replicas,
+    servers: Servers,
+    ended: asyncio.Event,
+    drain: float,
 ) -> None:
-    """Run *platforms* until *ended* is set; see `supervise`."""
+    """Run *platforms* until *ended* is set, and then for *drain* seconds if answers need them."""
     tasks = [asyncio.create_task(keep(platform, replicas)) for platform in platforms]
     serving = asyncio.create_task(replicas.run())
     waiting = asyncio.create_task(ended.wait())
     try:
         await _until(waiting, tasks)
     finally:
-        log.info("ending")
-        await core.drain(GRACE)
+        log.info("ending", answers=core.state["running"], drain=drain)
+        await core.drain(GRACE, drain)
         for task in (waiting, serving, *tasks):
             task.cancel()
         leaving = asyncio.create_task(servers.close())

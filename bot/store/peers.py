@@ -163,13 +163,19 @@ class Peers(Protocol):
 
 
 class Undivided:
-    """`Leases` of a bot of one process: all parts are its own, at once and for good."""
+    """`Leases` of a bot of one process: all parts are its own, at once and for good.
+
+    Attributes:
+        held: How many parts of each work that is.
+    """
 
     def __init__(self) -> None:
+        self.held: dict[str, int] = {}
         self._next: dict[str, float] = {}
 
     async def parts(self, name: str, total: int) -> AsyncGenerator[Handed]:
         """See `Leases.parts`."""
+        self.held[name] = total
         for number in range(total):
             yield Handed(number, held=True)
         await asyncio.Event().wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from bot.platform import Finding, Unavailable
@@ -13,24 +14,26 @@ from bot.store.redis.store import RedisStore
 from bot.store.redis.wire import Away, Refusal, Wire, connector
 
 
-def store_at(url: str, *, joins: bool) -> RedisStore:
+def store_at(url: str, *, joins: bool, took: Callable[[float], object] = float) -> RedisStore:
     """Return the store at *url*, not opened yet.
 
     Args:
         url: See `RIVULET_STORE`.
+        took: See `Wire.took`.
         joins: Whether this process is a replica; else it is a command, which nobody counts.
 
     Raises:
         Unavailable: That is no address.
     """
-    wire, names = _wired(url)
+    wire, names = wired(url)
+    wire.took = took
     return RedisStore(wire, names, RedisPeers(wire, names) if joins else None)
 
 
 async def findings_at(url: str) -> list[Finding]:
     """Return what `rivulet doctor` says of the Redis at *url*; nothing in it is changed."""
     try:
-        wire, names = _wired(url)
+        wire, names = wired(url)
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
     try:
@@ -53,7 +56,12 @@ def secrets_of(url: str) -> list[str]:
     return [secret for secret in (password, unquote(password), *told) if secret]
 
 
-def _wired(url: str) -> tuple[Wire, Names]:
+def wired(url: str) -> tuple[Wire, Names]:
+    """Return the connection to the Redis at *url*, not opened yet, and what keys are called there.
+
+    Raises:
+        Unavailable: That is no address.
+    """
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
     prefix = dict(query).get("prefix", PREFIX)

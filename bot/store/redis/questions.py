@@ -157,7 +157,7 @@ class Questions:
             self._owed |= {entry.asked.key: None for entry in going}
             ended = self._ended()
         left = [self._let(entry) for entry in [*self._left.values()]]
-        done = [self._written(entry) for entry in ended]
+        done = [self.put(entry) for entry in ended]
         told = await asyncio.gather(*map(self._again, self._owed), *done, *left, return_exceptions=True)
         if left:
             self._orphaned()
@@ -187,6 +187,19 @@ class Questions:
     def keys(self, key: str) -> list[str]:
         """Return the keys of a question's two hashes."""
         return [self._names.of("turn", key), self._names.of("said", key)]
+
+    async def put(self, entry: Entry) -> int:
+        """Write *entry* as it is, unless it is there and done, or another's; tell what became of that."""
+        steps = [self._wire.call(scripts.RESTORE, *self._whole(entry))]
+        if entry.done is not None:
+            keys, args = self._done(entry, entry)
+            steps.append(
+                self._wire.call(scripts.DONE, [*self.keys(entry.asked.key), *keys], [self._by, *args])
+            )
+        told = await asyncio.gather(*steps, return_exceptions=True)
+        if failure := next((each for each in told if isinstance(each, BaseException)), None):
+            raise failure
+        return int(cast("int", told[0]))
 
     def _heed(self, key: str, told: int) -> None:
         if told == OTHERS:
@@ -223,7 +236,7 @@ class Questions:
         if (entry := self._find(key)) is None:
             return FINE
         try:
-            told = await self._written(entry)
+            told = await self.put(entry)
         except BaseException:
             self._owed[key] = None
             raise
@@ -232,22 +245,9 @@ class Questions:
             self._drop(key)
         return told
 
-    async def _written(self, entry: Entry) -> int:
-        """Write *entry* as it is; tell what became of that."""
-        steps = [self._wire.call(scripts.RESTORE, *self._whole(entry))]
-        if entry.done is not None:
-            keys, args = self._done(entry, entry)
-            steps.append(
-                self._wire.call(scripts.DONE, [*self.keys(entry.asked.key), *keys], [self._by, *args])
-            )
-        told = await asyncio.gather(*steps, return_exceptions=True)
-        if failure := next((each for each in told if isinstance(each, BaseException)), None):
-            raise failure
-        return int(cast("int", told[0]))
-
     async def _let(self, entry: Entry) -> None:
         """Let somebody have a question that was given up, with all that was known of it."""
-        await self._written(entry)
+        await self.put(entry)
         await self.release([entry.asked.key])
         self._left.pop(entry.asked.key, None)
 

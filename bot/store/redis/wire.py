@@ -87,6 +87,7 @@ class Wire:
         trouble: Why Redis is away; "" while it is there.
         since: The loop's time when `trouble` began.
         trips: Round trips so far.
+        took: Told how many seconds each round trip took.
         losses: How often the connection was lost; what was written before may be lost since.
         scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
@@ -98,6 +99,7 @@ class Wire:
         self.since = 0.0
         self.trips = 0
         self.losses = 0
+        self.took: Callable[[float], object] = float
         self.scripts: list[Script] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
@@ -208,7 +210,9 @@ class Wire:
         for each in words:
             pipe.execute_command(*each)
         self.trips += 1
+        began = asyncio.get_running_loop().time()
         said = await pipe.execute(raise_on_error=False)
+        self.took(asyncio.get_running_loop().time() - began)
         if lost := next((one for one in said if isinstance(one, LOST)), None):
             raise lost
         return said

@@ -53,6 +53,11 @@ class RedisLeases:
         self._works: dict[str, _Work] = {}
         self._next: dict[str, float] = {}
 
+    @property
+    def held(self) -> dict[str, int]:
+        """How many parts of each work are this replica's."""
+        return {name: len(work.held) for name, work in self._works.items()}
+
     async def parts(self, name: str, total: int) -> AsyncGenerator[Handed]:
         """See `Leases.parts`; parts that are held when it is closed are this replica's until left."""
         work = self._works.setdefault(name, _Work())
