@@ -37,7 +37,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(wires, "LOOK", 0.05)
     monkeypatch.setattr(wires, "PATIENCE", 0.5)
     monkeypatch.setattr("bot.store.redis.questions.LOOK", 0.05)
-    monkeypatch.setattr("bot.store.redis.questions.PATIENCE", 0.3)
+    monkeypatch.setattr("bot.store.redis.questions.CLAIMING", 0.3)
 
 
 @pytest.fixture
@@ -332,6 +332,27 @@ async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not
     lost = False
     again = await redis_store(redis_own, "team", joins=True)
     assert [entry.text for entry in await again.unfinished("chat")] == ["Because of"]
+    await again.close()
+    await store.close()
+
+
+async def test_a_question_whose_claim_may_have_got_through_is_given_up_with_the_lease(redis_own, monkeypatch):
+    def expect_held() -> None:
+        raise Taken
+
+    store = await redis_store(redis_own, "team", joins=True)
+    redis_own.pause()
+    assert await store.accept(asked())
+    await until(lambda: store._wire.trouble)
+    assert await store.accept(asked("chat/2"))
+    monkeypatch.setattr(store.peers, "expect_held", expect_held)
+    with pytest.raises(Taken):
+        await store.save("chat/1", "Because")
+    await store.save("chat/2", "Because")
+    redis_own.resume()
+    await until(lambda: store.health == OK)
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/1"]
     await again.close()
     await store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import time
@@ -18,11 +19,13 @@ from tests.bench.rig import Entry
 #: Questions a second, and channels that they are asked in.
 RATE, CHANNELS = 3.0, 16
 #: Seconds for which all may come to rest at the end, where others use the machine; it ends as soon as they do.
-QUIET = 240.0
+QUIET = 60.0
 #: Seconds between two kills, between a kill and the next start, and for which Redis is down.
 BETWEEN, DOWN, GONE = (3.0, 8.0), (0.0, 3.0), (0.2, 4.0)
 #: Seconds more than a lease that a replica is stopped or cut off.
 LONGER = (1.0, 4.0)
+#: Seconds more than a lease until all believe that another's has ended.
+SETTLED = 2.0
 #: Seconds between the end of one fault and the next one: others must have had time to settle.
 CALM = (1.0, 4.0)
 
@@ -37,6 +40,7 @@ async def played(fault: Fault, times: int, seed: int, size: int, **options: Any)
         people = People(cluster.side, random.Random(rng.random()), RATE)
         await people.visit(min(CHANNELS, 4 * times))
         asking = asyncio.create_task(people.ask())
+        await asyncio.sleep(LEASE + SETTLED)  # before that nobody may be taken for dead
         began = time.monotonic()
         await fault(cluster, rng, times)
         took = time.monotonic() - began
@@ -49,6 +53,8 @@ async def judged(cluster: Cluster, people: People) -> dict[str, Any]:
     """Wait until all is quiet; return what became of all questions, and how long repairs took."""
     await people.quiet(QUIET)
     seen = await people.judge()
+    for each in await people.amiss():
+        print("amiss:", json.dumps(each), flush=True)
     late = await cluster.lateness()
     lost = {"lost": seen["unended"] + seen["torn"], "hit": len(cluster.died)}
     repair = {"repair_s": {**spread(late)}} if late else {}

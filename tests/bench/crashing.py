@@ -191,6 +191,17 @@ class People:
             "noted": sum(bool(found) and bool(found[-1]["note"]) for found in answers),
         }
 
+    async def amiss(self) -> list[Entry]:
+        """Return the messages of each answer that `judge` counts as twice, torn or without an end."""
+        pages = {channel: await self.side.pages(channel) for channel in {*self.asked.values()}}
+        found = []
+        for question, channel in self.asked.items():
+            answer = answering(self.side, question, pages[channel])
+            if _duplicates(answer) or _torn(answer) or not answer or any(page["live"] for page in answer):
+                shown = [{key: page.get(key) for key in ("ts", "id", "live", "note", "text")} for page in answer]
+                found.append({"question": question, "channel": channel, "messages": shown})
+        return found
+
     async def quiet(self, patience: float) -> None:
         """Wait until every question has an answer that has ended, for *patience* seconds at most."""
         until = time.monotonic() + patience

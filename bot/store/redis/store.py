@@ -92,7 +92,7 @@ class RedisStore(Reading):
         return "degraded: Redis lacks what it is being told" if self._owes else OK
 
     async def accept(self, asked: Asked) -> bool:
-        """See `Store.accept`; waits 2 s at most for a Redis that is away, then goes on without.
+        """See `Store.accept`; waits 1.5 s at most for a Redis that is away, then goes on without.
 
         Two replicas may then have accepted it; the one that writes it later gets `Taken`.
         """
@@ -102,8 +102,6 @@ class RedisStore(Reading):
         if first is False or self._knows(asked.key):
             return False
         self._put(entry)
-        if first is None:
-            self._questions.keep(asked.key)
         return True
 
     async def reword(self, key: str, question: str) -> None:
