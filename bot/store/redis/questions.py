@@ -150,6 +150,19 @@ class Questions:
             self._heed(key, told)
             self.expect_ours(key)
 
+    async def write_first(self, key: str, script: Script, keys: Sequence[str], *args: Any) -> None:
+        """Do as `write`, and wait for a Redis that is away: whoever takes the question over must know of it.
+
+        A question that Redis never got nobody can take over, so that one waits for nothing.
+
+        Raises:
+            Taken: See `write`.  At the latest with the end of the lease.
+        """
+        await self.write(key, script, keys, *args)
+        while key in self._owed and key not in self._new and not self.refused and self._find(key):
+            await asyncio.sleep(LOOK)
+            await self.write(key, script, keys, *args)
+
     async def rewrite(self, going: Iterable[Entry]) -> None:
         """Write all that Redis lacks; after a loss of the connection all that is *going*, or was lately.
 
