@@ -357,7 +357,9 @@ async def test_a_question_whose_claim_may_have_got_through_is_given_up_with_the_
     await store.close()
 
 
-async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_question_it_never_got(redis_own):
+async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_question_it_never_got(
+    redis_own,
+):
     store = await redis_store(redis_own, "team", joins=True)
     await store.accept(asked())
     redis_own.kill()
@@ -365,7 +367,8 @@ async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_qu
     assert await store.accept(asked("chat/2"))
     await store.intend("chat/2", FIRST, "Be")
     waiting = [
-        asyncio.create_task(told) for told in (store.intend("chat/1", FIRST, "Be"), store.call("chat/1", "dig"))
+        asyncio.create_task(told)
+        for told in (store.intend("chat/1", FIRST, "Be"), store.call("chat/1", "dig"))
     ]
     _, pending = await asyncio.wait(waiting, timeout=0.3)
     assert len(pending) == 2

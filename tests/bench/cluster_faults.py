@@ -1,4 +1,4 @@
-"""Replicas, Redis and the way between fail, again and again, while people ask: nothing stuck, twice or lost."""
+"""Replicas, Redis and the way between fail again and again while people ask: nothing stuck, twice or lost."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from bot.store.peers import LEASE
 from tests.bench.cluster_world import Cluster, Replica, clustered, prepared
 from tests.bench.crashing import People
 from tests.bench.figures import spread
-from tests.bench.rig import Entry
 
 #: Questions a second, and channels that they are asked in.
 RATE, CHANNELS = 3.0, 16
-#: Seconds for which all may come to rest at the end, where others use the machine; it ends as soon as they do.
-QUIET = 60.0
+#: Seconds between two deltas of an answer.
+PAUSE = 0.05
+#: Seconds for which all may come to rest at the end, where others use the machine; less if they do.
+QUIET = 240.0
 #: Seconds between two kills, between a kill and the next start, and for which Redis is down.
 BETWEEN, DOWN, GONE = (3.0, 8.0), (0.0, 3.0), (0.2, 4.0)
+#: Which of so many times Redis is down for longer than a lease.
+LONG = 4
 #: Seconds more than a lease that a replica is stopped or cut off.
 LONGER = (1.0, 4.0)
 #: Seconds more than a lease until all believe that another's has ended.
@@ -32,12 +35,31 @@ CALM = (1.0, 4.0)
 Fault = Callable[[Cluster, random.Random, int], Awaitable[None]]
 
 
-async def played(fault: Fault, times: int, seed: int, size: int, **options: Any) -> dict[str, Any]:
-    """Let people ask while *fault* comes so often to so many replicas; return what became of all questions."""
+async def played(
+    fault: Fault,
+    times: int,
+    seed: int,
+    size: int,
+    *,
+    rate: float = RATE,
+    pause: float = PAUSE,
+    **options: Any,
+) -> dict[str, Any]:
+    """Let people ask while *fault* comes so often to so many replicas; return what became of all questions.
+
+    Args:
+        fault: What happens.
+        times: How often.
+        seed: Of the moments.
+        size: How many replicas there are.
+        rate: Questions a second.
+        pause: Seconds between two deltas of an answer, of which most have 20.
+        options: As `clustered` takes them.
+    """
     rng = random.Random(seed)
     async with clustered(size, **options) as cluster:
-        await prepared(cluster)
-        people = People(cluster.side, random.Random(rng.random()), RATE)
+        await prepared(cluster, pause)
+        people = People(cluster.side, random.Random(rng.random()), rate)
         await people.visit(min(CHANNELS, 4 * times))
         asking = asyncio.create_task(people.ask())
         await asyncio.sleep(LEASE + SETTLED)  # before that nobody may be taken for dead
@@ -58,7 +80,8 @@ async def judged(cluster: Cluster, people: People) -> dict[str, Any]:
     late = await cluster.lateness()
     lost = {"lost": seen["unended"] + seen["torn"], "hit": len(cluster.died)}
     repair = {"repair_s": {**spread(late)}} if late else {}
-    return {**seen, **lost, **repair, **cluster.troubles, "left": await _left(cluster)}
+    more = {"left": await _left(cluster), "not_0": sum(map(bool, cluster.exits))}
+    return {**seen, **lost, **repair, **cluster.troubles, **more}
 
 
 async def _left(cluster: Cluster) -> int:
@@ -113,13 +136,17 @@ async def _away(cluster: Cluster, replica: Replica, rng: random.Random) -> None:
 
 async def redis(cluster: Cluster, rng: random.Random, times: int) -> None:
     """kill -9 Redis and start it again with what it had written."""
-    for _ in range(times):
+    for number in range(times):
         await asyncio.to_thread(cluster.redis.kill)
-        await asyncio.sleep(rng.uniform(*GONE))
+        longer = LEASE if number % LONG == LONG - 1 else 0.0
+        await asyncio.sleep(longer + rng.uniform(*GONE))
         await asyncio.to_thread(cluster.redis.start)
         await asyncio.sleep(rng.uniform(*CALM))
 
 
-def worst(measured: Entry) -> float:
-    """Return the longest repair."""
-    return float(measured.get("repair_s", {}).get("max", 0.0))
+async def rolling(cluster: Cluster, rng: random.Random, times: int) -> None:
+    """SIGTERM each replica in turn, wait until it has gone, and start it again; so often."""
+    for replica in cluster.replicas * times:
+        cluster.exits.append(await replica.go())
+        await replica.begin()
+        await asyncio.sleep(rng.uniform(*CALM))

@@ -14,8 +14,8 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import psutil
@@ -32,8 +32,13 @@ from tests.redis_server import RedisServer, port
 PATIENCE = 300.0
 #: Seconds between two looks.
 LOOK = 0.1
-#: What each replica's environment has: no Discord, and every wait for a drain long.
-ALIKE = {"DISCORD_BOT_TOKEN": "", "RIVULET_METRICS": "off", "RIVULET_BENCH_BUDGETS": "wide"}
+#: What each replica's environment has: no Discord, and more seconds for a drain than an answer takes.
+ALIKE = {
+    "DISCORD_BOT_TOKEN": "",
+    "RIVULET_METRICS": "off",
+    "RIVULET_BENCH_BUDGETS": "wide",
+    "RIVULET_DRAIN": "120",
+}
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Replica(Crashing):
     async def _ready(self, session: aiohttp.ClientSession) -> bool:
         try:
             async with session.get(f"http://127.0.0.1:{self.health}/readyz") as told:
-                return told.status == 200  # noqa: PLR2004  OK
+                return told.status == HTTPStatus.OK
         except aiohttp.ClientError:
             return False
 
@@ -87,6 +92,13 @@ class Replica(Crashing):
         assert self.process
         os.kill(self.process.pid, number)
 
+    async def go(self) -> int:
+        """Let it end its answers, and go; return its exit code."""
+        assert self.process
+        self.send(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
     @property
     def seen(self) -> psutil.Process:
         """Its process, as the kernel counts."""
@@ -103,12 +115,14 @@ class Cluster:
         redis: The server.
         replicas: Those that were started, also those that are down.
         died: For each question, by its key, when (`time.monotonic`) the last replica died that had it.
+        exits: The exit codes of those that were told to go.
     """
 
     world: World
     redis: RedisServer
     replicas: list[Replica]
     died: dict[str, float] = field(default_factory=dict)
+    exits: list[int] = field(default_factory=list)
 
     @property
     def side(self) -> Side:
@@ -128,7 +142,7 @@ class Cluster:
     async def questions(self, name: str) -> list[str]:
         """Return the keys of the questions that the replica *name* works on, as Redis has it."""
         async with self.client() as client:
-            keys = await client.zrange("{rivulet}:open", 0, -1)
+            keys: list[str] = await client.zrange("{rivulet}:open", 0, -1)  # type: ignore[assignment]  # decoded
             pipe = client.pipeline(transaction=False)
             for key in keys:
                 pipe.hget(f"{{rivulet}}:turn:{key}", "by")
@@ -233,7 +247,7 @@ async def _end(cluster: Cluster) -> None:
             await replica.proxy.stop()
 
 
-async def prepared(cluster: Cluster, **options: Any) -> None:
-    """Let Claude say what the judge knows, and writes be slow; *options* as `scripted` takes them."""
-    await scripted(cluster.world, **options)
+async def prepared(cluster: Cluster, pause: float) -> None:
+    """Let Claude say what the judge knows, *pause* seconds between two deltas, and writes be slow."""
+    await scripted(cluster.world, pause)
     await slowed(cluster.world)

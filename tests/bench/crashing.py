@@ -198,7 +198,9 @@ class People:
         for question, channel in self.asked.items():
             answer = answering(self.side, question, pages[channel])
             if _duplicates(answer) or _torn(answer) or not answer or any(page["live"] for page in answer):
-                shown = [{key: page.get(key) for key in ("ts", "id", "live", "note", "text")} for page in answer]
+                shown = [
+                    {key: page.get(key) for key in ("ts", "id", "live", "note", "text")} for page in answer
+                ]
                 found.append({"question": question, "channel": channel, "messages": shown})
         return found
 
