@@ -131,7 +131,7 @@ async def test_who_is_taken_out_of_an_allowed_group_is_out_when_slack_is_asked_a
     rules.who[""] = Who(allow=("S1",))
     assert await answered(slack, lambda: slack.say("why?", "U2"))
     await slack.emulator.group("S1", "staff", ["U1"])
-    slack.platform._people.groups._members._known.clear()  # ten minutes later
+    slack.platform._here.people.groups._members._known.clear()  # ten minutes later
     assert not await answered(slack, lambda: slack.say("why?", "U2"))
     assert await answered(slack, lambda: slack.say("why?", "U1"))
 

@@ -323,6 +323,20 @@ def test_what_is_no_letter_is_left_alone(text):
     assert read(text) is None
 
 
+async def test_a_ledger_of_another_bot_is_refused_before_anything_is_taken_from_it(started, sheet):
+    only = await started("a")
+
+    async def expect_bot(identity):
+        raise Unavailable(f"not {identity}")
+
+    only.store.expect_bot = expect_bot  # as Redis does
+    other = Paper(sheet, name="paper")
+    other.identity = "paper/2"
+    with pytest.raises(Unavailable, match="paper/2"):
+        await only.inbox.repair(other)
+    assert not other.asked_for
+
+
 async def test_a_letter_of_another_version_is_not_taken(pair):
     first, _ = pair
     assert await first.inbox._heard("b", "Whistle {}") == ""

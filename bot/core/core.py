@@ -266,9 +266,17 @@ class Core:
         elif live:
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
 
+    def removed(self, platform: str, workspace: str) -> None:
+        """See `Inbox.removed`."""
+        for live in self._lives.values():
+            if (live.mention.place.platform, live.mention.place.home) == (platform, workspace):
+                live.cut(Ending.STOPPED, "Stopped: I was removed from the workspace.")
+
     async def repair(self, platform: Platform) -> None:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
         if platform.name not in self.repairs.platforms:
+            if platform.identity:
+                await self._store.expect_bot([platform.identity])
             for names in await self._store.talks(platform.name):
                 self.talks.add(*names)
             for asked in reversed(await self._store.recent(platform.name, self.means.clock() - RECENT)):

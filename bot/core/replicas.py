@@ -152,6 +152,10 @@ class Replicas:
         if await self._pass(self._elsewhere.get(deleted.key, ""), deleted) is None:
             await self._core.deleted(deleted)
 
+    def removed(self, platform: str, workspace: str) -> None:
+        """See `Inbox.removed`; the platform in each replica finds it out by itself."""
+        self._core.removed(platform, workspace)
+
     async def repair(self, platform: Platform) -> None:
         """See `Inbox.repair`."""
         await self._core.repair(platform)

@@ -13,7 +13,7 @@ on from memory.  One thing alone ends an answer: that another process has it, or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -206,6 +206,17 @@ class Store(Protocol):
     @property
     def limits(self) -> Limits:
         """How often one person may ask."""
+        ...
+
+    async def expect_bot(self, identity: Collection[str]) -> None:
+        """Look whether this ledger is that of the bot with *identity*, or of none yet; it is then.
+
+        Args:
+            identity: What only this bot has; see `Platform.identity`.
+
+        Raises:
+            Unavailable: It is another bot's; the message says what to do.
+        """
         ...
 
     async def accept(self, asked: Asked) -> bool:

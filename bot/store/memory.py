@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from bot.platform import Actor, Asked, Place, Shelf, Vault
@@ -83,6 +83,9 @@ class Memory:
     def health(self) -> str:
         """See `Store.health`."""
         return OK
+
+    async def expect_bot(self, identity: Collection[str]) -> None:
+        """See `Store.expect_bot`: what is in one process, or in its folder, is its own."""
 
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
