@@ -85,7 +85,8 @@ class Replica(Crashing):
         return seen
 
     def _reports(self) -> list[str]:
-        return [line for line in self.log.splitlines(keepends=True) if line[0] == "{" and line[-1] == "\n"]
+        lines = self.log.splitlines(keepends=True)
+        return [line for line in lines if line.startswith('{"lag_ms"') and line.endswith("\n")]
 
     def send(self, number: int) -> None:
         """Send it a signal."""
