@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bot.store.peers import LEASE
-from tests.bench.cluster_world import Cluster, Replica, clustered, prepared
+from tests.bench.cluster_world import LOOK, SETTLED, Cluster, Replica, clustered, prepared
 from tests.bench.crashing import People
 from tests.bench.figures import spread
 
@@ -27,8 +27,6 @@ BETWEEN, DOWN, GONE = (3.0, 8.0), (0.0, 3.0), (0.2, 4.0)
 LONG = 4
 #: Seconds more than a lease that a replica is stopped or cut off.
 LONGER = (1.0, 4.0)
-#: Seconds more than a lease until all believe that another's has ended.
-SETTLED = 2.0
 #: Seconds between the end of one fault and the next one: others must have had time to settle.
 CALM = (1.0, 4.0)
 
@@ -91,13 +89,19 @@ async def _left(cluster: Cluster) -> int:
 
 
 async def kills(cluster: Cluster, rng: random.Random, times: int) -> None:
-    """kill -9 one replica after the other; each is started again after a while."""
+    """kill -9 one replica after the other; each is started again after a while.
+
+    One other at least has been there for so long that it believes that the one is dead: else who asked waits
+    for that as well.
+    """
     starting: dict[int, asyncio.Task[None]] = {}
     for number in range(times):
         await asyncio.sleep(rng.uniform(*BETWEEN))
         at = number % len(cluster.replicas)
         if begun := starting.pop(at, None):
             await begun
+        while not any(other.settled for other in cluster.replicas if other is not cluster.replicas[at]):
+            await asyncio.sleep(LOOK)
         await cluster.kill(cluster.replicas[at])
         starting[at] = asyncio.create_task(_again(cluster.replicas[at], rng.uniform(*DOWN)))
     await asyncio.gather(*starting.values())

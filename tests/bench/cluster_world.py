@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import tempfile
@@ -22,6 +23,7 @@ import psutil
 from redis.asyncio import Redis
 
 from adapters.emulators.process import World, spawned
+from bot.store.peers import LEASE
 from tests.bench.crashing import Crashing, scripted, slowed
 from tests.bench.figures import percentile
 from tests.bench.rig import Entry, Side, slack_side
@@ -30,6 +32,8 @@ from tests.redis_server import RedisServer, port
 
 #: Seconds that a replica may take to be ready or to report: others may use the machine.
 PATIENCE = 300.0
+#: Seconds more than a lease until a replica believes that another's has ended.
+SETTLED = 2.0
 #: Seconds between two looks.
 LOOK = 0.1
 #: What each replica's environment has: no Discord, and more seconds for a drain than an answer takes.
@@ -48,11 +52,13 @@ class Replica(Crashing):
     Attributes:
         name: What it is called since its last start; see `Peers.name`.
         proxy: Its way to Redis.
+        since: When (`time.monotonic`) it was ready; never while it is down.
         health: The port on which it says whether it is ready.
     """
 
     name: str = ""
     proxy: Proxy | None = None
+    since: float = math.inf
     health: int = 0
 
     async def begin(self) -> None:
@@ -64,7 +70,17 @@ class Replica(Crashing):
             while not await self._ready(session):
                 self.expect_alive()
                 await asyncio.sleep(LOOK)
-        self.name = (await self.report())["name"]
+        self.name, self.since = (await self.report())["name"], time.monotonic()
+
+    async def kill(self) -> None:
+        """See `Crashing.kill`."""
+        self.since = math.inf
+        await super().kill()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has been there for so long that it believes others to be dead."""
+        return time.monotonic() - self.since > LEASE + SETTLED
 
     async def _ready(self, session: aiohttp.ClientSession) -> bool:
         try:
