@@ -16,8 +16,8 @@ from tests.bench import cluster_faults as faults
 from tests.bench.cluster_faults import played
 
 LIMITS = (
-    "Slack alone, each event to another replica than the one before; faults, stop and load: emulator limits "
-    "off, the bot's own budgets wide (tests/bench/bot.py); trips at saturation: limits and budgets as they are"
+    "Slack alone, each event to another replica than the one before; faults, stop, load and units: emulator "
+    "limits off, the bot's own budgets wide (tests/bench/bot.py); trips: limits and budgets as they are"
 )
 
 Part = Callable[[bool, int, int], Awaitable[dict[str, Any]]]

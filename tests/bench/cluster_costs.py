@@ -22,6 +22,10 @@ STOPS, QUICK_STOPS = 200, 20
 LIVE, SEEDS, QUICK_SEEDS = (4, 8, 16), 18, 4
 #: Answers whose round trips are counted, one after the other; seconds in which those of time are.
 ANSWERS, QUICK_ANSWERS, IDLE = 40, 8, 10.0
+#: Seconds that such an answer takes, and between two.
+TALKS, REST = 4.0, 3.0
+#: The bot's own budgets.
+AS_THEY_ARE = {"RIVULET_BENCH_BUDGETS": ""}
 #: Answers that are live at once on one real bucket, and seconds for which their edits are counted.
 BUSY, WINDOW, QUICK_WINDOW = 12, 120.0, 20.0
 #: Streams, deltas a second and characters of each, as in `load`; seconds of questions and of measuring.
@@ -71,34 +75,36 @@ async def paced_alike(quick: bool, seed: int, runs: int) -> dict[str, Any]:
 
 
 async def trips(quick: bool, seed: int, runs: int) -> dict[str, Any]:
-    """Count round trips of time, of answers one after the other, and of edits that fill a bucket."""
-    answers = runs or (QUICK_ANSWERS if quick else ANSWERS)
-    async with clustered(FEW if quick else SIZE) as cluster:
-        await _says(cluster, random.Random(seed), 3.0, 400)
+    """Count round trips of answers one after the other, and of edits that fill a bucket.
+
+    Trips that replicas make while nothing happens are taken off; one for each second of an answer is its own.
+    """
+    answers, size = runs or (QUICK_ANSWERS if quick else ANSWERS), FEW if quick else SIZE
+    async with clustered(size, limits=True, settings=AS_THEY_ARE) as cluster:
+        await _says(cluster, random.Random(seed), TALKS, 600)
         await _answered(cluster, 0, 2)
         await asyncio.sleep(IDLE)
         idle = await _rate(cluster, IDLE)
         began = await _seen(cluster)
         for number in range(answers):
             await _answered(cluster, number, 1)
+            await asyncio.sleep(REST)
         ended = await _seen(cluster)
     each = (ended["trips"] - began["trips"] - idle * (ended["at"] - began["at"])) / answers
     edits = (ended["writes"] - began["writes"]) / answers
-    more = await _saturated(WINDOW if not quick else QUICK_WINDOW, quick=quick, seed=seed)
-    size = FEW if quick else SIZE
     return {
         "answers": answers,
         "idle_per_s": round(idle / size, 2),
-        "per_answer": round(each, 2),
+        "each": round(each, 2),
+        "per_answer": round(each - TALKS, 2),
         "writes_per_answer": round(edits, 1),
-        **more,
+        **await _saturated(QUICK_WINDOW if quick else WINDOW, size, seed),
     }
 
 
-async def _saturated(window: float, *, quick: bool, seed: int) -> dict[str, Any]:
+async def _saturated(window: float, size: int, seed: int) -> dict[str, Any]:
     """Count what edits of one bucket cost beside the ledger's round trip, where all of it is used."""
-    settings = {"RIVULET_BENCH_BUDGETS": ""}
-    async with clustered(FEW if quick else SIZE, limits=True, settings=settings) as cluster:
+    async with clustered(size, limits=True, settings=AS_THEY_ARE) as cluster:
         await _says(cluster, random.Random(seed), window * 3 + 60.0, 12_000)
         idle = await _rate(cluster, IDLE)
         for number in range(BUSY):
@@ -127,10 +133,14 @@ async def _rate(cluster: Cluster, seconds: float) -> float:
 
 
 async def _seen(cluster: Cluster) -> dict[str, Any]:
+    """Return how many round trips and writes there were so far; reading letters is a trip as well."""
     report = await cluster.report()
+    async with cluster.client() as client:
+        letters = (await client.info("commandstats")).get("cmdstat_xread", {"calls": 0})["calls"]
     writes = await cluster.side.remote.events(kinds=["post", "edit"])
     edits = sum(write["kind"] == "edit" for write in writes)
-    return {"at": time.monotonic(), "trips": report["trips"], "writes": len(writes), "edits": edits}
+    trips = report["trips"] + letters
+    return {"at": time.monotonic(), "trips": trips, "writes": len(writes), "edits": edits}
 
 
 async def _says(cluster: Cluster, rng: random.Random, seconds: float, characters: int) -> None:
