@@ -38,7 +38,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(wires, "LOOK", 0.05)
     monkeypatch.setattr(wires, "PATIENCE", 0.5)
     monkeypatch.setattr("bot.store.redis.questions.LOOK", 0.05)
-    monkeypatch.setattr("bot.store.redis.questions.PATIENCE", 0.3)
+    monkeypatch.setattr("bot.store.redis.questions.CLAIMING", 0.3)
 
 
 @pytest.fixture
@@ -333,6 +333,52 @@ async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not
     lost = False
     again = await redis_store(redis_own, "team", joins=True)
     assert [entry.text for entry in await again.unfinished("chat")] == ["Because of"]
+    await again.close()
+    await store.close()
+
+
+async def test_a_question_whose_claim_may_have_got_through_is_given_up_with_the_lease(redis_own, monkeypatch):
+    def expect_held() -> None:
+        raise Taken
+
+    store = await redis_store(redis_own, "team", joins=True)
+    redis_own.pause()
+    assert await store.accept(asked())
+    await until(lambda: store._wire.trouble)
+    assert await store.accept(asked("chat/2"))
+    monkeypatch.setattr(store.peers, "expect_held", expect_held)
+    with pytest.raises(Taken):
+        await store.save("chat/1", "Because")
+    await store.save("chat/2", "Because")
+    redis_own.resume()
+    await until(lambda: store.health == OK)
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/1"]
+    await again.close()
+    await store.close()
+
+
+async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_question_it_never_got(
+    redis_own,
+):
+    store = await redis_store(redis_own, "team", joins=True)
+    await store.accept(asked())
+    redis_own.kill()
+    await store.save("chat/1", "Be")
+    assert await store.accept(asked("chat/2"))
+    await store.intend("chat/2", FIRST, "Be")
+    waiting = [
+        asyncio.create_task(told)
+        for told in (store.intend("chat/1", FIRST, "Be"), store.call("chat/1", "dig"))
+    ]
+    _, pending = await asyncio.wait(waiting, timeout=0.3)
+    assert len(pending) == 2
+    redis_own.start()
+    await asyncio.gather(*waiting)
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [(entry.parts, entry.calling) for entry in [await again.find("chat/1")] if entry] == [
+        ((FIRST,), "dig")
+    ]
     await again.close()
     await store.close()
 
