@@ -20,7 +20,7 @@ from typing import Protocol
 from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains, Shelf, Vault
 from bot.store.accounts import Accounts
-from bot.store.limits import Limits
+from bot.store.limits import RateLimits
 from bot.store.peers import Peers
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
@@ -204,7 +204,7 @@ class Store(Protocol):
         ...
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """How often one person may ask."""
         ...
 

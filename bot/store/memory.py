@@ -25,9 +25,10 @@ from bot.store import (
 )
 from bot.store.accounts import Accounts
 from bot.store.accounts_memory import MemoryAccounts
+from bot.store.alone import Alone
 from bot.store.keys import DAY
-from bot.store.limits import Limits, MemoryLimits
-from bot.store.peers import Alone, Peers
+from bot.store.limits import MemoryRateLimits, RateLimits
+from bot.store.peers import Peers
 from bot.store.shelf import MemoryShelf
 from bot.store.vault import MemoryVault
 
@@ -50,7 +51,7 @@ class Memory:
         self._shelf = MemoryShelf()
         self._accounts = MemoryAccounts()
         self._vault = MemoryVault()
-        self._limits: Limits = MemoryLimits()
+        self._limits: RateLimits = MemoryRateLimits()
         self._peers: Peers = Alone()
         self._pruned = 0.0
 
@@ -75,7 +76,7 @@ class Memory:
         return self._accounts
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """See `Store.limits`."""
         return self._limits
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.bench import (
     bombs,
+    cluster,
     conversation,
     doctor,
     faults,
@@ -64,6 +65,7 @@ BENCHES = {
     "conversation": conversation,
     "web": web,
     "money": money,
+    "cluster": cluster,
 }
 
 
@@ -140,6 +142,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
     match options.bench:
         case "live":
             return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
+        case "cluster":
+            return {"only": options.only, "runs": options.runs}
         case "kill" | "term":
             return {"runs": options.runs}
         case "fuzz":

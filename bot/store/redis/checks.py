@@ -20,6 +20,8 @@ OLDEST = 7
 LOOK = 10_000
 #: Parts of Redis's memory from which on it is said that there is little left.
 FULL = 0.8
+#: What to do where it can't be reached.
+REACH = "start it, or mend the address"
 
 
 async def expect_safe(wire: Wire) -> None:
@@ -33,14 +35,23 @@ async def expect_safe(wire: Wire) -> None:
         await wire.open()
         server, memory = await info(wire, "server"), await info(wire, "memory")
     except Away as error:
-        raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
+        raise Unavailable(f"{SETTING}: Redis can't be reached ({error}); {REACH}.") from None
     except Refusal as error:
-        raise Unavailable(
-            f"{SETTING}: Redis lets nobody in like this ({error}); look at the address, the user and the "
-            "password."
-        ) from None
+        raise Unavailable(f"{SETTING}: {'; '.join(lets_nobody_in(error))}.") from None
     if why := _old(server) or _evicts(memory):
         raise Unavailable(f"{SETTING}: {why}")
+
+
+def lets_nobody_in(error: Refusal) -> tuple[str, str]:
+    """Return what it means that Redis lets nobody in, and what to do."""
+    said = str(error)
+    if "HELLO must be called" in said or "Authentication required" in said:
+        return "Redis wants a password, and there is none", "write it as in redis://:password@host:6379/0"
+    if "'SENTINEL'" in said:
+        return "that is a Redis, and no Sentinel", "write redis:// for it"
+    if "DB index" in said:
+        return f"Redis has no such database ({said})", "take another number at the end, as in redis://host/0"
+    return f"Redis lets nobody in like this ({said.rstrip('.')})", "look at the user and the password"
 
 
 async def expect_ours(wire: Wire, names: Names) -> None:

@@ -306,7 +306,7 @@ return count
 #: KEYS 1 which bot it is, by platform.  ARGV 1 a platform, 2 who the bot is there.  Tells who it was before.
 BOT = Script("redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) return redis.call('HGET', KEYS[1], ARGV[1])")
 
-LEDGER = (  # all of them
+LEDGER = (  # all of this module
     *(ACCEPT, RESTORE, SAY, INTEND, POSTED, RUN, DONE, RELEASE, FIND, SHOWN, CLAIM, RECENT, FORGET),
     *(NOTE, ERASE, NOTES, RATE, UNRATE, OLD_RATINGS, CHOOSE, UNCHOOSE, BOT),
 )

@@ -17,7 +17,8 @@ import structlog
 
 from bot.platform import Asked, Unavailable
 from bot.store import OK, ROWS_KEPT, Entry, Part
-from bot.store.peers import LEASE, Alone, Taken
+from bot.store.alone import Alone
+from bot.store.peers import LEASE, Taken
 from bot.store.redis import entries, scripts
 from bot.store.redis.checks import SETTING, claim, expect_bot, expect_ours, expect_safe
 from bot.store.redis.keys import Names
@@ -102,7 +103,7 @@ class RedisStore(Reading):
         return "degraded: Redis lacks what it is being told" if self._owes else OK
 
     async def accept(self, asked: Asked) -> bool:
-        """See `Store.accept`; waits 2 s at most for a Redis that is away, then goes on without.
+        """See `Store.accept`; waits 1.5 s at most for a Redis that is away, then goes on without.
 
         Two replicas may then have accepted it; the one that writes it later gets `Taken`.
         """
@@ -112,8 +113,6 @@ class RedisStore(Reading):
         if first is False or self._knows(asked.key):
             return False
         self._put(entry)
-        if first is None:
-            self._questions.keep(asked.key)
         return True
 
     async def reword(self, key: str, question: str) -> None:
@@ -123,12 +122,12 @@ class RedisStore(Reading):
             await self._say(key, "question", question)
 
     async def intend(self, key: str, part: Part, text: str) -> None:
-        """See `Store.intend`."""
+        """See `Store.intend`; waits for a Redis that is away, as long as the lease is held."""
         await super().intend(key, part, text)
         if entry := self._going(key):
             number = [each.nonce for each in entry.parts].index(part.nonce)
             told = entries.part_field(part.nonce), entries.part_text(part, number)
-            await self._write(key, scripts.INTEND, (), text, *told)
+            await self._write(key, scripts.INTEND, (), text, *told, first=True)
 
     async def posted(self, key: str, nonce: str, message: str) -> None:
         """See `Store.posted`."""
@@ -143,9 +142,9 @@ class RedisStore(Reading):
         await self._say(key, "text", text)
 
     async def call(self, key: str, calling: str) -> None:
-        """See `Store.call`."""
+        """See `Store.call`; waits as `intend`."""
         await super().call(key, calling)
-        await self._say(key, "calling", calling)
+        await self._say(key, "calling", calling, first=bool(calling))
 
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
@@ -286,13 +285,17 @@ class RedisStore(Reading):
                 with suppress(Away):
                     await self._back()
 
-    async def _say(self, key: str, *fields: str) -> None:
+    async def _say(self, key: str, *fields: str, first: bool = False) -> None:
         if self._going(key):
-            await self._write(key, scripts.SAY, (), *fields)
+            await self._write(key, scripts.SAY, (), *fields, first=first)
 
-    async def _write(self, key: str, script: Script, keys: Sequence[str], *args: object) -> None:
+    async def _write(
+        self, key: str, script: Script, keys: Sequence[str], *args: object, first: bool = False
+    ) -> None:
+        """Let Redis do what was done in memory; *first*: before anything else is, where others may follow."""
         if not self._closed:
-            await self._questions.write(key, script, keys, *args)
+            write = self._questions.write_first if first and self._joined else self._questions.write
+            await write(key, script, keys, *args)
 
     def _going(self, key: str) -> Entry | None:
         """See `Memory`; raises `Taken` if the question is another replica's."""

@@ -92,6 +92,7 @@ class Wire:
         took: Told how many seconds each round trip took.
         losses: How often the connection was lost; what was written before may be lost since.
         scripts: What Redis is told with each connection, so that it need not be sent with the first call.
+        boarding: What is called before requests go out, so that what can wait goes along with them.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
             fails with `Away` there is begun anew with the next try.
     """
@@ -103,6 +104,7 @@ class Wire:
         self.losses = 0
         self.took: Callable[[float], object] = float
         self.scripts: list[Script] = []
+        self.boarding: list[Callable[[], None]] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
         self._client: Redis | None = None
@@ -173,6 +175,9 @@ class Wire:
         """Send what is asked for until nothing is."""
         try:
             while self._asked:
+                for board in self.boarding:
+                    board()
+                await asyncio.sleep(0)  # they may need a task for that
                 batch, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
                 try:
                     await self._answer(batch)
