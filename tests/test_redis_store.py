@@ -20,7 +20,7 @@ from bot.run.orders import order
 from bot.run.start import ledger
 from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
-from bot.store.redis import checks
+from bot.store.redis import checks, questions
 from bot.store.redis import store as module
 from bot.store.redis import wire as wires
 from bot.store.redis.address import secrets_of
@@ -308,9 +308,40 @@ async def test_a_question_that_two_replicas_took_while_redis_was_away_stays_with
     await two.close()
 
 
-async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not_what_it_never_had(
+@pytest.mark.parametrize("stolen", [False, True])
+async def test_an_answer_waits_for_redis_while_others_may_have_it_and_goes_on_where_they_have_not(
+    redis_own, monkeypatch, stolen
+):
+    lost = False
+
+    def expect_held() -> None:
+        if lost:
+            raise Taken
+
+    store = await redis_store(redis_own, "team", joins=True)
+    monkeypatch.setattr(store.peers, "expect_held", expect_held)
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Be")
+    redis_own.kill()
+    await store.save("chat/1", "Because")
+    lost = True
+    saving = asyncio.create_task(store.save("chat/1", "Because of"))
+    await asyncio.wait({saving}, timeout=0.2)
+    assert not saving.done()
+    redis_own.start()
+    if stolen:
+        await until(lambda: not store._wire.trouble)
+        await store._wire.ask("HSET", store._names.of("turn", "chat/1"), "by", "another")
+    lost = False
+    [told] = await asyncio.gather(saving, return_exceptions=True)
+    assert type(told) is (Taken if stolen else type(None))
+    await store.close()
+
+
+async def test_a_replica_whose_lease_may_be_over_gives_up_in_the_end_what_redis_has_and_not_what_it_never_had(
     redis_own, monkeypatch
 ):
+    monkeypatch.setattr(questions, "PAUSE", 0.0)
     lost = False
 
     def expect_held() -> None:
@@ -339,7 +370,9 @@ async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not
     await store.close()
 
 
-async def test_a_question_whose_claim_may_have_got_through_is_given_up_with_the_lease(redis_own, monkeypatch):
+async def test_a_question_whose_claim_may_have_got_through_is_given_up_in_the_end(redis_own, monkeypatch):
+    monkeypatch.setattr(questions, "PAUSE", 0.0)
+
     def expect_held() -> None:
         raise Taken
 

@@ -221,8 +221,8 @@ class Sockets:
     def _next(self) -> Link | None:
         """Return the connection that the next payload goes to; None if there is none.
 
-        "Each payload may be sent to any of the connections" [docs]; here to the newest that stays, unless they
-        are `spread`.
+        "Each payload may be sent to any of the connections" [docs]; here to the newest that stays,
+        unless they are `spread`.
         """
         staying = [link for link in self._links if not link.leaving] or self._links
         self._turn += 1

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 CLAIMING = 1.5
 #: Seconds after which Redis has what it was told on its disk, with headroom; and answers that ended in them.
 LATELY, LATELY_MOST = 10.0, 5000
+#: Seconds for which an answer waits for a Redis that is away, once others may have it, before it is given up.
+PAUSE = 600.0
 #: Questions that are known to be another replica's.
 TAKEN_MOST = 10_000
 #: Seconds that an asker's list outlives their newest question.
@@ -135,20 +137,24 @@ class Questions:
         Raises:
             Taken: It is another replica's, or may be.
         """
-        try:
-            if key in self._owed or self._losses != self._wire.losses:
-                told = await self._restore(key)
+        while True:
+            try:
+                if key in self._owed or self._losses != self._wire.losses:
+                    told = await self._restore(key)
+                else:
+                    told = await self._wire.call(script, [*self.keys(key), *keys], [self._by, *args])
+            except Refusal as error:  # as when it is full: then nobody else can take the question either
+                self.refused = str(error)
+                self._owed[key] = None
+                return
+            except Away:
+                self._owed[key] = None
+                if not await self._paused(key):
+                    return
             else:
-                told = await self._wire.call(script, [*self.keys(key), *keys], [self._by, *args])
-        except Refusal as error:  # as when it is full: then nobody else can take the question either
-            self.refused = str(error)
-            self._owed[key] = None
-        except Away:
-            self._owed[key] = None
-            self._expect_held_of(key)
-        else:
-            self._heed(key, told)
-            self.expect_ours(key)
+                self._heed(key, told)
+                self.expect_ours(key)
+                return
 
     async def write_first(self, key: str, script: Script, keys: Sequence[str], *args: Any) -> None:
         """Do as `write`, and wait for a Redis that is away: whoever takes the question over must know of it.
@@ -226,16 +232,29 @@ class Questions:
         elif told == GONE:
             self._drop(key)  # somebody had it forgotten
 
-    def _expect_held_of(self, key: str) -> None:
+    async def _paused(self, key: str) -> bool:
+        """Wait while others may have the question; tell whether that was needed: then Redis says whose it is.
+
+        Raises:
+            Taken: Redis was away for `PAUSE` seconds; others get the question when it is back.
+        """
         if key in self._new:
-            return
-        try:
-            self._expect_held()
-        except Taken:
-            if entry := self._find(key):
-                self._left[key] = entry
-            self._lose(key)
-            raise
+            return False
+        loop = asyncio.get_running_loop()
+        began, paused = loop.time(), False
+        while True:
+            try:
+                self._expect_held()
+            except Taken:
+                if loop.time() - began < PAUSE and self._find(key):
+                    paused = True
+                    await asyncio.sleep(LOOK)
+                    continue
+                if entry := self._find(key):
+                    self._left[key] = entry
+                self._lose(key)
+                raise
+            return paused
 
     def _lose(self, key: str) -> None:
         log.warning("a question is another replica's", question=key)
