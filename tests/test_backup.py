@@ -192,7 +192,8 @@ async def test_others_tables_and_a_newer_ledger_are_refused(tmp_path):
 def watched(folder, env):
     """Look at the bot in a terminal until SIGTERM; return the exit code, and if the screen is as before."""
     terminal, inside = pty.openpty()
-    program = [sys.executable, "-m", "bot", "top"]
+    # As a script's background has it, where Ctrl-C is ignored.
+    program = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "bot", "top"]
     env = {**env, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm"}
     with subprocess.Popen(program, cwd=folder, env=env, stdin=inside, stdout=inside, stderr=inside) as top:
         os.close(inside)

@@ -117,6 +117,14 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     sys.exit(code)
 
 
+def _take_for_interrupt() -> None:
+    """Let SIGTERM end this process as Ctrl-C does; also where that is ignored, as in a background."""
+    import signal
+
+    interrupt = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGTERM, interrupt if callable(interrupt) else signal.default_int_handler)
+
+
 def _mistake(lines: str) -> int:
     """Say what is wrong, each in a line of its own."""
     sys.stderr.writelines(f"rivulet: {line}\n" for line in lines.splitlines())
@@ -137,9 +145,7 @@ async def _run(_options: argparse.Namespace) -> int:
 
 async def _demo(options: argparse.Namespace) -> int:
     """Watch it work on emulated platforms; needs no account."""
-    import signal
-
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # as Ctrl-C: nothing of it stays
+    _take_for_interrupt()  # nothing of it stays
     if options.check:
         from bot.run.demo import check
 
@@ -264,10 +270,8 @@ async def _move(options: argparse.Namespace) -> int:
 
 async def _top(options: argparse.Namespace) -> int:
     """Watch a running bot: its answers, its rate limits, and what it has spent."""
-    import signal
-
     data, _url = _data()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # as Ctrl-C: the screen is given back
+    _take_for_interrupt()  # the screen is given back
     from bot.run.top import show
 
     return await show(data, once=options.once)
