@@ -168,7 +168,8 @@ class Core:
         return outcome
 
     async def _stopped(self, stop: Stop) -> Outcome:
-        if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
+        heeded = self._ends_own(stop) or self._heeds(stop, Action.STOP)
+        if not heeded or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
         if stop.conversation:
             return self._running.stop_current(stop)
@@ -339,6 +340,14 @@ class Core:
     def _heeds(self, event: Happening, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""
         return self._rates.admit(event.actor.id, action.value, _now())
+
+    def _ends_own(self, stop: Stop) -> bool:
+        """Tell whether *stop* ends an answer to its actor, which it can once: no number of those is too many."""
+        if stop.conversation:
+            live = self._running.current(stop.conversation)
+        else:
+            live = self._stops.find(stop.message)
+        return live is not None and live.open and live.mention.actor.id == stop.actor.id
 
     def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bot.model.rounds import AT_ONCE as CALLS
 from tests.bench.attacks import Attack, attacks
 from tests.bench.rig import ROOT, UNBOUND, Entry, Rig, Side, rigged
 
@@ -120,10 +121,21 @@ async def _all(rig: Rig, side: Side, found: Sequence[Attack], counts: Counter[st
     groups = []
     for carrier in dict.fromkeys(each.carrier for each in found):
         some = [each for each in found if each.carrier == carrier]
-        size = len(some) if carrier == "mcp" else AT_ONCE  # descriptions are in every request
+        size = _at_once(carrier, len(some))
         groups += [some[start : start + size] for start in range(0, len(some), size)]
     for number, group in enumerate(groups):
         await _met(rig, side, number, group, counts)
+
+
+def _at_once(carrier: str, all_of_it: int) -> int:
+    """Return how many attacks of *carrier* one question meets."""
+    match carrier:
+        case "mcp":  # descriptions are in every request
+            return all_of_it
+        case "result" | "mcp result":  # a call each, and the last that one round makes is the one that asks
+            return min(AT_ONCE, CALLS - 1)
+        case _:
+            return AT_ONCE
 
 
 async def _met(rig: Rig, side: Side, number: int, some: Sequence[Attack], counts: Counter[str]) -> None:
