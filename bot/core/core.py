@@ -342,7 +342,7 @@ class Core:
         return self._rates.admit(event.actor.id, action.value, _now())
 
     def _ends_own(self, stop: Stop) -> bool:
-        """Tell whether *stop* ends an answer to its actor, which it can once: no number of those is too many."""
+        """Tell whether *stop* ends an answer to its actor, which it can once: none is too many."""
         if stop.conversation:
             live = self._running.current(stop.conversation)
         else:
