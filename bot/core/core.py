@@ -15,7 +15,7 @@ import structlog
 
 from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, called
-from bot.core.files import kept
+from bot.core.files import kept, readable
 from bot.core.gathering import Desk
 from bot.core.glance import Glance
 from bot.core.intake import ANYBODY, Caps
@@ -57,6 +57,7 @@ from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
 from bot.tally import Tally
+from bot.text.words import wordy
 from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
@@ -356,6 +357,8 @@ class Core:
             return not running.stop_newest(mention) and running.say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
+        if mention.follow_up and not (wordy(text) or readable(mention.files, self._means.desk.bounds)):
+            return False  # a sound or a video in a thread is for the people there
         if command := called(mention):
             running.errand(self._reply(mention, command))
             return True

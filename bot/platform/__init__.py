@@ -125,7 +125,7 @@ class Inbox(Protocol):
         """Return the key of the first question that the bot was asked in *conversation*; "" if there is none.
 
         What a person writes there after that is a question too, a follow-up, unless it calls or answers
-        somebody else, or has no words.  *conversation* is a `Mention.conversation`; or the key of a question,
+        somebody else, or has neither words nor a file.  *conversation* is a `Mention.conversation`; or the key of a question,
         from which a place of its own may have been opened.  "" too where every question needs a mention.
         Costs nothing, so it is asked before anybody is looked up.
         """
