@@ -81,7 +81,7 @@ class Message:
         return re.search(rf"<@{re.escape(me)}(\|[^<>]*)?>", _unquoted(self.own)) is not None
 
     def calls_nobody(self) -> bool:
-        """Tell whether it has words or a file, and calls no person and no group but in code or a quotation."""
+        """Tell whether it has words or a file, and calls no person and no group but in code or a quote."""
         text = _unquoted(self.own)
         called = any(found[1] != "#" for found in TOKEN.finditer(text)) or _SPECIAL.search(text)
         return not called and (self.brings or wordy(TOKEN.sub(" ", self.own)))

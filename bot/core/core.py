@@ -107,7 +107,7 @@ class Core:
         )
         self._running = Running(self._means, caps)
         self._lives = self._running.lives
-        self._repairs = Repairs(self._means, self._running, self.mention, self.stop)
+        self._repairs = Repairs(self._means, self._running, self.mention, self.stop, self.rated)
         self._rates = Rates()
         self._talks = Talks()
         self._follow_ups = follow_ups
