@@ -291,6 +291,12 @@ class Answer:
         """Tell whether anything of the answer can be seen."""
         return any(seen(piece.shown) for piece in (*self._pages.closed, self._pages.last))
 
+    @property
+    def previews(self) -> bool:
+        """Whether text came that no write shows, and the next write, if it shows any more, is a preview."""
+        grows = self.phase is Phase.OPEN and not self._held and self.unshown > 0
+        return grows and self._rank() is Rank.PREVIEW
+
     def next_write(self) -> Write | None:
         """Return the write that brings the screen up to date, or None if it is."""
         if self.phase is Phase.CLOSED:
