@@ -27,10 +27,11 @@ dev: .venv/ready-dev
 	@touch $@
 
 # What the tests, the linters and the benches need beside that.
-.venv/ready-dev: .venv/ready requirements-dev.lock tests/spec.lock
+.venv/ready-dev: .venv/ready requirements-dev.lock tests/spec.lock tests/schemas.lock
 	@echo "Installing what tests and linters need into .venv; once, in about half a minute ..."
 	@$(PIP) install $(QUIET) --require-hashes -r requirements-dev.lock
-	@rm -rf .venv/spec
+	@rm -rf .venv/spec .venv/schemas
+	@$(PIP) download $(QUIET) --require-hashes --no-deps --only-binary :all: -d .venv/schemas -r tests/schemas.lock
 	@$(PIP) download $(QUIET) --require-hashes --no-deps --no-binary :all: --no-build-isolation -d .venv/spec -r tests/spec.lock
 	@$(BIN)/python -m tarfile -e .venv/spec/*.tar.gz .venv/spec
 	@touch $@

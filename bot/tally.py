@@ -16,6 +16,8 @@ OTHER = "other"
 
 #: Upper bounds, in seconds, of what people wait for; the last one of those that they wait long for.
 WAITS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 60.0)
+#: The same, for what a store on the same network takes.
+TRIPS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 #: The same, for what should take no time at all.
 INSTANTS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 
@@ -102,6 +104,8 @@ class Tally:
         tokens: What the API counted.
         cost: Micro-dollars.
         tools: Calls of tools that ran here, and how they went.
+        trips: Round trips to Redis.
+        handed: Events that another replica took, and questions taken over from one that died or left.
     """
 
     answers: Count = field(default_factory=lambda: Count("platform", "ending"))
@@ -113,3 +117,5 @@ class Tally:
     tokens: Count = field(default_factory=lambda: Count("model", "kind"))
     cost: Count = field(default_factory=lambda: Count("platform", "model"))
     tools: Count = field(default_factory=lambda: Count("tool", "outcome"))
+    trips: Spread = field(default_factory=lambda: Spread(TRIPS))
+    handed: Count = field(default_factory=lambda: Count("kind"))

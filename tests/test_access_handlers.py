@@ -91,7 +91,7 @@ class Scene:
 
     async def alone(self) -> bool:
         """Tell whether what else was answered, such as a refusal, has ended."""
-        running = self.world.core._running
+        running = self.world.core.running
         return not running._errands and {each.mention.key for each in running.lives.values()} <= {*self.keys}
 
     async def state(self) -> tuple[Any, ...]:

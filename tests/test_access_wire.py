@@ -78,7 +78,7 @@ async def answered(world: World, say: Callable[[], Awaitable[object]]) -> bool:
     await world.settled()
 
     async def ended() -> bool:
-        return not world.core._running.lives and not world.core._running._errands
+        return not world.core.running.lives and not world.core.running._errands
 
     await until(ended)
     return len(world.model.requests) > before
@@ -131,7 +131,7 @@ async def test_who_is_taken_out_of_an_allowed_group_is_out_when_slack_is_asked_a
     rules.who[""] = Who(allow=("S1",))
     assert await answered(slack, lambda: slack.say("why?", "U2"))
     await slack.emulator.group("S1", "staff", ["U1"])
-    slack.platform._people.groups._members._known.clear()  # ten minutes later
+    slack.platform._here.people.groups._members._known.clear()  # ten minutes later
     assert not await answered(slack, lambda: slack.say("why?", "U2"))
     assert await answered(slack, lambda: slack.say("why?", "U1"))
 

@@ -52,7 +52,7 @@ def sent(actor: Actor | None, name: str) -> Said:
 
 
 async def done(it: Core) -> None:
-    await it._running.all_done()
+    await it.running.all_done()
 
 
 @pytest.mark.rule(2)

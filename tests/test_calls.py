@@ -56,7 +56,7 @@ def core(script: Script, hotel: Hotel, store: Memory | None = None) -> Core:
 
 
 async def done(it: Core) -> None:
-    await it._running.all_done()
+    await it.running.all_done()
 
 
 async def test_a_tool_runs_for_who_asked():
@@ -133,7 +133,7 @@ async def test_a_tool_that_writes_is_never_run_again_by_a_repair(moment):
     assert len(hotel.booked) == booked
     assert after.last.note == CALLING.format(calling)
     assert after.last.controls == (CONTINUE,)
-    for task in (*it._running.lives, *it._running._errands):
+    for task in (*it.running.lives, *it.running._errands):
         task.cancel()
 
 
@@ -254,7 +254,7 @@ async def test_after_a_restart_the_question_says_that_it_has_lapsed():
     assert after.shown[card].controls == ()
     assert await other.press(Press(card, "allow", ANN, HERE)) is Outcome.LAPSED
     assert not hotel.booked
-    for task in (*it._running.lives, *it._running._errands):
+    for task in (*it.running.lives, *it.running._errands):
         task.cancel()
 
 
@@ -350,7 +350,7 @@ async def test_a_person_who_is_asked_again_after_a_restart_is_asked_by_a_message
     assert again != card
     assert await store.find_shown(again)
     await other.drain()
-    for task in (*it._running.lives, *it._running._errands):
+    for task in (*it.running.lives, *it.running._errands):
         task.cancel()
 
 

@@ -303,7 +303,7 @@ async def test_the_log_tells_tokens_and_the_share_of_the_cache_and_no_text() -> 
 
 async def test_what_the_api_counts_corrects_the_estimate() -> None:
     core = Core(Paid(), Memory(), Access())
-    estimate = core._means.lasting.estimate
+    estimate = core.means.lasting.estimate
     before = estimate.rate
     await answered(core, Sheet(), text="word " * 1_000)
     assert estimate.rate < before

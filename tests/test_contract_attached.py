@@ -212,7 +212,7 @@ async def test_a_redirect_to_another_host_is_not_followed(world):
 async def test_of_60_files_the_first_are_read_and_the_others_counted(world):
     count = 60 if world.name == "slack" else 10
     files = {f"{number}.txt": b"%d" % number for number in range(count)}
-    world.core._means.desk.bounds = Bounds(count=4)
+    world.core.means.desk.bounds = Bounds(count=4)
     request, note = await answered(world, await world.attach("why?", files))
     assert [name for name, _ in read(request)] == ["0.txt", "1.txt", "2.txt", "3.txt"]
     assert note.startswith("Not read: 4.txt (4 are read at most)")
@@ -222,7 +222,7 @@ async def test_of_60_files_the_first_are_read_and_the_others_counted(world):
 
 
 async def test_what_all_answers_hold_of_files_is_bounded_and_given_back_as_they_end(world):
-    desk = world.core._means.desk
+    desk = world.core.means.desk
     desk.free = 10
     world.model.steps = ("Be", HOLD, "cause.")
     question = await world.attach("why?", {"a.txt": b"a" * 8, "b.txt": b"b" * 8})

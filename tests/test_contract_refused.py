@@ -43,7 +43,7 @@ async def whole(world: World, question: str, text: str) -> list[str]:
 
     async def there() -> bool:
         seen = await world.shown(question)
-        ended = not world.core._running.taken and not any(each.live for each in seen)
+        ended = not world.core.running.taken and not any(each.live for each in seen)
         return ended and [word for each in seen for word in words(each.text)] == words(text)
 
     await until(there)
@@ -188,7 +188,7 @@ async def test_a_platform_that_refuses_everything_ends_the_model_and_is_left_alo
         question = await world.say("and how?", world.bob)
 
     async def over() -> bool:
-        return not world.core._running.taken and not world.model.running
+        return not world.core.running.taken and not world.model.running
 
     await until(over)
     assert len(await world.calls("edit")) + len(await world.calls("post")) < 40

@@ -116,7 +116,7 @@ async def forgetful(world: World, store: Memory) -> None:
     world.store = store
     core = world.core
     core._store = store
-    core._means = core._running._means = core._repairs._means = replace(core._means, store=store)
+    core.means = core.running._means = core.repairs._means = replace(core.means, store=store)
 
 
 @pytest.mark.parametrize("said", ["", SAID])
@@ -335,7 +335,7 @@ async def test_a_crash_before_the_rest_is_shown_does_not_lose_the_press(world):
 async def test_a_button_under_what_was_purged_is_taken_away(world, how):
     question, first = await interrupted(world, how)
     await ended(world, question)
-    await asyncio.gather(*world.core._repairs._searches)  # what it finds would be news to an empty ledger
+    await asyncio.gather(*world.core.repairs._searches)  # what it finds would be news to an empty ledger
     await world.store.purge()
     await world.emulator.press(*at(first), world.ann, "Continue")
     await until(partial(bare, world, first))

@@ -224,7 +224,7 @@ async def test_nothing_stays_of_a_question_deleted_before_the_first_word_and_non
     await until(world.quiet)
 
     async def gone() -> bool:
-        return not world.core._running.taken and await world.answers(question) == []
+        return not world.core.running.taken and await world.answers(question) == []
 
     await until(gone)
 

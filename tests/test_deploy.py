@@ -31,7 +31,13 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN = ("rivulet", "demo")
+SCALE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.scale.yml").read_text())
+#: Those of both files; what the second one takes over from the first is there once.
+EVERY = {
+    **SERVICES,
+    **{f"scale-{name}": each for name, each in SCALE["services"].items() if "extends" not in each},
+}
+OWN = ("rivulet", "demo", "scale-rivulet")
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboards" / "rivulet.json").read_text())
 #: What Prometheus itself adds, and what its library says of the process.
 BESIDE = re.compile(r"up|process_(resident_memory_bytes|cpu_seconds_total)")
@@ -51,9 +57,9 @@ def last_stage() -> list[tuple[str, str]]:
 
 
 @pytest.mark.rule(27)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_container_is_confined(name):
-    service = SERVICES[name]
+    service = EVERY[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
@@ -66,30 +72,30 @@ def test_every_container_is_confined(name):
         assert option not in service
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_no_container_fills_the_disk_with_its_log(name):
-    logging = SERVICES[name]["logging"]
+    logging = EVERY[name]["logging"]
     assert logging["driver"] == "json-file"
     assert {"max-size", "max-file"} <= set(logging["options"])
 
 
 @pytest.mark.rule(26)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_port_is_published_on_loopback_alone(name):
-    for port in SERVICES[name].get("ports", ()):
+    for port in EVERY[name].get("ports", ()):
         assert port.startswith("127.0.0.1:"), port
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_what_a_container_may_write_is_small_or_a_named_volume(name):
-    for mount in SERVICES[name].get("tmpfs", ()):
+    for mount in EVERY[name].get("tmpfs", ()):
         options = mount.partition(":")[2].split(",")
         assert {"noexec", "nosuid"} <= set(options)
         assert any(re.fullmatch(r"size=\d+m", option) for option in options)
-    for volume in SERVICES[name].get("volumes", ()):
+    for volume in EVERY[name].get("volumes", ()):
         source, _, rest = volume.partition(":")
         assert "docker.sock" not in volume
-        assert source in COMPOSE["volumes"] or rest.endswith(":ro"), volume
+        assert source in {*COMPOSE["volumes"], *SCALE["volumes"]} or rest.endswith(":ro"), volume
 
 
 @pytest.mark.rule(27)
@@ -124,16 +130,18 @@ def test_the_container_is_healthy_when_the_platforms_were_heard_and_the_image_wh
 
 def test_the_settings_come_from_the_env_file_and_no_file_here_holds_a_secret():
     assert SERVICES["rivulet"]["env_file"] == [{"path": ".env", "required": False}]
-    for path in (ROOT / "docker-compose.yml", ROOT / "Dockerfile", *DEPLOY.rglob("*.*")):
+    for path in (*ROOT.glob("docker-compose*.yml"), ROOT / "Dockerfile", *DEPLOY.rglob("*.*")):
         if path.is_file():
-            assert not re.search(r"xox[a-z]-|xapp-|sk-ant-|PASSWORD", path.read_text()), path
+            text = re.sub(r"REDIS_PASSWORD\b|\$\{REDIS_PASSWORD:\?[^}]*\}", "", path.read_text())
+            assert not re.search(r"xox[a-z]-|xapp-|sk-ant-|PASSWORD", text), path
 
 
 @pytest.mark.rule(26)
 def test_metrics_are_read_within_the_network_of_compose_and_by_default_on_loopback():
     host, port = address_of(SERVICES["rivulet"]["environment"]["RIVULET_METRICS"]) or ("", 0)
     scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-    assert [scrape[0]["static_configs"][0]["targets"], host] == [[f"rivulet:{port}"], "0.0.0.0"]
+    [found] = scrape[0]["dns_sd_configs"]
+    assert [found["names"], found["type"], found["port"], host] == [["rivulet"], "A", port, "0.0.0.0"]
     assert address_of(Settings.model_fields["metrics"].default) == ("127.0.0.1", port)
     assert COMPOSE["networks"]["metrics"]["internal"] is True
     assert SERVICES["prometheus"]["networks"] == ["metrics"]
@@ -149,9 +157,9 @@ def test_the_demo_publishes_the_theatres_page_and_shares_no_network_with_the_bot
     assert "env_file" not in demo
 
 
-def test_both_services_of_ours_run_one_image_and_others_name_a_version():
-    assert {SERVICES[name]["image"] for name in OWN} == {"rivulet"}
-    for name, service in SERVICES.items():
+def test_all_services_of_ours_run_one_image_and_others_name_a_version():
+    assert {EVERY[name]["image"] for name in OWN} == {"rivulet"}
+    for name, service in EVERY.items():
         assert name in OWN or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
 
 
@@ -213,10 +221,11 @@ async def exported() -> dict[str, set[str]]:
     core = Core(Script("hello"), Memory(), Access())
     await core.mention(ask(quick(), key="slack/q1"))
     await ended(core)
-    tally = core.tally
-    for count in (tally.failures, tally.tokens, tally.cost, tally.tools):
+    tally = core.means.tally
+    for count in (tally.failures, tally.tokens, tally.cost, tally.tools, tally.handed):
         count.add(*("x" for _ in count.labels))
     tally.staleness.took(1.0, "slack")
+    tally.trips.took(0.001)
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(await shown(core)):
         for sample in family.samples:
@@ -247,7 +256,7 @@ async def test_every_metric_that_a_panel_or_an_alert_names_is_exported_with_its_
         labels = {*re.findall(r"(\w+)\s*(?:=~|!=|=)\s*\"", expr)}
         for group in re.findall(r"by \(([^)]*)\)", expr):
             labels.update(word.strip() for word in group.split(","))
-        for label in labels - {"job"}:
+        for label in labels - {"job", "instance"}:  # Prometheus' own
             assert not ours or any(label in has[name] for name in ours), (title, label)
 
 
@@ -257,6 +266,15 @@ async def test_the_dashboard_shows_all_that_is_exported_of_ours():
         if name.startswith("rivulet_"):
             family = re.sub(r"_(bucket|sum|count|created)$", "", name)
             assert family in said, name
+
+
+def test_every_panel_can_be_of_one_replica_and_all_of_them_are_shown_unless_somebody_picks():
+    [variable] = DASHBOARD["templating"]["list"]
+    assert (variable["name"], variable["allValue"], variable["includeAll"]) == ("instance", ".*", True)
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            named = len(re.findall(r"\b(?:rivulet|process)_\w+", target["expr"]))
+            assert target["expr"].count('instance=~"$instance"') == named, panel["title"]
 
 
 def test_the_panels_have_numbers_of_their_own_a_title_and_a_text_and_do_not_overlap():

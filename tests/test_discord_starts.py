@@ -121,3 +121,13 @@ def test_where_nothing_can_be_written_the_count_is_in_memory(tmp_path, monkeypat
     book.login()
     assert book.wait() == GAP
     assert len(told) == 1
+
+
+def test_each_of_several_shards_logs_in_once_a_minute_and_all_together_within_the_budget():
+    starts, now, made = Starts(), NOON, []
+    for _ in range(400):
+        now += starts.wait(now, 4)
+        starts.login(now)
+        made.append(now)
+    assert made[1] - made[0] == GAP / 4
+    assert most_in_a_day(made) <= DAILY

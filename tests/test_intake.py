@@ -6,13 +6,12 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from typing import Any
 
 import pytest
 
 from bot.config import Settings
 from bot.core.core import Core
-from bot.core.intake import ANYBODY, HOUR, MINUTE, TOLD, WAITING, Caps, Intake, Refusal, Ticket
+from bot.core.intake import ANYBODY, TOLD, WAITING, Caps, Intake, Refusal, Ticket
 from bot.core.running import SAYINGS
 from bot.core.sayings import BUSY, FULL, HINT, OFTEN, YOURS
 from bot.events import Page
@@ -33,8 +32,8 @@ def ticket(user: str = "u", channel: str = "c", conversation: str = "") -> Ticke
     return Ticket(user, channel, conversation or f"talk {next(NUMBERS)}", "")
 
 
-def taken(intake: Intake[str], ticket: Ticket[str], now: float = 0.0) -> Ticket[str]:
-    assert intake.take(ticket, now) is None
+def taken(intake: Intake[str], ticket: Ticket[str]) -> Ticket[str]:
+    assert intake.take(ticket) is None
     return ticket
 
 
@@ -50,16 +49,16 @@ def test_so_many_turns_run_at_once_and_the_oldest_that_waits_is_next():
 def test_more_than_the_intake_holds_is_refused_until_one_is_answered():
     intake = Intake[str](Caps(accepted=3, turns=1, user_turns=0))
     first, *_ = (taken(intake, ticket(f"u{n}")) for n in range(3))
-    assert intake.take(ticket("late"), 0.0) is Refusal.FULL
+    assert intake.take(ticket("late")) is Refusal.FULL
     intake.leave(first)
-    assert intake.take(ticket("later"), 0.0) is None
+    assert intake.take(ticket("later")) is None
 
 
 def test_in_a_conversation_one_question_runs_and_one_waits_whoever_asks():
     intake = Intake[str](WIDE)
     first, second = (taken(intake, ticket(f"u{n}", conversation="talk")) for n in range(1 + WAITING))
     assert (first.begun, second.begun) == (True, False)
-    assert intake.take(ticket("other", conversation="talk"), 0.0) is Refusal.CONVERSATION
+    assert intake.take(ticket("other", conversation="talk")) is Refusal.CONVERSATION
     assert intake.newest("talk") is second
     assert intake.leave(first) == [second]
     assert intake.leave(second) == []
@@ -71,9 +70,9 @@ def test_of_one_person_in_one_channel_one_question_runs_and_one_waits():
     first, second = taken(intake, ticket()), taken(intake, ticket())
     elsewhere, somebody = taken(intake, ticket(channel="d")), taken(intake, ticket("v"))
     assert [each.begun for each in (first, second, elsewhere, somebody)] == [True, False, True, True]
-    assert intake.take(ticket(), 0.0) is Refusal.USER
+    assert intake.take(ticket()) is Refusal.USER
     assert intake.leave(first) == [second]
-    assert intake.take(ticket(), 0.0) is None
+    assert intake.take(ticket()) is None
 
 
 def test_a_busy_conversation_or_person_holds_up_nobody_behind_them():
@@ -87,27 +86,6 @@ def test_a_busy_conversation_or_person_holds_up_nobody_behind_them():
     assert intake.leave(also) == [free]
     assert not blocked.begun
     assert intake.leave(first) == [blocked]
-
-
-@pytest.mark.parametrize(("most", "span"), [("per_minute", MINUTE), ("per_hour", HOUR)])
-def test_so_many_questions_of_one_person_are_taken_in_a_minute_and_in_an_hour(most, span):
-    bounds: dict[str, Any] = {"per_minute": 0, "per_hour": 0, most: 5}
-    intake = Intake[str](Caps(accepted=1000, turns=1000, user_turns=0, **bounds))
-    for n in range(5):
-        taken(intake, ticket(), float(n))
-    assert intake.take(ticket(), span - 0.1) is Refusal.RATE
-    assert intake.take(ticket("other"), span - 0.1) is None
-    assert intake.take(ticket(), span) is None
-    assert intake.take(ticket(), span) is Refusal.RATE
-
-
-def test_a_refused_question_costs_its_asker_nothing():
-    intake = Intake[str](Caps(per_minute=3))
-    first, _ = taken(intake, ticket()), taken(intake, ticket())
-    for _ in range(20):
-        assert intake.take(ticket(), 1.0) is Refusal.USER
-    intake.leave(first)
-    assert intake.take(ticket(), 2.0) is None
 
 
 def test_a_question_that_is_owed_meets_no_bound_but_waits_for_its_turn():
@@ -151,25 +129,23 @@ def test_somebody_is_told_once_a_minute_and_of_each_thing():
     assert intake.state["silence"] == 4
 
 
-def test_who_has_not_asked_for_an_hour_is_forgotten():
+def test_who_has_left_is_forgotten():
     intake = Intake[str](Caps())
     for n in range(100):
-        intake.leave(taken(intake, ticket(f"u{n}"), float(n)))
-    taken(intake, ticket("late"), HOUR + 99)
-    assert list(intake._asked) == ["late"]
+        intake.leave(taken(intake, ticket(f"u{n}")))
+    taken(intake, ticket("late"))
     assert len(intake._talks) == len(intake._users) == 1
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_whatever_comes_no_bound_is_passed_and_nobody_is_left_waiting(seed):
-    rng, caps = random.Random(seed), Caps(accepted=12, turns=5, per_minute=6, per_hour=30)
-    intake, now = Intake[str](caps), 0.0
+    rng, caps = random.Random(seed), Caps(accepted=12, turns=5)
+    intake = Intake[str](caps)
     inside: list[Ticket[str]] = []
     for _ in range(400):
-        now += rng.expovariate(1.0)
         if rng.random() < 0.6 or not inside:
             new = Ticket(f"u{rng.randrange(6)}", f"c{rng.randrange(3)}", f"t{rng.randrange(8)}", "")
-            inside += [new] if intake.take(new, now) is None else []
+            inside += [new] if intake.take(new) is None else []
         else:
             intake.leave(inside.pop(rng.randrange(len(inside))))
         running = [each for each in inside if each.begun]
@@ -195,9 +171,7 @@ def _could(waiting: Ticket[str], inside: list[Ticket[str]]) -> bool:
 def test_the_defaults_are_those_of_the_documentation(monkeypatch):
     monkeypatch.chdir("/")
     core = build(Settings(), (), Script())
-    assert core._running._intake._caps == Caps(
-        accepted=200, turns=32, user_turns=1, per_minute=8, per_hour=60
-    )
+    assert core.running._intake._caps == Caps(accepted=200, turns=32, user_turns=1, per_minute=8, per_hour=60)
 
 
 # The core.
@@ -252,7 +226,6 @@ async def test_what_is_too_much_is_told_once_a_minute_and_then_passed_over(caps,
     assert (it.state["told"], it.state["silence"]) == (1, 3)
     again = Sheet("again")
     await asyncio.sleep(TOLD)
-    it._running._intake._asked.clear()
     await it.mention(ask(again, "chat/q9", **asked))
     await asyncio.sleep(20)
     assert (again.last.text == said) is (said != OFTEN)

@@ -435,7 +435,7 @@ async def test_a_call_that_asks_is_made_once_when_it_is_allowed(log):
         assert '"room": "Blue"' in [row.page.text for row in sheet.log if row.message == card][-1]
         for _ in range(2):
             await it.press(Press(card, ALLOW.name, ANN, HERE))
-        await it._running.all_done()
+        await it.running.all_done()
     assert log.read_text().count("booked Blue") == 1
     [block] = script.requests[-1].turns[-1].blocks
     assert block["content"] == "Blue is booked."
@@ -447,7 +447,7 @@ async def test_the_answer_goes_on_when_a_server_dies_and_nothing_of_it_is_in_the
     async with running(s=rogue("", "half")) as servers:
         it = core(script, servers)
         await it.mention(ask(sheet))
-        await it._running.all_done()
+        await it.running.all_done()
     assert sheet.last.text == "I could not."
     [block] = script.requests[-1].turns[-1].blocks
     assert block["is_error"]

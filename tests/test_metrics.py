@@ -30,6 +30,7 @@ from bot.run.supervise import build
 from bot.store.accounts import Hold
 from bot.store.accounts_memory import MemoryAccounts
 from bot.store.memory import Memory
+from bot.store.peers import Alone, Member
 from bot.tally import MOST, OTHER, Count, Spread, Tally
 from tests.fakes import ANN, HERE, Sheet, ask
 
@@ -224,6 +225,36 @@ async def test_the_ledger_is_measured_in_bytes(tmp_path):
     assert found(text, "rivulet_ledger_up") == 1
     assert found(text, "rivulet_model_up") == 1
     assert found(text, "rivulet_platform_up", platform="slack") == 1
+
+
+class Others(Alone):
+    """Peers of a process that sees two others, one of which leaves, and that has lost the store."""
+
+    away = 12.5
+
+    @property
+    def members(self):
+        return Member("a", 0.0), Member("b", 0.0, leaving=True), Member("c", 0.0)
+
+
+async def test_the_replicas_that_a_process_sees_are_counted_and_one_that_has_none_is_the_only_one():
+    store = Memory()
+    it = Core(Script("hello"), store, Access())
+    for peers, serving, leaving, away in ((Alone(), 1, 0, 0.0), (Others(), 2, 1, 12.5)):
+        store._peers = peers
+        text = await shown(it)
+        assert found(text, "rivulet_replicas", state="serving") == serving
+        assert found(text, "rivulet_replicas", state="leaving") == leaving
+        assert found(text, "rivulet_store_away_seconds") == away
+
+
+async def test_the_parts_of_a_platform_that_a_process_has_are_counted_without_their_names():
+    it = Core(Script("hello"), Memory(), Access())
+    for name, total in (("slack/sockets", 2), ("slack/T777", 1), ("discord/1", 16)):
+        await anext(it.leases.parts(name, total))
+    text = await shown(it)
+    assert found(text, "rivulet_parts_held", platform="slack") == 3
+    assert "T777" not in text
 
 
 async def test_what_was_settled_is_in_the_metrics_in_tokens_and_dollars():

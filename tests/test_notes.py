@@ -29,6 +29,8 @@ from bot.tools import Caller
 from bot.tools.notebook import Notebook
 from bot.tools.notes import DATA, NONE, TOOLS
 from tests.fakes import ANN, BOB, HERE, Sheet, ask
+from tests.stores import KINDS
+from tests.stores import opened as opened_kind
 
 NOW = 1_800_000_000.0
 
@@ -46,9 +48,9 @@ async def opened(folder: Path) -> Sqlite:
     return store
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    store = await opened_kind(request, tmp_path)
     yield store
     assert store.health == OK
     await store.close()
@@ -290,7 +292,7 @@ async def test_an_answer_has_the_notes_of_its_channel_alone(tmp_path):
     script = Script({"tool": "remember", "input": {"name": "a", "text": "b"}}, {"tool": "recall"}, "Done.")
     it = Core(Rounds(script), store, Access(), tools=TOOLS)
     await it.mention(ask(Sheet(), key="chat/C1/1"))
-    await it._running.all_done()
+    await it.running.all_done()
     kept = await store.notes("chat", HERE.channel)
     assert [(each.name, each.actor, each.who) for each in kept] == [("here", "U1", "ann"), ("a", "U1", "ann")]
     results = [

@@ -11,6 +11,8 @@ from bot.show.budget import CROWD, Ticket
 from bot.show.pacing import KEPT, Pacing
 from bot.show.windows import OVERDUE
 from bot.show.writes import Rank
+from bot.store.peers import Others
+from tests.bench.sharing import shared
 
 SLACK = Bucket("slack/T1/chat.update", 50 / 60, 50, spacing=1.0)
 POSTS = Bucket("slack/T1/chat.postMessage/C1", 0.8, 8)
@@ -310,3 +312,64 @@ def test_refusals_of_one_bucket_alone_hold_up_no_other():
         pacing.refused([one], one.key, 0.5, now)
     pacing.wait(ticket := Ticket([other], Rank.FINAL, 2.0), 2.0)
     assert pacing.admit(2.0) == [ticket]
+
+
+def test_answers_of_other_processes_raise_the_price():
+    pacing = Pacing()
+    live(pacing, 2)
+    before = reading(pacing).price
+    pacing.others({SLACK.key: Others(live=6)}, 1.0)
+    assert reading(pacing).live == 8
+    assert reading(pacing).price > before
+
+
+def test_a_claim_leaves_to_finals_what_a_preview_has_to():
+    pacing = Pacing()
+    live(pacing, 20)
+    claims = [pacing.claims(ticket(rank), "a/1", 0.0)[SLACK.key] for rank in Rank]
+    assert [claim.kept > 0 for claim in claims] == [False, False, True, True]
+    assert {(claim.claim, claim.burst, claim.seconds, claim.live) for claim in claims} == {
+        ("a/1", 50, 60, 20)
+    }
+
+
+def test_what_the_platform_tells_of_is_not_claimed():
+    told = Bucket("discord/PATCH/1", 1.0, 5, told=True)
+    pacing = Pacing()
+    pacing.enter(1, [told], 0.0)
+    assert not pacing.claims(ticket(Rank.FINAL, 0.0, told), "a/1", 0.0)
+    assert not pacing.uses(0.0)
+
+
+def test_a_denied_call_is_asked_for_again_later_and_not_at_once():
+    pacing = Pacing()
+    one = ticket(Rank.FINAL)
+    pacing.wait(one, 0.0)
+    assert pacing.admit(0.0) == [one]
+    pacing.denied([SLACK], 0.0)
+    pacing.wait(one, 0.0)
+    assert not pacing.admit(0.0)
+    [(at, again)] = drive(pacing, 10.0)
+    assert again is one
+    assert at > 0.0
+
+
+def test_a_429_of_another_process_blocks_here_too():
+    pacing = Pacing()
+    live(pacing, 1)
+    pacing.others({SLACK.key: Others(blocked=7.0)}, 0.0)
+    pacing.wait(ticket(Rank.FINAL), 0.0)
+    assert [at for at, _ in drive(pacing, 60.0)] == [7.0]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_replicas_on_one_bucket_show_as_much_as_one_process_and_draw_no_429(size):
+    one, several = shared(1, 8, range(2)), shared(size, 8, range(2))
+    assert several["n429"] == 0
+    assert several["unshown"] == 0
+    assert several["mean"] <= 1.1 * one["mean"]
+    assert several["final"] <= one["final"] + 0.3
+
+
+def reading(pacing: Pacing):
+    return next(each for each in pacing.readings(1.0) if each.key == SLACK.key)

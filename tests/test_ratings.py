@@ -28,6 +28,8 @@ from bot.store.memory import Memory
 from bot.store.salvage import salvage
 from bot.store.sqlite import Sqlite
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
+from tests.stores import KINDS, later
+from tests.stores import opened as opened_kind
 from tests.test_repair import Paper
 from tests.test_store import NOW, asked, healthy, opened, pragma
 
@@ -36,9 +38,9 @@ BAD = replace(GOOD, good=False, at=NOW + 9)
 OTHER = replace(GOOD, rater="U9", at=NOW + 5)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    store = await opened_kind(request, tmp_path)
     yield store
     assert store.health == OK
     await store.close()
@@ -70,7 +72,7 @@ async def test_a_rating_outlives_its_question_and_not_ninety_days(store):
     await store.accept(asked())
     await store.done("chat/1", NOW)
     await store.rate(GOOD)
-    await store.prune(NOW + ROWS_KEPT + 86_401)
+    await later(store, NOW + ROWS_KEPT + 86_401, NOW)
     assert await store.find("chat/1") is None
     assert await store.ratings() == [GOOD]
     await store.prune(NOW + RATINGS_KEPT + 1)
@@ -91,7 +93,8 @@ async def test_purging_leaves_no_rating(store):
 
 
 async def test_of_too_many_ratings_the_newest_stay(store, monkeypatch):
-    monkeypatch.setattr("bot.store.memory.RATINGS_MOST", 3)
+    for where in ("memory", "redis.beside"):
+        monkeypatch.setattr(f"bot.store.{where}.RATINGS_MOST", 3)
     monkeypatch.setattr(tables, "OLD_RATINGS", tables.OLD_RATINGS.replace(str(RATINGS_MOST - 1), "2"))
     for number in range(5):
         await store.rate(replace(GOOD, key=f"chat/{number}", at=NOW + number))

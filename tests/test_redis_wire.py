@@ -27,10 +27,14 @@ async def until(said) -> None:
 
 
 async def test_what_is_asked_for_at_once_goes_out_together(wire):
+    took: list[float] = []
+    wire.took = took.append
     before = wire.trips
     sums = await asyncio.gather(*(wire.call(ADD, ["n"], [1]) for _ in range(100)))
     assert sums == [*range(1, 101)]
     assert wire.trips - before <= 3, "the first finds that Redis does not know the script"
+    assert len(took) == wire.trips - before
+    assert min(took) > 0
 
 
 async def test_a_script_that_redis_forgot_is_sent_anew_and_runs_once(wire):
@@ -102,3 +106,11 @@ async def test_after_closing_nothing_is_sent(wire):
     await wire.close()
     with pytest.raises(Away):
         await wire.ask("PING")
+
+
+async def test_half_a_character_is_sent_as_it_is_and_what_can_not_be_sent_fails_alone(wire):
+    await wire.ask("SET", "word", "\ud800")
+    assert (await wire.ask("GET", "word")).decode("utf-8", "surrogatepass") == "\ud800"
+    with pytest.raises(Exception, match="Invalid input"):
+        await wire.ask("SET", "word", object())
+    assert await wire.ask("GET", "word")

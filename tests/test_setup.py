@@ -31,7 +31,7 @@ FLAGS = [
 
 
 def options(**chosen: object) -> Namespace:
-    return Namespace(**{**dict.fromkeys(FLAGS, False), "http": None, **chosen})
+    return Namespace(**{**dict.fromkeys(FLAGS, False), "http": None, "install": None, **chosen})
 
 
 def all_options() -> list[Namespace]:

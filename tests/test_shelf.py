@@ -18,6 +18,7 @@ from bot.store.examine import NAME
 from bot.store.memory import Memory
 from bot.store.salvage import salvage
 from bot.store.sqlite import Sqlite
+from tests.redis_parts import parts
 from tests.test_store import NOW, asked, healthy, opened
 
 TALK = Post("web/c1", "web", "ann", NOW, "a talk")
@@ -26,9 +27,12 @@ FILE = Post("web/c1/f", "web/c1", "ann", NOW + 1, "a file", b"\x00\xff" * 100)
 OTHER = Post("web/c2", "web", "bob", NOW + 2, "his talk")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    if request.param == "redis":
+        store: Store = await parts(request.getfixturevalue("redis_shared"))
+    else:
+        store = Memory() if request.param == "memory" else await opened(tmp_path)
     for post in (FILE, TALK, FIRST, OTHER):
         await store.shelf.put(post)
     yield store
@@ -72,6 +76,21 @@ async def test_posts_are_kept_for_ninety_days(store):
     await store.prune(NOW + POSTS_KEPT + 1.5)
     assert await store.shelf.posts("web/c1") == []
     assert await store.shelf.posts("web") == [OTHER]
+
+
+async def test_a_post_that_changes_its_talk_and_its_owner_is_listed_and_weighed_there_alone(store):
+    await store.shelf.put(replace(FIRST, talk="web/c2", owner="bob"))
+    assert [post.key for post in await store.shelf.posts("web/c1")] == [FILE.key]
+    assert [post.key for post in await store.shelf.posts("web/c2")] == [FIRST.key]
+    assert await store.shelf.weight("bob") == len(FIRST.body + OTHER.body)
+    await store.forget("ann")
+    assert await store.shelf.find(FIRST.key)
+
+
+async def test_a_persons_posts_weigh_what_they_have(store):
+    assert await store.shelf.weight("ann") == len(TALK.body + FIRST.body + FILE.body) + len(FILE.data)
+    await store.shelf.drop(TALK.key)
+    assert await store.shelf.weight("ann") == 0
 
 
 async def test_posts_survive_a_restart(tmp_path):

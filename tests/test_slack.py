@@ -397,7 +397,7 @@ async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeyp
     world.model.reason = reason
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")
     answer = await world.first(question, "Because")
-    people = world.platform._people
+    people = world.platform._here.people
     pressed, gate, find = asyncio.Event(), asyncio.Event(), people.find
 
     async def slowly(user: str, *, spare: bool) -> Any:

@@ -315,7 +315,7 @@ async def test_what_is_asked_too_often_is_not_posted(strict):
 
 
 async def test_many_questions_of_many_people_are_bounded(sockets):
-    sockets.platform._events._slashes.asking._posts._calls = 1
+    sockets.platform._here.events._slashes.asking._posts._calls = 1
     await sockets.final(await asked(sockets, "why?"))
     assert (await sockets.emulator.command("C1", "U2", "why?"))["text"] == asking.BUSY
 
@@ -652,7 +652,7 @@ async def test_a_stranger_sees_no_modal_and_is_told_so(world, who):
 async def test_somebody_whose_right_is_gone_when_they_send_the_modal_is_told_so_in_it(sockets):
     await about(sockets)
     await sockets.emulator.user("U1", "ann", is_restricted=True)
-    sockets.platform._people._users._known.clear()
+    sockets.platform._here.people._users._known.clear()
     assert (await sockets.emulator.submit("U1", "why?"))["errors"] == {BLOCK: REFUSED}
     assert not await posted(sockets)
 

@@ -194,7 +194,7 @@ async def test_guests_and_strangers_rate_nothing(world):
 
 
 async def test_an_emoji_that_the_operator_has_made_a_stop_is_no_rating(world):
-    world.platform._events.stop_emoji = ("-1",)
+    world.platform._here.events.stop_emoji = ("-1",)
     question, answer, _ = await world.begun()
     await world.react(at_message(answer), "-1", "U2")
     await world.stopped(question)

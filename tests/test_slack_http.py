@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import adapters.slack.platform
+import adapters
 from adapters.emulators.slack.http_sender import signed
-from adapters.slack.incoming import http
+from adapters.slack.incoming import http, way
 from adapters.slack.incoming.http import FRESH, authentic, parsed
 from bot.platform import Unavailable
 from tests.contract import HOLD, until
@@ -230,7 +230,7 @@ async def test_while_nobody_takes_events_they_are_503(world):
 
 
 async def test_events_wait_for_room_and_none_is_lost(world):
-    world.platform._http._room = asyncio.Semaphore(1)
+    world.platform._way.http._room = asyncio.Semaphore(1)
     await world.emulator.latency("users.info", 0.1)
     questions = [await world.ask(f"why {number}?", who=("U1", "U2")[number % 2]) for number in range(6)]
     for question in questions:
@@ -239,7 +239,7 @@ async def test_events_wait_for_room_and_none_is_lost(world):
 
 async def test_an_event_for_which_there_is_no_room_in_time_is_503(world, monkeypatch):
     monkeypatch.setattr(http, "WITHIN", 0.1)
-    world.platform._http._room = asyncio.Semaphore(0)
+    world.platform._way.http._room = asyncio.Semaphore(0)
     body, headers = letter({"type": "x"})
     assert await post(world, body, **headers) == 503
 
@@ -290,8 +290,8 @@ async def test_the_doctor_calls_no_scope_missing_where_slack_names_none(world):
 
 
 async def test_health_follows_what_slack_answers(world, monkeypatch):
-    monkeypatch.setattr(adapters.slack.platform, "PULSE", 0.1)
-    monkeypatch.setattr(adapters.slack.platform, "DOWN", 0.3)
+    monkeypatch.setattr(way, "PULSE", 0.1)
+    monkeypatch.setattr(way, "DOWN", 0.3)
     await world.vanish()
     await world.connect()
     await world.emulator.fault("auth.test", times=6, status=503)

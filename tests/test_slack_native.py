@@ -415,7 +415,7 @@ async def test_a_stream_whose_stop_never_gets_through_is_left_to_a_repair(world,
     await world.react(answer.id)
 
     async def left() -> bool:
-        return not world.core._running.taken
+        return not world.core.running.taken
 
     await until(left)
     assert (await world.first(question)).live
@@ -456,7 +456,7 @@ async def test_a_stream_that_slack_says_is_over_is_not_stopped_a_second_time(wor
 
     async def ended() -> bool:
         seen = [each for each in await world.answers(question) if each.text == TEXT]
-        return bool(seen) and not world.core._running.taken
+        return bool(seen) and not world.core.running.taken
 
     await until(ended)
     assert len(await called(world, "chat.stopStream")) == 1
@@ -466,7 +466,7 @@ async def test_a_post_in_doubt_does_not_take_over_another_answers_stream_that_is
     question, _ = await begun(world, "Because of ", HOLD, TEXT.removeprefix("Because of "))
     world.model.go.set()
     finished = await whole(world, question, TEXT)
-    world.platform._streams.known.clear()  # as after a restart
+    world.platform._here.streams.known.clear()  # as after a restart
     surface = world.reopened(question)
     surface.resume(Remains(nonces=("n1",)))
     await surface.post(Page("Another answer.", live=False), "n1")
@@ -482,7 +482,7 @@ async def done(world: SlackWorld, question: str) -> bool:
 async def test_the_last_text_does_not_wait_for_a_stop_that_has_to(world, monkeypatch):
     monkeypatch.setattr(streams, "WITH", 0.05)
     question, _ = await begun(world, "Because of ", HOLD, TEXT.removeprefix("Because of "))
-    world.platform._streams.stops.block(1.0)
+    world.platform._here.streams.stops.block(1.0)
     world.model.go.set()
     seen = await world.first(question, TEXT)
     assert seen.live  # the stop lags, the text does not
@@ -490,7 +490,7 @@ async def test_the_last_text_does_not_wait_for_a_stop_that_has_to(world, monkeyp
 
 
 async def test_more_answers_than_starts_are_posted(world, monkeypatch):
-    world.platform._streams.starts = errands.Tally(1)
+    world.platform._here.streams.starts = errands.Tally(1)
     for _ in range(3):
         await whole(world, await dm(world, "Because of ", "rain."), "Because of rain.")
     assert len(await log(world, "start")) <= 1
@@ -647,14 +647,14 @@ async def test_a_crowd_of_sessions_is_told_of_within_the_limit(world):
     """Those that end before there is room for them are only said to rest."""
     await world.emulator.limits(on=True)
     for number in range(60):
-        world.platform._sessions.show("DU1", f"1700000000.{number:06}", working=True)
+        world.platform._here.sessions.show("DU1", f"1700000000.{number:06}", working=True)
 
     async def told() -> bool:
         return len(await called(world, "agents.sessions.setStatus")) >= sessions.STARTS
 
     await until(told)
     for number in range(60):
-        world.platform._sessions.show("DU1", f"1700000000.{number:06}", working=False)
+        world.platform._here.sessions.show("DU1", f"1700000000.{number:06}", working=False)
 
     async def full() -> bool:
         return len(await called(world, "agents.sessions.setStatus")) >= sessions.CALLS

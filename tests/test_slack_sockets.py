@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 import adapters.slack.platform
 from adapters.emulators.slack.workspace import SUBSCRIPTIONS
-from adapters.slack.incoming import link, sockets
+from adapters.slack.incoming import link, sockets, way
 from adapters.slack.incoming.link import read
 from adapters.slack.incoming.sockets import LONGEST, SHORTEST, backoff
 from bot.core import standing
@@ -354,7 +354,7 @@ async def test_no_reactions_are_read_while_one_socket_is_up_or_of_answers_that_a
 async def test_mentions_are_looked_for_after_a_silence_that_outlasts_slacks_own_quick_retries(
     world, monkeypatch, long
 ):
-    monkeypatch.setattr(adapters.slack.platform, "QUICK", 0.2 if long else 60.0)
+    monkeypatch.setattr(way, "QUICK", 0.2 if long else 60.0)
     first = await world.ask("why?")
     await world.final(first)
     searches = len(await world.calls_of("conversations.history"))
@@ -376,7 +376,7 @@ async def test_mentions_are_looked_for_after_a_silence_that_outlasts_slacks_own_
 
 async def test_a_mention_that_is_found_and_sent_again_too_is_answered_once(world, monkeypatch):
     """Whichever comes first: what was answered before the outage is found as well."""
-    monkeypatch.setattr(adapters.slack.platform, "QUICK", 0.2)
+    monkeypatch.setattr(way, "QUICK", 0.2)
     before = await world.ask("why?")
     await world.final(before)
     await out(world, again=True)

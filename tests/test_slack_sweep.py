@@ -171,7 +171,7 @@ class Everything:
 
 def events(world: SlackWorld, *, knows: bool) -> Events:
     """What takes payloads for *world*, but tells nobody."""
-    known: Events = world.platform._events  # type: ignore[attr-defined]
+    known: Events = world.platform._here.events  # type: ignore[attr-defined]
     us = (known.web, known.team, known.me, known.people, known.surface)
     inbox: Any = Everything(knows=knows)
     return Events(inbox, *us, known.stop_emoji, known.errands)
@@ -195,7 +195,7 @@ async def test_no_payload_raises_or_keeps_the_next_mention_from_being_answered(w
                     raised.append((repr(error), path, str(value)[:50]))
     assert count >= 2_000
     assert raised == []
-    take = taker(world.platform._web, world.platform._events)
+    take = taker(world.platform._web, world.platform._here.events)
     bodies: list[Any] = [{}, {"type": []}, {"team": 5, "user": "x"}, {"authorizations": [None]}]
     bodies.append({"event": deep()})
     for body in bodies:

@@ -23,9 +23,11 @@ from bot.store import writer as module
 from bot.store.examine import NAME, aside, findings
 from bot.store.file import File
 from bot.store.folder import Folder
-from bot.store.memory import PRUNED, Memory
+from bot.store.memory import PRUNED
 from bot.store.sqlite import Sqlite
 from tests.fakes import ANN, BOB, HERE
+from tests.stores import KINDS, later
+from tests.stores import opened as opened_kind
 
 NOW = 1_800_000_000.0
 FIRST = Part("n0", 0, "here")
@@ -41,9 +43,9 @@ async def opened(folder: Path) -> Sqlite:
     return store
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = Memory() if request.param == "memory" else await opened(tmp_path)
+    store = await opened_kind(request, tmp_path)
     yield store
     if store.health != "degraded: closed":
         assert store.health == OK
@@ -80,9 +82,9 @@ async def test_of_many_at_once_one_is_accepted(store):
 async def test_a_question_is_known_for_seven_days(store):
     await store.accept(asked())
     await store.done("chat/1", NOW)
-    await store.prune(NOW + ROWS_KEPT - 1)
+    await later(store, NOW + ROWS_KEPT - 1, NOW)
     assert not await store.accept(asked(at=NOW + ROWS_KEPT - 1))
-    await store.prune(NOW + ROWS_KEPT + 86_401)  # keys of one day go together
+    await later(store, NOW + ROWS_KEPT + 86_401, NOW)  # keys of one day go together
     assert await store.accept(asked(at=NOW + ROWS_KEPT + 86_401))
 
 
@@ -90,7 +92,7 @@ async def test_a_question_is_known_for_seven_days(store):
 async def test_a_clock_that_is_ahead_prunes_nothing_that_is_not_done(store, days):
     await store.accept(asked())
     await store.intend("chat/1", FIRST, "Because")
-    await store.prune(NOW + days * 86_400)
+    await later(store, NOW + days * 86_400, NOW)
     assert [entry.text for entry in await store.unfinished("chat")] == ["Because"]
     assert not await store.accept(asked())
     await store.posted("chat/1", "n0", "chat/m1")
@@ -158,9 +160,9 @@ async def test_what_somebody_may_go_on_from_is_deleted_an_hour_after_it_is_done(
     await store.save("chat/2", "Because")
     await store.end("chat/1", "Because", "Cut.", ("continue",))
     await store.done("chat/1", NOW)
-    await store.prune(NOW + TEXT_KEPT - 1)
+    await later(store, NOW + TEXT_KEPT - 1, NOW)
     assert (await store.find("chat/1")).text == "Because"
-    await store.prune(NOW + TEXT_KEPT + 1)
+    await later(store, NOW + TEXT_KEPT + 1, NOW)
     done, going = await store.find("chat/1"), await store.find("chat/2")
     assert (done.text, done.asked.text) == ("", "")
     assert (going.text, going.asked.text) == ("Because", "why?")
@@ -174,7 +176,7 @@ async def test_what_an_earlier_version_has_kept_of_finished_answers_is_deleted_t
     with closing(sqlite3.connect(tmp_path / NAME)) as db, db:
         db.execute("UPDATE turns SET text = 'Because', note = '', done = ?", (NOW,))
     store = await opened(tmp_path)
-    await store.prune(NOW + TEXT_KEPT + 1)
+    await later(store, NOW + TEXT_KEPT + 1, NOW)
     await store.close()
     store = await opened(tmp_path)
     entry = await store.find("chat/1")
@@ -196,7 +198,7 @@ async def test_a_question_is_found_by_each_message_of_its_answer_while_its_text_
     assert found == await store.find("chat/1")
     assert found.controls == ("continue",)
     assert [await store.find_shown(message) for message in ("", "chat/1", "chat/m9")] == [None] * 3
-    await store.prune(NOW + TEXT_KEPT + 1)
+    await later(store, NOW + TEXT_KEPT + 1, NOW)
     assert await store.find_shown("chat/m1") is None
 
 
@@ -230,7 +232,7 @@ async def test_talks_are_the_questions_of_one_platform_and_their_conversations_o
 
 
 async def test_talks_are_bounded(store, monkeypatch):
-    for where in ("memory", "file"):
+    for where in ("memory", "file", "redis.questions"):
         monkeypatch.setattr(f"bot.store.{where}.MOST_TALKS", 3)
     for number in range(5):
         await store.accept(asked(f"chat/{number}", f"talk{number}", NOW + number))

@@ -221,7 +221,7 @@ async def test_healthz_says_that_the_loop_turns_and_readyz_what_was_heard():
         assert (status, said["ready"], said["store"]) == (200, True, "ok")
         assert said["model"] == "ok"
         assert said["answers"] == {"running": 1, "waiting": 0, "most": 1, "taken": 1}
-        it._means.model.trouble = "The bot's API key is refused."
+        it.means.model.trouble = "The bot's API key is refused."
         status, said = await got("readyz")
         assert (status, said["ready"], said["model"]) == (503, False, "The bot's API key is refused.")
         platform.health = "down"

@@ -202,3 +202,50 @@ def test_no_second_call_opens_a_window_while_the_first_is_under_way():
     assert window.opens(60.0) == float("inf")
     window.answered(None, 61.0)
     assert window.opens(61.0) == 61.0
+
+
+def test_calls_of_other_processes_count_like_our_own():
+    window = Sliding(SLACK)
+    window.others([10.0] * 49, 100.0)
+    assert window.left(100.0) == 1
+    window.sent(Rank.FINAL, 100.0)
+    assert window.opens(100.0) >= 150.0
+    assert window.left(150.1) == 49
+
+
+def test_what_others_do_is_told_anew_each_time():
+    window = Sliding(SLACK)
+    window.others([10.0] * 30, 100.0)
+    window.others([11.0] * 20, 101.0)
+    assert window.left(101.0) == 30
+    window.others([], 102.0)
+    assert window.left(102.0) == 50
+
+
+def test_a_part_of_a_window_is_believed_in_until_others_are_heard_of():
+    window = Sliding(SLACK)
+    window.others([1.0] * 40, 0.0)
+    window.part(1 / 4)
+    assert window.left(0.0) == 12
+    window.others([], 1.0)
+    assert window.left(1.0) == 50
+
+
+def test_a_call_that_was_not_granted_does_not_count():
+    window = Sliding(SLACK)
+    window.sent(Rank.FINAL, 0.0)
+    window.unsent(0.0)
+    assert window.left(0.0) == 50
+    held = Sliding(Bucket("discord/all", 45.0, 45, held=True))
+    held.sent(Rank.FINAL, 0.0)
+    held.unsent(0.0)
+    assert held.left(0.0) == 45
+
+
+def test_the_calls_that_the_window_holds_are_told_to_others():
+    window = Sliding(SLACK)
+    for at in (0.0, 10.0):
+        window.sent(Rank.FINAL, at)
+        window.answered(None, at)
+    assert window.past(15.0) == [15.0, 5.0]
+    assert window.past(65.0) == [55.0]

@@ -56,7 +56,7 @@ async def test_the_model_calls_it_for_who_asks_and_reads_what_is_refused(package
     sheet = Sheet()
     it = Core(Rounds(script), Memory(), Access(), tools=tools)
     await it.mention(ask(sheet))
-    await it._running.all_done()
+    await it.running.all_done()
     results = [each for turn in script.requests[-1].turns for each in turn.blocks if "content" in each]
     assert re.fullmatch("ann rolled [12].", results[0]["content"])
     assert results[1]["content"] == "Dice have 2 to 100 sides."

@@ -22,8 +22,10 @@ from discord.http import Route
 from adapters.discord import rights
 from adapters.discord.examine import MANY, begun, within
 from adapters.discord.incoming.client import Client
-from adapters.discord.incoming.gateway import CONTENT_STEP, REFUSED_STEP, Gateway
+from adapters.discord.incoming.gateway import Gateway
+from adapters.discord.incoming.leased import Leased
 from adapters.discord.incoming.starts import Book
+from adapters.discord.incoming.steps import CONTENT_STEP, REFUSED_STEP
 from adapters.discord.outgoing.commands import Registering
 from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
@@ -106,8 +108,11 @@ class Discord(Platform):
         # Without a folder the book is in memory, and the one of the last run is used again.
         book = self._book = Book(self.data, time.time) if self.data or not self._book else self._book
         async with self._session():
-            brake, hear = self._settings.brake, self._hear
-            await Gateway(client, self._rest, self._token, book, brake=brake, hear=hear).run()
+            brake, hear, url = self._settings.brake, self._hear, self._settings.gateway_url
+            shards = self._settings.shards
+            leased = Leased(inbox, 0 if shards == "auto" else shards, url)
+            rest, token = self._rest, self._token
+            await Gateway(client, rest, token, book, leased, url=url, brake=brake, hear=hear).run()
 
     def _register(self, application: int) -> None:
         """Tell Discord of the commands, beside all else."""
@@ -116,6 +121,7 @@ class Discord(Platform):
 
     async def _repair(self, inbox: Inbox, client: Client) -> None:
         self._running = client  # the one before it is closed
+        self.identity = f"discord/{client.application_id}"
         await inbox.repair(self)
 
     async def check(self) -> Sequence[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
@@ -24,6 +24,9 @@ TABLES = {
     "categories": Table("category", ID, "1100000000000000002"),
     "channels": Table("channel", ID, "1100000000000000003"),
 }
+
+#: Shards that there are; Discord recommends one for 1,000 servers.
+Shards = Literal["auto"] | Annotated[int, Field(ge=1, le=16_384)]
 
 #: Where answers go: to a thread while another answer is live in the channel, always, or never.
 Reply = Literal["auto", "thread", "channel"]
@@ -46,6 +49,12 @@ class Settings(BaseSettings):
         default=GATEWAY_URL,
         validation_alias="DISCORD_GATEWAY_URL",
         description="Where Discord's gateway is; for proxies and tests.",
+    )
+    shards: Shards = Field(
+        default="auto",
+        validation_alias="DISCORD_SHARDS",
+        description="How many shards all processes of the bot have together, the same in each; `auto`: what "
+        "Discord recommends when the first of them starts.",
     )
     guilds: Names = Field(
         default=(),

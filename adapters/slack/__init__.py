@@ -13,20 +13,25 @@ from typing import TYPE_CHECKING
 from adapters.slack.settings import TABLES, Settings, check
 
 if TYPE_CHECKING:
-    from adapters.slack.platform import Slack
+    from bot.platform import Platform
     from bot.setup import Setup
 
 
-def load(settings: Settings) -> Callable[[], Slack] | None:
+def load(settings: Settings) -> Callable[[], Platform] | None:
     """See `adapters.find`."""
-    if not any(one.get_secret_value() for one in (settings.bot_token, settings.app_token)):
+    tokens = (settings.bot_token, settings.app_token)
+    if not settings.several and not any(one.get_secret_value() for one in tokens):
         return None
     check(settings)
     return partial(_made, settings)
 
 
-def _made(settings: Settings) -> Slack:
-    from adapters.slack.platform import Slack  # noqa: PLC0415  imports the SDK
+def _made(settings: Settings) -> Platform:
+    if settings.several:
+        from adapters.slack.several.platform import Several  # noqa: PLC0415  imports the SDK
+
+        return Several(settings)
+    from adapters.slack.platform import Slack  # noqa: PLC0415  the same
 
     return Slack(settings)
 

@@ -33,14 +33,16 @@ class Groups:
 
     Args:
         web: The client.
+        team: The workspace, for a token that is good in several; "" else.
 
     Attributes:
         named: See `Inbox.named`.
     """
 
-    def __init__(self, web: AsyncWebClient) -> None:
+    def __init__(self, web: AsyncWebClient, team: str = "") -> None:
         self.named: Callable[[], Collection[str]] = _no_ids
         self._web = web
+        self._team = team
         self._members: Lookup[frozenset[str]] = Lookup(self._all_members)
 
     async def of(self, user: str) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ class Groups:
     async def _all_members(self, group: str) -> frozenset[str]:
         try:
             with translated():
-                answer = await self._web.usergroups_users_list(usergroup=group)
+                answer = await self._web.usergroups_users_list(usergroup=group, team_id=self._team or None)
         except SlackApiError as error:
             if code_of(error) not in NONE:
                 raise ConnectionError(f"Slack does not say who is in group {group}: {why(error)}") from error

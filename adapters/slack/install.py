@@ -1,10 +1,16 @@
-"""How Slack is set up: what `rivulet init` asks."""
+"""How Slack is set up: what `rivulet init` asks, and the link by which another workspace installs the bot."""
 
 from __future__ import annotations
 
+import secrets
+import time
+from argparse import Namespace
+
 from adapters.slack import manifest
+from adapters.slack.settings import Settings, check
 from adapters.slack.tokens import APP, BOT, OTHERS, SIGNING
 from bot.setup import Question, Setup, Shape
+from bot.unavailable import Unavailable
 
 USERS = Shape(
     "ids of Slack, as in U0123ABCD (a profile's ⋮, Copy member ID), with commas between",
@@ -48,4 +54,27 @@ def setup() -> Setup:
         shapes=OTHERS,
         options=manifest.OPTIONS,
         manifest=manifest.manifest,
+        invite=link,
     )
+
+
+async def link(_options: Namespace) -> str:
+    """Return a link that lets one workspace, or one organization, install the bot; good once, for three days.
+
+    It is made of the client secret alone, so that the bot need not run, and is not asked.
+
+    Raises:
+        Unavailable: The bot serves one workspace, or its settings are wrong.
+    """
+    settings = Settings()
+    if not settings.several:
+        raise Unavailable(
+            "SLACK_CLIENT_ID is not set: with SLACK_BOT_TOKEN the bot serves the one workspace that it was "
+            "installed in at Slack's page of the app; see docs/slack.md, Several workspaces."
+        )
+    check(settings)
+    from adapters.slack.several.seal import LINK, Seal, Tickets  # noqa: PLC0415  nobody else waits for it
+
+    tickets = Tickets(Seal(settings.client_secret.get_secret_value(), "link"), LINK)
+    key = tickets.issue(secrets.token_hex(16), time.time())
+    return f"{settings.url}/slack/install?key={key}"

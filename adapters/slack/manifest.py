@@ -21,10 +21,18 @@ ADDRESS = re.compile(r"https://([\w-]+\.)*[\w-]+(:[0-9]{1,5})?(/[\w./~%-]*)?")
 PAGE = "https://api.slack.com/apps?new_app=1&manifest_json="
 #: Where the bot takes what Slack posts; see `incoming.http`.
 PATH = "/slack/events"
+#: Where it sends browsers back to; see `several.oauth`.
+REDIRECT = "/slack/oauth_redirect"
 #: The slash command; the id that Slack sends with the message shortcut, and that its modal has too.
 COMMAND, SHORTCUT = "/rivulet", "ask_about"
 OPTIONS = (
     Option("--http", "HTTP mode: Slack posts to this https:// address instead of Socket Mode.", "URL"),
+    Option(
+        "--install",
+        "Several workspaces install the app, from the bot's page at this https:// address.",
+        "URL",
+    ),
+    Option("--org", "With --install: organizations of Enterprise Grid may install it as a whole, too."),
     Option("--agent", "Declare the app an agent: Slack's own stop button; guests can't use the app then."),
     Option("--no-follow-ups", "Leave out the events by which threads need no mention."),
     Option("--no-files", "Leave out the scopes for files."),
@@ -49,7 +57,12 @@ def manifest(options: Namespace) -> Manifest:
         Unavailable: The address is none that Slack can post to.
     """
     parts: set[str] = {part for part in PARTS if not getattr(options, f"no_{part.replace('-', '_')}")}
-    said = document(parts | {"agent"} if options.agent else parts, _address(options.http or ""))
+    posts, pages = (
+        _address(options.http or "", "--http", PATH),
+        _address(options.install or "", "--install", ""),
+    )
+    parts |= {part for part in ("agent", "org") if getattr(options, part)}
+    said = document(parts, posts, pages)
     link = PAGE + quote(json.dumps(said, separators=(",", ":"), ensure_ascii=False))
     if options.json:
         return Manifest(json.dumps(said, indent=2, ensure_ascii=False) + "\n", link)
@@ -63,29 +76,36 @@ def usual() -> Manifest:
     return manifest(Namespace(**dict.fromkeys(names)))
 
 
-def _address(url: str) -> str:
-    """Return where Slack posts to; "" for Socket Mode."""
+def _address(url: str, flag: str, path: str) -> str:
+    """Return the address that an option names, which ends with *path*; "" where it is not given."""
     if not url:
         return ""
     whole = url if "://" in url else f"https://{url}"
     if not ADDRESS.fullmatch(whole):
         raise Unavailable(
-            f"--http got {url[:80]!r}; it takes the public address of the bot, as in https://bot.example.com."
+            f"{flag} got {url[:80]!r}; it takes the public address of the bot, as in https://bot.example.com."
         )
-    return f"{whole.rstrip('/').removesuffix(PATH)}{PATH}"
+    return f"{whole.rstrip('/').removesuffix(path)}{path}"
 
 
-def document(parts: set[str], address: str) -> dict[str, Any]:
-    """Return the manifest for *parts*, as data; *address* is where Slack posts to, "" for Socket Mode."""
+def document(parts: set[str], address: str, install: str = "") -> dict[str, Any]:
+    """Return the manifest, as data.
+
+    Args:
+        parts: What is in it; with "org", organizations may install it.
+        address: Where Slack posts to, "" for Socket Mode.
+        install: Where the bot has its page for several workspaces, "" for one workspace.
+    """
+    back = {"redirect_urls": [f"{install}{REDIRECT}"]} if install else {}
     posted = {"request_url": address} if address else {}
     return {
         "display_information": {"name": "Rivulet", "description": ABOUT},
         "features": _features(parts, {"url": address} if address else {}),
-        "oauth_config": {"scopes": {"bot": [right.name for right in chosen(SCOPES, parts)]}},
+        "oauth_config": {**back, "scopes": {"bot": [right.name for right in chosen(SCOPES, parts)]}},
         "settings": {
             "event_subscriptions": {**posted, "bot_events": [right.name for right in chosen(EVENTS, parts)]},
             "interactivity": {"is_enabled": True, **posted},
-            "org_deploy_enabled": False,
+            "org_deploy_enabled": "org" in parts,
             "socket_mode_enabled": not address,
             "token_rotation_enabled": False,
         },

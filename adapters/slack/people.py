@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -42,15 +42,17 @@ class People:
     Args:
         web: The client.
         bots: Ids of bots that may ask as members do.
+        team: The workspace, where the token may be good in others of its organization too; "" else.
 
     Attributes:
         groups: Knows which user groups they are in.
     """
 
-    def __init__(self, web: AsyncWebClient, bots: Collection[str] = ()) -> None:
+    def __init__(self, web: AsyncWebClient, bots: Collection[str] = (), team: str = "") -> None:
         self._web = web
+        self._team = team
         self.bots = frozenset(bots)
-        self.groups = Groups(web)
+        self.groups = Groups(web, team)
         self._users: Lookup[Actor] = Lookup(self._user)
         self._channels: Lookup[Channel] = Lookup(self._channel)
         self._groups: Lookup[Mapping[str, str]] = Lookup(self._all_groups)
@@ -147,7 +149,7 @@ class People:
         """Return the handles of all groups; none if this app may not know them."""
         with suppress(SlackApiError, Gone):
             with translated():
-                found = (await self._web.usergroups_list()).get("usergroups")
+                found = (await self._web.usergroups_list(team_id=self._team or None)).get("usergroups")
             return {string(each.get("id")): string(each.get("handle")) for each in objects(found)}
         return {}
 
@@ -157,10 +159,19 @@ class People:
         return Actor(
             id=id_,
             name=_name(user) or id_,
-            workspace=string(user.get("team_id")),
+            workspace=self._team
+            if self._team and self._team in _teams(user)
+            else string(user.get("team_id")),
             bot=(bool(user.get("is_bot")) or id_ == "USLACKBOT") and id_ not in self.bots,
             guest=any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger")),
         )
+
+
+def _teams(user: Json) -> Sequence[str]:
+    """Return the workspaces of an organization that *user* is in."""
+    told = user.get("enterprise_user")
+    teams = told.get("teams") if isinstance(told, dict) else None
+    return [*map(string, teams)] if isinstance(teams, list) else []
 
 
 def _name(user: Json) -> str:

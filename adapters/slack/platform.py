@@ -7,42 +7,29 @@ What the core did not take is not acknowledged, and Slack sends it again.  Must 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from functools import partial
 
 import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.incoming.bolt import taker
-from adapters.slack.incoming.events import Events
-from adapters.slack.incoming.http import Http
 from adapters.slack.incoming.link import ticket
-from adapters.slack.incoming.missed import missed, newest
-from adapters.slack.incoming.payloads import moment
-from adapters.slack.incoming.sockets import DOWN, Sockets
-from adapters.slack.native import NOBODY, NativeSurface, Reader
-from adapters.slack.outgoing.notices import Notices
-from adapters.slack.outgoing.sessions import Sessions
-from adapters.slack.outgoing.streams import Streams
-from adapters.slack.outgoing.uploads import ATTACH
-from adapters.slack.people import People
-from adapters.slack.rights import FILES, lacking
+from adapters.slack.incoming.way import Way
+from adapters.slack.rights import lacking
 from adapters.slack.settings import Settings
-from adapters.slack.surface import SlackSurface
 from adapters.slack.wire.errands import Errands
-from adapters.slack.wire.errors import Refused, Revoked, translated
+from adapters.slack.wire.errors import Refused, Revoked
 from adapters.slack.wire.first import first
 from adapters.slack.wire.straight import straight
 from adapters.slack.wire.web import Web
+from adapters.slack.workspace import Identity, Workspace, identify
 from bot.platform import (
     Actor,
     Asked,
     Finding,
     Gone,
-    Health,
     Inbox,
     Mention,
     Place,
@@ -62,11 +49,6 @@ TIMEOUT = 10.0
 #: Seconds after which a token that was refused is tried again, and between two looks at one that may be.
 RECHECK = 600.0
 DOUBT = 60.0
-#: Seconds of silence past which mentions are looked for: Slack sends an event again at once and after a
-#: minute, and then in five.
-QUICK = 60.0
-#: Seconds between two calls in HTTP mode that only ask whether Slack is there.
-PULSE = 60.0
 SCOPES_STEP = "compare OAuth & Permissions with `rivulet manifest slack`"
 EVENTS = (
     "questions in threads need no mention where message.channels and message.groups are among its events "
@@ -84,21 +66,10 @@ class Slack(Platform):
         secrets = (settings.bot_token, settings.app_token, settings.signing_secret)
         self.secrets = [value for secret in secrets if (value := secret.get_secret_value().strip())]
         self._web = Web()
-        self._team = ""
-        self._user = ""
-        self._attach = 0
-        self._people = People(self._web, self._settings.bots)
         self._errands = Errands()
-        self._streams = Streams(self._web, self._errands)
-        self._sessions = Sessions(self._web, self._errands)
-        self._notices = Notices(self._web, self._errands)
-        self._events: Events | None = None
-        self._served = False
-        self._sockets: Sockets | None = None
-        self._http: Http | None = None
-        if not settings.app_token.get_secret_value():
-            self._http = Http(settings.signing_secret.get_secret_value().strip())
-            self.routes = self._http.routes
+        self._here: Workspace | None = None
+        self._way = Way(settings, self, self._errands)
+        self.routes = self._way.http.routes if self._way.http else ()
 
     async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`; a token that was good and is refused now is tried again every ten minutes."""
@@ -106,7 +77,7 @@ class Slack(Platform):
             try:
                 await self._serve(inbox)
             except Refused as error:
-                if not self._served:
+                if not self._way.served:
                     raise
                 log.error("Slack is off until its token is good again", reason=str(error))  # noqa: TRY400  told in full
                 await asyncio.sleep(RECHECK)
@@ -114,60 +85,17 @@ class Slack(Platform):
     async def _serve(self, inbox: Inbox) -> None:
         """Listen while the token is good."""
         async with self._client() as self._web:
-            self._people = People(self._web, self._settings.bots)
-            self._streams = Streams(self._web, self._errands)
-            self._sessions = Sessions(self._web, self._errands)
-            self._notices = Notices(self._web, self._errands)
             try:
-                await self._identify()
-                self._events = self._events_for(inbox)
+                us = await self._identify()
+                self.identity = f"slack/{us.team}/{us.user}"
+                self._here = here = Workspace(self._web, self._settings, self._errands, us, inbox)
                 await inbox.repair(self)
-                await first(self._listen(self._events, inbox), self._mistrust(self._web))
+                listening = self._way.listen(self._web, taker(self._web, here.events), inbox, self._identify)
+                await first(listening, self._mistrust(self._web))
             finally:
                 self.health = "down"
-                await self._streams.close()
-
-    async def _listen(self, events: Events, inbox: Inbox) -> None:
-        take, back = taker(self._web, events), partial(self._back, inbox)
-        if self._http is None:
-            token = self._settings.app_token.get_secret_value()
-            self._sockets = Sockets(self._web, token, take, self._tell, back)
-            await self._sockets.run()
-            return
-        self._http.take = take
-        try:
-            await self._feel_pulse(back)
-        finally:
-            await self._http.close()
-
-    def _back(self, inbox: Inbox, silent: float) -> None:
-        """Let the core know that Slack is heard, for the first time or after so many seconds without."""
-        inbox.back(self)
-        if silent > QUICK:
-            log.info("looking for what was missed while nothing was heard of Slack", seconds=round(silent))
-            self._errands.start(_done(inbox.repair(self)))
-
-    async def _feel_pulse(self, back: Callable[[float], None]) -> None:
-        """Report whether Slack is there, in HTTP mode nothing else shows that while no event comes."""
-        now = asyncio.get_running_loop().time
-        self.heard_at = heard = now()  # `_identify` has just asked
-        self._tell("up")
-        back(0.0)
-        well = True
-        while True:
-            await asyncio.sleep(PULSE)
-            try:
-                await self._identify()
-            except (SlowDown, OSError):
-                well = False
-                if now() - heard >= DOWN:
-                    self._tell("down")
-            else:
-                if not well:
-                    back(now() - heard)
-                well = True
-                self.heard_at = heard = now()
-                self._tell("up")
+                if self._here:
+                    await self._here.close()
 
     async def _mistrust(self, web: Web) -> None:
         """Ask whether the token is still good whenever there is a reason to doubt it."""
@@ -178,76 +106,46 @@ class Slack(Platform):
             await asyncio.sleep(DOUBT)
             web.doubted.clear()
 
-    def _tell(self, health: Health) -> None:
-        self.health = health
-        self.heard_at = self._sockets.heard if self._sockets else self.heard_at
-        self._served = self._served or health == "up"
-
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
         async with self._client() as self._web:
-            asked = [self._identify(), *([self._ticket()] if self._http is None else [])]
+            asked = [self._identify(), *([self._ticket()] if self._way.http is None else [])]
             told = await asyncio.gather(*asked, return_exceptions=True)
-        found = [_trouble(each) for each in told if isinstance(each, BaseException)]
+        found = [trouble(each) for each in told if isinstance(each, BaseException)]
         if isinstance(told[0], BaseException):
             return found
-        good = Finding(ok=True, text=f"bot {self._user} in workspace {self._team}; {EVENTS}")
-        return [good, *found, *_scopes(told[0])]
+        us = told[0]
+        assert us  # noqa: S101  else it is an error
+        good = Finding(ok=True, text=f"bot {us.user} in workspace {us.team}; {EVENTS}")
+        return [good, *found, *_scopes(us.scopes)]
 
-    async def _ticket(self) -> set[str]:
+    async def _ticket(self) -> None:
         """Ask for a socket, which is not opened: Slack would send it events."""
         await ticket(self._web, self._settings.app_token.get_secret_value())
-        return set()
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""
-        match [*asked.key.split("/"), asked.conversation.split("/")[-1]]:
-            case ["slack", self._team, channel, ts, *_, thread]:  # a press has its button's name at the end
-                if not all(map(moment, (ts, thread, *map(self._stamp, remains.messages)))):
-                    raise ValueError("ids that are none of this workspace's")
-                surface = self._surface(channel, thread, ts)
-                surface.resume(remains)
-                return surface
-        return None
-
-    def _stamp(self, message: str) -> str:
-        """Return the `ts` in the key of a message; "" if it is of no message in this workspace."""
-        match message.split("/"):
-            case ["slack", self._team, _, ts]:
-                return ts
-        return ""
+        return self._here.reopen(asked, remains) if self._here else None
 
     async def standing(self, message: str, place: Place) -> Sequence[Stop]:
         """See `Platform.standing`."""
-        return await self._events.standing(message, place) if self._events else ()
+        return await self._here.events.standing(message, place) if self._here else ()
 
     async def thumbs(self, message: str, place: Place) -> Sequence[Rating]:
         """See `Platform.thumbs`."""
-        return await self._events.thumbs(message, place) if self._events else ()
+        return await self._here.events.thumbs(message, place) if self._here else ()
 
     async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
         """See `Platform.whisper`."""
-        return self._events is not None and await self._events.whispers.tell(message, actor.id, text)
+        return self._here is not None and await self._here.events.whispers.tell(message, actor.id, text)
 
     async def notify(self, person: str, text: str) -> bool:
         """See `Platform.notify`."""
-        return self._events is not None and await self._events.whispers.notify(person, text)
+        return self._here is not None and await self._here.events.whispers.notify(person, text)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""
-        if self._events is None:
-            return ()
-        asked, found = newest(recent), list[Mention]()
-        for message in await missed(self._web, recent, since):
-            before = asked.get((message["channel"], str(message.get("thread_ts"))), 0.0)
-            followed = float(message["ts"]) > before and self._events.questions.follows(message)
-            if not followed and not self._events.questions.asks(message):
-                continue
-            try:
-                found.append(await self._events.mention(message, self._team))
-            except (SlowDown, Gone, OSError, SlackApiError) as error:
-                log.warning("a mention that was missed was not taken", ts=message["ts"], error=repr(error))
-        return found
+        return await self._here.missed(recent, since) if self._here else ()
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Web]:
@@ -261,47 +159,20 @@ class Slack(Platform):
                 session=session,
             )
 
-    async def _identify(self) -> set[str]:
-        """Learn who we are; return the scopes that we have."""
+    async def _identify(self) -> Identity:
+        """Learn who we are, and what we may."""
         try:
-            with translated():
-                answer = await self._web.auth_test()
+            us = await identify(self._web)
         except (Gone, Revoked) as gone:
             raise Refused(
                 f"Slack refuses SLACK_BOT_TOKEN ({gone}): copy it again from OAuth & Permissions."
             ) from None
-        self._team, self._user = answer["team_id"], answer["user_id"]
-        self._people.keep(Actor(self._user, str(answer.get("user") or "me"), workspace=self._team, bot=True))
-        scopes = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
-        self._attach = ATTACH if FILES in scopes or not any(scopes) else 0  # a proxy may take the header away
-        return scopes
-
-    def _events_for(self, inbox: Inbox) -> Events:
-        us = (self._web, self._team, self._user, self._people)
-        self._people.groups.named = lambda: inbox.named
-        return Events(inbox, *us, self._surface, self._settings.stop_emoji, self._errands)
-
-    def _surface(self, channel: str, thread: str, question: str, reader: Reader = NOBODY) -> SlackSurface:
-        us = (self._people, self._user, self._errands, self._sessions)
-        where = (self._web, self._team, channel, thread, question, *us)
-        kind = self._settings.streaming
-        shut = partial(self._notices.tell, reader.user, channel) if reader.user else _unheard
-        surface = SlackSurface(*where, shut)
-        if kind == "native" or (kind == "auto" and channel.startswith("D")):
-            surface = NativeSurface(*where, shut, streams=self._streams, reader=reader)
-        surface.limits = replace(surface.limits, attach=self._attach)
-        return surface
+        if self._here:
+            self._here.us = us
+        return us
 
 
-async def _done(work: Awaitable[None]) -> None:
-    await work
-
-
-def _unheard(_why: str) -> None:
-    """Tell no person: it is not known who asked."""
-
-
-def _trouble(error: BaseException) -> Finding:
+def trouble(error: BaseException) -> Finding:
     """Return what *error* means to an operator; raise it where it is none of Slack's."""
     if isinstance(error, Unavailable):
         return Finding(ok=False, text=str(error), fatal=True)
@@ -310,9 +181,9 @@ def _trouble(error: BaseException) -> Finding:
     raise error
 
 
-def _scopes(granted: set[str]) -> list[Finding]:
+def _scopes(granted: Collection[str]) -> list[Finding]:
     """Return a finding for each scope that the app lacks."""
-    if not any(granted):  # a proxy may take the header away
+    if not granted:  # a proxy may take the header away
         return [Finding(ok=False, text="Slack did not say which scopes the app has", fix=SCOPES_STEP)]
     return [
         Finding(

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-#: What an operator may leave out, or, with "agent", add.
-Part = Literal["", "follow-ups", "files", "commands", "agent"]
+#: What an operator may leave out, or, with "agent" and "org", add.
+Part = Literal["", "follow-ups", "files", "commands", "agent", "org"]
 PARTS: Sequence[Part] = ("follow-ups", "files", "commands")
 
 #: The scope without which nothing can be attached.
@@ -69,6 +69,8 @@ EVENTS: Sequence[Right] = (
     Right("reaction_removed", "one that is taken back"),
     Right("tokens_revoked", "the token was revoked"),
     Right("agent_session_stopped", "Slack's own stop button", "agent"),
+    Right("team_access_granted", "an organization lets the app into a workspace", "org"),
+    Right("team_access_revoked", "and out of one", "org"),
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from adapters.slack.tokens import APP, BOT, SHAPES
+from adapters.slack.tokens import APP, BOT, CLIENT, SECRET, SHAPES
 from bot.config import SOURCES, Names, Table, split
 from bot.config.values import Http
 from bot.setup import Shape, described
@@ -16,6 +17,8 @@ from bot.unavailable import Unavailable
 
 #: What Slack's ids look like; those of bots.
 BOT_ID = re.compile(r"[ABUW][A-Z0-9]*")
+#: Those of workspaces and of organizations.
+TEAM_ID = re.compile(r"[TE][A-Z0-9]{1,39}")
 #: What `config.toml` has tables for below [slack].
 TABLES = {
     "workspaces": Table("workspace", re.compile(r"[TE][A-Z0-9]*"), "T0123ABCD"),
@@ -40,6 +43,32 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         validation_alias="SLACK_SIGNING_SECRET",
         description="Slack's signing secret, for HTTP mode: set it and leave `SLACK_APP_TOKEN` empty.",
+    )
+    client_id: str = Field(
+        default="",
+        validation_alias="SLACK_CLIENT_ID",
+        description=(
+            "The app's client id, to serve several workspaces (see `docs/slack.md`): set it and leave "
+            "`SLACK_BOT_TOKEN` empty."
+        ),
+    )
+    client_secret: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="SLACK_CLIENT_SECRET",
+        description="The app's client secret, with it.",
+    )
+    url: str = Field(
+        default="",
+        validation_alias="RIVULET_SLACK_URL",
+        description="With it: where workspaces install the bot, as in `https://bot.example.com`.",
+    )
+    workspaces: Names = Field(
+        default=(),
+        validation_alias="RIVULET_SLACK_WORKSPACES",
+        description=(
+            "With it: ids of workspaces (`T…`) and organizations (`E…`) that may install the bot, with "
+            "commas between; others need a link of `rivulet invite slack`."
+        ),
     )
     api_url: Http = Field(
         default="https://slack.com/api/",
@@ -70,7 +99,38 @@ class Settings(BaseSettings):
         ),
     )
 
-    _split = field_validator("stop_emoji", "bots", mode="before")(split)
+    _split = field_validator("stop_emoji", "bots", "workspaces", mode="before")(split)
+
+    @property
+    def several(self) -> bool:
+        """Whether the bot is installed into workspaces, each with a token of its own."""
+        return bool(self.client_id or self.client_secret.get_secret_value())
+
+    @field_validator("client_id")
+    @classmethod
+    def _client(cls, id_: str) -> str:
+        if id_ and not CLIENT.fits(id_):
+            raise ValueError(
+                "write the Client ID of Basic Information > App Credentials: two numbers with a dot"
+            )
+        return id_
+
+    @field_validator("url")
+    @classmethod
+    def _origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
+        bare = url.rstrip("/") == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
+        if url and not (bare and parts.hostname and (local or parts.scheme == "https")):
+            raise ValueError("write an address without a path, as in https://bot.example.com")
+        return url.rstrip("/")
+
+    @field_validator("workspaces")
+    @classmethod
+    def _teams(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(TEAM_ID.fullmatch(each) for each in ids):
+            raise ValueError("write ids, as in T0123ABCD or E0123ABCD, with commas between")
+        return ids
 
     @field_validator("bots")
     @classmethod
@@ -92,8 +152,30 @@ def check(settings: Settings) -> None:
         raise Unavailable("SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped: give each the other's value.")
     if app and not app.startswith("xapp-"):
         raise Unavailable(f"SLACK_APP_TOKEN {_told(app, APP)}: Basic Information > App-Level Tokens.")
-    if not bot.startswith("xoxb-"):
+    if settings.several:
+        _check_several(settings)
+    elif not bot.startswith("xoxb-"):
         raise Unavailable(f"SLACK_BOT_TOKEN {_told(bot, BOT)}: OAuth & Permissions > Bot User OAuth Token.")
+
+
+def _check_several(settings: Settings) -> None:
+    """Look at what installing into workspaces needs; see `check`."""
+    secret = settings.client_secret.get_secret_value()
+    if settings.bot_token.get_secret_value():
+        raise Unavailable(
+            "SLACK_BOT_TOKEN serves one workspace, and SLACK_CLIENT_ID several: leave one of them empty. "
+            "The workspace of the token can install the bot like the others."
+        )
+    for name, value, takes in (
+        ("SLACK_CLIENT_ID", settings.client_id, CLIENT),
+        ("SLACK_CLIENT_SECRET", secret, SECRET),
+    ):
+        if not takes.fits(value):
+            raise Unavailable(f"{name} {_told(value, takes)}: Basic Information > App Credentials.")
+    if not settings.url:
+        raise Unavailable(
+            "RIVULET_SLACK_URL is missing: where workspaces install the bot, as in https://bot.example.com."
+        )
 
 
 def _told(value: str, takes: Shape) -> str:

@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.config.shapes import SECRET, shown
-from bot.config.values import Host, Http, ModelId
+from bot.config.values import Host, Http, ModelId, StoreUrl
 from bot.unavailable import Unavailable
 
 #: What goes before every conversation unless the operator says otherwise.
@@ -276,6 +276,13 @@ class Settings(BaseSettings):
         validation_alias="RIVULET_DATA",
         description="Folder for what must survive a restart; one for each bot.",
     )
+    store: StoreUrl = Field(
+        default=SecretStr(""),
+        validation_alias="RIVULET_STORE",
+        description="Redis or Valkey in which several processes of one bot keep what must survive: "
+        "`redis://`, `rediss://`, `unix://` or `redis+sentinel://host:port,host:port/service`; "
+        "`?prefix=team` where others use it, too. Empty for SQLite in `RIVULET_DATA`.",
+    )
     host: Host = Field(
         default="127.0.0.1",
         validation_alias="RIVULET_HOST",
@@ -300,6 +307,14 @@ class Settings(BaseSettings):
         default="127.0.0.1:9464",
         validation_alias="RIVULET_METRICS",
         description="Address on which Prometheus finds `/metrics`; `off` for nowhere.",
+    )
+    drain: int = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        validation_alias="RIVULET_DRAIN",
+        description="Seconds for which answers go on after SIGTERM, while nothing new is taken; 0 ends them "
+        "at once, each with a note. Whatever stops the bot must wait 10 seconds longer.",
     )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info",

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 #: Names of settings that hold secrets.
-SECRET = re.compile(r"\w+_(KEY|TOKEN|(?<!MAX_)TOKENS|SECRET)")
+SECRET = re.compile(r"\w+_(KEY|TOKEN|(?<!MAX_)TOKENS|SECRET)|RIVULET_STORE")
 #: Keys of a file that say of themselves that their value is a secret.
 SECRET_KEY = re.compile(
     r"(.*[_-])?(tokens?|secrets?|keys?|passwords?|passphrase|credentials?)", re.IGNORECASE

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, SecretStr
 
 _MODEL = re.compile(r"[\w.:/@-]{0,100}")
+_STORES = frozenset({"redis", "rediss", "unix", "redis+sentinel"})
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
 _HOST = re.compile(r"[\w.:%\[\]-]+")
 
 
@@ -48,7 +50,24 @@ def host(value: str) -> str:
     return value
 
 
+def store(value: SecretStr) -> SecretStr:
+    """Return *value*; raise ValueError if it is no address of a Redis, without saying what it is."""
+    wanted = "write where Redis is, as in redis://:password@host:6379/0; or nothing, for SQLite"
+    try:
+        parts = urlsplit(value.get_secret_value())
+        there = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
+        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(wanted) from None
+    if value.get_secret_value() and (parts.scheme not in _STORES or not there):
+        raise ValueError(wanted)
+    if not all(_PREFIX.fullmatch(prefix) for prefix in query.get("prefix", [])):
+        raise ValueError("the prefix may have letters, digits, _ . : and - alone, 60 at most")
+    return value
+
+
 Http = Annotated[str, AfterValidator(http)]
 Socket = Annotated[str, AfterValidator(socket)]
 ModelId = Annotated[str, AfterValidator(model)]
 Host = Annotated[str, AfterValidator(host)]
+StoreUrl = Annotated[SecretStr, AfterValidator(store)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -17,7 +16,6 @@ from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, called
 from bot.core.files import kept, readable
 from bot.core.gathering import Desk
-from bot.core.glance import Glance
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.presses import Presses
@@ -52,10 +50,10 @@ from bot.platform import (
     Unavailable,
     Vault,
 )
-from bot.show.budget import Reading
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Store
+from bot.store.peers import Peers
 from bot.tally import Tally
 from bot.text.words import wordy
 from bot.tools import More, Offered
@@ -64,12 +62,21 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before the start in which questions were asked that commands may be about.
 RECENT = 86_400.0
+#: Seconds for which a shutdown waits until other replicas know of it, before it ends answers.
+LEAVING = 0.5
 #: What people do that needs a right.
 Happening = Mention | Stop | Press | Rating | Edited | Command
 
 
 class Core:
-    """Turns mentions into streamed answers, and stops them; an `Inbox`."""
+    """Turns mentions into streamed answers, and stops them; an `Inbox`.
+
+    Attributes:
+        means: What all answers share.
+        running: The answers.
+        repairs: Takes up questions that others have left.
+        talks: Where the bot was asked.
+    """
 
     def __init__(
         self,
@@ -93,11 +100,11 @@ class Core:
         self._store = store
         self._stops: Stops[Live] = Stops()
         same = Terms(asking or Asking(), showing or Showing(), tools, more or no_more)
-        self._means = Means(
+        self.means = Means(
             model,
             access,
             self._stops,
-            Pace(),
+            Pace(store.peers),
             chosen(store, terms or (lambda _place, _actor: same)),
             store,
             clock,
@@ -105,15 +112,15 @@ class Core:
             tally=tally or Tally(),
             spend=spend,
         )
-        self._running = Running(self._means, caps)
-        self._lives = self._running.lives
-        self._repairs = Repairs(self._means, self._running, self.mention, self.stop, self.rated)
+        self.running = Running(self.means, caps)
+        self._lives = self.running.lives
+        self.repairs = Repairs(self.means, self.running, self.mention, self.stop, self.rated)
         self._rates = Rates()
-        self._talks = Talks()
+        self.talks = Talks()
         self._follow_ups = follow_ups
-        self._refusals = Refusals(self._repairs.platforms, self._running.errand, self._say)
-        self._commands = Commands(self._means, self._running.latest, self._stopped, self.press)
-        self._presses = Presses(self._means, self._running, self._repairs.platforms)
+        self._refusals = Refusals(self.repairs.platforms, self.running.errand, self._say)
+        self._commands = Commands(self.means, self.running.latest, self._stopped, self.press)
+        self._presses = Presses(self.means, self.running, self.repairs.platforms)
 
     @property
     def shelf(self) -> Shelf:
@@ -131,6 +138,11 @@ class Core:
         return self._store.peers.leases
 
     @property
+    def peers(self) -> Peers:
+        """The other processes that serve the same bot."""
+        return self._store.peers
+
+    @property
     def named(self) -> Collection[str]:
         """See `Inbox.named`."""
         return self._access.named()
@@ -141,7 +153,7 @@ class Core:
 
     def asked_in(self, conversation: str) -> str:
         """See `Inbox.asked_in`."""
-        return self._talks.first(conversation) if self._follow_ups() else ""
+        return self.talks.first(conversation) if self._follow_ups() else ""
 
     async def mention(self, mention: Mention) -> None:
         """Take a question; returns once it is claimed, so that adapters can acknowledge.
@@ -149,16 +161,16 @@ class Core:
         Raises:
             Unavailable: While shutting down; not acknowledged, the platform sends the question again.
         """
-        if self._running.closing:
+        if self.running.closing:
             raise Unavailable("shutting down")
-        if mention.follow_up and not self._means.terms(mention.place, mention.actor).follow_ups:
+        if mention.follow_up and not self.means.terms(mention.place, mention.actor).follow_ups:
             return
         if not await self._allowed(mention, Action.ASK):
             return
-        if not await self._running.accept(mention):
+        if not await self.running.accept(mention):
             return
-        if not self._take(mention):
-            await self._running.drop(mention)
+        if not await self._take(mention):
+            await self.running.drop(mention)
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at; who may not is told so."""
@@ -173,7 +185,7 @@ class Core:
         if not heeded or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
         if stop.conversation:
-            return self._running.stop_current(stop)
+            return self.running.stop_current(stop)
         if live := self._stops.find(stop.message):
             return live.stop(stop)
         self._stops.keep(stop, _now())
@@ -189,14 +201,14 @@ class Core:
 
     async def barred(self, actor: Actor, place: Place) -> str | None:
         """See `Inbox.barred`."""
-        if self._running.closing:
+        if self.running.closing:
             raise Unavailable("shutting down")
         command = Command("ask", "", actor, place)
         if not self._heeds(command, Action.COMMAND):
             return ""
         if not await self._allowed(command, Action.ASK):
             return self._access.refusal(place)
-        return self._running.bars(actor, place) or None
+        return self.running.bars(actor, place) or None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
@@ -221,8 +233,8 @@ class Core:
             return
         if await self._allowed(rating, Action.RATE):
             known = live.model if live else ""
-            models = self._means.models
-            await rate(self._store, rating, self._means.clock(), lambda key: known or models.of(key))
+            models = self.means.models
+            await rate(self._store, rating, self.means.clock(), lambda key: known or models.of(key))
 
     async def edited(self, edited: Edited) -> None:
         """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
@@ -239,7 +251,7 @@ class Core:
             live.stop(Stop(edited.key, edited.actor, edited.place))
         elif not live.rewords(edited):
             return
-        elif live.rewordable and self._running.admit(live.mention):
+        elif live.rewordable and not await self.running.rushed(live.mention) and live.rewords(edited):
             live.reword(edited)
             await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
         else:
@@ -256,72 +268,65 @@ class Core:
         elif live:
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
 
+    def removed(self, platform: str, workspace: str) -> None:
+        """See `Inbox.removed`."""
+        for live in self._lives.values():
+            if (live.mention.place.platform, live.mention.place.home) == (platform, workspace):
+                live.cut(Ending.STOPPED, "Stopped: I was removed from the workspace.")
+
     async def repair(self, platform: Platform) -> None:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
-        if platform.name not in self._repairs.platforms:
+        if platform.name not in self.repairs.platforms:
+            if platform.identity:
+                await self._store.expect_bot([platform.identity])
             for names in await self._store.talks(platform.name):
-                self._talks.add(*names)
-            for asked in reversed(await self._store.recent(platform.name, self._means.clock() - RECENT)):
+                self.talks.add(*names)
+            for asked in reversed(await self._store.recent(platform.name, self.means.clock() - RECENT)):
                 if asked.text:  # else nothing goes on from it; it may be a command, or a hint's
-                    self._running.latest.note(asked)
-        await self._repairs.repair(platform)
+                    self.running.latest.note(asked)
+        await self.repairs.repair(platform)
 
     def back(self, platform: Platform) -> None:
         """See `Inbox.back`."""
-        self._repairs.back(platform)
+        self.repairs.back(platform)
 
     def tell_admins(self, text: str, place: Place | None = None) -> None:
         """Send *text* to the admins of *place*, or of every platform; returns at once."""
-        for platform in self._repairs.platforms.values():
+        for platform in self.repairs.platforms.values():
             here = place or Place("", platform=platform.name)
             if here.platform == platform.name:
                 for person in self._access.admins(here):
-                    self._running.errand(_notify(platform, person, text))
+                    self.running.errand(_notify(platform, person, text))
 
-    async def drain(self, grace: float = 8.0) -> None:
-        """End every answer with a last edit, within *grace* seconds; called on shutdown."""
-        self._running.closing = True
-        self._repairs.close()
+    async def drain(self, grace: float = 8.0, going_on: float = 0.0) -> None:
+        """End every answer with a last edit, within *grace* seconds; called on shutdown.
+
+        Nothing new is taken from now on, but answers go on for *going_on* seconds before they are ended.
+        What waits, and what comes, other replicas have.
+        """
+        self.running.closing = True
+        self.repairs.close()
+        await asyncio.wait({self.running.errand(self.peers.leave())}, timeout=LEAVING)
+        if going_on:
+            await self.running.all_done(within=going_on)
         for live in self._lives.values():
             live.cut(Ending.INTERRUPTED, *interrupted(begun=live.begun, calling=live.calling))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self._running.all_done()
+        await self.running.all_done(within=grace)
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self.running.closing
 
     @property
     def state(self) -> Mapping[str, int]:
         """How many answers run and wait, and what was taken, refused and told since the start."""
-        return self._running.state
-
-    @property
-    def glances(self) -> Sequence[Glance]:
-        """How far along each answer is."""
-        return [live.glance for live in self._lives.values()]
-
-    @property
-    def budgets(self) -> Sequence[Reading]:
-        """How much of each rate limit is used."""
-        return self._means.pace.readings()
-
-    @property
-    def spent_today(self) -> int:
-        """Micro-dollars in all; 0 where nobody keeps count."""
-        return self._means.spend.today.spent if self._means.spend else 0
-
-    @property
-    def tally(self) -> Tally:
-        """What was counted since the start."""
-        return self._means.tally
-
-    @property
-    def store_health(self) -> str:
-        """What the store says of itself; "ok" for one that has nothing to say."""
-        return str(getattr(self._store, "health", "ok"))
+        return self.running.state
 
     @property
     def model_health(self) -> str:
         """Why the model answers nobody; "ok" if nothing is known."""
-        return str(getattr(self._means.model, "trouble", "") or "ok")
+        return str(getattr(self.means.model, "trouble", "") or "ok")
 
     async def _allowed(self, event: Happening, action: Action) -> bool:
         if await self._access.authorize(event.actor, event.place, action):
@@ -335,8 +340,8 @@ class Core:
 
     async def _say(self, mention: Mention, text: str) -> None:
         """Answer *mention*, which nobody took, with *text*."""
-        if await self._running.accept(mention) and not self._running.say(mention, text, "refused"):
-            await self._running.drop(mention)
+        if await self.running.accept(mention) and not self.running.say(mention, text, "refused"):
+            await self.running.drop(mention)
 
     def _heeds(self, event: Happening, action: Action) -> bool:
         """Tell whether somebody does not do this too often; looks nobody up."""
@@ -345,40 +350,40 @@ class Core:
     def _ends_own(self, stop: Stop) -> bool:
         """Tell whether *stop* ends an answer to its actor, which it can once: none is too many."""
         if stop.conversation:
-            live = self._running.current(stop.conversation)
+            live = self.running.current(stop.conversation)
         else:
             live = self._stops.find(stop.message)
         return live is not None and live.open and live.mention.actor.id == stop.actor.id
 
-    def _take(self, mention: Mention) -> bool:
+    async def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
-        text, running = mention.text.strip(), self._running
+        text, running = mention.text.strip(), self.running
         if means_stop(text):
             return not running.stop_newest(mention) and running.say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
-        if mention.follow_up and not (wordy(text) or readable(mention.files, self._means.desk.bounds)):
+        if mention.follow_up and not (wordy(text) or readable(mention.files, self.means.desk.bounds)):
             return False  # a sound or a video in a thread is for the people there
         if command := called(mention):
             running.errand(self._reply(mention, command))
             return True
-        self._talks.add(mention.conversation, mention.key)
+        self.talks.add(mention.conversation, mention.key)
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
-        if refusal := running.refusal(mention, outdated):
+        if refusal := running.refusal(mention, outdated) or await running.rushed(mention):
             return running.say(mention, refusal, "too much")
         running.give_way(outdated)
-        return running.queue(Live(self._means, mention))
+        return running.queue(Live(self.means, mention))
 
     async def _reply(self, mention: Mention, command: Command) -> None:
         """Do *command*, which *mention* is, and show the reply, to its actor alone where that can be."""
         text = await self.command(command)
-        platform = self._repairs.platforms.get(mention.key.partition("/")[0])
+        platform = self.repairs.platforms.get(mention.key.partition("/")[0])
         shown = not text or (
             platform is not None and await platform.whisper(mention.key, mention.actor, mention.place, text)
         )
-        if shown or not self._running.say(mention, text, command.name):
-            await self._running.drop(mention)
+        if shown or not self.running.say(mention, text, command.name):
+            await self.running.drop(mention)
 
 
 async def _notify(platform: Platform, person: str, text: str) -> None:

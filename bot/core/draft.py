@@ -74,6 +74,7 @@ class Draft:
     def _over(self) -> None:
         if self.answer.phase is Phase.CLOSING and not self._noting:
             self._noting = asyncio.get_running_loop().create_task(self.kept.end(self.answer))
+            self._noting.add_done_callback(lambda done: done.cancelled() or done.exception())
         self.since = _now()
         self.changed.set()
         self.shown.set()
@@ -84,9 +85,9 @@ class Draft:
             self.pause.leave()
 
     async def noted(self) -> None:
-        """Wait until the ledger has the end, if there is one."""
+        """Wait until the ledger has the end, if there is one; raises `Taken`."""
         if self._noting:
-            await asyncio.wait({self._noting})
+            await asyncio.shield(self._noting)
 
 
 def _now() -> float:

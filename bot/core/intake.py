@@ -1,13 +1,14 @@
 """How much is taken on, and whose turn it is.  Pure: callers bring the time.
 
 There are bounds on the questions that are taken and not answered yet, on those answered at once, on those of
-a conversation, and on those of a person in a channel.  Of the questions that may begin, the oldest is next;
+a conversation, and on those of a person in a channel; how often a person may ask is counted in the store,
+for all processes (`bot.store.limits`).  Of the questions that may begin, the oldest is next;
 one whose conversation or asker is busy does not hold up the others.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,7 +18,6 @@ from typing import Generic, TypeVar
 WAITING = 1
 #: Seconds within which one person is told the same thing only once.
 TOLD = 60.0
-MINUTE, HOUR = 60.0, 3600.0
 #: People whose notices are remembered; of more, the oldest are forgotten and may be told again.
 REMEMBERED = 10_000
 
@@ -104,36 +104,31 @@ class Intake(Generic[Run]):
         self._most = 0
         self._talks: dict[str, _Crowd[Run]] = {}
         self._users: dict[tuple[str, str], _Crowd[Run]] = {}
-        self._asked: OrderedDict[str, deque[float]] = OrderedDict()
         self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.counts: Counter[str] = Counter()
 
-    def take(self, ticket: Ticket[Run], now: float) -> Refusal | None:
+    def take(self, ticket: Ticket[Run]) -> Refusal | None:
         """Take *ticket* if the bounds allow it; it may run at once if it is then `begun`."""
-        if refusal := self.refuse(ticket.user, ticket.channel, ticket.conversation, now):
+        if refusal := self.refuse(ticket.user, ticket.channel, ticket.conversation):
             return refusal
         self.counts["taken"] += 1
-        self._remember(ticket.user, now)
         self.owe(ticket)
         return None
 
-    def again(self, user: str, now: float) -> bool:
-        """Tell whether *user* may ask once more about what is being answered already; count it then."""
-        if self._too_often(user, now):
-            return False
-        self._remember(user, now)
-        return True
+    def count(self, refusal: Refusal) -> None:
+        """Count that a question was refused because of *refusal*."""
+        self.counts.update(("refused", refusal.value))
 
     def refuse(
-        self, user: str, channel: str, conversation: str, now: float, but: Collection[Ticket[Run]] = ()
+        self, user: str, channel: str, conversation: str, but: Collection[Ticket[Run]] = ()
     ) -> Refusal | None:
         """Return why a question would not be taken now, and count it as refused; None if it would be.
 
         *but*: the tickets of its conversation that are to leave for it.
         """
-        refusal = self._refusal(user, channel, conversation, now, but)
+        refusal = self._refusal(user, channel, conversation, but)
         if refusal:
-            self.counts.update(("refused", refusal.value))
+            self.count(refusal)
         return refusal
 
     def owe(self, ticket: Ticket[Run]) -> None:
@@ -198,7 +193,7 @@ class Intake(Generic[Run]):
         return {"running": self._running, "waiting": waiting, "most": self._most, **self.counts}
 
     def _refusal(
-        self, user: str, channel: str, conversation: str, now: float, but: Collection[Ticket[Run]]
+        self, user: str, channel: str, conversation: str, but: Collection[Ticket[Run]]
     ) -> Refusal | None:
         caps, talk = self._caps, self._talks.get(conversation, _Crowd())
         mine = self._users.get((user, channel), _Crowd())
@@ -206,27 +201,7 @@ class Intake(Generic[Run]):
             return Refusal.CONVERSATION
         if caps.user_turns and sum(each not in but for each in mine.tickets) >= 2 * caps.user_turns:
             return Refusal.USER
-        if self._too_often(user, now):
-            return Refusal.RATE
         return Refusal.FULL if self._busy - len(but) >= caps.accepted else None
-
-    def _too_often(self, user: str, now: float) -> bool:
-        times = self._asked.get(user, ())
-        return any(
-            most and sum(now - time < span for time in times) >= most
-            for most, span in ((self._caps.per_minute, MINUTE), (self._caps.per_hour, HOUR))
-        )
-
-    def _remember(self, user: str, now: float) -> None:
-        """Keep when *user* asked, and forget those who have not for an hour."""
-        kept = self._caps.per_hour or self._caps.per_minute
-        if not kept:
-            return
-        times = self._asked.setdefault(user, deque(maxlen=max(kept, self._caps.per_minute)))
-        times.append(now)
-        self._asked.move_to_end(user)
-        while now - next(iter(self._asked.values()))[-1] >= HOUR:
-            self._asked.popitem(last=False)
 
     def _may_begin(self, ticket: Ticket[Run]) -> bool:
         talk, *mine = self._crowds(ticket)

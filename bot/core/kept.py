@@ -5,20 +5,28 @@ The order is the one that `bot.store` asks for.  Must never write anything to a 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from bot.platform import Receipt, Surface
 from bot.show.answer import Answer
 from bot.show.writes import Write
 from bot.store import Entry, Part, Store
+from bot.store.peers import Taken
+from bot.tools import Refused
 
+ELSEWHERE = "Another process answers this question now."
 #: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.
 SHARED = 18
 
 
+class Denied(Exception):
+    """Other processes have taken the call that a write would have spent; it did not go out."""
+
+
 class Kept:
-    """One answer's way into the ledger.
+    """One answer's way into the ledger.  Where another process has the question, `Taken` is raised.
 
     Args:
         store: The ledger.
@@ -47,18 +55,38 @@ class Kept:
             if part.message:
                 await self._store.intend(self._key, part, self._said)
 
-    async def put(self, surface: Surface, write: Write, text: str, *, escaped: bool) -> Receipt:
-        """Make *write*, which may show all of *text*, on *surface*; *escaped*: by a new message.
+    async def put(
+        self,
+        surface: Surface,
+        write: Write,
+        text: str,
+        *,
+        escaped: bool = False,
+        claim: Awaitable[bool] | None = None,
+    ) -> Receipt:
+        """Make *write*, which may show all of *text*, on *surface*.
 
         A message that an earlier run had begun to replace is replaced again with the same nonce, so that only
         one of the two is there in the end.
+
+        Args:
+            surface: Where.
+            write: What.
+            text: All that was said.
+            escaped: Whether it is made by a new message.
+            claim: Tells whether the write may go out; asked in one go with what the ledger is told.
+
+        Raises:
+            Denied: It may not, and did not.
+            SlowDown, Gone, OSError: As `Surface.post`.
         """
         before = write.message or ""
         if before and not escaped and before not in self._replaced:
-            await self._store.save(self._key, text)
+            await _both(self._store.save(self._key, text), claim)
             return await surface.edit(before, write.page)
         nonce = self._replaced.get(before) or f"{self._shared}{'r' if before else ''}{write.index:x}"
-        await self._store.intend(self._key, Part(nonce, write.index, surface.address, replaces=before), text)
+        part = Part(nonce, write.index, surface.address, replaces=before)
+        await _both(self._store.intend(self._key, part, text), claim)
         if before:
             receipt = await surface.replace(before, write.page, nonce)
         else:
@@ -67,9 +95,16 @@ class Kept:
         return receipt
 
     async def call(self, calling: str) -> None:
-        """Keep that a tool is about to be called, or was; see `Entry.calling`."""
+        """Keep that a tool is about to be called, or was; see `Entry.calling`.
+
+        Raises:
+            Refused: Another process has the question, so no tool may be called for it here.
+        """
         self.calling = calling
-        await self._store.call(self._key, calling)
+        try:
+            await self._store.call(self._key, calling)
+        except Taken:
+            raise Refused(ELSEWHERE) from None
 
     async def end(self, answer: Answer) -> None:
         """Keep how *answer* ends, so that a repair does not make another end of it."""
@@ -80,3 +115,13 @@ class Kept:
         """Keep that the answer is done, as soon as nothing on *surface* lags behind."""
         await surface.settle()
         await self._store.done(self._key, self._clock())
+
+
+async def _both(kept: Awaitable[None], claim: Awaitable[bool] | None) -> None:
+    """Wait until the ledger has *kept* that, and for a *claim*, if there is one; raises `Denied`."""
+    if claim is None:
+        await kept
+        return
+    _, granted = await asyncio.gather(kept, claim)
+    if not granted:
+        raise Denied

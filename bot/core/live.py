@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import structlog
 from structlog.contextvars import bind_contextvars
 
 from bot.core.account import Lasting
@@ -38,10 +39,13 @@ from bot.show.answer import Answer
 from bot.show.pace import Pace
 from bot.show.writes import Ending, Showing
 from bot.store import Entry, Store
+from bot.store.peers import Taken
 from bot.tally import Tally
 from bot.text.safe import Links
 from bot.tools import Caller, Refused
 from bot.tools.notebook import Notebook
+
+log = structlog.get_logger(__name__)
 
 #: How often an edited question is asked anew.
 REWORDED = 2
@@ -101,6 +105,10 @@ class Live:
         after: Seconds before anything of it is written.
         past: What came before the question.
         instead: The text of the answer that *left* stands for, if this one takes its place.
+
+    Attributes:
+        card: What it asks a person; None for an answer.
+        taken: Whether another process has the question now.
     """
 
     def __init__(
@@ -121,6 +129,7 @@ class Live:
         self._begun = asyncio.Event()
         self._since = _now()
         self._reworded = 0
+        self.taken = False
         self._vanishing = False
         self._whole = not (terms.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
@@ -167,6 +176,10 @@ class Live:
                 await self._surface.remove(message)
             if self._whole:
                 await asked.status(on=False)
+        except Taken:
+            log.warning("another process has the question now", question=self.mention.key)
+            self.taken = True
+            self._answer.lost()
         finally:
             if self.card:
                 self.card.close(OVER)  # nobody can decide any more

@@ -60,7 +60,7 @@ class Presses:
 
     async def _ask(self, live: Live, press: Press) -> Outcome:
         mention, running = live.mention, self._running
-        if refusal := running.refusal(mention):
+        if refusal := running.refusal(mention) or await running.rushed(mention):
             told = replace(mention, key=f"{mention.key}/later")  # the ledger keeps the key for the answer
             running.say(told, refusal, "too much")
             return Outcome.LATER

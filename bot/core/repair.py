@@ -24,6 +24,7 @@ from bot.guard.access import Action
 from bot.platform import Gone, Mention, Outcome, Platform, Rating, SlowDown, Stop, Unavailable
 from bot.show.writes import Ending
 from bot.store import Entry
+from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,24 @@ class Repairs:
         await self._take_up(platform, restarted=restarted)
         self._searches.append(self._running.errand(self._catch_up(platform)))
 
+    async def take_over(self) -> None:
+        """Take up the questions of processes that died or left, on every platform."""
+        if self._closed:
+            return
+        self._writes_from = _now() + LATE
+        for platform in self.platforms.values():
+            taken = await self._take_up(platform, restarted=True)
+            self._means.tally.handed.add("question", by=taken)
+
+    async def redraw(self, key: str) -> None:
+        """Write the answer to *key*, which is done, once more: another process may have written over it."""
+        entry = await self._means.store.find(key)
+        platform = self.platforms.get(key.partition("/")[0])
+        if entry and platform and entry.text and entry.note is not None and key not in self._running.taken:
+            self._running.taken.add(key)
+            if not await self._resume(platform, entry, RESTART):
+                self._running.taken.discard(key)
+
     def back(self, platform: Platform) -> None:
         """See `Inbox.back`."""
         self._means.waits.wake(platform.name)
@@ -116,8 +135,8 @@ class Repairs:
         await look(platform, self._means.stops, self._stop)
         await self._thumbs.look(platform)
 
-    async def _take_up(self, platform: Platform, *, restarted: bool) -> None:
-        """Go on with the questions that an earlier run left or this one gave up."""
+    async def _take_up(self, platform: Platform, *, restarted: bool) -> int:
+        """Go on with the questions that an earlier run left or this one gave up; return how many."""
         taken, now, reason = self._running.taken, self._means.clock(), RESTART if restarted else AWAY
         left = [
             entry
@@ -134,11 +153,14 @@ class Repairs:
             taken -= waiting
         if left:
             log.info("taking up what is not done", platform=platform.name, answers=len(left))
+        return len(left) - len(waiting)
 
     async def _resume(self, platform: Platform, entry: Entry, reason: str) -> bool:
         after = max(0.0, (self._writes_from or 0.0) - _now())
         try:
             found = await resumed(self._means, platform, entry, reason, after)
+        except Taken:
+            return False
         except MISFIT as error:
             log.warning("a row of the ledger was set aside", question=entry.asked.key, error=repr(error))
             await self._means.store.done(entry.asked.key, self._means.clock())

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
 
 import structlog
 
 from bot.core.approvals import ASKED, Card
 from bot.core.files import kept
-from bot.core.intake import ANYBODY, Caps, Intake, Ticket
+from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
 from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
+from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +39,13 @@ class Running:
         latest: The newest questions that were taken.
         closing: Whether nothing new begins any more.
         given_up: Told the key of a question whose answer ended before it was done.
+        took: Told a question that is to be answered here.
+        overtaken: Told a question that another process has now, though it was answered here.
     """
 
     def __init__(self, means: Means, caps: Caps = ANYBODY) -> None:
         self._means = means
+        self._caps = caps
         self._intake: Intake[Live] = Intake(caps)
         self._tickets: dict[Live, Ticket[Live]] = {}
         self._errands: set[asyncio.Task[None]] = set()
@@ -49,6 +54,8 @@ class Running:
         self.latest = Latest()
         self.closing = False
         self.given_up: Callable[[str], None] = _nobody
+        self.took: Callable[[Mention], None] = _untold
+        self.overtaken: Callable[[Mention], None] = _untold
         means.cards.put = self.put
 
     @property
@@ -69,7 +76,8 @@ class Running:
     async def drop(self, mention: Mention) -> None:
         """Be done with a question to which nothing is said."""
         self.taken.discard(mention.key)
-        await self._means.store.done(mention.key, self._means.clock())
+        with suppress(Taken):
+            await self._means.store.done(mention.key, self._means.clock())
 
     def refusal(self, mention: Mention, but: Collection[Ticket[Live]] = ()) -> str:
         """Return what is said to *mention* because there is no room or no money for it; "" if there is.
@@ -77,13 +85,13 @@ class Running:
         Counts what is refused.  *but*: see `Intake.refuse`.
         """
         where = mention.place.channel, mention.conversation
-        if refusal := self._intake.refuse(_user(mention), *where, _now(), but):
+        if refusal := self._intake.refuse(_user(mention), *where, but):
             return TOO_MUCH[refusal]
         return self._unpaid(mention.actor, mention.place)
 
     def bars(self, actor: Actor, place: Place) -> str:
         """Return what `refusal` would say to a question of *actor* that began a conversation in *place*."""
-        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, "", _now()):
+        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, ""):
             return TOO_MUCH[refusal]
         return self._unpaid(actor, place)
 
@@ -102,17 +110,22 @@ class Running:
             ticket.run.give_way()
             self._leave(ticket.run)
 
-    def admit(self, mention: Mention) -> bool:
-        """Tell whether the asker of *mention*, which is being answered, may ask anew; count it then."""
-        return self._intake.again(_user(mention), _now())
+    async def rushed(self, mention: Mention) -> str:
+        """Return what is said to *mention* because its asker asks too often; else "", and it is counted."""
+        caps = self._caps
+        if await self._means.store.limits.admit(_user(mention), caps.per_minute, caps.per_hour):
+            return ""
+        self._intake.count(Refusal.RATE)
+        return TOO_MUCH[Refusal.RATE]
 
     def queue(self, live: Live) -> bool:
         """Let *live* begin when its turn comes; if that is too much, say so.  False if nothing is said."""
         ticket = _ticket(live)
-        if refusal := self._intake.take(ticket, _now()):
+        if refusal := self._intake.take(ticket):
             return self.say(live.mention, TOO_MUCH[refusal], "too much")
         self._tickets[live] = ticket
         self.latest.note(live.mention)
+        self.took(live.mention)
         self._start(live, waits=not ticket.begun)
         return True
 
@@ -164,10 +177,12 @@ class Running:
         task.add_done_callback(self._errand_ended)
         return task
 
-    async def all_done(self) -> None:
-        """Wait until no answer and no errand is left."""
-        while waited := {*self.lives, *self._errands}:
-            await asyncio.wait(waited)
+    async def all_done(self, within: float | None = None) -> None:
+        """Wait until no answer and no errand is left, for so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while waited := {*self.lives, *self._errands}:
+                    await asyncio.wait(waited)
 
     def _start(self, live: Live, *, waits: bool = False) -> None:
         if not waits:
@@ -178,7 +193,10 @@ class Running:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self.lives.pop(task)
-        if task.cancelled() or task.exception() or live.given_up:
+        if live.taken:
+            self.taken.discard(live.mention.key)
+            self.overtaken(live.mention)
+        elif task.cancelled() or task.exception() or live.given_up:
             self.taken.discard(live.mention.key)  # for a repair, which may take it up
             self.given_up(live.mention.key)
         else:
@@ -199,6 +217,8 @@ class Running:
         except OSError as error:
             log.warning("left to a repair", question=live.mention.key, error=str(error))
             self.given_up(live.mention.key)
+        except Taken:
+            self.overtaken(live.mention)
         finally:
             self.taken.discard(live.mention.key)
 
@@ -209,7 +229,11 @@ class Running:
 
 
 def _nobody(_key: str) -> None:
-    """Leave what was given up to the next start."""
+    """Tell nobody: what was given up is left to the next start."""
+
+
+def _untold(_mention: Mention) -> None:
+    """Tell nobody."""
 
 
 def _asked(mention: Mention, at: float) -> Asked:

@@ -14,10 +14,12 @@ import structlog
 
 from bot.core.counted import Counted
 from bot.core.draft import Draft
+from bot.core.kept import Denied
 from bot.core.waits import Pause, Waits
 from bot.platform import Bucket, Gone, Op, Receipt, SlowDown, Surface
 from bot.show.pace import Pace, Turn
 from bot.show.writes import Ending, Phase, Rank, Write
+from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
 
@@ -88,24 +90,34 @@ class Writer:
             await self._branch(crowded)
 
     async def write(self) -> None:
-        """Write until the last edit is through."""
+        """Write until the last edit is through.
+
+        Raises:
+            Taken: Another process has the question; nothing was written since.
+        """
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
             self._failing = self._failing if self._failures or self._vain else _now()
             try:
                 text, escaped = self._answer.text, turn.escaped
-                receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped)
+                claim = self._pace.claim(turn)
+                receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped, claim=claim)
+            except Denied:
+                self._draft.since = since
             except SlowDown as slow:
                 self._count.slowed(write.op)
                 await self._slowed(turn, since, slow)
             except Gone as gone:
                 self._count.gone(write.op)
-                self._pace.failed(turn.buckets)
+                self._pace.failed(turn)
                 log.info("nothing can be written any more", question=self._question, reason=str(gone))
                 self._answer.lost()
+            except Taken:
+                self._pace.failed(turn)
+                raise
             except Exception as error:  # noqa: BLE001  told in full by _tell
                 self._count.failed(write.op)
-                self._pace.failed(turn.buckets)
+                self._pace.failed(turn)
                 self._draft.since = since
                 self._tell(error)
                 await self._failed(write, timed_out=isinstance(error, TimeoutError))
@@ -120,14 +132,15 @@ class Writer:
 
     async def _branch(self, crowded: bool) -> None:
         """Let the surface choose its place; that may take a call, which the wider buckets must allow."""
-        if wider := self.surface.buckets(Op.POST)[1:]:
-            turn = self._draft.turn = self._pace.join(wider, Rank.PLACEHOLDER, _now())
-            granted = await turn.come()
-            self._draft.turn = None
-            if not granted:
-                return  # it ended meanwhile
-        self.surface = await self.surface.branch(crowded)
-        self._pace.failed(wider)  # the surface does not say whether it made the call
+        if not (wider := self.surface.buckets(Op.POST)[1:]):
+            self.surface = await self.surface.branch(crowded)
+            return
+        turn = self._draft.turn = self._pace.join(wider, Rank.PLACEHOLDER, _now())
+        granted = await turn.come()
+        self._draft.turn = None
+        if granted:  # else it ended meanwhile
+            self.surface = await self.surface.branch(crowded)
+            self._pace.failed(turn)  # the surface does not say whether it made the call
 
     def _count_in(self, buckets: Sequence[Bucket]) -> None:
         """Be counted as live in *buckets* and in no others."""
@@ -154,7 +167,7 @@ class Writer:
             if write and (turn.escaped or tuple(turn.buckets) == tuple(self.surface.buckets(write.op))):
                 self._draft.since = None
                 return write, turn, since
-            self._pace.failed(turn.buckets)  # it ended in this very moment, or shows no more
+            self._pace.failed(turn)  # it ended in this very moment, or shows no more
         return None
 
     def _wanted(self) -> tuple[Op, Rank] | None:
@@ -192,7 +205,7 @@ class Writer:
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
         self._failures = self._vain = 0
         self._waits.wake(self._platform)
-        self._pace.accepted(turn.buckets, receipt)
+        self._pace.accepted(turn, receipt)
         self._answer.wrote(write, receipt.message, receipt.unattached)
         if write.message and write.message != receipt.message:
             self._forget(write.message)
@@ -201,7 +214,7 @@ class Writer:
         await self._say_waiting(on=False)
 
     async def _slowed(self, turn: Turn, since: float, slow: SlowDown) -> None:
-        self._pace.refused(turn.buckets, slow)
+        self._pace.refused(turn, slow)
         self._draft.since = since
         if slow.retry_after >= LONG:
             await self._say_waiting(on=True)
@@ -251,9 +264,9 @@ class Writer:
         try:
             receipt = await self.surface.edit(self._doubtful, page)
         except (SlowDown, Gone, OSError):
-            self._pace.failed(turn.buckets)
+            self._pace.failed(turn)
         else:
-            self._pace.accepted(turn.buckets, receipt)
+            self._pace.accepted(turn, receipt)
 
 
 def _now() -> float:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import ceil
 
 import structlog
 
@@ -81,7 +82,8 @@ class Spend:
         caps: Says how much may be spent in a place; asked anew each time.
         model: Who answers requests that name no model.
         contact: Says whom to ask in a place for more; "" for whoever runs the bot.
-        tell: Told once, when most of a cap that is not one person's is used up, and in which place.
+        tell: Told once, when most of a cap that is not one person's is used up, and in which place; where
+            several processes spend, by the one that has used it up.
         clock: Seconds of the wall clock.
         tally: Where tokens and dollars are counted, for whoever looks at the bot.
     """
@@ -155,13 +157,20 @@ class Spend:
 
     def settle(self, key: str, spent: Spent | None, place: Place) -> None:
         """Count that a request has cost *spent*, None for nothing, in place of what was held back."""
-        if spent:
-            self._count(spent)
-        told = self._nearly(spent, place) if spent else []
-        self.accounts.settle(key, spent)
-        for text in told:
+        if not spent:
+            self.accounts.settle(key, None)
+            return
+        self._count(spent)
+        caps = {
+            replace(cap, most=_nearly(cap)): cap for cap in listed(self._caps(place)) if cap.scope in TOLD
+        }
+
+        def tell(reached: Cap, now: int) -> None:
+            text = self._warning(caps[reached], now, spent)
             log.warning("most of a cap is used up", told=text)
             self.tell(text, place)
+
+        self.accounts.settle(key, spent, [*caps], tell)
 
     def standing(self, actor: Actor, place: Place) -> list[Standing]:
         """Return how much of each cap is used that *actor* meets in *place*."""
@@ -185,20 +194,19 @@ class Spend:
             self._tally.tokens.add(spent.model, kind, by=getattr(spent, kind))
         self._tally.cost.add(spent.platform, spent.model, by=spent.cost)
 
-    def _nearly(self, spent: Spent, place: Place) -> list[str]:
-        """Return what admins are told once *spent* is counted."""
-        found = []
-        for cap in listed(self._caps(place)):
-            before = self.accounts.sum(spent, cap).spent
-            if cap.scope in TOLD and before < NEARLY * cap.most <= before + spent.cost:
-                whose = TOGETHER[cap.scope].format(
-                    channel=spent.channel, workspace=spent.workspace, platform=spent.platform
-                )
-                budget = f"{dollars(cap.most)} {ADJECTIVES[cap.span]}"
-                now = dollars(before + spent.cost)
-                until = ending(cap.span, self.day, self._clock())
-                found.append(f"{whose} has used {now} of its {budget}, which end at {until}.")
-        return found
+    def _warning(self, cap: Cap, now: int, spent: Spent) -> str:
+        """Return what admins are told of *cap*, of which *now* is used since *spent* is counted."""
+        whose = TOGETHER[cap.scope].format(
+            channel=spent.channel, workspace=spent.workspace, platform=spent.platform
+        )
+        budget = f"{dollars(cap.most)} {ADJECTIVES[cap.span]}"
+        until = ending(cap.span, self.day, self._clock())
+        return f"{whose} has used {dollars(now)} of its {budget}, which end at {until}."
+
+
+def _nearly(cap: Cap) -> int:
+    """Return how much of *cap* is most of it."""
+    return ceil(NEARLY * cap.most)
 
 
 @lru_cache(maxsize=256)

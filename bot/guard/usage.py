@@ -25,6 +25,7 @@ async def told(spend: Spend, actor: Actor, place: Place, *, admin: bool) -> str:
         admin: Whether they may know what others have used.
     """
     who = spend.who(actor, place)
+    await spend.accounts.look(who)
     today = spend.accounts.sum(who, Cap("person", "day", 0)).spent
     month = spend.accounts.sum(who, Cap("person", "month", 0)).spent
     lines = [f"You have used {dollars(today)} today and {dollars(month)} this month (UTC)."]

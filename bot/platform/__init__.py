@@ -176,8 +176,18 @@ class Inbox(Protocol):
     async def deleted(self, deleted: Deleted) -> None:
         """Stop the answer whose question or page was deleted."""
 
+    def removed(self, platform: str, workspace: str) -> None:
+        """End the answers in *workspace*, a `Place.home`, which the bot was removed from; returns at once.
+
+        Nothing can be written there any more, and every write raises `Gone`.
+        """
+
     async def repair(self, platform: Platform) -> None:
-        """Take up the answers of *platform* that an earlier run has left; see `Platform.run`."""
+        """Take up the answers of *platform* that an earlier run has left; see `Platform.run`.
+
+        Raises:
+            Unavailable: The ledger is another bot's; see `Platform.identity`.
+        """
 
     def back(self, platform: Platform) -> None:
         """Hear that *platform* is connected, after a while in which nothing was heard of it.
@@ -219,6 +229,8 @@ class Platform(ABC):
             None until then, and on a platform that may be silent although it is well.
         routes: HTTP routes that it wants served.
         secrets: Values that no log may show.
+        identity: What only this bot has, the platform's name and its account's id ("discord/42"), set before
+            `run` asks for `Inbox.repair`; "" for what has no account.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
         data: A folder that survives restarts and is this process's alone, set before `run`; None without one.
     """
@@ -228,6 +240,7 @@ class Platform(ABC):
     heard_at: float | None = None
     routes: Sequence[web.RouteDef] = ()
     secrets: Collection[str] = ()
+    identity: str = ""
     admits: Collection[str] = ()
     data: Path | None = None
 

@@ -38,7 +38,8 @@ class Place:
     Attributes:
         channel: The platform's id of the channel.
         workspace: The Slack workspace or the Discord guild; "" in a direct message outside any.
-        home: The one workspace that the bot is installed in, on platforms where there is just one.
+        home: The workspace that the bot is installed in there, on platforms where it is there for the full
+            members of one; whoever is of another one is an outsider.
         platform: The name of the platform, `Platform.name`.
         category: What the channel is listed under, where a platform has that.
         parent: The channel that this one, a thread, was opened in; "" for none.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bot.platform import Unavailable
-from bot.run.orders import order
+from bot.run.orders import IN_REDIS, order
 from bot.store.examine import NAME
 from bot.store.folder import Folder
 from bot.store.snapshot import restore
@@ -18,17 +18,17 @@ from bot.store.snapshot import restore
 STANDARD = "-"
 
 
-async def backup(data: Path, to: str) -> str:
+async def backup(data: Path, to: str, url: str = "") -> str:
     """Write a copy of the ledger in *data* to the file *to*, also while the bot runs; return what to say.
 
     A file that is there already is replaced once the copy is whole.
 
     Raises:
-        Unavailable: That can't be done.
+        Unavailable: That can't be done; in the Redis at *url* it never can.
     """
     if to != STANDARD and _is_ledger(Path(to), data):
         raise Unavailable(f"{to} is the ledger itself, or one that lies beside it: name another file.")
-    copy = data / (await order(data, {"backup": True}))["backup"]
+    copy = data / (await order(data, {"backup": True}, url))["backup"]
     try:
         size = copy.stat().st_size
         if to == STANDARD:
@@ -68,12 +68,14 @@ def _put(copy: Path, to: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def put_back(data: Path, source: str) -> str:
+def put_back(data: Path, source: str, url: str = "") -> str:
     """Put the copy in the file *source* in place of the ledger in *data*; return what to say.
 
     Raises:
-        Unavailable: A bot runs there, or that is no copy of a ledger.
+        Unavailable: A bot runs there, that is no copy of a ledger, or the ledger is in the Redis at *url*.
     """
+    if url:
+        raise Unavailable(f"RIVULET_STORE: {IN_REDIS}")
     folder = Folder(data)
     folder.hold()
     if not folder.usable:

@@ -37,6 +37,7 @@ USAGE_CSV = "Print what was spent as CSV: a line for each day, channel, person a
 PLOT = "Draw what was spent a day into this file, as SVG."
 BACKUP = "Where to write the copy; - for standard output."
 RESTORE = "A copy that `rivulet backup` has written; - for standard input."
+MOVE = "Where Redis is, instead of RIVULET_STORE; others on this machine can read it while the command runs."
 ONCE = "Print it once and end."
 HOST = "Where its page listens; another address than 127.0.0.1 makes sense in a container alone."
 USER = "Their id, as Slack (U…) or Discord (digits) shows it."
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parsers["usage"].add_argument("--plot", metavar="FILE", help=PLOT)
     parsers["backup"].add_argument("file", help=BACKUP)
     parsers["restore"].add_argument("file", help=RESTORE)
+    parsers["move"].add_argument("--to", metavar="URL", default="", help=MOVE)
     parsers["top"].add_argument("--once", action="store_true", help=ONCE)
     return parser
 
@@ -236,44 +238,54 @@ async def _usage(options: argparse.Namespace) -> int:
 
 async def _backup(options: argparse.Namespace) -> int:
     """Copy what the bot remembers into one file, also while it runs."""
-    data = _data()
+    data, url = _data()
     from bot.run.backup import backup
 
-    return _say(line) if (line := await backup(data, options.file)) else 0
+    return _say(line) if (line := await backup(data, options.file, url)) else 0
 
 
 async def _restore(options: argparse.Namespace) -> int:
     """Put such a copy in place of what the bot remembers, which must not run."""
-    data = _data()
+    data, url = _data()
     from bot.run.backup import put_back
 
-    return _say(put_back(data, options.file))
+    return _say(put_back(data, options.file, url))
+
+
+async def _move(options: argparse.Namespace) -> int:
+    """Copy what the bot remembers into Redis, for several processes; it must not run."""
+    data, url = _data()
+    from bot.run.move import move
+
+    for line in await move(data, options.to or url):
+        _say(line)
+    return 0
 
 
 async def _top(options: argparse.Namespace) -> int:
     """Watch a running bot: its answers, its rate limits, and what it has spent."""
-    data = _data()
+    data, _url = _data()
     from bot.run.top import show
 
     return await show(data, once=options.once)
 
 
-def _data() -> Path:
-    """Return the data folder; nothing but errors is logged from here on."""
+def _data() -> tuple[Path, str]:
+    """Return the data folder and where Redis is, if it is; nothing but errors is logged from here on."""
     from bot.config import Settings
 
     settings = Settings()
     from bot.run import logs
 
     logs.configure("error", [])
-    return settings.data
+    return settings.data, settings.store.get_secret_value()
 
 
 async def _order(what: dict[str, Any]) -> dict[str, Any]:
-    data = _data()
+    data, url = _data()
     from bot.run.orders import order
 
-    return await order(data, what)
+    return await order(data, what, url)
 
 
 def _deleted(told: dict[str, Any]) -> int:
@@ -326,6 +338,7 @@ COMMANDS = {
     "usage": _usage,
     "backup": _backup,
     "restore": _restore,
+    "move": _move,
     "top": _top,
 }
 #: Commands that read their options themselves: which there are depends on the platforms.

@@ -91,7 +91,7 @@ async def _all(settings: Settings, names: Sequence[str], adapters: Adapters) -> 
         ("Claude", _claude(settings, list(filter(None, models)))),
         ("Prices", _prices(settings, prices_of(config.book(written)))),
         *_platforms(dict(zip(names, adapters.finds, strict=True))),
-        ("Ledger", asyncio.to_thread(_ledger, settings.data)),
+        ("Ledger", _kept(settings)),
         ("Secrets", asyncio.to_thread(_secrets)),
         ("Tools", asyncio.to_thread(_tools, config, written)),
         (MCP, _mcp(settings)),
@@ -208,6 +208,16 @@ def _clock(dates: Iterable[float]) -> Findings:
         fix = "" if abs(wrong) < SKEW else "set it by NTP, as with `timedatectl set-ntp true` on the host"
         found.append(Finding(ok=not fix, text=text, fix=fix, about="Clock"))
     return found
+
+
+async def _kept(settings: Settings) -> Findings:
+    """Say how the ledger is, where it is."""
+    url = settings.store.get_secret_value()
+    if not url:
+        return await asyncio.to_thread(_ledger, settings.data)
+    from bot.store.redis.opening import findings_at  # noqa: PLC0415  most bots need no Redis
+
+    return await findings_at(url)
 
 
 def _ledger(folder: Path) -> Findings:

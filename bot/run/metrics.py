@@ -22,6 +22,7 @@ from bot.platform import Platform
 from bot.run.sources import Sources
 from bot.show.budget import Reading
 from bot.store.examine import NAME, SUFFIXES
+from bot.store.peers import Peers
 from bot.tally import Count, Spread
 
 #: What is counted: the attribute of the tally, the metric's name, what it says.
@@ -31,11 +32,13 @@ COUNTS = (
     ("failures", "rivulet_model_failures", "What failed at Claude: retried, or told to whoever asked."),
     ("tokens", "rivulet_tokens", "Tokens as the API counted them."),
     ("tools", "rivulet_tool_calls", "Calls of tools that ran here."),
+    ("handed", "rivulet_handed_over", "Events given to another replica, and questions taken over from one."),
 )
 SPREADS = (
     ("first_text", "rivulet_first_text_seconds", "From a question until a word of its answer is visible."),
     ("staleness", "rivulet_staleness_seconds", "Age of the oldest unshown character when an edit shows it."),
     ("last_edit", "rivulet_last_edit_seconds", "From the end of an answer, as a stop, to its last edit."),
+    ("trips", "rivulet_store_seconds", "One round trip to Redis; requests that wait meanwhile go together."),
 )
 #: What becomes of a question, as the intake counts it.
 OUTCOMES = ("taken", *(refusal.value for refusal in Refusal))
@@ -65,16 +68,38 @@ def collected(sources: Sources) -> Iterator[Metric]:
     """Yield all metrics but those of the process, as Prometheus' library has them."""
     core = sources.core
     for name, metric, says in COUNTS:
-        yield _counter(metric, says, getattr(core.tally, name))
+        yield _counter(metric, says, getattr(core.means.tally, name))
     for name, metric, says in SPREADS:
-        yield _histogram(metric, says, getattr(core.tally, name))
-    dollars = Count(*core.tally.cost.labels)
-    dollars.values = {words: micro / MICRO for words, micro in core.tally.cost.values.items()}
+        yield _histogram(metric, says, getattr(core.means.tally, name))
+    dollars = Count(*core.means.tally.cost.labels)
+    dollars.values = {words: micro / MICRO for words, micro in core.means.tally.cost.values.items()}
     yield _counter("rivulet_cost_dollars", "What answers have cost, by the price table.", dollars)
     yield from _questions(core.state)
-    yield from _budgets(core.budgets)
+    yield from _budgets(core.means.pace.readings())
     yield from _platforms(sources.platforms, asyncio.get_running_loop().time())
     yield from _health(sources)
+    yield from _replicas(core.peers)
+    yield from _parts(sources.platforms, getattr(core.leases, "held", {}))
+
+
+def _parts(platforms: Collection[Platform], held: Mapping[str, int]) -> Iterator[Metric]:
+    """Yield how much of what replicas divide this one has; a work's name begins with its platform's."""
+    parts = Count("platform")
+    for platform in platforms:
+        mine = (number for name, number in held.items() if name.startswith(f"{platform.name}/"))
+        parts.values[platform.name,] = sum(mine)
+    yield _gauge("rivulet_parts_held", "Shards and sockets that this process has.", parts)
+
+
+def _replicas(peers: Peers) -> Iterator[Metric]:
+    """Yield what this process sees of the others; one that has none is the only one."""
+    count, members = Count("state"), peers.members
+    leaving = sum(member.leaving for member in members)
+    count.values = {("serving",): max(1, len(members)) - leaving, ("leaving",): leaving}
+    yield _gauge("rivulet_replicas", "Processes that serve the bot, as this one sees them.", count)
+    yield _gauge(
+        "rivulet_store_away_seconds", "Since when Redis is away; 0 while it is not.", _one(peers.away)
+    )
 
 
 def _questions(state: Mapping[str, int]) -> Iterator[Metric]:
@@ -115,7 +140,7 @@ def _platforms(platforms: Collection[Platform], now: float) -> Iterator[Metric]:
 
 def _health(sources: Sources) -> Iterator[Metric]:
     core = sources.core
-    ok, size = _one(core.store_health.startswith("ok")), _one(_size(sources.data))
+    ok, size = _one(core.means.store.health.startswith("ok")), _one(_size(sources.data))
     yield _gauge("rivulet_model_up", "0 while Claude refuses everybody.", _one(core.model_health == "ok"))
     yield _gauge("rivulet_ledger_up", "0 while the ledger can't be written.", ok)
     yield _gauge("rivulet_ledger_bytes", "Size of the ledger's files.", size)

@@ -30,6 +30,11 @@ from bot.tools.notebook import named
 log = structlog.get_logger(__name__)
 
 NAME = "socket"
+#: What backs up and restores what is in Redis.
+IN_REDIS = (
+    "the ledger is in Redis, which has copies of its own: `redis-cli --rdb FILE` writes one, "
+    "and a Redis that starts with it as its dump.rdb has what it holds."
+)
 #: Seconds that an order may take.
 PATIENCE = 30.0
 #: Days of which is read at once what was spent.
@@ -41,8 +46,8 @@ LONGEST = 4096
 ANSWER = 64 * 2**20
 
 
-async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
-    """Return what came of an order.
+async def order(folder: Path, what: dict[str, Any], url: str = "") -> dict[str, Any]:
+    """Return what came of an order to the bot whose data is in *folder*, or in the Redis at *url*.
 
     {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes};
     {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
@@ -54,6 +59,8 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Unavailable: When a bot has the folder and takes no orders, or there is nothing there.
     """
+    if url and "top" not in what:
+        return await _in_redis(folder, what, url)
     if not folder.is_dir():  # noqa: ASYNC240  nothing else runs in this process
         raise Unavailable(f"RIVULET_DATA: there is no folder {folder}.")
     own = Folder(folder)
@@ -76,6 +83,22 @@ async def order(folder: Path, what: dict[str, Any]) -> dict[str, Any]:
     finally:
         await store.close()
         own.release()
+
+
+async def _in_redis(folder: Path, what: dict[str, Any], url: str) -> dict[str, Any]:
+    """Do it here, whatever else works on that Redis; see `order`."""
+    from bot.store.redis.opening import store_at  # noqa: PLC0415  most bots need no Redis
+
+    if "backup" in what:
+        raise Unavailable(f"RIVULET_STORE: {IN_REDIS}")
+    store = store_at(url, joins=False)
+    try:
+        await store.open()
+        return await obeyed(store, what, folder)
+    except OSError as error:
+        raise Unavailable(f"RIVULET_STORE: {_undone(what)} ({error}); say this again later.") from None
+    finally:
+        await store.close()
 
 
 def _expect_usable(folder: Path, what: dict[str, Any]) -> None:

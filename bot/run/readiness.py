@@ -48,7 +48,7 @@ class Readiness:
     def report(self, now: float) -> tuple[bool, dict[str, Any]]:
         """Return whether the bot is ready, and how each part of it is."""
         self.look(now)
-        well, states = True, {}
+        well, states = not (self._core and self._core.draining), {}
         for platform in self._platforms:
             silent = None if platform.heard_at is None else now - platform.heard_at
             away = now - self._away.get(platform.name, now)
@@ -65,7 +65,9 @@ class Readiness:
             # A store that is degraded costs no answer, so nobody need be sent elsewhere for it.
             model = self._core.model_health
             well = well and model == "ok"
-            said |= {"store": self._core.store_health, "model": model, "answers": dict(self._core.state)}
+            store = self._core.means.store.health
+            said |= {"store": store, "model": model, "answers": dict(self._core.state)}
+            said["draining"] = self._core.draining
         if self._lag:
             said["loop"] = self._lag.report()
         return well, {"ready": well, **said}

@@ -1,7 +1,7 @@
 """Secrets that come from files or `.env`, read at the start and anew on SIGHUP.
 
 `ANTHROPIC_API_KEY_FILE=/run/secrets/key` stands for `ANTHROPIC_API_KEY`, and so for every setting whose name
-ends in KEY, TOKEN, TOKENS (but for MAX_TOKENS) or SECRET.  It must never log a value.
+ends in KEY, TOKEN, TOKENS (but for MAX_TOKENS) or SECRET, and for RIVULET_STORE.  It must never log a value.
 """
 
 from __future__ import annotations

@@ -33,18 +33,18 @@ class Sources:
 
     def report(self) -> dict[str, Any]:
         """Return what `rivulet top` shows, as JSON has it."""
-        core = self.core
+        core, means = self.core, self.core.means
         return {
-            "answers": [asdict(glance) for glance in core.glances],
-            "budgets": [asdict(reading) for reading in core.budgets],
+            "answers": [asdict(live.glance) for live in core.running.lives.values()],
+            "budgets": [asdict(reading) for reading in means.pace.readings()],
             "platforms": {platform.name: platform.health for platform in self.platforms},
             "questions": dict(core.state),
-            "endings": _summed(core.tally.answers, "ending"),
-            "tokens": _summed(core.tally.tokens, "kind"),
-            "cost": _summed(core.tally.cost, "model"),
-            "today": core.spent_today,
+            "endings": _summed(means.tally.answers, "ending"),
+            "tokens": _summed(means.tally.tokens, "kind"),
+            "cost": _summed(means.tally.cost, "model"),
+            "today": means.spend.today.spent if means.spend else 0,
             "loop_ms": self.lag.report()["max_ms"],
-            "store": core.store_health,
+            "store": means.store.health,
             "model": core.model_health,
         }
 

@@ -50,7 +50,8 @@ Makes = Sequence[Callable[[], Platform]]
 
 log = structlog.get_logger(__name__)
 
-#: Seconds from the first signal to the end of the process at the latest: Docker kills after 10.
+#: Seconds from the first signal to the end of the process at the latest, beside those of RIVULET_DRAIN:
+#: Docker kills after 10.
 LAST = 7.5
 #: Seconds that the start waits for Claude to say whether the key is good; then it goes on without.
 ASKING = 3.0
@@ -82,10 +83,10 @@ async def start(
     book = given.book(given.read() if config else Written())
     if warning := exposed():
         log.warning(warning)
-    ended, watched = _signalled(), Watched()
+    ended, watched = _signalled(LAST + settings.drain), Watched()
     widen()
     async with (
-        ledger(settings.data, watched) as (folder, store),
+        ledger(settings.data, watched, settings.store.get_secret_value()) as (folder, store),
         listening(settings.host, settings.port, settings.events_port) as front,
         AsyncExitStack() as stack,
     ):
@@ -176,8 +177,11 @@ async def _unless(ended: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | Non
     return None if working.cancelled() else working.result()
 
 
-def _signalled() -> asyncio.Event:
-    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+def _signalled(within: float) -> asyncio.Event:
+    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once.
+
+    It is gone *within* so many seconds of the first.
+    """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -186,7 +190,7 @@ def _signalled() -> asyncio.Event:
             os._exit(128 + number)  # the ledger is whole at every moment
         ended.set()
         # Whatever hangs, the process is gone before Docker kills it; what is left is there for a repair.
-        last = threading.Timer(LAST, os._exit, (0,))
+        last = threading.Timer(within, os._exit, (0,))
         last.daemon = True
         last.start()
 
@@ -196,29 +200,49 @@ def _signalled() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def ledger(path: Path, watched: Watched | None = None) -> AsyncIterator[tuple[Folder, Store]]:
-    """Yield the data folder and the store in it, which is pruned now and then and takes orders.
+async def ledger(
+    path: Path, watched: Watched | None = None, url: str = ""
+) -> AsyncIterator[tuple[Folder, Store]]:
+    """Yield the data folder and the store, which is pruned now and then and takes orders.
 
     Args:
-        path: The folder.
+        path: The folder; the store is in it, unless *url* says otherwise.
         watched: What orders may ask for beside the store.
+        url: Where Redis is; see `RIVULET_STORE`.
 
     Raises:
-        Unavailable: When another process has the folder.
+        Unavailable: When another process has the folder, or Redis can't be used.
     """
-    folder = Folder(path)
+    folder, watched = Folder(path), watched or Watched()
     folder.hold()
-    store = Sqlite(path, folder.expect_held)
-    await store.open()
+    try:
+        store = await _opened(folder, url, watched)
+    except BaseException:
+        folder.release()
+        raise
     pruning = asyncio.create_task(_prune(store))
     try:
-        async with obeying(path, store, watched or Watched()):
+        async with obeying(path, store, watched):
             yield folder, store
     finally:
         pruning.cancel()
         await asyncio.wait({pruning})
         await store.close()
         folder.release()
+
+
+async def _opened(folder: Folder, url: str, watched: Watched) -> Store:
+    """Return the store at *url*, or in *folder*; of an address no log shows the password."""
+    if not url:
+        file = Sqlite(folder.path, folder.expect_held)
+        await file.open()
+        return file
+    from bot.store.redis.opening import secrets_of, store_at  # noqa: PLC0415  most bots need no Redis
+
+    logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
+    store = store_at(url, joins=True, took=watched.tally.trips.took)
+    await store.open()
+    return store
 
 
 async def _prune(store: Store) -> None:

@@ -11,11 +11,12 @@ import structlog
 from bot.config import Settings, address_of
 from bot.core.core import Core
 from bot.core.intake import Caps
+from bot.core.replicas import Replicas
 from bot.files import Bounds
 from bot.guard.access import Access
 from bot.model import Model
 from bot.model.rounds import Rounds
-from bot.platform import Platform, Unavailable
+from bot.platform import Inbox, Platform, Unavailable
 from bot.run.exporter import exporting
 from bot.run.lag import measured
 from bot.run.places import Places
@@ -104,6 +105,7 @@ async def supervise(
         Unavailable: When no platform can be served as it is set up.
     """
     core = build(settings, platforms, model, store, places=places, tally=watched.tally)
+    replicas = Replicas(core)
     _settle_memory()
     async with measured() as lag:
         watched.sources = Sources(core, platforms, lag, settings.data)
@@ -111,22 +113,30 @@ async def supervise(
             await front.open(platforms, core, lag)
             log.info("serving", platforms=[platform.name for platform in platforms])
             servers.prepare()
-            await _serve(platforms, core, servers, ended)
+            await _serve(platforms, core, replicas, servers, ended, settings.drain)
 
 
-async def _serve(platforms: Collection[Platform], core: Core, servers: Servers, ended: asyncio.Event) -> None:
-    """Run *platforms* until *ended* is set; see `supervise`."""
-    tasks = [asyncio.create_task(keep(platform, core)) for platform in platforms]
+async def _serve(
+    platforms: Collection[Platform],
+    core: Core,
+    replicas: Replicas,
+    servers: Servers,
+    ended: asyncio.Event,
+    drain: float,
+) -> None:
+    """Run *platforms* until *ended* is set, and then for *drain* seconds if answers need them."""
+    tasks = [asyncio.create_task(keep(platform, replicas)) for platform in platforms]
+    serving = asyncio.create_task(replicas.run())
     waiting = asyncio.create_task(ended.wait())
     try:
         await _until(waiting, tasks)
     finally:
-        log.info("ending")
-        await core.drain(GRACE)
-        for task in (waiting, *tasks):
+        log.info("ending", answers=core.state["running"], drain=drain)
+        await core.drain(GRACE, drain)
+        for task in (waiting, serving, *tasks):
             task.cancel()
         leaving = asyncio.create_task(servers.close())
-        await asyncio.wait([waiting, leaving, *tasks], timeout=PARTING)
+        await asyncio.wait([waiting, serving, leaving, *tasks], timeout=PARTING)
 
 
 def _settle_memory() -> None:
@@ -153,14 +163,14 @@ async def _until(ended: asyncio.Task[bool], tasks: Collection[asyncio.Task[None]
     raise Unavailable(" ".join(reasons))
 
 
-async def keep(platform: Platform, core: Core) -> None:
+async def keep(platform: Platform, inbox: Inbox) -> None:
     """Run *platform*, again and again; only `Unavailable` ends it."""
     loop = asyncio.get_running_loop()
     failures = 0
     while True:
         began = loop.time()
         try:
-            await _run(platform, core)
+            await _run(platform, inbox)
             log.warning("a platform ended", platform=platform.name)
         except Unavailable:
             raise
@@ -174,12 +184,12 @@ async def keep(platform: Platform, core: Core) -> None:
         await asyncio.sleep(RESTARTS[min(failures, len(RESTARTS)) - 1])
 
 
-async def _run(platform: Platform, core: Core) -> None:
+async def _run(platform: Platform, inbox: Inbox) -> None:
     """Run *platform* once, in a task of its own: what it makes of a cancellation is no concern of ours.
 
     An SDK that ends itself by cancelling would else end us, and one that won't be cancelled would keep us.
     """
-    running = asyncio.create_task(platform.run(core), name=platform.name)
+    running = asyncio.create_task(platform.run(inbox), name=platform.name)
     try:
         await asyncio.wait({running})
     finally:

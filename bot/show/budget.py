@@ -22,6 +22,7 @@ from bot.platform import Bucket
 from bot.show.crowd import Crowd
 from bot.show.windows import MARGIN, Sliding, Told
 from bot.show.writes import Rank
+from bot.store.peers import Others, Use
 
 #: A first text waits this share of the price past PATIENT seconds: at once while few are live.
 FIRST = 0.5
@@ -33,6 +34,8 @@ LOOK = 0.5
 #: A final may escape to another bucket from so many live answers on, at this share of a lifetime as price.
 CROWD = 5
 DEAR = 0.14
+#: Seconds after which a call that other processes had taken is asked for again at the earliest.
+AGAIN = 0.05
 #: A share of a call; with less than this to spare, previews are as dear as they get.
 SCARCE = 0.05
 
@@ -160,6 +163,40 @@ class Budget:
         """Record a 429."""
         self.blocked = max(self.blocked, now + retry_after + MARGIN)
         self.allows.refused(retry_after, now)
+
+    def use(self, now: float) -> Use | None:
+        """Return how it is used here, for others; None where the platform itself says what is left."""
+        if isinstance(self.allows, Told):
+            return None
+        most, seconds = self.allows.window
+        return Use(most, seconds, self.crowd.here, blocked=max(0.0, self.blocked - now))
+
+    def kept(self, rank: Rank, now: float) -> int:
+        """Return how many calls a write of *rank* leaves to more urgent ones."""
+        if isinstance(self.allows, Told) or rank not in {Rank.FIRST, Rank.PREVIEW}:
+            return 0
+        return self.allows.reserve(self._finals(now), now)
+
+    def past(self, now: float) -> list[float]:
+        """Return how many seconds ago those calls were answered that the window holds still."""
+        return self.allows.past(now) if isinstance(self.allows, Sliding) else []
+
+    def part(self, share: float) -> None:
+        """Believe that *share* of it is this process's, while nobody tells what others do."""
+        if isinstance(self.allows, Sliding):
+            self.allows.part(share)
+
+    def denied(self, now: float) -> None:
+        """Record that a call that was to be made was not granted."""
+        self.allows.unsent(now)
+        self.blocked = max(self.blocked, now + AGAIN)
+
+    def others(self, others: Others, now: float) -> None:
+        """Count how all other processes use it."""
+        self.crowd.others(others.live, now)
+        if isinstance(self.allows, Sliding):
+            self.allows.others(others.calls, now)
+        self.blocked = max(self.blocked, now + others.blocked)
 
     def reading(self, now: float) -> Reading:
         """Return how it is now."""

@@ -18,13 +18,24 @@ class Crowd:
 
     def __init__(self, now: float) -> None:
         self._born: dict[object, float] = {}
+        self._elsewhere = 0
         self._sum = 0.0
         self._mean = LIFETIME
         self._began = self._seen = now
         self._load = 0.0  # answer-seconds, decayed
 
     def __len__(self) -> int:
+        return len(self._born) + self._elsewhere
+
+    @property
+    def here(self) -> int:
+        """How many of them this process writes."""
         return len(self._born)
+
+    def others(self, count: int, now: float) -> None:
+        """Count *count* answers that other processes write."""
+        self._pass(now)
+        self._elsewhere = count
 
     def enter(self, who: object, now: float) -> None:
         """Count an answer in."""
@@ -47,9 +58,9 @@ class Crowd:
         """Return how many answers are expected to be live later on."""
         self._pass(now)
         before = self._load / min(MEMORY, now - self._began + YOUNG)
-        return NOW * len(self._born) + (1 - NOW) * before
+        return NOW * len(self) + (1 - NOW) * before
 
     def _pass(self, now: float) -> None:
         past = self._seen - now
-        self._load = self._load * math.exp(past / MEMORY) - len(self._born) * past
+        self._load = self._load * math.exp(past / MEMORY) - len(self) * past
         self._seen = now

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 
 from bot.platform import Bucket, Receipt, SlowDown
 from bot.show.budget import Reading, Ticket
 from bot.show.pacing import Pacing
 from bot.show.writes import Rank
+from bot.store.peers import Alone, Others, Peers, Use
 
 
 class Turn:
-    """A place in the queue for a write."""
+    """A place in the queue for a write.
+
+    Attributes:
+        ticket: The wish.
+        claim: The id by which other processes know of the write; "" if they do not.
+    """
 
     def __init__(self, pace: Pace, ticket: Ticket) -> None:
+        self.ticket = ticket
+        self.claim = ""
         self._pace = pace
-        self._ticket = ticket
         self._granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     @property
     def buckets(self) -> Sequence[Bucket]:
         """The buckets whose calls were spent."""
-        return self._ticket.escape if self.escaped else self._ticket.buckets
+        return self.ticket.escape if self.escaped else self.ticket.buckets
 
     @property
     def escaped(self) -> bool:
         """Whether the write is to be made the other way, with `Ticket.escape`."""
-        return self._ticket.escaped
+        return self.ticket.escaped
 
     async def come(self) -> bool:
         """Wait; True when the write may go out, False when the writer is to look anew at what it wants."""
@@ -42,15 +50,23 @@ class Turn:
     def leave(self) -> None:
         """Give the turn up, if it has not come, so that the writer looks anew at what it wants."""
         if not self._granted.done():
-            self._pace.forget(self._ticket)
+            self._pace.forget(self.ticket)
             self._granted.set_result(False)
 
 
 class Pace:
-    """One per core: all budgets, shared by all answers."""
+    """One per core: all budgets, shared by all answers; and with other processes, where there are some.
 
-    def __init__(self) -> None:
+    Args:
+        peers: The other processes.
+    """
+
+    def __init__(self, peers: Peers | None = None) -> None:
         self._pacing = Pacing()
+        self._peers = peers or Alone()
+        self._shared = False
+        self._claims = 0
+        self._answered: dict[str, list[tuple[str, float]]] = {}
         self._turns: dict[Ticket, Turn] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -83,24 +99,95 @@ class Pace:
         del self._turns[ticket]
         self._pacing.withdraw(ticket)
 
-    def accepted(self, buckets: Sequence[Bucket], receipt: Receipt) -> None:
+    def claim(self, turn: Turn) -> Awaitable[bool] | None:
+        """Return what asks the other processes whether the write of *turn* may go out; None to ask nobody.
+
+        If it may not, it counts as not made, and its writer joins the queue again.
+        """
+        if not self._shared:
+            return None
+        self._claims += 1
+        claim = f"{self._peers.name}/{self._claims}"
+        claims = self._pacing.claims(turn.ticket, claim, _now())
+        return self._claim(turn, claim, claims) if claims else None
+
+    def accepted(self, turn: Turn, receipt: Receipt) -> None:
         """See `Pacing.accepted`."""
-        self._pacing.accepted(buckets, receipt.states, _now())
-        self._admit()
+        self._pacing.accepted(turn.buckets, receipt.states, _now())
+        self._came_back(turn)
 
-    def failed(self, buckets: Sequence[Bucket]) -> None:
+    def failed(self, turn: Turn) -> None:
         """See `Pacing.failed`."""
-        self._pacing.failed(buckets, _now())
-        self._admit()
+        self._pacing.failed(turn.buckets, _now())
+        self._came_back(turn)
 
-    def refused(self, buckets: Sequence[Bucket], slow: SlowDown) -> None:
+    def refused(self, turn: Turn, slow: SlowDown) -> None:
         """See `Pacing.refused`."""
-        self._pacing.refused(buckets, slow.bucket, slow.retry_after, _now())
-        self._admit()
+        self._pacing.refused(turn.buckets, slow.bucket, slow.retry_after, _now())
+        self._came_back(turn)
 
     def readings(self) -> list[Reading]:
         """See `Pacing.readings`."""
         return self._pacing.readings(_now())
+
+    async def exchange(self) -> None:
+        """Tell the other processes how buckets are used, and hear of theirs; called each `BEAT` seconds.
+
+        While the store is away, each process has its part of every bucket.
+        """
+        members = len(self._peers.members)
+        if members < 2:  # noqa: PLR2004  two make several
+            self._shared = False
+            return
+        if not self._shared:
+            self._begin_sharing()
+        try:
+            await self._share(self._pacing.uses(_now()))
+        except OSError:
+            self._pacing.part(1 / members)
+        self._admit()
+
+    def _begin_sharing(self) -> None:
+        """Tell others of the calls that were made while there were none."""
+        self._shared, now = True, _now()
+        for key, ages in self._pacing.past(now).items():
+            claims = [f"{self._peers.name}/{key}/{number}" for number in range(len(ages))]
+            self._answered[key] = [(claim, now - age) for claim, age in zip(claims, ages, strict=True)]
+
+    async def _claim(self, turn: Turn, claim: str, claims: Mapping[str, Use]) -> bool:
+        try:
+            others = await self._share(claims)
+        except OSError:
+            others = {}  # `exchange` sees to a fair part, and the others hear of this call later
+        if all(each.granted for each in others.values()):
+            turn.claim = claim
+            return True
+        self._pacing.denied(turn.buckets, _now())
+        self._admit()
+        return False
+
+    async def _share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
+        now, told = _now(), {key: self._answered.pop(key, []) for key in uses}
+        full = {
+            key: replace(use, answered=tuple((claim, now - at) for claim, at in told[key]))
+            for key, use in uses.items()
+        }
+        try:
+            others = await self._peers.share(full)
+        except BaseException:
+            for key, answered in told.items():
+                if answered:
+                    self._answered[key] = [*answered, *self._answered.get(key, ())]
+            raise
+        self._pacing.others(others, _now())
+        return others
+
+    def _came_back(self, turn: Turn) -> None:
+        """Keep for other processes that a write was answered, and let others go."""
+        if turn.claim:
+            for bucket in turn.buckets:
+                self._answered.setdefault(bucket.key, []).append((turn.claim, _now()))
+        self._admit()
 
     def _admit(self) -> None:
         now = _now()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from bot.platform import Bucket, BucketState
 from bot.show.budget import LOOK, Budget, Reading, Ticket
 from bot.show.wider import Wider
 from bot.show.windows import Told
+from bot.store.peers import Others, Use
 
 #: Budgets that are kept; past that, those at rest are forgotten, which is the same as new ones.
 KEPT = 1000
@@ -99,6 +101,43 @@ class Pacing:
     def readings(self, now: float) -> list[Reading]:
         """Return how each budget is now."""
         return [budget.reading(now) for budget in self._budgets.values()]
+
+    def uses(self, now: float) -> dict[str, Use]:
+        """Return how each bucket is used here, for other processes."""
+        found = ((key, budget.use(now)) for key, budget in self._budgets.items())
+        return {key: use for key, use in found if use}
+
+    def claims(self, ticket: Ticket, claim: str, now: float) -> dict[str, Use]:
+        """Return what the write of *ticket*, which was admitted, has to be granted; *claim*: a new id."""
+        claims = {}
+        for bucket in ticket.escape if ticket.escaped else ticket.buckets:
+            budget = self._budget(bucket, now)
+            if use := budget.use(now):
+                claims[bucket.key] = replace(use, claim=claim, kept=budget.kept(ticket.rank, now))
+        return claims
+
+    def past(self, now: float) -> dict[str, list[float]]:
+        """Return for each bucket how many seconds ago its calls were answered that the window holds still."""
+        found = ((key, budget.past(now)) for key, budget in self._budgets.items())
+        return {key: ages for key, ages in found if ages}
+
+    def part(self, share: float) -> None:
+        """Believe that *share* of each bucket is this process's, until `others` tells more."""
+        for key, budget in self._budgets.items():
+            budget.part(share)
+            self._changed.add(key)
+
+    def denied(self, buckets: Iterable[Bucket], now: float) -> None:
+        """Record that a write that was admitted was not granted, so that it did not go out."""
+        for bucket in buckets:
+            self._budget(bucket, now).denied(now)
+
+    def others(self, others: Mapping[str, Others], now: float) -> None:
+        """Count how other processes use each bucket."""
+        for key, each in others.items():
+            if budget := self._budgets.get(key):
+                budget.others(each, now)
+                self._changed.add(key)
 
     def _answered(self, bucket: Bucket, state: BucketState | None, now: float) -> None:
         """Count a call of *bucket* that came back, and look again at all who waited for that."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bot.platform import Bucket, BucketState
 from bot.show.learned import Learned
@@ -28,6 +28,8 @@ DOUBT = 0.7
 EARLY = 0.7
 #: The fewest calls of a window that are believed in.
 FEWEST = 5
+#: Seconds over which processes that wait for the same window spread their calls: previews, and finals.
+SPREAD, SPREAD_FINALS = 0.5, 0.2
 #: Seconds after which a call that has no answer holds up the next no more.
 OVERDUE = 1.0
 
@@ -56,12 +58,40 @@ class Sliding:
         self._flying = 0
         self._last = self._last_preview = -math.inf
         self._paid = -math.inf  # when an even rate has made up for all calls so far
+        self._others: list[float] = []  # when calls of other processes come back
+        self._share = 1.0
 
     def left(self, now: float) -> int:
         """Return how many calls may be made now."""
         if self._returns and self._returns[0] <= now:
             del self._returns[: bisect_left(self._returns, now)]
-        return self._calls.at(now) - self._flying - len(self._returns)
+        if self._others and self._others[0] <= now:
+            del self._others[: bisect_left(self._others, now)]
+        most = int(self._share * self._calls.at(now))
+        return most - self._flying - len(self._returns) - len(self._others)
+
+    def others(self, ages: Sequence[float], now: float) -> None:
+        """Count the calls of other processes, answered so many seconds ago: all that the window holds."""
+        self._others = sorted(now - age + self._seconds for age in ages)
+        self._share = 1.0
+
+    def past(self, now: float) -> list[float]:
+        """Return how many seconds ago the calls of this process were answered that the window holds still."""
+        return [now + self._seconds - back for back in self._returns if back > now]
+
+    def part(self, share: float) -> None:
+        """Believe that *share* of it is this process's; what others do is not known."""
+        self._others.clear()
+        self._share = share
+
+    @property
+    def window(self) -> tuple[int, float]:
+        """How many calls may be made in how many seconds, as the platform documents it."""
+        return self._nominal, self._seconds
+
+    def _back(self) -> list[float]:
+        """Return when the calls of all processes come back, the first one first."""
+        return sorted(self._returns + self._others) if self._others else self._returns
 
     def opens(self, now: float, kept: int = 0) -> float:
         """Return when a call may be made that leaves *kept* others."""
@@ -69,11 +99,14 @@ class Sliding:
         if missing <= 0:
             free = now
         else:
-            free = self._returns[missing - 1] if missing <= len(self._returns) else math.inf
+            returns = self._back()
+            free = returns[missing - 1] if missing <= len(returns) else math.inf
         if (burst := self._burst.at(now)) < self._nominal:
             free = max(free, self._paid - (burst - 1) * self._each(now))
         if self._flying >= self._abreast:
             free = max(free, self._last + OVERDUE)
+        if free > now and self._others:  # else all processes would ask for the same call at the same moment
+            free += (SPREAD if kept else SPREAD_FINALS) * (self._last % 1)
         return free
 
     def _each(self, now: float) -> float:
@@ -83,12 +116,13 @@ class Sliding:
     def opens_preview(self, now: float, finals: float) -> float:
         """Return when a preview may go, if *finals* answers a second end."""
         self.left(now)
-        return max(self.opens(now, self._reserve(finals, now)), self._last_preview + self._spacing)
+        return max(self.opens(now, self.reserve(finals, now)), self._last_preview + self._spacing)
 
     def supply(self, now: float, finals: float) -> Iterable[tuple[float, float]]:
         """Return for each horizon how many calls previews and later finals may make within it."""
-        left = self.left(now) - self._reserve(finals, now)
-        return [(ahead, left + bisect_left(self._returns, now + ahead)) for ahead in self._horizons]
+        left = self.left(now) - self.reserve(finals, now)
+        returns = self._back()
+        return [(ahead, left + bisect_left(returns, now + ahead)) for ahead in self._horizons]
 
     def sent(self, rank: Rank, now: float) -> None:
         """Count a call that goes out."""
@@ -100,6 +134,14 @@ class Sliding:
         self._paid = max(self._paid, now) + self._each(now)
         if rank is Rank.PREVIEW:
             self._last_preview = now
+
+    def unsent(self, now: float) -> None:
+        """Count a call no more that did not go out, right after `sent`."""
+        self._paid -= self._each(now)
+        if self._held:
+            self._returns.pop()
+        else:
+            self._flying -= 1
 
     def answered(self, _state: BucketState | None, now: float) -> None:
         """Count a call that got through."""
@@ -129,9 +171,12 @@ class Sliding:
         """Whether this knows no more than a new one would."""
         return self.left(now) == self._nominal
 
-    def _reserve(self, finals: float, now: float) -> int:
-        """Return the calls that previews leave to finals: for those that come sooner than calls come back."""
-        returns, rush, short = self._returns, RUSH * finals, 0.0
+    def reserve(self, finals: float, now: float) -> int:
+        """Return the calls that previews leave to finals, if *finals* answers a second end.
+
+        They are for those that come sooner than calls come back.
+        """
+        returns, rush, short = self._back(), RUSH * finals, 0.0
         for ahead in self._ahead:
             missing = rush * ahead - bisect_left(returns, now + ahead)
             short = max(short, missing)
@@ -182,6 +227,11 @@ class Told:
         self._left -= 1
         self._flying += 1
         self._last = now
+
+    def unsent(self, _now: float) -> None:
+        """Count a call no more that did not go out, after `sent`."""
+        self._left += 1
+        self._flying -= 1
 
     def answered(self, state: BucketState | None, now: float) -> None:
         """Believe what the platform says."""

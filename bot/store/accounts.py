@@ -7,7 +7,7 @@ taken in one step, so that no two requests are let through on the same money.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -129,8 +129,16 @@ class Sum:
     held: int = 0
 
 
+#: What is told of a cap that is reached: the cap, and what is spent by then.
+Reached = Callable[[Cap, int], None]
+
+
+def nobody(_cap: Cap, _spent: int) -> None:
+    """Tell nobody; see `Accounts.settle`."""
+
+
 class Accounts(Protocol):
-    """Keeps what was spent; every method is atomic.
+    """Keeps what was spent, by all processes that serve the bot together; every method is atomic.
 
     A request is let through while less than a cap is spent and held, so at the end a cap is exceeded by no
     more than the reserve of one request.
@@ -155,10 +163,23 @@ class Accounts(Protocol):
         """Keep that the hold *key* counts as *noted* should the process die; written soon."""
         ...
 
-    def settle(self, key: str, spent: Spent | None) -> None:
+    async def look(self, who: Spent) -> None:
+        """Let `sum` know what counts for *who* now, where other processes may have spent; never raises."""
+        ...
+
+    def settle(
+        self, key: str, spent: Spent | None, nearly: Sequence[Cap] = (), reached: Reached = nobody
+    ) -> None:
         """End the hold *key*, and count *spent* in its place: at once for caps, written soon.
 
-        Of a person who was forgotten meanwhile, the name does not come back.  None: it has cost nothing.
+        Of a person who was forgotten meanwhile, the name does not come back.
+
+        Args:
+            key: See `Hold.key`; what was not held, or is settled already, is passed over.
+            spent: What it has cost; None for nothing.
+            nearly: Caps that *reached* is called with, soon, if this is what their sum was reached with;
+                so it is called once, whichever process that is in.
+            reached: See there.
         """
         ...
 

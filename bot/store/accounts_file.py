@@ -23,9 +23,11 @@ from bot.store.accounts import (
     SPENT_KEPT,
     Cap,
     Hold,
+    Reached,
     Spent,
     called,
     first_of_month,
+    nobody,
     pseudonym,
 )
 from bot.store.accounts_memory import MemoryAccounts
@@ -134,7 +136,9 @@ class FileAccounts(MemoryAccounts):
         if hold := self._totals.holds.get(key):
             self._writer.post((tables.NOTED, tables.hold_row(hold)[::2]))
 
-    def settle(self, key: str, spent: Spent | None) -> None:
+    def settle(
+        self, key: str, spent: Spent | None, nearly: Sequence[Cap] = (), reached: Reached = nobody
+    ) -> None:
         """See `Accounts.settle`."""
         if (hold := self._totals.release(key)) is None:
             return
@@ -142,6 +146,7 @@ class FileAccounts(MemoryAccounts):
             spent = called(spent, hold.noted.actor)
             self._totals.add(spent)
             self._due.risked += spent.cost if key in self._due.risky else 0
+            self._tell(spent, nearly, reached)
         self._write(key if key in self._filed else "", spent)
         self._filed.discard(key)
         self._due.risky.discard(key)

@@ -11,11 +11,13 @@ from bot.store.accounts import (
     SPENT_KEPT,
     Cap,
     Hold,
+    Reached,
     Spent,
     Sum,
     called,
     first_of_month,
     grouped,
+    nobody,
     pseudonym,
 )
 from bot.store.totals import Totals
@@ -48,11 +50,17 @@ class MemoryAccounts:
         if hold := self._totals.holds.get(key):
             self._totals.hold(replace(hold, noted=called(noted, hold.noted.actor)))
 
-    def settle(self, key: str, spent: Spent | None) -> None:
+    async def look(self, who: Spent) -> None:
+        """See `Accounts.look`."""
+
+    def settle(
+        self, key: str, spent: Spent | None, nearly: Sequence[Cap] = (), reached: Reached = nobody
+    ) -> None:
         """See `Accounts.settle`."""
         hold = self._totals.release(key)
         if hold and spent:
             self._count(called(spent, hold.noted.actor))
+            self._tell(spent, nearly, reached)
 
     async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`."""
@@ -83,6 +91,12 @@ class MemoryAccounts:
         """Delete all that was spent."""
         self._totals.clear()
         self._rows.clear()
+
+    def _tell(self, spent: Spent, nearly: Sequence[Cap], reached: Reached) -> None:
+        for cap in nearly:
+            now = self.sum(spent, cap).spent
+            if now - spent.cost < cap.most <= now:
+                reached(cap, now)
 
     def _count(self, spent: Spent) -> None:
         self._totals.add(spent)

@@ -40,6 +40,7 @@ PROBED = Note("\0", "\0", "\0", "", "", "", 0.0)
 POSTED = Post("\0", "\0", "", 0.0, "")
 SPENDING = Spent(0, "\0", model="\0", cost=1)
 HELD = Hold("\0", 1, SPENDING)
+SECRET = ("\0", "\0")
 RATING = Rated("\0", "\0", good=True, at=0.0, asker="", channel="")
 
 
@@ -70,6 +71,7 @@ def expect_whole(db: sqlite3.Connection) -> None:
     known = (
         *(("turns", rows.TURN), ("parts", rows.PART), ("notes", rows.NOTE), ("ratings", rows.RATED)),
         *(("posts", rows.POST), ("spent", rows.SPENT), ("holds", rows.HOLD)),
+        ("vault", rows.KEPT),
     )
     for table, columns in known:
         found = tuple(row[1] for row in db.execute(f"PRAGMA table_xinfo({table})"))
@@ -92,6 +94,9 @@ def rehearse(db: sqlite3.Connection) -> None:
         if tables.post_row(POSTED) not in db.execute(tables.FIND_POST, (POSTED.key,)):
             raise Unusable("it keeps no posts")
         _rehearse_money(db)
+        db.execute(tables.KEEP, SECRET)
+        if SECRET not in db.execute(tables.KEPT, SECRET[:1]):
+            raise Unusable("it keeps no secrets")
         for statement, values in tables.upsert(PROBE):
             db.execute(statement, values)
         [row] = db.execute(f"{tables.TURNS} key = ?", (PROBE.asked.key,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from bot.platform import Actor, Asked, Place, Shelf, Vault
@@ -26,12 +26,16 @@ from bot.store import (
 from bot.store.accounts import Accounts
 from bot.store.accounts_memory import MemoryAccounts
 from bot.store.keys import DAY
+from bot.store.limits import Limits, MemoryLimits
 from bot.store.peers import Alone, Peers
 from bot.store.shelf import MemoryShelf
 from bot.store.vault import MemoryVault
 
 #: Seconds between two looks for what is old.
 PRUNED = 600.0
+#: Why there is no room for a note.
+FULL_HERE = f"there are {NOTES_HERE} notes in this channel, as many as it may have: delete one"
+FULL = f"there are {NOTES_ALL:,} notes in all channels, as many as there may be: delete one"
 
 
 class Memory:
@@ -46,7 +50,8 @@ class Memory:
         self._shelf = MemoryShelf()
         self._accounts = MemoryAccounts()
         self._vault = MemoryVault()
-        self._peers = Alone()
+        self._limits: Limits = MemoryLimits()
+        self._peers: Peers = Alone()
         self._pruned = 0.0
 
     @property
@@ -70,9 +75,17 @@ class Memory:
         return self._accounts
 
     @property
+    def limits(self) -> Limits:
+        """See `Store.limits`."""
+        return self._limits
+
+    @property
     def health(self) -> str:
         """See `Store.health`."""
         return OK
+
+    async def expect_bot(self, identity: Collection[str]) -> None:
+        """See `Store.expect_bot`: what is in one process, or in its folder, is its own."""
 
     async def accept(self, asked: Asked) -> bool:
         """See `Store.accept`."""
@@ -158,13 +171,9 @@ class Memory:
         """See `Store.note`."""
         if note.key not in self._notes:
             if len(await Memory.notes(self, note.platform, note.channel)) >= NOTES_HERE:
-                raise Full(
-                    f"there are {NOTES_HERE} notes in this channel, as many as it may have: delete one"
-                )
+                raise Full(FULL_HERE)
             if len(self._notes) >= NOTES_ALL:
-                raise Full(
-                    f"there are {NOTES_ALL:,} notes in all channels, as many as there may be: delete one"
-                )
+                raise Full(FULL)
         self._notes.pop(note.key, None)  # the newest is the last
         self._notes[note.key] = note
 

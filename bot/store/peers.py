@@ -20,6 +20,8 @@ LEASE = 8.0
 CAUTION = 1.0
 #: Seconds between two signs of life.
 BEAT = 1.0
+#: Seconds after which a call counts as answered that nobody has told the answer of: no platform takes longer.
+FLIGHT = 10.0
 #: Seconds that a question to another replica may take.
 REPLY = 2.0
 
@@ -51,14 +53,40 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How a bucket is used.
+    """How this replica uses a bucket, and perhaps a claim: that a call is about to be made.
 
     Attributes:
-        live: Answers that want edits of it.
-        calls: For each call that was made since the last `Peers.share`, how many seconds ago.
+        burst: Calls that may be made in any `seconds`.
+        seconds: See there.
+        live: Answers here that want edits of it.
+        answered: For each claim that was answered since it was last told, its id and how many seconds ago.
         blocked: Seconds for which a 429 still blocks it.
+        claim: The id of a claim, unique over all replicas; "" for none.
+        kept: Calls that the claim is to leave to others, which are more urgent.
     """
 
+    burst: int
+    seconds: float
+    live: int = 0
+    answered: tuple[tuple[str, float], ...] = ()
+    blocked: float = 0.0
+    claim: str = ""
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """How all other replicas use a bucket.
+
+    Attributes:
+        granted: Whether the call that was claimed may be made.
+        live: Answers of theirs that want edits of it.
+        calls: For each call of theirs that the window holds still, how many seconds ago it was answered; a
+            negative number for one that is under way.
+        blocked: Seconds for which a 429 that one of them got still blocks it.
+    """
+
+    granted: bool = True
     live: int = 0
     calls: tuple[float, ...] = ()
     blocked: float = 0.0
@@ -118,10 +146,11 @@ class Peers(Protocol):
         """Wait until a replica has died or left since the last call; `Store.unfinished` has its questions."""
         ...
 
-    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Use]:
-        """Tell how buckets, by key, are used here; return how all other replicas together use them.
+    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
+        """Tell how buckets, by key, are used here; return how the others use them, and grant what is claimed.
 
-        `Use.calls` are then the calls of others that this replica has not been told of yet.
+        A claim is granted if the calls of all in the window, those under way too, leave `Use.kept` and one.
+        It counts from its answer, once that is told.
 
         Raises:
             OSError: The store is away.
@@ -134,13 +163,19 @@ class Peers(Protocol):
 
 
 class Undivided:
-    """`Leases` of a bot of one process: all parts are its own, at once and for good."""
+    """`Leases` of a bot of one process: all parts are its own, at once and for good.
+
+    Attributes:
+        held: How many parts of each work that is.
+    """
 
     def __init__(self) -> None:
+        self.held: dict[str, int] = {}
         self._next: dict[str, float] = {}
 
     async def parts(self, name: str, total: int) -> AsyncGenerator[Handed]:
         """See `Leases.parts`."""
+        self.held[name] = total
         for number in range(total):
             yield Handed(number, held=True)
         await asyncio.Event().wait()
@@ -192,7 +227,7 @@ class Alone:
         """See `Peers.orphans`."""
         await asyncio.Event().wait()
 
-    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Use]:
+    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
         """See `Peers.share`."""
         return {}
 

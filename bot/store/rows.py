@@ -37,6 +37,7 @@ NOTE = ("platform", "channel", "name", "text", "actor", "who", "at")
 POST = ("key", "talk", "owner", "at", "body", "data")
 SPENT = (*NAMES, *NUMBERS)
 SPENT_TYPES = (int, *(str for _ in NAMES[1:]), *(int for _ in NUMBERS))
+KEPT = ("name", "text")
 HOLD = ("key", "reserved", "noted")
 RATED = ("key", "rater", "good", "at", "asker", "channel", "model")
 #: What columns hold that hold no text; a number of whole seconds may come back as an integer.
@@ -136,6 +137,14 @@ def post_of(row: Sequence[Any]) -> Post:
     if not row[1]:
         raise BadRow("it does not say where it is from")
     return Post(*row)
+
+
+def kept_of(row: Sequence[Any]) -> tuple[str, str]:
+    """Return name and text of what a platform keeps; as `asked_of`."""
+    _look(KEPT, row)
+    if not row[0]:
+        raise BadRow("it has no name")
+    return row[0], row[1]
 
 
 def rated_of(row: Sequence[Any]) -> Rated:

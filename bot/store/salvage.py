@@ -19,6 +19,7 @@ LOOKS: Mapping[str, Callable[[Sequence[Any]], object]] = {
     "ratings": rows.rated_of,
     "spent": rows.spent_of,
     "holds": rows.hold_of,
+    "vault": rows.kept_of,
 }
 
 
@@ -53,6 +54,7 @@ def _others(db: sqlite3.Connection) -> Iterator[tuple[str, str, tuple[Any, ...]]
     yield from (("ratings", tables.RATE, row) for row in _rows(db, "ratings", len(rows.RATED), key=2))
     yield from (("spent", tables.ADD, row) for row in _rows(db, "spent", len(rows.SPENT), key=6))
     yield from (("holds", tables.HOLD, row) for row in _rows(db, "holds", len(rows.HOLD)))
+    yield from (("vault", tables.KEEP, row) for row in _rows(db, "vault", len(rows.KEPT)))
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.platform import Asked, Shelf
+from bot.platform import Asked, Shelf, Vault
 from bot.store import (
     MOST_RECENT,
     POSTS_KEPT,
@@ -32,6 +32,7 @@ from bot.store.keys import DAY, Keys
 from bot.store.memory import Memory
 from bot.store.shelf import FileShelf
 from bot.store.tables import Statement
+from bot.store.vault import FileVault
 from bot.store.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class Sqlite(Memory):
         self._writer = Writer(folder, self._catch_up, expect_held)
         self._file = self._writer.file
         self._posts = FileShelf(self._writer)
+        self._secrets = FileVault(self._writer)
         self._accounts: FileAccounts = FileAccounts(self._writer)
         self._read = False
         self._owed: list[Statement] = []  # deletions and ratings that were not written
@@ -78,6 +80,11 @@ class Sqlite(Memory):
     def shelf(self) -> Shelf:
         """See `Store.shelf`."""
         return self._posts
+
+    @property
+    def vault(self) -> Vault:
+        """See `Store.vault`."""
+        return self._secrets
 
     async def _load(self) -> None:
         """Take over what the file holds, below what is known already."""

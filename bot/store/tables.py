@@ -14,7 +14,7 @@ from bot.store.accounts import FORGOTTEN, NAMES, NUMBERS, Hold, Spent
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
-VERSION = 7
+VERSION = 8
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     key TEXT PRIMARY KEY,           -- the platform's identity of the question
@@ -95,6 +95,10 @@ CREATE TABLE IF NOT EXISTS choices (
     who TEXT PRIMARY KEY,           -- the platform's name, "/" and a person's id
     model TEXT NOT NULL             -- the model that they want to be answered by
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vault (
+    name TEXT PRIMARY KEY,          -- the platform's name, "/" and what it is to the platform
+    text TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS posts_of ON posts(talk, at);
 CREATE INDEX IF NOT EXISTS ratings_at ON ratings(at);
 CREATE INDEX IF NOT EXISTS parts_of ON parts(key);
@@ -122,6 +126,12 @@ CHOOSE = "INSERT OR REPLACE INTO choices VALUES (?, ?)"
 UNCHOOSE = "DELETE FROM choices WHERE who = ?"
 CHOICES = "SELECT CAST(who AS TEXT), CAST(model AS TEXT) FROM choices"
 FORGET_CHOICES = "DELETE FROM choices WHERE substr(who, instr(who, '/') + 1) = ?"
+KEEP = "INSERT OR REPLACE INTO vault VALUES (?, ?)"
+KEPT = "SELECT * FROM vault WHERE name = ?"
+KEPT_NAMES = "SELECT CAST(name AS TEXT) FROM vault ORDER BY name"
+UNKEEP = "DELETE FROM vault WHERE name = ?"
+#: As `ASIDE`: nothing of a secret that is none of ours can be of use.
+ASIDE_KEPT = "DELETE FROM vault WHERE CAST(name AS BLOB) = ?"
 RATE = "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)"
 UNRATE = "DELETE FROM ratings WHERE key = ? AND rater = ? AND good = ?"
 RATINGS = "SELECT * FROM ratings ORDER BY at"
@@ -205,7 +215,7 @@ WHERE CAST(key AS BLOB) = ?2
 ASIDE_PARTS = "DELETE FROM parts WHERE CAST(key AS BLOB) = ?"
 PURGE = tuple(
     f"DELETE FROM {table}"  # noqa: S608  names of ours
-    for table in ("turns", "notes", "ratings", "posts", "choices", "spent")
+    for table in ("turns", "notes", "ratings", "posts", "choices", "spent", "vault")
 )
 KEYS = "SELECT key, at, done FROM turns WHERE done IS NOT NULL"
 COUNT = "SELECT count(*) FROM turns WHERE actor = ? AND done IS NOT NULL"

@@ -30,7 +30,7 @@ class Totals:
 
     def add(self, spent: Spent) -> None:
         """Count *spent*."""
-        for key in _keys(spent).values():
+        for key in counts_for(spent).values():
             self._spent[key] += spent.cost
         self.months.add(spent)
 
@@ -38,13 +38,13 @@ class Totals:
         """Keep *hold*, in place of one with its key."""
         self.release(hold.key)
         self.holds[hold.key] = hold
-        for key in _keys(hold.noted).values():
+        for key in counts_for(hold.noted).values():
             self._held[key] += hold.held
 
     def release(self, key: str) -> Hold | None:
         """Remove the hold *key* and return it."""
         if hold := self.holds.pop(key, None):
-            for each in _keys(hold.noted).values():
+            for each in counts_for(hold.noted).values():
                 self._held[each] -= hold.held
                 if not self._held[each]:
                     del self._held[each]
@@ -52,12 +52,12 @@ class Totals:
 
     def sum(self, who: Spent, cap: Cap) -> Sum:
         """Return what counts for *cap* as *who* meets it."""
-        key = _keys(who).get((cap.scope, cap.span))
+        key = counts_for(who).get((cap.scope, cap.span))
         return Sum(self._spent.get(key, 0), self._held.get(key, 0)) if key else Sum()
 
     def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.forbids`."""
-        keys = _keys(who)
+        keys = counts_for(who)
         for cap in caps:
             key = keys.get((cap.scope, cap.span))
             if key and self._spent.get(key, 0) + self._held.get(key, 0) >= cap.most:
@@ -84,7 +84,7 @@ class Totals:
         self.months = Months()
 
 
-def _keys(who: Spent) -> Mapping[tuple[Scope, Span], Key]:
+def counts_for(who: Spent) -> Mapping[tuple[Scope, Span], Key]:
     """Return all that *who* counts for."""
     return _keys_of(who.day, who.platform, who.workspace, who.channel, who.actor)
 

@@ -38,7 +38,7 @@ class Branching(Ours):
 
     def begin(self, one: Spoken, now: float) -> None:
         """See `Policy`."""
-        if self._pacing.crowded(self._buckets_of(one)):
+        if self.pacing.crowded(self._buckets_of(one)):
             self._crowded.add(one.number)
         self._next[one.number] = Call.THREAD
         super().begin(one, now)
@@ -92,9 +92,9 @@ class Branching(Ours):
 
     def _settle(self, one: Spoken, now: float) -> None:
         """Let *one* be shown where it is now; the call that led there, if any, is spent."""
-        self._pacing.failed([EVERYTHING], now)
-        self._pacing.leave(one.number, self._buckets("PATCH", self._channel_of(one)), now)
-        self._pacing.enter(one.number, self._buckets_of(one), now)
+        self.pacing.failed([EVERYTHING], now)
+        self.pacing.leave(one.number, self._buckets("PATCH", self._channel_of(one)), now)
+        self.pacing.enter(one.number, self._buckets_of(one), now)
         self._next[one.number] = Call.POST
         self._want(one, now)
 

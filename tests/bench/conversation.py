@@ -175,7 +175,7 @@ async def _stops(rng: random.Random, many: int) -> dict[str, Any]:
         await asyncio.sleep(rng.uniform(0, 0.1))
         stopped = time.monotonic()
         await core.stop(Stop("q1", ANN, HERE))
-        await core._running.all_done()
+        await core.running.all_done()
         tools.append((endless.ended - stopped) * 1000)
         models.append((model.at - stopped) * 1000)
     return {"tool_ms": spread(tools), "model_ms": spread(models)}

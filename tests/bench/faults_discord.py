@@ -164,11 +164,11 @@ class Table:
     def _tell(self, case: Injection, rng: random.Random) -> str:
         """Let the model say a text of which no part is twice; return it."""
         held = case.moment == "last edit"
-        means = self.core._means
-        self.core._means = replace(means, terms=faults_files.terms(Showing()))
+        means = self.core.means
+        self.core.means = replace(means, terms=faults_files.terms(Showing()))
         self.model.go.clear()
         if case.fault in WAYS:
-            self.core._means = replace(means, terms=faults_files.terms(faults_files.showing(1_850)))
+            self.core.means = replace(means, terms=faults_files.terms(faults_files.showing(1_850)))
             self.model.pieces = faults_files.words(rng)
             return "".join(self.model.pieces).strip()
         words = [f"w{number}é{rng.randrange(1000)} " for number in range(rng.choice([12, 60, 400]))]

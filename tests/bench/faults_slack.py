@@ -245,7 +245,7 @@ async def _played(slack: Slack, core: Core, model: Halting, fault: Fault, case: 
     model.words = faults_files.words(rng) if fault.file else told(rng)
     model.asked = 0
     showing = faults_files.showing(11_000) if fault.file else Showing()
-    core._means = replace(core._means, terms=faults_files.terms(showing))
+    core.means = replace(core.means, terms=faults_files.terms(showing))
     moments = {"first": 0, "middle": len(model.words) // 2, "last": len(model.words) - 1}
 
     async def inject() -> None:

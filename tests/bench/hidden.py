@@ -77,7 +77,7 @@ class Posts(Ours):
 
     def __init__(self, bucket: Bucket, burst: int | None) -> None:
         super().__init__(lambda _one: [bucket])
-        allows = self._pacing._budget(bucket, 0.0).allows
+        allows = self.pacing._budget(bucket, 0.0).allows
         if burst is not None and isinstance(allows, Sliding):
             allows._burst = Fixed(burst)
 

@@ -28,7 +28,7 @@ class Ours:
         buckets_of: Callable[[Spoken], Sequence[Bucket]],
         escape_of: Callable[[Spoken], Sequence[Bucket]] = lambda _one: (),
     ) -> None:
-        self._pacing = Pacing()
+        self.pacing = Pacing()
         self._buckets_of, self._escape_of = buckets_of, escape_of
         self._waiting: dict[int, Ticket] = {}
         self._owners: dict[Ticket, Spoken] = {}
@@ -40,7 +40,7 @@ class Ours:
     def begin(self, one: Spoken, now: float) -> None:
         """See `Policy`."""
         self._since[one.number] = None
-        self._pacing.enter(one.number, self._buckets_of(one), now)
+        self.pacing.enter(one.number, self._buckets_of(one), now)
 
     def fresh(self, one: Spoken, now: float) -> None:
         """See `Policy`."""
@@ -52,7 +52,7 @@ class Ours:
         """See `Policy`."""
         self._ended[one.number] = now
         if ticket := self._waiting.pop(one.number, None):
-            self._pacing.withdraw(ticket)
+            self.pacing.withdraw(ticket)
         self._want(one, now)
 
     def answered(self, one: Spoken, wait: float, told: Told, now: float) -> None:
@@ -60,11 +60,11 @@ class Ours:
         ticket, since = self._flying.pop(one.number)
         spent = list(ticket.escape if ticket.escaped else ticket.buckets)
         if wait:
-            self._pacing.refused(spent, spent[0].key, wait, now)
+            self.pacing.refused(spent, spent[0].key, wait, now)
             self._since[one.number] = since
         else:
             states = [BucketState(spent[0].key, *told)] if told else []
-            self._pacing.accepted(spent, states, now)
+            self.pacing.accepted(spent, states, now)
             if since is not None:
                 self._shown.add(one.number)
         if not (one.number in self._ended and not wait and ticket.rank is Rank.FINAL):
@@ -72,12 +72,12 @@ class Ours:
 
     def done(self, one: Spoken, now: float) -> None:
         """See `Policy`."""
-        self._pacing.leave(one.number, self._buckets_of(one), now)
+        self.pacing.leave(one.number, self._buckets_of(one), now)
 
     def due(self, now: float) -> Sequence[tuple[Spoken, Call]]:
         """See `Policy`."""
         going: list[tuple[Spoken, Call]] = []
-        while admitted := self._pacing.admit(now):
+        while admitted := self.pacing.admit(now):
             for ticket in admitted:
                 one = self._owners.pop(ticket)
                 del self._waiting[one.number]
@@ -86,7 +86,7 @@ class Ours:
 
     def wakes(self, now: float) -> float | None:
         """See `Policy`."""
-        return self._pacing.wakes(now)
+        return self.pacing.wakes(now)
 
     def _go(self, one: Spoken, ticket: Ticket, _now: float) -> Sequence[tuple[Spoken, Call]]:
         """Return what goes out for *one*, whose turn it is."""
@@ -100,7 +100,7 @@ class Ours:
         if ticket := self._ticket(one, now):
             self._waiting[one.number] = ticket
             self._owners[ticket] = one
-            self._pacing.wait(ticket, now)
+            self.pacing.wait(ticket, now)
 
     def _ticket(self, one: Spoken, _now: float) -> Ticket | None:
         """Return a wish for what *one* is to show next, if there is anything."""

@@ -11,13 +11,16 @@ import aiohttp
 import discord
 import structlog
 
-from adapters.discord.incoming.fields import Json, inner, snowflake
+from adapters.discord.incoming.fields import Json, inner, snowflake, whole
+from adapters.discord.incoming.guilds import Guilds
+from adapters.discord.incoming.heard import leave
 from adapters.discord.incoming.interactions import Interactions
 from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.places import Places
-from adapters.discord.incoming.questions import Questions
+from adapters.discord.incoming.questions import THREADS, Questions
 from adapters.discord.incoming.reactions import reacting
+from adapters.discord.incoming.sessions import Session
 from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.thumbs import LOOKS, THUMBS, Thumbs, plain
 from adapters.discord.incoming.written import Written
@@ -62,7 +65,7 @@ class Client(Shards):
     Attributes:
         inbox: Whom to tell.
         questions: Makes questions of messages.
-        register: Told the application's id, once it is known.
+        register: Told the application's id, once its first shard is run here, so by one process of all.
         content_step: What to do if the application may not have the content that it asks for.
     """
 
@@ -84,6 +87,7 @@ class Client(Shards):
         self._people = People(bots, lambda: self.inbox.named if self.inbox else ())
         self._loops = Loops()
         self._places = Places(self)
+        self._guilds = Guilds(self, self.seldom)
         self._thumbs = Thumbs(self._people, self._places)
         self.questions = Questions(self, rest, threads, self._people)
         self._interactions = Interactions(self, rest, self._people, self.questions, self._places)
@@ -97,15 +101,33 @@ class Client(Shards):
         allowed = app.flags.gateway_message_content or app.flags.gateway_message_content_limited
         if self.content_step and not allowed:
             raise Unavailable(self.content_step)  # before the gateway closes with 4014, which costs a log-in
-        self.register(app.id)
         await self.repair()
+
+    def begin(self, shard: int, session: Session | None) -> None:
+        """See `Connecting.begin`."""
+        super().begin(shard, session)
+        if not shard and self.application_id:
+            self.register(self.application_id)
 
     async def on_told_message_create(self, data: object) -> None:
         """Give a question to the core."""
         if message := Written.of(data):
             self.questions.notice(message)
+            await self._learn(message)
             if self.questions.asks(message) or self.questions.follows_up(message):
                 await self._ask(message)
+
+    async def _learn(self, message: Written) -> None:
+        """Learn the guild of a message that may be for the bot; who has resumed a session may not know it."""
+        if not message.guild or self.me in message.senders or self.get_guild(message.guild) is not None:
+            return
+        inside = whole(message.raw.get("channel_type")) in THREADS
+        if (
+            inside
+            or message.raw.get("mention_roles")
+            or message.addresses(self.questions.names(message.guild))
+        ):
+            await self._guilds.learn(message.guild)
 
     async def _ask(self, message: Written) -> None:
         bot = self._people.admitted(message)
@@ -118,6 +140,7 @@ class Client(Shards):
             try:
                 await self.inbox.mention(mention)
             except Unavailable as why:
+                leave()
                 log.info("a mention is left to the next start", why=str(why))
 
     async def _placed(self, mention: Mention) -> Mention:
@@ -142,8 +165,10 @@ class Client(Shards):
         if self.inbox.knows(key):
             who, where = self._people.author(message), await self._places.find(message.channel, message.guild)
             await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
-        elif message.guild and age(message.id) < RECENT and self.questions.asks(message):
-            await self._ask(message)  # the core takes no message twice
+        elif message.guild and age(message.id) < RECENT:
+            await self._learn(message)
+            if self.questions.asks(message):
+                await self._ask(message)  # the core takes no message twice
 
     async def on_told_message_delete(self, data: object) -> None:
         """Tell the core of a message that is gone."""
@@ -199,17 +224,17 @@ class Client(Shards):
     async def standing(self, key: str, where: Place) -> list[Stop]:
         """Return the stops that stand on the message *key*; see `Platform.standing`."""
         found = await reacting(self.http, key, self._means_stop, self.me)
-        return [Stop(key, self._told(who, where), where) for _, who in found]
+        return [Stop(key, self._actor(who, where), where) for _, who in found]
 
     async def thumbs(self, key: str, where: Place) -> list[Rating]:
         """Return the thumbs that stand on the message *key*; see `Platform.thumbs`."""
         found = await reacting(self.http, key, lambda emoji: plain(emoji) in THUMBS, self.me)
         return [
-            Rating(key, self._told(who, where), where, good=THUMBS[plain(emoji)], on=True)
+            Rating(key, self._actor(who, where), where, good=THUMBS[plain(emoji)], on=True)
             for emoji, who in found
         ]
 
-    def _told(self, user: Json, where: Place) -> Actor:
+    def _actor(self, user: Json, where: Place) -> Actor:
         return self._people.told(user, {}, snowflake(where.workspace))
 
     async def on_told_interaction_create(self, data: object) -> None:

@@ -17,6 +17,7 @@ import discord
 import structlog
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket, WebSocketClosure
 
+from adapters.discord.incoming.heard import hearing
 from adapters.discord.wire.seldom import Seldom
 
 log = structlog.get_logger(__name__)
@@ -45,12 +46,15 @@ class Unready(ConnectionError):
 async def _received(self: DiscordWebSocket, message: Any, /) -> None:
     """Take a frame; one that makes no sense is logged, once a minute for each kind, and left out."""
     before = self.sequence
+    taking = hearing.set(self)
     try:
         await _receive(self, message)
     except ENDS:
         raise
     except Exception as error:  # noqa: BLE001  parsers raise whatever the event makes them
         unusable(_seldom, "an event of Discord's can't be read", error)
+    finally:
+        hearing.reset(taking)
     if type(self.sequence) is not int and self.sequence is not None:
         self.sequence = before  # a session can be resumed only with a number that Discord has given
 

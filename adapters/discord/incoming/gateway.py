@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import discord
 import structlog
 
-from adapters.discord.incoming.shards import Held, Shards
+from adapters.discord.incoming.beats import hush, silent, zombies
+from adapters.discord.incoming.fields import inner, string, whole
+from adapters.discord.incoming.leased import Leased
+from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.starts import DAY, Book
+from adapters.discord.incoming.steps import REFUSED_STEP, step
 from adapters.discord.wire.rest import Json, Rest
 from bot.platform import Gone, SlowDown, Unavailable
 
@@ -29,28 +32,16 @@ log = structlog.get_logger(__name__)
 LOOK = 5.0
 #: A client of which a shard was not ready for so many seconds is replaced.
 READY = 180.0
-#: Heartbeats without an answer after which a connection is a zombie (events/gateway.mdx).
-BEATS = 2
 #: Seconds that a client may take to close.
 CLOSING = 10.0
 #: Seconds before the next client, at most, and what makes them grow.
 LONGEST, STEADY = 20.0, 60.0
 #: Fewer sessions than this left today, and none is started (GET /gateway/bot).
 RESERVE = 50
-REFUSED_STEP = (
-    "Discord refuses DISCORD_BOT_TOKEN: make a new one "
-    "(Developer Portal > your application > Bot > Reset Token)."
-)
-CONTENT_STEP = (
-    "Discord: switch on Message Content Intent (Developer Portal > your application > Bot > Privileged "
-    "Gateway Intents), or set RIVULET_DISCORD_CONTENT=false to hear direct mentions only."
-)
-INTENTS_STEP = (
-    "Discord does not know an intent that this version asks for (4013): update Rivulet, or set "
-    "RIVULET_DISCORD_CONTENT=false."
-)
-#: The gateway's close codes that only the operator can do something about.
-STEPS = {4004: REFUSED_STEP, 4013: INTENTS_STEP, 4014: CONTENT_STEP}
+#: Seconds for which that is believed where other processes log in too.
+BELIEVED = 60.0
+#: Discord's code for too many servers in one shard.
+CROWDED = 4011
 
 
 class Gateway:
@@ -61,6 +52,8 @@ class Gateway:
         rest: What to ask Discord with.
         token: The bot's.
         book: When the bot has started and logged in.
+        leased: Which shards are run here.
+        url: Where the gateway is, should Discord not say.
         brake: Whether the book makes it wait.
         hear: Told the loop's time of the last heartbeat that was answered, on the connection silent longest.
 
@@ -74,7 +67,9 @@ class Gateway:
         rest: Rest,
         token: str,
         book: Book,
+        leased: Leased,
         *,
+        url: str,
         brake: bool = True,
         hear: Callable[[float], object] = float,
     ) -> None:
@@ -82,11 +77,22 @@ class Gateway:
         self._rest = rest
         self._token = token
         self._book = book
+        self._leased = leased
         self._brake = brake
         self._hear = hear
         self._scarce = False
+        self._url, self._shards, self._concurrency = url, 1, 1
+        self._asked = -BELIEVED
+        self._door = asyncio.Lock()
+        self._keys: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._admitted: set[int] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
+
+    @property
+    def shared(self) -> bool:
+        """See `LogIns.shared`."""
+        return self._leased.shared
 
     async def run(self) -> None:
         """Serve until cancelled.
@@ -95,6 +101,12 @@ class Gateway:
             Unavailable: When only the operator can help.
         """
         await self._start()
+        try:
+            await self._run()
+        finally:
+            await self._leased.end()
+
+    async def _run(self) -> None:
         failures = 0
         while True:
             began = _now()
@@ -103,16 +115,16 @@ class Gateway:
                 await self._serve()
             except (Unavailable, asyncio.CancelledError):
                 raise
-            except Held:
-                continue  # `admit` waits
             except SlowDown as slow:
                 log.warning("Discord asks for a pause", seconds=round(slow.retry_after))
                 await asyncio.sleep(slow.retry_after)
             except Exception as error:  # noqa: BLE001  whatever discord.py raises: it is tried again
-                step = REFUSED_STEP if self._rest.traffic.dead.is_set() else _step(error)
-                if step:
-                    raise Unavailable(step) from None
+                todo = REFUSED_STEP if self._rest.traffic.dead.is_set() else step(error)
+                if todo:
+                    raise Unavailable(todo) from None
                 self._tell(error)
+                if isinstance(error, discord.ConnectionClosed) and error.code == CROWDED:
+                    await self._leased.disagree()
             if self._rest.traffic.dead.is_set():
                 raise Unavailable(REFUSED_STEP)
             failures = 0 if _now() - began > STEADY else failures + 1
@@ -134,27 +146,46 @@ class Gateway:
             log.warning("starting again and again; waiting before calling Discord", seconds=seconds)
             await asyncio.sleep(seconds)
 
-    async def admit(self) -> None:
-        """Wait until an IDENTIFY is allowed."""
-        while (seconds := self._book.wait()) and self._brake:
+    async def share(self, client: Shards) -> None:
+        """See `LogIns.share`."""
+        client.spread(await self._leased.agree(client.application_id or 0, self._shards), self._url)
+        self._leased.attach(client)
+
+    @asynccontextmanager
+    async def admit(self, shard: int) -> AsyncIterator[None]:
+        """See `LogIns.admit`.  An IDENTIFY that was admitted and could not be sent is counted once."""
+        async with self._keys[shard % self._concurrency]:
+            await self._admit(shard)
+            yield
+
+    async def _admit(self, shard: int) -> None:
+        if self._leased.shared and _now() - self._asked > BELIEVED:
+            with suppress(SlowDown, Gone, OSError):
+                await self._enough()
+        async with self._door:  # one by one: else two would see the same room in the book
+            if shard not in self._admitted:
+                await self._due()
+                self._book.login()
+                self._admitted.add(shard)
+
+    async def identifying(self, shard: int) -> None:
+        """See `LogIns.identifying`."""
+        if self._brake or self._leased.total > 1:
+            await self._leased.turn(shard, self._concurrency)
+        self.counts["identifies"] += 1
+        self._admitted.discard(shard)
+
+    async def _due(self) -> None:
+        """Wait until the book allows an IDENTIFY."""
+        while (seconds := self._book.wait(self._leased.total * self._concurrency)) and self._brake:
             log.info("the next log-in waits", seconds=round(seconds))
             await asyncio.sleep(seconds)
 
-    def identifying(self) -> None:
-        """Spend an IDENTIFY.
-
-        Raises:
-            Held: It has to wait.  Not in here: a connection is open, and its events would not be read.
-        """
-        if (seconds := self._book.wait()) and self._brake:
-            raise Held(seconds)
-        self.counts["identifies"] += 1
-        self._book.login()
-
     async def _enough(self) -> None:
-        """Wait until enough sessions are left for today."""
+        """Wait until enough sessions are left for today; learn what Discord says of shards."""
         while True:
             said, _ = await self._rest.call("GET", "gateway/bot", "discord/gateway")
+            self._learn(said)
             remaining, seconds = left(said)
             if not self._brake or remaining >= RESERVE:
                 self._scarce = False
@@ -168,9 +199,16 @@ class Gateway:
                 )
             await asyncio.sleep(seconds)
 
+    def _learn(self, said: Json) -> None:
+        self._asked = _now()
+        self._url = string(said.get("url")) or self._url
+        self._shards = whole(said.get("shards")) or 1
+        self._concurrency = whole(inner(said, "session_start_limit").get("max_concurrency")) or 1
+
     async def _serve(self) -> None:
         """Run one client until it fails or has to be replaced."""
-        await self.admit()
+        if not self._leased.resumable:
+            await self._due()
         client = self._client()
         client.gateway = self
         self.counts["clients"] += 1
@@ -179,8 +217,13 @@ class Gateway:
         both = {serving, watching}
         try:
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            # Where no other process goes on with the sessions, the bot is to look gone.
+            client.keep = client.taken if self._leased.shared else ()
+            raise
         finally:
             await self._close(client)
+            self._leased.detach(client)
             for task in both:
                 task.cancel()
             await asyncio.wait(both, timeout=CLOSING)
@@ -194,12 +237,15 @@ class Gateway:
     async def _watch(self, client: Shards) -> None:
         """Recycle connections that are dead; return when all of the client has to be replaced."""
         while not self._rest.traffic.dead.is_set():
-            if client.since and _now() - min(client.since.values()) > READY:
+            slow = [since for shard, since in client.since.items() if shard not in client.waiting]
+            if slow and _now() - min(slow) > READY:
                 self.counts["not ready"] += 1
                 log.warning("Discord's gateway is not ready; starting anew", seconds=READY)
                 return
             if silences := silent(client, time.perf_counter()):
                 self._hear(_now() - max(silences.values()))
+            elif self._leased.total and self._leased.idle:
+                self._hear(_now())  # the others have all shards
             for shard in zombies(client, time.perf_counter()):
                 self.counts["zombies"] += 1
                 log.warning("Discord's gateway answers no heartbeats; reconnecting", shard=shard.shard_id)
@@ -241,46 +287,6 @@ def left(said: Json) -> tuple[int, float]:
         case {"remaining": int(remaining), "reset_after": int() | float() as reset_after}:
             return remaining, min(max(1.0, reset_after / 1000), DAY)
     return RESERVE, 0.0
-
-
-def hush(client: Shards) -> None:
-    """End the heartbeats of connections that *client* forgot, since their log-in failed."""
-    for thread in threading.enumerate():
-        beats = isinstance(thread, discord.gateway.KeepAliveHandler)
-        if beats and thread.ws._connection is client._connection:  # type: ignore[attr-defined]  # noqa: SLF001
-            thread.stop()  # type: ignore[attr-defined]
-
-
-def silent(client: Shards, now: float) -> dict[discord.gateway.DiscordWebSocket, float]:
-    """Return for each connection the seconds since a heartbeat of it was answered.
-
-    discord.py itself only watches when it last received anything.  The time of the last acknowledgement is a
-    private attribute of it; a test with the real discord.py fails if that changes.
-    """
-    sockets = (info._parent.ws for info in client.shards.values())  # noqa: SLF001
-    beating = ((socket, socket._keep_alive) for socket in sockets)  # noqa: SLF001
-    return {socket: now - beat._last_ack for socket, beat in beating if beat and beat.interval}  # noqa: SLF001
-
-
-def zombies(client: Shards, now: float) -> list[discord.gateway.DiscordWebSocket]:
-    """Return the connections on which no heartbeat was answered for `BEATS` intervals."""
-    return [
-        socket
-        for socket, seconds in silent(client, now).items()
-        if socket._keep_alive and seconds > BEATS * (socket._keep_alive.interval or 0)  # noqa: SLF001
-    ]
-
-
-def _step(error: BaseException) -> str:
-    """Return what the operator has to do about *error*, "" if nothing."""
-    match error:
-        case discord.LoginFailure():
-            return REFUSED_STEP
-        case discord.PrivilegedIntentsRequired():
-            return CONTENT_STEP
-        case discord.ConnectionClosed():
-            return STEPS.get(error.code, "")
-    return ""
 
 
 def _now() -> float:

@@ -12,6 +12,7 @@ import structlog
 
 from adapters.discord.incoming.fields import snowflake
 from adapters.discord.incoming.history import Channel, translated
+from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import Written
 from bot.platform import Asked, Gone
 
@@ -24,9 +25,13 @@ NEWEST = 200
 TELLING = 60.0
 
 
-async def missed(client: discord.Client, recent: Sequence[Asked], since: float) -> list[Written]:
-    """Return the messages since *since* in the channels and threads of *recent*, oldest first."""
+async def missed(client: Shards, recent: Sequence[Asked], since: float) -> list[Written]:
+    """Return the messages since *since* in the channels and threads of *recent*, oldest first.
+
+    Only of those whose events come to this process: others ask for theirs.
+    """
     await _told(client)
+    recent = [asked for asked in recent if client.runs(snowflake(asked.place.workspace))]
     after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     found: list[Written] = []
     for channel in _places(client, recent):

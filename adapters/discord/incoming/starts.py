@@ -53,12 +53,12 @@ class Starts:
         nth = len(self.starts)
         return 0.0 if nth == 1 else min(2.0**nth, LONGEST)
 
-    def wait(self, now: float) -> float:
-        """Return the seconds until the next IDENTIFY is allowed."""
+    def wait(self, now: float, shards: int = 1) -> float:
+        """Return the seconds until the next IDENTIFY is allowed, where so many *shards* make them."""
         self.logins = _since(self.logins, now - DAY, now)
         if not self.logins:
             return 0.0
-        gap = GAP if len(self.logins) < QUICK else SLOW_GAP
+        gap = GAP / max(shards, 1) if len(self.logins) < QUICK else SLOW_GAP
         until = self.logins[-1] + gap
         if len(self.logins) >= DAILY:
             until = max(until, self.logins[-DAILY] + DAY)
@@ -94,9 +94,9 @@ class Book:
         self._write()
         return seconds
 
-    def wait(self) -> float:
+    def wait(self, shards: int = 1) -> float:
         """See `Starts.wait`."""
-        return self.starts.wait(self._clock())
+        return self.starts.wait(self._clock(), shards)
 
     def login(self) -> None:
         """See `Starts.login`."""

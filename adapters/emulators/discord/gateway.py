@@ -35,6 +35,8 @@ BACKLOG = 10_000
 #: Close codes after which a session cannot be resumed (opcodes-and-status-codes.mdx): wrong seq, timed out.
 GONE = (4007, 4009)
 HEARTBEAT = 41250  # ms, as recorded in HELLO
+#: Seconds that a session outlives its socket: "a few minutes" (gateway.mdx, Initiating a Disconnect).
+LINGER = 180.0
 
 
 def without_content(message: Json) -> Json:
@@ -74,6 +76,7 @@ class Session:
     Attributes:
         sent: The dispatches so far, newest last, for a RESUME.
         link: Its socket, if it has one now.
+        left: The loop's time when it last had one.
     """
 
     intents: int
@@ -83,6 +86,7 @@ class Session:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     seq: int = 0
     sent: deque[Json] = field(default_factory=lambda: deque(maxlen=BACKLOG))
+    left: float = 0.0
 
     def dispatch(self, event: str, data: Json) -> None:
         """Number an event and send it, now or after a RESUME."""
@@ -116,6 +120,9 @@ class Gateway:
         refusals: Statuses that the next connections get instead of one; 0 for a cut.
         codes: What the next logins are closed with.
         starts: What is left of today's session starts, and ms until that is reset.
+        concurrency: How many shards may identify at once; those with one key wait for each other.
+        pace: Seconds that they wait; too early an IDENTIFY is answered with op 9.  0 lets all pass.
+        linger: Seconds that a session outlives its socket.
     """
 
     world: World
@@ -132,7 +139,10 @@ class Gateway:
         self.refusals: list[int] = []
         self.codes: list[int] = []
         self.starts = (1000, 0)
+        self.concurrency, self.pace = 1, 0.0
+        self.linger = LINGER
         self._silent = False
+        self._identified: dict[int, float] = {}
 
     def publish(self, event: str, data: Json, guild: str) -> None:
         """Dispatch an event to every session that wants it."""
@@ -227,13 +237,14 @@ class Gateway:
             if frame["op"] == 0:
                 data = frame["d"]
                 message = data.get("message_id") or (frame["t"].startswith("MESSAGE_") and data.get("id"))
-                self._record("dispatch", event=frame["t"], seq=frame["s"], message=message or "")
+                shard = link.session.shard if link.session else None
+                self._record("dispatch", event=frame["t"], seq=frame["s"], message=message or "", shard=shard)
 
     def _left(self, link: Link) -> None:
         """Forget a socket; a bot that closes with 1000 or 1001 ends its session too (gateway.mdx)."""
         self.links.discard(link)
         if link.session and link.session.link is link:
-            link.session.link = None
+            link.session.link, link.session.left = None, _now()
             if not link.closed and link.socket.close_code in (1000, 1001):
                 self._sessions.pop(link.session.id, None)
 
@@ -271,9 +282,14 @@ class Gateway:
         shard, shards = data.get("shard") or (0, 1)
         intents = int(data["intents"])
         accepted = self._valid(data["token"])
-        self._record("identify", intents=intents, shard=[shard, shards], accepted=accepted)
+        early = accepted and self._early(shard)
+        self._record(
+            "identify", intents=intents, shard=[shard, shards], accepted=accepted and not early, early=early
+        )
         if not accepted:
             await link.close(4004, b"Authentication failed.")
+        elif early:
+            link.frames.put_nowait({"op": 9, "d": False})
         elif shard >= shards:
             await link.close(4010, b"Invalid shard.")
         elif intents & CONTENT and not self.content:
@@ -282,6 +298,15 @@ class Gateway:
             link.session = Session(intents, shard, shards, link)
             self._sessions[link.session.id] = link.session
             self._greet(link.session)
+
+    def _early(self, shard: int) -> bool:
+        """Spend a session start; tell whether it comes too soon after one with the same key (gateway.mdx)."""
+        remaining, reset_after = self.starts
+        self.starts = max(0, remaining - 1), reset_after
+        key, now = shard % self.concurrency, _now()
+        early = now - self._identified.get(key, -self.pace) < self.pace
+        self._identified[key] = now
+        return early
 
     def _greet(self, session: Session) -> None:
         guilds = [each for each in self.world.guilds if session.wants("", each)]
@@ -311,12 +336,15 @@ class Gateway:
         session = self._sessions.get(data["session_id"])
         accepted = self._valid(data["token"])
         known = session is not None and data["seq"] <= session.seq
-        self._record("resume", seq=data["seq"], accepted=accepted and known)
+        if session and not session.link and _now() - session.left > self.linger:
+            known = False
+        shard = session.shard if session else None
+        self._record("resume", seq=data["seq"], accepted=accepted and known, shard=shard)
         if not accepted:
             await link.close(4004, b"Authentication failed.")
         elif session is None or not known:
             link.frames.put_nowait({"op": 9, "d": False})
-        else:
+        else:  # whatever other socket it had: what becomes of that one is not documented; it hears no more
             link.session, session.link = session, link
             for frame in session.sent:
                 if frame["s"] > data["seq"]:
@@ -334,3 +362,7 @@ class Gateway:
         ]
         chunk = {"guild_id": guild, "members": found, "chunk_index": 0, "chunk_count": 1, "not_found": []}
         session.dispatch("GUILD_MEMBERS_CHUNK", {**chunk, "presences": [], "nonce": data.get("nonce")})
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -282,6 +282,19 @@ class Knobs(Emulator):
         self._gateway.starts = (remaining, reset_after)
 
     @control
+    async def pace(self, concurrency: int = 1, seconds: float = 5.0) -> None:
+        """Refuse IDENTIFYs of shards with one key (shard % *concurrency*) within *seconds* of each other.
+
+        They are answered with op 9.  0 seconds let all pass, as before this is called.
+        """
+        self._gateway.concurrency, self._gateway.pace = concurrency, seconds
+
+    @control
+    async def linger(self, seconds: float) -> None:
+        """Let a session outlive its connection by so many *seconds*."""
+        self._gateway.linger = seconds
+
+    @control
     async def replay(self, n: int = 1) -> None:
         """Send each session's last *n* dispatches again."""
         self._gateway.replay(n)

@@ -96,7 +96,7 @@ class Routes:
             case parts:
                 return Endpoint(f"{method} {parts[0]}", self._plain(method, parts))
 
-    def _plain(self, method: str, parts: list[str]) -> Answer:  # noqa: C901 -- a table
+    def _plain(self, method: str, parts: list[str]) -> Answer:
         match method, parts:
             case "GET", ["users", "@me"]:
                 return lambda _: {**self.world.users[BOT], "verified": True, "mfa_enabled": False}
@@ -112,12 +112,23 @@ class Routes:
                 return lambda _: {"url": self.gateway.url}
             case "GET", ["gateway", "bot"]:
                 return lambda _: self._gateway_bot()
-            case "GET", ["guilds", id_]:
-                return lambda _: self.world.guild(id_)
-            case "GET", ["guilds", id_, "members", user]:
-                return lambda _: self.world.member(id_, user)
+            case "GET", ["guilds", id_, *rest]:
+                return self._guild(id_, rest)
             case _, ["applications", _, "commands"]:
                 return self._commands(method)
+            case _:
+                return missing
+
+    def _guild(self, id_: str, rest: list[str]) -> Answer:
+        match rest:
+            case []:
+                return lambda _: self.world.guild(id_)
+            case ["channels"]:
+                return lambda _: self.world.inside(id_)[0]
+            case ["threads", "active"]:
+                return lambda _: {"threads": self.world.inside(id_)[1], "members": []}
+            case ["members", user]:
+                return lambda _: self.world.member(id_, user)
             case _:
                 return missing
 
@@ -145,7 +156,8 @@ class Routes:
 
     def _gateway_bot(self) -> Json:
         remaining, reset_after = self.gateway.starts
-        starts = {"total": 1000, "remaining": remaining, "reset_after": reset_after, "max_concurrency": 1}
+        starts = {"total": 1000, "remaining": remaining, "reset_after": reset_after}
+        starts["max_concurrency"] = self.gateway.concurrency
         return {"url": self.gateway.url, "shards": self.shards(), "session_start_limit": starts}
 
     def _in_channel(self, method: str, channel: str, rest: list[str]) -> Endpoint:

@@ -123,12 +123,16 @@ class World:
 
     def guild_create(self, id_: str) -> Json:
         """Return a guild as GUILD_CREATE brings it."""
-        here = [each for each in self.channels.values() if each.get("guild_id") == id_]
-        threads = [dict(each) for each in here if each["type"] in shapes.THREADS]
-        threads = [each for each in threads if not each["thread_metadata"]["archived"]]
         members = [{**shapes.member(self.roles_of(BOT, id_)), "user": self.users[BOT]}]
-        texts = [each for each in here if each["type"] not in shapes.THREADS]
-        return shapes.guild_create(self.guilds[id_], texts, threads, members)
+        return shapes.guild_create(self.guilds[id_], *self.inside(id_), members)
+
+    def inside(self, id_: str) -> tuple[list[Json], list[Json]]:
+        """Return the channels of a guild and its threads that are not archived, or raise 10004."""
+        self.guild(id_)
+        here = [dict(each) for each in self.channels.values() if each.get("guild_id") == id_]
+        threads = [each for each in here if each["type"] in shapes.THREADS]
+        threads = [each for each in threads if not each["thread_metadata"]["archived"]]
+        return [each for each in here if each["type"] not in shapes.THREADS], threads
 
     def channel(self, id_: str, guild: str = GUILD, kind: int = shapes.TEXT) -> Json:
         """Return a channel; one never heard of is a new channel of *guild*, of type *kind*."""

@@ -83,6 +83,7 @@ class Chaos:
     _traffic: Traffic
     _api: WebApi
     _workspace: Workspace
+    hears: bool
 
     @control
     async def fail(self, method: str, how: str, times: int = 1) -> None:
@@ -176,7 +177,7 @@ class Chaos:
         elif tell:
             self._workspace.subscriptions.add("tokens_revoked")
             self._workspace.tell(
-                {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [shapes.BOT_USER]}}
+                {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [self._workspace.team.bot_user]}}
             )
         self._api.revoked = error
 
@@ -191,7 +192,7 @@ class Chaos:
         payload: Json = {
             "token": shapes.VERIFICATION_TOKEN,
             "type": "app_rate_limited",
-            "team_id": shapes.TEAM,
+            "team_id": self._workspace.team.id,
             "minute_rate_limited": minute,
             "api_app_id": shapes.APP,
         }
@@ -227,7 +228,7 @@ class Chaos:
         chance = drawn(seed, "storm", count)
         asked = []
         for number in range(count):
-            text = f"<@{shapes.BOT_USER}> question {number}"
+            text = f"<@{self._workspace.team.bot_user}> question {number}"
             asked.append(await self.say("C1", chance.choice(list(people)), text))  # type: ignore[attr-defined]
             if number % 50 == 49:
                 await asyncio.sleep(seconds * 50 / count)
@@ -235,8 +236,13 @@ class Chaos:
 
     _copies, _spread, _seed, _told = 1, 0.0, 0, 0
 
-    def _send(self, payload: Json) -> None:
-        """Deliver *payload* to the app over the way in that it has, as often and as late as it is set."""
+    def send(self, payload: Json) -> None:
+        """Deliver *payload* to the app over the way in that it has, as often and as late as it is set.
+
+        An app that is installed by OAuth hears of workspaces only that have installed it.
+        """
+        if not self.hears:
+            return
         self._told += 1
         way = self._http if self._http.url else self._sockets
         if self._copies == 1 and not self._spread:

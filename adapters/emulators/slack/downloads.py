@@ -40,13 +40,13 @@ class Downloads:
     def serve(self, request: web.Request) -> web.Response:
         """Answer a download; where the app may not, with a page, and not with an error."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        id_ = request.match_info["file"].removeprefix(f"{shapes.TEAM}-")
+        id_ = request.match_info["file"].removeprefix(f"{self._workspace.team.id}-")
         if kind != "Bearer" or not self._admits(token, SCOPE):
             return web.Response(text=SIGN_IN, content_type="text/html")
         kept = self._find(id_)
         if kept is None:
             return web.Response(status=404, text="file not found")
-        kind = str(files.shape(kept, shapes.TEAM)["mimetype"])
+        kind = str(files.shape(kept, self._workspace.team.id)["mimetype"])
         shown = {"Content-Disposition": f'attachment; filename="{kept.id}"'}
         return web.Response(body=kept.data, content_type=kind, headers=shown)
 
@@ -57,7 +57,7 @@ class Downloads:
         kept = self._find(str(arguments.get("file") or ""))
         if kept is None:
             raise Refused("file_not_found")
-        return {"file": files.shape(kept, shapes.TEAM) | {"file_access": "visible"}}
+        return {"file": files.shape(kept, self._workspace.team.id) | {"file_access": "visible"}}
 
     def _find(self, id_: str) -> Stored | None:
         kept = (each for message in self._workspace.everything() for each in message.files)

@@ -17,12 +17,12 @@ from adapters.emulators.control import Emulator, control
 from adapters.emulators.slack import content, shapes
 from adapters.emulators.slack.chaos import Chaos
 from adapters.emulators.slack.downloads import given
-from adapters.emulators.slack.http_sender import HttpSender
+from adapters.emulators.slack.installing import Installing, Shared
 from adapters.emulators.slack.interactions import Interactions
 from adapters.emulators.slack.markdown import Code
 from adapters.emulators.slack.responses import Responses
-from adapters.emulators.slack.shapes import Json, Message, Person
-from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER, Sockets
+from adapters.emulators.slack.shapes import HOME, Json, Message, Person, Team
+from adapters.emulators.slack.sockets import ACKNOWLEDGE_WITHIN, RETRIES_AFTER
 from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Limit, Traffic
 from adapters.emulators.slack.views import Views
@@ -30,27 +30,35 @@ from adapters.emulators.slack.web_api import WebApi, faulty, hang_up
 from adapters.emulators.slack.workspace import Workspace, view
 
 
-class Slack(Chaos, Interactions, Emulator):
-    """One workspace "T1" with one app "A1" in it, whose bot is "UBOT".
+class Slack(Chaos, Interactions, Installing, Emulator):
+    """One workspace "T1" with one app "A1" in it, whose bot is "UBOT"; more of them by `found` and `app`.
 
     Point `AsyncWebClient(base_url=...)` at `url + "/api/"`.  People: U1 ann and U2 bob, UGUEST,
     UEXT of another workspace, UROBOT.  Every channel id that begins with C, D or G exists.
 
+    Args:
+        team: The workspace.
+        first: The one that listens for all; None for this one.
+
     Log kinds: call, say, post, edit, delete, start, append, stop, status, react, unreact, press, command,
     shortcut, submit, ephemeral, upload, download, 429, error, envelope, ack, unacknowledged, handshake,
-    connect, disconnect.
+    connect, disconnect, install, uninstall.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, team: Team = HOME, first: Slack | None = None) -> None:
         super().__init__()
-        self._sockets = Sockets(self.record, self.spawn)
-        self._http = HttpSender(self.record, self.spawn)
-        self._workspace = Workspace(self.record, self._send)
+        self.first = first or self
+        if first:
+            self.record, self.spawn, self.url = first.record, first.spawn, first.url  # type: ignore[method-assign]
+        self.shared = first.shared if first else Shared.of(self)
+        self.shared.teams[team.id] = self
+        self._sockets, self._http, self._oauth = self.shared.sockets, self.shared.http, self.shared.oauth
+        self.workspace = self._workspace = Workspace(self.record, self.send, team)
         self._streams = Streams(self._workspace, self.record)
         self._traffic = Traffic()
-        self._views = Views()
+        self._views = Views(team)
         self._responses = Responses(self._workspace, self.record)
-        self._api = WebApi(
+        self.api = self._api = WebApi(
             self._workspace,
             self._streams,
             self._traffic,
@@ -58,12 +66,14 @@ class Slack(Chaos, Interactions, Emulator):
             self._connect,
             lambda: self.url,
             self._views,
+            self._oauth,
+            lambda: self.shared.teams,
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See Emulator.routes."""
         return [
-            web.route("*", "/api/{method}", self._api.call),
+            web.route("*", "/api/{method}", self._called),
             web.get("/link", self._link),
             web.post("/upload/v1/{ticket}", self._upload),
             web.get("/files-pri/{file}/{name:.+}", self._download),
@@ -73,11 +83,17 @@ class Slack(Chaos, Interactions, Emulator):
     async def stop(self) -> None:
         """See Emulator.stop."""
         self._sockets.close()
-        await self._api.close()
+        for each in self.shared.teams.values():
+            await each.api.close()
         await super().stop()
 
     def _connect(self) -> str:
         return f"{self.url.replace('http', 'ws', 1)}/link?ticket={self._sockets.ticket()}"
+
+    async def _called(self, request: web.Request) -> web.StreamResponse:
+        """Serve a call in the workspace that it is about."""
+        there: Slack = await self._meant(request)
+        return await there.api.call(request)
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
         if fault := self._traffic.fault("link"):
@@ -130,7 +146,7 @@ class Slack(Chaos, Interactions, Emulator):
     @control
     async def user(self, id: str, name: str, **flags: Any) -> None:  # noqa: A002 - Slack's own word for it
         """Add or replace the person *id*; *flags* as in users.info (is_bot, is_restricted, team_id)."""
-        self._workspace.people[id] = Person(id, name, flags)
+        self._workspace.people[id] = self._workspace.settled(Person(id, name, flags))
 
     @control
     async def group(self, id: str, handle: str, users: Sequence[str] = ()) -> None:  # noqa: A002 - as above

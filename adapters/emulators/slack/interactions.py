@@ -66,7 +66,7 @@ class Interactions:
         names = {"D": "directmessage", "G": "privategroup"}
         return {
             "token": shapes.VERIFICATION_TOKEN,
-            "team_id": shapes.TEAM,
+            "team_id": self._workspace.team.id,
             "team_domain": "emulated",
             "channel_id": channel,
             "channel_name": names.get(channel[0], channel.lower()),
@@ -75,7 +75,7 @@ class Interactions:
             "command": command,
             "text": _PERSON.sub(named, content.wire(text)).strip(),
             "api_app_id": shapes.APP,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": str(self._workspace.team.whole).lower(),
             "response_url": f"{self.url}/{self._responses.path('commands', channel, who.id)}",
             "trigger_id": self._views.trigger(who.id),
         }
@@ -124,12 +124,10 @@ class Interactions:
         return {
             "type": kind,
             "token": shapes.VERIFICATION_TOKEN,
-            "team": {"id": shapes.TEAM, "domain": "emulated"},
             "user": {"id": who.id, "username": who.name, "name": who.name, "team_id": who.team},
             "api_app_id": shapes.APP,
             "trigger_id": self._views.trigger(who.id),
-            "enterprise": None,
-            "is_enterprise_install": False,
+            **shapes.belonging(self._workspace.team),
         }
 
     @control

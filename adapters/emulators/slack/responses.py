@@ -52,7 +52,7 @@ class Responses:
 
     def path(self, kind: str, channel: str, user: str) -> str:
         """Return the path of a new address, of a *kind*: "commands" or "actions"."""
-        path = f"{kind}/{shapes.TEAM}/{secrets.randbelow(10**13)}/{shapes.token('', 24)}"
+        path = f"{kind}/{self._workspace.team.id}/{secrets.randbelow(10**13)}/{shapes.token('', 24)}"
         self._addresses[path] = Address(channel, user, time.monotonic())
         return path
 
@@ -92,9 +92,13 @@ class Responses:
 
     def _post(self, channel: str, text: str, blocks: list[Json]) -> None:
         kept = Message(
-            channel, self._workspace.ts(), shapes.BOT_USER, text, blocks=shapes.blocks_kept(blocks)
+            channel,
+            self._workspace.ts(),
+            self._workspace.team.bot_user,
+            text,
+            blocks=shapes.blocks_kept(blocks),
         )
-        kept.bot_id, kept.app_id = shapes.BOT_ID, shapes.APP
+        kept.bot_id, kept.app_id = self._workspace.team.bot_id, shapes.APP
         self._workspace.post(kept)
         self._workspace.judge(kept, linked=False, unfurled=True)
 

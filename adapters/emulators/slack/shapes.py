@@ -17,6 +17,27 @@ from typing import Any
 from adapters.emulators.slack import content, files
 
 TEAM, APP, BOT_USER, BOT_ID = "T1", "A1", "UBOT", "BBOT"
+
+
+@dataclass(frozen=True)
+class Team:
+    """A workspace, and the app's bot in it.
+
+    Attributes:
+        id: The workspace's.
+        bot_user, bot_id: The bot's; of an organization's workspaces, the same in all.
+        enterprise: The organization that it is in, "" for none.
+        whole: Whether the app is installed in that as a whole.
+    """
+
+    id: str = TEAM
+    bot_user: str = BOT_USER
+    bot_id: str = BOT_ID
+    enterprise: str = ""
+    whole: bool = False
+
+
+HOME = Team()
 #: The recorded field; real apps get theirs from the app's settings page.
 VERIFICATION_TOKEN = "emulated-verification"  # noqa: S105 - deprecated by Slack and secret to nobody
 
@@ -39,6 +60,8 @@ class Message:
         files: What is attached to it.
         attachments: Forwards, alerts and previews, as the API has them.
         cards: The task cards of a stream, by their ids.
+        home: The workspace that it is in.
+        team: The workspace of who wrote it; "" for that one.
     """
 
     channel: str
@@ -51,7 +74,7 @@ class Message:
     bot_id: str = ""
     app_id: str = ""
     subtype: str = ""
-    team: str = TEAM
+    team: str = ""
     client_msg_id: str = ""
     edited: Json | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
@@ -63,6 +86,7 @@ class Message:
     files: list[files.Stored] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
     cards: dict[str, Json] = field(default_factory=dict)
+    home: Team = HOME
 
     @property
     def key(self) -> str:
@@ -72,7 +96,7 @@ class Message:
     @property
     def own(self) -> bool:
         """Tell whether the app under test posted it."""
-        return self.bot_id == BOT_ID
+        return self.bot_id == self.home.bot_id
 
     @property
     def streaming(self) -> bool:
@@ -173,12 +197,12 @@ def message(kept: Message, parent: Message | None = None, *, metadata: bool = Fa
     if kept.files:
         # A share is said to be its user's, also a bot's: no bot_id, and no rich_text block without a comment.
         optional |= {
-            "files": [files.told(each, TEAM) for each in kept.files],
+            "files": [files.told(each, kept.home.id) for each in kept.files],
             "upload": True,
             "display_as_bot": False,
         }
         optional |= {"bot_id": "", "app_id": "", "bot_profile": None}
-    if kept.team != TEAM:
+    if kept.team != kept.home.id:
         optional |= {"user_team": kept.team, "source_team": kept.team}
     return shape | {key: value for key, value in optional.items() if value}
 
@@ -217,7 +241,11 @@ def posted(kept: Message, parent: Message | None) -> Iterator[Json]:
     """Yield the events of a new message: app_mention where the bot is named, then message."""
     event = message(kept, parent) | {"channel": kept.channel, "event_ts": kept.ts}
     # "Messages sent to your app in direct message conversations are not dispatched via app_mention" [docs].
-    if not kept.own and channel_type(kept.channel) != "im" and re.search(rf"<@{BOT_USER}[|>]", kept.text):
+    if (
+        not kept.own
+        and channel_type(kept.channel) != "im"
+        and re.search(rf"<@{kept.home.bot_user}[|>]", kept.text)
+    ):
         # One post, two events, two event_ids; app_mention carries no channel_type.
         yield event | {"type": "app_mention"}
     yield event | {"channel_type": channel_type(kept.channel)}
@@ -258,13 +286,14 @@ def reaction(kind: str, kept: Message, user: str, name: str, ts: str) -> Json:
     }
 
 
-def callback(event: Mapping[str, Any], *, shared: bool) -> Json:
-    """Wrap *event* into what an events_api envelope carries, with an event_id of its own."""
+def callback(event: Mapping[str, Any], *, shared: bool, team: Team = HOME) -> Json:
+    """Wrap *event*, of *team*, into what an events_api envelope carries, with an event_id of its own."""
     return {
         "token": VERIFICATION_TOKEN,
-        "team_id": TEAM,
-        "context_team_id": TEAM,
-        "context_enterprise_id": None,
+        "team_id": team.id,
+        **({"enterprise_id": team.enterprise} if team.enterprise else {}),
+        "context_team_id": team.id,
+        "context_enterprise_id": team.enterprise or None,
         "api_app_id": APP,
         "event": dict(event),
         "type": "event_callback",
@@ -272,11 +301,11 @@ def callback(event: Mapping[str, Any], *, shared: bool) -> Json:
         "event_time": int(time.time()),
         "authorizations": [
             {
-                "enterprise_id": None,
-                "team_id": TEAM,
-                "user_id": BOT_USER,
+                "enterprise_id": team.enterprise or None,
+                "team_id": None if team.whole else team.id,
+                "user_id": team.bot_user,
                 "is_bot": True,
-                "is_enterprise_install": False,
+                "is_enterprise_install": team.whole,
             }
         ],
         "is_ext_shared_channel": shared,
@@ -315,13 +344,21 @@ def block_actions(kept: Message, who: Person, block: Json, button: Json, *, ts: 
         "token": VERIFICATION_TOKEN,
         "container": container,
         "trigger_id": f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**13)}.{secrets.token_hex(16)}",
-        "team": {"id": TEAM, "domain": "emulated"},
-        "enterprise": None,
-        "is_enterprise_install": False,
+        **belonging(kept.home),
         "channel": {"id": kept.channel, "name": name},
         "state": {"values": {}},
-        "response_url": f"{url}/actions/{TEAM}/{secrets.randbelow(10**13)}/{token('', 24)}",
+        "response_url": f"{url}/actions/{kept.home.id}/{secrets.randbelow(10**13)}/{token('', 24)}",
         "actions": [action],
+    }
+
+
+def belonging(team: Team) -> Json:
+    """Return what an interaction's payload says of where it was: of an organization's app, no workspace."""
+    enterprise = {"id": team.enterprise, "name": "Emulated"} if team.enterprise else None
+    return {
+        "team": None if team.whole else {"id": team.id, "domain": "emulated"},
+        "enterprise": enterprise,
+        "is_enterprise_install": team.whole,
     }
 
 

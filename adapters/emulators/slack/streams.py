@@ -64,12 +64,12 @@ class Streams:
         kept = Message(
             channel=channel,
             ts=self._workspace.ts(),
-            user=shapes.BOT_USER,
+            user=self._workspace.team.bot_user,
             text=text,
             thread_ts=thread,
             blocks=[*_blocks(text), *shapes.blocks_kept([*cards.values()])],
             cards=cards,
-            bot_id=shapes.BOT_ID,
+            bot_id=self._workspace.team.bot_id,
             app_id=shapes.APP,
             streams_until=time.monotonic() + self.life,
         )

@@ -120,17 +120,19 @@ class Uploads:
     def _stored(self, key: str, wanted: Json) -> Stored:
         ticket = self._tickets.pop(key)
         title = str(wanted.get("title") or ticket.name)
-        return Stored(ticket.file, ticket.name, title, ticket.data or b"", shapes.BOT_USER, self._url())
+        return Stored(
+            ticket.file, ticket.name, title, ticket.data or b"", self._workspace.team.bot_user, self._url()
+        )
 
     def _share(self, channel: str, files: Iterable[Stored], arguments: Arguments) -> None:
         comment = str(arguments.get("initial_comment") or "")
         kept = Message(
             channel=channel,
             ts=self._workspace.ts(),
-            user=shapes.BOT_USER,
+            user=self._workspace.team.bot_user,
             text=comment,
             thread_ts=str(arguments.get("thread_ts") or ""),
-            bot_id=shapes.BOT_ID,
+            bot_id=self._workspace.team.bot_id,
             app_id=shapes.APP,
             subtype="file_share",
             files=list(files),

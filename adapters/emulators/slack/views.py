@@ -24,9 +24,14 @@ BLOCKS, NAME, SIZE = 100, 255, 250_000
 
 
 class Views:
-    """Triggers, and the views that they have opened."""
+    """Triggers, and the views that they have opened.
 
-    def __init__(self) -> None:
+    Args:
+        team: The workspace.
+    """
+
+    def __init__(self, team: shapes.Team = shapes.HOME) -> None:
+        self._team = team
         self._triggers: dict[str, tuple[str, float]] = {}
         self._exchanged: set[str] = set()
         self._open: dict[str, tuple[str, Json]] = {}
@@ -54,7 +59,7 @@ class Views:
             "submit": None,
             **view,
             "id": number,
-            "team_id": shapes.TEAM,
+            "team_id": self._team.id,
             "state": {"values": {}},
             "hash": f"{time.time():.7f}",
             "clear_on_close": False,
@@ -62,7 +67,7 @@ class Views:
             "root_view_id": number,
             "previous_view_id": None,
             "app_id": shapes.APP,
-            "bot_id": shapes.BOT_ID,
+            "bot_id": self._team.bot_id,
             "blocks": shapes.blocks_kept(view["blocks"]),
         }
         self._open[number] = user, shape

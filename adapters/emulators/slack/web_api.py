@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from aiohttp import web
 
@@ -26,6 +26,7 @@ from adapters.emulators.slack.arguments import (
     yes,
 )
 from adapters.emulators.slack.downloads import Downloads
+from adapters.emulators.slack.oauth import OAuth, answered
 from adapters.emulators.slack.shapes import Json, Message
 from adapters.emulators.slack.streams import Streams
 from adapters.emulators.slack.traffic import Fault, Traffic
@@ -55,9 +56,11 @@ class WebApi:
         connect: Returns the address of a new Socket Mode connection.
         url: Returns where the emulator listens.
         views: The modals.
+        oauth: The installations, where the app is installed by OAuth.
+        teams: Returns the ids of all workspaces.
 
     Attributes:
-        tokens: The bot tokens that are valid; None for every `xoxb-...`.
+        tokens: The bot tokens that are valid; None for every `xoxb-...`.  Not where there is OAuth.
         scopes: The value of the header `x-oauth-scopes`.
         uploads: The methods that upload files.
         downloads: What gives them out.
@@ -74,7 +77,11 @@ class WebApi:
         connect: Callable[[], str],
         url: Callable[[], str],
         views: Views,
+        oauth: OAuth,
+        teams: Callable[[], Collection[str]],
     ) -> None:
+        self._oauth = oauth
+        self._teams = teams
         self.tokens: set[str] | None = None
         self.scopes = SCOPES
         self.revoked = ""
@@ -139,14 +146,15 @@ class WebApi:
         if "channel_id" in seen:
             seen["channel"] = seen.pop("channel_id")
         body = digest(arguments)
-        self._record("call", method=method, body=body, **seen)
+        self._record("call", method=method, body=body, team=self._workspace.team.id, **seen)
         fault = self._traffic.fault(method, arguments)
         if fault and not fault.apply:
             return await self._fail(request, method, fault, body)
         wait = self._traffic.refuse(method, str(arguments.get("channel", "")))
         half = self._traffic.delay(method) / 2
         await asyncio.sleep(half)
-        answer = {"ok": False, "error": "ratelimited"} if wait else self._apply(method, arguments)
+        _, _, basic = request.headers.get("Authorization", "").partition("Basic ")
+        answer = {"ok": False, "error": "ratelimited"} if wait else self._apply(method, arguments, basic)
         await asyncio.sleep(half)
         if fault:
             return await self._fail(request, method, fault, body)
@@ -157,10 +165,23 @@ class WebApi:
             self._record("error", method=method, error=answer["error"], body=body)
         return web.json_response(answer, headers={"x-oauth-scopes": self.scopes})
 
-    def _apply(self, method: str, arguments: Arguments) -> Json:
+    def _apply(self, method: str, arguments: Arguments, basic: str) -> Json:
+        match method:
+            case "api.test":  # needs no token [docs]
+                return {"ok": True, "args": {}}
+            case "oauth.v2.access":
+                return answered(lambda: self._oauth.access(arguments, basic))
+            case "auth.revoke" if self._oauth.on:
+                return answered(lambda: self._oauth.revoke(arguments))
+            case "auth.teams.list" if self._oauth.on:
+                return answered(lambda: self._oauth.teams(arguments, self._teams()))
+            case "apps.connections.open":
+                return answered(lambda: self._open_connection(arguments))
+        return self._applied(method, arguments)
+
+    def _applied(self, method: str, arguments: Arguments) -> Json:
+        """Return the answer of a method of the workspace's."""
         try:
-            if method == "apps.connections.open":
-                return self._open_connection(arguments)
             if method not in self._methods:
                 raise Refused("unknown_method", req_method=method)
             self._authorize(arguments)
@@ -185,6 +206,10 @@ class WebApi:
             raise Refused("not_authed")
         if self.revoked:
             raise Refused(self.revoked)
+        if self._oauth.on:
+            if self._workspace.team.id not in self._oauth.expect_good(token).ids:
+                raise Refused("team_access_not_granted")
+            return
         if token not in self.tokens if self.tokens is not None else not token.startswith("xoxb-"):
             raise Refused("invalid_auth")
 
@@ -220,17 +245,19 @@ class WebApi:
         token = arguments.get("token", "")
         if not token.startswith("xapp-"):
             raise Refused("not_allowed_token_type" if token else "not_authed")
-        return {"ok": True, "url": self._connect()}
+        return {"url": self._connect()}
 
     def _auth_test(self, _: Arguments) -> Json:
+        team = self._workspace.team
         return {
             "url": "https://emulated.slack.com/",
             "team": "Emulated",
             "user": "rivulet",
-            "team_id": shapes.TEAM,
-            "user_id": shapes.BOT_USER,
-            "bot_id": shapes.BOT_ID,
-            "is_enterprise_install": False,
+            "team_id": team.enterprise if team.whole else team.id,
+            **({"enterprise_id": team.enterprise} if team.enterprise else {}),
+            "user_id": self._workspace.team.bot_user,
+            "bot_id": self._workspace.team.bot_id,
+            "is_enterprise_install": self._workspace.team.whole,
         }
 
     def _post_message(self, arguments: Arguments) -> Json:
@@ -239,12 +266,12 @@ class WebApi:
         kept = Message(
             channel=channel,
             ts=self._workspace.ts(),
-            user=shapes.BOT_USER,
+            user=self._workspace.team.bot_user,
             text=draft.text[: content.POST_CHARACTERS],
             thread_ts=str(arguments.get("thread_ts") or ""),
             blocks=shapes.blocks_kept(draft.blocks),
             metadata=arguments.get("metadata") or None,
-            bot_id=shapes.BOT_ID,
+            bot_id=self._workspace.team.bot_id,
             app_id=shapes.APP,
         )
         self._workspace.post(kept)
@@ -263,7 +290,7 @@ class WebApi:
             raise Refused("msg_too_long")
         draft = draft_of(arguments)
         # Text without blocks removes the old blocks and is flagged as edited [docs chat.update].
-        edited = None if draft.blocks else {"user": shapes.BOT_USER, "ts": self._workspace.ts()}
+        edited = None if draft.blocks else {"user": self._workspace.team.bot_user, "ts": self._workspace.ts()}
         self._workspace.change(
             kept,
             text=draft.text,
@@ -295,12 +322,16 @@ class WebApi:
         return {"message_ts": ts}
 
     def _react(self, arguments: Arguments) -> Json:
-        if not self._workspace.react(self._reacted(arguments), shapes.BOT_USER, arguments["name"]):
+        if not self._workspace.react(
+            self._reacted(arguments), self._workspace.team.bot_user, arguments["name"]
+        ):
             raise Refused("already_reacted")
         return {}
 
     def _unreact(self, arguments: Arguments) -> Json:
-        if not self._workspace.unreact(self._reacted(arguments), shapes.BOT_USER, arguments["name"]):
+        if not self._workspace.unreact(
+            self._reacted(arguments), self._workspace.team.bot_user, arguments["name"]
+        ):
             raise Refused("no_reaction")
         return {}
 
@@ -365,7 +396,7 @@ class WebApi:
             "is_mpim": False,
             "is_private": direct or private,
             "is_ext_shared": False,
-            "context_team_id": shapes.TEAM,
+            "context_team_id": self._workspace.team.id,
         }
         topic = {"value": self._workspace.topics.get(channel, ""), "creator": "U1", "last_set": 0}
         name = self._workspace.names.get(channel, channel.lower())
@@ -384,14 +415,21 @@ class WebApi:
             raise Refused("user_not_found")
         return {"user": shapes.account(who)}
 
-    def _groups(self, _: Arguments) -> Json:
+    def _expect_team(self, arguments: Arguments) -> None:
+        """Refuse a call that must say which of an organization's workspaces it is about [docs]."""
+        if self._workspace.team.whole and not arguments.get("team_id"):
+            raise Refused("missing_argument")
+
+    def _groups(self, arguments: Arguments) -> Json:
         named = self._workspace.groups.items()
+        self._expect_team(arguments)
         return {
             "usergroups": [{"id": id_, "handle": handle, "name": handle.title()} for id_, handle in named]
         }
 
     def _group(self, arguments: Arguments) -> Json:
         """Tell who is in a user group [docs, usergroups.users.list]."""
+        self._expect_team(arguments)
         id_ = str(arguments.get("usergroup", ""))
         if id_ not in self._workspace.groups:
             raise Refused("no_such_subteam")

@@ -22,7 +22,6 @@ PEOPLE = (
     Person("UGUEST", "gus", {"is_restricted": True, "is_ultra_restricted": True}),
     Person("UEXT", "eve", {"team_id": "T2", "is_stranger": True}),
     Person("UROBOT", "robot", {"is_bot": True}),
-    Person(shapes.BOT_USER, "rivulet", {"is_bot": True}),
 )
 
 #: Events the app is subscribed to unless a test says otherwise.
@@ -51,8 +50,10 @@ class Workspace:
     Args:
         record: Adds an entry to the emulator's log.
         send: Delivers an event's payload to the app.
+        team: Which one it is.
 
     Attributes:
+        team: As above; changed when the app is installed otherwise.
         groups: The handles of user groups, by id.
         grouped: Who is in them.
         topics: What channels are for, by id.
@@ -62,8 +63,15 @@ class Workspace:
         code: How readers see code in markdown blocks; see `markdown`.
     """
 
-    def __init__(self, record: Callable[..., None], send: Callable[[Json], None]) -> None:
-        self.people = {person.id: person for person in PEOPLE}
+    def __init__(
+        self,
+        record: Callable[..., None],
+        send: Callable[[Json], None],
+        team: shapes.Team = shapes.HOME,
+    ) -> None:
+        self.team = team
+        bot = Person(team.bot_user, "rivulet", {"is_bot": True})
+        self.people = {each.id: each for each in (*map(self.settled, PEOPLE), self.settled(bot))}
         self.groups: dict[str, str] = {}
         self.grouped: dict[str, Sequence[str]] = {}
         self.topics: dict[str, str] = {}
@@ -81,6 +89,13 @@ class Workspace:
         self._record = record
         self._send = send
         self._last = 0
+
+    def settled(self, person: Person) -> Person:
+        """Return *person* as an account of this workspace, unless it is said to be of another one."""
+        told: Json = {"team_id": self.team.id}
+        if self.team.enterprise:
+            told |= {"enterprise_user": {"enterprise_id": self.team.enterprise, "teams": [self.team.id]}}
+        return Person(person.id, person.name, told | person.flags)
 
     def ts(self) -> str:
         """Return a new timestamp: wall time in microseconds, never twice the same."""
@@ -131,10 +146,11 @@ class Workspace:
 
     def post(self, kept: Message, kind: str = "") -> None:
         """Keep a new message and tell of it; *kind* is the log's word for it."""
+        kept.home, kept.team = self.team, kept.team or self.team.id
         self._channels[kept.channel][kept.ts] = kept
         if kept.thread_ts:
             self._threads[kept.channel, kept.thread_ts].append(kept)
-        if kept.team != shapes.TEAM:
+        if kept.team != self.team.id:
             self._shared.add(kept.channel)
         self._log(kind or ("post" if kept.own else "say"), kept)
         parent = self._channels[kept.channel].get(kept.thread_ts)
@@ -195,7 +211,7 @@ class Workspace:
         allowed = self.scopes is None or NEEDS.get(kind, "") in {"", *self.scopes}
         channel = event.get("channel") or event.get("item", {}).get("channel")
         if kind in self.subscriptions and allowed and channel not in self.absent:
-            self._send(shapes.callback(event, shared=channel in self._shared))
+            self._send(shapes.callback(event, shared=channel in self._shared, team=self.team))
 
     def judge(self, kept: Message, *, linked: bool, unfurled: bool) -> None:
         """Remember whom the bot's message would ping, and which links it would unfurl or has disguised.

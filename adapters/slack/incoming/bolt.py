@@ -31,17 +31,36 @@ bolt_log.setLevel(logging.ERROR)
 
 #: Gives one payload to the core; returns what to acknowledge it with, or None if it must not be acknowledged.
 Take = Callable[[Json], Awaitable[Json | None]]
+#: Returns what takes the events of the workspace that a payload is of; None if it is of none that is known.
+Find = Callable[[Json], Awaitable[Events | None]]
 
 
 def taker(web: AsyncWebClient, events: Events) -> Take:
-    """Return what gives payloads to *events*; one that is not understood is logged, and costs itself only."""
+    """Return what gives payloads to *events*; see `finder`."""
+
+    async def known(_body: Json) -> Events | None:
+        return events
+
+    async def authorized() -> AuthorizeResult:
+        # Left to itself, Bolt asks Slack, and acknowledges the event when Slack is not well.
+        return AuthorizeResult(enterprise_id=None, team_id=events.team, bot_user_id=events.me)
+
+    return finder(web, known, authorized)
+
+
+def finder(web: AsyncWebClient, find: Find, authorized: Callable[..., Awaitable[AuthorizeResult]]) -> Take:
+    """Return what gives payloads to the events that *find* returns.
+
+    One that is not understood is logged, and costs itself only.
+    """
     seldom = Seldom()
-    app = _app(web, events)
+    app = _app(web, authorized)
 
     @app.middleware
     async def take(body: Json) -> BoltResponse:
         try:
-            answer = await events.take(body)
+            events = await find(body)
+            answer = await events.take(body) if events else {}
         except (SlowDown, Gone, OSError, Unavailable) as error:
             if seldom.due(f"left {type(error).__name__}", asyncio.get_running_loop().time()):
                 log.warning("an event was not taken, and is left for Slack to send again", reason=str(error))
@@ -60,11 +79,7 @@ def taker(web: AsyncWebClient, events: Events) -> Take:
     return taken
 
 
-def _app(web: AsyncWebClient, events: Events) -> AsyncApp:
-    async def authorized() -> AuthorizeResult:
-        # Left to itself, Bolt asks Slack, and acknowledges the event when Slack is not well.
-        return AuthorizeResult(enterprise_id=None, team_id=events.team, bot_user_id=events.me)
-
+def _app(web: AsyncWebClient, authorized: Callable[..., Awaitable[AuthorizeResult]]) -> AsyncApp:
     return AsyncApp(
         name="rivulet",  # without it Bolt reads the files of the whole call stack
         client=AsyncWebClient(base_url=web.base_url, session=web.session),

@@ -2,6 +2,10 @@
 
 Slack sends an event over one of them only.  Each is a chain of links: when Slack tells a link to go, the next
 one is up before it is closed; when a link is lost, the next one is opened after a pause that grows.
+
+Processes that answer as one bot share the connections that Slack allows: from five on, some have one only,
+and from nine on, some have none: the others hear for them.  A process that has had one keeps one, even
+where it can't prove that it may: two that hear are better than none, and Slack itself refuses the eleventh.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import aclosing
 
 import aiohttp
 import structlog
@@ -18,12 +23,16 @@ from adapters.slack.incoming.bolt import Take
 from adapters.slack.incoming.link import FAREWELL, Acknowledge, Link, ticket
 from adapters.slack.text import Json
 from adapters.slack.wire.first import first
-from bot.platform import Health, SlowDown
+from bot.platform import Health, Leases, SlowDown
 
 log = structlog.get_logger(__name__)
 
-#: Slack allows ten.
+#: What a process has, and all together: Slack allows ten, of which two are for links that replace others.
 LINES = 2
+SHARED = 8
+#: What the shares are of; and seconds after which a process that has none takes it that others hear.
+SHARES = "slack/sockets"
+OTHERS = 15.0
 #: Seconds that a ticket, the handshake and the hello may take together.
 OPENING = 15.0
 #: Seconds before the next link when one was lost, and at most; apps.connections.open is scarce.
@@ -37,7 +46,7 @@ INTAKE = 200
 
 
 class Sockets:
-    """Two connections.
+    """Two connections, or this process's share.
 
     Args:
         web: Asks for tickets.
@@ -45,6 +54,7 @@ class Sockets:
         take: Takes an event.
         tell: Hears whether anything is up.
         back: Hears, when a link is up and none was, for how many seconds nothing had come from Slack.
+        leases: Shares the connections out.
 
     Attributes:
         heard: When anything came from Slack, last.
@@ -57,12 +67,17 @@ class Sockets:
         take: Take,
         tell: Callable[[Health], None],
         back: Callable[[float], None],
+        leases: Leases,
     ) -> None:
         self._web = web
         self._token = token
         self._take = take
         self._tell = tell
         self._back = back
+        self._leases = leases
+        self._lines: list[asyncio.Task[None]] = []
+        self._spare = False
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._room = asyncio.Semaphore(INTAKE)
         self._underway: set[asyncio.Task[None]] = set()
         self._up: set[Link] = set()
@@ -75,23 +90,64 @@ class Sockets:
             Unavailable: When only the operator can help.
         """
         try:
-            await first(self._watch(), *(self._keep() for _ in range(LINES)))
+            await first(self._watch(), self._share(), self._until_broken())
         finally:
+            await self._want(0)
             if self._underway:
                 await asyncio.wait(self._underway, timeout=FAREWELL)
             for task in self._underway:
                 task.cancel()
 
+    async def _share(self) -> None:
+        """Have as many connections as this process's share allows."""
+        shares: set[int] = set()
+        async with aclosing(self._leases.parts(SHARES, SHARED)) as parts:
+            async for part in parts:
+                (shares.add if part.held else shares.discard)(part.number)
+                await self._want(min(LINES, max(1, len(shares))))
+                if not part.held:
+                    await self._leases.leave(SHARES, part.number)
+
+    async def _want(self, count: int) -> None:
+        """Have *count* connections from now on."""
+        while len(self._lines) < count:
+            line = asyncio.get_running_loop().create_task(self._keep())
+            line.add_done_callback(self._ended)
+            self._lines.append(line)
+        ended, self._lines = self._lines[count:], self._lines[:count]
+        for line in ended:
+            line.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
+
+    def _ended(self, line: asyncio.Task[None]) -> None:
+        if not line.cancelled() and (error := line.exception()) and not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _until_broken(self) -> None:
+        """Raise what has ended a connection for good."""
+        await self._broken
+
     async def _watch(self) -> None:
         """Report how it is: down only when there was no link for a while."""
         now = asyncio.get_running_loop().time
-        self.heard = now()
+        self.heard = began = now()
         while True:
-            if now() - self.heard >= DOWN:
+            if not self._lines and now() - began >= OTHERS:
+                self._leave_it_to_others()
+            elif now() - self.heard >= DOWN:
                 self._tell("down")
             elif self._up:
                 self._tell("up")
             await asyncio.sleep(min(1.0, DOWN / 4))
+
+    def _leave_it_to_others(self) -> None:
+        """Count as well without a connection: other processes have all that there may be."""
+        self.heard = asyncio.get_running_loop().time()
+        if not self._spare:
+            self._spare = True
+            log.info("other processes have all sockets that Slack allows; this one has none")
+            self._back(0.0)
+        self._tell("up")
 
     async def _keep(self) -> None:
         """Keep one connection: link after link."""

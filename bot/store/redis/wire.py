@@ -12,13 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, cast
+from urllib.parse import unquote
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
 
@@ -30,8 +37,10 @@ PATIENCE = 2.0
 LOOK = 0.25
 #: Requests that go out together.
 TOGETHER = 200
-#: What is no fault of the request, but of the connection or of the server.
-LOST = (NotConnected, TooSlow, OSError, EOFError)
+#: What is no fault of the request, but of the connection or of the server; also one that is no master now.
+LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError)
+#: All that `Wire.client` fails with.
+FAILED = (*LOST, RedisError)
 
 
 class Away(OSError):
@@ -47,7 +56,7 @@ class Script:
     """What is done in one step.
 
     Attributes:
-        text: Lua; it must write to the keys that it is given alone.
+        text: Lua; it must touch only keys of the slot that the keys are of that it is given (see `Names`).
         sha: What Redis knows it by.
     """
 
@@ -66,7 +75,10 @@ class _Asked:
 
 
 class Wire:
-    """A connection for requests; answers are bytes, numbers, lists and None, as Redis gives them.
+    """A connection for requests.
+
+    Answers of scripts are bytes, numbers, lists and None; those of commands as the redis client parses them:
+    HGETALL and CONFIG GET as dictionaries of bytes, INFO as one of texts, SCAN as a number and a list.
 
     Args:
         connect: Makes a client; see `connector`.
@@ -75,6 +87,9 @@ class Wire:
         trouble: Why Redis is away; "" while it is there.
         since: The loop's time when `trouble` began.
         trips: Round trips so far.
+        took: Told how many seconds each round trip took.
+        losses: How often the connection was lost; what was written before may be lost since.
+        scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
             fails with `Away` there is begun anew with the next try.
     """
@@ -83,6 +98,9 @@ class Wire:
         self.trouble = "it was not opened yet"
         self.since = 0.0
         self.trips = 0
+        self.losses = 0
+        self.took: Callable[[float], object] = float
+        self.scripts: list[Script] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
         self._client: Redis | None = None
@@ -100,9 +118,15 @@ class Wire:
         """
         await self._reach()
 
-    async def call(self, script: Script, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()) -> Any:
         """Run *script*; raises as `ask`."""
-        return await self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        return await asyncio.shield(self.post(script, keys, args))
+
+    def post(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()
+    ) -> asyncio.Future[Any]:
+        """Have *script* run after all that was asked for before; return what `call` awaits."""
+        return self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
 
     async def ask(self, *words: Any) -> Any:
         """Send a command; return what Redis answers.
@@ -111,11 +135,13 @@ class Wire:
             Away: See there.
             Refusal: See there.
         """
-        return await self._put(words, None)
+        return await asyncio.shield(self._put(words, None))
 
-    def client(self) -> Redis:
-        """Return a client of its own for what blocks, such as XREAD; its user closes it."""
-        return self._connect()
+    def client(self, patience: float = PATIENCE) -> Redis:
+        """Return a client of its own for what blocks for up to *patience* seconds; its user closes it."""
+        client = self._connect()
+        client.connection_pool.connection_kwargs["socket_timeout"] = patience
+        return client
 
     async def close(self) -> None:
         """Send what waits, then nothing any more."""
@@ -130,14 +156,16 @@ class Wire:
             with suppress(*LOST, RedisError):
                 await self._client.aclose()
 
-    async def _put(self, words: tuple[Any, ...], script: Script | None) -> Any:
-        if self.trouble:
-            raise Away(self.trouble)
+    def _put(self, words: tuple[Any, ...], script: Script | None) -> asyncio.Future[Any]:
         asked = _Asked(words, script, asyncio.get_running_loop().create_future())
+        if self.trouble:
+            asked.done.set_exception(Away(self.trouble))
+            asked.done.exception()  # nobody may wait for it
+            return asked.done
         self._asked.append(asked)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
-        return await asyncio.shield(asked.done)
+        return asked.done
 
     async def _send(self) -> None:
         """Send what is asked for until nothing is."""
@@ -148,6 +176,9 @@ class Wire:
                     await self._answer(batch)
                 except LOST as error:
                     self._lose(error, batch)
+                except Exception as error:
+                    log.exception("a request to Redis could not be made")
+                    _fail(batch, error)
         finally:
             self._sending = None
 
@@ -179,7 +210,9 @@ class Wire:
         for each in words:
             pipe.execute_command(*each)
         self.trips += 1
+        began = asyncio.get_running_loop().time()
         said = await pipe.execute(raise_on_error=False)
+        self.took(asyncio.get_running_loop().time() - began)
         if lost := next((one for one in said if isinstance(one, LOST)), None):
             raise lost
         return said
@@ -187,17 +220,15 @@ class Wire:
     def _lose(self, error: BaseException, batch: Sequence[_Asked]) -> None:
         """Fail all that was asked for, and look for Redis until it is there again."""
         waiting, self._asked = [*batch, *self._asked], []
+        self.losses += 1
         self._trouble(error)
-        for asked in waiting:
-            if not asked.done.done():
-                asked.done.set_exception(Away(self.trouble))
-                asked.done.exception()  # the same
+        _fail(waiting, Away(self.trouble))
         if not self._closed and (self._looking is None or self._looking.done()):
             log.error("Redis is away: going on from memory", reason=self.trouble)
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        while True:
+        while not self._closed:  # a client that connects may take being cancelled for a failure
             await asyncio.sleep(LOOK)
             try:
                 await self._reach()
@@ -217,6 +248,8 @@ class Wire:
         client = self._client = self._connect()
         try:
             await client.ping()
+            if self.scripts:
+                await self._sent(client, [("SCRIPT", "LOAD", script.text) for script in self.scripts])
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:
@@ -231,6 +264,13 @@ class Wire:
         self.trouble = str(error) or "it does not answer"
 
 
+def _fail(batch: Sequence[_Asked], error: Exception) -> None:
+    for asked in batch:
+        if not asked.done.done():
+            asked.done.set_exception(error)
+            asked.done.exception()  # somebody may have stopped waiting
+
+
 def connector(url: str) -> Callable[[], Redis]:
     """Return what connects to the Redis at *url*.
 
@@ -243,6 +283,7 @@ def connector(url: str) -> Callable[[], Redis]:
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE,
         "socket_connect_timeout": PATIENCE,
+        "encoding_errors": "surrogatepass",  # a platform may send half a character
         "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
     }
     if not url.startswith("redis+sentinel://"):
@@ -261,6 +302,10 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Callable[[], Redis]:
     if not service or not all(name and port.isdigit() for name, _, port in pairs):
         raise ValueError("it is not redis+sentinel://host:port,host:port/service")
     user, _, password = who.rpartition(":")
-    options |= {"db": int(number or 0), "username": user or None, "password": password or None}
+    options |= {
+        "db": int(number or 0),
+        "username": unquote(user) or None,
+        "password": unquote(password) or None,
+    }
     sentinel: Any = Sentinel([(name, int(port)) for name, _, port in pairs], sentinel_kwargs=plain)  # type: ignore[no-untyped-call]
     return lambda: cast("Redis", sentinel.master_for(service, **options))

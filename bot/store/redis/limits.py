@@ -1,0 +1,49 @@
+"""How often one person may ask all replicas together; see `bot.store.limits`."""
+
+from __future__ import annotations
+
+from bot.store.accounts import pseudonym
+from bot.store.limits import MemoryLimits
+from bot.store.redis.keys import Names
+from bot.store.redis.wire import Script, Wire
+
+#: KEYS: when somebody asked, in microseconds of Redis's clock.  ARGV: most in a minute, and in an hour.
+ADMIT = Script("""
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local minute, hour = tonumber(ARGV[1]), tonumber(ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 3600000000)
+if hour > 0 and redis.call('ZCARD', KEYS[1]) >= hour then return 0 end
+local since = string.format('(%.0f', now - 60000000)
+if minute > 0 and redis.call('ZCOUNT', KEYS[1], since, '+inf') >= minute then return 0 end
+redis.call('ZADD', KEYS[1], now, string.format('%.0f-%d', now, redis.call('ZCARD', KEYS[1])))
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - math.max(minute, hour))
+redis.call('EXPIRE', KEYS[1], 3600)
+return 1
+""")
+
+
+class RedisLimits:
+    """Counts in Redis, in one round trip; while it is away, each replica counts alone; see `Limits`.
+
+    Redis knows nobody's name, only what it would be after they are forgotten, and that for an hour.
+    """
+
+    def __init__(self, wire: Wire, names: Names) -> None:
+        self._wire = wire
+        self._names = names
+        self._here = MemoryLimits()
+
+    async def admit(self, user: str, per_minute: int, per_hour: int) -> bool:
+        """See `Limits.admit`."""
+        if not (per_minute or per_hour):
+            return True
+        try:
+            said = await self._wire.call(
+                ADMIT, [self._names.of("asked", pseudonym(user))], [per_minute, per_hour]
+            )
+        except OSError:
+            return await self._here.admit(user, per_minute, per_hour)
+        if said:
+            await self._here.admit(user, per_minute, per_hour)
+        return bool(said)

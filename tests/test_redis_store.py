@@ -1,0 +1,576 @@
+"""The ledger in Redis: several replicas, and all that can become of the server; test_store has the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bot.config import Settings, explain
+from bot.platform import Unavailable
+from bot.run.backup import backup, put_back
+from bot.run.orders import order
+from bot.run.start import ledger
+from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
+from bot.store.peers import LEASE, Taken
+from bot.store.redis import store as module
+from bot.store.redis import wire as wires
+from bot.store.redis.opening import findings_at, secrets_of, store_at
+from bot.store.redis.wire import Wire
+from tests.fakes import ANN, BOB
+from tests.redis_server import RedisServer
+from tests.stores import redis_store
+from tests.test_store import FIRST, NOW, asked
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Let no test wait long for a server that is away."""
+    monkeypatch.setattr(module, "RETRY", 0.05)
+    monkeypatch.setattr(wires, "LOOK", 0.05)
+    monkeypatch.setattr(wires, "PATIENCE", 0.5)
+    monkeypatch.setattr("bot.store.redis.questions.LOOK", 0.05)
+    monkeypatch.setattr("bot.store.redis.questions.PATIENCE", 0.3)
+
+
+@pytest.fixture
+async def pair(redis_shared):
+    """Yield two replicas, of which neither believes that the other lives."""
+    prefix = secrets.token_hex(4)
+    stores = [await redis_store(redis_shared, prefix) for _ in range(2)]
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+async def until(said) -> None:
+    async with asyncio.timeout(30):
+        while not said():
+            await asyncio.sleep(0.01)
+
+
+async def beat(store, *names: str) -> None:
+    """Let replicas be seen alive."""
+    told = await store._wire.ask("TIME")
+    for name in names:
+        member = json.dumps({"since": 0, "live": 0, "leaving": False, "beat": told[0] + told[1] / 1e6})
+        await store._wire.ask("HSET", store._names.of("members"), name, member)
+
+
+async def answered(store, key: str, controls: tuple[str, ...] = ()) -> None:
+    await store.accept(asked(key))
+    await store.intend(key, Part(f"{key}n", 0, "here"), "Be")
+    await store.posted(key, f"{key}n", f"{key}/m")
+    await store.end(key, "Because", "Cut.", controls)
+    await store.done(key, NOW)
+
+
+# Replicas.
+
+
+async def test_of_two_replicas_one_accepts_each_question(pair):
+    one, two = pair
+    keys = [f"chat/{number}" for number in range(50)]
+    claims = await asyncio.gather(*(store.accept(asked(key)) for key in keys for store in (one, two, one)))
+    assert sum(claims) == 50
+    assert sorted([*one._open, *two._open]) == sorted(keys)
+
+
+async def test_a_replica_writes_nothing_to_a_question_that_another_took_over(pair):
+    one, two = pair
+    await one.accept(asked())
+    await one.intend("chat/1", FIRST, "Be")
+    [entry] = await two.unfinished("chat")
+    assert entry.text == "Be"
+    for write in (
+        lambda: one.save("chat/1", "Because"),
+        lambda: one.intend("chat/1", replace(FIRST, nonce="n1"), "Because"),
+        lambda: one.posted("chat/1", "n0", "m"),
+        lambda: one.call("chat/1", "x"),
+        lambda: one.end("chat/1", "Because", ""),
+        lambda: one.again("chat/1"),
+        lambda: one.done("chat/1", NOW),
+    ):
+        with pytest.raises(Taken):
+            await write()
+    await one.reword("chat/1", "why not?")
+    assert not one._entries
+    assert await two.find("chat/1") == entry
+    await two.done("chat/1", NOW)
+    with pytest.raises(Taken):
+        await one.save("chat/1", "Because")
+
+
+async def test_a_question_that_was_taken_over_and_done_is_still_not_its_first_replicas(pair):
+    one, two = pair
+    await one.accept(asked())
+    await two.unfinished("chat")
+    await two.done("chat/1", NOW)
+    with pytest.raises(Taken):
+        await one.end("chat/1", "Because", "")
+
+
+async def test_questions_of_replicas_that_live_are_left_to_them(redis_shared):
+    prefix = secrets.token_hex(4)
+    one, two = [await redis_store(redis_shared, prefix) for _ in range(2)]
+    await one.accept(asked())
+    await beat(one, one.peers.name)
+    assert await two.unfinished("chat") == []
+    member = json.dumps({"beat": time.time() - LEASE - 1})
+    await one._wire.ask("HSET", one._names.of("members"), one.peers.name, member)
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/1"]
+    await one.close()
+    await two.close()
+
+
+async def test_no_death_is_believed_before_that_is_settled_and_what_was_left_is_taken_at_once(redis_shared):
+    prefix = secrets.token_hex(4)
+    one = await redis_store(redis_shared, prefix)
+    two = await redis_store(redis_shared, prefix, joins=True)
+    await one.accept(asked())
+    assert await two.unfinished("chat") == []
+    await one.close()
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/1"]
+    await two.close()
+
+
+async def test_the_questions_of_a_replica_that_dies_are_found_and_written_by_another_alone(
+    redis_shared,
+):
+    prefix = secrets.token_hex(4)
+    one, two = [await redis_store(redis_shared, prefix, joins=True, lease=0.8) for _ in range(2)]
+    await one.accept(asked())
+    await one.intend("chat/1", FIRST, "Be")
+    peers: Any = one.peers
+    beating = peers._beating
+    beating.cancel()
+    await asyncio.wait({beating})
+    async with asyncio.timeout(30):
+        while not (found := await two.unfinished("chat")):
+            await two.peers.orphans()
+    assert [entry.parts for entry in found] == [(FIRST,)]
+    with pytest.raises(Taken):
+        await one.save("chat/1", "Because")
+    await one.close()
+    await two.close()
+
+
+async def test_a_replica_that_leaves_lets_go_of_what_waits_and_keeps_what_is_being_answered(redis_shared):
+    prefix = secrets.token_hex(4)
+    one, two = [await redis_store(redis_shared, prefix, joins=True) for _ in range(2)]
+    for key in ("chat/1", "chat/2"):
+        await one.accept(asked(key))
+    await one.intend("chat/1", FIRST, "Be")
+    await one.peers.leave()
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/2"]
+    await one.save("chat/1", "Because")
+    with pytest.raises(Taken):
+        await one.intend("chat/2", FIRST, "Be")
+    await one.close()
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/2", "chat/1"]
+    await two.close()
+
+
+async def test_many_questions_are_taken_over_by_one_replica_each(pair):
+    one, two = pair
+    three = await redis_store_of(two)
+    await asyncio.gather(*(one.accept(asked(f"chat/{number}")) for number in range(450)))
+    await beat(two, two.peers.name, three.peers.name)
+    found = await asyncio.gather(two.unfinished("chat"), three.unfinished("chat"))
+    keys = [entry.asked.key for each in found for entry in each]
+    assert (len(keys), len({*keys})) == (450, 450)
+    await three.close()
+
+
+async def redis_store_of(store):
+    """Return another replica of *store*'s bot."""
+    made = module.RedisStore(Wire(store._wire._connect), store._names)
+    await made.open()
+    return made
+
+
+async def test_what_one_replica_forgets_the_other_one_keeps_no_more(pair):
+    one, two = pair
+    await one.accept(asked())
+    await one.accept(asked("chat/2", actor=BOB))
+    await one.intend("chat/1", FIRST, "Be")
+    assert await two.forget(ANN.id) == 1
+    await one.save("chat/1", "Because")
+    await one.done("chat/1", NOW)
+    found = await two.find("chat/1")
+    assert "Because" not in repr(found)
+    assert ANN.id not in repr(found)
+    assert [entry.asked.key for entry in await one.unfinished("chat")] == ["chat/2"]
+
+
+async def test_notes_and_choices_of_one_replica_are_known_to_the_other(pair):
+    one, two = pair
+    note = Note("chat", "C1", "wifi", "river", ANN.id, "ann", NOW)
+    await one.note(note)
+    await one.choose("chat/U1", "small")
+    assert await two.notes("chat", "C1") == [note]
+    await until(lambda: two.chosen("chat/U1") == "small")
+    await two.erase("chat", "C1", "wifi")
+    assert await one.notes() == []
+
+
+# Redis is away.
+
+
+async def test_answers_go_on_while_redis_is_killed_and_all_is_written_when_it_is_back(redis_own):
+    store = await redis_store(redis_own, "team")
+    going = True
+
+    async def answering(key: str) -> None:
+        await store.accept(asked(key))
+        await store.intend(key, Part(f"{key}n", 0, "here"), "")
+        words = 0
+        while going:
+            words += 1
+            await store.save(key, f"word {words}")
+            await asyncio.sleep(0.005)
+        await store.end(key, "Because", "")
+        if key != "chat/0":
+            await store.done(key, NOW)
+
+    answers = [asyncio.ensure_future(answering(f"chat/{number}")) for number in range(10)]
+    for _ in range(2):
+        await asyncio.sleep(0.1)
+        redis_own.kill()
+        await until(lambda: store.health != OK)
+        assert await store.accept(asked(f"chat/{secrets.token_hex(2)}x"))
+        redis_own.start()
+        await until(lambda: store.health == OK)
+    going = False
+    await asyncio.gather(*answers)
+    again = await redis_store(redis_own, "team")
+    assert [await again.accept(asked(f"chat/{number}")) for number in range(10)] == [False] * 10
+    assert [entry.text for entry in [await again.find("chat/0")] if entry] == ["Because"]
+    assert len(await again.unfinished("chat")) == 3
+    for each in (store, again):
+        await each.close()
+
+
+async def test_a_redis_that_forgot_everything_is_told_what_goes_on_and_what_was_just_done(
+    redis_own, tmp_path
+):
+    store = await redis_store(redis_own, "team")
+    await answered(store, "chat/1", ("continue",))
+    await answered(store, "chat/2")
+    await store.accept(asked("chat/3"))
+    await store.intend("chat/3", FIRST, "Be")
+    before = [await store.find(f"chat/{number}") for number in (1, 2, 3)]
+    redis_own.kill()
+    shutil.rmtree(tmp_path / "redis")
+    redis_own.start()
+    await store.save("chat/3", "Be")
+    await until(lambda: store.health == OK)
+    again = await redis_store(redis_own, "team")
+    assert [await again.find(f"chat/{number}") for number in (1, 2, 3)] == before
+    assert await again.find_shown("chat/1/m") == before[0]
+    await again.close()
+    await store.close()
+
+
+async def test_a_question_is_taken_from_memory_while_redis_hangs_and_written_afterwards(redis_own):
+    store = await redis_store(redis_own, "team")
+    redis_own.pause()
+    assert await store.accept(asked())
+    assert not await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Be")
+    redis_own.resume()
+    await until(lambda: store.health == OK)
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [entry.text for entry in [await again.find("chat/1")] if entry] == ["Be"]
+    await again.close()
+    await store.close()
+
+
+async def test_a_question_that_two_replicas_took_while_redis_was_away_stays_with_one(redis_own):
+    one, two = [await redis_store(redis_own, "team") for _ in range(2)]
+    redis_own.kill()
+    assert [await store.accept(asked()) for store in (one, two)] == [True, True]
+    redis_own.start()
+    await until(lambda: one.health == two.health == OK)
+    told = await asyncio.gather(*(store.save("chat/1", "Be") for store in (one, two)), return_exceptions=True)
+    assert [type(each) for each in told if each] == [Taken]
+    await one.close()
+    await two.close()
+
+
+async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not_what_it_never_had(
+    redis_own, monkeypatch
+):
+    lost = False
+
+    def expect_held() -> None:
+        if lost:
+            raise Taken
+
+    store = await redis_store(redis_own, "team", joins=True)
+    monkeypatch.setattr(store.peers, "expect_held", expect_held)
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Be")
+    redis_own.kill()
+    await store.save("chat/1", "Because")
+    await store.accept(asked("chat/2"))
+    lost = True
+    with pytest.raises(Taken):
+        await store.save("chat/1", "Because of")
+    with pytest.raises(Taken):
+        await store.done("chat/1", NOW)
+    await store.save("chat/2", "Because")
+    redis_own.start()
+    await until(lambda: store.health == OK)
+    lost = False
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [entry.text for entry in await again.unfinished("chat")] == ["Because of"]
+    await again.close()
+    await store.close()
+
+
+async def test_what_can_not_be_deleted_now_is_deleted_when_redis_is_back(redis_own):
+    store = await redis_store(redis_own, "team")
+    await answered(store, "chat/1", ("continue",))
+    await store.accept(asked("chat/2"))
+    redis_own.kill()
+    with pytest.raises(OSError, match=r"\w"):
+        await store.forget(ANN.id)
+    await store.rate(Rated("chat/1", BOB.id, good=True, at=NOW, asker=BOB.id, channel="C1"))
+    redis_own.start()
+    await until(lambda: store.health == OK)
+    assert await store.find_shown("chat/1/m") is None
+    assert await store.unfinished("chat") == []
+    assert len(await store.ratings()) == 1
+    await store.close()
+
+
+async def test_a_full_redis_costs_no_answer(redis_own):
+    store = await redis_store(redis_own, "team")
+    await store.accept(asked())
+    await store._wire.ask("CONFIG", "SET", "maxmemory", "1")
+    await store.intend("chat/1", FIRST, "Be")
+    assert store.health.startswith("degraded: Redis refuses to write (")
+    assert await store.accept(asked("chat/2"))
+    assert not await store.accept(asked("chat/2"))
+    await store.end("chat/1", "Because", "Cut.", ("continue",))
+    await store.done("chat/1", NOW)
+    await store._wire.ask("CONFIG", "SET", "maxmemory", "0")
+    await until(lambda: store.health == OK)
+    assert [*store._entries] == ["chat/2"]
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [entry.text for entry in [await again.find("chat/1")] if entry] == ["Because"]
+    assert not await again.accept(asked("chat/2"))
+    await again.close()
+    await store.close()
+
+
+# The start.
+
+
+async def refused(server: RedisServer, url: str = "") -> str:
+    """Return why a store does not open, which is one line."""
+    store = store_at(url or f"{server.url}?prefix=team", joins=True)
+    with pytest.raises(Unavailable) as error:
+        await store.open()
+    await store.close()
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith("RIVULET_STORE: ")
+    return str(error.value)
+
+
+async def test_a_redis_that_is_not_there_or_lets_nobody_in_is_said_in_one_line(tmp_path, redis_shared):
+    assert "can't be reached" in await refused(redis_shared, "redis://127.0.0.1:1/0")
+    server = RedisServer(tmp_path, "--requirepass", "correct").start()
+    try:
+        said = await refused(server, server.url.replace("//", "//:secretive@"))
+        assert "look at the user and the password" in said
+        assert "secretive" not in said
+        assert "look at the user and the password" in await refused(server)
+        store = store_at(server.url.replace("//", "//:correct@"), joins=True)
+        await store.open()
+        await store.close()
+    finally:
+        server.stop()
+
+
+async def test_a_redis_that_evicts_is_refused_and_what_mends_it_is_said(redis_own):
+    store = await redis_store(redis_own, "other")
+    await store._wire.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    await store._wire.ask("CONFIG", "SET", "maxmemory", "1gb")
+    said = await refused(redis_own)
+    assert "allkeys-lru" in said
+    assert "config set maxmemory-policy noeviction" in said
+    [finding] = [each for each in await findings_at(redis_own.url) if each.fatal]
+    assert "allkeys-lru" in finding.text
+    await store.close()
+
+
+async def test_what_is_under_the_prefix_must_be_ours_and_of_this_version(redis_own):
+    store = await redis_store(redis_own, "other")
+    for words, why in (
+        (("SET", "{team}:session", "x"), "another program has keys under the prefix team"),
+        (("HSET", "{team}:schema", "a", "b"), "another program has keys under the prefix team"),
+        (("SET", "{team}:schema", "0"), "of an older schema"),
+        (("SET", "{team}:schema", "2"), "a newer Rivulet"),
+        (("SET", "{team}:schema", "x"), "?prefix="),
+    ):
+        await store._wire.ask("DEL", "{team}:session", "{team}:schema")
+        await store._wire.ask(*words)
+        assert why in await refused(redis_own)
+        findings = await findings_at(f"{redis_own.url}?prefix=team")
+        assert [why in each.text for each in findings if each.fatal] == [True]
+    await store.close()
+
+
+async def test_a_prefix_is_of_one_bot(redis_shared):
+    one = await redis_store(redis_shared)
+    two = await redis_store_of(one)
+    await one.expect_bot(["discord/1", "slack/A1"])
+    await two.expect_bot(["discord/1", "slack/A2"])
+    await two.expect_bot(["slack/A2"])
+    with pytest.raises(Unavailable, match=r"another bot \(.*discord/1.*\?prefix=team"):
+        await two.expect_bot(["discord/2"])
+    await one.close()
+    await two.close()
+
+
+async def test_bots_under_two_prefixes_know_nothing_of_each_other(redis_shared):
+    one, two = [await redis_store(redis_shared) for _ in range(2)]
+    assert [await store.accept(asked()) for store in (one, two)] == [True, True]
+    await one.purge()
+    assert await two.find("chat/1")
+    await one.close()
+    await two.close()
+
+
+async def test_doctor_says_what_redis_would_lose(redis_own, tmp_path):
+    told = [each.text for each in await findings_at(redis_own.url)]
+    assert any("a loss of power costs a second at most" in text for text in told)
+    bare = RedisServer(tmp_path / "bare", "--appendonly", "no").start()
+    try:
+        found = await findings_at(bare.url)
+        [lost] = [each for each in found if not each.ok]
+        assert "it keeps nothing on disk" in lost.text
+        assert "appendonly yes" in lost.fix
+        assert not lost.fatal
+    finally:
+        bare.stop()
+    [gone] = await findings_at(bare.url)
+    assert gone.fatal
+
+
+def test_the_password_of_an_address_is_hidden_as_it_is_written_and_as_it_is_meant():
+    assert secrets_of("redis://me:p%40ssword@host/0?prefix=x") == ["p%40ssword", "p@ssword"]
+    assert secrets_of("redis+sentinel://:word@a:1,b:2/service") == ["word", "word"]
+    assert secrets_of("unix:///run/redis.sock?password=word") == ["word"]
+
+
+# What is kept, and what it costs.
+
+
+async def test_what_is_open_never_goes_by_itself_and_what_is_done_does(redis_shared):
+    store = await redis_store(redis_shared)
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "Be")
+    await answered(store, "chat/2")
+    await answered(store, "chat/3", ("continue",))
+
+    async def left(kind: str, key: str) -> int:
+        return int(await store._wire.ask("TTL", store._names.of(kind, key)))
+
+    assert [await left("turn", "chat/1"), await left("said", "chat/1")] == [-1, -1]
+    assert [await left("turn", key) > ROWS_KEPT - 60 for key in ("chat/2", "chat/3")] == [True, True]
+    assert await left("said", "chat/2") == -2, "it is deleted"
+    assert TEXT_KEPT - 60 < await left("said", "chat/3") <= TEXT_KEPT
+    assert TEXT_KEPT - 60 < await left("shown", "chat/3/m") <= TEXT_KEPT
+    assert await left("shown", "chat/2/m") == -2
+    await store.close()
+
+
+async def test_a_row_that_is_none_of_ours_costs_itself_alone(pair):
+    one, two = pair
+    for number in range(3):
+        await one.accept(asked(f"chat/{number}"))
+    await one._wire.ask("HSET", one._names.of("turn", "chat/1"), "asked", '["talk", {}, "x"]')
+    assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/0", "chat/2"]
+    assert await two.find("chat/1") is None
+    assert [each.key for each in await two.recent("chat", 0)] == ["chat/2"]
+    assert await two.forget(ANN.id) == 3
+
+
+async def test_an_answer_costs_a_round_trip_for_each_thing_that_is_kept(redis_shared):
+    store = await redis_store(redis_shared)
+    wire, before = store._wire, store._wire.trips
+    await store.accept(asked())
+    await store.intend("chat/1", FIRST, "")
+    await store.posted("chat/1", "n0", "chat/m1")
+    for number in range(20):
+        await store.save("chat/1", "word " * number)
+    await store.end("chat/1", "Because", "")
+    await store.done("chat/1", NOW)
+    assert wire.trips - before == 5 + 20
+    before = wire.trips
+    keys = [f"chat/{number}" for number in range(100, 200)]
+    await asyncio.gather(*(store.accept(asked(key)) for key in keys))
+    for _ in range(5):
+        await asyncio.gather(*(store.save(key, "words") for key in keys))
+    assert wire.trips - before <= 2 * 6, "they share them"
+    await store.close()
+
+
+# The commands.
+
+
+async def test_the_commands_work_on_redis_beside_the_bot_and_backups_are_its_own(redis_shared, tmp_path):
+    store = await redis_store(redis_shared, prefix := secrets.token_hex(4))
+    url = f"{redis_shared.url}?prefix={prefix}"
+    await answered(store, "chat/1", ("continue",))
+    await store.note(Note("chat", "C1", "wifi", "river", ANN.id, "ann", NOW))
+    await store.rate(Rated("chat/1", BOB.id, good=True, at=NOW, asker=ANN.id, channel="C1"))
+    assert len((await order(tmp_path, {"notes": ""}, url))["notes"]) == 1
+    assert len((await order(tmp_path, {"feedback": True}, url))["ratings"]) == 1
+    assert await order(tmp_path, {"forget": ANN.id}, url) == {"count": 1, "notes": 1}
+    assert await order(tmp_path, {"purge": True}, url) == {"count": 1, "notes": 0}
+    assert await store.find("chat/1") is None
+    with pytest.raises(Unavailable, match="redis-cli --rdb"):
+        await backup(tmp_path, "copy", url)
+    with pytest.raises(Unavailable, match="redis-cli --rdb"):
+        put_back(tmp_path, "copy", url)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://secretive@host", "redis://", "redis://:secretive@host/0?prefix=a/b", "secretive"],
+)
+def test_an_address_that_is_none_is_said_and_not_shown(url):
+    with pytest.raises(ValidationError) as error:
+        Settings.model_validate({"RIVULET_STORE": url})
+    said = explain(error.value, values=True)
+    assert said.startswith("RIVULET_STORE: ")
+    assert "secretive" not in said
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://:secretive@host/0", "redis://:secretive@host:99999/0"])
+def test_an_address_that_leads_nowhere_is_said_and_not_shown(url):
+    with pytest.raises(Unavailable) as error:
+        store_at(Settings.model_validate({"RIVULET_STORE": url}).store.get_secret_value(), joins=True)
+    assert str(error.value).startswith("RIVULET_STORE: that is no address of a Redis (")
+    assert "secretive" not in str(error.value)
+
+
+async def test_a_bot_starts_on_redis_and_the_next_one_has_what_it_left(redis_shared, tmp_path):
+    url = f"{redis_shared.url}?prefix={secrets.token_hex(4)}"
+    async with ledger(tmp_path / "one", url=url) as (_, one):
+        await one.accept(asked())
+        assert one.health == OK
+    async with ledger(tmp_path / "two", url=url) as (_, two):
+        assert [entry.asked.key for entry in await two.unfinished("chat")] == ["chat/1"]
