@@ -329,7 +329,7 @@ async def test_a_ledger_of_another_bot_is_refused_before_anything_is_taken_from_
     async def expect_bot(identity):
         raise Unavailable(f"not {identity}")
 
-    only.store.expect_bot = expect_bot  # type: ignore[method-assign]  # as Redis does
+    only.store.expect_bot = expect_bot  # as Redis does
     other = Paper(sheet, name="paper")
     other.identity = "paper/2"
     with pytest.raises(Unavailable, match="paper/2"):
