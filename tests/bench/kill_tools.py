@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.emulators.process import spawned
+from bot.core.repair import YOUNG
 from tests.bench.crashing import Crashing, answering, crashing
 from tests.bench.rig import ROOT, Entry, Side
 
@@ -37,6 +39,9 @@ CHANNELS = 4
 #: Looks for the tool's line, 5 ms apart, and looks in a row, half a second apart, that see no answer end.
 #: Not seconds: on a busy machine both sides are slower.
 CALLED, QUIET = 6_000, 120
+#: Seconds of kills after which the bot may end its answers.  It looks for questions of the last five minutes
+#: that it missed, on Discord some seconds after its start, and hardly any of these processes lives so long.
+REST = YOUNG / 3
 #: The last word of an answer that is whole.
 END = "written."
 TOOL = f'''
@@ -220,9 +225,13 @@ async def _all(calling: Calling, kinds: Sequence[str]) -> dict[str, Entry]:
     for side in calling.bot.sides:
         for number in range(CHANNELS):
             await side.ask(side.channel(number), "hello?")
+    rested = time.monotonic()
     for number, kind in enumerate(kinds):
         if number:
             await calling.bot.start()
+        if time.monotonic() - rested > REST:
+            await calling.quiet()
+            rested = time.monotonic()
         await calling.kill(kind)
     await calling.bot.start()
     await calling.quiet()
