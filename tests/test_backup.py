@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import pty
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.platform import Actor, Asked, Place, Unavailable
 from bot.run.backup import backup, put_back
 from bot.run.orders import order
@@ -22,7 +25,8 @@ from bot.store import tables
 from bot.store.examine import NAME
 from bot.store.snapshot import COPY, LEFT, restore, snapshot, sweep
 from bot.store.sqlite import Sqlite
-from tests.test_cli import _text, ended, good, ran, started
+from tests.test_cli import ROOT, _text, ended, good, ran, started
+from tests.warm import spawned
 
 
 def asked(key: str) -> Asked:
@@ -185,6 +189,26 @@ async def test_others_tables_and_a_newer_ledger_are_refused(tmp_path):
             restore(tmp_path / "data", io.BytesIO(path.read_bytes()))
 
 
+def watched(folder, env):
+    """Look at the bot in a terminal until SIGTERM; return the exit code, and if the screen is as before."""
+    terminal, inside = pty.openpty()
+    program = [sys.executable, "-m", "bot", "top"]
+    env = {**env, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    with subprocess.Popen(program, cwd=folder, env=env, stdin=inside, stdout=inside, stderr=inside) as top:
+        os.close(inside)
+        screen = b""
+        while b"slack" not in screen:
+            screen += os.read(terminal, 65536)
+        top.terminate()
+        with suppress(OSError):  # nobody has the other end any more
+            while more := os.read(terminal, 65536):
+                screen += more
+    os.close(terminal)
+    return top.returncode, b"\x1b[?1049h" in screen and screen.rindex(b"\x1b[?1049l") > screen.rindex(
+        b"slack"
+    )
+
+
 async def test_a_bot_is_watched_and_copied_while_it_runs_and_a_fresh_folder_goes_on_with_the_copy(tmp_path):
     async with spawned() as world:
         env = {**good(world), "DISCORD_BOT_TOKEN": "", "RIVULET_METRICS": "off"}
@@ -201,6 +225,7 @@ async def test_a_bot_is_watched_and_copied_while_it_runs_and_a_fresh_folder_goes
             for word in ("slack up", "1 run, 0 wait", "open", "chat.update"):
                 assert word in out, out
             assert "Well" not in out
+            assert await asyncio.to_thread(watched, tmp_path, env) == (130, True)
             code, out, err = await ran("backup", "copy.db", cwd=tmp_path, env=env)
             assert (code, err, out[:9]) == (0, "", "copy.db: ")
             bot.kill()

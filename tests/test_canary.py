@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -20,11 +23,13 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import World
 from bot.run.stage import Stage, discord_stage, slack_stage, until
 from bot.store import POSTS_KEPT, ROWS_KEPT, TEXT_KEPT
 from bot.store.sqlite import Sqlite
-from tests.test_cli import _text, good, ran, started
+from tests.test_cli import ROOT, _text, good, ran, started
+from tests.test_mcp import rogue
+from tests.warm import spawned
 from tests.web_world import Browser
 
 #: What people and Claude say, and what files hold and are called: each a word that nothing else has.
@@ -233,6 +238,68 @@ async def test_no_secret_is_written_anywhere_and_nothing_that_was_said_into_a_lo
     assert failed
     assert all(line["question"].startswith(("slack/T1/", "discord/", "web/")) for line in failed)
     await expect_clean(data)
+
+
+#: Slack's, of HTTP mode, and what an MCP server is given.
+SIGNING, MCP_KEY = "4e57e1cana7y0000111122223333beef", "kestrel-canary-mcp-key-000000"
+#: What that server does when it is called: it repeats what it is told, refuses, writes no JSON, dies.
+CALLED = ("repeat", "nothing", "garbage", "die")
+
+
+@pytest.mark.rule(21)
+@pytest.mark.rule(23)
+async def test_what_slack_posts_and_what_an_mcp_server_says_is_in_no_log(tmp_path, unused_tcp_port):
+    server = rogue("", *CALLED, log=tmp_path / "pids").model_dump(mode="json", exclude_defaults=True)
+    server["env"]["KESTREL"] = "${KESTREL}"
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"s": server}}))
+    data, url = tmp_path / "data", f"http://127.0.0.1:{unused_tcp_port}"
+    async with spawned() as world, aiohttp.ClientSession() as session:
+        for name in CALLED:
+            call = {"tool": f"s__{name}", "input": {"text": f"{SAID['tool']} {MCP_KEY}"}}
+            await world.claude.script(steps=[call, SAID["answer"]], when=f"{name} {SAID['question']}")
+        settings = env(world, data) | {
+            "SLACK_APP_TOKEN": "",
+            "SLACK_SIGNING_SECRET": SIGNING,
+            "DISCORD_BOT_TOKEN": "",
+            "RIVULET_WEB": "false",
+            "RIVULET_WEB_TOKENS": "",
+            "RIVULET_PORT": str(unused_tcp_port),
+            "RIVULET_MCP": "mcp.json",
+            "KESTREL": MCP_KEY,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
+        }
+        async with started("run", cwd=tmp_path, env=settings) as bot:
+            reading = asyncio.create_task(bot.communicate())
+
+            async def listens() -> bool:
+                with suppress(aiohttp.ClientError):
+                    return bool(await world.slack.request_url(url=f"{url}/slack/events", secret=SIGNING))
+                return False
+
+            await until(listens, 60)
+            stage = slack_stage(world)
+            for name in CALLED:
+                question = await stage.say(f"{name} {SAID['question']}")
+                await until(partial(_text, stage, question, SAID["answer"]), 60)
+            for body in (SAID["body"], f"payload={SAID['body']}", json.dumps({"event": SAID["body"]})):
+                forged = {
+                    "X-Slack-Signature": f"v0={SAID['body']}",
+                    "X-Slack-Request-Timestamp": SAID["body"],
+                }
+                async with session.post(f"{url}/slack/events", data=body, headers=forged) as refused:
+                    assert refused.status == 401
+            state = await told(f"{url}/readyz")
+            bot.send_signal(signal.SIGTERM)
+            out, err = await asyncio.wait_for(reading, 30)
+    log = (out + err).decode()
+    assert bot.returncode == 0
+    assert '"level": "debug"' in log or '"level": "info"' in log
+    for word in (*SAID.values(), *SECRETS.values(), SIGNING, MCP_KEY):
+        assert word not in log + state, [line for line in log.splitlines() if word in line][:3]
+    for secret in (SIGNING, MCP_KEY):
+        assert not [
+            each for each in data.rglob("*") if each.is_file() and secret.encode() in each.read_bytes()
+        ]
 
 
 async def seen(world: World, url: str, metrics: int) -> tuple[str, str]:

@@ -34,9 +34,8 @@ from bot.events import (
 from bot.model import Kind, ModelError, Request, Tool, failures
 from bot.model import reply as reply_module
 from bot.model.claude import BASE_URL, EXCEPTIONS, Claude, sentence
-from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED, is_own
+from bot.model.failures import FAILED, FAILURES, INTERNAL, LOST, UNCALLED
 from bot.model.request import CACHE, fits
-from bot.platform import Unavailable
 
 QUESTION = Request(turns=(Turn("user", "hi"),))
 
@@ -69,14 +68,6 @@ async def connect(emulator: Emulated) -> AsyncIterator[Connect]:
 @pytest.fixture
 def model(connect: Connect) -> Claude:
     return connect()
-
-
-async def checked(model: Claude, name: str = "") -> str:
-    """What `check` returns or raises."""
-    try:
-        return await model.check(name)
-    except Unavailable as error:
-        return str(error)
 
 
 async def answer(model: Claude, request: Request = QUESTION) -> list[Event]:
@@ -547,54 +538,6 @@ async def test_turns_become_messages_that_the_api_takes(
     assert [(message["role"], message["content"]) for message in request["body"]["messages"]] == wanted
 
 
-@pytest.mark.parametrize(
-    ("key", "name", "wanted"),
-    [
-        ("sk-good", "", ""),
-        ("sk-good", "claude-haiku-5-5", ""),
-        ("bad", "", "refuses ANTHROPIC_API_KEY"),
-        ("denied", "", "does not say whether there is a model claude-sonnet-5-5"),
-        ("sk-good", "claude-1", "127.0.0.1 does not say whether there is a model claude-1"),
-        ("", "", "is empty"),
-        ("sk\n", "", "characters that no key has"),
-    ],
-)
-async def test_check_says_what_is_wrong(connect: Connect, key: Any, name: Any, wanted: Any) -> None:
-    """One line that an operator can act on."""
-    line = await checked(connect(key), name)
-    assert wanted in line
-    assert bool(line) == bool(wanted)
-    assert "\n" not in line
-
-
-async def test_check_tells_an_unreachable_api(connect: Connect) -> None:
-    """Nobody listens there."""
-    assert await connect(base_url="http://127.0.0.1:1").check() == failures.UNREACHABLE
-
-
-@pytest.mark.parametrize(
-    ("reply", "wanted"),
-    [
-        (web.Response(text="<html>", content_type="text/html"), failures.NO_STREAM),
-        (web.json_response({"type": "model", "id": "x", "lifecycle": "retired"}), "retired"),
-        (web.Response(status=502, text="<html>", content_type="text/html"), FAILED),
-    ],
-)
-async def test_check_reads_other_answers(connect: Connect, reply: Any, wanted: Any) -> None:
-    """A captive portal, a retired model, a broken proxy."""
-
-    async def anything(request: web.BaseRequest) -> web.StreamResponse:
-        return reply  # type: ignore[no-any-return]
-
-    runner = web.ServerRunner(web.Server(anything))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    line = await checked(connect(base_url=f"http://{host}:{port}"))
-    await runner.cleanup()
-    assert wanted in line
-
-
 @pytest.mark.rule(24)
 async def test_a_new_key_is_used_at_once_and_the_old_one_never_again(
     emulator: Emulated, model: Claude
@@ -605,8 +548,6 @@ async def test_a_new_key_is_used_at_once_and_the_old_one_never_again(
     model.rekey("sk-newer")
     await answer(model)
     assert [seen["key"] for seen in await emulator.events(kinds=["request"])] == ["good", "ewer"]
-    model.rekey("")
-    assert "is empty" in await checked(model)
 
 
 async def served(connect: Connect, anything: Any) -> tuple[Claude, web.ServerRunner]:
@@ -616,43 +557,6 @@ async def served(connect: Connect, anything: Any) -> tuple[Claude, web.ServerRun
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     return connect(base_url=f"http://{host}:{port}"), runner
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 501, 502])
-async def test_a_gateway_that_knows_no_models_does_not_stop_the_start(connect: Connect, status: int) -> None:
-    """Only Anthropic's own host knows all of them."""
-
-    async def anything(request: web.BaseRequest) -> web.StreamResponse:
-        return web.json_response({"detail": "Not Found"}, status=status)
-
-    model, runner = await served(connect, anything)
-    assert await model.check()
-    await runner.cleanup()
-
-
-async def test_anthropics_own_host_says_clearly_that_there_is_no_such_model(
-    model: Claude, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the start ends with that."""
-    monkeypatch.setattr("bot.model.claude.is_own", lambda _host: True)
-    with pytest.raises(Unavailable, match="knows no model claude-1"):
-        await model.check("claude-1")
-
-
-@pytest.mark.parametrize(
-    ("host", "own"),
-    [
-        ("api.anthropic.com", True),
-        ("anthropic.com", True),
-        ("notanthropic.com", False),
-        ("anthropic.com.example", False),
-        ("127.0.0.1", False),
-        ("", False),
-    ],
-)
-def test_hosts_that_are_anthropics(host: str, own: bool) -> None:
-    """A look-alike is none."""
-    assert is_own(host) is own
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -665,7 +569,6 @@ async def test_a_redirect_is_not_followed(emulator: Emulated, connect: Connect, 
         return web.Response(status=status, headers={"Location": f"{emulator.url}{request.path_qs}"})
 
     model, runner = await served(connect, anything)
-    assert await model.check() == failures.NO_STREAM
     with pytest.raises(ModelError, match="Something else than Claude"):
         await answer(model)
     await runner.cleanup()
@@ -742,7 +645,7 @@ async def test_tokens_are_counted_only_where_it_is_close(
 ) -> None:
     """A request that is known to be too long is not made."""
     await emulator.configure(window=5_000)
-    await model.check()
+    model.told(model.model, 5_000)
     await emulator.script(["a"])
     question = Request((Turn("user", "word " * words),))
     if fits:
@@ -759,7 +662,7 @@ async def test_tokens_are_counted_only_where_it_is_close(
 async def test_a_count_that_fails_holds_up_nothing(emulator: Emulated, model: Claude) -> None:
     """The API says itself that a request is too long."""
     await emulator.configure(window=100)
-    await model.check()
+    model.told(model.model, 100)
     await emulator.configure(models=["other"])
     with pytest.raises(ModelError) as caught:
         await answer(model, Request((Turn("user", "word " * 500),)))

@@ -17,23 +17,27 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.core.sayings import RESTART
 from bot.run.stage import discord_stage, slack_stage, until
+from tests.warm import Forked, forked, spawned
 
 ROOT = Path(__file__).parent.parent
 TRACEBACK = "Traceback (most recent call last)"
 
 
 @asynccontextmanager
-async def started(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> AsyncIterator[Process]:
-    """Run the command; *code* is run in its process first."""
-    program = ["-c", f"{code}\nfrom bot.run.cli import main\nmain()"] if code else ["-m", "bot"]
+async def started(
+    *words: str, cwd: Any, env: dict[str, str], code: str = "", cold: str = ""
+) -> AsyncIterator[Process | Forked]:
+    """Run the command, *code* first; *cold* is run before any import, in a process that Python starts."""
     clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *program,
-        *arguments,
+    if not cold:
+        async with forked("bot", *words, cwd=cwd, env={**clean, **env}, code=code) as process:
+            yield process
+        return
+    program = f"{cold}\nfrom bot.run.cli import main\nmain()"
+    alone = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, *words),
         cwd=cwd,
         env={**clean, **env},
         stdin=PIPE,
@@ -41,16 +45,16 @@ async def started(*arguments: str, cwd: Any, env: dict[str, str], code: str = ""
         stderr=PIPE,
     )
     try:
-        yield process
+        yield alone
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        if alone.returncode is None:
+            alone.kill()
+        await alone.communicate()
 
 
-async def ran(*arguments: str, cwd: Any, env: dict[str, str], code: str = "") -> tuple[int, str, str]:
-    """Run the command to its end; return its exit code and what it wrote."""
-    async with started(*arguments, cwd=cwd, env=env, code=code) as process:
+async def ran(*words: str, cwd: Any, env: dict[str, str], **more: str) -> tuple[int, str, str]:
+    """Run the command to its end, as `started` does; return its exit code and what it wrote."""
+    async with started(*words, cwd=cwd, env=env, **more) as process:
         out, err = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
@@ -112,14 +116,22 @@ TELL = f"""
 import atexit, sys
 atexit.register(lambda: sys.stdout.write(f"SDKs: {{[name for name in {SDKS} if name in sys.modules]}}"))
 """
-#: Lets Claude's SDK take as long to import as there is no file "go".
+#: Lets an SDK take as long to import as there is no file of its name.
 SLOW = """
-import importlib.abc, pathlib, sys, time
-class Slow(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        while name == "anthropic" and not pathlib.Path("go").exists():
-            time.sleep(0.05)
-sys.meta_path.insert(0, Slow())
+import importlib.machinery, pathlib, sys, time
+class Slow:
+    def find_spec(name, path, target=None):
+        if name not in ("anthropic", "slack_bolt"):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        run = spec.loader.exec_module
+        def late(module):
+            while not pathlib.Path(name).exists():
+                time.sleep(0.05)
+            run(module)
+        spec.loader.exec_module = late
+        return spec
+sys.meta_path.insert(0, Slow)
 """
 
 
@@ -130,13 +142,13 @@ sys.meta_path.insert(0, Slow())
 async def test_a_mistake_that_the_settings_show_is_said_before_any_sdk_is_imported(mistake, tmp_path):
     env = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DISCORD_BOT_TOKEN": "1"}
     wrong, line = MISTAKES[mistake]
-    code, out, err = await ran("run", cwd=tmp_path, env={**env, **wrong}, code=TELL)
+    code, out, err = await ran("run", cwd=tmp_path, env={**env, **wrong}, cold=TELL)
     assert (code, out) == (78, "SDKs: []")
     assert line in err
 
 
 async def test_the_help_imports_no_sdk_and_a_command_without_a_name_prints_it(tmp_path):
-    code, out, _ = await ran("--help", cwd=tmp_path, env={}, code=TELL)
+    code, out, _ = await ran("--help", cwd=tmp_path, env={}, cold=TELL)
     assert (code, "SDKs: []" in out) == (0, True)
     assert await ran(cwd=tmp_path, env={}) == (2, out.removesuffix("SDKs: []"), "")
 
@@ -144,7 +156,7 @@ async def test_the_help_imports_no_sdk_and_a_command_without_a_name_prints_it(tm
 async def test_a_platform_that_is_not_configured_costs_no_import(tmp_path):
     async with spawned() as world:
         env = {**good(world), "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
-        _, out, _ = await ran("doctor", cwd=tmp_path, env=env, code=TELL)
+        _, out, _ = await ran("doctor", cwd=tmp_path, env=env, cold=TELL)
     assert out.endswith("SDKs: ['discord']")
 
 
@@ -154,7 +166,7 @@ async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_
     url = f"http://127.0.0.1:{unused_tcp_port_factory()}"
     async with spawned() as world, aiohttp.ClientSession() as session:
         env = {**good(world), "RIVULET_PORT": url.rpartition(":")[2]}
-        async with started("run", cwd=tmp_path, env=env, code=SLOW) as process:
+        async with started("run", cwd=tmp_path, env=env, cold=SLOW) as process:
 
             async def status(path: str) -> int:
                 try:
@@ -166,7 +178,7 @@ async def test_run_says_that_it_lives_while_the_sdks_are_imported_and_ends_well_
             await until(partial(status, "/healthz"), 60)
             answers = [await status(path) for path in ("/healthz", "/readyz", "/slack/events")]
             process.send_signal(signal.SIGTERM)
-            (tmp_path / "go").touch()
+            (tmp_path / "slack_bolt").touch()
             _, err = await asyncio.wait_for(process.communicate(), 30)
     assert answers == [200, 503, 503]
     assert process.returncode == 0, err
@@ -195,13 +207,15 @@ async def test_a_claude_that_hangs_at_the_start_delays_no_platform(tmp_path):
 
 @pytest.mark.rule(24)
 async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_restart(tmp_path):
+    """Even while Claude's SDK is imported, when a question is taken at once and answered then."""
+    (tmp_path / "slack_bolt").touch()
     async with spawned() as world:
         for name, secret in {"key": "sk-old1\n", "token": "xoxb-test"}.items():
             (tmp_path / name).touch(0o600)
             (tmp_path / name).write_text(secret)
         files = {"ANTHROPIC_API_KEY_FILE": "key", "SLACK_BOT_TOKEN_FILE": "token"}
         env = {name: value for name, value in good(world).items() if f"{name}_FILE" not in files}
-        async with started("run", cwd=tmp_path, env={**env, **files}) as process:
+        async with started("run", cwd=tmp_path, env={**env, **files}, cold=SLOW) as process:
             stage = discord_stage(world)
             await until(lambda: world.discord.events(kinds=["identify"]), 60)
             await until(lambda: world.slack.events(kinds=["connect"]), 60)
@@ -211,6 +225,9 @@ async def test_a_key_from_a_file_is_taken_anew_on_a_hangup_and_a_token_needs_a_r
             process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.5)
             asked = await stage.say("hello?")
+            await until(lambda: stage.answers(asked), 60)
+            assert not await world.claude.requests()
+            (tmp_path / "anthropic").touch()
             await until(partial(ended, stage, asked), 60)
             [last] = await stage.answers(asked)
             process.send_signal(signal.SIGTERM)
@@ -439,7 +456,6 @@ async def test_the_doctor_says_what_is_right_and_what_to_do(tmp_path):
         assert TRACEBACK not in out + err
 
 
-#: That it finds nothing broken where nothing is, `.ci/run` looks after.
 BREAKS = {
     "the stop": """
 from bot.core.core import Core
@@ -466,12 +482,20 @@ adapters.discord.surface.DiscordSurface.post = wordy
 }
 
 
+#: The scene that sees all of these; that the others find nothing broken, `.ci/run` looks after.
+ONE_SCENE = """
+import bot.run.scenes, bot.run.stage
+bot.run.stage.PATIENCE = 5.0
+bot.run.scenes.SCENES = [bot.run.scenes._stopped]
+"""
+
+
 @pytest.mark.parametrize("broken", BREAKS)
 async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
-    code = f"import bot.run.stage\nbot.run.stage.PATIENCE = 5.0\n{BREAKS[broken]}"
-    status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, code=code)
+    status, out, _ = await ran("demo", "--check", cwd=tmp_path, env={}, cold=ONE_SCENE + BREAKS[broken])
     assert status == 1
-    assert "BAD" in out
+    assert "BAD  discord stopped" in out
+    assert "BAD  slack stopped" in out or broken == "the nonce"  # which is Discord's
 
 
 @pytest.mark.parametrize(
@@ -479,14 +503,18 @@ async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
     [
         ("ANTHROPIC_API_KEY=x\n".encode("utf-16"), 78, ".env is not UTF-8: save it as UTF-8"),
         (b"\xef\xbb\xbfRIVULET_LOG=loud\n", 78, "RIVULET_LOG: Input should be"),
+        (b"A=1\r\n\r\nANTHROPIC_API_KEY sk-secret\nB=2", 78, ".env, line 3 is no setting: write NAME=value"),
+        (b"# a key\nANTHROPIC_API_KEY='sk-secret\n", 78, ".env, line 2 is no setting"),
     ],
-    ids=["UTF-16", "with a mark"],
+    ids=["UTF-16", "with a mark", "no sign", "no second quote"],
 )
-async def test_an_env_file_of_another_encoding_is_read_or_refused_in_one_line(content, code, line, tmp_path):
+async def test_an_env_file_is_read_or_refused_in_one_line(content, code, line, tmp_path):
     (tmp_path / ".env").write_bytes(content)
     got, out, err = await ran("doctor", cwd=tmp_path, env={})
     assert got == code
     assert line in err
+    assert err.count("\n") == 1
+    assert "secret" not in err
     assert TRACEBACK not in out + err
 
 

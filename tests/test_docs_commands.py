@@ -18,17 +18,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import World
 from bot.run import cli
 from tests.bench.__main__ import BENCHES
 from tests.test_cli import good
+from tests.warm import spawned
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 #: Commands that are not run here, the file that runs or configures them, and what it says.
 ELSEWHERE = {
-    ".venv/bin/rivulet demo --check": (".ci/run", ".venv/bin/rivulet demo --check"),
+    ".venv/bin/rivulet demo --check": ("Makefile", "rivulet demo --check"),
     ".venv/bin/rivulet init": ("tests/test_init.py", "comes_from_init_at_a_terminal"),
     ".venv/bin/pre-commit install": (".pre-commit-config.yaml", "ruff"),
     ".venv/bin/pip install ./rivulet-dice": ("tests/test_write_a_tool.py", '"write-a-tool.md"'),

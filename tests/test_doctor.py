@@ -16,7 +16,7 @@ import pytest
 import adapters
 from adapters.emulators.claude import Claude as ClaudeEmulator
 from adapters.emulators.discord import Discord as DiscordEmulator
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import World
 from adapters.emulators.slack import Slack as SlackEmulator
 from adapters.emulators.slack.web_api import SCOPES
 from bot.config import Settings
@@ -25,6 +25,7 @@ from bot.run.doctor import doctor
 from bot.store.examine import BROKEN, NAME
 from bot.store.sqlite import Sqlite
 from tests.test_cli import TRACEBACK, good, ran
+from tests.warm import spawned
 
 #: Run first: rights count for this process too if it is root's, as in a container.
 MERE = """

@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.core.core import Core
 from bot.core.sayings import interrupted
 from bot.guard.access import Access
@@ -28,6 +27,7 @@ from bot.store.peers import Alone
 from tests.fakes import Sheet, ask
 from tests.test_cli import TRACEBACK, good, started
 from tests.test_cli import ended as has_ended
+from tests.warm import Forked, spawned
 
 jump = pytest.mark.jump
 WORDS: tuple[str | float, ...] = ("one ", 2.0, "two ", 2.0, "three")
@@ -104,7 +104,7 @@ async def test_others_are_told_first_and_a_store_that_does_not_hear_it_holds_up_
 class Running:
     """A bot that answers one question, whose answer has begun to show."""
 
-    process: Process
+    process: Process | Forked
     world: Any
     stage: Stage
     asked: Any

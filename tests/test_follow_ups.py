@@ -15,7 +15,7 @@ from bot.core.talks import REMEMBERED, Talks
 from bot.events import CONTINUE, RETRY
 from bot.guard.access import Access
 from bot.model.script import Script
-from bot.platform import Actor, Deleted, Edited, Mention
+from bot.platform import Actor, Deleted, Edited, Mention, Place
 from bot.run.supervise import build
 from bot.store import Entry
 from bot.store.memory import Memory
@@ -23,6 +23,7 @@ from bot.text.words import wordy
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 from tests.test_repair import Paper, left, question
 from tests.test_repair import core as restarted
+from tests.test_spend import NONE, spend, spending
 
 pytestmark = pytest.mark.jump
 
@@ -103,6 +104,34 @@ async def test_the_operator_decides_whether_a_follow_up_needs_a_mention(setting,
     await it.mention(replace(ask(paper.sheet, conversation="talk"), actor=replace(ANN, owner=True)))
     assert bool(it.asked_in("talk")) is follows
     await asyncio.sleep(10)
+
+
+class Whispering(Paper):
+    """A platform that can tell somebody something alone."""
+
+    def __init__(self) -> None:
+        super().__init__(Sheet())
+        self.whispered: list[tuple[str, str]] = []
+
+    async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
+        self.whispered.append((actor.id, text))
+        return True
+
+
+async def test_who_follows_up_at_a_cap_is_told_it_alone_and_once_an_hour():
+    money, paper, script = spending(replace(NONE, person_day=0.01)), Whispering(), Script("yes")
+    it = Core(script, Memory(), Access(), spend=money)
+    await it.repair(paper)
+    await it.mention(ask(Sheet(), "sheet/q1", conversation="talk"))
+    await asyncio.sleep(3)
+    await spend(money, 0.01, ANN, HERE)
+    for number, pause in enumerate((60.0, 3600.0, 0.0)):
+        await it.mention(follow_up(Sheet(), f"sheet/f{number}"))
+        await asyncio.sleep(pause)
+    said = money.refusal(ANN, HERE)
+    assert "You have used up your" in said
+    assert paper.whispered == [(ANN.id, said)] * 2
+    assert len(script.requests) == 1
 
 
 async def test_a_follow_up_is_answered_after_what_runs_and_shows_that_it_waits():

@@ -21,12 +21,13 @@ import pytest
 from dotenv import dotenv_values
 
 import adapters
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import World
 from bot.run.ask import arguments
 from bot.run.init import general
 from bot.run.merging import toml_text
 from bot.setup import Question
 from tests.test_cli import ROOT, TRACEBACK, ran
+from tests.warm import spawned
 
 BOT, APP = "xoxb-1-2-abc", "xapp-1-A1-2-abc"
 KEY = "sk-ant-api03-abcdefghijklmnop"

@@ -41,6 +41,12 @@ async def test_what_is_not_admitted_does_not_count_and_nothing_is_bounded_by_0(l
     assert await admitted(limits, 50, minute=4) == 1
 
 
+async def test_a_look_counts_nothing(limits):
+    assert all([await limits.admit("U1", 1, 0, count=False) for _ in range(5)])
+    assert await limits.admit("U1", 1, 0)
+    assert not await limits.admit("U1", 1, 0, count=False)
+
+
 async def test_each_minute_and_each_hour_holds_so_many_questions_of_one_person_and_no_more():
     rng, clock = random.Random(5), Clock(0.0)
     limits = MemoryLimits(lambda: clock.now)

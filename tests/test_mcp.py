@@ -27,8 +27,8 @@ from bot.model.script import Script
 from bot.platform import Press
 from bot.store.memory import Memory
 from bot.tools import Caller
-from bot.tools.mcp import Servers
 from bot.tools.mcp.limits import Limits
+from bot.tools.mcp.servers import Servers
 from bot.tools.mcp.settings import Configured
 from tests.fakes import ANN, HERE, Sheet, ask
 

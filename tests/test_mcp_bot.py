@@ -10,10 +10,10 @@ import sys
 import aiohttp
 import pytest
 
-from adapters.emulators.process import spawned
 from bot.run.stage import Stage, slack_stage
 from tests import test_cli, test_mcp
 from tests.test_mcp import alive, pids, until
+from tests.warm import spawned
 
 
 def env(tmp_path, world, way: str = "") -> dict[str, str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.tools.mcp import Servers
 from bot.tools.mcp.limits import Limits
+from bot.tools.mcp.servers import Servers
 from bot.tools.mcp.settings import LONGEST, read
 from bot.unavailable import Unavailable
 

@@ -14,13 +14,14 @@ from bot.events import Event, File, Finished, Text, Thinking, ToolStarted, Turn,
 from bot.guard.metered import STEP, THINKING, Metered, Weights, reserve
 from bot.guard.prices import prices
 from bot.guard.spend import Spend
-from bot.model import Ask, Kind, ModelError, Payer, Request, Tool, nobody
+from bot.model import Ask, Kind, ModelError, Payer, Request, Result, Tool, nobody
 from bot.model.course import Patience
 from bot.model.patient import Patient
 from bot.model.rounds import Rounds
 from bot.model.script import Script
 from bot.store.accounts import Spent, Sum
 from bot.store.accounts_memory import MemoryAccounts
+from bot.tally import Tally
 from tests.test_spend import ANN, HERE, NONE, spending
 
 pytestmark = pytest.mark.jump
@@ -263,6 +264,24 @@ async def test_a_cap_that_is_reached_in_mid_answer_ends_it_with_the_sentence():
     with pytest.raises(ModelError, match="You have used up your"):
         await heard(Patient(Metered(api, money)))
     assert len(api.requests) == 1
+
+
+async def test_a_cap_that_is_reached_between_two_rounds_of_tools_reads_as_one_and_is_no_failure():
+    async def looked(_given, _ask):
+        return Result("7 m")
+
+    money, tally = spending(replace(NONE, person_day=0.001)), Tally()
+    call = {"type": "tool_use", "id": "t1", "name": "look", "input": {}}
+    turns = (*ASKED.turns, Turn("assistant", "", blocks=({"type": "text", "text": "I look."}, call)))
+    api = Api([READ, Text("I look. " * 60), Finished("tool_use", WHOLE, turns=turns)])
+    asked = replace(ASKED, tools=(Tool({"name": "look"}, looked),))
+    with pytest.raises(ModelError) as caught:
+        await heard(Rounds(Patient(Metered(api, money), tally=tally)), asked)
+    said = money.refusal(ANN, HERE)
+    assert "You have used up your" in said
+    assert str(caught.value) == said
+    assert len(api.requests) == 1
+    assert not tally.failures.values
 
 
 async def test_what_arrives_is_noted_for_the_case_that_the_process_dies(monkeypatch):

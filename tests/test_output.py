@@ -13,6 +13,8 @@ import pytest
 from tests.test_cli import ROOT, TRACEBACK, ran
 
 STRAY = os.fsdecode(b"\xff\xfe")
+#: Lets Python itself start the process: what is tested is what it reads and how it writes.
+COLD = "pass"
 
 
 @pytest.mark.parametrize(
@@ -20,19 +22,19 @@ STRAY = os.fsdecode(b"\xff\xfe")
 )
 async def test_an_argument_that_is_no_text_is_named_in_one_line(words, tmp_path):
     (tmp_path / "data").mkdir()
-    code, out, err = await ran(*words, cwd=tmp_path, env={})
+    code, out, err = await ran(*words, cwd=tmp_path, env={}, cold=COLD)
     assert code == 2
     assert "is not UTF-8" in err
     assert TRACEBACK not in out + err
 
 
 async def test_a_setting_that_is_no_text_is_named_in_one_line(tmp_path):
-    code, out, err = await ran("check", cwd=tmp_path, env={"RIVULET_SYSTEM": STRAY})
+    code, out, err = await ran("check", cwd=tmp_path, env={"RIVULET_SYSTEM": STRAY}, cold=COLD)
     assert (code, out, err) == (78, "", "rivulet: RIVULET_SYSTEM is not UTF-8: set it anew.\n")
 
 
 async def test_a_terminal_without_letters_for_it_is_shown_the_help(tmp_path):
-    code, out, err = await ran("init", "--help", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    code, out, err = await ran("init", "--help", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"}, cold=COLD)
     assert (code, err) == (0, "")
     assert "\\u2026" in out
 

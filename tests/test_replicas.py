@@ -197,6 +197,31 @@ async def test_a_home_that_does_not_reply_loses_no_question(pair, sheet):
     assert (first.busy, second.busy) == (0, 1)
 
 
+async def test_what_fails_between_replicas_is_begun_anew(pair, sheet, monkeypatch):
+    first, second = pair
+    broken = iter([RuntimeError("broken")])
+
+    async def orphans():
+        for error in broken:
+            raise error
+        await waited()
+
+    waited = second.store.peers.orphans
+    monkeypatch.setattr(second.store.peers, "orphans", orphans)
+    second.task.cancel()
+    task = asyncio.create_task(second.inbox.run())
+    await asked(first, sheet)
+    first.bus.lost.add("a")
+    for each in [*first.core.running.lives, first.task]:
+        each.cancel()
+    await asyncio.sleep(1)
+    second.bus.die("a")
+    await asyncio.sleep(10)
+    task.cancel()
+    assert sheet.last.note
+    assert not sheet.last.live
+
+
 async def test_a_home_that_did_not_reply_is_not_waited_for_again_at_once(pair, sheet):
     first, second = pair
     first.bus.lost.add("a")

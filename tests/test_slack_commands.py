@@ -16,6 +16,7 @@ from adapters.slack.incoming.shortcuts import BLOCK, LONGEST, modal
 from adapters.slack.outgoing.replies import LONGEST as REPLY
 from adapters.slack.outgoing.replies import ephemeral, reply
 from adapters.slack.reading import Message, attributed
+from adapters.slack.workspace import NOTIFIED
 from bot.core.commands import FORGOTTEN, NO_LAST, ONE_MODEL, STOPPED, TAKEN
 from bot.core.rates import EVENTS
 from bot.core.sayings import COMMANDS, NOTHING
@@ -114,6 +115,7 @@ def test_the_adapter_knows_all_commands_that_there_are():
         ("forget me", "forget", "me"),
         ("FORGET Me", "forget", "Me"),
         ("forget", "forget", ""),
+        ("forget me please", "forget", "me please"),
         ("!model a b c", "model", "a b c"),
         ("ask stop", ASK, "stop"),
         ("ask", ASK, ""),
@@ -496,6 +498,15 @@ async def test_somebody_is_notified_by_a_direct_message(sockets):
     assert await sockets.platform.notify("U1", told)
     assert [each["text"] for each in await posted(sockets, "DU1")] == [told.replace(LINK, f"`{LINK}`")]
     assert not (await sockets.emulator.verdict())["unfurls"]
+
+
+async def test_of_a_group_a_few_are_notified_and_none_where_slack_does_not_say_who_is_in_it(sockets):
+    members = [f"U{number:02}" for number in range(1, NOTIFIED + 3)]
+    await sockets.emulator.group("S1", "admins", members)
+    assert await sockets.platform.notify("S1", "near")
+    assert len(await sockets.calls_of("chat.postMessage")) == NOTIFIED
+    await sockets.emulator.fault("usergroups.users.list", times=2, error="missing_scope")
+    assert not await sockets.platform.notify("S2", "near")
 
 
 @pytest.mark.parametrize("person", ["", "nobody", "<@U1>"])

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 import adapters
-from adapters.emulators.process import World, spawned
+from adapters.emulators.process import World
 from bot.config import Settings
 from bot.config.rules import Written
 from bot.core.core import Core
@@ -31,6 +31,7 @@ from bot.store.memory import Memory
 from bot.tally import Tally
 from tests.fakes import ANN, Sheet, ask
 from tests.test_cli import TRACEBACK, ended, good, started
+from tests.warm import spawned
 
 C1 = Place("C1", "T1", "T1", platform="slack")
 

@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack.blocks import string
 from adapters.slack.wire.errors import code_of, translated, why
 from adapters.slack.wire.lookup import Lookup
+from bot.platform import Gone, SlowDown
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,14 @@ class Groups:
         groups = self._wanted()
         members = await asyncio.gather(*map(self._members.find, groups))
         return tuple(group for group, users in zip(groups, members, strict=True) if user in users)
+
+    async def members(self, group: str) -> Collection[str]:
+        """Return who is in *group*; nobody where Slack does not say."""
+        try:
+            return await self._members.find(group)
+        except (SlowDown, Gone, OSError) as error:
+            log.warning("it is not known who is in a group", group=group, error=str(error))
+            return ()
 
     def known(self, user: str, *, stale: bool = False) -> tuple[str, ...] | None:
         """Return the groups that *user* is in, as `Lookup.known`; None if that is not known of them all."""

@@ -141,7 +141,7 @@ class Slack(Platform):
 
     async def notify(self, person: str, text: str) -> bool:
         """See `Platform.notify`."""
-        return self._here is not None and await self._here.events.whispers.notify(person, text)
+        return self._here is not None and await self._here.notify(person, text)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""

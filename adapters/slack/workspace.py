@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from adapters.slack.groups import KIND
 from adapters.slack.incoming.events import Events
 from adapters.slack.incoming.missed import missed, newest
 from adapters.slack.incoming.payloads import moment
@@ -30,6 +31,9 @@ from adapters.slack.wire.web import Web
 from bot.platform import Actor, Asked, Gone, Inbox, Mention, Remains, SlowDown, Surface
 
 log = structlog.get_logger(__name__)
+
+#: People of a user group who are told what its members are to be told.
+NOTIFIED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,12 @@ class Workspace:
             case ["slack", self.us.team, _, ts]:
                 return ts
         return ""
+
+    async def notify(self, person: str, text: str) -> bool:
+        """See `Platform.notify`; of a user group, a few are told."""
+        people = await self.people.groups.members(person) if person.startswith(KIND) else [person]
+        told = [await self.events.whispers.notify(each, text) for each in sorted(people)[:NOTIFIED]]
+        return any(told)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`: Slack sends again what it can, but not for ever."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, tzinfo
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -345,11 +347,22 @@ def expect_readable() -> None:
         if ENV.is_file():
             if ENV.stat().st_size > LONGEST:
                 raise Unavailable(f"{ENV} is longer than {LONGEST:,} bytes.")
-            ENV.read_text("utf-8-sig")
+            _expect_parsed(ENV.read_text("utf-8-sig"))
     except OSError as error:
         raise Unavailable(f"{ENV} can't be read: {error.strerror}.") from None
     except UnicodeError:
         raise Unavailable(f"{ENV} is not UTF-8: save it as UTF-8 in your editor.") from None
+
+
+def _expect_parsed(text: str) -> None:
+    """Look whether each line of `.env` is a setting; what one says is not shown, since it may be a secret."""
+    for found in parse_stream(StringIO(text)):
+        if found.error:
+            blank = len(found.original.string) - len(found.original.string.lstrip("\r\n"))
+            number = found.original.line + found.original.string[:blank].count("\n")
+            raise Unavailable(
+                f"{ENV}, line {number} is no setting: write NAME=value, and close what quotes there are."
+            )
 
 
 def explain(error: ValidationError, *, values: bool = False, between: str = "; ") -> str:

@@ -208,7 +208,7 @@ class Core:
             return ""
         if not await self._allowed(command, Action.ASK):
             return self._access.refusal(place)
-        return self.running.bars(actor, place) or None
+        return await self.running.bars(actor, place) or None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
@@ -371,6 +371,8 @@ class Core:
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
         if refusal := running.refusal(mention, outdated) or await running.rushed(mention):
+            if mention.follow_up and refusal == running.unpaid(mention.actor, mention.place):
+                self._refusals.tell(mention, refusal)  # them alone: the others need not hear it
             return running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -74,9 +75,9 @@ class Replicas:
     async def run(self) -> None:
         """Serve the other replicas, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._peers.listen(self._heard))
-            tasks.create_task(self._adopt())
-            tasks.create_task(self._beat())
+            tasks.create_task(_again(partial(self._peers.listen, self._heard)))
+            tasks.create_task(_again(self._adopt))
+            tasks.create_task(_again(self._beat))
 
     # What platforms tell.
 
@@ -300,6 +301,16 @@ class Replicas:
 def _bare(mention: Mention) -> Asked:
     """Return *mention* without its text, which other replicas need not know."""
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, "", time.time())
+
+
+async def _again(work: Callable[[], Awaitable[None]]) -> None:
+    """Do *work*, which has no end, until cancelled; what fails is begun anew."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("what replicas do for each other failed")
+        await asyncio.sleep(BEAT)
 
 
 def _now() -> float:

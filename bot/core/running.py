@@ -87,15 +87,16 @@ class Running:
         where = mention.place.channel, mention.conversation
         if refusal := self._intake.refuse(_user(mention), *where, but):
             return TOO_MUCH[refusal]
-        return self._unpaid(mention.actor, mention.place)
+        return self.unpaid(mention.actor, mention.place)
 
-    def bars(self, actor: Actor, place: Place) -> str:
-        """Return what `refusal` would say to a question of *actor* that began a conversation in *place*."""
-        if refusal := self._intake.refuse(f"{place.platform}/{actor.id}", place.channel, ""):
+    async def bars(self, actor: Actor, place: Place) -> str:
+        """Return what would be said to a question of *actor* that began a conversation in *place*, or ""."""
+        user = f"{place.platform}/{actor.id}"
+        if refusal := self._intake.refuse(user, place.channel, ""):
             return TOO_MUCH[refusal]
-        return self._unpaid(actor, place)
+        return self.unpaid(actor, place) or await self._rushed(user, count=False)
 
-    def _unpaid(self, actor: Actor, place: Place) -> str:
+    def unpaid(self, actor: Actor, place: Place) -> str:
         """Return what is said where there is no money for a question; "" if there is."""
         return self._means.spend.refusal(actor, place) if self._means.spend else ""
 
@@ -112,8 +113,11 @@ class Running:
 
     async def rushed(self, mention: Mention) -> str:
         """Return what is said to *mention* because its asker asks too often; else "", and it is counted."""
+        return await self._rushed(_user(mention))
+
+    async def _rushed(self, user: str, *, count: bool = True) -> str:
         caps = self._caps
-        if await self._means.store.limits.admit(_user(mention), caps.per_minute, caps.per_hour):
+        if await self._means.store.limits.admit(user, caps.per_minute, caps.per_hour, count=count):
             return ""
         self._intake.count(Refusal.RATE)
         return TOO_MUCH[Refusal.RATE]

@@ -70,7 +70,7 @@ class Metered:
         meter = Meter(self._spend, request, request.payer, self._weights.tokens(request))
         try:
             if refused := await meter.reserve(request):
-                raise ModelError(refused, Kind.ENDLESS)
+                raise ModelError(refused, Kind.CAPPED)
             async with aclosing(self._model.stream(replace(request, counted=meter.count), ask)) as events:
                 async for event in events:
                     meter.take(event)

@@ -150,6 +150,8 @@ class Kind(Enum):
     BARRED = "barred"
     #: One of our own limits.
     ENDLESS = "endless"
+    #: What may be spent is spent: no failure of anybody's.
+    CAPPED = "capped"
     #: The request itself; the same again would fail the same.
     OTHER = "other"
 

@@ -21,8 +21,6 @@ from bot.events import Event, File, Finished, Turn, Usage
 from bot.model import Ask, Kind, ModelError, Request, nobody
 from bot.model.bounded import Bounded
 from bot.model.failures import (
-    CHECKS,
-    EMPTY_KEY,
     FAILED,
     FAILURES,
     GARBLED,
@@ -30,18 +28,13 @@ from bot.model.failures import (
     LOST,
     NO_STREAM,
     RESTLESS,
-    RETIRED,
     SILENT,
     TOO_LONG,
     TYPES,
     UNCALLED,
-    UNKNOWN,
     UNREACHABLE,
-    UNTOLD,
     Failure,
     declined,
-    is_own,
-    is_sound,
     named,
     seconds,
     told,
@@ -49,7 +42,6 @@ from bot.model.failures import (
 from bot.model.reply import BROKEN_OFF, Reply
 from bot.model.request import fits, messages, parameters, unmark
 from bot.model.room import READ, Room
-from bot.platform import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +104,6 @@ class Claude:
         self._longest = event
         self._room = Room()
         self._caches = True  # until a gateway refuses to
-        self._key_is_sound = is_sound(api_key)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or BASE_URL,
@@ -125,32 +116,15 @@ class Claude:
 
     def rekey(self, api_key: str) -> None:
         """Use *api_key* from now on; the old one is in no later request."""
-        self._key_is_sound = is_sound(api_key)
         self._client.api_key = api_key
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
 
-    async def check(self, model: str = "") -> str:
-        """Ask the API about *model*, or the default; return what is wrong for the moment, or "".
-
-        Raises:
-            Unavailable: When only the operator can help; the message says how.
-        """
-        model = model or self.model
-        if not self._key_is_sound:
-            raise Unavailable(EMPTY_KEY)
-        try:
-            found = await self._client.models.retrieve(model)
-        except FAULTS as error:
-            return self._judged(error, model)
-        if getattr(found, "type", "") != "model":
-            return NO_STREAM
-        if getattr(found, "lifecycle", "") == "retired":
-            raise Unavailable(RETIRED.format(model=model))
-        self._room.told(model, getattr(found, "max_input_tokens", None))
-        return ""
+    def told(self, model: str, window: int | None) -> None:
+        """Take note that *model* reads *window* tokens, if that is known."""
+        self._room.told(model, window)
 
     async def _expect_room(self, wanted: Mapping[str, Any]) -> None:
         """Raise `ModelError` if *wanted* is too long for its model; ask the API only where that is close."""
@@ -190,20 +164,6 @@ class Claude:
         lost = LOST.format(count=len(made) - len(files)) if len(files) < len(made) else ""
         note = " ".join(filter(None, [finished.note, lost]))
         return replace(finished, files=tuple(files), note=note)
-
-    def _judged(self, error: BaseException, model: str) -> str:
-        """Return what *error* means for the start; raise where the API itself has said it clearly.
-
-        A gateway may know nothing of the question that was asked, and yet answer others.
-        """
-        kind = next((key for key in _names(error) if key in CHECKS), "")
-        own = is_own(str(self._client.base_url.host))
-        clear = isinstance(error, anthropic.APIStatusError) and error.type == "authentication_error"
-        if kind and (own or clear):
-            raise Unavailable(CHECKS[kind].format(model=model)) from None
-        if own or not isinstance(error, anthropic.APIStatusError) or error.status_code not in UNTOLD:
-            return sentence(error)
-        return UNKNOWN.format(host=self._client.base_url.host, model=model)
 
     async def stream(self, request: Request, _ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""

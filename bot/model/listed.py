@@ -1,7 +1,4 @@
-"""What the API says about its models, asked without its SDK, whose import alone takes seconds.
-
-It must judge as `Claude.check` does, and says the same words.
-"""
+"""What the API says about its models, asked without its SDK, whose import alone takes a second."""
 
 from __future__ import annotations
 
@@ -43,11 +40,13 @@ class Listed:
         trouble: What is wrong, and what to do; "" where nothing is.
         final: Whether only the operator can help.
         date: The far side's clock, in seconds since 1970; None where it did not say.
+        window: How many tokens the model reads; None where it did not say.
     """
 
     trouble: str = ""
     final: bool = False
     date: float | None = None
+    window: int | None = None
 
 
 async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str) -> Listed:
@@ -63,7 +62,8 @@ async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return Listed(f"{UNREACHABLE} ({type(error).__name__})")
     trouble, final = _judged(status, said, host, model)
-    return Listed(trouble, final, date)
+    window = said.get("max_input_tokens")
+    return Listed(trouble, final, date, window if isinstance(window, int) and not trouble else None)
 
 
 async def models_of(session: aiohttp.ClientSession, key: str, url: str) -> list[str]:

@@ -152,6 +152,9 @@ class Patient:
 
     def _failed(self, error: ModelError, cause: BaseException | None = None) -> ModelError:
         """Count and log *error*, which nothing is done about any more; see `_logged`."""
+        if error.kind is Kind.CAPPED:
+            log.info("an answer ended at a cap", reason=str(error))
+            return error
         self._tally.failures.add(error.kind.value, "told")
         return _logged(error, cause)
 

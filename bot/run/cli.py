@@ -264,7 +264,10 @@ async def _move(options: argparse.Namespace) -> int:
 
 async def _top(options: argparse.Namespace) -> int:
     """Watch a running bot: its answers, its rate limits, and what it has spent."""
+    import signal
+
     data, _url = _data()
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # as Ctrl-C: the screen is given back
     from bot.run.top import show
 
     return await show(data, once=options.once)

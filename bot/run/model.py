@@ -1,42 +1,137 @@
-"""The model that the settings describe, and a new key for it.  Imports Claude's SDK, which takes seconds."""
+"""The model that the settings describe, made while platforms connect, and a new key for it.
+
+Claude's SDK takes a second of CPU to import, so that is done in a thread, and questions that come meanwhile
+wait for it.  Whether the key is good is asked before, without the SDK.  Must never import it itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
+import aiohttp
 import structlog
 from pydantic import ValidationError
 
 from bot.config import Settings, expect_readable, explain
-from bot.model import Model
-from bot.model.claude import Claude
+from bot.events import Event
+from bot.model import Ask, Model, Request, nobody
 from bot.model.course import Patience
+from bot.model.listed import listed
 from bot.model.patient import Patient
 from bot.platform import Unavailable
 from bot.run import logs
 from bot.run.secrets import Secrets
 from bot.tally import Tally
 
+if TYPE_CHECKING:
+    from bot.model.claude import Claude
+
 log = structlog.get_logger(__name__)
 
 #: The one secret that is changed while the bot runs.
 KEY = "ANTHROPIC_API_KEY"
+#: Seconds to connect, and for a whole answer, when the API is asked about the key.
+ASKED = aiohttp.ClientTimeout(total=60, connect=5)
 
 
-@asynccontextmanager
-async def claude_of(settings: Settings) -> AsyncIterator[Claude]:
-    """Yield the model that *settings* describe."""
+class Coming:
+    """Answers with Claude, as *settings* say, whose SDK is imported once it is asked or told to `prepare`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._key = settings.anthropic_api_key.get_secret_value()
+        self._window: int | None = None
+        self._making: asyncio.Task[Claude] | None = None
+        self._claude: Claude | None = None
+
+    async def check(self) -> str:
+        """Ask the API about the key and the model; return what is wrong for the moment, or "".
+
+        Raises:
+            Unavailable: When only the operator can help; the message says how.
+        """
+        url, model = self._settings.anthropic_base_url, self._settings.model
+        async with aiohttp.ClientSession(trust_env=True, timeout=ASKED) as session:
+            told = await listed(session, self._key, url, model)
+        if told.final:
+            raise Unavailable(told.trouble)
+        self._window = told.window
+        if self._claude:
+            self._claude.told(model, told.window)
+        return told.trouble
+
+    def prepare(self) -> asyncio.Task[Claude]:
+        """Begin to import the SDK, in a thread, if that has not begun; return what ends with the model."""
+        if self._making is None:
+            # In a context of its own: what is logged of it is not of the question that came first.
+            create = asyncio.get_running_loop().create_task
+            self._making = create(self._make(), context=contextvars.Context())
+        return self._making
+
+    async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
+        """See `Model.stream`."""
+        claude = await asyncio.shield(self.prepare())
+        async with aclosing(claude.stream(request, ask)) as events:
+            async for event in events:
+                yield event
+
+    def rekey(self, api_key: str) -> None:
+        """Use *api_key* from now on; the old one is in no later request."""
+        self._key = api_key
+        if self._claude:
+            self._claude.rekey(api_key)
+
+    async def close(self) -> None:
+        """Close all connections; what is being imported is not waited for."""
+        if self._making and not self._making.done():
+            self._making.cancel()
+            await asyncio.wait({self._making})
+        if self._claude:
+            await self._claude.close()
+
+    async def _make(self) -> Claude:
+        """Import the SDK and make the model.
+
+        Nothing that it makes is garbage soon, and walking it would stop the loop, so it is kept from that.
+        """
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            claude = await asyncio.to_thread(_claude, self._settings)
+            gc.freeze()
+        finally:
+            if collects:
+                gc.enable()
+        claude.rekey(self._key)
+        claude.told(self._settings.model, self._window)
+        self._claude = claude
+        return claude
+
+
+def _claude(settings: Settings) -> Claude:
+    """Return the model that *settings* describe."""
+    from bot.model.claude import Claude  # noqa: PLC0415  takes a second
+
     patience = Patience()
-    claude = Claude(
+    return Claude(
         settings.anthropic_api_key.get_secret_value(),
         settings.anthropic_base_url,
         settings.model,
         silence=patience.byte_idle,
         event=patience.event,
     )
+
+
+@asynccontextmanager
+async def claude_of(settings: Settings) -> AsyncIterator[Coming]:
+    """Yield the model that *settings* describe; it is made once it is asked, or told to prepare."""
+    claude = Coming(settings)
     try:
         yield claude
     finally:
@@ -48,7 +143,7 @@ def patient_of(settings: Settings, model: Model, tally: Tally | None = None) -> 
     return Patient(model, Patience(streams=settings.turns), settings.fallback_model, tally=tally)
 
 
-def rekey_on_hangup(claude: Claude, patient: Patient) -> None:
+def rekey_on_hangup(claude: Coming, patient: Patient) -> None:
     """Take a new API key on SIGHUP, so that a rotation needs no restart; see `bot.run.secrets`."""
     secrets = Secrets()
 

@@ -16,7 +16,7 @@ from bot.run.configured import Toolsets
 from bot.run.money import prices_of
 from bot.show.writes import Showing
 from bot.tools import Offered
-from bot.tools.mcp import Servers
+from bot.tools.mcp.servers import Servers
 
 
 class Places:

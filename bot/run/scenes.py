@@ -37,7 +37,7 @@ class Claim:
 async def claims(world: World, stage: Stage) -> list[Claim]:
     """Play all scenes on *stage* and return what came of them."""
     found: list[Claim] = []
-    for scene in (_answered, _stopped, _pictured, _asked_first, _stopped_amid):
+    for scene in SCENES:
         try:
             found += await scene(world, stage)
         except TimeoutError:
@@ -161,3 +161,7 @@ async def _with(stage: Stage, asked: str, label: str) -> Any:
 
 async def _noting(stage: Stage, asked: str, note: str) -> Any:
     return next((page for page in await stage.answers(asked) if note in page["note"]), None)
+
+
+#: What `claims` plays, one after the other.
+SCENES = (_answered, _stopped, _pictured, _asked_first, _stopped_amid)

@@ -1,7 +1,8 @@
 """`rivulet run`, from good settings to service.
 
-It listens first and imports the SDKs then, in a thread: Claude's takes seconds, in which `/healthz` says
-already that the process lives.  Must never import one of them, an adapter or the core before.
+It listens first and imports the SDKs then, in a thread: they take a second, in which `/healthz` says already
+that the process lives.  Claude's comes last, while platforms connect.  Must never import one of them, an
+adapter or the core before.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from bot.store import Store
 from bot.store.folder import Folder
 from bot.store.sqlite import Sqlite
 from bot.tally import Tally
-from bot.tools.mcp import Servers
+from bot.tools.mcp.servers import Servers
 from bot.tools.mcp.settings import read
 
 if TYPE_CHECKING:
@@ -128,7 +129,6 @@ async def _parts(
 ) -> tuple[list[Platform], Patient, Toolsets]:
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
     tools = await asyncio.to_thread(toolsets)
-    await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.to_thread(import_module, "bot.run.model")
     from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
 
@@ -137,6 +137,7 @@ async def _parts(
     checking = asyncio.create_task(claude.check())
     stack.push_async_callback(_given_up, checking)
     platforms = await making
+    await asyncio.to_thread(import_module, "bot.run.supervise")
     await asyncio.wait({checking}, timeout=ASKING)
     if checking.done():
         _tell(checking.result())
@@ -145,6 +146,7 @@ async def _parts(
     logs.hide([secret for platform in platforms for secret in platform.secrets])
     patient = patient_of(settings, Metered(claude, spend) if spend else claude, tally)
     rekey_on_hangup(claude, patient)
+    claude.prepare()
     return platforms, patient, tools
 
 

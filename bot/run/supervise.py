@@ -26,7 +26,7 @@ from bot.store import Store
 from bot.store.memory import Memory
 from bot.tally import Tally
 from bot.tools import Offered
-from bot.tools.mcp import Servers
+from bot.tools.mcp.servers import Servers
 
 log = structlog.get_logger(__name__)
 

@@ -13,13 +13,14 @@ MINUTE, HOUR = 60.0, 3600.0
 class Limits(Protocol):
     """Counts what people ask, in all processes that serve the bot together."""
 
-    async def admit(self, user: str, per_minute: int, per_hour: int) -> bool:
+    async def admit(self, user: str, per_minute: int, per_hour: int, *, count: bool = True) -> bool:
         """Tell whether *user* may ask once more, and count it then; atomic.
 
         Args:
             user: Who asks: one name over all platforms.
             per_minute: Questions that are admitted in any minute; 0 for any number.
             per_hour: The same in any hour.
+            count: Whether it is counted; else this is a mere look.
         """
         ...
 
@@ -35,13 +36,13 @@ class MemoryLimits:
         self._clock = clock or _now
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
-    async def admit(self, user: str, per_minute: int, per_hour: int) -> bool:
+    async def admit(self, user: str, per_minute: int, per_hour: int, *, count: bool = True) -> bool:
         """See `Limits.admit`."""
         now, times = self._clock(), self._asked.get(user, ())
         for most, span in ((per_minute, MINUTE), (per_hour, HOUR)):
             if most and sum(now - each < span for each in times) >= most:
                 return False
-        if per_minute or per_hour:
+        if count and (per_minute or per_hour):
             self._remember(user, now, max(per_minute, per_hour))
         return True
 

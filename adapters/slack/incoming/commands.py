@@ -40,7 +40,9 @@ def meant(text: str) -> tuple[str, str]:
     if name.startswith("!") and name[1:] in BEHIND:
         return name[1:], rest
     words = rest.lower().split()
-    fits = name in BEHIND and len(words) <= BEHIND[name] and (name != "forget" or words in ([], ["me"]))
+    if name == "forget" and words[:1] in ([], ["me"]):
+        return name, rest  # "forget me please" is no question: it is told what to say
+    fits = name in BEHIND and len(words) <= BEHIND[name] and name != "forget"
     return (name, rest) if fits else (ASK, text.strip())
 
 

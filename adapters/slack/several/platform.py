@@ -161,7 +161,7 @@ class Several(Platform):
         known = [*self._directory] if self._directory else []
         known.sort(key=lambda each: each.people.known(person, stale=True) is None)
         for here in known[:TRIED]:
-            if await here.events.whispers.notify(person, text):
+            if await here.notify(person, text):
                 return True
         return False
 
