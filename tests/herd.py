@@ -11,8 +11,8 @@ from adapters.emulators.discord import Discord
 from bot.config import Settings
 from bot.platform import Mention, Platform, Unavailable
 from bot.run.supervise import build
+from bot.store.alone import Alone
 from bot.store.memory import Memory
-from bot.store.peers import Alone
 from bot.store.vault import MemoryVault
 from tests.contract import UNBOUND, Told, until
 from tests.divider import Divider, Leases

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from bot.platform import Asked, Leases
 from bot.store import Entry, Part
+from bot.store.alone import Undivided
 from bot.store.memory import Memory
-from bot.store.peers import REPLY, Member, Others, Peers, Taken, Undivided, Unreached, Use
+from bot.store.peers import REPLY, Member, Others, Peers, Taken, Unreached, Use
 from tests.bench.fleet import Bank
 
 Heard = Callable[[str, str], Awaitable[str]]

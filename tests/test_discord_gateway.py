@@ -12,7 +12,7 @@ import pytest
 
 import adapters.discord.incoming.gateway as supervisor
 from adapters.discord.incoming.client import Client
-from adapters.discord.incoming.shards import BACKOFF
+from adapters.discord.incoming.connecting import BACKOFF
 from adapters.discord.incoming.starts import Book
 from bot.platform import Platform, Unavailable
 from tests.contract import HOLD, at, until
@@ -110,7 +110,7 @@ async def test_a_first_connection_that_fails_is_tried_again(world, monkeypatch, 
 @pytest.mark.parametrize("route", ["GET gateway", "GET users", "GET oauth2"])
 async def test_a_log_in_that_fails_is_tried_again(world, monkeypatch, name, route):
     await world.vanish()
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     monkeypatch.setattr("adapters.discord.wire.rest.RETRY_AFTER", 0.1)
     monkeypatch.setattr("discord.http.asyncio.sleep", quick(asyncio.sleep))
     await world.emulator.strike(name, route)
@@ -154,7 +154,7 @@ async def test_a_connection_that_beats_is_no_zombie(world):
 async def test_a_gateway_that_stays_silent_gets_a_new_client(world, monkeypatch):
     monkeypatch.setattr(supervisor, "READY", 0.3)
     monkeypatch.setattr(supervisor, "CLOSING", 0.3)
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     await world.vanish()
     await world.emulator.silence(on=True)
     world.running = asyncio.create_task(world.platform.run(world.core))
@@ -180,7 +180,7 @@ async def test_what_only_the_operator_can_mend_ends_the_run_with_the_step(world,
 
 
 async def test_other_codes_at_log_in_are_tried_again(world, monkeypatch):
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     await world.vanish()
     for code in (4000, 4010, 4011, 4012, 4099):
         await world.emulator.turn_away(code)
@@ -201,7 +201,7 @@ async def test_a_missing_content_intent_is_found_before_it_costs_a_log_in(world,
 
 
 async def test_every_new_client_repairs_once_before_its_gateway_listens(world, monkeypatch):
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     await world.vanish()
     before = await count(world, "connect")
     connections, repair = [], world.core.repair
@@ -220,7 +220,7 @@ async def test_every_new_client_repairs_once_before_its_gateway_listens(world, m
 
 
 async def test_what_is_repaired_is_written_by_the_client_that_lives(world, monkeypatch):
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     question = await world.ask("why?", "Because.")
     await world.final(question)
     first = world.platform._running

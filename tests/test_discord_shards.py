@@ -15,7 +15,7 @@ import pytest
 import adapters.discord.incoming.gateway as supervisor
 from adapters.discord.incoming import leased
 from adapters.emulators.discord import Discord
-from bot.store.peers import Undivided
+from bot.store.alone import Undivided
 from tests.contract import until
 from tests.divider import Work
 from tests.herd import Ears, Herd, Process, herded
@@ -297,7 +297,7 @@ async def test_all_processes_have_as_many_shards_as_the_first_until_the_last_has
 
 
 async def test_too_few_shards_for_the_guilds_are_agreed_on_anew(herd, monkeypatch):
-    monkeypatch.setattr(supervisor, "backoff", lambda _failures: 0.01)
+    monkeypatch.setattr(supervisor, "backoff", lambda *_: 0.01)
     await herd.vault.keep(AGREEMENT, "2")
     await herd.emulator.turn_away(4011, 2)
     process = herd.start(Ears(Undivided(), herd.vault))

@@ -22,8 +22,8 @@ from bot.model.script import Script
 from bot.platform import Unavailable
 from bot.run.stage import Stage, slack_stage, until
 from bot.run.start import LAST
+from bot.store.alone import Alone
 from bot.store.memory import Memory
-from bot.store.peers import Alone
 from tests.fakes import Sheet, ask
 from tests.test_cli import TRACEBACK, good, started
 from tests.test_cli import ended as has_ended

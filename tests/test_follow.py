@@ -356,7 +356,7 @@ async def test_a_crash_in_another_try_loses_no_text():
     script._steps = ("The ", 60.0, "never")
     await first.press(press("retry", ANN))
     await asyncio.sleep(10)
-    for task in first._running.lives:
+    for task in first.running.lives:
         task.cancel()
     after = Sheet(said=EARLIER)
     await core(store, Script("other")).repair(Paper(after))

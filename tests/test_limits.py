@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from bot.store.limits import HOUR, MINUTE, Limits, MemoryLimits
+from bot.store.limits import HOUR, MINUTE, MemoryRateLimits, RateLimits
 from bot.store.memory import Memory
 from tests.redis_parts import parts, prefix
 from tests.test_spend import Clock
@@ -20,7 +20,9 @@ async def limits(request):
     await store.close()
 
 
-async def admitted(limits: Limits, many: int, user: str = "chat/U1", minute: int = 3, hour: int = 0) -> int:
+async def admitted(
+    limits: RateLimits, many: int, user: str = "chat/U1", minute: int = 3, hour: int = 0
+) -> int:
     return sum(await asyncio.gather(*(limits.admit(user, minute, hour) for _ in range(many))))
 
 
@@ -49,7 +51,7 @@ async def test_a_look_counts_nothing(limits):
 
 async def test_each_minute_and_each_hour_holds_so_many_questions_of_one_person_and_no_more():
     rng, clock = random.Random(5), Clock(0.0)
-    limits = MemoryLimits(lambda: clock.now)
+    limits = MemoryRateLimits(lambda: clock.now)
     asked: list[float] = []
     for _ in range(2_000):
         clock.now += rng.random() * 25
@@ -61,7 +63,7 @@ async def test_each_minute_and_each_hour_holds_so_many_questions_of_one_person_a
 
 async def test_who_has_not_asked_for_an_hour_is_forgotten():
     clock = Clock(0.0)
-    limits = MemoryLimits(lambda: clock.now)
+    limits = MemoryRateLimits(lambda: clock.now)
     for number in range(100):
         await limits.admit(str(number), 1, 1)
     clock.now = HOUR
@@ -81,7 +83,7 @@ async def test_replicas_admit_together_what_one_would(redis_shared):
 async def test_in_redis_a_question_counts_for_a_minute_and_an_hour_and_no_name_is_there(redis_shared):
     store = await parts(redis_shared)
     assert await admitted(store.limits, 5, minute=2, hour=3) == 2
-    [key] = await store.wire.ask("KEYS", store.rates._names.of("asked", "*"))
+    [key] = await store.wire.ask("KEYS", store._rates._names.of("asked", "*"))
     assert b"U1" not in key
     assert 0 < await store.wire.ask("TTL", key) <= HOUR
 

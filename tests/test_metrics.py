@@ -29,8 +29,9 @@ from bot.run.sources import Sources
 from bot.run.supervise import build
 from bot.store.accounts import Hold
 from bot.store.accounts_memory import MemoryAccounts
+from bot.store.alone import Alone
 from bot.store.memory import Memory
-from bot.store.peers import Alone, Member
+from bot.store.peers import Member
 from bot.tally import MOST, OTHER, Count, Spread, Tally
 from tests.fakes import ANN, HERE, Sheet, ask
 

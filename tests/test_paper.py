@@ -54,6 +54,11 @@ def test_replicas_are_as_many_as_the_scarcer_of_cores_and_memory_wants_and_one_m
     assert replicas(replace(LOAD, answers=1, guilds=1, workspaces=1), COSTS) == 1 + 1
 
 
+def test_replicas_have_two_sockets_each_until_the_eight_of_the_app_are_given_out():
+    assert needed(LOAD, COSTS)["Slack sockets"] == 3 * 2
+    assert needed(LOAD, replace(COSTS, answer_memory=10.0))["Slack sockets"] == 8
+
+
 def test_what_is_kept_for_a_day_and_for_a_week_fills_redis():
     daily = LOAD.answers * LOAD.hours
     kept = replace(COSTS, live_bytes=0.0, text_bytes=2.0, row_bytes=3.0)

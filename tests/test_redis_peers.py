@@ -162,6 +162,21 @@ async def test_what_is_told_is_heard_by_all_others_in_order_and_goes_out_togethe
     assert {sender for sender, _ in two.heard} == {one.name}
 
 
+async def test_what_is_told_goes_along_with_another_request_and_alone_if_there_is_none(join, monkeypatch):
+    one, two = await join(), await join()
+    monkeypatch.setattr(letters, "LINGER", 60.0)
+    before = one.wire.trips
+    for number in range(20):
+        one.peers.tell(str(number))
+        await one.peers.home("c")
+    await until(lambda: len(two.heard) == 20)
+    assert one.wire.trips - before < 30
+    monkeypatch.setattr(letters, "LINGER", 0.0)
+    one.peers._pulse.linger(60.0)
+    one.peers.tell("alone")
+    await until(lambda: len(two.heard) == 21)
+
+
 async def test_what_is_asked_is_replied_to_after_what_was_told_before(join):
     one, two = await join(), await join()
     one.peers.tell("first")
@@ -385,6 +400,7 @@ async def test_parts_are_shared_out_through_joins_leaves_and_deaths_and_none_is_
     await audit.shared(8)
     two = await another()
     await audit.shared(4, 4)
+    assert two.notes
     assert all(note.endswith(one.name) for note in two.notes.values())
     three = await another()
     await audit.shared(2, 3, 3)

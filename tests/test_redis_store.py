@@ -22,8 +22,9 @@ from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
 from bot.store.redis import store as module
 from bot.store.redis import wire as wires
+from bot.store.redis.checks import lets_nobody_in
 from bot.store.redis.opening import findings_at, secrets_of, store_at
-from bot.store.redis.wire import Wire
+from bot.store.redis.wire import Refusal, Wire
 from tests.fakes import ANN, BOB
 from tests.redis_server import RedisServer
 from tests.stores import redis_store
@@ -37,7 +38,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(wires, "LOOK", 0.05)
     monkeypatch.setattr(wires, "PATIENCE", 0.5)
     monkeypatch.setattr("bot.store.redis.questions.LOOK", 0.05)
-    monkeypatch.setattr("bot.store.redis.questions.PATIENCE", 0.3)
+    monkeypatch.setattr("bot.store.redis.questions.CLAIMING", 0.3)
 
 
 @pytest.fixture
@@ -336,6 +337,52 @@ async def test_a_replica_whose_lease_may_be_over_gives_up_what_redis_has_and_not
     await store.close()
 
 
+async def test_a_question_whose_claim_may_have_got_through_is_given_up_with_the_lease(redis_own, monkeypatch):
+    def expect_held() -> None:
+        raise Taken
+
+    store = await redis_store(redis_own, "team", joins=True)
+    redis_own.pause()
+    assert await store.accept(asked())
+    await until(lambda: store._wire.trouble)
+    assert await store.accept(asked("chat/2"))
+    monkeypatch.setattr(store.peers, "expect_held", expect_held)
+    with pytest.raises(Taken):
+        await store.save("chat/1", "Because")
+    await store.save("chat/2", "Because")
+    redis_own.resume()
+    await until(lambda: store.health == OK)
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/1"]
+    await again.close()
+    await store.close()
+
+
+async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_question_it_never_got(
+    redis_own,
+):
+    store = await redis_store(redis_own, "team", joins=True)
+    await store.accept(asked())
+    redis_own.kill()
+    await store.save("chat/1", "Be")
+    assert await store.accept(asked("chat/2"))
+    await store.intend("chat/2", FIRST, "Be")
+    waiting = [
+        asyncio.create_task(told)
+        for told in (store.intend("chat/1", FIRST, "Be"), store.call("chat/1", "dig"))
+    ]
+    _, pending = await asyncio.wait(waiting, timeout=0.3)
+    assert len(pending) == 2
+    redis_own.start()
+    await asyncio.gather(*waiting)
+    again = await redis_store(redis_own, "team", joins=True)
+    assert [(entry.parts, entry.calling) for entry in [await again.find("chat/1")] if entry] == [
+        ((FIRST,), "dig")
+    ]
+    await again.close()
+    await store.close()
+
+
 async def test_what_can_not_be_deleted_now_is_deleted_when_redis_is_back(redis_own):
     store = await redis_store(redis_own, "team")
     await answered(store, "chat/1", ("continue",))
@@ -393,12 +440,19 @@ async def test_a_redis_that_is_not_there_or_lets_nobody_in_is_said_in_one_line(t
         said = await refused(server, server.url.replace("//", "//:secretive@"))
         assert "look at the user and the password" in said
         assert "secretive" not in said
-        assert "look at the user and the password" in await refused(server)
+        assert "wants a password, and there is none" in await refused(server)
+        assert "no such database" in await refused(server, server.url.replace("//", "//:correct@") + "99")
         store = store_at(server.url.replace("//", "//:correct@"), joins=True)
         await store.open()
         await store.close()
     finally:
         server.stop()
+
+
+def test_a_redis_that_is_called_a_sentinel_is_said_to_be_none():
+    said, fix = lets_nobody_in(Refusal("unknown command 'SENTINEL', with args beginning with: 'MASTERS'"))
+    assert said == "that is a Redis, and no Sentinel"
+    assert "redis://" in fix
 
 
 async def test_a_redis_that_evicts_is_refused_and_what_mends_it_is_said(redis_own):
@@ -433,11 +487,36 @@ async def test_what_is_under_the_prefix_must_be_ours_and_of_this_version(redis_o
 async def test_a_prefix_is_of_one_bot(redis_shared):
     one = await redis_store(redis_shared)
     two = await redis_store_of(one)
-    await one.expect_bot(["discord/1", "slack/A1"])
-    await two.expect_bot(["discord/1", "slack/A2"])
-    await two.expect_bot(["slack/A2"])
-    with pytest.raises(Unavailable, match=r"another bot \(.*discord/1.*\?prefix=team"):
-        await two.expect_bot(["discord/2"])
+    await one.expect_bot("discord/1")
+    await two.expect_bot("discord/1")
+    with pytest.raises(Unavailable, match=r"another bot \(discord/1; .* discord/2\).*\?prefix=team"):
+        await two.expect_bot("discord/2")
+    await one.close()
+    await two.close()
+
+
+async def test_a_bot_has_an_account_on_each_platform(redis_shared):
+    one = await redis_store(redis_shared)
+    two = await redis_store_of(one)
+    for store in (one, two):
+        for identity in ("slack/T1/U1", "discord/1"):
+            await store.expect_bot(identity)
+    with pytest.raises(Unavailable, match="slack/T1/U1"):
+        await two.expect_bot("slack/T1/U2")
+    await one.close()
+    await two.close()
+
+
+async def test_a_redis_that_has_forgotten_whose_it_is_is_told_anew(redis_own):
+    one = await redis_store(redis_own)
+    two = await redis_store_of(one)
+    for identity in ("slack/T1/U1", "discord/1"):
+        await one.expect_bot(identity)
+    await one._wire.ask("FLUSHALL")
+    await one._claim()
+    for identity in ("slack/T1/U2", "discord/2"):
+        with pytest.raises(Unavailable, match="another bot"):
+            await two.expect_bot(identity)
     await one.close()
     await two.close()
 
@@ -506,7 +585,8 @@ async def test_a_row_that_is_none_of_ours_costs_itself_alone(pair):
     assert await two.forget(ANN.id) == 3
 
 
-async def test_an_answer_costs_a_round_trip_for_each_thing_that_is_kept(redis_shared):
+async def test_an_answer_costs_a_round_trip_for_each_thing_that_is_kept(redis_shared, monkeypatch):
+    monkeypatch.setattr("bot.store.redis.store.RETRY", 3600.0)  # else a slow machine counts what is read then
     store = await redis_store(redis_shared)
     wire, before = store._wire, store._wire.trips
     await store.accept(asked())
@@ -549,7 +629,10 @@ async def test_the_commands_work_on_redis_beside_the_bot_and_backups_are_its_own
 
 @pytest.mark.parametrize(
     "url",
-    ["http://secretive@host", "redis://", "redis://:secretive@host/0?prefix=a/b", "secretive"],
+    [
+        *("http://secretive@host", "redis://", "redis://:secretive@host/0?prefix=a/b", "secretive"),
+        *("redis://:secretive/2@host/0", "rediss://:secretive#2@host/0", "redis://:secretive@host:99999/0"),
+    ],
 )
 def test_an_address_that_is_none_is_said_and_not_shown(url):
     with pytest.raises(ValidationError) as error:
@@ -559,7 +642,7 @@ def test_an_address_that_is_none_is_said_and_not_shown(url):
     assert "secretive" not in said
 
 
-@pytest.mark.parametrize("url", ["redis+sentinel://:secretive@host/0", "redis://:secretive@host:99999/0"])
+@pytest.mark.parametrize("url", ["redis+sentinel://:secretive@host/0", "redis://:secretive@host/0?perfix=a"])
 def test_an_address_that_leads_nowhere_is_said_and_not_shown(url):
     with pytest.raises(Unavailable) as error:
         store_at(Settings.model_validate({"RIVULET_STORE": url}).store.get_secret_value(), joins=True)

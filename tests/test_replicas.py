@@ -145,6 +145,16 @@ async def test_messages_of_an_answer_that_has_ended_are_not_known_elsewhere(pair
     assert not second.inbox.knows(KEY)
 
 
+async def test_that_a_message_belongs_to_an_answer_is_not_told_with_each_edit(pair, sheet):
+    first, second = pair
+    await asked(first, sheet)
+    told, edits = len(first.store.peers.told), len(sheet.log)
+    await asyncio.sleep(10)
+    assert len(sheet.log) > edits
+    assert len(first.store.peers.told) == told
+    assert second.inbox.knows("sheet/1")
+
+
 async def test_a_replica_that_joins_later_hears_of_the_answers_that_run(pair, started, sheet):
     first, _ = pair
     await asked(first, sheet)

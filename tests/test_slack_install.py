@@ -20,7 +20,7 @@ from adapters.slack.several.oauth import authorization_url
 from adapters.slack.several.seal import LINK, STATE, Seal, Tickets
 from bot.platform import Unavailable
 from bot.run.server import serving
-from bot.store.peers import Undivided
+from bot.store.alone import Undivided
 from bot.store.vault import MemoryVault
 from tests.several import CLIENT, SECRET, Browser, SeveralWorld, Shown
 
@@ -292,6 +292,7 @@ async def test_no_token_is_in_the_vault_the_log_or_a_page_as_it_is(world, capfd)
     await world.kept()
     tokens = await world.workspace("T1").tokens_here()
     out = "".join(capfd.readouterr())
+    assert tokens
     for secret in (*tokens, SECRET):
         assert secret not in out
         assert secret not in shown.text

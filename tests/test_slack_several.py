@@ -19,8 +19,8 @@ from adapters.slack.several.seal import Seal
 from bot.config import Settings
 from bot.platform import Handed, Platform
 from bot.run.supervise import build
+from bot.store.alone import Alone, Undivided
 from bot.store.memory import Memory
-from bot.store.peers import Alone, Undivided
 from bot.store.sqlite import Sqlite
 from tests.contract import HOLD, Seen, until
 from tests.several import SECRET, Browser, SeveralHttpWorld, SeveralWorld

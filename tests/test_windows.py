@@ -213,6 +213,12 @@ def test_calls_of_other_processes_count_like_our_own():
     assert window.left(150.1) == 49
 
 
+def test_who_has_made_no_call_waits_for_a_window_that_others_have_filled():
+    window = Sliding(SLACK)
+    window.others([10.0] * 50, 100.0)
+    assert window.opens(100.0) == 150.0
+
+
 def test_what_others_do_is_told_anew_each_time():
     window = Sliding(SLACK)
     window.others([10.0] * 30, 100.0)

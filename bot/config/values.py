@@ -52,11 +52,16 @@ def host(value: str) -> str:
 
 def store(value: SecretStr) -> SecretStr:
     """Return *value*; raise ValueError if it is no address of a Redis, without saying what it is."""
-    wanted = "write where Redis is, as in redis://:password@host:6379/0; or nothing, for SQLite"
+    wanted = (
+        "write where Redis is, as in redis://:password@host:6379/0, a password's / ? # and @ as "
+        "%2F %3F %23 and %40; or nothing, for SQLite"
+    )
     try:
         parts = urlsplit(value.get_secret_value())
         there = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
         query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        if parts.scheme in {"redis", "rediss"}:
+            _ = parts.port  # which may be none
     except ValueError:
         raise ValueError(wanted) from None
     if value.get_secret_value() and (parts.scheme not in _STORES or not there):

@@ -278,7 +278,7 @@ class Core:
         """Take up the questions of *platform* that an earlier run left; see `Repairs`."""
         if platform.name not in self.repairs.platforms:
             if platform.identity:
-                await self._store.expect_bot([platform.identity])
+                await self._store.expect_bot(platform.identity)
             for names in await self._store.talks(platform.name):
                 self.talks.add(*names)
             for asked in reversed(await self._store.recent(platform.name, self.means.clock() - RECENT)):

@@ -108,7 +108,7 @@ class Live:
 
     Attributes:
         card: What it asks a person; None for an answer.
-        taken: Whether another process has the question now.
+        overtaken: Whether another process has the question now.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Live:
         self._begun = asyncio.Event()
         self._since = _now()
         self._reworded = 0
-        self.taken = False
+        self.overtaken = False
         self._vanishing = False
         self._whole = not (terms.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
@@ -178,7 +178,7 @@ class Live:
                 await asked.status(on=False)
         except Taken:
             log.warning("another process has the question now", question=self.mention.key)
-            self.taken = True
+            self.overtaken = True
             self._answer.lost()
         finally:
             if self.card:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import structlog
 
 from bot.core.follow import MISFIT, mention_of, outdone, remembered
+from bot.core.kept import first_nonce
 from bot.core.live import Live, Means
 from bot.core.running import Running
 from bot.core.sayings import AWAY, RESTART, interrupted, plain_answer
@@ -21,7 +22,17 @@ from bot.core.standing import look
 from bot.core.thumbs import Thumbs
 from bot.core.waits import Pause
 from bot.guard.access import Action
-from bot.platform import Gone, Mention, Outcome, Platform, Rating, SlowDown, Stop, Unavailable
+from bot.platform import (
+    Gone,
+    Mention,
+    Outcome,
+    Platform,
+    Rating,
+    Remains,
+    SlowDown,
+    Stop,
+    Unavailable,
+)
 from bot.show.writes import Ending
 from bot.store import Entry
 from bot.store.peers import Taken
@@ -204,7 +215,7 @@ async def resumed(
         after: Seconds before anything is written.
     """
     asked, age = entry.asked, means.clock() - entry.asked.at
-    past, remains = await remembered(means.store, platform, asked, entry.remains)
+    past, remains = await remembered(means.store, platform, asked, _remains(entry))
     surface = platform.reopen(asked, remains)
     if surface is None or (age > STALE and not entry.parts):
         log.warning("a question was lost", question=asked.key)
@@ -227,6 +238,11 @@ async def resumed(
             Ending.INTERRUPTED, *interrupted(begun=bool(entry.text), reason=reason, calling=entry.calling)
         )
     return live, anew and not saying
+
+
+def _remains(entry: Entry) -> Remains:
+    """Return what may be left of the answer in *entry*; a ledger may have forgotten its first post."""
+    return entry.remains if entry.parts else Remains(nonces=(first_nonce(entry.asked.key),))
 
 
 async def missed(means: Means, platform: Platform, now: float) -> Sequence[Mention]:

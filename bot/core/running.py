@@ -197,7 +197,7 @@ class Running:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         live = self.lives.pop(task)
-        if live.taken:
+        if live.overtaken:
             self.taken.discard(live.mention.key)
             self.overtaken(live.mention)
         elif task.cancelled() or task.exception() or live.given_up:

@@ -36,8 +36,9 @@ class Stops(Generic[Run]):
 
     def watch(self, message: str, run: Run, now: float) -> Stop | Press | None:
         """Let stops of *message* find *run*; return a stop that came before."""
-        self._watched[message] = run
-        self.told((message,), True)
+        if self._watched.get(message) is not run:  # it is told again with each write
+            self._watched[message] = run
+            self.told((message,), True)
         return self.came(message, now)
 
     def forget(self, *messages: str) -> None:

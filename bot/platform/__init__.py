@@ -229,7 +229,7 @@ class Platform(ABC):
             None until then, and on a platform that may be silent although it is well.
         routes: HTTP routes that it wants served.
         secrets: Values that no log may show.
-        identity: What only this bot has, the platform's name and its account's id ("discord/42"), set before
+        identity: What only this bot has, the kind of account and the account's id ("discord/42"), set before
             `run` asks for `Inbox.repair`; "" for what has no account.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
         data: A folder that survives restarts and is this process's alone, set before `run`; None without one.

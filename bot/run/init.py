@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from dotenv import dotenv_values
@@ -41,8 +42,8 @@ MONEY = (
 )
 NEXT = """
 Next:
-  rivulet doctor
-  rivulet run
+  {0} doctor
+  {0} run
 """
 
 #: Returns what makes a platform with settings beside those that are set; see `adapters.find`.
@@ -182,7 +183,9 @@ def _write(
     told = (
         f"{', '.join(wins)}: the environment says something else, and wins; unset it there.\n" if wins else ""
     )
-    sys.stdout.write(f"\n{ENV} (only you can read it) and {config.path} are written.\n{told}{NEXT}")
+    sys.stdout.write(
+        f"\n{ENV} (only you can read it) and {config.path} are written.\n{told}{NEXT.format(_command())}"
+    )
     return 0
 
 
@@ -206,3 +209,11 @@ def _typed(question: Question, value: str) -> Any:
             return float(value)
         case _:
             return value
+
+
+def _command() -> str:
+    """Return how this command is called: in a checkout by its path, unless the PATH leads there."""
+    there = Path(sys.executable).with_name("rivulet")
+    if which("rivulet") or not there.is_file():
+        return "rivulet"
+    return str(there.relative_to(Path.cwd()) if there.is_relative_to(Path.cwd()) else there)

@@ -1,6 +1,6 @@
 """`rivulet move`: the ledger of one process, in a file, becomes that of several, in Redis.
 
-The file is only read, and stays.  What is kept is written whole and read again before it is said to be there.
+The file stays, but for what is too old.  What is moved is read again in Redis before it is said to be there.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Prompt:
                     await self._press(label.strip())
                 case [name, text] if name in self._stages:
                     await self._ask(self._stages[name], text)
-                case [name] if name in self._stages or not name:
+                case [name] if name in {*self._stages, "", "/help", "/follow", "/file", "/press"}:
                     self._console.print(HELP)
                 case _:
                     await self._ask(self._stage, line.strip())

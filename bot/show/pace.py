@@ -11,7 +11,8 @@ from bot.platform import Bucket, Receipt, SlowDown
 from bot.show.budget import Reading, Ticket
 from bot.show.pacing import Pacing
 from bot.show.writes import Rank
-from bot.store.peers import Alone, Others, Peers, Use
+from bot.store.alone import Alone
+from bot.store.peers import Others, Peers, Use
 
 
 class Turn:

@@ -105,7 +105,8 @@ class Sliding:
             free = max(free, self._paid - (burst - 1) * self._each(now))
         if self._flying >= self._abreast:
             free = max(free, self._last + OVERDUE)
-        if free > now and self._others:  # else all processes would ask for the same call at the same moment
+        if free > now and self._others and self._last > -math.inf:
+            # Else all processes would ask for the same call at once; when each called last is chance.
             free += (SPREAD if kept else SPREAD_FINALS) * (self._last % 1)
         return free
 

@@ -13,14 +13,14 @@ on from memory.  One thing alone ends an answer: that another process has it, or
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.events import CONTINUE, RETRY, Control
 from bot.platform import Asked, Remains, Shelf, Vault
 from bot.store.accounts import Accounts
-from bot.store.limits import Limits
+from bot.store.limits import RateLimits
 from bot.store.peers import Peers
 
 #: Seconds after which the text of a finished question that offers controls is deleted, and after which the
@@ -204,12 +204,12 @@ class Store(Protocol):
         ...
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """How often one person may ask."""
         ...
 
-    async def expect_bot(self, identity: Collection[str]) -> None:
-        """Look whether this ledger is that of the bot with *identity*, or of none yet; it is then.
+    async def expect_bot(self, identity: str) -> None:
+        """Look whether this ledger is of the bot with *identity*, or of none yet on its platform; it is then.
 
         Args:
             identity: What only this bot has; see `Platform.identity`.

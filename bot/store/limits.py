@@ -1,4 +1,4 @@
-"""How often one person may ask; see `Limits`."""
+"""How often one person may ask; see `RateLimits`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 MINUTE, HOUR = 60.0, 3600.0
 
 
-class Limits(Protocol):
+class RateLimits(Protocol):
     """Counts what people ask, in all processes that serve the bot together."""
 
     async def admit(self, user: str, per_minute: int, per_hour: int, *, count: bool = True) -> bool:
@@ -25,8 +25,8 @@ class Limits(Protocol):
         ...
 
 
-class MemoryLimits:
-    """Counts in one process; see `Limits`.
+class MemoryRateLimits:
+    """Counts in one process; see `RateLimits`.
 
     Args:
         clock: Seconds; the event loop's, if none is given.
@@ -37,7 +37,7 @@ class MemoryLimits:
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     async def admit(self, user: str, per_minute: int, per_hour: int, *, count: bool = True) -> bool:
-        """See `Limits.admit`."""
+        """See `RateLimits.admit`."""
         now, times = self._clock(), self._asked.get(user, ())
         for most, span in ((per_minute, MINUTE), (per_hour, HOUR)):
             if most and sum(now - each < span for each in times) >= most:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bot.platform import Actor, Asked, Place, Shelf, Vault
@@ -25,9 +25,10 @@ from bot.store import (
 )
 from bot.store.accounts import Accounts
 from bot.store.accounts_memory import MemoryAccounts
+from bot.store.alone import Alone
 from bot.store.keys import DAY
-from bot.store.limits import Limits, MemoryLimits
-from bot.store.peers import Alone, Peers
+from bot.store.limits import MemoryRateLimits, RateLimits
+from bot.store.peers import Peers
 from bot.store.shelf import MemoryShelf
 from bot.store.vault import MemoryVault
 
@@ -50,7 +51,7 @@ class Memory:
         self._shelf = MemoryShelf()
         self._accounts = MemoryAccounts()
         self._vault = MemoryVault()
-        self._limits: Limits = MemoryLimits()
+        self._limits: RateLimits = MemoryRateLimits()
         self._peers: Peers = Alone()
         self._pruned = 0.0
 
@@ -75,7 +76,7 @@ class Memory:
         return self._accounts
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """See `Store.limits`."""
         return self._limits
 
@@ -84,7 +85,7 @@ class Memory:
         """See `Store.health`."""
         return OK
 
-    async def expect_bot(self, identity: Collection[str]) -> None:
+    async def expect_bot(self, identity: str) -> None:
         """See `Store.expect_bot`: what is in one process, or in its folder, is its own."""
 
     async def accept(self, asked: Asked) -> bool:

@@ -2,25 +2,23 @@
 
 One such process is a *replica*.  It holds a lease, which it renews every second; whoever has not for `LEASE`
 seconds counts as dead, and others take over its questions.  Its own clock tells a replica when that may have
-happened: from then on it writes nothing to an answer that the store has as its own (`Taken`).
+happened: from then on it writes nothing to an answer that the store has as its own (`Taken`).  Pure.
 """
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.platform import Handed, Leases
+from bot.platform import Leases
 
-#: Seconds without a sign of life after which a replica is dead; those that it believes in its own lease less.
+#: Seconds without a sign of life after which a replica is dead; and how many fewer it trusts its own lease.
 LEASE = 8.0
 CAUTION = 1.0
 #: Seconds between two signs of life.
 BEAT = 1.0
-#: Seconds after which a call counts as answered that nobody has told the answer of: no platform takes longer.
+#: Seconds after which a call counts as answered although nobody has said so: no platform takes longer.
 FLIGHT = 10.0
 #: Seconds that a question to another replica may take.
 REPLY = 2.0
@@ -57,7 +55,7 @@ class Use:
 
     Attributes:
         burst: Calls that may be made in any `seconds`.
-        seconds: See there.
+        seconds: How long that window is.
         live: Answers here that want edits of it.
         answered: For each claim that was answered since it was last told, its id and how many seconds ago.
         blocked: Seconds for which a 429 still blocks it.
@@ -149,8 +147,8 @@ class Peers(Protocol):
     async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
         """Tell how buckets, by key, are used here; return how the others use them, and grant what is claimed.
 
-        A claim is granted if the calls of all in the window, those under way too, leave `Use.kept` and one.
-        It counts from its answer, once that is told.
+        A claim is granted if the calls of all replicas in the window, those under way too, leave room for it
+        and `Use.kept` more.  It counts from its answer, once that is told.
 
         Raises:
             OSError: The store is away.
@@ -160,76 +158,3 @@ class Peers(Protocol):
     async def leave(self) -> None:
         """Take nothing new from now on: homes and parts go to others, and so do questions that wait."""
         ...
-
-
-class Undivided:
-    """`Leases` of a bot of one process: all parts are its own, at once and for good.
-
-    Attributes:
-        held: How many parts of each work that is.
-    """
-
-    def __init__(self) -> None:
-        self.held: dict[str, int] = {}
-        self._next: dict[str, float] = {}
-
-    async def parts(self, name: str, total: int) -> AsyncGenerator[Handed]:
-        """See `Leases.parts`."""
-        self.held[name] = total
-        for number in range(total):
-            yield Handed(number, held=True)
-        await asyncio.Event().wait()
-
-    async def note(self, name: str, number: int, note: str) -> None:
-        """See `Leases.note`."""
-
-    async def leave(self, name: str, number: int) -> None:
-        """See `Leases.leave`."""
-
-    async def turn(self, name: str, seconds: float) -> None:
-        """See `Leases.turn`."""
-        now = asyncio.get_running_loop().time()
-        at = max(now, self._next.get(name, now))
-        self._next[name] = at + seconds
-        await asyncio.sleep(at - now)
-
-
-class Alone:
-    """The peers of a process that has none; see `Peers`."""
-
-    away = 0.0
-
-    def __init__(self) -> None:
-        self.name = secrets.token_hex(4)
-        self.leases: Leases = Undivided()
-
-    @property
-    def members(self) -> Sequence[Member]:
-        """See `Peers.members`."""
-        return ()
-
-    async def home(self, channel: str) -> str:
-        """See `Peers.home`."""
-        return self.name
-
-    async def ask(self, name: str, text: str) -> str:
-        """See `Peers.ask`."""
-        raise Unreached(f"there is no replica {name}")
-
-    def tell(self, text: str) -> None:
-        """See `Peers.tell`."""
-
-    async def listen(self, heard: Callable[[str, str], Awaitable[str]]) -> None:
-        """See `Peers.listen`."""
-        await asyncio.Event().wait()
-
-    async def orphans(self) -> None:
-        """See `Peers.orphans`."""
-        await asyncio.Event().wait()
-
-    async def share(self, uses: Mapping[str, Use]) -> Mapping[str, Others]:
-        """See `Peers.share`."""
-        return {}
-
-    async def leave(self) -> None:
-        """See `Peers.leave`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.bench import (
     bombs,
+    cluster,
     conversation,
     doctor,
     faults,
@@ -64,6 +65,7 @@ BENCHES = {
     "conversation": conversation,
     "web": web,
     "money": money,
+    "cluster": cluster,
 }
 
 
@@ -143,6 +145,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
             return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
         case "kill":
             return {"runs": options.runs, "tools": options.tools}
+        case "cluster":
+            return {"only": options.only, "runs": options.runs}
         case "term":
             return {"runs": options.runs}
         case "fuzz":

@@ -3,7 +3,8 @@
 Prints one JSON line on SIGUSR1 and one at the end: how late its event loop was since the line before, and
 the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, which a bench must say;
 `RIVULET_BENCH_LENGTH=n` lets an answer have n characters, where it would else end at 40,000;
-`RIVULET_BENCH_LAG=off` measures no lag, where what is measured would be seen in the memory.
+`RIVULET_BENCH_LAG=off` measures no lag, where what is measured would be seen in the memory;
+`RIVULET_BENCH_SKEW=n` sets its wall clock so many seconds ahead.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import json
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 import adapters.discord.surface
 import adapters.slack.surface
 import adapters.slack.wire.errands
 from bot.model.course import Patience
-from bot.run import cli
+from bot.run import cli, start
+from bot.store import Store
+from bot.store.redis.store import RedisStore
 from tests.bench.figures import spread
 
 #: Seconds between two looks at the loop.
@@ -46,6 +51,12 @@ class Watch:
         self._lags: list[float] = []
         self._cpu = time.process_time()
         self._since = time.monotonic()
+        self._store: Store | None = None
+
+    async def opened(self, open_: Callable[..., Awaitable[Store]], *args: Any) -> Store:
+        """Return the store that *open_* opens, of which reports tell from then on."""
+        self._store = await open_(*args)
+        return self._store
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -64,6 +75,8 @@ class Watch:
             "seconds": now - self._since,
             "tasks": len(asyncio.all_tasks()),
         }
+        if isinstance(self._store, RedisStore):
+            seen |= {"name": self._store.peers.name, "trips": self._store._wire.trips}
         print(json.dumps(seen), flush=True)
         self._lags, self._cpu, self._since = [], cpu, now
 
@@ -71,6 +84,7 @@ class Watch:
 async def watched() -> int:
     """Do what `rivulet run` does, with a watch beside it."""
     watch = Watch()
+    start._opened = partial(watch.opened, start._opened)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.report)
     ticking = None if os.environ.get("RIVULET_BENCH_LAG") == "off" else asyncio.create_task(watch.run())
     try:
@@ -95,6 +109,12 @@ def lengthen(characters: int) -> None:
     module.Patience = partial(Patience, characters=characters)  # type: ignore[attr-defined]
 
 
+def skew(seconds: float) -> None:
+    """Set the wall clock so many seconds ahead."""
+    right = time.time
+    time.time = lambda: right() + seconds
+
+
 def narrow() -> None:
     """Replace the bot's budgets by ones that a thousand answers together keep busy, and no more."""
     widen()
@@ -108,4 +128,6 @@ if __name__ == "__main__":
         narrow()
     if length := os.environ.get("RIVULET_BENCH_LENGTH"):
         lengthen(int(length))
+    if ahead := os.environ.get("RIVULET_BENCH_SKEW"):
+        skew(float(ahead))
     cli._finish(watched)

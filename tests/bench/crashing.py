@@ -82,6 +82,17 @@ class Crashing:
         """Start it, and wait until both platforms are connected."""
         for side, kind in self._connections():
             await self._connected(side, kind, wait=0.0)  # those of processes before
+        await self.launch(wide=wide)
+        for side, kind in self._connections():
+            looks = 0
+            while not await self._connected(side, kind, wait=1.0):
+                self.expect_alive()
+                looks += 1
+                if looks > LOOKS:
+                    raise RuntimeError(f"the bot did not connect: {self.log[-2000:]}")
+
+    async def launch(self, *, wide: bool = False) -> None:
+        """Start it, and wait for nothing."""
         program = ["-m", "tests.bench.bot"] if wide else ["-m", "bot", "run"]
         if self.broken:
             program = ["-c", f"{self.broken}{RUN}"]
@@ -92,14 +103,11 @@ class Crashing:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, *program, cwd=self.folder, env=environment, stdout=log, stderr=log
             )
-        for side, kind in self._connections():
-            looks = 0
-            while not await self._connected(side, kind, wait=1.0):
-                looks += 1
-                if self.process.returncode is not None:
-                    raise RuntimeError(f"the bot ended: {self.log[-2000:]}")
-                if looks > LOOKS:
-                    raise RuntimeError(f"the bot did not connect: {self.log[-2000:]}")
+
+    def expect_alive(self) -> None:
+        """Raise `RuntimeError`, with its last words, if it has ended."""
+        if self.process is None or self.process.returncode is not None:
+            raise RuntimeError(f"the bot ended: {self.log[-2000:]}")
 
     async def _connected(self, side: Side, kind: str, wait: float) -> bool:
         """Tell whether there are connections in the log that were not seen before."""
@@ -184,6 +192,19 @@ class People:
             "whole": sum(bool(found) and not found[-1]["note"] for found in answers),
             "noted": sum(bool(found) and bool(found[-1]["note"]) for found in answers),
         }
+
+    async def amiss(self) -> list[Entry]:
+        """Return the messages of each answer that `judge` counts as twice, torn or without an end."""
+        pages = {channel: await self.side.pages(channel) for channel in {*self.asked.values()}}
+        found = []
+        for question, channel in self.asked.items():
+            answer = answering(self.side, question, pages[channel])
+            if _duplicates(answer) or _torn(answer) or not answer or any(page["live"] for page in answer):
+                shown = [
+                    {key: page.get(key) for key in ("ts", "id", "live", "note", "text")} for page in answer
+                ]
+                found.append({"question": question, "channel": channel, "messages": shown})
+        return found
 
     async def quiet(self, patience: float) -> None:
         """Wait until every question has an answer that has ended, for *patience* seconds at most."""

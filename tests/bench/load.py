@@ -16,8 +16,9 @@ from typing import Any
 
 import psutil
 
+from adapters.emulators.process import World
 from tests.bench import crowds
-from tests.bench.rig import UNBOUND_TEXT, Rig, Side, rigged
+from tests.bench.rig import UNBOUND_TEXT, Rig, Side, Watched, rigged
 from tests.bench.texts import prose, tells
 
 LIMITS = (
@@ -49,7 +50,8 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
         for number, (name, (streams, rate, size)) in enumerate(PARTS.items()):
             deltas = int((ramp + SETTLE + window + 1.0) * rate)
             text = prose(random.Random(seed), deltas * size)[: deltas * size].strip()
-            load = Load(rig, name, streams // FEWER // 2 * 2 if quick else streams, rate, size, text)
+            asked = streams // FEWER // 2 * 2 if quick else streams
+            load = Load(rig.world, rig.bot, rig.sides, name, asked, rate, size, text)
             load.first_channel = number * CHANNELS
             measured[name] = await load.carried(ramp, window)
     return measured
@@ -69,12 +71,22 @@ async def pinned(rig: Rig) -> AsyncIterator[None]:
 
 
 class Load:
-    """So many streams at once, half of them on each platform."""
+    """So many streams at once, as many on each platform."""
 
     first_channel = 0
 
-    def __init__(self, rig: Rig, name: str, streams: int, rate: float, size: int, text: str) -> None:
-        self._rig = rig
+    def __init__(
+        self,
+        world: World,
+        bot: Watched,
+        sides: Sequence[Side],
+        name: str,
+        streams: int,
+        rate: float,
+        size: int,
+        text: str,
+    ) -> None:
+        self._world, self._bot, self._sides = world, bot, sides
         self._name = name
         self._streams = streams
         self._rate = rate
@@ -84,16 +96,16 @@ class Load:
 
     async def carried(self, ramp: float, window: float) -> dict[str, Any]:
         """Ask, measure while all streams are open, and see what is left on the screens at the end."""
-        rig = self._rig
+        bot = self._bot
         steps = [step for delta in self._deltas for step in (delta, 1 / self._rate)]
-        await rig.world.claude.script(steps=[0.2, *steps], when=f"load {self._name}")
+        await self._world.claude.script(steps=[0.2, *steps], when=f"load {self._name}")
         watching = asyncio.create_task(self._watch())
-        await asyncio.gather(*(self._asked(side, ramp) for side in rig.sides))
+        await asyncio.gather(*(self._asked(side, ramp) for side in self._sides))
         await asyncio.sleep(SETTLE)
-        await rig.bot.report()
-        said, cpu, load = await self._said(), rig.bot.cpu, os.getloadavg()[0]
+        await bot.report()
+        said, cpu, load = await self._said(), bot.cpu, os.getloadavg()[0]
         await asyncio.sleep(window)
-        report, cpu = await rig.bot.report(), rig.bot.cpu - cpu
+        report, cpu = await bot.report(), bot.cpu - cpu
         said, open_ = await self._said() - said, await self._open()
         lost = await self._lost()
         watching.cancel()
@@ -111,28 +123,28 @@ class Load:
 
     async def _watch(self) -> None:
         while True:
-            self._rss.append(self._rig.bot.seen.memory_info().rss)
+            self._rss.append(self._bot.rss)
             await asyncio.sleep(1.0)
 
     async def _asked(self, side: Side, ramp: float) -> None:
         calls = [
             {"channel": channel, "user": side.person, "text": f"{side.mention} load {self._name} {number}"}
-            for number in range(self._streams // 2)
+            for number in range(self._streams // len(self._sides))
             for channel in [side.channel(self.first_channel + number % CHANNELS)]
         ]
         await side.remote.many(method="say", calls=calls, seconds=ramp)
 
     async def _said(self) -> int:
-        return sum(len(request["text"]) for request in await self._rig.world.claude.requests())
+        return sum(len(request["text"]) for request in await self._world.claude.requests())
 
     async def _open(self) -> int:
-        return sum(request["state"] == "open" for request in await self._rig.world.claude.requests())
+        return sum(request["state"] == "open" for request in await self._world.claude.requests())
 
     async def _lost(self) -> dict[str, int]:
         """Return how many answers are not whole on the screens, or still live, after some time for them."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            pages = [page for side in self._rig.sides for page in await self._pages(side)]
+            pages = [page for side in self._sides for page in await self._pages(side)]
             left = sum(bool(page["live"]) for page in pages)
             if (len(pages) >= self._streams and not left) or time.monotonic() > deadline:
                 break

@@ -18,9 +18,10 @@ CORES = 0.6
 #: Megabytes that a replica's container has, and the share that it may use.
 MEMORY, FULL = 512.0, 0.8
 #: Discord: guilds for each shard, as it recommends; sessions that may be begun in a day; calls a second of
-#: one bot.  Slack: sockets of one app.  Redis: the share of a core that may be used, which is one thread's.
+#: one bot.  Redis: the share of a core that may be used, which is one thread's.
 GUILDS, SESSIONS, CALLS = 1000, 1000, 50.0
-SOCKETS = 10
+#: Slack: sockets for each replica while there are enough, and for all of them; more replicas need no more.
+LINES, SOCKETS = 2, 8
 REDIS_CORES = 0.5
 
 
@@ -143,7 +144,7 @@ def table(load: Load, costs: Costs, redis_memory: float) -> list[Row]:
         Row("Discord shards", shards, None, ""),
         Row("Discord sessions begun, if none resumes", shards * load.deploys, SESSIONS, "/day"),
         Row("calls of Discord's API", load.rate * load.discord * costs.calls, CALLS, "/s"),
-        Row("Slack sockets, one for each replica", min(count, SOCKETS), SOCKETS, ""),
+        Row("Slack sockets", min(count * LINES, SOCKETS), None, ""),
         Row("requests to Claude", load.answers / 60, None, "/min"),
     ]
 

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -124,6 +124,21 @@ async def following(remote: Remote, *kinds: str) -> AsyncIterator[Log]:
         await asyncio.wait({task})
 
 
+class Watched(Protocol):
+    """What tells how much it takes: the bot's process, or several."""
+
+    @property
+    def cpu(self) -> float:
+        """The seconds of CPU that it has taken."""
+
+    @property
+    def rss(self) -> int:
+        """The bytes of memory that it has."""
+
+    async def report(self) -> Entry:
+        """Return what was seen since the last report; see `tests.bench.bot`."""
+
+
 @dataclass(slots=True)
 class Bot:
     """The bot's process."""
@@ -139,6 +154,11 @@ class Bot:
         """The seconds of CPU that it has taken, as the kernel counts them."""
         times = self.seen.cpu_times()
         return float(times.user + times.system)
+
+    @property
+    def rss(self) -> int:
+        """The bytes of memory that it has now."""
+        return int(self.seen.memory_info().rss)
 
     async def report(self) -> Entry:
         """Return what its watch saw since the last report; see `tests.bench.bot`."""

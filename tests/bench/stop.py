@@ -12,8 +12,9 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from adapters.emulators.process import World
 from tests.bench.figures import spread
-from tests.bench.rig import UNBOUND_TEXT, Entry, Log, Rig, Side, following, rigged
+from tests.bench.rig import UNBOUND_TEXT, Entry, Log, Side, following, rigged
 from tests.bench.texts import paced, prose
 
 LIMITS = (
@@ -48,26 +49,31 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
     measured: dict[str, Any] = {"limits": LIMITS, "stops": stops, "live_at_once": LIVE}
     async with rigged(limits=False) as rig:
         rng = random.Random(seed)
-        for first in FIRST:
-            steps = paced(prose(rng, int(RATE * LONG * 5)), RATE, first)
-            await rig.world.claude.script(steps=[*steps, {"stall": True}], when=_word(first))
+        await scripted(rig.world, rng)
         for side in rig.sides:
-            measured[side.name] = await _stopped(rig, side, stops, rng)
+            measured[side.name] = await stopped(rig.world, side, stops, rng)
         measured["bot"] = await rig.bot.report()
     return measured
 
 
-async def _stopped(rig: Rig, side: Side, stops: int, rng: random.Random) -> dict[str, Any]:
+async def scripted(world: World, rng: random.Random) -> None:
+    """Let Claude say what is long enough to be stopped."""
+    for first in FIRST:
+        steps = paced(prose(rng, int(RATE * LONG * 5)), RATE, first)
+        await world.claude.script(steps=[*steps, {"stall": True}], when=_word(first))
+
+
+async def stopped(world: World, side: Side, stops: int, rng: random.Random) -> dict[str, Any]:
     """Stop so many answers on one platform, `LIVE` at a time."""
     numbers = iter(range(stops))
     timings: list[dict[str, float]] = []
     async with (
         following(side.remote, "say", "post", "edit", "react") as chat,
-        following(rig.world.claude, "first", "closed") as claude,
+        following(world.claude, "first", "closed") as claude,
         asyncio.TaskGroup() as people,
     ):
         for _ in range(LIVE):
-            person = _Person(rig, side, chat, claude, random.Random(rng.random()))
+            person = _Person(world, side, chat, claude, random.Random(rng.random()))
             people.create_task(person.stop_all(numbers, timings))
     figures = {name: spread([each[name] for each in timings]) for name in TIMED}
     return {**figures, "lost": stops - len(timings)}
@@ -76,8 +82,8 @@ async def _stopped(rig: Rig, side: Side, stops: int, rng: random.Random) -> dict
 class _Person:
     """Asks, reads a little, stops; again and again."""
 
-    def __init__(self, rig: Rig, side: Side, chat: Log, claude: Log, rng: random.Random) -> None:
-        self._rig = rig
+    def __init__(self, world: World, side: Side, chat: Log, claude: Log, rng: random.Random) -> None:
+        self._world = world
         self._side = side
         self._chat = chat
         self._claude = claude
@@ -102,7 +108,7 @@ class _Person:
         await asyncio.sleep(self._rng.uniform(*READ))
         await self._side.react(shown)
         final = await self._chat.until(channel, lambda entry: entry["kind"] == "edit" and not entry["live"])
-        request = (await self._rig.world.claude.find(question=question))["id"]
+        request = (await self._world.claude.find(question=question))["id"]
         closed = await self._claude.until(request, lambda entry: entry["kind"] == "closed")
         first = await self._claude.until(request, lambda entry: entry["kind"] == "first")
         said, posted, reacted = (self._when(channel, kind) for kind in ("say", "post", "react"))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
 from typing import Any
 
 import aiohttp
@@ -132,7 +132,7 @@ class Connecting(discord.AutoShardedClient):
         return self._session(heard, running.ws) if running and heard else None
 
     def later(self, shard: int, work: Coroutine[Any, Any, None]) -> None:
-        """Do what connects a shard beside all else, unless it is run no more."""
+        """Connect a shard by *work* in the background, unless it is run here no more."""
         if shard in self._heard:
             self._tasks[shard] = asyncio.create_task(self._dial(shard, work))
         else:
@@ -179,7 +179,7 @@ class Connecting(discord.AutoShardedClient):
 
     async def _start(self, shard: int, session: Session | None) -> None:
         """Connect a shard, again and again until it is."""
-        for failures in range(1, sys.maxsize):
+        for failures in count(1):
             try:
                 await self._launch(shard, session if failures <= UNREACHED else None)
             except FAILURES as error:
@@ -255,9 +255,9 @@ class Shard(discord.shard.Shard):
             await super().reconnect()
 
 
-def backoff(failures: int) -> float:
-    """Return the seconds before the next try: half of the full time, and a random part of the rest."""
-    return min(2.0**failures, 2.0**BACKOFF) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
+def backoff(failures: int, longest: float = 2.0**BACKOFF) -> float:
+    """Return the seconds before the next try: they double up to *longest*; chance takes off up to half."""
+    return min(2.0**failures, longest) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
 
 
 async def _cancel(task: asyncio.Task[None] | None) -> None:

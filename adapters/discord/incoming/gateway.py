@@ -8,7 +8,6 @@ limit on IDENTIFYs.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ import discord
 import structlog
 
 from adapters.discord.incoming.beats import hush, silent, zombies
+from adapters.discord.incoming.connecting import backoff
 from adapters.discord.incoming.fields import inner, string, whole
 from adapters.discord.incoming.leased import Leased
 from adapters.discord.incoming.shards import Shards
@@ -128,7 +128,7 @@ class Gateway:
             if self._rest.traffic.dead.is_set():
                 raise Unavailable(REFUSED_STEP)
             failures = 0 if _now() - began > STEADY else failures + 1
-            await asyncio.sleep(max(backoff(failures), self._rest.traffic.closed()))
+            await asyncio.sleep(max(backoff(failures, LONGEST), self._rest.traffic.closed()))
 
     def _tell(self, error: Exception) -> None:
         self.counts["failures"] += 1
@@ -273,11 +273,6 @@ class Gateway:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return task
-
-
-def backoff(failures: int) -> float:
-    """Return the seconds before the next client: half of the full time, and a random part of the rest."""
-    return min(2.0**failures, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
 
 
 def left(said: Json) -> tuple[int, float]:

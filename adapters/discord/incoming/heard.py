@@ -1,4 +1,4 @@
-"""How far a session was heard: up to which event all are done with, and none is to be sent again.
+"""How far a session was heard: the event up to which all are done with, so that none need be sent again.
 
 discord.py knows the newest event that it has received.  Whoever resumes after that one would miss those that
 were received and not yet stored when their process died.

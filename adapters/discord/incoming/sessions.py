@@ -42,7 +42,7 @@ class Session:
     at: float
 
     def note(self) -> str:
-        """Return what `read` makes it of."""
+        """Return it as `read` takes it."""
         told = {"id": self.id, "url": self.url, "heard": self.heard, "shards": self.shards}
         return json.dumps({**told, "intents": self.intents, "at": self.at})
 

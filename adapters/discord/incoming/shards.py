@@ -13,14 +13,12 @@ from weakref import WeakSet
 import aiohttp
 import discord
 
-from adapters.discord.incoming.connecting import BACKOFF, Connecting, opened
+from adapters.discord.incoming.connecting import Connecting, opened
 from adapters.discord.incoming.events import hand_on, unusable
 from adapters.discord.incoming.sessions import Session
 from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.seldom import Seldom
 from bot.platform import Health
-
-__all__ = ["BACKOFF", "LogIns", "Shards"]
 
 
 class LogIns(Protocol):

@@ -250,6 +250,11 @@ class Slack(Chaos, Interactions, Installing, Emulator):
         self._sockets.retries = self._http.retries = tuple(delays)
 
     @control
+    async def spread(self, *, on: bool = True) -> None:
+        """Send each envelope over another connection than the one before, in turn; else over the newest."""
+        self._sockets.spread = on
+
+    @control
     async def redeliver(self, n: int = 1, event: str = "") -> None:
         """Send the last event, or the last of type *event*, *n* times more: same event_id, new envelope."""
         for _ in range(n):

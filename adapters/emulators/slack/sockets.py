@@ -70,14 +70,17 @@ class Sockets:
         spoilt: How many of the next tickets are good for nothing.
         muted: How many of the next sockets go half-open after their hello.
         silent: How many of the next sockets say no hello.
+        spread: Whether each payload goes to another connection than the one before, in turn.
     """
 
     def __init__(self, record: Callable[..., None], spawn: Callable[[Any], None]) -> None:
         self.life: float | None = None
         self.spoilt = self.muted = self.silent = 0
+        self.spread = False
         self.within = ACKNOWLEDGE_WITHIN
         self.retries: tuple[float, ...] = RETRIES_AFTER
         self._links: list[Link] = []
+        self._turn = 0
         self._tickets: dict[str, float] = {}
         self._pending: dict[str, tuple[Link, asyncio.Future[Json]]] = {}
         self._sent: list[Delivery] = []
@@ -199,11 +202,8 @@ class Sockets:
         self._spawn(self._attempt(sent[-1]))
 
     async def _attempt(self, delivery: Delivery) -> Json | None:
-        # "Each payload may be sent to any of the connections" [docs]; here to the newest that stays.
-        staying = [link for link in self._links if not link.leaving] or self._links
-        if not staying:
+        if (link := self._next()) is None:
             return None
-        link = staying[-1]
         envelope_id = str(uuid.uuid4())
         answered: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._pending[envelope_id] = link, answered
@@ -217,6 +217,16 @@ class Sockets:
             return None
         finally:
             del self._pending[envelope_id]
+
+    def _next(self) -> Link | None:
+        """Return the connection that the next payload goes to; None if there is none.
+
+        "Each payload may be sent to any of the connections" [docs]; here to the newest that stays, unless they
+        are `spread`.
+        """
+        staying = [link for link in self._links if not link.leaving] or self._links
+        self._turn += 1
+        return staying[self._turn % len(staying) if self.spread else -1] if staying else None
 
     def _log(self, envelope_id: str, delivery: Delivery) -> None:
         if delivery.kind == "events_api":

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from adapters.slack.several.seal import USED
+from adapters.slack.several.seal import USED, Ticket
 from bot.platform import Leases, Vault
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Claims:
         if await self.used(name):
             return False
         known = await self._vault.names(USED)
-        over = [each for each in known if int(each.split("/")[2]) < now]
+        over = [each for each in known if Ticket(each).until < now]
         if len(known) - len(over) >= MOST:
             log.warning("too many installations are begun: none is taken up for some minutes")
             return False

@@ -36,7 +36,7 @@ ENDED = 20.0
 #: Seconds after which it is looked again for an installation that was not there, or for an organization's
 #: workspaces; and how many of these are remembered.
 ANEW, REMEMBERED = 10.0, 1_000
-#: Seconds before each try whether a token is refused: where Slack has told that it is over, and else.
+#: Seconds before each look whether a token is refused: where Slack has said that it is over, and where not.
 TOLD, UNTOLD = (0.0, 5.0, 60.0), (0.0, 60.0, 600.0)
 #: Events by which Slack tells it.
 ENDS = frozenset({"app_uninstalled", "tokens_revoked"})
@@ -181,7 +181,7 @@ class Directory:
         return None
 
     async def _agree(self) -> None:
-        """Serve all that is kept, and no more: another replica may have to go on with what one has begun."""
+        """Serve the installations that are kept, and no others: other replicas make some, and drop some."""
         names = await self._store.names()
         known = {grant.name: grant for grant in self._grants.values()}
         for name in names:

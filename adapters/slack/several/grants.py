@@ -109,20 +109,24 @@ class Grant:
             self.adopt(kept)  # another replica may have done it
             if self._unsaved:
                 await self._save(store, kept)
-                return
-            try:
-                with translated():
-                    new = await rotator.perform_token_rotation(
-                        installation=kept, minutes_before_expiration=EARLY
-                    )
-            except SlackTokenRotationError as error:
-                word = code_of(error.api_error)
-                log.error("a token can't be renewed; install the bot anew", name=self.name, error=word)  # noqa: TRY400  told in full
-                return
-            if new:
-                self.adopt(new)
-                await self._save(store, new)
-            self._later = now()
+            elif await self._rotated(store, rotator):
+                self._later = now()
+
+    async def _rotated(self, store: Installations, rotator: AsyncTokenRotator) -> bool:
+        """Have Slack give another token, if this one ends soon; False if Slack refuses that."""
+        try:
+            with translated():
+                new = await rotator.perform_token_rotation(
+                    installation=self.installation, minutes_before_expiration=EARLY
+                )
+        except SlackTokenRotationError as error:
+            word = code_of(error.api_error)
+            log.error("a token can't be renewed; install the bot anew", name=self.name, error=word)  # noqa: TRY400  told in full
+            return False
+        if new:
+            self.adopt(new)
+            await self._save(store, new)
+        return True
 
     async def _save(self, store: Installations, new: Installation) -> None:
         """Keep *new*, whose refresh token is the only good one; until that is done, nothing else counts."""

@@ -200,7 +200,7 @@ class Flow(AsyncOAuthFlow):
 
 
 class Door:
-    """The routes; until `open`, they say that the bot is starting.
+    """The routes; while there is no `flow`, they say that the bot is starting.
 
     Attributes:
         flow: What serves them.

@@ -60,7 +60,8 @@ class Several(Platform):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.identity = f"slack/{settings.client_id}"
+        # Not "slack/": a bot that served one workspace may go on with more.
+        self.identity = f"slack-app/{settings.client_id}"
         secrets = (settings.client_secret, settings.app_token, settings.signing_secret)
         self.secrets = [value for secret in secrets if (value := secret.get_secret_value().strip())]
         self._directory: Directory | None = None

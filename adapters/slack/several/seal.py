@@ -36,7 +36,7 @@ class Seal:
         return self._fernet.encrypt_at_time(text.encode(), int(now)).decode().rstrip("=")
 
     def opened(self, sealed: str, now: float = 0.0, life: int = 0) -> str | None:
-        """Return what was sealed; None for what was not, or over *life* seconds before *now* (0: ever)."""
+        """Return what was sealed; None if it was not, or over *life* seconds before *now* (0: whenever)."""
         whole = sealed.encode(errors="replace") + b"=" * (-len(sealed) % 4)
         try:
             found = (

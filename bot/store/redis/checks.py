@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -18,6 +17,8 @@ VERSION = 1
 LOOK = 10_000
 #: Parts of Redis's memory from which on it is said that there is little left.
 FULL = 0.8
+#: What to do where it can't be reached.
+REACH = "start it, or mend the address"
 
 
 async def expect_safe(wire: Wire) -> None:
@@ -30,13 +31,23 @@ async def expect_safe(wire: Wire) -> None:
         await wire.open()
         memory = await info(wire, "memory")
     except Away as error:
-        raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
+        raise Unavailable(f"{SETTING}: Redis can't be reached ({error}); {REACH}.") from None
     except Refusal as error:
-        raise Unavailable(
-            f"{SETTING}: Redis lets nobody in like this ({error}); look at the user and the password."
-        ) from None
+        raise Unavailable(f"{SETTING}: {'; '.join(lets_nobody_in(error))}.") from None
     if why := _evicts(memory):
         raise Unavailable(f"{SETTING}: {why}")
+
+
+def lets_nobody_in(error: Refusal) -> tuple[str, str]:
+    """Return what it means that Redis lets nobody in, and what to do."""
+    said = str(error)
+    if "HELLO must be called" in said or "Authentication required" in said:
+        return "Redis wants a password, and there is none", "write it as in redis://:password@host:6379/0"
+    if "'SENTINEL'" in said:
+        return "that is a Redis, and no Sentinel", "write redis:// for it"
+    if "DB index" in said:
+        return f"Redis has no such database ({said})", "take another number at the end, as in redis://host/0"
+    return f"Redis lets nobody in like this ({said.rstrip('.')})", "look at the user and the password"
 
 
 async def expect_ours(wire: Wire, names: Names) -> None:
@@ -62,40 +73,42 @@ async def expect_ours(wire: Wire, names: Names) -> None:
         raise Unavailable(f"{SETTING}: {why}")
 
 
-async def claim(wire: Wire, names: Names, identity: Collection[str]) -> None:
+async def claim(wire: Wire, names: Names, identities: Collection[str]) -> None:
     """Say under the prefix whose it is, unless that is said; raises `Away` or `Refusal`."""
     await wire.ask("SET", names.of("schema"), VERSION, "NX")
-    if identity:
-        await wire.call(scripts.BOT, [names.of("bot")], [json.dumps(sorted(identity))])
+    for identity in identities:
+        await _known(wire, names, identity)
 
 
-async def expect_bot(wire: Wire, names: Names, identity: Collection[str]) -> None:
-    """Look whether the prefix is of the bot with *identity*, or of none yet; it is then.
+async def expect_bot(wire: Wire, names: Names, identity: str) -> None:
+    """Look whether the prefix is of the bot with *identity*, or of none yet on its platform; it is then.
 
     Args:
         wire: The connection.
         names: What keys are called.
-        identity: What only this bot has, such as "discord/" and the application's id; one in common will do,
-            and the others are kept, too.
+        identity: What only this bot has, such as "discord/" and the application's id; a bot has one on each
+            platform that it serves.
 
     Raises:
+        Away: Redis can't be reached now.
         Unavailable: It is another bot's; the message says what to do.
     """
-    ours = sorted(identity)
-    if not ours:
-        return
     try:
-        told = await wire.call(scripts.BOT, [names.of("bot")], [json.dumps(ours)])
-        known = json.loads(told)
-        if not {*known} & {*ours}:
-            raise Unavailable(
-                f"{SETTING}: another bot ({', '.join(known)}) has the prefix {names.prefix}: "
-                "set one of this bot's own, as in ?prefix=team."
-            )
-        if not {*ours} <= {*known}:
-            await wire.ask("SET", names.of("bot"), json.dumps(sorted({*known, *ours})))
-    except (Away, Refusal, ValueError) as error:
+        known = await _known(wire, names, identity)
+    except Refusal as error:
         raise Unavailable(f"{SETTING}: whose ledger this is can't be read ({error}).") from None
+    if known != identity:
+        raise Unavailable(
+            f"{SETTING}: another bot ({known}; this one is {identity}) has the prefix {names.prefix}: "
+            "set one of this bot's own, as in ?prefix=team."
+        )
+
+
+async def _known(wire: Wire, names: Names, identity: str) -> str:
+    """Return which bot has the prefix on the platform of *identity*; that one, if there was none."""
+    platform, _, own = identity.partition("/")
+    known: bytes = await wire.call(scripts.BOT, [names.of("bot")], [platform, own])
+    return f"{platform}/{known.decode()}"
 
 
 async def findings(wire: Wire, names: Names) -> list[Finding]:

@@ -10,13 +10,13 @@ from bot.store import Full, Note, Rated
 from bot.store.accounts import Accounts
 from bot.store.accounts_file import today
 from bot.store.keys import DAY
-from bot.store.limits import Limits
+from bot.store.limits import RateLimits
 from bot.store.memory import FULL, FULL_HERE, Memory
 from bot.store.redis import scripts
 from bot.store.redis.accounts import RedisAccounts
 from bot.store.redis.beside import Beside
 from bot.store.redis.keys import Names
-from bot.store.redis.limits import RedisLimits
+from bot.store.redis.limits import RedisRateLimits
 from bot.store.redis.shelf import RedisShelf
 from bot.store.redis.vault import RedisVault
 from bot.store.redis.wire import Wire
@@ -37,7 +37,7 @@ class Kept(Memory):
         self._money = RedisAccounts(wire, names, name)
         self._posts = RedisShelf(wire, names)
         self._secrets = RedisVault(wire, names)
-        self._rates = RedisLimits(wire, names)
+        self._rates = RedisRateLimits(wire, names)
 
     @property
     def shelf(self) -> Shelf:
@@ -55,7 +55,7 @@ class Kept(Memory):
         return self._money
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """See `Store.limits`."""
         return self._rates
 

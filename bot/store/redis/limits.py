@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.store.accounts import pseudonym
-from bot.store.limits import MemoryLimits
+from bot.store.limits import MemoryRateLimits
 from bot.store.redis.keys import Names
 from bot.store.redis.wire import Script, Wire
 
@@ -25,8 +25,8 @@ return 1
 """)
 
 
-class RedisLimits:
-    """Counts in Redis, in one round trip; while it is away, each replica counts alone; see `Limits`.
+class RedisRateLimits:
+    """Counts in Redis, in one round trip; while it is away, each replica counts alone; see `RateLimits`.
 
     Redis knows nobody's name, only what it would be after they are forgotten, and that for an hour.
     """
@@ -34,10 +34,10 @@ class RedisLimits:
     def __init__(self, wire: Wire, names: Names) -> None:
         self._wire = wire
         self._names = names
-        self._here = MemoryLimits()
+        self._here = MemoryRateLimits()
 
     async def admit(self, user: str, per_minute: int, per_hour: int, *, count: bool = True) -> bool:
-        """See `Limits.admit`."""
+        """See `RateLimits.admit`."""
         if not (per_minute or per_hour):
             return True
         try:

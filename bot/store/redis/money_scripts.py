@@ -215,5 +215,3 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 86400)
 redis.call('EXPIRE', KEYS[2], 86400)
 return 1
 """)
-#: What Redis is told with each connection.
-ALL = (MONEY, RENAME, RENAME_SUMS, UNNAME)

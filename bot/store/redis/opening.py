@@ -39,10 +39,10 @@ async def findings_at(url: str) -> list[Finding]:
     try:
         return await checks.findings(wire, names)
     except Away as error:
-        text, fix = f"Redis can't be reached ({error})", "start it, or mend the address"
-        return [Finding(ok=False, text=f"{SETTING}: {text}", fatal=True, fix=fix)]
+        text = f"{SETTING}: Redis can't be reached ({error})"
+        return [Finding(ok=False, text=text, fatal=True, fix=checks.REACH)]
     except Refusal as error:
-        text, fix = f"Redis refuses ({error})", "look at the user and the password"
+        text, fix = checks.lets_nobody_in(error)
         return [Finding(ok=False, text=f"{SETTING}: {text}", fatal=True, fix=fix)]
     finally:
         await wire.close()

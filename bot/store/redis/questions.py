@@ -21,10 +21,13 @@ from bot.store.peers import Taken
 from bot.store.redis import entries, scripts
 from bot.store.redis.keys import Names
 from bot.store.redis.scripts import AT_ONCE, FINE, GONE, OTHERS
-from bot.store.redis.wire import LOOK, PATIENCE, Away, Refusal, Script, Wire
+from bot.store.redis.wire import LOOK, Away, Refusal, Script, Wire
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that a claim waits for a Redis that is away: with what is asked before, less than the 3 in which
+#: Slack wants an event acknowledged, else it gives it to another replica as well.
+CLAIMING = 1.5
 #: Seconds after which Redis has what it was told on its disk, with headroom; and answers that ended in them.
 LATELY, LATELY_MOST = 10.0, 5000
 #: Questions that are known to be another replica's.
@@ -82,29 +85,32 @@ class Questions:
     async def claim(self, entry: Entry) -> bool | None:
         """Claim a question for this replica; tell whether it was the first to, None if that is not known.
 
-        It waits `PATIENCE` seconds at most for a Redis that is away.
+        It waits `CLAIMING` seconds at most for a Redis that is away.  What could not be claimed is written
+        when that is possible; if the claim may have got through, others may take the question over by then.
         """
-        doubtful = False
+        key, tries, sent = entry.asked.key, 0, False
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CLAIMING):
                 while True:
+                    tries, sent = tries + 1, sent or not self._wire.trouble
                     try:
                         told = await self._wire.call(scripts.ACCEPT, *self._whole(entry))
                     except Away:
-                        doubtful = True  # it may have run
                         await asyncio.sleep(LOOK)
                     else:
-                        return told == FINE or (told == scripts.AGAIN and doubtful)
+                        return told == FINE or (told == scripts.AGAIN and tries > 1)
         except TimeoutError:
-            return None
+            self._keep(key, got=sent)
         except Refusal as error:
             self.refused = str(error)
-            return None
+            self._keep(key, got=False)
+        return None
 
-    def keep(self, key: str) -> None:
-        """Write a question that Redis did not get, when that is possible."""
-        self._new.add(key)
+    def _keep(self, key: str, *, got: bool) -> None:
+        """Write a question when that is possible; *got*: Redis may have it already."""
         self._owed[key] = None
+        if not got:
+            self._new.add(key)
 
     def owe(self, key: str) -> None:
         """Write a question anew, when that is possible."""
@@ -143,6 +149,19 @@ class Questions:
         else:
             self._heed(key, told)
             self.expect_ours(key)
+
+    async def write_first(self, key: str, script: Script, keys: Sequence[str], *args: Any) -> None:
+        """Do as `write`, and wait for a Redis that is away: whoever takes the question over must know of it.
+
+        A question that Redis never got nobody can take over, so that one waits for nothing.
+
+        Raises:
+            Taken: See `write`.  At the latest with the end of the lease.
+        """
+        await self.write(key, script, keys, *args)
+        while key in self._owed and key not in self._new and not self.refused and self._find(key):
+            await asyncio.sleep(LOOK)
+            await self.write(key, script, keys, *args)
 
     async def rewrite(self, going: Iterable[Entry]) -> None:
         """Write all that Redis lacks; after a loss of the connection all that is *going*, or was lately.

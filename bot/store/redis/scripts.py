@@ -289,12 +289,10 @@ return #old
 CHOOSE = Script("return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])")
 UNCHOOSE = Script("return redis.call('HDEL', KEYS[1], ARGV[1])")
 
-#: KEYS 1 which bot it is.  ARGV 1 what it is here, in JSON.  Tells what it was before, in JSON.
-BOT = Script(
-    "if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then return ARGV[1] end return redis.call('GET', KEYS[1])"
-)
+#: KEYS 1 which bot it is, by platform.  ARGV 1 a platform, 2 who the bot is there.  Tells who it was before.
+BOT = Script("redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) return redis.call('HGET', KEYS[1], ARGV[1])")
 
-LEDGER = (  # all of them
+LEDGER = (  # all of this module
     *(ACCEPT, RESTORE, SAY, INTEND, POSTED, RUN, DONE, RELEASE, FIND, SHOWN, CLAIM, RECENT, FORGET),
     *(NOTE, ERASE, NOTES, RATE, UNRATE, OLD_RATINGS, CHOOSE, UNCHOOSE, BOT),
 )

@@ -10,14 +10,15 @@ Safe against loss of power is here what Redis is: with `appendfsync always` all 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
 
 from bot.platform import Asked
 from bot.store import OK, ROWS_KEPT, Entry, Part
-from bot.store.peers import LEASE, Alone, Taken
+from bot.store.alone import Alone
+from bot.store.peers import LEASE, Taken
 from bot.store.redis import entries, scripts
 from bot.store.redis.checks import claim, expect_bot, expect_ours, expect_safe
 from bot.store.redis.keys import Names
@@ -55,7 +56,7 @@ class RedisStore(Reading):
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
         self._tending: asyncio.Task[None] | None = None
-        self._identity: Collection[str] = ()
+        self._identities: set[str] = set()  # on each platform that it serves
         self._closed = False
 
     async def open(self) -> None:
@@ -75,10 +76,11 @@ class RedisStore(Reading):
             await self._joined.open(lambda: len(self._open))
         self._tending = asyncio.create_task(self._tend())
 
-    async def expect_bot(self, identity: Collection[str]) -> None:
+    async def expect_bot(self, identity: str) -> None:
         """See `bot.store.redis.checks.expect_bot`."""
-        self._identity = identity
-        await expect_bot(self._wire, self._names, identity)
+        with suppress(Away):  # it is claimed when Redis is back
+            await expect_bot(self._wire, self._names, identity)
+        self._identities.add(identity)
 
     @property
     def health(self) -> str:
@@ -92,7 +94,7 @@ class RedisStore(Reading):
         return "degraded: Redis lacks what it is being told" if self._owes else OK
 
     async def accept(self, asked: Asked) -> bool:
-        """See `Store.accept`; waits 2 s at most for a Redis that is away, then goes on without.
+        """See `Store.accept`; waits 1.5 s at most for a Redis that is away, then goes on without.
 
         Two replicas may then have accepted it; the one that writes it later gets `Taken`.
         """
@@ -102,8 +104,6 @@ class RedisStore(Reading):
         if first is False or self._knows(asked.key):
             return False
         self._put(entry)
-        if first is None:
-            self._questions.keep(asked.key)
         return True
 
     async def reword(self, key: str, question: str) -> None:
@@ -113,12 +113,12 @@ class RedisStore(Reading):
             await self._say(key, "question", question)
 
     async def intend(self, key: str, part: Part, text: str) -> None:
-        """See `Store.intend`."""
+        """See `Store.intend`; waits for a Redis that is away, as long as the lease is held."""
         await super().intend(key, part, text)
         if entry := self._going(key):
             number = [each.nonce for each in entry.parts].index(part.nonce)
             told = entries.part_field(part.nonce), entries.part_text(part, number)
-            await self._write(key, scripts.INTEND, (), text, *told)
+            await self._write(key, scripts.INTEND, (), text, *told, first=True)
 
     async def posted(self, key: str, nonce: str, message: str) -> None:
         """See `Store.posted`."""
@@ -133,9 +133,9 @@ class RedisStore(Reading):
         await self._say(key, "text", text)
 
     async def call(self, key: str, calling: str) -> None:
-        """See `Store.call`."""
+        """See `Store.call`; waits as `intend`."""
         await super().call(key, calling)
-        await self._say(key, "calling", calling)
+        await self._say(key, "calling", calling, first=bool(calling))
 
     async def end(self, key: str, text: str, note: str, controls: tuple[str, ...] = ()) -> None:
         """See `Store.end`."""
@@ -249,7 +249,7 @@ class RedisStore(Reading):
     async def _claim(self) -> None:
         """Say whose the prefix is before anything else is written to a Redis that may have forgotten."""
         with suppress(Refusal):
-            await claim(self._wire, self._names, self._identity)
+            await claim(self._wire, self._names, self._identities)
 
     async def _leave(self) -> None:
         """Let others have what waits here."""
@@ -276,13 +276,17 @@ class RedisStore(Reading):
                 with suppress(Away):
                     await self._back()
 
-    async def _say(self, key: str, *fields: str) -> None:
+    async def _say(self, key: str, *fields: str, first: bool = False) -> None:
         if self._going(key):
-            await self._write(key, scripts.SAY, (), *fields)
+            await self._write(key, scripts.SAY, (), *fields, first=first)
 
-    async def _write(self, key: str, script: Script, keys: Sequence[str], *args: object) -> None:
+    async def _write(
+        self, key: str, script: Script, keys: Sequence[str], *args: object, first: bool = False
+    ) -> None:
+        """Let Redis do what was done in memory; *first*: before anything else is, where others may follow."""
         if not self._closed:
-            await self._questions.write(key, script, keys, *args)
+            write = self._questions.write_first if first and self._joined else self._questions.write
+            await write(key, script, keys, *args)
 
     def _going(self, key: str) -> Entry | None:
         """See `Memory`; raises `Taken` if the question is another replica's."""

@@ -90,6 +90,7 @@ class Wire:
         took: Told how many seconds each round trip took.
         losses: How often the connection was lost; what was written before may be lost since.
         scripts: What Redis is told with each connection, so that it need not be sent with the first call.
+        boarding: What is called before requests go out, so that what can wait goes along with them.
         back: What is awaited, in this order, whenever Redis is there again, before any other request; what
             fails with `Away` there is begun anew with the next try.
     """
@@ -101,6 +102,7 @@ class Wire:
         self.losses = 0
         self.took: Callable[[float], object] = float
         self.scripts: list[Script] = []
+        self.boarding: list[Callable[[], None]] = []
         self.back: list[Callable[[], Awaitable[None]]] = []
         self._connect = connect
         self._client: Redis | None = None
@@ -171,6 +173,9 @@ class Wire:
         """Send what is asked for until nothing is."""
         try:
             while self._asked:
+                for board in self.boarding:
+                    board()
+                await asyncio.sleep(0)  # they may need a task for that
                 batch, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
                 try:
                     await self._answer(batch)
@@ -253,7 +258,7 @@ class Wire:
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:
-            raise Away(str(error) or "it does not answer") from error
+            raise Away(_said(error)) from error
         except RedisError as error:
             raise Refusal(str(error)) from error
         self.trouble = ""
@@ -261,7 +266,12 @@ class Wire:
     def _trouble(self, error: BaseException) -> None:
         if not self.trouble:
             self.since = asyncio.get_running_loop().time()
-        self.trouble = str(error) or "it does not answer"
+        self.trouble = _said(error)
+
+
+def _said(error: BaseException) -> str:
+    # One of Sentinel's goes on with all settings of the client.
+    return str(error).partition(" : <")[0] or "it does not answer"
 
 
 def _fail(batch: Sequence[_Asked], error: Exception) -> None:
@@ -287,7 +297,11 @@ def connector(url: str) -> Callable[[], Redis]:
         "retry": Retry(NoBackoff(), 0),  # a script that may have run is not run again unasked
     }
     if not url.startswith("redis+sentinel://"):
-        Redis.from_url(url)  # which says what is wrong with it
+        try:
+            pool: Any = Redis.from_url(url).connection_pool  # which says what is wrong with it
+            pool.make_connection()  # and of an option that is none
+        except TypeError as error:
+            raise ValueError(f"there is no option {str(error).rpartition(' ')[2]}") from None
         return lambda: Redis.from_url(url, **options)
     return _by_sentinel(url, options)
 

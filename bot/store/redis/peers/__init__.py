@@ -23,6 +23,8 @@ from bot.store.redis.wire import Wire
 
 #: Seconds that a home is kept after it was last asked for.
 HOME_KEPT = 3600
+#: Seconds that it may take to learn of a home; the platform waits to hear that an event was taken.
+HOMING = 0.5
 
 
 class RedisPeers:
@@ -104,8 +106,9 @@ class RedisPeers:
         keys = [self._names.of("home", channel), self._pulse.members_key]
         args = [self.name, leaving, self._pulse.lease, settled, HOME_KEPT]
         try:
-            return str((await self._wire.call(scripts.HOME, keys, args)).decode())
-        except OSError:
+            async with asyncio.timeout(HOMING):
+                return str((await self._wire.call(scripts.HOME, keys, args)).decode())
+        except (OSError, TimeoutError):
             return self.name
 
     async def ask(self, name: str, text: str) -> str:

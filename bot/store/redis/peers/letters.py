@@ -32,6 +32,8 @@ TOGETHER = 200
 AT_ONCE = 1000
 #: Seconds that Redis may keep a reader waiting before it says that there is nothing.
 BLOCK = 10.0
+#: Seconds that what is told to all may wait for another request, to go out with it.
+LINGER = 0.05
 
 TELL, ASK, REPLIED = "tell", "ask", "reply"
 
@@ -63,6 +65,8 @@ class Letters:
         self._asked: dict[str, asyncio.Future[str]] = {}
         self._heard: dict[str, int] = {}  # by sender the number of the last letter
         self._doing: set[asyncio.Task[None]] = set()
+        self._lingering: asyncio.TimerHandle | None = None
+        wire.boarding.append(self.flush)
 
     def tell(self, text: str) -> None:
         """See `Peers.tell`."""
@@ -119,6 +123,9 @@ class Letters:
 
     def flush(self) -> None:
         """Send what waits."""
+        if self._lingering:
+            self._lingering.cancel()
+            self._lingering = None
         if self._out and self._sending is None and not self._wire.trouble:
             self._sending = asyncio.create_task(self._send())
 
@@ -138,7 +145,10 @@ class Letters:
                     "Redis is away for so long that other replicas are not told everything", kept=MOST
                 )
             self._dropped = True
-        self.flush()
+        if kind != TELL:
+            self.flush()
+        elif self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, self.flush)
 
     async def _send(self) -> None:
         """Send until nothing waits, or Redis is away: then tells are kept, and the rest has failed."""

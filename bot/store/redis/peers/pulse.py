@@ -95,7 +95,7 @@ class Pulse:
 
     @property
     def complete(self) -> bool:
-        """Whether who lives has told Redis, since it began, all that is theirs: what nobody has is free."""
+        """Whether all that live have had time to tell a new Redis what is theirs: what nobody has is free."""
         return passed() > self._began + self.lease
 
     @property

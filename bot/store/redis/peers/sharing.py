@@ -15,7 +15,7 @@ from bot.store.redis.peers.clock import passed
 from bot.store.redis.peers.pulse import Pulse
 from bot.store.redis.wire import Away, Wire
 
-#: Seconds that the word of a replica counts which may not have been able to say another.
+#: Seconds for which a replica's last word counts while it may not have been able to give a newer one.
 KEPT = 60.0
 #: Buckets whose calls are known; past that, those of whose window nothing is used are forgotten.
 MOST = 2000

@@ -1,0 +1,67 @@
+"""Several replicas of the bot on one Redis: any of them may die, and users notice nothing.
+
+The parts are in `cluster_faults` (kills, stops, partitions, a Redis that dies, rolling restarts, clocks that
+differ) and `cluster_costs` (stops across replicas, pacing, round trips, load).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tests.bench import cluster_costs as costs
+from tests.bench import cluster_faults as faults
+from tests.bench.cluster_faults import played
+
+LIMITS = (
+    "Slack alone, each event to another replica than the one before; faults, stop, load and units: emulator "
+    "limits off, the bot's own budgets wide (tests/bench/bot.py); trips: limits and budgets as they are"
+)
+
+Part = Callable[[bool, int, int], Awaitable[dict[str, Any]]]
+
+
+async def _fault(
+    fault: faults.Fault, times: int, quick: bool, seed: int, runs: int, **options: Any
+) -> dict[str, Any]:
+    return await played(fault, runs or (1 if quick else times), seed, 2 if quick else 4, **options)
+
+
+PARTS: Mapping[str, Part] = {
+    "kills": partial(_fault, faults.kills, 100),
+    "stopped": partial(_fault, faults.stopped, 50),
+    "redis": partial(_fault, faults.redis, 20),
+    "partitions": partial(_fault, faults.partitions, 20, proxied=True),
+    "paced": costs.paced_alike,
+    "rolling": partial(_fault, faults.rolling, 1, rate=15.0, pause=1.5),
+    "skew": partial(_fault, faults.kills, 12, own={1: {"RIVULET_BENCH_SKEW": "3600"}}),
+    "stop": costs.stops,
+    "trips": costs.trips,
+    "load": costs.load,
+    "units": costs.units,
+}
+#: What a quick run plays, unless it is told what.
+QUICK = ("kills", "stopped", "redis", "partitions", "paced")
+#: What of a part is shown to people.
+SHOWN = ("times", "questions", "hit", "whole", "noted", "stuck", "duplicates", "lost", "tracebacks")
+
+
+async def bench(*, quick: bool, seed: int, only: Sequence[str] = (), runs: int = 0) -> dict[str, Any]:
+    """Play all parts, or *only* some; each fault comes *runs* times, or as often as the issue asks for."""
+    measured: dict[str, Any] = {"limits": LIMITS}
+    for name in only or (QUICK if quick else PARTS):
+        measured[name] = await PARTS[name](quick, seed, runs)
+        print(name, json.dumps(measured[name]), flush=True)
+    return measured
+
+
+def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
+    """Return the table for people."""
+    table: list[Sequence[str]] = [("part", *SHOWN, "repair s")]
+    for name, seen in measured.items():
+        if isinstance(seen, dict) and "questions" in seen and "stuck" in seen:
+            repair = seen.get("repair_s", {}).get("max", "-")
+            table.append((name, *(str(seen[key]) for key in SHOWN), str(repair)))
+    return table
