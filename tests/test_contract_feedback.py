@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from adapters.emulators.slack.workspace import SUBSCRIPTIONS
 from bot.show.words import AGAIN
 from tests.contract import HOLD, Seen, World, until
 from tests.worlds import WORLDS
@@ -271,3 +272,58 @@ async def test_who_reacts_faster_than_hands_can_is_not_looked_at(world):
     await world.settled()
     await asyncio.sleep(0.1)
     assert reads <= 2 * 20
+
+
+@pytest.fixture(params=[each for each in WORLDS if not each.alone], ids=lambda kind: kind.name)
+async def shared(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    world = await request.param.open()
+    yield world
+    await world.close()
+
+
+async def away(world: World) -> None:
+    """End the bot; what happens from now on is not sent again."""
+    await world.crash()
+    if world.name == "slack":
+        await world.emulator.subscribe([])
+
+
+async def home(world: World) -> None:
+    if world.name == "slack":
+        await world.emulator.subscribe(SUBSCRIPTIONS)
+    await world.restart(remember=True)
+
+
+async def test_a_thumb_that_was_set_while_the_bot_was_away_is_found(shared):
+    up, down = UP[shared.name], DOWN[shared.name]
+    _, first = await answered(shared)
+    await shared.react(first.id, up[0])
+    await until(partial(agrees, shared, [(shared.ann, True)]))
+    [before] = await shared.store.ratings()
+    await away(shared)
+    await shared.react(first.id, down[-1], shared.bob)
+    await shared.react(first.id, RETRIES[shared.name][0], shared.bob)
+    for bot in shared.bots:
+        await shared.react(first.id, up[0], bot)
+    await home(shared)
+    await until(partial(agrees, shared, [(shared.ann, True), (shared.bob, False)]))
+    await shared.settled()
+    assert before in await shared.store.ratings()  # as old as it was
+    assert len(shared.model.requests) == 1
+    assert len(await thought(shared)) == 2
+
+
+async def test_a_thumb_that_replaced_another_while_the_bot_was_away_is_found_and_both_mean_nothing(shared):
+    up, down = UP[shared.name][0], DOWN[shared.name][0]
+    _, first = await answered(shared)
+    await shared.react(first.id, up)
+    await until(partial(agrees, shared, [(shared.ann, True)]))
+    await away(shared)
+    await shared.unreact(first.id, up)
+    await shared.react(first.id, down)
+    for emoji in (up, down):
+        await shared.react(first.id, emoji, shared.bob)
+    await home(shared)
+    await until(partial(agrees, shared, [(shared.ann, False)]))
+    await shared.settled()
+    assert await thought(shared) == [(shared.ann, False)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from bot.core.sayings import REPLACED
 from bot.platform import Platform
 from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
-from tests.worlds import DiscordWorld, SlackHttpWorld, SlackWorld
+from tests.worlds import DiscordWorld, SlackHttpWorld, SlackWorld, encoded
 
 
 class SlackThreads(SlackWorld):
@@ -25,11 +25,14 @@ class SlackThreads(SlackWorld):
     #: What names the bot or others and calls nobody.
     namings: Sequence[str] = ("`<@U2>` is what?", "&gt; <@U2> said\nso why?", "what about <#C2>?")
 
-    async def write(self, question: str, text: str, who: str = "") -> str:
-        """Let *who* (ann) write *text* in the thread of *question*, whatever it calls."""
+    async def write(
+        self, question: str, text: str, who: str = "", files: Mapping[str, bytes] | None = None
+    ) -> str:
+        """Let *who* (ann) write *text* in the thread of *question*, whatever it calls, with *files*."""
         channel, ts = at(question)
         root = (await self.emulator.message(channel, ts))["thread_ts"] or ts
-        return f"{channel}/{await self.emulator.say(channel, who or self.ann, text, root)}"
+        said = self.emulator.say(channel, who or self.ann, text, root, files=encoded(files or {}))
+        return f"{channel}/{await said}"
 
     def called(self, text: str) -> str:
         return f"<@UBOT> {text}"
@@ -61,10 +64,18 @@ class DiscordThreads(DiscordWorld):
     def load(self, **settings: str) -> Platform:
         return super().load(**{"RIVULET_DISCORD_REPLY": "thread", **settings})
 
-    async def write(self, question: str, text: str, who: str = "", answering: str = "") -> str:
+    async def write(
+        self,
+        question: str,
+        text: str,
+        who: str = "",
+        files: Mapping[str, bytes] | None = None,
+        answering: str = "",
+    ) -> str:
         """As above; *answering*: the message that it replies to."""
         place = self.place(question)
-        return f"{place}/{await self.emulator.say(place, who or self.ann, text, answering)}"
+        said = self.emulator.say(place, who or self.ann, text, answering, files=encoded(files or {}))
+        return f"{place}/{await said}"
 
     def place(self, question: str) -> str:
         channel, id_ = at(question)
@@ -184,6 +195,36 @@ async def test_what_has_no_words_is_no_question(world):
     for text in world.wordless:
         await world.write(question, text)
     await nothing_more(world)
+
+
+@pytest.mark.parametrize("text", ["", "👍"])
+async def test_a_file_without_a_word_is_a_question(world, text):
+    question = await world.ask("why?", "Show me.")
+    await world.final(question)
+    dropped = await world.write(question, text, files={"log.txt": b"nothing but errors"})
+    assert (await world.final(dropped))[0].text == "Show me."
+    [asked] = [turn for turn in world.model.requests[1].turns if turn.files]
+    assert asked.files[0].data == b"nothing but errors"
+    await world.redeliver()
+    await nothing_more(world, 2)
+
+
+async def test_a_file_for_somebody_else_or_of_a_kind_that_nobody_reads_is_no_question(world):
+    question = await world.ask("why?")
+    await world.final(question)
+    await world.write(question, world.summons[0], files={"log.txt": b"errors"})
+    await world.write(question, "", files={"song.mp3": b"la", "film.mp4": b"la"})
+    await nothing_more(world)
+
+
+async def test_a_file_without_a_word_that_was_missed_is_found(world):
+    question = await world.ask("why?")
+    await world.final(question)
+    await world.crash()
+    missed = await world.write(question, "", files={"log.txt": b"errors"})
+    await world.restart(remember=True)
+    await world.final(missed)
+    await nothing_more(world, 2)
 
 
 async def test_neither_bots_nor_the_bot_itself_are_answered(world):

@@ -130,6 +130,29 @@ async def test_every_kind_of_event_is_heard_of_one_person_so_often_only(kind):
     assert await it.stop(Stop("m", Actor("U8", workspace="T1"), HERE)) is Outcome.UNKNOWN
 
 
+@pytest.mark.parametrize("by", ["conversation", "message"])
+async def test_all_of_ones_own_answers_can_be_stopped_at_once_and_each_stop_of_nothing_counts(by):
+    it, sheets = core(Script({"stall": True})), [Sheet(f"s{number}") for number in range(3 * EVENTS)]
+    for number, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"q{number}"))
+    await asyncio.sleep(5)
+    where = [(f"q{number}", "") if by == "message" else ("", f"q{number}") for number in range(len(sheets))]
+    stops = [Stop(message, ANN, HERE, talk) for message, talk in where]
+    assert {await it.stop(stop) for stop in stops} == {Outcome.STOPPED}
+    assert [await it.stop(stop) for stop in stops].count(Outcome.REFUSED) == len(stops) - EVENTS
+    await it.drain()
+
+
+async def test_who_stops_the_answers_of_others_is_heard_so_often_only():
+    it, bob = core(Script({"stall": True})), Actor("U2", "bob", workspace="T1")
+    for number in range(EVENTS + 1):
+        await it.mention(ask(Sheet(f"s{number}"), f"q{number}"))
+    await asyncio.sleep(5)
+    outcomes = [await it.stop(Stop(f"q{number}", bob, HERE)) for number in range(EVENTS + 1)]
+    assert outcomes == [*[Outcome.STOPPED] * EVENTS, Outcome.REFUSED]
+    await it.drain()
+
+
 async def test_strangers_who_are_refused_are_logged_once_a_minute_in_sum():
     it = core(Script())
     with capture_logs() as logs:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.core.core import Core
+from bot.core.intake import Caps
 from bot.core.rates import EVENTS, SPAN
 from bot.core.ratings import REMEMBERED, Models
+from bot.core.thumbs import LOOKED_AT, PAUSE
 from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Rating
+from bot.platform import Gone, Place, Rating
 from bot.store import OK, RATINGS_KEPT, RATINGS_MOST, ROWS_KEPT, Rated, Store, tables
 from bot.store import writer as module
 from bot.store.examine import NAME, findings
@@ -28,6 +30,7 @@ from bot.store.sqlite import Sqlite
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask
 from tests.stores import KINDS, later
 from tests.stores import opened as opened_kind
+from tests.test_repair import Paper
 from tests.test_store import NOW, asked, healthy, opened, pragma
 
 GOOD = Rated("chat/1", BOB.id, good=True, at=NOW, asker=ANN.id, channel="C1", model="claude")
@@ -284,3 +287,34 @@ async def test_a_ledger_that_cannot_be_read_costs_the_rating_only_and_that_is_sa
     said = capsys.readouterr().out
     assert "a reaction counts for nothing" in said
     assert "a rating was not kept" in said
+
+
+@dataclass
+class Thumbed(Paper):
+    """A platform on whose messages everybody has set a thumb."""
+
+    looked: list[str] = field(default_factory=list)
+
+    async def thumbs(self, message: str, place: Place) -> Sequence[Rating]:
+        self.looked.append(message)
+        if len(self.looked) == 1:
+            raise Gone("deleted")
+        return [Rating(message, who, place, good=True, on=True) for who in (BOB, ROBOT)]
+
+
+@pytest.mark.jump
+async def test_thumbs_are_looked_for_on_few_messages_and_not_at_each_reconnection():
+    paper = Thumbed(Sheet())
+    it = Core(Script("yes"), store := Memory(), Access(), caps=Caps(user_turns=0, per_minute=0, per_hour=0))
+    for number in range(30):
+        await it.mention(ask(Sheet(f"sheet/{number}"), f"sheet/q{number}"))
+    await asyncio.sleep(60)
+    for _ in range(3):
+        it.back(paper)
+        await asyncio.sleep(1)
+    assert len(set(paper.looked)) == len(paper.looked) == LOOKED_AT
+    assert {rated.rater for rated in await store.ratings()} == {BOB.id}
+    assert len(await store.ratings()) == LOOKED_AT - 1
+    await asyncio.sleep(PAUSE)
+    assert len(paper.looked) == 2 * LOOKED_AT
+    await it.drain()

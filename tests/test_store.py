@@ -766,3 +766,27 @@ def test_a_second_process_is_refused_in_one_line_and_let_in_afterwards(tmp_path)
         Folder(tmp_path).hold()
     folder.release()
     subprocess.run(again, check=True)
+
+
+async def test_what_many_answers_save_is_written_together_and_at_once_with_what_is_urgent(
+    tmp_path, monkeypatch
+):
+    store = await opened(tmp_path)
+    for number in range(5):
+        await store.accept(asked(f"chat/{number}"))
+    written: list[int] = []
+    apply = store._writer.file.apply
+
+    def counted(statements, *, full):
+        written.append(len(statements))
+        apply(statements, full=full)
+
+    monkeypatch.setattr(store._writer.file, "apply", counted)
+    monkeypatch.setattr(module, "APART", 60.0)
+    saved = [asyncio.create_task(store.save(f"chat/{number}", "so far")) for number in range(5)]
+    await asyncio.wait(saved, timeout=0.05)
+    assert not any(each.done() for each in saved)
+    await store.call("chat/0", "writing")
+    await asyncio.gather(*saved)
+    assert written == [6]
+    await store.close()

@@ -44,6 +44,7 @@ from bot.platform import (
     Mention,
     Place,
     Platform,
+    Rating,
     Remains,
     Stop,
     Surface,
@@ -153,6 +154,10 @@ class Discord(Platform):
     async def standing(self, message: str, place: Place) -> Sequence[Stop]:
         """See `Platform.standing`."""
         return await self._running.standing(message, place) if self._running else ()
+
+    async def thumbs(self, message: str, place: Place) -> Sequence[Rating]:
+        """See `Platform.thumbs`."""
+        return await self._running.thumbs(message, place) if self._running else ()
 
     async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
         """See `Platform.whisper`: a direct message, unless they take none."""

@@ -34,6 +34,7 @@ from bot.platform import (
     Mention,
     Place,
     Platform,
+    Rating,
     Remains,
     SlowDown,
     Stop,
@@ -129,6 +130,10 @@ class Slack(Platform):
     async def standing(self, message: str, place: Place) -> Sequence[Stop]:
         """See `Platform.standing`."""
         return await self._here.events.standing(message, place) if self._here else ()
+
+    async def thumbs(self, message: str, place: Place) -> Sequence[Rating]:
+        """See `Platform.thumbs`."""
+        return await self._here.events.thumbs(message, place) if self._here else ()
 
     async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
         """See `Platform.whisper`."""

@@ -52,12 +52,14 @@ class Message:
         more: What is attached or forwarded, quoted.
         files: What came with it, and with what it forwards.
         labels: Names that the message itself has for ids.
+        brings: Whether a file came with it.
     """
 
     own: str
     more: str
     files: tuple[File, ...]
     labels: Mapping[str, str]
+    brings: bool
 
     @classmethod
     def of(cls, message: Json) -> Message:
@@ -66,7 +68,8 @@ class Message:
         own = drawn(message.get("blocks")) or text
         more = attached(message.get("attachments"))
         labels = {found[2]: found[3] for found in TOKEN.finditer(f"{text}\n{own}\n{more}") if found[3]}
-        return cls(own, more, tuple(_files(message)), labels)
+        brought = any(map(_there, objects(message.get("files"))))
+        return cls(own, more, tuple(_files(message)), labels, brought)
 
     def ids(self) -> list[tuple[str, str]]:
         """Return the ids that need a name, each with its kind: "@", "#" or "!subteam^"."""
@@ -78,10 +81,10 @@ class Message:
         return re.search(rf"<@{re.escape(me)}(\|[^<>]*)?>", _unquoted(self.own)) is not None
 
     def calls_nobody(self) -> bool:
-        """Tell whether it has words, and calls no person and no group, unless in code or a quotation."""
+        """Tell whether it has words or a file, and calls no person and no group but in code or a quote."""
         text = _unquoted(self.own)
         called = any(found[1] != "#" for found in TOKEN.finditer(text)) or _SPECIAL.search(text)
-        return not called and wordy(TOKEN.sub(" ", self.own))
+        return not called and (self.brings or wordy(TOKEN.sub(" ", self.own)))
 
     def says(self, names: Mapping[str, str], me: str = "") -> str:
         """Return all of it as markdown, with *names* for ids; a question is without the call of *me*."""
@@ -100,11 +103,16 @@ def _files(message: Json) -> Iterator[File]:
             inner = part.get("message")
             found += objects(inner.get("files")) if isinstance(inner, dict) else []
     for file in found:
-        if string(file.get("mode")) != "tombstone":
+        if _there(file):
             name = string(file.get("name")) or string(file.get("title"))
             size = file.get("size")
             known = size if isinstance(size, int) and size > 0 else 0
             yield File(name[:200], string(file.get("mimetype"))[:100], known, _key(file))
+
+
+def _there(file: Json) -> bool:
+    """Tell whether *file* was not deleted."""
+    return string(file.get("mode")) != "tombstone"
 
 
 def _key(file: Json) -> str:

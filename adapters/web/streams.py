@@ -84,7 +84,7 @@ def frame(talk: Talk, reader: Reader, run: str) -> bytes:
     if number == reader.known:
         return b": still here\n\n"
     told = json.dumps(talk.told(reader.known), ensure_ascii=False, separators=(",", ":"))
-    reader.known = number
+    reader.known, reader.lacks = number, 0
     return f"id: {run}-{number}\ndata: {told}\n\n".encode()
 
 

@@ -128,7 +128,7 @@ class WebSurface(Surface):
                 await self._keeper.keep_file(talk, file)
             message.files = tuple(replace(file, data=b"") for file in files)
         buttons = page.controls != message.controls
-        message.show(page, talk.change())
+        message.show(page, talk.change(len(page.text) - len(message.text)))
         self._keeper.colour(talk, message)
         now = time.time()
         if new or buttons or not page.live or now - message.kept >= KEPT:

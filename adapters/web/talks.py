@@ -18,6 +18,8 @@ from bot.events import Control, File, Page, Step
 
 #: What HTML with code in a known language has, and what colours leave in it.
 CODE, COLOUR = '<pre><code class="language-', '<span class="t-'
+#: Characters that a reader may lack while a write to it takes.
+BEHIND = 24_000
 #: What a page of one conversation reads, as JSON.
 Json = dict[str, Any]
 
@@ -171,6 +173,7 @@ class Reader:
         session: What it may read by; None where nobody signs in.
         news: Set when there may be more.
         writing: Since when a write to it takes, on the loop's clock; None while none does.
+        lacks: How many characters of answers came since it was last told of any.
         ended: Whether it is to end.
     """
 
@@ -179,6 +182,7 @@ class Reader:
         self.session = session
         self.news = asyncio.Event()
         self.writing: float | None = None
+        self.lacks = 0
         self.ended = False
 
     def end(self) -> None:
@@ -187,8 +191,8 @@ class Reader:
         self.news.set()
 
     def slow(self, now: float, seconds: float) -> bool:
-        """Tell whether a write to it takes longer than *seconds*."""
-        return self.writing is not None and now - self.writing > seconds
+        """Tell whether a write to it takes longer than *seconds*, or more came meanwhile than it may lack."""
+        return self.writing is not None and (now - self.writing > seconds or self.lacks > BEHIND)
 
 
 class Talk:
@@ -223,10 +227,11 @@ class Talk:
         self.deleted = self.stopped = False
         self.closing: asyncio.TimerHandle | None = None
 
-    def change(self) -> int:
-        """Count a change; the readers are told of it once the loop turns."""
+    def change(self, characters: int = 0) -> int:
+        """Count a change, by so many *characters*; the readers are told of it once the loop turns."""
         self.number += 1
         for reader in self.readers:
+            reader.lacks += characters
             reader.news.set()
         return self.number
 

@@ -177,7 +177,7 @@ class Settings(BaseSettings):
         description="The channel's last messages that are read with a question too; 0 for none.",
     )
     ahead: int = Field(
-        default=256 * 1024,
+        default=48 * 1024,
         gt=0,
         validation_alias="RIVULET_AHEAD",
         description="Characters that the model may be ahead of the screen before it is slowed down.",

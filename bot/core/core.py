@@ -14,7 +14,7 @@ import structlog
 
 from bot.core.approvals import CONTROLS
 from bot.core.commands import NOT_YOURS, Commands, called
-from bot.core.files import kept
+from bot.core.files import kept, readable
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
@@ -55,6 +55,7 @@ from bot.show.writes import Ending, Showing
 from bot.store import Store
 from bot.store.peers import Peers
 from bot.tally import Tally
+from bot.text.words import wordy
 from bot.tools import More, Offered
 
 log = structlog.get_logger(__name__)
@@ -113,7 +114,7 @@ class Core:
         )
         self.running = Running(self.means, caps)
         self._lives = self.running.lives
-        self.repairs = Repairs(self.means, self.running, self.mention, self.stop)
+        self.repairs = Repairs(self.means, self.running, self.mention, self.stop, self.rated)
         self._rates = Rates()
         self.talks = Talks()
         self._follow_ups = follow_ups
@@ -180,7 +181,8 @@ class Core:
         return outcome
 
     async def _stopped(self, stop: Stop) -> Outcome:
-        if not self._heeds(stop, Action.STOP) or not await self._allowed(stop, Action.STOP):
+        heeded = self._ends_own(stop) or self._heeds(stop, Action.STOP)
+        if not heeded or not await self._allowed(stop, Action.STOP):
             return Outcome.REFUSED
         if stop.conversation:
             return self.running.stop_current(stop)
@@ -345,6 +347,14 @@ class Core:
         """Tell whether somebody does not do this too often; looks nobody up."""
         return self._rates.admit(event.actor.id, action.value, _now())
 
+    def _ends_own(self, stop: Stop) -> bool:
+        """Tell whether *stop* ends an answer to its actor, which it can once: none is too many."""
+        if stop.conversation:
+            live = self.running.current(stop.conversation)
+        else:
+            live = self._stops.find(stop.message)
+        return live is not None and live.open and live.mention.actor.id == stop.actor.id
+
     async def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
@@ -352,6 +362,8 @@ class Core:
             return not running.stop_newest(mention) and running.say(mention, NOTHING, "nothing")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
+        if mention.follow_up and not (wordy(text) or readable(mention.files, self.means.desk.bounds)):
+            return False  # a sound or a video in a thread is for the people there
         if command := called(mention):
             running.errand(self._reply(mention, command))
             return True

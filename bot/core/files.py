@@ -104,6 +104,11 @@ def chosen(files: Iterable[File], bounds: Bounds, room: Room) -> dict[File, str]
     return told
 
 
+def readable(files: Sequence[File], bounds: Bounds) -> bool:
+    """Tell whether any of *files*, as far as their platform tells of them, is read."""
+    return not all(chosen(files, bounds, Room(bounds.count)).values())
+
+
 def earlier(said: Sequence[Said], trusted: Callable[[Actor], bool]) -> list[File]:
     """Return the files of what was *said* before a question, each once, the newest first.
 

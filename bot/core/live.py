@@ -190,6 +190,11 @@ class Live:
             await self._reader.close()
 
     @property
+    def open(self) -> bool:
+        """Whether more may come of it."""
+        return self._draft.open
+
+    @property
     def begun(self) -> bool:
         """Whether the model has said anything."""
         return self._answer.received > 0

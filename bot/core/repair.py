@@ -19,9 +19,20 @@ from bot.core.live import Live, Means
 from bot.core.running import Running
 from bot.core.sayings import AWAY, RESTART, interrupted, plain_answer
 from bot.core.standing import look
+from bot.core.thumbs import Thumbs
 from bot.core.waits import Pause
 from bot.guard.access import Action
-from bot.platform import Gone, Mention, Outcome, Platform, Remains, SlowDown, Stop, Unavailable
+from bot.platform import (
+    Gone,
+    Mention,
+    Outcome,
+    Platform,
+    Rating,
+    Remains,
+    SlowDown,
+    Stop,
+    Unavailable,
+)
 from bot.show.writes import Ending
 from bot.store import Entry
 from bot.store.peers import Taken
@@ -55,6 +66,7 @@ class Repairs:
         running: Where the answers go on; tells what was given up.
         hear: Takes a mention that was missed.
         stop: Takes a stop that was.
+        rated: Takes a rating that was.
 
     Attributes:
         platforms: Those that asked for a repair, by name.
@@ -66,12 +78,14 @@ class Repairs:
         running: Running,
         hear: Callable[[Mention], Awaitable[None]],
         stop: Callable[[Stop], Awaitable[Outcome]],
+        rated: Callable[[Rating], Awaitable[None]],
     ) -> None:
         self.platforms: dict[str, Platform] = {}
         self._means = means
         self._running = running
         self._hear = hear
         self._stop = stop
+        self._thumbs = Thumbs(means.store, means.clock, rated)
         self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
         self._later: dict[str, asyncio.Task[None]] = {}  # by platform
         self._looks: dict[str, asyncio.Task[None]] = {}  # by platform
@@ -119,14 +133,18 @@ class Repairs:
             return
         if before := self._looks.get(platform.name):
             before.cancel()  # this one looks at all that it would have
-        looking = look(platform, self._means.stops, self._stop)
-        self._looks[platform.name] = self._running.errand(looking)
+        self._looks[platform.name] = self._running.errand(self._look(platform))
 
     def close(self) -> None:
         """Take up nothing any more, and end what looks for more."""
         self._closed = True
         for task in (*self._searches, *self._later.values(), *self._looks.values()):
             task.cancel()
+
+    async def _look(self, platform: Platform) -> None:
+        """Take what people did by reactions while nobody listened."""
+        await look(platform, self._means.stops, self._stop)
+        await self._thumbs.look(platform)
 
     async def _take_up(self, platform: Platform, *, restarted: bool) -> int:
         """Go on with the questions that an earlier run left or this one gave up; return how many."""

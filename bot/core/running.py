@@ -164,10 +164,15 @@ class Running:
         stop = Stop(mention.key, mention.actor, mention.place)
         return newest is not None and newest.run.stop(stop) is Outcome.STOPPED
 
+    def current(self, conversation: str) -> Live | None:
+        """Return the answer that runs in *conversation*, or is the next to."""
+        ticket = self._intake.current(conversation)
+        return ticket.run if ticket else None
+
     def stop_current(self, stop: Stop) -> Outcome:
         """Stop the answer that runs in the conversation of *stop*, or is the next to."""
-        current = self._intake.current(stop.conversation)
-        return current.run.stop(stop) if current else Outcome.UNKNOWN
+        current = self.current(stop.conversation)
+        return current.stop(stop) if current else Outcome.UNKNOWN
 
     def errand(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do *work* beside the answers; a failure of it is logged."""

@@ -154,12 +154,12 @@ class Writer:
         while self._answer.phase is not Phase.CLOSED:
             await self._draft.noted()
             await self._catch_up()
-            if (write := self._answer.next_write()) is None:
+            if (wanted := self._wanted()) is None:
                 await self._wait_for_news()
                 continue
             self._count_in(self.surface.buckets(Op.EDIT))
             since = _now() if self._draft.since is None else self._draft.since
-            turn = await self._granted(write, since)
+            turn = await self._granted(*wanted, since)
             if turn is None:
                 continue
             # Render late: this write carries all that arrived while we waited.
@@ -167,8 +167,21 @@ class Writer:
             if write and (turn.escaped or tuple(turn.buckets) == tuple(self.surface.buckets(write.op))):
                 self._draft.since = None
                 return write, turn, since
-            self._pace.failed(turn)  # it ended in this very moment
+            self._pace.failed(turn)  # it ended in this very moment, or shows no more
         return None
+
+    def _wanted(self) -> tuple[Op, Rank] | None:
+        """Return what kind of write is due; None if none is.
+
+        Where posts and edits spend the same, a preview is not rendered to know that: it is when its turn
+        comes, and if it then shows no more, no harm is done.
+        """
+        if self._answer.previews and tuple(self.surface.buckets(Op.POST)) == tuple(
+            self.surface.buckets(Op.EDIT)
+        ):
+            return Op.EDIT, Rank.PREVIEW
+        write = self._answer.next_write()
+        return (write.op, write.rank) if write else None
 
     async def _wait_for_news(self) -> None:
         self._draft.changed.clear()
@@ -181,10 +194,10 @@ class Writer:
         while self._answer.read():  # noqa: ASYNC110  there is work to do, and nothing to wait for
             await asyncio.sleep(0)
 
-    async def _granted(self, write: Write, since: float) -> Turn | None:
-        """Wait for the turn of *write*; None if the answer ended meanwhile."""
-        escape = self.surface.escape() if write.op is Op.FINAL else ()
-        turn = self._draft.turn = self._pace.join(self.surface.buckets(write.op), write.rank, since, escape)
+    async def _granted(self, op: Op, rank: Rank, since: float) -> Turn | None:
+        """Wait for the turn of such a write; None if the answer ended meanwhile."""
+        escape = self.surface.escape() if op is Op.FINAL else ()
+        turn = self._draft.turn = self._pace.join(self.surface.buckets(op), rank, since, escape)
         granted = await turn.come()
         self._draft.turn = None
         return turn if granted else None

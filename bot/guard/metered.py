@@ -20,7 +20,7 @@ from bot.events import Event, Finished, Text, Thinking, ToolStarted, Usage
 from bot.guard.prices import Price
 from bot.guard.spend import Spend
 from bot.model import Ask, Kind, Model, ModelError, Payer, Request, Tool, nobody
-from bot.model.estimate import Estimate, size
+from bot.model.estimate import FIRST, Estimate, size
 from bot.model.room import bulk
 from bot.store.accounts import Hold, Spent
 
@@ -162,7 +162,7 @@ class Meter:
             self._thinks = None
         match event:
             case Text(text):
-                self._wrote += size(text) * Estimate().rate
+                self._wrote += size(text) * FIRST
             case Thinking():
                 self._thinks = now
             case ToolStarted(title=name):

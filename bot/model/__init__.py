@@ -122,7 +122,7 @@ class Asking:
     model: str = ""
     effort: str = ""
     max_tokens: int = 32_000
-    ahead: int = 256 * 1024
+    ahead: int = 48 * 1024
     thinking: bool = False
     context: int = 32_000
     around: int = 0

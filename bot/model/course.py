@@ -138,6 +138,8 @@ class Course:
         match event:
             case Text(text):
                 self._heard = True
+                if self._passes(text):
+                    return (event,)
                 return self._text(self._seam.feed(text) if self._seam else text)
             case Finished(reason, _, note):
                 self._notes += filter(None, [note])
@@ -160,6 +162,14 @@ class Course:
         return self._failure(error)
 
     # What people get.
+
+    def _passes(self, text: str) -> bool:
+        """Keep *text* if people get it as it is, as most; tell whether they do."""
+        passes = not (self._seam or self._stale) and 0 < len(text) <= self._patience.characters - self._size
+        if passes:
+            self._said.append(text)
+            self._size += len(text)
+        return passes
 
     def _text(self, text: str) -> Sequence[Event]:
         if not text:

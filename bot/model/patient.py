@@ -11,7 +11,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
 import structlog
 
@@ -19,6 +19,7 @@ from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Wai
 from bot.model import Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import Course, Patience, Retry
 from bot.model.earlier import Earlier
+from bot.model.limit import Limit
 from bot.tally import Tally
 
 log = structlog.get_logger(__name__)
@@ -107,12 +108,13 @@ class Patient:
         """Ask once, and pass on what *course* makes of the reply."""
         _expect_no_stop()
         idle = self._patience.content_idle
-        async with aclosing(self._model.stream(course.request, ask)) as events:
-            while not course.ended:
-                event = await _next(events, min(_now() + idle, deadline), deadline)
-                idle = self._idle(event)
-                for passed in course.take(event):
-                    yield passed
+        with closing(Limit()) as limit:
+            async with aclosing(self._model.stream(course.request, ask)) as events:
+                while not course.ended:
+                    event = await _next(events, limit, min(_now() + idle, deadline), deadline)
+                    idle = self._idle(event)
+                    for passed in course.take(event):
+                        yield passed
 
     def _note(self, event: Event, course: Course, request: Request) -> None:
         """Take note of what says something about the next request."""
@@ -171,16 +173,14 @@ class Patient:
             )
 
 
-async def _next(events: AsyncGenerator[Event], until: float, deadline: float) -> Event:
+async def _next(events: AsyncGenerator[Event], limit: Limit, until: float, deadline: float) -> Event:
     """Return the next event, which must come before *until*."""
-    limit = asyncio.timeout_at(until)
     try:
-        async with limit:
-            return await anext(events)
+        return await limit.wait(anext(events), until)
     except StopAsyncIteration:
         raise ModelError(STRAY, Kind.CUT) from None
     except TimeoutError:
-        if not limit.expired():
+        if not limit.expired:
             raise
         if until >= deadline:
             raise ModelError(ENDLESS, Kind.ENDLESS) from None

@@ -125,9 +125,9 @@ class Inbox(Protocol):
         """Return the key of the first question that the bot was asked in *conversation*; "" if there is none.
 
         What a person writes there after that is a question too, a follow-up, unless it calls or answers
-        somebody else, or has no words.  *conversation* is a `Mention.conversation`; or the key of a question,
-        from which a place of its own may have been opened.  "" too where every question needs a mention.
-        Costs nothing, so it is asked before anybody is looked up.
+        somebody else, or has neither words nor a file.  *conversation* is a `Mention.conversation`; or the
+        key of a question, from which a place of its own may have been opened.  "" too where every question
+        needs a mention.  Costs nothing, so it is asked before anybody is looked up.
         """
 
     async def mention(self, mention: Mention) -> None:
@@ -192,8 +192,8 @@ class Inbox(Protocol):
     def back(self, platform: Platform) -> None:
         """Hear that *platform* is connected, after a while in which nothing was heard of it.
 
-        Returns at once.  Writes that wait to be tried again are tried soon, and stops that were set meanwhile
-        are looked for with `Platform.standing`.
+        Returns at once.  Writes that wait to be tried again are tried soon; stops that were set meanwhile are
+        looked for with `Platform.standing`, and then thumbs with `Platform.thumbs`.
         """
 
 
@@ -284,6 +284,13 @@ class Platform(ABC):
 
         Raises:
             SlowDown, Gone, OSError: As `Surface.post`.
+        """
+        return ()
+
+    async def thumbs(self, message: str, place: Place) -> Sequence[Rating]:
+        """Return the thumbs that stand on *message*, and whose they are; all are `Rating.on`.
+
+        Asked after `Inbox.back` about pages of the newest answers; else as `standing`.
         """
         return ()
 

@@ -28,6 +28,7 @@ from bot.events import (
     File,
     Finished,
     Page,
+    Step,
     Text,
     Thinking,
     ToolFinished,
@@ -291,6 +292,12 @@ class Answer:
         """Tell whether anything of the answer can be seen."""
         return any(seen(piece.shown) for piece in (*self._pages.closed, self._pages.last))
 
+    @property
+    def previews(self) -> bool:
+        """Whether text came that no write shows, and the next write, if it shows any more, is a preview."""
+        grows = self.phase is Phase.OPEN and not self._held and self.unshown > 0
+        return grows and self._rank() is Rank.PREVIEW
+
     def next_write(self) -> Write | None:
         """Return the write that brings the screen up to date, or None if it is."""
         if self.phase is Phase.CLOSED:
@@ -390,7 +397,7 @@ class Answer:
     def _page(self, pieces: Sequence[Piece], index: int) -> Page:
         piece, note = pieces[index], self._unfiled.get(index, "")
         if index == len(pieces) - 1:
-            return replace(self._last_page(piece, note), steps=self._tools.on(index))
+            return self._last_page(piece, note, self._tools.on(index))
         return Page(
             piece.shown,
             line(note),
@@ -400,15 +407,22 @@ class Answer:
             steps=self._tools.on(index),
         )
 
-    def _last_page(self, piece: Piece, unfiled: str) -> Page:
+    def _last_page(self, piece: Piece, unfiled: str, steps: tuple[Step, ...]) -> Page:
         if self.phase is Phase.OPEN:
-            return Page(piece.shown, line(self._progress()), controls=self._live, settled=piece.settled)
+            progress = line(self._progress())
+            return Page(piece.shown, progress, controls=self._live, settled=piece.settled, steps=steps)
         made = () if self._unfiled else self._made
         note, files = " ".join(filter(None, [unfiled, self.note])), (*piece.files, *made)
         if self._pages.overflowing:
             note, files = " ".join(filter(None, [note, ATTACHED])), (*files, self._whole())
         return Page(
-            piece.shown, line(note), live=False, controls=self.controls, files=files, settled=piece.settled
+            piece.shown,
+            line(note),
+            live=False,
+            controls=self.controls,
+            files=files,
+            settled=piece.settled,
+            steps=steps,
         )
 
     def _whole(self) -> File:

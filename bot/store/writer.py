@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two tries to write again after a failure.
 RETRY = 5.0
+#: Seconds between two transactions of what need not be safe at once: where many answers grow, each has a few.
+APART = 0.015
 CLOSED = "closed"
 FULL = "the disk is full, and the last of it in use; make room where RIVULET_DATA is"
 
@@ -64,6 +67,8 @@ class Writer:
         self._ballast = Ballast(folder)
         self._healing: asyncio.Task[None] | None = None
         self._next: Batch | None = None
+        self._urgent = asyncio.Event()  # set while what is next is not to wait
+        self._wrote = float("-inf")
         self._writing = asyncio.Lock()
 
     @property
@@ -100,6 +105,8 @@ class Writer:
         batch = self._next
         batch.statements += statements
         batch.full |= full
+        if full:
+            self._urgent.set()
         return batch.written
 
     async def apply(self, statements: Sequence[Statement], *, full: bool = True) -> None:
@@ -177,7 +184,9 @@ class Writer:
 
     async def _write(self, batch: Batch) -> bool:
         async with self._writing:
+            await self._gather()
             self._next = None
+            self._urgent.clear()
             if self.trouble:
                 return False
             try:
@@ -185,7 +194,17 @@ class Writer:
             except (sqlite3.Error, OSError) as error:
                 self.degrade(error)
                 return False
+            finally:
+                self._wrote = asyncio.get_running_loop().time()
             return True
+
+    async def _gather(self) -> None:
+        """Let more come into the next transaction, if the last was just now and nothing is urgent."""
+        left = self._wrote + APART - asyncio.get_running_loop().time()
+        if left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._urgent.wait()
 
     def _apply(self, statements: Sequence[Statement], *, full: bool) -> None:
         """Apply *statements*; if the disk is full, delete the ballast and try again.  In the thread."""

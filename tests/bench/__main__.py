@@ -115,6 +115,7 @@ def _options() -> argparse.Namespace:
     scenario.add_argument("--delta", type=int, default=DELTA, help="characters of a delta on the wire")
     crashes = parser.add_argument_group("kill and term")
     crashes.add_argument("--runs", type=int, default=0, help="how many kills or signals on each platform")
+    crashes.add_argument("--tools", action="store_true", help="kill: only around calls of tools")
     texts = parser.add_argument_group("fuzz")
     texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
     texts.add_argument("--replay", default="", metavar="CASE", help="only that case (also of faults)")
@@ -142,9 +143,11 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
     match options.bench:
         case "live":
             return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
+        case "kill":
+            return {"runs": options.runs, "tools": options.tools}
         case "cluster":
             return {"only": options.only, "runs": options.runs}
-        case "kill" | "term":
+        case "term":
             return {"runs": options.runs}
         case "fuzz":
             return {"cases": options.cases, "again": options.replay}

@@ -184,6 +184,7 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         *(
             (f"injection.{key}", "=", 0, "")
             for key in (
+                "unseen",
                 "outside",
                 "in_system",
                 "forged",
@@ -218,7 +219,7 @@ ASKED: Mapping[str, Sequence[tuple[str, str, float, str]]] = {
         ("*.torn", "=", 0, ""),
         ("*.repair_s", "<=", 5.0, "s"),
         ("*.repair_limits_ratio", "<=", 1.1, "x orphans/rate"),
-        ("control.failed", "=", True, ""),
+        ("*.failed", "=", True, ""),
         *(
             (f"tools.{when}.{key}", "=", 0, "")
             for when in ("before", "during", "after")

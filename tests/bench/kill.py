@@ -38,11 +38,16 @@ ALLOWED = {"slack": 50 / 60, "discord": 1.0}
 HOLD = "hold on, please"
 
 
-async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
+async def bench(*, quick: bool, seed: int, runs: int = 0, tools: bool = False) -> dict[str, Any]:
     """Kill *runs* times, by default 200 (3 if *quick*); repair 100 orphans (10), with and without limits.
 
-    Besides, `kill_tools.bench` kills.
+    Besides, `kill_tools.bench` kills; of *tools*, nothing but that.
     """
+    if tools:
+        return {
+            "limits": kill_tools.LIMITS,
+            "tools": await kill_tools.bench(quick=quick, seed=seed, runs=runs),
+        }
     usual, control, orphans = (3, 3, 10) if quick else (200, 40, 100)
     around_tools = runs
     runs = runs or usual
@@ -159,7 +164,7 @@ def rows(measured: dict[str, Any]) -> Sequence[Sequence[str]]:
     """Return the table for people."""
     keys = ("questions", "whole", "noted", "stuck", "duplicates", "unended", "torn")
     table: list[Sequence[str]] = [("platform", "kills", *keys, "repair s", "under limits s")]
-    for name in ("slack", "discord"):
+    for name in ("slack", "discord") if "control" in measured else ():
         seen, control = measured[name], measured["control"]
         repair = (str(seen["repair_s"]), str(seen.get("repair_limits_s", "-")))
         table.append((name, str(seen["runs"]), *(str(seen[key]) for key in keys), *repair))

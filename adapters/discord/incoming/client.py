@@ -19,14 +19,26 @@ from adapters.discord.incoming.loops import Loops
 from adapters.discord.incoming.people import People, place_of
 from adapters.discord.incoming.places import Places
 from adapters.discord.incoming.questions import THREADS, Questions
-from adapters.discord.incoming.reactions import stoppers
+from adapters.discord.incoming.reactions import reacting
 from adapters.discord.incoming.sessions import Session
 from adapters.discord.incoming.shards import Shards
-from adapters.discord.incoming.thumbs import LOOKS, Thumbs, plain
+from adapters.discord.incoming.thumbs import LOOKS, THUMBS, Thumbs, plain
 from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.wire.rest import Rest
-from bot.platform import Asked, Deleted, Edited, Health, Inbox, Mention, Place, Stop, Unavailable
+from bot.platform import (
+    Actor,
+    Asked,
+    Deleted,
+    Edited,
+    Health,
+    Inbox,
+    Mention,
+    Place,
+    Rating,
+    Stop,
+    Unavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -211,10 +223,19 @@ class Client(Shards):
 
     async def standing(self, key: str, where: Place) -> list[Stop]:
         """Return the stops that stand on the message *key*; see `Platform.standing`."""
-        found = await stoppers(self.http, key, self._means_stop)
-        others = [who for who in found if snowflake(who.get("id")) != self.me]
-        guild = snowflake(where.workspace)
-        return [Stop(key, self._people.told(who, {}, guild), where) for who in others]
+        found = await reacting(self.http, key, self._means_stop, self.me)
+        return [Stop(key, self._actor(who, where), where) for _, who in found]
+
+    async def thumbs(self, key: str, where: Place) -> list[Rating]:
+        """Return the thumbs that stand on the message *key*; see `Platform.thumbs`."""
+        found = await reacting(self.http, key, lambda emoji: plain(emoji) in THUMBS, self.me)
+        return [
+            Rating(key, self._actor(who, where), where, good=THUMBS[plain(emoji)], on=True)
+            for emoji, who in found
+        ]
+
+    def _actor(self, user: Json, where: Place) -> Actor:
+        return self._people.told(user, {}, snowflake(where.workspace))
 
     async def on_told_interaction_create(self, data: object) -> None:
         """Do what a command, a menu, a form or a button says, and answer it."""

@@ -124,7 +124,8 @@ class Written:
         return self.replied_author == names.me and bool(self.says(names) or files(self.raw))
 
     def calls_nobody(self, names: Names) -> bool:
-        """Tell whether it has words of its own, and calls and answers nobody but the bot."""
+        """Tell whether it has words or a file of its own, and calls and answers nobody but the bot."""
         content = string(self.raw.get("content"))[:PIECE]
         answers = self.kind == REPLY and self.replied_author != names.me
-        return not answers and not calls_others(content, names) and wordy(TOKEN.sub(" ", content))
+        says = wordy(TOKEN.sub(" ", content)) or bool(entries(self.raw.get("attachments")))
+        return says and not answers and not calls_others(content, names)

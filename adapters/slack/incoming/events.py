@@ -25,10 +25,10 @@ from adapters.slack.incoming.loops import Loops
 from adapters.slack.incoming.mentions import Mentions, Open
 from adapters.slack.incoming.payloads import home_of, inner, moment, placed
 from adapters.slack.incoming.questions import Questions
-from adapters.slack.incoming.reactions import stoppers
+from adapters.slack.incoming.reactions import reacting
 from adapters.slack.incoming.shortcuts import Shortcuts
 from adapters.slack.incoming.subscribed import Subscribed
-from adapters.slack.incoming.thumbs import Thumbs
+from adapters.slack.incoming.thumbs import THUMBS, Thumbs
 from adapters.slack.incoming.tidy import Tidy
 from adapters.slack.outgoing.notices import Notices
 from adapters.slack.outgoing.whispers import Whispers
@@ -49,6 +49,7 @@ from bot.platform import (
     Outcome,
     Place,
     Press,
+    Rating,
     SlowDown,
     Stop,
 )
@@ -154,8 +155,13 @@ class Events:
 
     async def standing(self, key: str, where: Place) -> list[Stop]:
         """Return the stops that stand on the message *key*; see `Platform.standing`."""
-        found = await stoppers(self.web, self.people, key, self._means_stop, self.me)
-        return [Stop(key, who, where) for who in found]
+        found = await reacting(self.web, self.people, key, self._means_stop, self.me)
+        return [Stop(key, who, where) for who in {who.id: who for _, who in found}.values()]
+
+    async def thumbs(self, key: str, where: Place) -> list[Rating]:
+        """Return the thumbs that stand on the message *key*; see `Platform.thumbs`."""
+        found = await reacting(self.web, self.people, key, THUMBS.__contains__, self.me)
+        return [Rating(key, who, where, good=THUMBS[name], on=True) for name, who in found]
 
     def _warn(self) -> None:
         """Log that Slack has begun to hold events back, once in an hour."""

@@ -17,30 +17,33 @@ from bot.platform import Actor, Gone
 PEOPLE = 10
 
 
-async def stoppers(
-    web: AsyncWebClient, people: People, key: str, means_stop: Callable[[str], bool], me: str
-) -> list[Actor]:
-    """Return who has set an emoji that *means_stop* on the message *key*; nobody if it is no message.
+async def reacting(
+    web: AsyncWebClient, people: People, key: str, wanted: Callable[[str], bool], me: str
+) -> list[tuple[str, Actor]]:
+    """Return the emojis that are *wanted* on the message *key*, each with who has set it.
+
+    None of *me*; none if the key is of no message.
 
     Raises:
         SlowDown, Gone, OSError: When Slack does not say it.
     """
     match key.split("/"):
         case [_, _, channel, ts]:
-            users = await _users(web, channel, ts, means_stop)
+            told = await _told(web, channel, ts)
         case _:
             return []
-    others = [user for user in users if user != me]
+    others = [(name, user) for name, user in told if wanted(name) and user != me]
     # Those who are known first, since they need no look-up.
-    others.sort(key=lambda user: people.known(user, stale=True) is None)
-    found: list[Actor] = []
-    for user in others[:PEOPLE]:
+    others.sort(key=lambda each: people.known(each[1], stale=True) is None)
+    found: list[tuple[str, Actor]] = []
+    for name, user in others[:PEOPLE]:
         with suppress(Gone):
-            found.append(people.known(user, stale=True) or await people.find(user, spare=True))
+            found.append((name, people.known(user, stale=True) or await people.find(user, spare=True)))
     return found
 
 
-async def _users(web: AsyncWebClient, channel: str, ts: str, means_stop: Callable[[str], bool]) -> list[str]:
+async def _told(web: AsyncWebClient, channel: str, ts: str) -> list[tuple[str, str]]:
+    """Return all reactions on a message, as emoji and user."""
     try:
         with translated():
             # Without `full`, Slack may leave some of the users out.
@@ -50,7 +53,9 @@ async def _users(web: AsyncWebClient, channel: str, ts: str, means_stop: Callabl
     told = [
         each for message in objects([answer.get("message")]) for each in objects(message.get("reactions"))
     ]
-    listed = [each.get("users") for each in told if means_stop(string(each.get("name")))]
+    listed = [(string(each.get("name")).partition("::")[0], each.get("users")) for each in told]
     return [
-        *dict.fromkeys(user for users in listed if isinstance(users, list) for user in map(string, users))
+        *dict.fromkeys(
+            (name, string(user)) for name, users in listed if isinstance(users, list) for user in users
+        )
     ]

@@ -170,8 +170,14 @@ async function edited(words) {
   return !late;
 }
 
-function halt() {
-  return tried(() => post(`/web/stop/${talk}`, {}));
+async function halt() {
+  explain(await tried(() => post(`/web/stop/${talk}`, {})));
+}
+
+// Says why a stop or a press did nothing.
+function explain(told) {
+  if (told?.outcome === "lapsed") complain("That button is too old; ask again.");
+  if (told?.outcome === "refused") complain("That is not yours to decide.");
 }
 
 async function act(name, message, button) {
@@ -180,9 +186,7 @@ async function act(name, message, button) {
     const on = message.told.thumb !== name;
     return tried(() => post(`/web/react/${talk}`, { message: message.key, emoji: name === "up" ? "👍" : "👎", on }));
   }
-  const told = await tried(() => post(`/web/press/${talk}`, { message: message.key, control: name }));
-  if (told?.outcome === "lapsed") complain("That button is too old; ask again.");
-  if (told?.outcome === "refused") complain("That is not yours to decide.");
+  explain(await tried(() => post(`/web/press/${talk}`, { message: message.key, control: name })));
 }
 
 // Returns the text of an answer, over all messages that it takes.
