@@ -105,7 +105,7 @@ class RedisStore(Reading):
         return "degraded: Redis lacks what it is being told" if self._owes else OK
 
     async def accept(self, asked: Asked) -> bool:
-        """See `Store.accept`; waits for a Redis that is away, or goes on without if no other replica is there.
+        """See `Store.accept`; waits for a Redis that is away, or goes on without if no other replica lives.
 
         Raises:
             Unavailable: There is, and Redis was away for a minute.
