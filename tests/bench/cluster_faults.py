@@ -7,6 +7,7 @@ import json
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ QUIET = 240.0
 BETWEEN, DOWN, GONE = (3.0, 8.0), (0.0, 3.0), (0.2, 4.0)
 #: How often a replica may need to be started.
 STARTS = 3
+#: Kinds of notes that are shown.
+NOTES = 5
 #: Which of so many times Redis is down for longer than a lease.
 LONG = 4
 #: Seconds more than a lease that a replica is stopped or cut off.
@@ -80,7 +83,12 @@ async def judged(cluster: Cluster, people: People) -> dict[str, Any]:
     late = await cluster.lateness()
     lost = {"lost": seen["unended"] + seen["torn"], "hit": len(cluster.died)}
     repair = {"repair_s": {**spread(late)}} if late else {}
-    more = {"left": await _left(cluster), "not_0": sum(map(bool, cluster.exits))}
+    notes = Counter(await people.notes())
+    more = {
+        "notes": dict(notes.most_common(NOTES)),
+        "left": await _left(cluster),
+        "not_0": sum(map(bool, cluster.exits)),
+    }
     return {**seen, **lost, **repair, **cluster.troubles, **more}
 
 

@@ -206,6 +206,12 @@ class People:
                 found.append({"question": question, "channel": channel, "messages": shown})
         return found
 
+    async def notes(self) -> list[str]:
+        """Return the notes below the answers that have one."""
+        pages = {channel: await self.side.pages(channel) for channel in {*self.asked.values()}}
+        answers = [answering(self.side, question, pages[channel]) for question, channel in self.asked.items()]
+        return [answer[-1]["note"] for answer in answers if answer and answer[-1]["note"]]
+
     async def quiet(self, patience: float) -> None:
         """Wait until every question has an answer that has ended, for *patience* seconds at most."""
         until = time.monotonic() + patience
