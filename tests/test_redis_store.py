@@ -393,6 +393,30 @@ async def test_a_question_whose_claim_may_have_got_through_is_given_up_in_the_en
     await store.close()
 
 
+async def test_with_other_replicas_a_question_waits_for_redis_and_is_begun_by_one(redis_own, monkeypatch):
+    one, two = [await redis_store(redis_own, "team", joins=True) for _ in range(2)]
+    await until(lambda: len(one.peers.members) == len(two.peers.members) == 2)
+    redis_own.kill()
+    await until(lambda: one._wire.trouble and two._wire.trouble)
+    claims = [asyncio.create_task(store.accept(asked())) for store in (one, two)]
+    _, pending = await asyncio.wait(claims, timeout=0.6)
+    assert len(pending) == 2
+    redis_own.start()
+    assert sorted(await asyncio.gather(*claims)) == [False, True]
+    redis_own.kill()
+    await until(lambda: one._wire.trouble)
+    monkeypatch.setattr("bot.store.redis.questions.HOLDING", 0.1)
+    with pytest.raises(Unavailable, match="Redis is away"):
+        await one.accept(asked("chat/2"))
+    monkeypatch.setattr("bot.store.redis.questions.CLAIMS", 0)
+    with pytest.raises(Unavailable, match="Redis is away"):
+        await one.accept(asked("chat/2"))
+    redis_own.start()
+    await until(lambda: not one._wire.trouble)
+    await one.close()
+    await two.close()
+
+
 async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_question_it_never_got(
     redis_own,
 ):

@@ -295,6 +295,18 @@ async def test_an_answer_that_another_replica_has_taken_is_not_written_any_more(
     assert not first.core.running.taken
 
 
+async def test_nothing_goes_out_on_a_lease_that_lapsed_after_the_ledger_was_told(pair, sheet, monkeypatch):
+    first, _ = pair
+    monkeypatch.setattr(first.store, "held", lambda _key: False)
+    await asked(first, sheet)
+    assert first.busy
+    assert not sheet.shown
+    first.bus.holder[KEY] = "b"
+    await asyncio.sleep(2)
+    assert not first.busy
+    assert not sheet.shown
+
+
 async def test_who_lost_an_answer_has_its_end_written_once_more_by_its_home(pair, sheet):
     """A write from the loser may have landed after the last one of the answer's new holder."""
     first, second = pair

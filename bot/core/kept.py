@@ -19,6 +19,8 @@ from bot.tools import Refused
 ELSEWHERE = "Another process answers this question now."
 #: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.
 SHARED = 18
+#: Seconds between two questions whose an answer is.
+MOMENT = 0.1
 
 
 class Denied(Exception):
@@ -83,16 +85,24 @@ class Kept:
         before = write.message or ""
         if before and not escaped and before not in self._replaced:
             await _both(self._store.save(self._key, text), claim)
+            await self._sure(text)
             return await surface.edit(before, write.page)
         nonce = self._replaced.get(before) or f"{self._shared}{'r' if before else ''}{write.index:x}"
         part = Part(nonce, write.index, surface.address, replaces=before)
         await _both(self._store.intend(self._key, part, text), claim)
+        await self._sure(text)
         if before:
             receipt = await surface.replace(before, write.page, nonce)
         else:
             receipt = await surface.post(write.page, nonce)
         await self._store.posted(self._key, nonce, receipt.message)
         return receipt
+
+    async def _sure(self, text: str) -> None:
+        """Be sure that the question is still this process's, which may have been stopped since it asked."""
+        while not self._store.held(self._key):
+            await asyncio.sleep(MOMENT)
+            await self._store.save(self._key, text)
 
     async def call(self, calling: str) -> None:
         """Keep that a tool is about to be called, or was; see `Entry.calling`.

@@ -68,9 +68,12 @@ class Running:
         asked = _asked(mention, self._means.clock())
         new = asked.key not in self.taken
         self.taken.add(asked.key)  # before it is in the ledger, where a repair would find it
-        accepted = await self._means.store.accept(asked)
-        if new and not accepted:
-            self.taken.discard(asked.key)
+        accepted = False
+        try:
+            accepted = await self._means.store.accept(asked)
+        finally:
+            if new and not accepted:
+                self.taken.discard(asked.key)
         return accepted
 
     async def drop(self, mention: Mention) -> None:

@@ -230,6 +230,10 @@ class Store(Protocol):
         """Keep the new text of the question."""
         ...
 
+    def held(self, key: str) -> bool:
+        """Tell whether no other process can have the question yet, as far as this one knows.  No I/O."""
+        ...
+
     async def intend(self, key: str, part: Part, text: str) -> None:
         """Keep that *part* is about to be posted and may show all of *text*; safe against loss of power."""
         ...

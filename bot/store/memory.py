@@ -102,6 +102,10 @@ class Memory:
         if entry := self._going(key):
             self._put(replace(entry, asked=replace(entry.asked, text=question)))
 
+    def held(self, key: str) -> bool:
+        """See `Store.held`; there is no other process."""
+        return True
+
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`."""
         if entry := self._going(key):

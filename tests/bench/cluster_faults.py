@@ -23,6 +23,8 @@ PAUSE = 0.05
 QUIET = 240.0
 #: Seconds between two kills, between a kill and the next start, and for which Redis is down.
 BETWEEN, DOWN, GONE = (3.0, 8.0), (0.0, 3.0), (0.2, 4.0)
+#: How often a replica may need to be started.
+STARTS = 3
 #: Which of so many times Redis is down for longer than a lease.
 LONG = 4
 #: Seconds more than a lease that a replica is stopped or cut off.
@@ -109,7 +111,12 @@ async def kills(cluster: Cluster, rng: random.Random, times: int) -> None:
 
 async def _again(replica: Replica, after: float) -> None:
     await asyncio.sleep(after)
-    await replica.begin()
+    for _ in range(STARTS):
+        try:
+            return await replica.begin()
+        except RuntimeError as failed:  # as when Redis does not answer in time: who runs it starts it again
+            print(failed, flush=True)
+    raise RuntimeError(f"a replica did not start in {STARTS} tries")
 
 
 async def stopped(cluster: Cluster, rng: random.Random, times: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import structlog
 
+from bot.platform import Unavailable
 from bot.store import MOST_TALKS, ROWS_KEPT, TEXT_KEPT, Entry
 from bot.store.peers import Taken
 from bot.store.redis import entries, scripts
@@ -25,9 +26,11 @@ from bot.store.redis.wire import LOOK, Away, Refusal, Script, Wire
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that a claim waits for a Redis that is away: with what is asked before, less than the 3 in which
-#: Slack wants an event acknowledged, else it gives it to another replica as well.
-CLAIMING = 1.5
+#: Seconds that a claim waits for a Redis that is away: alone with it, less than the 3 in which Slack wants an
+#: event acknowledged; and where there are other replicas, which Slack then gives it to as well.
+CLAIMING, HOLDING = 1.5, 60.0
+#: Claims that may wait.
+CLAIMS = 1000
 #: Seconds after which Redis has what it was told on its disk, with headroom; and answers that ended in them.
 LATELY, LATELY_MOST = 10.0, 5000
 #: Seconds for which an answer waits for a Redis that is away, once others may have it, before it is given up.
@@ -77,6 +80,7 @@ class Questions:
         self._taken: dict[str, None] = {}
         self._left: dict[str, Entry] = {}  # which were given up in doubt, and are to be released
         self._lately: deque[tuple[float, Entry]] = deque(maxlen=LATELY_MOST)
+        self._claiming = 0
         self._losses = wire.losses  # of which the last one is mended
 
     @property
@@ -84,15 +88,22 @@ class Questions:
         """Whether Redis lacks something."""
         return bool(self._owed or self._left or self._losses != self._wire.losses)
 
-    async def claim(self, entry: Entry) -> bool | None:
+    async def claim(self, entry: Entry, *, alone: bool) -> bool | None:
         """Claim a question for this replica; tell whether it was the first to, None if that is not known.
 
-        It waits `CLAIMING` seconds at most for a Redis that is away.  What could not be claimed is written
-        when that is possible; if the claim may have got through, others may take the question over by then.
+        It waits for a Redis that is away: `CLAIMING` seconds where this replica is *alone*, and then the
+        question is written when that is possible.  Others may have heard of the question as well, and may
+        have answered it: where there are some, nothing begins without Redis.
+
+        Raises:
+            Unavailable: It was away for `HOLDING` seconds, or `CLAIMS` wait for it.
         """
         key, tries, sent = entry.asked.key, 0, False
+        if self._claiming >= CLAIMS:
+            raise Unavailable(f"Redis is away: {self._wire.trouble}")
+        self._claiming += 1
         try:
-            async with asyncio.timeout(CLAIMING):
+            async with asyncio.timeout(CLAIMING if alone else HOLDING):
                 while True:
                     tries, sent = tries + 1, sent or not self._wire.trouble
                     try:
@@ -102,10 +113,14 @@ class Questions:
                     else:
                         return told == FINE or (told == scripts.AGAIN and tries > 1)
         except TimeoutError:
+            if not alone:
+                raise Unavailable(f"Redis is away: {self._wire.trouble}") from None
             self._keep(key, got=sent)
         except Refusal as error:
             self.refused = str(error)
             self._keep(key, got=False)
+        finally:
+            self._claiming -= 1
         return None
 
     def _keep(self, key: str, *, got: bool) -> None:

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two tries to write what Redis has refused, and between two looks at what others changed.
 RETRY = 5.0
+#: Members of which one is another replica than this.
+SEVERAL = 2
 
 
 class RedisStore(Reading):
@@ -103,13 +105,15 @@ class RedisStore(Reading):
         return "degraded: Redis lacks what it is being told" if self._owes else OK
 
     async def accept(self, asked: Asked) -> bool:
-        """See `Store.accept`; waits 1.5 s at most for a Redis that is away, then goes on without.
+        """See `Store.accept`; waits for a Redis that is away, or goes on without if no other replica lives.
 
-        Two replicas may then have accepted it; the one that writes it later gets `Taken`.
+        Raises:
+            Unavailable: There is, and Redis was away for a minute.
         """
         if self._knows(asked.key):
             return False
-        first = await self._questions.claim(entry := Entry(asked))
+        alone = len(self._peers.members) < SEVERAL
+        first = await self._questions.claim(entry := Entry(asked), alone=alone)
         if first is False or self._knows(asked.key):
             return False
         self._put(entry)
@@ -120,6 +124,10 @@ class RedisStore(Reading):
         with suppress(Taken):
             await super().reword(key, question)
             await self._say(key, "question", question)
+
+    def held(self, key: str) -> bool:
+        """See `Store.held`."""
+        return self._joined is None or self._joined.held or self._questions.is_new(key)
 
     async def intend(self, key: str, part: Part, text: str) -> None:
         """See `Store.intend`; waits for a Redis that is away, as long as the lease is held."""

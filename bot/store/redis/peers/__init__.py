@@ -85,6 +85,11 @@ class RedisPeers:
         """See `Peers.away`."""
         return self._pulse.away
 
+    @property
+    def held(self) -> bool:
+        """Whether no other can think yet that this replica is dead; costs nothing."""
+        return self._pulse.held
+
     def expect_held(self) -> None:
         """Raise where others may take this replica for dead by now; costs nothing.
 

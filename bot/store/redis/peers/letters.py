@@ -246,6 +246,9 @@ class Letters:
     ) -> None:
         try:
             reply = await heard(sender, text)
+        except OSError as error:
+            log.warning("what another replica said could not be done", sender=sender, reason=str(error))
+            return
         except Exception:
             log.exception("What another replica said could not be done", sender=sender)
             return
