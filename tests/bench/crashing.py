@@ -32,8 +32,8 @@ SLOW: Mapping[str, Mapping[str, float]] = {
     "slack": {"chat.postMessage": 0.2, "chat.update": 0.06},
     "discord": {"POST messages": 0.2, "PATCH messages": 0.06},
 }
-#: What lets the bot go on without intent rows: it then knows only of messages whose post it has heard of.  Nor
-#: does a nonce come from the question, by which the first one would be found all the same.
+#: What lets the bot go on without intent rows: it then knows only of messages whose post it has heard of.
+#: Nor do nonces come from questions, by which the first message would be found all the same.
 NO_INTENTS = """
 import secrets
 import bot.core.kept
