@@ -333,7 +333,7 @@ def _texts(pattern: ast.pattern) -> list[str]:
 def discord_s() -> set[str]:
     """Return the handlers of events that are about what somebody does; the others are about connections."""
     own = {name for kind in Client.__mro__ if kind.__module__.startswith("adapters.") for name in vars(kind)}
-    connection = {"on_error", "on_shard_connect", "on_shard_resumed", "on_shard_disconnect"}
+    connection = {"on_error", "on_shard_connect", "on_shard_ready", "on_shard_resumed", "on_shard_disconnect"}
     given = {f"/{each['name']}" if each["type"] == CHAT_INPUT else each["name"] for each in COMMANDS}
     return {name for name in own if name.startswith("on_")} - connection | given | set(KINDS)
 

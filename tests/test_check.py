@@ -153,6 +153,7 @@ BY_USE = {
     "SLACK_CLIENT_ID": ["acme", "xoxb-1"],
     "RIVULET_DISCORD_GUILDS": ["my server", "1,x"],
     "RIVULET_DISCORD_BOTS": ["bot#1234"],
+    "DISCORD_SHARDS": ["many", "0", "-1", "16385", "1.5", "9" * 5000],
     "ANTHROPIC_BASE_URL": ["nowhere", "ftp://a.example", "https://", "https://a:port", "https://a b"],
     "SLACK_API_URL": ["nowhere", "ws://a.example"],
     "DISCORD_API_URL": ["nowhere"],

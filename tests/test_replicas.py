@@ -9,6 +9,7 @@ import pytest
 
 from bot.core.commands import STOPPED
 from bot.core.core import Core
+from bot.core.kept import first_nonce
 from bot.core.letters import Late, Passed, Shown, Took, passed, read, written
 from bot.core.replicas import Replicas
 from bot.events import RETRY, STOP, File, Page
@@ -305,6 +306,29 @@ async def test_nothing_goes_out_on_a_lease_that_lapsed_after_the_ledger_was_told
     await asyncio.sleep(2)
     assert not first.busy
     assert not sheet.shown
+
+
+@pytest.mark.parametrize("found", [False, True])
+async def test_a_message_that_was_posted_too_late_is_taken_back_unless_the_new_holder_uses_it(
+    pair, sheet, found
+):
+    first, second = pair
+    sheet.latency = 1.0
+    removed = []
+
+    async def remove(message):
+        removed.append(message)
+
+    sheet.remove = remove
+    await first.inbox.mention(ask(sheet, KEY))
+    await asyncio.sleep(0.5)
+    second.store.steal(KEY)
+    await asyncio.sleep(1.5)
+    nonce = first_nonce(KEY)
+    await second.store.posted(KEY, nonce, sheet.nonces[nonce] if found else "sheet/other")
+    await asyncio.sleep(10)
+    assert removed == ([] if found else [sheet.nonces[nonce]])
+    assert not first.busy
 
 
 async def test_who_lost_an_answer_has_its_end_written_once_more_by_its_home(pair, sheet):

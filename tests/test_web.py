@@ -467,12 +467,12 @@ async def test_a_reader_that_reads_nothing_for_long_is_hung_up_on(here, me, monk
 
 
 async def test_a_browser_that_closes_ends_the_answers_of_all_its_tabs(here, me, monkeypatch):
-    monkeypatch.setattr(adapters.web.platform, "GRACE", 0.2)
     here.model.say = ("Because", None)
     for number in range(30):
         me.open(f"tab-number-{number}")
         await ask(me, talk=f"tab-number-{number}")
     await until(lambda: asyncio.sleep(0, here.model.running == 30))
+    monkeypatch.setattr(adapters.web.platform, "GRACE", 0.2)
     await me.close()
     await until(lambda: asyncio.sleep(0, here.model.running == 0))
 

@@ -110,7 +110,7 @@ class Discord(Platform):
         async with self._session():
             brake, hear, url = self._settings.brake, self._hear, self._settings.gateway_url
             shards = self._settings.shards
-            leased = Leased(inbox, 0 if shards == "auto" else shards, url)
+            leased = Leased(inbox, 0 if shards == "auto" else int(shards), url)
             rest, token = self._rest, self._token
             await Gateway(client, rest, token, book, leased, url=url, brake=brake, hear=hear).run()
 

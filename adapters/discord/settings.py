@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from adapters.discord.tokens import OTHERS, TOKEN
@@ -25,8 +25,17 @@ TABLES = {
     "channels": Table("channel", ID, "1100000000000000003"),
 }
 
-#: Shards that there are; Discord recommends one for 1,000 servers.
-Shards = Literal["auto"] | Annotated[int, Field(ge=1, le=16_384)]
+#: Shards that a bot may have; Discord recommends one for 1,000 servers.
+MOST_SHARDS = 16_384
+
+
+def _shards(text: str) -> str:
+    if text != "auto" and not (text.isdecimal() and 1 <= int(text) <= MOST_SHARDS):
+        raise ValueError(f"write auto, or a number from 1 to {MOST_SHARDS}")
+    return text
+
+
+Shards = Annotated[str, AfterValidator(_shards)]
 
 #: Where answers go: to a thread while another answer is live in the channel, always, or never.
 Reply = Literal["auto", "thread", "channel"]

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
+
+import structlog
 
 from bot.platform import Receipt, Surface
 from bot.show.answer import Answer
@@ -16,11 +19,15 @@ from bot.store import Entry, Part, Store
 from bot.store.peers import Taken
 from bot.tools import Refused
 
+log = structlog.get_logger(__name__)
+
 ELSEWHERE = "Another process answers this question now."
 #: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.
 SHARED = 18
-#: Seconds between two questions whose an answer is.
+#: Seconds between two looks whose a question is.
 MOMENT = 0.1
+#: How often, and after how many seconds each, it is looked which message the new holder has posted.
+LOOKS, LOOK = 15, 2.0
 
 
 class Denied(Exception):
@@ -95,7 +102,11 @@ class Kept:
             receipt = await surface.replace(before, write.page, nonce)
         else:
             receipt = await surface.post(write.page, nonce)
-        await self._store.posted(self._key, nonce, receipt.message)
+        try:
+            await self._store.posted(self._key, nonce, receipt.message)
+        except Taken:
+            await self._withdraw(surface, nonce, receipt.message)
+            raise
         return receipt
 
     async def _sure(self, text: str) -> None:
@@ -103,6 +114,19 @@ class Kept:
         while not self._store.held(self._key):
             await asyncio.sleep(MOMENT)
             await self._store.save(self._key, text)
+
+    async def _withdraw(self, surface: Surface, nonce: str, message: str) -> None:
+        """Take *message* away, which was posted after others had the question, unless they use it."""
+        for _ in range(LOOKS):
+            with suppress(OSError):
+                entry = await self._store.find(self._key)
+                known = [part.message for part in entry.parts if part.nonce == nonce] if entry else []
+                if any(known):
+                    if message not in known:
+                        log.warning("a message is taken back: another process has posted it", message=message)
+                        await surface.remove(message)
+                    return
+            await asyncio.sleep(LOOK)
 
     async def call(self, calling: str) -> None:
         """Keep that a tool is about to be called, or was; see `Entry.calling`.

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that a claim waits for a Redis that is away: alone with it, less than the 3 in which Slack wants an
 #: event acknowledged; and where there are other replicas, which Slack then gives it to as well.
-CLAIMING, HOLDING = 1.5, 60.0
+CLAIMING, HOLDING = 1.5, 30.0
 #: Claims that may wait.
 CLAIMS = 1000
 #: Seconds after which Redis has what it was told on its disk, with headroom; and answers that ended in them.
@@ -93,12 +93,16 @@ class Questions:
 
         It waits for a Redis that is away: `CLAIMING` seconds where this replica is *alone*, and then the
         question is written when that is possible.  Others may have heard of the question as well, and may
-        have answered it: where there are some, nothing begins without Redis.
+        have answered it: where there are some, nothing begins without Redis, until it is away for so long
+        that the platform has given up what was not acknowledged.
 
         Raises:
-            Unavailable: It was away for `HOLDING` seconds, or `CLAIMS` wait for it.
+            Unavailable: It went away, and was for `HOLDING` seconds; or `CLAIMS` wait for it.
         """
         key, tries, sent = entry.asked.key, 0, False
+        if self._wire.trouble and asyncio.get_running_loop().time() - self._wire.since > HOLDING:
+            self._keep(key, got=False)
+            return None
         if self._claiming >= CLAIMS:
             raise Unavailable(f"Redis is away: {self._wire.trouble}")
         self._claiming += 1
