@@ -344,6 +344,20 @@ async def test_who_lost_an_answer_has_its_end_written_once_more_by_its_home(pair
     assert sheet.last == Page("All that was said.", "Interrupted.", live=False, controls=(RETRY,))
 
 
+async def test_an_answer_that_is_still_being_ended_is_not_written_once_more_by_another(pair, sheet):
+    first, second = pair
+    second.bus.homes[f"/{HERE.channel}"] = "b"
+    await first.core.mention(ask(sheet, KEY))
+    await asyncio.sleep(3)
+    second.store.steal(KEY)
+    await second.store.end(KEY, "All that was said.", "Interrupted.", (RETRY.name,))
+    await asyncio.sleep(5)
+    assert sheet.last.note == ""
+    await second.store.done(KEY, 1.0)
+    await asyncio.sleep(10)
+    assert sheet.last.note == "Interrupted."
+
+
 async def test_replicas_share_a_bucket(pair, sheet):
     """Each alone would have let go what the window holds; together they make no more calls than that."""
     first, second = pair

@@ -54,6 +54,8 @@ LATE = 2.0
 AGAIN = 60.0
 #: It has been tried in vain so often that a write elsewhere that gets through is not believed at once.
 VAIN = 3
+#: Seconds that an answer which another process ends is waited for, to be written once more.
+ENDING = 30
 #: Of so many searches for missed mentions the tasks are kept, to end them on shutdown.
 SEARCHES = 16
 
@@ -118,8 +120,17 @@ class Repairs:
             self._means.tally.handed.add("question", by=taken)
 
     async def redraw(self, key: str) -> None:
-        """Write the answer to *key*, which is done, once more: another process may have written over it."""
-        entry = await self._means.store.find(key)
+        """Write the answer to *key* once more when it is done: another process may have written over it.
+
+        Before that it is being written, and some of its messages may be known to nobody.
+        """
+        for _ in range(ENDING):
+            entry = await self._means.store.find(key)
+            if entry is None or entry.done is not None:
+                break
+            await asyncio.sleep(1.0)
+        else:
+            return
         platform = self.platforms.get(key.partition("/")[0])
         if entry and platform and entry.text and entry.note is not None and key not in self._running.taken:
             self._running.taken.add(key)
