@@ -31,7 +31,7 @@ from bot.store.memory import Memory
 from bot.tools import Offered
 
 #: Seconds that anything may take on a machine that is busy with other things.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 #: How a platform may fail a call: a 429, a message that is gone, a 500, a connection that is cut, no answer.
 Trouble = Literal["slow", "gone", "ill", "cut", "late"]

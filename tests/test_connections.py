@@ -40,12 +40,15 @@ async def fronting(host: str = "127.0.0.1", events: int = 0) -> AsyncIterator[Fr
     async with AsyncExitStack() as stack:
         front = None
         while front is None:  # the port after a free one may be taken
+            tried = await stack.enter_async_context(AsyncExitStack())
             try:
-                front = await stack.enter_async_context(listening(host, 0, events))
+                found = await tried.enter_async_context(listening(host, 0, events))
+                await found.open([Hooked()])
+                front = found
             except Unavailable:
+                await tried.aclose()
                 if events or host == "127.0.0.1":
                     raise
-        await front.open([Hooked()])
         yield front
 
 
