@@ -422,6 +422,31 @@ async def test_with_other_replicas_a_question_waits_for_redis_and_is_begun_by_on
     await two.close()
 
 
+async def test_a_question_whose_claim_got_through_after_it_was_refused_is_answered_all_the_same(
+    redis_own, monkeypatch
+):
+    monkeypatch.setattr(questions, "HOLDING", 0.2)
+    monkeypatch.setattr(module, "RETRY", 0.1)
+    one, two = [await redis_store(redis_own, "team", joins=True) for _ in range(2)]
+    await until(lambda: len(one.peers.members) == 2)
+    redis_own.pause()
+    with pytest.raises(Unavailable, match="Redis is away"):
+        await one.accept(asked())
+    redis_own.resume()
+    found: list[Entry] = []
+
+    async def looked() -> bool:
+        found.extend(await one.unfinished("chat"))
+        return bool(found)
+
+    async with asyncio.timeout(60):
+        while not await looked():
+            await asyncio.sleep(0.05)
+    assert [entry.asked.key for entry in found] == ["chat/1"]
+    await one.close()
+    await two.close()
+
+
 async def test_nothing_is_posted_or_called_before_redis_knows_of_it_but_for_a_question_it_never_got(
     redis_own,
 ):

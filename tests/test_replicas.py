@@ -373,6 +373,26 @@ async def test_replicas_share_a_bucket(pair, sheet):
     assert {row.message for row in within} == {"sheet/1", "other/1"}
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_who_is_left_alone_has_the_whole_bucket_again(pair, sheet, away):
+    first, second = pair
+    other = Sheet("other")
+    await first.core.mention(ask(sheet, "sheet/q1"))
+    await second.core.mention(ask(other, "sheet/q2"))
+    await asyncio.sleep(3)
+    if away:
+        first.bus.lost.add("a")
+        await asyncio.sleep(3)
+    second.task.cancel()
+    for task in second.core.running.lives:
+        task.cancel()
+    second.bus.die("b")
+    await asyncio.sleep(3)
+    [edits] = [each for each in first.core.means.pace.readings() if each.key == "bucket/edit"]
+    assert edits.live == 1
+    assert edits.left > edits.calls / 2
+
+
 async def test_while_the_store_is_away_each_has_a_fair_part(pair, sheet):
     first, _ = pair
     first.bus.lost.add("a")

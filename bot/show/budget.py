@@ -198,6 +198,12 @@ class Budget:
             self.allows.others(others.calls, now)
         self.blocked = max(self.blocked, now + others.blocked)
 
+    def alone(self, now: float) -> None:
+        """Record that no other process uses it any more."""
+        self.crowd.others(0, now)
+        if isinstance(self.allows, Sliding):
+            self.allows.alone()
+
     def reading(self, now: float) -> Reading:
         """Return how it is now."""
         waiting = sum(ticket.waiting for queue in self._queues.values() for *_, ticket in queue)

@@ -138,7 +138,10 @@ class Pace:
         """
         members = len(self._peers.members)
         if members < 2:  # noqa: PLR2004  two make several
-            self._shared = False
+            if self._shared:
+                self._shared = False
+                self._pacing.alone(_now())
+                self._admit()
             return
         if not self._shared:
             self._begin_sharing()

@@ -127,6 +127,12 @@ class Pacing:
             budget.part(share)
             self._changed.add(key)
 
+    def alone(self, now: float) -> None:
+        """Record that there is no other process any more."""
+        for key, budget in self._budgets.items():
+            budget.alone(now)
+            self._changed.add(key)
+
     def denied(self, buckets: Iterable[Bucket], now: float) -> None:
         """Record that a write that was admitted was not granted, so that it did not go out."""
         for bucket in buckets:

@@ -75,6 +75,10 @@ class Sliding:
         self._others = sorted(now - age + self._seconds for age in ages)
         self._share = 1.0
 
+    def alone(self) -> None:
+        """Believe that all of it is this process's; calls that others have made still count."""
+        self._share = 1.0
+
     def past(self, now: float) -> list[float]:
         """Return how many seconds ago the calls of this process were answered that the window holds still."""
         return [now + self._seconds - back for back in self._returns if back > now]

@@ -118,6 +118,8 @@ class Questions:
                         return told == FINE or (told == scripts.AGAIN and tries > 1)
         except TimeoutError:
             if not alone:
+                if sent:  # it may have got through, and then nobody else can claim it
+                    self._left[key] = entry
                 raise Unavailable(f"Redis is away: {self._wire.trouble}") from None
             self._keep(key, got=sent)
         except Refusal as error:
@@ -153,8 +155,10 @@ class Questions:
     async def write(self, key: str, script: Script, keys: Sequence[str], *args: Any) -> None:
         """Let Redis do to a question by *script* what was done to it in memory.
 
+        Past its lease, where others may have the question, it waits for Redis to say whose that is.
+
         Raises:
-            Taken: It is another replica's, or may be.
+            Taken: It is another replica's; or Redis was away for `PAUSE` seconds.
         """
         while True:
             try:
@@ -181,7 +185,7 @@ class Questions:
         A question that Redis never got nobody can take over, so that one waits for nothing.
 
         Raises:
-            Taken: See `write`.  At the latest with the end of the lease.
+            Taken: As `write`.
         """
         await self.write(key, script, keys, *args)
         while key in self._owed and key not in self._new and not self.refused and self._find(key):

@@ -108,7 +108,7 @@ class RedisStore(Reading):
         """See `Store.accept`; waits for a Redis that is away, or goes on without if no other replica lives.
 
         Raises:
-            Unavailable: There is, and Redis was away for a minute.
+            Unavailable: There is, and Redis went away and was for half a minute.
         """
         if self._knows(asked.key):
             return False
@@ -130,7 +130,7 @@ class RedisStore(Reading):
         return self._joined is None or self._joined.held or self._questions.is_new(key)
 
     async def intend(self, key: str, part: Part, text: str) -> None:
-        """See `Store.intend`; waits for a Redis that is away, as long as the lease is held."""
+        """See `Store.intend`; waits for a Redis that is away, ten minutes at most."""
         await super().intend(key, part, text)
         if entry := self._going(key):
             number = [each.nonce for each in entry.parts].index(part.nonce)
