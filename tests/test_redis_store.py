@@ -18,7 +18,7 @@ from bot.platform import Unavailable
 from bot.run.backup import backup, put_back
 from bot.run.orders import order
 from bot.run.start import ledger
-from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Note, Part, Rated
+from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
 from bot.store.redis import checks, questions
 from bot.store.redis import store as module

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 ELSEWHERE = "Another process answers this question now."
 #: Characters of a nonce that all of an answer's posts share; with an "r" and a page's number at most 25.
 SHARED = 18
-#: Seconds between two looks whose a question is.
+#: Seconds after which a process that may have lost a question asks the ledger again.
 MOMENT = 0.1
 #: How often, and after how many seconds each, it is looked which message the new holder has posted.
 LOOKS, LOOK = 15, 2.0

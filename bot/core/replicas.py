@@ -52,13 +52,10 @@ KNOWN = 20_000
 
 
 class Replicas:
-    """One replica's inbox; see `Inbox`.  Letters go to the others over `Core.peers`.
+    """One replica's inbox; see `Inbox`.  Letters go to the others over `Store.peers`.
 
     Args:
         core: Answers here.
-
-    Attributes:
-        passed: Events that other replicas have taken.
     """
 
     def __init__(self, core: Core) -> None:
@@ -67,13 +64,14 @@ class Replicas:
         self._elsewhere: dict[str, str] = {}  # messages, and the replicas that write to them
         self._silent: dict[str, float] = {}  # until when replicas that have not replied are not asked
         self._members: frozenset[str] = frozenset()
-        self.passed = 0
         core.means.stops.told = self._told
         core.running.took = self._took
         core.running.overtaken = self._overtaken
 
     async def run(self) -> None:
-        """Serve the other replicas, until cancelled."""
+        """Serve the other replicas, until cancelled; returns at once in a process that can have none."""
+        if not self._peers.members:
+            return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_again(partial(self._peers.listen, self._heard)))
             tasks.create_task(_again(self._adopt))
@@ -190,7 +188,6 @@ class Replicas:
             return None
         if not reply.startswith(TAKEN):
             return None
-        self.passed += 1
         self._core.means.tally.handed.add("event")
         return reply.removeprefix(TAKEN)
 
@@ -265,7 +262,8 @@ class Replicas:
     # What this one tells and does.
 
     def _told(self, messages: Sequence[str], on: bool) -> None:
-        self._peers.tell(written(Shown(tuple(messages), on)))
+        if self._peers.members:
+            self._peers.tell(written(Shown(tuple(messages), on)))
         for message in messages if on else ():
             self._elsewhere.pop(message, None)
 
