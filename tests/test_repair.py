@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bot.core.core import Core
-from bot.core.kept import Kept, first_nonce
+from bot.core.kept import Kept
 from bot.core.repair import AGAIN, LATE, RUNS, STALE, YOUNG
 from bot.core.sayings import AWAY, NOTHING, RESTART, UNBEGUN
 from bot.core.writer import RETRIES
@@ -111,14 +111,11 @@ async def test_nothing_is_written_before_an_edit_of_the_dead_process_may_have_la
     assert await done(store)
 
 
-async def test_a_post_that_the_ledger_has_forgotten_is_looked_for_before_another_one():
-    """Whichever process posts the first message of an answer, it has the same nonce."""
+async def test_of_a_question_to_which_nothing_was_posted_no_post_is_looked_for():
+    """Each look would be a call of the platform, and the ledger of one process forgets no post."""
     paper = Paper(Sheet())
     await core(await left(Entry(question()))).repair(paper)
-    await asyncio.sleep(30)
-    [(_, remains)] = paper.reopened
-    assert remains.nonces == (first_nonce("sheet/q1"),)
-    assert [*paper.sheet.nonces] == [first_nonce("sheet/q1")]
+    assert [remains for _, remains in paper.reopened] == [Remains()]
 
 
 async def test_a_question_that_comes_meanwhile_waits_for_the_repair_of_its_conversation():

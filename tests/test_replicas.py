@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -17,6 +18,7 @@ from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
 from bot.platform import Command, Deleted, Edited, Mention, Outcome, Press, Rating, Stop, Unavailable
+from bot.store import Entry
 from bot.store.peers import BEAT, REPLY
 from tests.fakes import ANN, BOB, HERE, Sheet, ask
 from tests.peers import Bus, Common
@@ -305,6 +307,17 @@ async def test_nothing_goes_out_on_a_lease_that_lapsed_after_the_ledger_was_told
     await asyncio.sleep(2)
     assert not first.busy
     assert not sheet.shown
+
+
+async def test_a_post_that_the_ledger_has_forgotten_is_looked_for_before_another_one(started, sheet):
+    """Whichever replica posts the first message of an answer, it has the same nonce."""
+    only, paper = await started("a"), Paper(sheet, name="paper")
+    asked = replace(passed(ask(sheet, "paper/q1"), 1.0).asked, at=time.time())
+    only.bus.entries[asked.key] = Entry(asked)
+    await only.inbox.repair(paper)
+    await asyncio.sleep(10)
+    assert [remains.nonces for _, remains in paper.reopened] == [(first_nonce(asked.key),)]
+    assert [*sheet.nonces] == [first_nonce(asked.key)]
 
 
 @pytest.mark.parametrize("found", [False, True])

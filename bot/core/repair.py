@@ -226,7 +226,7 @@ async def resumed(
         after: Seconds before anything is written.
     """
     asked, age = entry.asked, means.clock() - entry.asked.at
-    past, remains = await remembered(means.store, platform, asked, _remains(entry))
+    past, remains = await remembered(means.store, platform, asked, _remains(means, entry))
     surface = platform.reopen(asked, remains)
     if surface is None or (age > STALE and not entry.parts):
         log.warning("a question was lost", question=asked.key)
@@ -251,9 +251,14 @@ async def resumed(
     return live, anew and not saying
 
 
-def _remains(entry: Entry) -> Remains:
-    """Return what may be left of the answer in *entry*; a ledger may have forgotten its first post."""
-    return entry.remains if entry.parts else Remains(nonces=(first_nonce(entry.asked.key),))
+def _remains(means: Means, entry: Entry) -> Remains:
+    """Return what may be left of the answer in *entry*.
+
+    A ledger that processes share may have forgotten the first post; that of one process forgets nothing.
+    """
+    if entry.parts or not means.store.peers.members:
+        return entry.remains
+    return Remains(nonces=(first_nonce(entry.asked.key),))
 
 
 async def missed(means: Means, platform: Platform, now: float) -> Sequence[Mention]:
