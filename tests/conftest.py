@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.redis_server import MISSING, SERVER, RedisServer
 
@@ -52,6 +53,13 @@ def pytest_runtest_makereport(item: pytest.Item):
     outcome = yield
     if outcome.get_result().failed:
         item.user_properties.append(("failed", True))
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """Let no test hear less of the logs because one before it ran a command in this process."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,6 @@ def test_no_secret_reaches_the_log(secret, capsys):
         except RuntimeError:
             structlog.get_logger("bot.test").exception("failed")
     finally:
-        structlog.reset_defaults()
         logging.getLogger().handlers.clear()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert len(lines) == 3
@@ -125,7 +124,6 @@ def test_a_secret_that_is_known_later_reaches_no_line_of_a_logger_that_was_used_
         logs.hide(["token-of-a-platform"])
         logger.info("with token-of-a-platform")
     finally:
-        structlog.reset_defaults()
         logging.getLogger().handlers.clear()
     assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == [
         "started",
@@ -141,7 +139,6 @@ def test_libraries_are_heard_from_warnings_on_and_ours_from_the_level_set(capsys
         structlog.get_logger("adapters.test").info("this")
         logging.getLogger("foreign").info("nor this")
     finally:
-        structlog.reset_defaults()
         logging.getLogger().handlers.clear()
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "this"
