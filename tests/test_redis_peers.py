@@ -163,17 +163,20 @@ async def test_what_is_told_is_heard_by_all_others_in_order_and_goes_out_togethe
     assert {sender for sender, _ in two.heard} == {one.name}
 
 
-async def test_what_is_told_goes_along_with_another_request_and_alone_if_there_is_none(join, monkeypatch):
+async def test_what_is_told_waits_for_more_then_goes_along_with_another_request_or_alone(join, monkeypatch):
     one, two = await join(), await join()
     monkeypatch.setattr(letters, "LINGER", 60.0)
+    one.peers._pulse.linger(60.0)
     before = one.wire.trips
     for number in range(20):
         one.peers.tell(str(number))
         await one.peers.home("c")
+    assert not two.heard
+    one.peers._letters._since -= 60.0
+    await one.peers.home("c")
     await until(lambda: len(two.heard) == 20)
     assert one.wire.trips - before < 30
     monkeypatch.setattr(letters, "LINGER", 0.0)
-    one.peers._pulse.linger(60.0)
     one.peers.tell("alone")
     await until(lambda: len(two.heard) == 21)
 

@@ -579,13 +579,12 @@ async def test_what_is_forgotten_is_gone_from_the_page_too(there, ann):
 
 async def test_while_the_bot_starts_the_page_is_told_to_come_again():
     async with site() as where:
-        where.platform.health = "starting"
+        where.platform.health, where.platform._serves = "starting", False
         browser = Browser(lambda: where.url)
         status, body = await got(browser, "/web/talks")
         assert (status, json.loads(body)["error"]) == (503, adapters.web.platform.STARTING)
         async with browser.session.get(f"{where.url}/web/events/{TALK}") as answer:
             assert answer.status == 503
-        where.platform.health = "up"
         await browser.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import adapters
 from bot.config import Settings
 from bot.core.core import Core
+from bot.core.replicas import Replicas
 from bot.events import Event, Finished, Text
 from bot.model import Ask, Request, nobody
 from bot.model.script import Script
@@ -81,7 +82,7 @@ class Site:
         self.platform: Any
         self.core: Core
         self._stack = AsyncExitStack()
-        self._running: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
@@ -97,7 +98,8 @@ class Site:
             Settings.model_validate(self.core_settings), [found], self.model, self.store, self.tools
         )
         self.port = await self._stack.enter_async_context(serving("127.0.0.1", self.port, [found]))
-        self._running = asyncio.create_task(found.run(self.core))
+        replicas = Replicas(self.core)
+        self._running = [asyncio.create_task(found.run(replicas)), asyncio.create_task(replicas.run())]
 
         async def up() -> bool:
             return found.health == "up"
@@ -118,10 +120,11 @@ class Site:
         await self._end()
 
     async def _end(self) -> None:
+        for task in self._running:
+            task.cancel()
         if self._running:
-            self._running.cancel()
-            await asyncio.wait({self._running})
-            self._running = None
+            await asyncio.wait(self._running)
+        self._running = []
         await self._stack.aclose()
 
 

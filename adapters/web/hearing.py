@@ -43,6 +43,7 @@ def routes(platform: Web) -> list[web.RouteDef]:
             try:
                 platform.people.expect_host(request)
                 platform.people.expect_origin(request)
+                platform.expect_serving()
                 return await does(platform, request, platform.people.of(request))
             except Refusal as refusal:
                 return refused(refusal.status, refusal.why)

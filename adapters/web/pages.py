@@ -78,6 +78,7 @@ def page(platform: Web) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             platform.people.expect_host(request)
+            platform.expect_serving()
             platform.people.of(request)
         except Refusal as refusal:
             if refusal.status == 401:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import aclosing
 
 import structlog
 
@@ -42,7 +43,12 @@ GRACE = 20.0
 IDLE = 200
 #: Seconds between two signs of life.
 BEAT = 30.0
+#: Seconds after which another process is taken to serve the page: what is this one's is known sooner.
+STANDBY = 3.0
+#: Seconds between two looks whether all is answered.
+LOOK = 0.1
 STARTING = "The bot is starting; this page tries again."
+ELSEWHERE = "Another process of the bot serves this page; the proxy in front has to ask that one."
 
 
 class Web(Platform):
@@ -54,10 +60,11 @@ class Web(Platform):
         most: Bytes of a file that people attach.
 
     Attributes:
-        run_id: In the ids of its events, whose numbers begin anew with each run.
+        run_id: In the ids of its events, whose numbers begin anew whenever it begins to serve the page.
     """
 
     name = "web"
+    single = True
 
     def __init__(self, tokens: Mapping[str, str], origin: str, most: int) -> None:
         self.people = People(tokens, origin, lambda session: self._beside(self.end(session)))
@@ -69,26 +76,61 @@ class Web(Platform):
         self._talks: OrderedDict[str, Talk] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
         self._inbox: Inbox | None = None
+        self._serves = False
         self._colours = Colours()
         self._errands: set[asyncio.Task[None]] = set()
 
     async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`."""
+        self._inbox = inbox
+        living = asyncio.create_task(self._live())
+        try:
+            async with aclosing(inbox.leases.parts(self.name, 1)) as parts:
+                async for part in parts:
+                    if part.held:
+                        await self._begin(inbox)
+                    else:
+                        await self._end(inbox)
+        finally:
+            living.cancel()
+            self.health = "down"
+            self._leave()
+            await self._colours.close()
+            await inbox.leases.leave(self.name, 0)
+
+    async def _live(self) -> None:
+        """Say that all is well, also while another process serves the page."""
+        await asyncio.sleep(STANDBY)
+        while True:
+            self.health, self.heard_at = "up", asyncio.get_running_loop().time()
+            await asyncio.sleep(BEAT)
+
+    async def _begin(self, inbox: Inbox) -> None:
+        """Serve the page, with what the process before has left."""
+        self._talks.clear()
+        self.run_id = secrets.token_hex(4)
         for owner, session in await records.ended(inbox.shelf, time.time() - LASTS):
             self.people.remember(owner, session)
-        self._inbox = inbox
         await inbox.repair(self)
-        try:
-            while True:
-                self.health, self.heard_at = "up", asyncio.get_running_loop().time()
-                await asyncio.sleep(BEAT)
-        finally:
-            self.health = "down"
-            await self._colours.close()
-            for talk in self._talks.values():
-                self._let_go(talk)
-                for reader in talk.readers:
-                    reader.end()
+        self._serves = True
+        self.health, self.heard_at = "up", asyncio.get_running_loop().time()
+
+    async def _end(self, inbox: Inbox) -> None:
+        """Let another process serve the page, once what is answered here is."""
+        self._serves = False
+        while any(talk.live or self._answers(talk) for talk in self._talks.values()):  # noqa: ASYNC110  many end it
+            await asyncio.sleep(LOOK)
+        self._leave()
+        inbox.released(self)
+        await inbox.leases.leave(self.name, 0)
+
+    def _leave(self) -> None:
+        """Let all readers go."""
+        self._serves = False
+        for talk in self._talks.values():
+            self._let_go(talk)
+            for reader in talk.readers:
+                reader.end()
 
     async def check(self) -> Sequence[Finding]:
         """See `Platform.check`."""
@@ -117,10 +159,15 @@ class Web(Platform):
 
     @property
     def inbox(self) -> Inbox:
-        """Who is told what people do; raises `Refusal` until the bot listens."""
-        if self._inbox is None or self.health != "up":
-            raise Refusal(503, STARTING)
+        """Who is told what people do; raises `Refusal` unless this process serves the page."""
+        self.expect_serving()
+        assert self._inbox  # noqa: S101  nobody serves without
         return self._inbox
+
+    def expect_serving(self) -> None:
+        """Raise `Refusal` where the bot is starting, or another process serves the page."""
+        if not self._serves:
+            raise Refusal(503, ELSEWHERE if self.health == "up" else STARTING)
 
     @property
     def shelf(self) -> Shelf:
@@ -203,7 +250,7 @@ class Web(Platform):
 
     def _close(self, talk: Talk) -> None:
         talk.closing = None
-        if not talk.readers and self._inbox and self.health == "up":
+        if not talk.readers and self._inbox and self._serves:
             self._beside(self._stop_unread(talk, self._inbox))
 
     async def _stop_unread(self, talk: Talk, inbox: Inbox) -> None:

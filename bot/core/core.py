@@ -290,6 +290,10 @@ class Core:
         """See `Inbox.back`."""
         self.repairs.back(platform)
 
+    def released(self, platform: Platform) -> None:
+        """See `Inbox.released`."""
+        self.repairs.platforms.pop(platform.name, None)
+
     def tell_admins(self, text: str, place: Place | None = None) -> None:
         """Send *text* to the admins of *place*, or of every platform; returns at once."""
         for platform in self.repairs.platforms.values():

@@ -47,6 +47,8 @@ Event = TypeVar("Event", Stop, Press)
 TAKEN = "="
 #: Seconds for which a replica that has not replied is asked nothing more: each event waits for a reply.
 SILENT = 2.0
+#: Beats after which the others are told which messages are written no more, if nothing else was to be told.
+LAZY = 10
 #: Messages of answers elsewhere that are known; of more, the oldest are not.
 KNOWN = 20_000
 
@@ -64,6 +66,7 @@ class Replicas:
         self._elsewhere: dict[str, str] = {}  # messages, and the replicas that write to them
         self._silent: dict[str, float] = {}  # until when replicas that have not replied are not asked
         self._members: frozenset[str] = frozenset()
+        self._ended: list[str] = []  # messages of which the others still think that they are written here
         core.means.stops.told = self._told
         core.running.took = self._took
         core.running.overtaken = self._overtaken
@@ -163,7 +166,14 @@ class Replicas:
         """See `Inbox.back`."""
         self._core.back(platform)
 
+    def released(self, platform: Platform) -> None:
+        """See `Inbox.released`."""
+        self._core.released(platform)
+
     async def _home(self, place: Place) -> str:
+        platform = self._core.repairs.platforms.get(place.platform)
+        if platform and platform.single:
+            return self._peers.name
         return await self._peers.home(f"{place.platform}/{place.channel}")
 
     async def _unless_here(self, message: str, place: Place) -> str:
@@ -262,10 +272,20 @@ class Replicas:
     # What this one tells and does.
 
     def _told(self, messages: Sequence[str], on: bool) -> None:
+        if not on:
+            self._ended += messages if self._peers.members else ()
+            return
         if self._peers.members:
-            self._peers.tell(written(Shown(tuple(messages), on)))
-        for message in messages if on else ():
+            self._tell_ended()
+            self._peers.tell(written(Shown(tuple(messages))))
+        for message in messages:
             self._elsewhere.pop(message, None)
+
+    def _tell_ended(self) -> None:
+        """Tell which messages are written no more; that is in no hurry, and goes with something else."""
+        if self._ended:
+            self._peers.tell(written(Shown(tuple(self._ended), False)))
+            self._ended = []
 
     def _took(self, mention: Mention) -> None:
         with suppress(ValueError):
@@ -283,6 +303,7 @@ class Replicas:
 
     async def _beat(self) -> None:
         """Share budgets with the others, and keep track of who they are."""
+        beats = 0
         while True:
             await self._core.means.pace.exchange()
             names = frozenset(member.name for member in self._peers.members)
@@ -293,6 +314,9 @@ class Replicas:
                 self._silent.clear()
                 self._elsewhere = {key: at for key, at in self._elsewhere.items() if at in names}
             self._members = names
+            beats += 1
+            if beats % LAZY == 0:
+                self._tell_ended()
             await asyncio.sleep(BEAT)
 
 

@@ -196,6 +196,12 @@ class Inbox(Protocol):
         looked for with `Platform.standing`, and then thumbs with `Platform.thumbs`.
         """
 
+    def released(self, platform: Platform) -> None:
+        """Take up nothing of *platform* until it asks for a repair again: another process serves it now.
+
+        For one that is `Platform.single`, before it lets its part go.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -233,6 +239,8 @@ class Platform(ABC):
             `run` asks for `Inbox.repair`; "" for what has no account.
         admits: Workspaces whose members may use the bot, where there is no one home workspace; "*" for all.
         data: A folder that survives restarts and is this process's alone, set before `run`; None without one.
+        single: Whether one process at a time serves it, that which has the part 0 of the work `name` in
+            `Inbox.leases`: its answers are written where its readers are connected.
     """
 
     name: str
@@ -243,6 +251,7 @@ class Platform(ABC):
     identity: str = ""
     admits: Collection[str] = ()
     data: Path | None = None
+    single: bool = False
 
     @abstractmethod
     async def run(self, inbox: Inbox) -> None:

@@ -32,8 +32,9 @@ TOGETHER = 200
 AT_ONCE = 1000
 #: Seconds that Redis may keep a reader waiting before it says that there is nothing.
 BLOCK = 10.0
-#: Seconds that what is told to all may wait for another request, to go out with it.
-LINGER = 0.05
+#: Seconds that what is told to all waits for more of it: each time, every replica reads once more.  After
+#: that it goes out with the next request, or by itself after as many seconds more.
+LINGER = 0.2
 
 TELL, ASK, REPLIED = "tell", "ask", "reply"
 
@@ -66,7 +67,8 @@ class Letters:
         self._heard: dict[str, int] = {}  # by sender the number of the last letter
         self._doing: set[asyncio.Task[None]] = set()
         self._lingering: asyncio.TimerHandle | None = None
-        wire.boarding.append(self.flush)
+        self._since = 0.0  # when what lingers began to
+        wire.boarding.append(self._board)
 
     def tell(self, text: str) -> None:
         """See `Peers.tell`."""
@@ -135,6 +137,11 @@ class Letters:
         if self._out and self._sending is None and not self._wire.trouble:
             self._sending = asyncio.create_task(self._send())
 
+    def _board(self) -> None:
+        """Go out with another request, if more to tell was waited for."""
+        if asyncio.get_running_loop().time() - self._since >= LINGER:
+            self.flush()
+
     async def close(self) -> None:
         """Send what waits, if Redis is there."""
         self.flush()
@@ -154,7 +161,9 @@ class Letters:
         if kind != TELL:
             self.flush()
         elif self._lingering is None:
-            self._lingering = asyncio.get_running_loop().call_later(LINGER, self.flush)
+            loop = asyncio.get_running_loop()
+            self._since = loop.time()
+            self._lingering = loop.call_later(2 * LINGER, self.flush)
 
     async def _send(self) -> None:
         """Send until nothing waits, or Redis is away: then tells are kept, and the rest has failed."""
