@@ -15,7 +15,7 @@ from bot.events import Event, Finished, Text
 from bot.model import Ask, Request, nobody
 from bot.model.script import Script
 from bot.run.server import serving
-from bot.run.supervise import build
+from bot.run.supervise import build, keep
 from bot.store import Store
 from bot.store.memory import Memory
 from bot.tools import Offered
@@ -99,7 +99,10 @@ class Site:
         )
         self.port = await self._stack.enter_async_context(serving("127.0.0.1", self.port, [found]))
         replicas = Replicas(self.core)
-        self._running = [asyncio.create_task(found.run(replicas)), asyncio.create_task(replicas.run())]
+        self._running = [
+            asyncio.create_task(keep(found, replicas)),
+            asyncio.create_task(replicas.run()),
+        ]
 
         async def up() -> bool:
             return found.health == "up"

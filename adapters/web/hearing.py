@@ -112,9 +112,10 @@ async def _ask(platform: Web, request: web.Request, actor: Actor) -> web.StreamR
         await platform.weights.expect_room(actor.id, len(text))
         await _put(platform, talk, Message(key, "person", actor.name, text=text, files=sent))
     try:
+        platform.expect_serving(asks=True)
         surface, place = platform.surface(talk, key), platform.place(talk)
         await inbox.mention(Mention(key, talk.key, actor, place, text, surface, sent))
-    except Unavailable:
+    except (Refusal, Unavailable):
         if fresh and talk.remove(key):
             await platform.shelf.drop(key)
         raise

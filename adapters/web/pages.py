@@ -120,6 +120,7 @@ def doors(platform: Web) -> list[web.RouteDef]:
         try:
             people.expect_host(request)
             people.expect_origin(request)
+            platform.expect_serving()  # wrong tokens are counted in one process
             form = parse_qs((await body_of(request, FORM)).decode(errors="replace"))
             cookie = people.sign_in(form.get("token", [""])[0].strip(), _address(platform, request))
         except Refusal as refusal:

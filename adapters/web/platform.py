@@ -43,12 +43,12 @@ GRACE = 20.0
 IDLE = 200
 #: Seconds between two signs of life.
 BEAT = 30.0
-#: Seconds after which another process is taken to serve the page: what is this one's is known sooner.
-STANDBY = 3.0
+#: Seconds after which another process is taken to serve the page: who serves it is settled sooner.
+STANDBY = 12.0
 #: Seconds between two looks whether all is answered.
 LOOK = 0.1
 STARTING = "The bot is starting; this page tries again."
-ELSEWHERE = "Another process of the bot serves this page; the proxy in front has to ask that one."
+ELSEWHERE = "The bot does not serve this page here and now; this page tries again."
 
 
 class Web(Platform):
@@ -76,13 +76,13 @@ class Web(Platform):
         self._talks: OrderedDict[str, Talk] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
         self._inbox: Inbox | None = None
-        self._serves = False
+        self._serves = self._ending = False
         self._colours = Colours()
         self._errands: set[asyncio.Task[None]] = set()
 
     async def run(self, inbox: Inbox) -> None:
         """See `Platform.run`."""
-        self._inbox = inbox
+        self._inbox, self._colours = inbox, Colours()
         living = asyncio.create_task(self._live())
         try:
             async with aclosing(inbox.leases.parts(self.name, 1)) as parts:
@@ -90,11 +90,11 @@ class Web(Platform):
                     if part.held:
                         await self._begin(inbox)
                     else:
-                        await self._end(inbox)
+                        await self._end(inbox, answers=not part.lapsed)
         finally:
             living.cancel()
             self.health = "down"
-            self._leave()
+            self._leave(inbox)
             await self._colours.close()
             await inbox.leases.leave(self.name, 0)
 
@@ -112,21 +112,21 @@ class Web(Platform):
         for owner, session in await records.ended(inbox.shelf, time.time() - LASTS):
             self.people.remember(owner, session)
         await inbox.repair(self)
-        self._serves = True
+        self._serves, self._ending = True, False
         self.health, self.heard_at = "up", asyncio.get_running_loop().time()
 
-    async def _end(self, inbox: Inbox) -> None:
-        """Let another process serve the page, once what is answered here is."""
-        self._serves = False
-        while any(talk.live or self._answers(talk) for talk in self._talks.values()):  # noqa: ASYNC110  many end it
+    async def _end(self, inbox: Inbox, *, answers: bool) -> None:
+        """Let another process serve the page; if it *answers*, once all that was asked here is answered."""
+        self._ending = True
+        while answers and inbox.busy(self.name):  # noqa: ASYNC110  many things end that
             await asyncio.sleep(LOOK)
-        self._leave()
-        inbox.released(self)
+        self._leave(inbox)
         await inbox.leases.leave(self.name, 0)
 
-    def _leave(self) -> None:
-        """Let all readers go."""
+    def _leave(self, inbox: Inbox) -> None:
+        """Serve the page no more."""
         self._serves = False
+        inbox.released(self)
         for talk in self._talks.values():
             self._let_go(talk)
             for reader in talk.readers:
@@ -164,9 +164,9 @@ class Web(Platform):
         assert self._inbox  # noqa: S101  nobody serves without
         return self._inbox
 
-    def expect_serving(self) -> None:
-        """Raise `Refusal` where the bot is starting, or another process serves the page."""
-        if not self._serves:
+    def expect_serving(self, *, asks: bool = False) -> None:
+        """Raise `Refusal` unless this process serves the page; for what *asks* anew, also while it ends."""
+        if not self._serves or (asks and self._ending):
             raise Refusal(503, ELSEWHERE if self.health == "up" else STARTING)
 
     @property
@@ -237,6 +237,8 @@ class Web(Platform):
 
     def watch(self, talk: Talk) -> None:
         """End the answers of *talk* after a while if nobody reads it; leave them if somebody does."""
+        if self._talks.get(talk.id) is not talk or not self._serves:
+            return  # it was served before another process served it
         if talk.readers:
             self._let_go(talk)
         elif talk.closing is None and (talk.live or talk.open):

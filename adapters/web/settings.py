@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from bot.config import SOURCES, Table
 from bot.config import Settings as Common
-from bot.platform import Unavailable
+from bot.unavailable import Unavailable
 
 #: Characters of a token at least, so that nobody finds it by trying.
 SHORTEST = 16

@@ -42,15 +42,16 @@ async def stream(platform: Web, talk: Talk, request: web.Request) -> web.StreamR
     """Tell the page that made *request* what happens in *talk*, until it leaves."""
     if platform.readers(talk.owner) >= MOST:
         raise Refusal(429, "You have this page open too often; close some of its tabs.")
-    response = web.StreamResponse(headers=HEADERS)
-    reader = Reader(_known(request, platform.run_id), platform.people.session_of(request))
+    platform.expect_serving()  # also now: to find the conversation took a while
+    response, run = web.StreamResponse(headers=HEADERS), platform.run_id
+    reader = Reader(_known(request, run), platform.people.session_of(request))
     talk.readers.add(reader)
     platform.watch(talk)
     try:
         await response.prepare(request)
         _narrow(request)
         await _write(response, reader, f"retry: {RETRY}\n\n".encode())
-        await _tell(platform, request, response, talk, reader)
+        await _tell(run, request, response, talk, reader)
     except ConnectionError:
         pass
     finally:
@@ -60,13 +61,13 @@ async def stream(platform: Web, talk: Talk, request: web.Request) -> web.StreamR
 
 
 async def _tell(
-    platform: Web, request: web.Request, response: web.StreamResponse, talk: Talk, reader: Reader
+    run: str, request: web.Request, response: web.StreamResponse, talk: Talk, reader: Reader
 ) -> None:
     quiet = 0.0
     while not reader.ended and request.transport and not request.transport.is_closing():
         reader.news.clear()
         if talk.number != reader.known or quiet >= BEAT:
-            await _write(response, reader, frame(talk, reader, platform.run_id))
+            await _write(response, reader, frame(talk, reader, run))
             quiet = 0.0
         try:
             async with asyncio.timeout(LOOK):
@@ -75,7 +76,7 @@ async def _tell(
             quiet += LOOK
     if reader.ended and talk.number != reader.known:
         # The last words before a shutdown.
-        await _write(response, reader, frame(talk, reader, platform.run_id))
+        await _write(response, reader, frame(talk, reader, run))
 
 
 def frame(talk: Talk, reader: Reader, run: str) -> bytes:

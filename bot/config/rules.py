@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bot.config.lines import Path, line_at
 from bot.config.scope import CapKeys, PriceKeys, Scope, WhoKeys
 from bot.config.settings import Settings
-from bot.platform import Place
+
+if TYPE_CHECKING:
+    from bot.platform import Place
 
 #: Places whose rules are remembered; of more, all are worked out anew.
 PLACES = 4096

@@ -292,7 +292,11 @@ class Core:
 
     def released(self, platform: Platform) -> None:
         """See `Inbox.released`."""
-        self.repairs.platforms.pop(platform.name, None)
+        self.repairs.released(platform)
+
+    def busy(self, platform: str) -> bool:
+        """See `Inbox.busy`."""
+        return any(key.startswith(f"{platform}/") for key in self.running.taken)
 
     def tell_admins(self, text: str, place: Place | None = None) -> None:
         """Send *text* to the admins of *place*, or of every platform; returns at once."""

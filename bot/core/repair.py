@@ -146,6 +146,13 @@ class Repairs:
             before.cancel()  # this one looks at all that it would have
         self._looks[platform.name] = self._running.errand(self._look(platform))
 
+    def released(self, platform: Platform) -> None:
+        """See `Inbox.released`."""
+        self.platforms.pop(platform.name, None)
+        for waits in (self._later, self._looks):
+            if task := waits.pop(platform.name, None):
+                task.cancel()
+
     def close(self) -> None:
         """Take up nothing any more, and end what looks for more."""
         self._closed = True
@@ -159,6 +166,8 @@ class Repairs:
 
     async def _take_up(self, platform: Platform, *, restarted: bool) -> int:
         """Go on with the questions that an earlier run left or this one gave up; return how many."""
+        if self.platforms.get(platform.name) is not platform:
+            return 0  # another process serves it
         taken, now, reason = self._running.taken, self._means.clock(), RESTART if restarted else AWAY
         left = [
             entry

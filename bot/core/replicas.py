@@ -47,7 +47,7 @@ Event = TypeVar("Event", Stop, Press)
 TAKEN = "="
 #: Seconds for which a replica that has not replied is asked nothing more: each event waits for a reply.
 SILENT = 2.0
-#: Beats after which the others are told which messages are written no more, if nothing else was to be told.
+#: Every so many beats the others are told which messages are written no more, if no new one was told before.
 LAZY = 10
 #: Messages of answers elsewhere that are known; of more, the oldest are not.
 KNOWN = 20_000
@@ -168,7 +168,12 @@ class Replicas:
 
     def released(self, platform: Platform) -> None:
         """See `Inbox.released`."""
+        self._tell_ended()
         self._core.released(platform)
+
+    def busy(self, platform: str) -> bool:
+        """See `Inbox.busy`."""
+        return self._core.busy(platform)
 
     async def _home(self, place: Place) -> str:
         platform = self._core.repairs.platforms.get(place.platform)
@@ -274,6 +279,8 @@ class Replicas:
     def _told(self, messages: Sequence[str], on: bool) -> None:
         if not on:
             self._ended += messages if self._peers.members else ()
+            if self._core.running.closing:  # what is asked under them is not for this one any more
+                self._tell_ended()
             return
         if self._peers.members:
             self._tell_ended()
@@ -282,7 +289,7 @@ class Replicas:
             self._elsewhere.pop(message, None)
 
     def _tell_ended(self) -> None:
-        """Tell which messages are written no more; that is in no hurry, and goes with something else."""
+        """Tell which messages are written no more."""
         if self._ended:
             self._peers.tell(written(Shown(tuple(self._ended), False)))
             self._ended = []

@@ -12,9 +12,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bot.events import Usage
+if TYPE_CHECKING:
+    from bot.events import Usage
 
 TABLE = Path(__file__).with_name("prices.toml")
 #: What the cache costs where nobody says so, beside a token that is read (docs, "Prompt caching").

@@ -196,6 +196,9 @@ class Inbox(Protocol):
         looked for with `Platform.standing`, and then thumbs with `Platform.thumbs`.
         """
 
+    def busy(self, platform: str) -> bool:
+        """Tell whether a question on *platform* is being taken, waits or is answered in this process."""
+
     def released(self, platform: Platform) -> None:
         """Take up nothing of *platform* until it asks for a repair again: another process serves it now.
 

@@ -43,11 +43,13 @@ class Handed:
         number: Which part, from 0.
         held: Whether it is this process's now; else it is to be ended here, and then `Leases.leave` called.
         note: What `Leases.note` was last told of it, perhaps in another process; "" if nothing.
+        lapsed: Whether another process may do it already, so that there is nothing to wait for.
     """
 
     number: int
     held: bool
     note: str = ""
+    lapsed: bool = False
 
 
 class Leases(Protocol):

@@ -19,15 +19,17 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from bot.events import File
-from bot.model import Result
-from bot.platform import Actor, Place, Said
-from bot.tools.notebook import Notebook
 from bot.tools.strict import strict
+
+if TYPE_CHECKING:  # whoever looks at the settings needs the names of tools, and nothing of these
+    from bot.events import File
+    from bot.model import Result
+    from bot.platform import Actor, Place, Said
+    from bot.tools.notebook import Notebook
 
 #: What the API takes for a tool's name.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -38,7 +40,7 @@ UNNAMED = (
     inspect.Parameter.POSITIONAL_ONLY,
 )
 #: Reads so many messages.
-Read = Callable[[int], Awaitable[Sequence[Said]]]
+Read = Callable[[int], Awaitable[Sequence["Said"]]]
 
 
 class Refused(Exception):
@@ -74,7 +76,7 @@ class Caller:
 More = Callable[[], Awaitable[Sequence["Offered"]]]
 
 #: Runs a tool for somebody, with the input that the model gave.
-Use = Callable[[Caller, Mapping[str, Any]], Awaitable[Result]]
+Use = Callable[[Caller, Mapping[str, Any]], Awaitable["Result"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def tool(
     def made(function: Callable[..., Awaitable[Any]]) -> Offered:
         given, takes_caller = _given(function)
         names = [field.alias or "" for field in given.model_fields.values()]
+
+        from bot.model import Result  # noqa: PLC0415  see above
 
         async def use(caller: Caller, told: Mapping[str, Any]) -> Result:
             try:

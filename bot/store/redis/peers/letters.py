@@ -32,8 +32,8 @@ TOGETHER = 200
 AT_ONCE = 1000
 #: Seconds that Redis may keep a reader waiting before it says that there is nothing.
 BLOCK = 10.0
-#: Seconds that what is told to all waits for more of it: each time, every replica reads once more.  After
-#: that it goes out with the next request, or by itself after as many seconds more.
+#: Seconds that what is told to all waits for more, since every replica reads once for each batch.  After that
+#: it goes out with the next request, or by itself after as long again; with an `ask` or a beat at once.
 LINGER = 0.2
 
 TELL, ASK, REPLIED = "tell", "ask", "reply"

@@ -34,11 +34,11 @@ class _Work:
         """Whether Redis is to be asked."""
         return self.wanted or bool(self.held or self.ending or self.left or self.notes)
 
-    def end(self, number: int) -> None:
+    def end(self, number: int, *, lapsed: bool = False) -> None:
         """Have a part given up."""
         self.held.discard(number)
         self.ending.add(number)
-        self.out.put_nowait(Handed(number, held=False))
+        self.out.put_nowait(Handed(number, held=False, lapsed=lapsed))
 
 
 class RedisLeases:
@@ -122,7 +122,7 @@ class RedisLeases:
         """Give all up: others may have it by now."""
         for work in self._works.values():
             for number in sorted(work.held):
-                work.end(number)
+                work.end(number, lapsed=True)
 
     def _words(self, work: _Work) -> str:
         words = {
@@ -138,7 +138,7 @@ class RedisLeases:
         """Yield what has changed; `said` is of a moment when what waits in `work.left` was ours yet."""
         mine = {int(number): str(note) for number, note in said["parts"] or ()}
         for number in sorted(work.held - mine.keys()):  # somebody took it
-            work.end(number)
+            work.end(number, lapsed=True)
         if not self._pulse.held:  # said so late that it may be untrue by now
             return
         for number in sorted(mine.keys() - work.held - work.ending - work.left):
