@@ -450,6 +450,19 @@ async def test_the_time_to_come_back_is_passed_on(
     assert (await failed(model)).retry_after == wanted
 
 
+async def test_those_that_are_read_at_once_are_counted_however_one_ends(
+    emulator: Emulated, model: Claude
+) -> None:
+    await emulator.script(["a", {"stall": True}])
+    async with aclosing(model.stream(QUESTION)) as events:
+        await anext(events)
+        assert model._crowd.size == 1
+    assert model._crowd.size == 0
+    await emulator.script([{"status": 529}])
+    await failed(model)
+    assert model._crowd.size == 0
+
+
 async def test_an_event_is_bounded_and_a_stream_is_not(emulator: Emulated, connect: Connect) -> None:
     """What came before the event that is too long has been passed on."""
     await emulator.script(["a" * 900] * 50)

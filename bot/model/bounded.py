@@ -1,7 +1,8 @@
-"""A response whose events have a longest length: the SDK would collect one of any."""
+"""A response as it is read: its events have a longest length, and it rests where many are read at once."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -12,6 +13,28 @@ from bot.model.failures import GARBLED
 #: Two line breaks, between two events.
 BORDER = re.compile(rb"\n\r?\n")
 
+#: Responses that are read as they come; for each one more all rest so many seconds longer, `REST` at most.
+FEW, EACH, REST = 100, 0.0015, 0.3
+
+
+class Crowd:
+    """The responses that are read at once.
+
+    Each read costs the same, however much has come.  So where there are many, each is read less often: nobody
+    sees it, since a crowd's edits are seconds apart.
+
+    Attributes:
+        size: How many there are.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    async def rest(self) -> None:
+        """Let more come, where there are many."""
+        if self.size > FEW:
+            await asyncio.sleep(min(REST, EACH * (self.size - FEW)))
+
 
 class Response(Protocol):
     """An HTTP response, as far as it is read."""
@@ -21,11 +44,12 @@ class Response(Protocol):
 
 
 class Bounded:
-    """What is read of *response*, up to an event of more than *longest* bytes."""
+    """What is read of *response*, one of a *crowd*, up to an event of more than *longest* bytes."""
 
-    def __init__(self, response: Response, longest: int) -> None:
+    def __init__(self, response: Response, longest: int, crowd: Crowd) -> None:
         self._response = response
         self._longest = longest
+        self._crowd = crowd
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Iterate over the body; raise `ModelError` at an event that is too long."""
@@ -39,3 +63,4 @@ class Bounded:
             size = len(joined) - borders[-1] if borders else size + len(chunk)
             tail = b"" if borders and borders[-1] == len(joined) else joined[-2:]
             yield chunk
+            await self._crowd.rest()

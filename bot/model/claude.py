@@ -19,7 +19,7 @@ import structlog
 
 from bot.events import Event, File, Finished, Turn, Usage
 from bot.model import Ask, Kind, ModelError, Request, nobody
-from bot.model.bounded import Bounded
+from bot.model.bounded import Bounded, Crowd
 from bot.model.failures import (
     FAILED,
     FAILURES,
@@ -102,6 +102,7 @@ class Claude:
     ) -> None:
         self.model = model
         self._longest = event
+        self._crowd = Crowd()
         self._room = Room()
         self._caches = True  # until a gateway refuses to
         self._client = anthropic.AsyncAnthropic(
@@ -171,6 +172,7 @@ class Claude:
         if not self._caches:
             unmark(wanted)
         spent, made = Usage(), list[str]()
+        self._crowd.size += 1
         try:
             for _ in range(PAUSES + 1):
                 reply = Reply()
@@ -178,7 +180,7 @@ class Claude:
                 async with await self._begun(wanted) as stream:
                     _expect_events(stream.response)
                     # Plain JSON: the SDK's typed events take more than the rest of the bot does.
-                    bounded: Any = Bounded(stream.response, self._longest)
+                    bounded: Any = Bounded(stream.response, self._longest, self._crowd)
                     async for raw in anthropic.AsyncStream.raw_events(bounded):
                         before = reply.usage
                         event = _taken(reply, _parsed(raw)) if raw.data else None
@@ -198,6 +200,8 @@ class Claude:
                 return
         except FAULTS as error:
             raise _translated(error) from error
+        finally:
+            self._crowd.size -= 1
         raise ModelError(RESTLESS, Kind.ENDLESS)
 
 
