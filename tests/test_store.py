@@ -20,6 +20,8 @@ from bot.platform import Asked, Unavailable
 from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast, tables
 from bot.store import file as files
 from bot.store import writer as module
+from bot.store.accounts import Hold, Spent
+from bot.store.accounts_file import today
 from bot.store.examine import NAME, aside, findings
 from bot.store.file import File
 from bot.store.folder import Folder
@@ -766,6 +768,18 @@ def test_a_second_process_is_refused_in_one_line_and_let_in_afterwards(tmp_path)
         Folder(tmp_path).hold()
     folder.release()
     subprocess.run(again, check=True)
+
+
+async def test_a_question_and_the_money_for_it_do_not_wait_for_more_to_be_written(tmp_path, monkeypatch):
+    store = await opened(tmp_path)
+    await store.accept(asked("chat/0"))
+    monkeypatch.setattr(module, "APART", 60.0)
+    spent = Spent(today(), "chat", "T1", "C1", "U1", "claude", cost=300)
+    async with asyncio.timeout(30):
+        for number in range(1, 4):
+            assert await store.accept(asked(f"chat/{number}"))
+            assert await store.accounts.reserve(Hold(f"hold/{number}", 300, spent), ()) is None
+    await store.close()
 
 
 async def test_what_many_answers_save_is_written_together_and_at_once_with_what_is_urgent(

@@ -121,7 +121,7 @@ class FileAccounts(MemoryAccounts):
             return cap
         if not self._writer.trouble:
             self._filed.add(hold.key)
-        written = self._writer.post((tables.HOLD, tables.hold_row(hold)))
+        written = self._writer.post((tables.HOLD, tables.hold_row(hold)), soon=True)
         if written is not None and await asyncio.shield(written):
             return None
         if caps and self._is_spent():

@@ -141,7 +141,7 @@ class Sqlite(Memory):
         if not await super().accept(asked):
             await self._writer.write()  # the first delivery may still be on its way to the disk
             return False
-        await self._writer.write((tables.ACCEPT, tables.asked_row(asked)))
+        await self._writer.write((tables.ACCEPT, tables.asked_row(asked)), soon=True)
         return True
 
     async def reword(self, key: str, question: str) -> None:

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two tries to write again after a failure.
 RETRY = 5.0
-#: Seconds between two transactions of what need not be safe at once: where many answers grow, each has a few.
+#: Seconds between two transactions of what nobody waits for: where many answers grow, each has a few.
 APART = 0.015
 CLOSED = "closed"
 FULL = "the disk is full, and the last of it in use; make room where RIVULET_DATA is"
@@ -83,16 +83,18 @@ class Writer:
             else OK
         )
 
-    async def write(self, *statements: Statement, full: bool = False) -> None:
-        """Apply *statements* together; *full*: safe against loss of power.
+    async def write(self, *statements: Statement, full: bool = False, soon: bool = False) -> None:
+        """Apply *statements* together; *full*: safe against loss of power; *soon*: a question waits for it.
 
         All that comes while the thread writes is written next in one transaction: in a storm, a commit for
         each question would take too long.
         """
-        if written := self.post(*statements, full=full):
+        if written := self.post(*statements, full=full, soon=soon):
             await asyncio.shield(written)
 
-    def post(self, *statements: Statement, full: bool = False) -> asyncio.Task[bool] | None:
+    def post(
+        self, *statements: Statement, full: bool = False, soon: bool = False
+    ) -> asyncio.Task[bool] | None:
         """Begin to apply *statements*, as `write`; return what tells whether they were, None for no hope.
 
         The task must not be cancelled.
@@ -105,7 +107,7 @@ class Writer:
         batch = self._next
         batch.statements += statements
         batch.full |= full
-        if full:
+        if full or soon:
             self._urgent.set()
         return batch.written
 
