@@ -144,15 +144,20 @@ class Person:
 
     async def ends(self) -> int:
         """Return the exit code, once all that it wrote is read."""
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    self.screen += await asyncio.to_thread(self._read)
-                except EOFError:
-                    break
-            code = await asyncio.to_thread(self.process.wait)
-        os.close(self._fd)
-        return code
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        self.screen += await asyncio.to_thread(self._read)
+                    except EOFError:
+                        break
+                return await asyncio.to_thread(self.process.wait)
+        except TimeoutError:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"it does not end; its screen: {self.screen!r}") from None
+        finally:
+            os.close(self._fd)
 
 
 async def test_a_new_user_comes_from_init_at_a_terminal_to_a_doctor_without_a_fault(world, tmp_path):

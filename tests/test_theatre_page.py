@@ -210,7 +210,7 @@ async def test_a_killed_bot_comes_back_and_says_what_was_cut_and_goes_on(seen, s
     await stage[0].claude.configure(speed=0.5)  # the kill is to come before its end
     await seen.ask(QUESTION)
     for name in ("slack", "discord"):
-        await expect(seen.answer(name)).to_contain_text("A rivulet is")
+        await expect(seen.answer(name)).to_contain_text("A rivulet is where a")
     await seen.page.click(".kill")
     await expect(seen.page.locator("#bot")).to_have_class("down")
     await expect(seen.page.locator("#bot")).to_have_class("up")
