@@ -146,17 +146,16 @@ async def has_parts(process: Process, parts: int) -> bool:
 async def test_identifies_of_all_processes_keep_the_distance_that_discord_wants(
     emulator, concurrency, monkeypatch
 ):
-    margin = 0.25  # what the way to Discord may differ by, as in the bot
-    monkeypatch.setattr(leased, "IDENTIFY", 2 * margin)
-    await emulator.pace(concurrency, margin)
-    herd = await herded(emulator, 6)
+    monkeypatch.setattr(leased, "IDENTIFY", 1.0)
+    await emulator.pace(concurrency, 0.25)  # all processes are in this one, which may be late
+    herd = await herded(emulator, SHARDS)
     try:
         for _ in range(3):
             herd.start()
         await herd.settled()
         made = await emulator.events(kinds=["identify"])
         assert not any(each["early"] for each in made)
-        assert sorted(each["shard"][0] for each in made) == list(range(6))
+        assert sorted(each["shard"][0] for each in made) == list(range(SHARDS))
     finally:
         await herd.end()
 
