@@ -585,6 +585,8 @@ async def test_while_the_bot_starts_the_page_is_told_to_come_again():
         assert (status, json.loads(body)["error"]) == (503, adapters.web.platform.STARTING)
         async with browser.session.get(f"{where.url}/web/events/{TALK}") as answer:
             assert answer.status == 503
+        async with browser.session.get(f"{where.url}/") as answer:  # a browser asks again by itself
+            assert (answer.status, answer.headers["Refresh"]) == (503, "2")
         await browser.close()
 
 

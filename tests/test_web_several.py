@@ -132,11 +132,7 @@ async def test_one_that_is_ending_ends_its_answer_before_another_one_serves_the_
 
     await until(partial(shows, view, "Half of it"))
     await first.store.peers.leave()
-
-    async def ending() -> bool:
-        return bool(first.platform._ending)
-
-    await until(ending)
+    await until(partial(lets_go, first))
     assert (await ask(browser, "and then?"))[0] == 503
     assert [each.told["role"] for each in view.messages.values()] == ["person", "bot"]
     await asyncio.sleep(LEASE)
@@ -156,6 +152,7 @@ async def test_one_that_is_ending_is_still_told_to_stop(start):
     view = browser.open(TALK)
     await until(partial(shows, view, "Half of it"))
     await first.store.peers.leave()
+    await until(partial(lets_go, first))
     assert (await browser.post(f"stop/{TALK}", {}))[0] == 200
     await until(partial(serving, second))
     await browser.close()

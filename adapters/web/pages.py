@@ -38,6 +38,8 @@ HEADERS = {
     "Vary": "Accept-Encoding",
 }
 SIGN_IN = "/web/sign-in"
+#: Seconds after which a browser asks again for the page that could not be served.
+AGAIN = "2"
 #: Bytes of a form.
 FORM = 4096
 
@@ -83,7 +85,8 @@ def page(platform: Web) -> Handler:
         except Refusal as refusal:
             if refusal.status == 401:
                 raise web.HTTPSeeOther(SIGN_IN) from None
-            return web.Response(text=f"{refusal.why}\n", status=refusal.status)
+            again = {"Refresh": AGAIN} if refusal.status == 503 else None
+            return web.Response(text=f"{refusal.why}\n", status=refusal.status, headers=again)
         return sent(request, "index.html")
 
     return handle

@@ -47,8 +47,8 @@ BEAT = 30.0
 STANDBY = 12.0
 #: Seconds between two looks whether all is answered.
 LOOK = 0.1
-STARTING = "The bot is starting; this page tries again."
-ELSEWHERE = "The bot does not serve this page here and now; this page tries again."
+STARTING = "The bot is starting; try again in a moment."
+ELSEWHERE = "The bot can't serve this page right now; try again in a moment."
 
 
 class Web(Platform):
@@ -238,7 +238,7 @@ class Web(Platform):
     def watch(self, talk: Talk) -> None:
         """End the answers of *talk* after a while if nobody reads it; leave them if somebody does."""
         if self._talks.get(talk.id) is not talk or not self._serves:
-            return  # it was served before another process served it
+            return  # this is the conversation as it was before the page was handed over
         if talk.readers:
             self._let_go(talk)
         elif talk.closing is None and (talk.live or talk.open):

@@ -138,7 +138,7 @@ class Letters:
             self._sending = asyncio.create_task(self._send())
 
     def _board(self) -> None:
-        """Go out with another request, if more to tell was waited for."""
+        """Send what waits along with another request, unless it has not waited for long enough."""
         if asyncio.get_running_loop().time() - self._since >= LINGER:
             self.flush()
 
