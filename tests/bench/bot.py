@@ -4,7 +4,8 @@ Prints one JSON line on SIGUSR1 and one at the end: how late its event loop was 
 the CPU time it took.  `RIVULET_BENCH_BUDGETS=wide` lifts the bot's own pacing, which a bench must say;
 `RIVULET_BENCH_LENGTH=n` lets an answer have n characters, where it would else end at 40,000;
 `RIVULET_BENCH_LAG=off` measures no lag, where what is measured would be seen in the memory;
-`RIVULET_BENCH_SKEW=n` sets its wall clock so many seconds ahead.
+`RIVULET_BENCH_SKEW=n` sets its wall clock so many seconds ahead;
+`RIVULET_BENCH_LEASE=n` takes other replicas for dead after so many seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import adapters.slack.wire.errands
 from bot.model.course import Patience
 from bot.run import cli, start
 from bot.store import Store
+from bot.store.redis.peers import RedisPeers
 from bot.store.redis.store import RedisStore
 from tests.bench.figures import spread
 
@@ -115,6 +117,12 @@ def skew(seconds: float) -> None:
     time.time = lambda: right() + seconds
 
 
+def shorten(lease: float) -> None:
+    """Let replicas be dead that have not beaten for so many seconds."""
+    module = import_module("bot.store.redis.opening")
+    module.RedisPeers = partial(RedisPeers, lease=lease)  # type: ignore[attr-defined]
+
+
 def narrow() -> None:
     """Replace the bot's budgets by ones that a thousand answers together keep busy, and no more."""
     widen()
@@ -130,4 +138,6 @@ if __name__ == "__main__":
         lengthen(int(length))
     if ahead := os.environ.get("RIVULET_BENCH_SKEW"):
         skew(float(ahead))
+    if lease := os.environ.get("RIVULET_BENCH_LEASE"):
+        shorten(float(lease))
     cli._finish(watched)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from bot.store.peers import LEASE
 from tests.bench import cluster_costs as costs
 from tests.bench import cluster_faults as faults
 from tests.bench.cluster_faults import played
@@ -22,6 +23,9 @@ LIMITS = (
     "limits off, the bot's own budgets wide (tests/bench/bot.py); trips: limits and budgets as they are"
 )
 
+#: Seconds of a replica's lease in a quick run, which has no time to wait for the bot's own.
+QUICK_LEASE = 3.0
+
 Part = Callable[[bool, int, int], Awaitable[dict[str, Any]]]
 
 
@@ -29,7 +33,8 @@ async def _fault(
     fault: faults.Fault, times: int, quick: bool, seed: int, runs: int, **options: Any
 ) -> dict[str, Any]:
     """Play one kind of fault so many *times*."""
-    return await played(fault, runs or (1 if quick else times), seed, 2 if quick else 4, **options)
+    size, lease = (2, QUICK_LEASE) if quick else (4, LEASE)
+    return await played(fault, runs or (1 if quick else times), seed, size, lease=lease, **options)
 
 
 async def _each(cluster: Cluster, rng: random.Random, times: int) -> None:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bot.store.peers import LEASE
 from tests.bench.cluster_world import LOOK, SETTLED, Cluster, Replica, clustered, prepared
 from tests.bench.crashing import People
 from tests.bench.figures import spread
@@ -65,7 +64,7 @@ async def played(
         people = People(cluster.side, random.Random(rng.random()), rate)
         await people.visit(min(CHANNELS, 4 * times))
         asking = asyncio.create_task(people.ask())
-        await asyncio.sleep(LEASE + SETTLED)  # before that nobody may be taken for dead
+        await asyncio.sleep(cluster.lease + SETTLED)  # before that nobody may be taken for dead
         began = time.monotonic()
         await fault(cluster, rng, times)
         took = time.monotonic() - began
@@ -150,14 +149,14 @@ async def partitions(cluster: Cluster, rng: random.Random, times: int) -> None:
 
 async def _away(cluster: Cluster, replica: Replica, rng: random.Random) -> None:
     cluster.note(await cluster.questions(replica.name), time.monotonic())
-    await asyncio.sleep(LEASE + rng.uniform(*LONGER))
+    await asyncio.sleep(cluster.lease + rng.uniform(*LONGER))
 
 
 async def redis(cluster: Cluster, rng: random.Random, times: int) -> None:
     """kill -9 Redis and start it again with what it had written."""
     for number in range(times):
         await asyncio.to_thread(cluster.redis.kill)
-        longer = LEASE if number % LONG == LONG - 1 else 0.0
+        longer = cluster.lease if number % LONG == LONG - 1 else 0.0
         await asyncio.sleep(longer + rng.uniform(*GONE))
         await asyncio.to_thread(cluster.redis.start)
         await asyncio.sleep(rng.uniform(*CALM))

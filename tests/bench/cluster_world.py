@@ -54,12 +54,14 @@ class Replica(Crashing):
         proxy: Its way to Redis.
         since: When (`time.monotonic`) it was ready; never while it is down.
         health: The port on which it says whether it is ready.
+        lease: See `LEASE`.
     """
 
     name: str = ""
     proxy: Proxy | None = None
     since: float = math.inf
     health: int = 0
+    lease: float = LEASE
 
     async def begin(self) -> None:
         """Start it, and wait until it is ready."""
@@ -80,7 +82,7 @@ class Replica(Crashing):
     @property
     def settled(self) -> bool:
         """Whether it has been there for so long that it believes others to be dead."""
-        return time.monotonic() - self.since > LEASE + SETTLED
+        return time.monotonic() - self.since > self.lease + SETTLED
 
     async def _ready(self, session: aiohttp.ClientSession) -> bool:
         try:
@@ -133,6 +135,7 @@ class Cluster:
         replicas: Those that were started, also those that are down.
         died: For each question, by its key, when (`time.monotonic`) the last replica died that had it.
         exits: The exit codes of those that were told to go.
+        lease: See `LEASE`.
     """
 
     world: World
@@ -140,6 +143,7 @@ class Cluster:
     replicas: list[Replica]
     died: dict[str, float] = field(default_factory=dict)
     exits: list[int] = field(default_factory=list)
+    lease: float = LEASE
 
     @property
     def side(self) -> Side:
@@ -222,6 +226,7 @@ async def clustered(
     proxied: bool = False,
     settings: Mapping[str, str] | None = None,
     own: Mapping[int, Mapping[str, str]] | None = None,
+    lease: float = LEASE,
 ) -> AsyncIterator[Cluster]:
     """Yield so many replicas, ready, and what they need.
 
@@ -231,6 +236,7 @@ async def clustered(
         proxied: Whether each has a way to Redis that can be cut.
         settings: More of every environment.
         own: More of some of them, by number.
+        lease: Seconds; see `LEASE`.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(os.environ.get("RIVULET_BENCH_KEEP") or name)
@@ -244,10 +250,11 @@ async def clustered(
                 for number in range(size):
                     proxy = await Proxy(server.port).start() if proxied else None
                     url = f"redis://127.0.0.1:{proxy.port}/0" if proxy else server.url
-                    more = {**ALIKE, "RIVULET_STORE": url, **(settings or {}), **(own or {}).get(number, {})}
+                    both = {"RIVULET_STORE": url, "RIVULET_BENCH_LEASE": str(lease)}
+                    more = {**ALIKE, **both, **(settings or {}), **(own or {}).get(number, {})}
                     (home := folder / str(number)).mkdir(parents=True)
-                    replicas.append(Replica(world, home, more, proxy=proxy))
-                cluster = Cluster(world, server, replicas)
+                    replicas.append(Replica(world, home, more, proxy=proxy, lease=lease))
+                cluster = Cluster(world, server, replicas, lease=lease)
                 try:
                     await asyncio.gather(*(replica.begin() for replica in replicas))
                     yield cluster
