@@ -16,6 +16,7 @@ from adapters.discord.incoming.interactions import FIELD, FORGOTTEN, LACKING, NO
 from adapters.discord.outgoing.asked import LONGEST, question_in, shown
 from adapters.discord.outgoing.commands import COMMANDS, same
 from adapters.discord.outgoing.drawing import CONTENT, cut, told
+from adapters.discord.platform import NOTIFIED
 from bot.core.rates import EVENTS
 from bot.guard.access import REFUSED
 from bot.platform import Actor, Command, Place
@@ -519,6 +520,8 @@ async def whispered(world: DiscordWorld, who: str, place: Place, text: str = "Fo
 
 
 HERE = Place("200", "100", platform="discord")
+#: The bot's own, which Discord has made for it.
+OWN_ROLE = "101"
 
 
 async def test_a_whisper_is_a_direct_message_that_pings_nobody(world):
@@ -548,6 +551,40 @@ async def test_a_person_is_notified_by_a_direct_message(world):
     assert not await world.platform.notify("ann", "x")
     direct = await world.emulator.dm(world.ann)
     assert [each["content"] for each in await world.emulator.messages(direct)] == ["The *cap* is near"]
+
+
+async def told_alone(world: DiscordWorld, who: str) -> list[str]:
+    return [each["content"] for each in await world.emulator.messages(await world.emulator.dm(who))]
+
+
+async def test_of_a_role_the_few_are_notified_of_whom_the_bot_has_heard_last(world):
+    people = [str(number) for number in range(401, 401 + NOTIFIED + 2)]
+    for who in people:
+        await world.emulator.hold(who, ["901"])
+        await world.say("why?", who)
+    await world.emulator.say("200", world.bob, "<@999> why?")
+    await world.settled()
+    assert await world.platform.notify("901", "The *cap* is near")
+    found = [who for who in (*people, world.bob) if await told_alone(world, who)]
+    assert found == people[2:]
+    assert await told_alone(world, people[-1]) == ["The *cap* is near"]
+    await world.emulator.hold(people[-1], [])
+    await world.say("why?", people[-1])
+    await world.settled()
+    assert await world.platform.notify("901", "again")
+    assert await told_alone(world, people[-1]) == ["The *cap* is near"]
+    assert await told_alone(world, people[-2]) == ["The *cap* is near", "again"]
+
+
+async def test_of_a_role_that_nobody_is_known_to_have_nobody_is_notified_and_the_log_says_what_to_do(
+    world, capsys
+):
+    assert not await world.platform.notify(OWN_ROLE, "near")
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "has a role" in line]
+    assert "name an admin by their own id" in line
+    assert OWN_ROLE in line
+    made = await world.emulator.events(kinds=["call"])
+    assert not [each for each in made if each["path"] == "users/@me/channels"]
 
 
 async def test_who_takes_no_direct_messages_is_not_tried_again(world):
