@@ -453,6 +453,7 @@ async def test_a_reply_waits_out_a_short_429_and_is_given_up_where_discord_asks_
     assert len(await alone(world)) == shown_to
 
 
+@pytest.mark.rule(21)
 async def test_no_log_and_no_error_tells_an_interactions_token(world, capsys, caplog):
     await world.emulator.fault("POST callback", 9, status=404, body={"message": "x", "code": 10062})
     await world.emulator.command("200", world.ann, "help")
@@ -551,6 +552,15 @@ async def test_a_person_is_notified_by_a_direct_message(world):
     assert not await world.platform.notify("ann", "x")
     direct = await world.emulator.dm(world.ann)
     assert [each["content"] for each in await world.emulator.messages(direct)] == ["The *cap* is near"]
+
+
+@pytest.mark.rule(9)
+async def test_nothing_unfolds_in_what_one_person_is_told(world):
+    assert await whispered(world, world.ann, HERE, "See https://example.com/a")
+    assert await world.platform.notify(world.ann, "See https://example.com/b")
+    assert await world.platform._direct.tell(int(world.ann), "See https://example.com/c")
+    assert len(await told_alone(world, world.ann)) == 3
+    assert (await world.emulator.verdict())["unfurls"] == []
 
 
 async def told_alone(world: DiscordWorld, who: str) -> list[str]:
