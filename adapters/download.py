@@ -23,6 +23,18 @@ HOPS = 2
 PASSING = (408, 425)
 
 
+class Elsewhere(Unreadable):
+    """An address is not trusted.
+
+    Attributes:
+        address: Where a trusted one has redirected to; None where there was none before.
+    """
+
+    def __init__(self, address: URL | None) -> None:
+        super().__init__("it is kept elsewhere")
+        self.address = address
+
+
 @dataclass(frozen=True, slots=True)
 class Downloaded:
     """An answer, whatever it is, but for those that come again: see `download`.
@@ -51,21 +63,23 @@ async def download(
         session: Makes the connection.
         url: As a platform gave it; may be anything.
         most: Bytes.
-        trusted: Whether an address may be asked, and given *headers*; asked of redirects too.
-        headers: What only those get.
+        trusted: Whether an address may be asked; asked of redirects too.
+        headers: What the host of *url* gets, and none that it redirects to.
         proxy: What the connection goes through.
 
     Raises:
-        Unreadable: The address is not *trusted*, points to one that is not, or there are more bytes.
+        Elsewhere: The address is not *trusted*, or points to one that is not.
+        Unreadable: There are more bytes, or redirects.
         OSError: It was not reached, or is not well (5xx).
     """
-    address = _parsed(url)
+    first = address = _parsed(url)
     timeout = aiohttp.ClientTimeout(total=TOTAL, sock_read=SILENT)
-    sent = {**(headers or {}), "Accept-Encoding": "identity"}
+    plain = {"Accept-Encoding": "identity"}
     try:
-        for _ in range(HOPS + 1):
+        for hop in range(HOPS + 1):
             if not trusted(address):
-                raise Unreadable("it is kept elsewhere")
+                raise Elsewhere(address if hop else None)
+            sent = {**(headers or {}), **plain} if address.origin() == first.origin() else plain
             async with session.get(
                 address, headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False
             ) as response:

@@ -320,3 +320,28 @@ def test_the_roles_of_so_many_members_are_remembered():
     assert len(people._roles) == REMEMBERED
     assert people.author(message(1, None)).roles == ()
     assert people.author(message(2, None)).roles == ("901",)
+
+
+async def test_admins_that_are_a_user_group_are_told(slack, rules):
+    rules.who[""] = Who(admins=("S1",))
+    slack.core.tell_admins("80 % are spent")
+
+    async def told() -> bool:
+        return "80 % are spent" in [each["text"] for each in await slack.emulator.channel_messages("DU2")]
+
+    await until(told)
+    assert await slack.emulator.channel_messages("DU1") == []
+
+
+async def test_admins_that_are_a_role_are_told_once_the_bot_has_heard_of_them(discord, rules):
+    rules.who[""] = Who(admins=("901",))
+    for user in ("300", "301"):
+        await answered(discord, partial(discord.say, "why?", user))
+    discord.core.tell_admins("80 % are spent")
+    direct = await discord.emulator.dm("301")
+
+    async def told() -> bool:
+        return "80 % are spent" in [each["content"] for each in await discord.emulator.messages(direct)]
+
+    await until(told)
+    assert await discord.emulator.messages(await discord.emulator.dm("300")) == []

@@ -232,6 +232,18 @@ def paged(text: str, most: int = 1) -> tuple[Answer, Screen]:
     return answer, screen
 
 
+@pytest.mark.rule(10)
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_an_answer_takes_so_many_messages_and_the_last_has_the_rest_as_a_file(most):
+    answer, screen = paged(LONG, most)
+    screen.catch_up()
+    assert answer.phase is Phase.CLOSED
+    assert len(screen.shown) == most
+    [file] = screen.shown[-1].files
+    assert LONG.split()[-1] in file.data.decode()
+    assert not any(page.live for page in screen.shown)
+
+
 def test_a_long_answer_without_its_file_goes_on_page_by_page():
     answer, screen = paged(LONG, most=2)
     write = answer.next_write()

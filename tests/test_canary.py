@@ -248,11 +248,12 @@ CALLED = ("repeat", "nothing", "garbage", "die")
 
 @pytest.mark.rule(21)
 @pytest.mark.rule(23)
-async def test_what_slack_posts_and_what_an_mcp_server_says_is_in_no_log(tmp_path, unused_tcp_port):
+async def test_what_slack_posts_and_what_an_mcp_server_says_is_in_no_log(tmp_path, unused_tcp_port_factory):
     server = rogue("", *CALLED, log=tmp_path / "pids").model_dump(mode="json", exclude_defaults=True)
     server["env"]["KESTREL"] = "${KESTREL}"
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"s": server}}))
-    data, url = tmp_path / "data", f"http://127.0.0.1:{unused_tcp_port}"
+    data, port, metrics = tmp_path / "data", unused_tcp_port_factory(), unused_tcp_port_factory()
+    url = f"http://127.0.0.1:{port}"
     async with spawned() as world, aiohttp.ClientSession() as session:
         for name in CALLED:
             call = {"tool": f"s__{name}", "input": {"text": f"{SAID['tool']} {MCP_KEY}"}}
@@ -263,7 +264,8 @@ async def test_what_slack_posts_and_what_an_mcp_server_says_is_in_no_log(tmp_pat
             "DISCORD_BOT_TOKEN": "",
             "RIVULET_WEB": "false",
             "RIVULET_WEB_TOKENS": "",
-            "RIVULET_PORT": str(unused_tcp_port),
+            "RIVULET_PORT": str(port),
+            "RIVULET_METRICS": f"127.0.0.1:{metrics}",
             "RIVULET_MCP": "mcp.json",
             "KESTREL": MCP_KEY,
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
@@ -288,7 +290,8 @@ async def test_what_slack_posts_and_what_an_mcp_server_says_is_in_no_log(tmp_pat
                 }
                 async with session.post(f"{url}/slack/events", data=body, headers=forged) as refused:
                     assert refused.status == 401
-            state = await told(f"{url}/readyz")
+            state = await told(f"{url}/readyz", f"http://127.0.0.1:{metrics}/metrics")
+            chat = json.dumps(await world.slack.channel_messages(channel="C1"))
             bot.send_signal(signal.SIGTERM)
             out, err = await asyncio.wait_for(reading, 30)
     log = (out + err).decode()
@@ -296,10 +299,9 @@ async def test_what_slack_posts_and_what_an_mcp_server_says_is_in_no_log(tmp_pat
     assert '"level": "debug"' in log or '"level": "info"' in log
     for word in (*SAID.values(), *SECRETS.values(), SIGNING, MCP_KEY):
         assert word not in log + state, [line for line in log.splitlines() if word in line][:3]
-    for secret in (SIGNING, MCP_KEY):
-        assert not [
-            each for each in data.rglob("*") if each.is_file() and secret.encode() in each.read_bytes()
-        ]
+    assert "rivulet_answers_total" in state
+    assert SIGNING not in chat
+    await expect_clean(data, SIGNING, MCP_KEY)
 
 
 async def seen(world: World, url: str, metrics: int) -> tuple[str, str]:
@@ -321,13 +323,13 @@ async def told(*urls: str) -> str:
     return "".join(said)
 
 
-async def expect_clean(data: Path) -> None:
+async def expect_clean(data: Path, *more: str) -> None:
     """Expect no word of a question or an answer in *data* once their time is over, and a secret never."""
 
     def held() -> bytes:
         return b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
 
-    for secret in (*SECRETS.values(), WEB):
+    for secret in (*SECRETS.values(), WEB, *more):
         assert secret.encode() not in held()
     store = Sqlite(data)
     await store.open()

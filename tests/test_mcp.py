@@ -253,6 +253,7 @@ async def test_an_error_of_a_server_is_one_short_line():
         assert "Unknown tool yyy" in result.text
 
 
+@pytest.mark.rule(15)
 async def test_a_call_that_takes_too_long_is_given_up_and_the_server_stays(log):
     async with running(Limits(first=30, call=0.5), s=rogue("", "silent", "other", log=log)) as servers:
         result = await use(servers, "s__silent")

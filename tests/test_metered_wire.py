@@ -10,15 +10,23 @@ from dataclasses import replace
 import pytest
 
 from adapters.emulators.claude import Claude as Emulated
+from bot.config import Settings
 from bot.config.rules import Caps
+from bot.core.core import Core
 from bot.events import Finished, Text, Turn, Usage
 from bot.guard.metered import Metered
 from bot.guard.spend import Spend
 from bot.model import ModelError, Payer, Request
 from bot.model.claude import Claude
 from bot.model.patient import Patient
+from bot.run.places import Places
+from bot.run.supervise import build
 from bot.store.accounts import Spent
-from tests.test_spend import ANN, HERE, spending
+from bot.tally import Tally
+from bot.tools import tool
+from tests.contract import World
+from tests.test_spend import ANN, HERE, NONE, spending
+from tests.worlds import WORLDS
 
 REQUEST = Request((Turn("user", "Why does a river bend? " * 200),), payer=Payer(ANN, HERE, "chat/1"))
 
@@ -116,3 +124,40 @@ async def test_the_first_counts_come_before_the_text(emulator, claude):
                 assert counts[0].input + counts[0].cache_write > 0
                 break
     await asyncio.sleep(0)
+
+
+looked: list[str] = []
+
+
+@tool(title="looking")
+async def look() -> str:
+    """Look how wide the river is."""
+    looked.append("once")
+    return "7 m"
+
+
+@pytest.mark.parametrize("kind", WORLDS, ids=lambda kind: kind.__name__)
+async def test_a_cap_between_two_rounds_of_tools_is_told_below_the_answer_as_one(
+    kind, emulator, claude, monkeypatch
+):
+    money, tally = spending(replace(NONE, day=0.0001), contact="the ops team"), Tally()
+
+    def fresh(world: World) -> Core:
+        settings = Settings.model_validate(world.settings)
+        places = Places.alike(settings, [look])
+        places.spend = money
+        model = Patient(Metered(claude, money), tally=tally)
+        return build(settings, [world.platform], model, world.store, places=places, tally=tally)
+
+    monkeypatch.setattr(kind, "fresh_core", fresh)
+    looked.clear()
+    await emulator.script(["I look how wide it is. ", {"tool": "look", "input": {}}, "It is wide."])
+    world = await kind.open()
+    [answer] = await world.final(await world.say("why?"))
+    assert answer.text.strip() == "I look how wide it is."
+    said = "The bot has used up its $0.0001 for today, until 00:00 UTC, in 5 hours."
+    assert answer.note == f"{said} the ops team can raise that."
+    assert looked == ["once"]
+    assert not tally.failures.values
+    assert len(await emulator.events(kinds=["request"])) == 1
+    await world.close()

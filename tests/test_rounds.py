@@ -101,6 +101,7 @@ async def test_people_are_told_how_long_a_tool_runs():
 @pytest.mark.parametrize(
     ("name", "words"), [("raises", "The tool failed: KeyError."), ("late", "longer than 5 seconds")]
 )
+@pytest.mark.rule(15)
 async def test_a_tool_that_fails_is_a_result_and_no_failed_answer(name, words):
     async def run(_given):
         if name == "raises":

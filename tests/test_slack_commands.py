@@ -355,6 +355,28 @@ async def test_a_reply_that_slack_refuses_is_sent_once_more_as_plain_text(socket
     assert "forget: " in told["text"]
 
 
+@pytest.mark.rule(21)
+@pytest.mark.parametrize(
+    "fault", [{"status": 404, "error": "x"}, {"status": 500, "body": "oh"}, {"drop": True}]
+)
+async def test_no_log_tells_the_address_of_a_reply(sockets, monkeypatch, capsys, caplog, fault):
+    monkeypatch.setattr(soon, "SOON", 0.0)
+    await sockets.emulator.latency("users.info", 0.2)
+    await sockets.emulator.fault("response_url", 2, **fault)
+    await sockets.emulator.command("C1", "U2", "help")
+    addresses = [*sockets.emulator._responses._addresses]
+    assert len(addresses) == 1
+    said = ""
+
+    async def logged() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out + caplog.text
+        return "Slack took no reply" in said or "a reply did not get through" in said
+
+    await until(logged)
+    assert not [each for each in (*addresses, "/commands/") if each in said]
+
+
 async def test_an_address_that_is_over_costs_the_reply_and_nothing_else(sockets, monkeypatch):
     monkeypatch.setattr(soon, "SOON", 0.0)
     await sockets.emulator.latency("users.info", 0.2)

@@ -133,6 +133,7 @@ async def test_a_body_that_is_not_what_it_says_is_401(world):
     assert await post(world, body, **{**headers, "Content-Encoding": "gzip"}) in {400, 401}
 
 
+@pytest.mark.rule(25)
 async def test_a_body_over_a_megabyte_is_not_read(world, monkeypatch):
     monkeypatch.setattr(http, "LARGEST", 1000)
 
@@ -146,6 +147,7 @@ async def test_a_body_over_a_megabyte_is_not_read(world, monkeypatch):
     assert await post(world, body, **headers) == 200
 
 
+@pytest.mark.rule(25)
 async def test_a_body_that_does_not_come_is_given_up(world, monkeypatch):
     monkeypatch.setattr(http, "READING", 0.1)
 

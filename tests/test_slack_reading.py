@@ -140,6 +140,7 @@ URL = "https://files.slack.com/files-pri/T1-F1"
         ({"id": ["F1"], "url_private": {"a": 1}, "size": "big", "mimetype": 3}, ""),
     ],
 )
+@pytest.mark.rule(16)
 def test_a_file_is_fetched_by_its_address_or_its_id_and_one_that_slack_does_not_keep_is_not(file, key):
     [read] = Message.of({"text": "", "files": [{"name": "a.m4a", **file}, {"mode": "tombstone"}]}).files
     assert (read.name, read.key, read.size) == ("a.m4a", key, 0)

@@ -155,7 +155,7 @@ async def test_an_unknown_key_is_nobodys(store):
 
 
 @pytest.mark.rule(32)
-async def test_what_somebody_may_go_on_from_is_deleted_an_hour_after_it_is_done(store):
+async def test_what_somebody_may_go_on_from_is_deleted_a_day_after_it_is_done(store):
     await store.accept(asked())
     await store.accept(asked("chat/2"))
     await store.save("chat/1", "Because")

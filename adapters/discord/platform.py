@@ -56,6 +56,8 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot
 
 #: Seconds that one write may take in total.
 TIMEOUT = 10.0
+#: People with a role who are told what its members are to be told.
+NOTIFIED = 10
 
 #: What the doctor adds where the intent is not asked for, which is the operator's choice.
 MENTIONS_ONLY = (
@@ -164,8 +166,14 @@ class Discord(Platform):
         return await self._direct.whisper(actor, place, text)
 
     async def notify(self, person: str, text: str) -> bool:
-        """See `Platform.notify`."""
-        return await self._direct.notify(person, text)
+        """See `Platform.notify`; of a role, a few are told who are known to have it."""
+        people = self._running.holding(person) if self._running else None
+        if people is None:
+            return await self._direct.notify(person, text)
+        if not people:
+            log.warning("nobody is known who has a role; name an admin by their own id too", role=person)
+        told = [await self._direct.notify(str(each), text) for each in people[:NOTIFIED]]
+        return any(told)
 
     async def missed(self, recent: Sequence[Asked], since: float) -> Sequence[Mention]:
         """See `Platform.missed`."""

@@ -1,20 +1,27 @@
-"""The files that people attach, fetched from Slack's own hosts; no other gets the token."""
+"""The files that people attach, fetched from Slack's two hosts for them; no other gets the token."""
 
 from __future__ import annotations
 
 from functools import partial
 
+import aiohttp
+import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
-from adapters.download import Downloaded, download, on_https, same_host
+from adapters.download import Downloaded, Elsewhere, download, on_https, same_host
 from adapters.slack.blocks import objects, string
 from adapters.slack.rights import READ
 from adapters.slack.wire.errors import retry_after, translated, why
 from bot.events import File
 from bot.platform import Gone, SlowDown, Unreadable
 
+log = structlog.get_logger(__name__)
+
+#: Where Slack keeps them (docs.slack.dev, file object).  Some are at the second, to which the first redirects
+#: with an address that is signed, so that it needs no token.
+HOSTS = frozenset({"files.slack.com", "slack-files.com"})
 LACKS = f"the Slack app lacks the scope {READ}"
 #: Media types of a file that may be a page: the last is that of one of which Slack has told next to nothing.
 HTML = frozenset({"text/html", ""})
@@ -31,11 +38,7 @@ async def fetch(web: AsyncWebClient, file: File, most: int) -> bytes:
     id_, _, address = file.key.partition(" ")
     if web.session is None:
         raise ConnectionError("Slack is not connected")
-    token = {"Authorization": f"Bearer {web.token}"}
-    trusted = partial(ours, base=web.base_url)
-    found = await download(
-        web.session, address or await _asked(web, id_), most, trusted, headers=token, proxy=web.proxy
-    )
+    found = await _got(web.session, web, id_, address or await _asked(web, id_), most)
     if found.status == 429:
         raise SlowDown(retry_after(found.headers))
     if _is_page(found, file):
@@ -47,11 +50,33 @@ async def fetch(web: AsyncWebClient, file: File, most: int) -> bytes:
     return found.data
 
 
+async def _got(
+    session: aiohttp.ClientSession, web: AsyncWebClient, id_: str, address: str, most: int
+) -> Downloaded:
+    """Return what is at *address*, of the file *id_*."""
+    token = {"Authorization": f"Bearer {web.token}"}
+    trusted = partial(ours, base=web.base_url)
+    try:
+        return await download(session, address, most, trusted, headers=token, proxy=web.proxy)
+    except Elsewhere as error:
+        if not error.address:
+            raise
+        log.warning("Slack sends the bot elsewhere for a file", file=id_, host=error.address.host)
+        if on_https(error.address, _signs_in):
+            raise Unreadable(LACKS) from error
+        raise
+
+
 def ours(address: URL, base: str) -> bool:
-    """Tell whether *address* is one of Slack's hosts, or where the Web API of the settings is."""
-    return on_https(address, lambda host: host.endswith(".slack.com")) or (
+    """Tell whether *address* is where Slack keeps files, or where the Web API of the settings is."""
+    return on_https(address, HOSTS.__contains__) or (
         not base.startswith(AsyncWebClient.BASE_URL) and same_host(address, base)
     )
+
+
+def _signs_in(host: str) -> bool:
+    """Tell whether *host* is a workspace's, where people sign in."""
+    return host == "slack.com" or host.endswith(".slack.com")
 
 
 def _is_page(found: Downloaded, file: File) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -379,20 +380,29 @@ class Core:
         # Asked before an answer is made: in a storm most questions are refused.
         outdated = running.outdated(mention)
         if refusal := running.refusal(mention, outdated) or await running.rushed(mention):
-            if mention.follow_up and refusal == running.unpaid(mention.actor, mention.place):
-                self._refusals.tell(mention, refusal)  # them alone: the others need not hear it
-            return running.say(mention, refusal, "too much")
+            unpaid = mention.follow_up and refusal == running.unpaid(mention.actor, mention.place)
+            return (unpaid and self._capped(mention, refusal)) or running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))
 
+    def _capped(self, mention: Mention, text: str) -> bool:
+        """Tell who goes on in a thread why they are not answered, once an hour there; False if they know."""
+        if not self._refusals.first(mention, mention.conversation):
+            return False
+        self.running.errand(self._show(replace(mention, follow_up=False), text, "cap"))
+        return True
+
     async def _reply(self, mention: Mention, command: Command) -> None:
-        """Do *command*, which *mention* is, and show the reply, to its actor alone where that can be."""
-        text = await self.command(command)
+        """Do *command*, which *mention* is, and show the reply."""
+        await self._show(mention, await self.command(command), command.name)
+
+    async def _show(self, mention: Mention, text: str, about: str) -> None:
+        """Answer *mention*, which is taken, with *text*; to its actor alone where that can be."""
         platform = self.repairs.platforms.get(mention.key.partition("/")[0])
         shown = not text or (
             platform is not None and await platform.whisper(mention.key, mention.actor, mention.place, text)
         )
-        if shown or not self.running.say(mention, text, command.name):
+        if shown or not self.running.say(mention, text, about):
             await self.running.drop(mention)
 
 

@@ -42,7 +42,7 @@ class Refusals:
         self._platforms = platforms
         self._errand = errand
         self._say = say
-        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str, str], float] = OrderedDict()
         self._times: deque[float] = deque(maxlen=EACH_MINUTE)
         self._counts = Refused()
         self._logging: asyncio.TimerHandle | None = None
@@ -56,12 +56,17 @@ class Refusals:
 
     def tell(self, event: Mention | Stop, text: str) -> None:
         """Tell who did *event* why nothing comes of it, unless they were told of late."""
-        message = event.key if isinstance(event, Mention) else event.message
-        name, now = message.partition("/")[0], asyncio.get_running_loop().time()
-        if self._may_tell((name, event.actor.id), now):
-            self._errand(self._tell(event, message, self._platforms.get(name), text))
+        if self.first(event):
+            message = _message(event)
+            platform = self._platforms.get(message.partition("/")[0])
+            self._errand(self._tell(event, message, platform, text))
 
-    def _may_tell(self, who: tuple[str, str], now: float) -> bool:
+    def first(self, event: Mention | Stop, about: str = "") -> bool:
+        """Tell whether who did *event* is to be told *about* something: not if they were of late."""
+        name = _message(event).partition("/")[0]
+        return self._may_tell((name, event.actor.id, about), asyncio.get_running_loop().time())
+
+    def _may_tell(self, who: tuple[str, str, str], now: float) -> bool:
         while self._told and now - next(iter(self._told.values())) >= HOUR:
             self._told.popitem(last=False)
         busy = len(self._times) == EACH_MINUTE and now - self._times[0] < MINUTE
@@ -79,3 +84,7 @@ class Refusals:
     def _log(self) -> None:
         self._logging = None
         log.info("refused", **self._counts.line(asyncio.get_running_loop().time()))
+
+
+def _message(event: Mention | Stop) -> str:
+    return event.key if isinstance(event, Mention) else event.message

@@ -234,6 +234,12 @@ class Client(Shards):
             for emoji, who in found
         ]
 
+    def holding(self, role: str) -> list[int] | None:
+        """Return the people who are known to have *role*, heard of last first; None if it is no role."""
+        id_ = snowflake(role)
+        found = self._people.holding(id_)
+        return found if found or any(guild.get_role(id_) for guild in self.guilds) else None
+
     def _actor(self, user: Json, where: Place) -> Actor:
         return self._people.told(user, {}, snowflake(where.workspace))
 

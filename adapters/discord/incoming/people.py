@@ -52,7 +52,8 @@ class People:
         if admitted := self.admitted(message):
             return Actor(admitted, message.name)
         owner = not message.bot and message.author in self.owners
-        roles = self._roles_of(message.author, inner(message.raw, "member"), message.guild)
+        guild = 0 if message.bot else message.guild  # of what may nothing, nothing is remembered
+        roles = self._roles_of(message.author, inner(message.raw, "member"), guild)
         return Actor(str(message.author), message.name, bot=message.bot, owner=owner, roles=roles)
 
     def admitted(self, message: Written) -> str:
@@ -64,6 +65,13 @@ class People:
         member = inner(data, "member")
         user = {**inner(member, "user"), "id": data.get("user_id")}
         return self.told(user, member, snowflake(data.get("guild_id")))
+
+    def holding(self, role: int) -> list[int]:
+        """Return the people whose roles are remembered, and who have *role*; the last that was told first.
+
+        Discord tells the members of a role only to who has another privileged intent.
+        """
+        return [user for (_, user), roles in reversed(self._roles.items()) if role in roles]
 
     def _roles_of(self, user: int, member: Json, guild: int) -> tuple[str, ...]:
         """Return the roles of *user* that the rules name."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from adapters.discord.outgoing.drawing import SUBTEXT, told
+from adapters.discord.outgoing.drawing import SUBTEXT, SUPPRESS_EMBEDS, told
 from adapters.discord.wire.bars import Forbidden
 from adapters.discord.wire.rest import Refused, Rest
 from bot.platform import Actor, Gone, Place, SlowDown
@@ -74,7 +74,7 @@ class Direct:
         return channel
 
     async def _post(self, user: int, channel: int, content: str) -> bool:
-        body = {"content": content, "allowed_mentions": {"parse": []}}
+        body = {"content": content, "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
         try:
             await self._rest.call("POST", f"channels/{channel}/messages", f"discord/POST/{channel}", body)
         except (SlowDown, Gone, OSError, Refused) as error:

@@ -8,7 +8,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from adapters.slack.downloads import ours
+from adapters.download import on_https, same_host
 from adapters.slack.text import DIALECT, Json
 from adapters.slack.wire.web import Web
 from bot.text.safe import clean, disarm
@@ -16,6 +16,8 @@ from bot.text.writing import render, unmarked
 
 log = structlog.get_logger(__name__)
 
+#: Where Slack takes replies to commands (docs.slack.dev, handling user interaction).
+HOOKS = "hooks.slack.com"
 #: Characters of a reply; all markdown blocks of a message together hold 12,000.
 LONGEST = 8_000
 #: Characters of the same without formatting, which Slack shows where it can't show blocks.
@@ -39,9 +41,11 @@ def ephemeral(text: str) -> Json:
 
 
 def _trusted(url: str, base: str) -> bool:
-    """Tell whether *url* is an address of Slack's."""
+    """Tell whether *url* is where Slack takes replies, or where the Web API of the settings is."""
     with suppress(ValueError):
-        return ours(URL(url), base)
+        address = URL(url)
+        other = not base.startswith(Web.BASE_URL)
+        return on_https(address, HOOKS.__eq__) or (other and same_host(address, base))
     return False
 
 
