@@ -92,6 +92,8 @@ SECRETS = [
     "xapp-1-A1-2-c0ffee",
     "sk-ant-api03-abc_def",
     "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+    "https://hooks.slack.com/commands/T1/123/c0ffee",
+    "https://cdn.discordapp.com/a/b.png?ex=1&is=2&hm=0c0ffee00c0ffee00c0ffee0",
     "the-operators-own",
 ]
 

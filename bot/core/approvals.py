@@ -15,12 +15,12 @@ from bot.events import ALLOW, ALWAYS, REFUSE
 from bot.platform import Press
 
 #: Seconds that people have.
-PATIENCE = 120.0
+PATIENCE = 60.0
 #: What was allowed for a conversation that is remembered; of more, the oldest is asked again.
 REMEMBERED = 10_000
 CONTROLS = (ALLOW, ALWAYS, REFUSE)
 QUESTION = (
-    "May I do this? Only who asked me, or an admin of the bot, can decide; there are two minutes."
+    "May I do this? Only who asked me, or an admin of the bot, can decide; there is a minute."
     "\n\n{fence}json\n{call}\n{fence}\n"
 )
 #: Characters of a call that a person can be asked to read.

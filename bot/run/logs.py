@@ -10,9 +10,10 @@ from typing import Any
 
 import structlog
 
-#: What tokens look like, for those that no setting of ours holds.
+#: What tokens look like, and addresses that are as good as one, for those that no setting of ours holds.
 SECRET = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|sk-ant-[\w-]+|(?<=Bearer )\S+|(?<=ticket=)[^&\s]+"
+    r"|(?<=hm=)\w{16,}|(?<=hooks\.slack\.com/)[\w/-]+"
     r"|[\w-]{24,28}\.[\w-]{6}\.[\w-]{27,}"
 )
 #: A line is cut here.
