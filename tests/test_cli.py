@@ -249,11 +249,13 @@ async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
         async with started("run", cwd=tmp_path, env=env) as process:
             stage = discord_stage(world)
             await until(lambda: world.discord.events(kinds=["identify"]), 60)
-            await world.claude.configure(keys=["sk-new2"])
-            for key, wanted in (("sk-old1", "set a new one"), ("sk-new2", "")):
+            steps = (("sk-new1", ""), ("sk-old1", "set a new one"), ("sk-new2", ""))
+            for key, wanted in steps:
+                await world.claude.configure(keys=["sk-new1" if key == "sk-new1" else "sk-new2"])
                 (tmp_path / ".env").write_text(f"ANTHROPIC_API_KEY={key}\n")
-                process.send_signal(signal.SIGHUP)
-                await asyncio.sleep(0.5)
+                if key != "sk-new1":
+                    process.send_signal(signal.SIGHUP)
+                    await asyncio.sleep(0.5)
                 asked = await stage.say("hello?")
                 await until(partial(ended, stage, asked), 60)
                 [last] = await stage.answers(asked)

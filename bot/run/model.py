@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import gc
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from bot.config import Settings, expect_readable, explain
 from bot.events import Event
-from bot.model import Ask, Model, Request, nobody
+from bot.model import Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import Patience
 from bot.model.listed import listed
 from bot.model.patient import Patient
@@ -41,9 +41,14 @@ ASKED = aiohttp.ClientTimeout(total=60, connect=5)
 
 
 class Coming:
-    """Answers with Claude, as *settings* say, whose SDK is imported once it is asked or told to `prepare`."""
+    """Answers with Claude, as *settings* say, whose SDK is imported once it is asked or told to `prepare`.
+
+    Attributes:
+        anew: Reads the key anew, once the one that is used is refused; tells whether it is another.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.anew: Callable[[], bool] = lambda: False
         self._settings = settings
         self._key = settings.anthropic_api_key.get_secret_value()
         self._window: int | None = None
@@ -77,9 +82,18 @@ class Coming:
     async def stream(self, request: Request, ask: Ask = nobody) -> AsyncGenerator[Event]:
         """See `Model.stream`."""
         claude = await asyncio.shield(self.prepare())
-        async with aclosing(claude.stream(request, ask)) as events:
-            async for event in events:
-                yield event
+        for again in (False, True):
+            begun = False
+            try:
+                async with aclosing(claude.stream(request, ask)) as events:
+                    async for event in events:
+                        begun = True
+                        yield event
+            except ModelError as error:
+                if again or begun or error.kind is not Kind.BARRED or not self.anew():
+                    raise
+            else:
+                return
 
     def rekey(self, api_key: str) -> None:
         """Use *api_key* from now on; the old one is in no later request."""
@@ -144,10 +158,10 @@ def patient_of(settings: Settings, model: Model, tally: Tally | None = None) -> 
 
 
 def rekey_on_hangup(claude: Coming, patient: Patient) -> None:
-    """Take a new API key on SIGHUP, so that a rotation needs no restart; see `bot.run.secrets`."""
+    """Take a new API key on SIGHUP, and once it is refused; see `bot.run.secrets`."""
     secrets = Secrets()
 
-    def rekey() -> None:
+    def rekey() -> bool:
         try:
             expect_readable()
             changed = secrets.again()
@@ -155,12 +169,17 @@ def rekey_on_hangup(claude: Coming, patient: Patient) -> None:
         except (ValidationError, Unavailable) as error:
             reason = explain(error) if isinstance(error, ValidationError) else str(error)
             log.error("the settings can't be read again", reason=reason)  # noqa: TRY400 - hides values
-            return
+            return False
         logs.hide([key])
         claude.rekey(key)
-        patient.forgive()
         log.info("took the API key anew")
         if others := [name for name in changed if name != KEY]:
             log.warning("restart the bot: these are used from its start on", settings=others)
+        return KEY in changed
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, rekey)
+    def hung_up() -> None:
+        rekey()
+        patient.forgive()
+
+    claude.anew = rekey
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
