@@ -176,7 +176,7 @@ async def test_people_are_told_what_they_have_used_and_admins_what_all_have(stor
     ]
     said = await told(money, Actor("U1"), HERE, admin=True)
     assert "$3.20, $0.50 of it by estimate, 2 answers" in said
-    assert "- `U2`: $2.00, 1 answers" in said
+    assert "- `U2`: $2.00, 1 answer\n" in said
     assert "- `claude-sonnet-5-5`: $3.20, 2 answers" in said
 
 

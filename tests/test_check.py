@@ -88,7 +88,7 @@ def test_all_faults_are_told_at_once_each_in_a_line_of_its_own(check):
     assert (code, out) == (78, "")
     assert [line.split(":")[1].strip() for line in faults] == [
         "SLACK_APP_TOKEN is missing",
-        "RIVULET_DISCORD_REPLY",
+        'RIVULET_DISCORD_REPLY is "none"; it takes "auto", "thread" or "channel".',
         "config.toml, line 1",
     ]
 
@@ -219,7 +219,7 @@ def test_every_setting_is_tried_or_is_said_to_take_anything():
 def test_a_secret_in_another_setting_is_not_shown(alias, secret, check):
     code, out, faults = check(**{alias: secret})
     assert (code, len(faults)) == (78, 1)
-    assert "it is what looks like a secret" in faults[0]
+    assert "is what looks like a secret" in faults[0]
     assert secret not in out + faults[0]
 
 

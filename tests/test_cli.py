@@ -88,8 +88,8 @@ MISTAKES = {
         "no platform is configured",
     ),
     "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is missing"),
-    "not a port": ({"RIVULET_PORT": "http"}, "RIVULET_PORT: Input should be a valid integer"),
-    "not an effort": ({"RIVULET_EFFORT": "huge"}, "RIVULET_EFFORT: Input should be"),
+    "not a port": ({"RIVULET_PORT": "http"}, 'RIVULET_PORT is "http"; it takes a whole number.'),
+    "not an effort": ({"RIVULET_EFFORT": "huge"}, 'RIVULET_EFFORT is "huge"; it takes "default", "low", '),
     "no file of MCP servers": ({"RIVULET_MCP": "none.json"}, "RIVULET_MCP: none.json can't be read"),
     "wrong Discord token": (
         {"DISCORD_BOT_TOKEN": "bad", "SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""},
@@ -504,7 +504,7 @@ async def test_the_demo_sees_it_when_something_is_broken(broken, tmp_path):
     ("content", "code", "line"),
     [
         ("ANTHROPIC_API_KEY=x\n".encode("utf-16"), 78, ".env is not UTF-8: save it as UTF-8"),
-        (b"\xef\xbb\xbfRIVULET_LOG=loud\n", 78, "RIVULET_LOG: Input should be"),
+        (b"\xef\xbb\xbfRIVULET_LOG=loud\n", 78, '.env, line 1: RIVULET_LOG is "loud"; it takes "debug", '),
         (b"A=1\r\n\r\nANTHROPIC_API_KEY sk-secret\nB=2", 78, ".env, line 3 is no setting: write NAME=value"),
         (b"# a key\nANTHROPIC_API_KEY='sk-secret\n", 78, ".env, line 2 is no setting"),
     ],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import adapters
 from bot.config import Settings, rules, scope
@@ -21,6 +22,7 @@ from bot.config.lines import line_at, lines_of
 from bot.config.rules import Caps, Rulebook, Rules, Written, from_environment
 from bot.config.schema import schema_of
 from bot.config.scope import CapKeys, Keys, PriceKeys, Scope, WhoKeys
+from bot.config.settings import explain
 from bot.platform import Place
 from bot.unavailable import Unavailable
 
@@ -136,7 +138,11 @@ def test_what_was_worked_out_for_a_place_is_worked_out_anew_for_a_new_file(wrote
 
 #: Each file that is wrong, with the beginning of what is said of it.
 WRONG: dict[str, tuple[str | bytes, list[str]]] = {
-    "no value": ("[defaults]\nmodel =\n", ["line 2: this is no TOML: Invalid value"]),
+    "no value": ("[defaults]\nmodel =\n", ["line 2: this is no TOML: behind the = stands no value"]),
+    "Python's yes": (
+        "[slack.who]\nguests = True\n",
+        ["line 2: this is no TOML: behind the = stands no value"],
+    ),
     "an open string": ('[defaults]\nsystem = "a\n', ["line 2: this is no TOML: "]),
     "an open long string": ('[defaults]\nsystem = """a\n\n', ["line 4: this is no TOML: "]),
     "an open table": ("[defaults\n", ["line 1: this is no TOML: "]),
@@ -500,3 +506,32 @@ def test_what_the_file_may_say_of_people_and_caps_is_what_holds_in_places():
     for said, holds in ((scope.WhoKeys, rules.Who), (scope.CapKeys, rules.Caps)):
         assert list(said.model_fields) == [each.name for each in fields(holds)]
     assert {name: field.default for name, field in scope.WhoKeys.model_fields.items()} == asdict(rules.Who())
+
+
+def test_a_model_of_the_environment_without_a_price_is_told_once_and_as_its_setting(wrote):
+    base, known = Rules(model="claude-sonet"), replace(KNOWN, others=["claude-haku"])
+    with pytest.raises(Unavailable) as caught:
+        wrote(
+            "[slack.channels.C1.caps]\nchannel_day = 1\n[slack.channels.C2.caps]\nchannel_day = 1\n",
+            known,
+            base,
+        )
+    said = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in said] == ["RIVULET_FALLBACK_MODEL", "RIVULET_MODEL"]
+
+
+def test_a_mistake_in_env_is_told_with_its_line_and_what_it_takes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("RIVULET_TURNS", "RIVULET_STREAM"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("# a comment\n\nRIVULET_TURNS=many\nRIVULET_STREAM=perhaps\n")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert sorted(explain(caught.value, values=True, between="\n").splitlines()) == [
+        '.env, line 3: RIVULET_TURNS is "many"; it takes a whole number.',
+        '.env, line 4: RIVULET_STREAM is "perhaps"; it takes true or false.',
+    ]
+    monkeypatch.setenv("RIVULET_TURNS", "-1")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert 'RIVULET_TURNS is "-1"; it takes more than 0.' in explain(caught.value, values=True, between="\n")

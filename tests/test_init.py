@@ -164,6 +164,8 @@ async def test_a_new_user_comes_from_init_at_a_terminal_to_a_doctor_without_a_fa
     person = Person(tmp_path, where(world))
     await person.answers("Which platforms?", "slack, discord")
     await person.answers("Key of the Claude API", KEY)
+    await person.answers("one person may spend", "two")
+    await person.sees("  defaults.caps.person_day got 'two'")
     await person.answers("one person may spend", "3.50")
     await person.answers("all may spend", "")
     await person.answers("Whom people ask", "@ann")

@@ -119,7 +119,7 @@ async def test_admins_are_told_once_by_whichever_replica_uses_up_most_of_a_cap(p
     await pair[0].money.refresh()
     await pair[1].money.refresh()
     assert len(told) == 1
-    assert told[0].startswith("The bot has used $0.80 of its $1.00 for today, which end at")
+    assert told[0].startswith("The bot has used $0.80 of its $1.00 for today, until")
 
 
 async def test_what_a_dead_replica_held_is_counted_as_noted_by_one_of_those_who_take_over(pair):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import shutil
+import subprocess
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from bot.config import Settings, explain
 from bot.platform import Unavailable
 from bot.run.backup import backup, put_back
-from bot.run.orders import order
+from bot.run.orders import IN_REDIS, order
 from bot.run.start import ledger
 from bot.store import OK, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, Rated
 from bot.store.peers import LEASE, Taken
@@ -775,6 +776,33 @@ async def test_the_commands_work_on_redis_beside_the_bot_and_backups_are_its_own
     with pytest.raises(Unavailable, match="redis-cli --rdb"):
         put_back(tmp_path, "copy", url)
     await store.close()
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="There is no redis-cli.")
+def test_a_copy_of_redis_is_put_back_as_the_refusal_says(tmp_path):
+    def told(server: RedisServer, *words: str) -> str:
+        said = subprocess.run(
+            ["redis-cli", "-p", str(server.port), *words], check=True, capture_output=True, text=True
+        )
+        return said.stdout.strip()
+
+    new = tmp_path / "new"
+    new.mkdir()
+    old = RedisServer(tmp_path / "old").start()
+    told(old, "set", "river", "Lena")
+    told(old, "--rdb", str(new / "dump.rdb"))
+    old.kill()
+    assert "`--appendonly no`" in IN_REDIS
+    assert "`redis-cli config set appendonly yes`" in IN_REDIS
+    restored = RedisServer(new, "--appendonly", "no").start()
+    assert told(restored, "get", "river") == "Lena"
+    told(restored, "config", "set", "appendonly", "yes")
+    while "aof_rewrite_in_progress:0" not in told(restored, "info", "persistence"):
+        time.sleep(0.05)
+    restored.kill()
+    again = RedisServer(new).start()
+    assert told(again, "get", "river") == "Lena"
+    again.kill()
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ async def test_admins_are_told_once_when_most_of_a_cap_for_several_is_used():
     for actor in map(str, range(16)):
         await spend(money, 0.5, Actor(actor))
     assert told.texts == [
-        "Channel C1 of chat has used $8.00 of its $10.00 for today, which end at 00:00 UTC, in 5 hours."
+        "Channel C1 of chat has used $8.00 of its $10.00 for today, until 00:00 UTC, in 5 hours."
     ]
     for actor in map(str, range(20)):
         await spend(money, 0.5, Actor(actor), THERE)

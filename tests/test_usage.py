@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from bot.guard.usage import counted
 from bot.platform import Unavailable
 from bot.run.chart import chart, iso
 from bot.run.orders import obeying, order
@@ -66,6 +67,7 @@ def test_a_chart_has_a_bar_for_each_day_and_model_and_nothing_to_run():
     titles = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}title")]
     assert len(titles) == 4
     assert '2026-11-29, <script>"&: $0.12, 2 answers' in titles
+    assert [counted(0), counted(1), counted(1_200)] == ["0 answers", "1 answer", "1,200 answers"]
     assert not [*drawn.iter("{http://www.w3.org/2000/svg}script")]
 
 

@@ -20,7 +20,11 @@ PEOPLE = Shape("ids of people and roles (right-click, Copy ID), with commas betw
 BOT_TOKEN = Question("DISCORD_BOT_TOKEN", "Bot token", TOKEN, secret=True, needed=True)
 QUESTIONS = (
     BOT_TOKEN,
-    Question("RIVULET_DISCORD_GUILDS", "Servers whose members may use it, by ids", SERVERS),
+    Question(
+        "RIVULET_DISCORD_GUILDS",
+        "Servers whose members may use it, by ids; empty for nobody but its owner",
+        SERVERS,
+    ),
     Question("RIVULET_DISCORD_CONTENT", "Is Message Content Intent switched on?", kind="yes", default="yes"),
     Question("discord.who.allow", "Who of them may use it, by ids; empty for all", PEOPLE, kind="ids"),
     Question(

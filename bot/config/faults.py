@@ -17,6 +17,8 @@ from bot.unavailable import Unavailable
 
 #: Faults that are told; of more, the rest are counted.
 MOST = 20
+#: The line of a fault that stands in the environment.
+ELSEWHERE = -1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,12 +26,18 @@ class Fault:
     """One thing that is wrong.
 
     Attributes:
-        line: Where, the first line being 1; 0 where no line is meant.
+        line: Where, the first line being 1; 0 where no line is meant, -1 where the environment is.
         text: What, and what to do.
     """
 
     line: int
     text: str
+
+    def told(self, name: object) -> str:
+        """Return it as one line about the file called *name*."""
+        if self.line == ELSEWHERE:
+            return self.text
+        return f"{name}, line {self.line}: {self.text}" if self.line else f"{name}: {self.text}"
 
 
 class Faulty(Unavailable):
@@ -42,10 +50,7 @@ class Faulty(Unavailable):
 
     def __init__(self, name: object, faults: Collection[Fault]) -> None:
         self.faults = sorted(set(faults))
-        lines = [
-            f"{name}, line {fault.line}: {fault.text}" if fault.line else f"{name}: {fault.text}"
-            for fault in self.faults[:MOST]
-        ]
+        lines = [fault.told(name) for fault in self.faults[:MOST]]
         if rest := self.faults[MOST:]:
             lines.append(f"{name}: {len(rest)} more.")
         super().__init__("\n".join(lines))

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot.config.faults import Fault, Faulty, dotted, faults_of, nearest, unknown, wrong
+from bot.config.faults import ELSEWHERE, Fault, Faulty, dotted, faults_of, nearest, unknown, wrong
 from bot.config.lines import Path, line_at, lines_of
 from bot.config.rules import DEFAULTS, Rulebook, Rules, Written
 from bot.config.scope import PriceKeys, Scope, Table
@@ -28,10 +28,14 @@ WIDE: Mapping[str, Collection[str]] = {
 }
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
-#: What `tomllib` says of what is there twice, and what is said instead.
-_TWICE = (
+#: What `tomllib` says of mistakes that are often made, and what is said instead.
+_SAID = (
     (re.compile(r"Cannot declare \((.*)\) twice"), "the table [{}] is there twice: make one of the two"),
     (re.compile(r"Cannot overwrite a value|Duplicate inline table key (.*)"), "this key is there twice"),
+    (
+        re.compile(r"^Invalid value$"),
+        'behind the = stands no value: a text needs quotes, as in "text", and yes and no are true and false',
+    ),
 )
 
 
@@ -115,7 +119,7 @@ def _parsed(path: FilePath, text: str) -> dict[str, Any]:
 
 def _said(what: str) -> str:
     """Return what `tomllib` said, in words for who wrote the file."""
-    for twice, told in _TWICE:
+    for twice, told in _SAID:
         if found := twice.search(what):
             names = re.findall(r"'([^']*)'", found[1] or "") if found.lastindex else []
             return told.format(dotted(names))
@@ -248,8 +252,13 @@ def _of_models(written: Written, path: Path, rules: Rules, known: Known) -> Iter
         yield Fault(line, f'{at}: the model "{rules.model}" is none of its models: {choice}.')
     if not rules.caps or known.priced is None:
         return
-    for model in dict.fromkeys([rules.model, *rules.models, *(known.others if path == DEFAULTS else ())]):
+    tables = (written.scopes[each].given for each in (DEFAULTS, path[:1], path) if each in written.scopes)
+    of_file = any("model" in given for given in tables)
+    others = {} if path != DEFAULTS else dict.fromkeys(known.others, "RIVULET_FALLBACK_MODEL")
+    for model in dict.fromkeys([rules.model, *rules.models, *others]):
         if model not in written.prices and not known.priced(model):
             told = f'there is no price of "{model}", and caps need one: {nearest(model, known.models)}'
             table = f'Else add [prices."{model}"] to config.toml, or set all caps to 0 there.'
-            yield Fault(line, f"{at}: {told} {table}")
+            # What the environment says is told once, and not of the tables that it holds in.
+            setting = "RIVULET_MODEL" if model == rules.model and not of_file else others.get(model)
+            yield Fault(ELSEWHERE if setting else line, f"{setting or at}: {told} {table}")

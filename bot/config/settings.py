@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from io import StringIO
 from pathlib import Path
@@ -378,6 +379,44 @@ def explain(error: ValidationError, *, values: bool = False, between: str = "; "
 
 def _explained(one: Any, values: bool) -> str:
     name, why = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
-    if not values or SECRET.fullmatch(name):
+    if not values:
         return f"{name}: {why}"
-    return f"{name}: {why}; it is {shown(one['input'])}"
+    line, secret = line_in_env(name), SECRET.fullmatch(name)
+    where = f"{ENV}, line {line}: {name}" if line else name
+    if secret:
+        return f"{where}: {why}"
+    if takes := _takes(one["type"], one.get("ctx", {})):
+        return f"{where} is {shown(one['input'])}; it takes {takes}."
+    return f"{where}: {why}; it is {shown(one['input'])}"
+
+
+def _takes(kind: str, known: Mapping[str, Any]) -> str:
+    """Return what a setting takes whose fault is of this *kind*; "" where its own words say it."""
+    match kind:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "a whole number"
+        case "float_parsing" | "float_type":
+            return "a number"
+        case "bool_parsing" | "bool_type":
+            return "true or false"
+        case "literal_error":
+            return str(known["expected"]).replace("'", '"')
+        case "greater_than_equal":
+            return f"{known['ge']:,} or more"
+        case "greater_than":
+            return f"more than {known['gt']:,}"
+        case "less_than_equal":
+            return f"{known['le']:,} or less"
+    return ""
+
+
+def line_in_env(name: str) -> int:
+    """Return the line of `.env` that sets *name*; 0 where the environment does, or none."""
+    if os.environ.get(name) or not ENV.is_file():
+        return 0
+    found = 0
+    for each in parse_stream(StringIO(ENV.read_text("utf-8-sig"))):
+        if each.key == name:  # the last one counts
+            begun = each.original.string
+            found = each.original.line + begun[: len(begun) - len(begun.lstrip())].count("\n")
+    return found

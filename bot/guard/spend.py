@@ -201,7 +201,7 @@ class Spend:
         )
         budget = f"{dollars(cap.most)} {ADJECTIVES[cap.span]}"
         until = ending(cap.span, self.day, self._clock())
-        return f"{whose} has used {dollars(now)} of its {budget}, which end at {until}."
+        return f"{whose} has used {dollars(now)} of its {budget}, until {until}."
 
 
 def _nearly(cap: Cap) -> int:

@@ -41,6 +41,11 @@ def cache_share(spent: Spent) -> float:
     return spent.cache_read / read if read else 0.0
 
 
+def counted(turns: int) -> str:
+    """Return so many answers, in words."""
+    return f"{turns:,} answer{'s' * (turns != 1)}"
+
+
 def _left(standing: Standing) -> str:
     cap = standing.cap
     held = f", {dollars(standing.sum.held)} held for answers that run" if standing.sum.held else ""
@@ -62,7 +67,7 @@ async def _all(spend: Spend) -> list[str]:
     guessed = f", {dollars(total.estimated)} of it by estimate" if total.estimated else ""
     cached = f"{cache_share(total):.0%} of what was read came from the cache"
     return [
-        f"**All together, this month**: {dollars(total.cost)}{guessed}, {total.turns:,} answers; {cached}.",
+        f"**All together, this month**: {dollars(total.cost)}{guessed}, {counted(total.turns)}; {cached}.",
         *_top("By model", ((each.model, each) for each in by[0])),
         *_top("By person", ((each.actor or "(forgotten)", each) for each in by[1])),
         *_top("By channel", ((each.channel, each) for each in by[2])),
@@ -72,7 +77,7 @@ async def _all(spend: Spend) -> list[str]:
 def _top(title: str, rows: Iterable[tuple[str, Spent]]) -> Sequence[str]:
     """Return a list of the dearest of *rows*."""
     found = sorted(rows, key=lambda row: -row[1].cost)
-    lines = [f"- `{name}`: {dollars(each.cost)}, {each.turns:,} answers" for name, each in found[:MOST]]
+    lines = [f"- `{name}`: {dollars(each.cost)}, {counted(each.turns)}" for name, each in found[:MOST]]
     rest = found[MOST:]
     more = [f"- {len(rest)} more: {dollars(sum(each.cost for _, each in rest))}"] if rest else []
     return ["", f"**{title}**", *lines, *more]

@@ -65,7 +65,7 @@ class Terminal:
             wanted = [name.strip().lower() for name in said.split(",") if name.strip()]
             if wanted and not (unknown := [name for name in wanted if name not in names]):
                 return [names[name] for name in dict.fromkeys(wanted)]
-            self._say(f"There is no {', '.join(unknown)}." if wanted else "Name one at least.")
+            self._say(f"There is no platform {', '.join(unknown)}." if wanted else "Name one at least.")
 
     def begin(self, title: str, steps: Sequence[str]) -> None:
         """See `Answers.begin`."""
@@ -101,7 +101,7 @@ class Terminal:
         return self._console.input(text, password=hidden).strip()
 
     def _say(self, line: str) -> None:
-        self._console.print(f"  [red]{escape(line[:1].upper() + line[1:])}[/]", soft_wrap=True)
+        self._console.print(f"  [red]{escape(line)}[/]", soft_wrap=True)
 
 
 def _shown(question: Question, known: str) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from html import escape
 
 from bot.guard.spend import dollars
+from bot.guard.usage import counted
 from bot.store.accounts import EPOCH, Spent, grouped
 
 #: Days that are drawn at most, the newest.
@@ -50,7 +51,7 @@ def _bars(spent: Sequence[Spent], models: Sequence[str], first: int, last: int, 
         height = (HEIGHT - TOP - BOTTOM) * row.cost / top
         heights[row.day] = heights.get(row.day, 0.0) + height
         x, y = LEFT + width * (row.day - first), HEIGHT - BOTTOM - heights[row.day]
-        told = f"{iso(row.day)}, {escape(row.model)}: {dollars(row.cost)}, {row.turns:,} answers"
+        told = f"{iso(row.day)}, {escape(row.model)}: {dollars(row.cost)}, {counted(row.turns)}"
         yield (
             f'<rect x="{x + width * 0.1:.2f}" y="{y:.2f}" width="{width * 0.8:.2f}" height="{height:.2f}" '
             f'fill="{_colour(models, row.model)}"><title>{told}</title></rect>'

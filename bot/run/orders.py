@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 NAME = "socket"
 #: What backs up and restores what is in Redis.
 IN_REDIS = (
-    "the ledger is in Redis, which has copies of its own: `redis-cli --rdb FILE` writes one, "
-    "and a Redis that starts with it as its dump.rdb has what it holds."
+    "the ledger is in Redis, which has copies of its own: `redis-cli --rdb FILE` writes one. An empty Redis "
+    "that starts with `--appendonly no` reads it as its dump.rdb; "
+    "then say `redis-cli config set appendonly yes`."
 )
 #: Seconds that an order may take.
 PATIENCE = 30.0
