@@ -58,6 +58,24 @@ def check(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, st
     gc.enable()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DISCORD_BOT_TOKEN", "xoxb-1-2-abc", "got a token of Slack; it takes a bot token of Discord"),
+        ("DISCORD_BOT_TOKEN", "xapp-1-abc", "got a token of Slack"),
+        ("DISCORD_BOT_TOKEN", "sk-ant-api03-x", "got a key of the Claude API"),
+        ("RIVULET_STORE", "redis://:secret@host/0?prefx=a", "RIVULET_STORE: that is no address of a Redis"),
+        ("RIVULET_STORE", "redis://:secret@host/one", "the database behind the last / is no number"),
+    ],
+)
+def test_what_is_no_token_and_no_address_is_told_without_the_network(check, name, value, said):
+    code, _, lines = check(**{name: value})
+    assert code == 78
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "secret" not in lines[0]
+
+
 def test_what_is_good_is_said_with_what_holds_where(check):
     code, out, faults = check(
         '[defaults]\neffort = "low"\nsystem = "[red]Hi[/x]"\n'

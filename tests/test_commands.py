@@ -11,7 +11,7 @@ from bot.core.latest import CHANNELS, QUESTIONS, Latest
 from bot.core.refusals import EACH_MINUTE, HOUR
 from bot.core.sayings import AGAIN, COMMANDS, HINT, NOTHING, plain_answer
 from bot.core.terms import Terms
-from bot.guard.access import REFUSED, Access
+from bot.guard.access import NOT_YOURS, REFUSED, Access
 from bot.model import Asking
 from bot.model.script import Script
 from bot.platform import Actor, Command, Outcome, Place, Platform, Stop
@@ -301,6 +301,27 @@ async def test_whose_stop_is_refused_is_told_once(actor):
         assert await it.stop(Stop("sheet/q1", actor, HERE)) is Outcome.REFUSED
     await asyncio.sleep(5)
     assert [who for _, who, _ in platform.whispers] == [actor.id]
+
+
+@pytest.mark.parametrize(
+    ("stop", "actor", "said"),
+    [
+        ("asker", BOB, NOT_YOURS["asker"]),
+        ("asker_and_admins", BOB, NOT_YOURS["asker_and_admins"]),
+        ("asker", EVE, REFUSED),
+        ("anyone", EVE, REFUSED),
+    ],
+)
+async def test_whose_stop_is_refused_reads_why_and_later_why_they_may_not_ask(stop, actor, said):
+    it, _, platform = await core(*LONG, stop=stop)
+    await it.mention(ask(Sheet(), "sheet/q1"))
+    await asyncio.sleep(1)
+    assert await it.stop(Stop("sheet/q1", actor, HERE)) is Outcome.REFUSED
+    await asyncio.sleep(1)
+    assert [text for *_, text in platform.whispers] == [said]
+    await it.mention(replace(ask(Sheet(), "sheet/q2", conversation="other"), actor=EVE))
+    await asyncio.sleep(1)
+    assert [text for *_, text in platform.whispers] == [said, REFUSED]
 
 
 async def test_a_stop_of_what_is_no_answer_is_told_nobody():

@@ -35,9 +35,11 @@ def options(**chosen: object) -> Namespace:
 
 
 def all_options() -> list[Namespace]:
-    chosen = itertools.product((False, True), repeat=len(FLAGS))
+    chosen = [
+        dict(zip(FLAGS, each, strict=True)) for each in itertools.product((False, True), repeat=len(FLAGS))
+    ]
     return [
-        options(**dict(zip(FLAGS, each, strict=True)), http=url)
+        options(**each, http=url, install="https://bot.example.com" if each["org"] else None)
         for each in chosen
         for url in (None, "https://bot.example.com")
     ]
@@ -104,13 +106,18 @@ def test_the_address_for_http_mode_may_be_written_in_several_ways(url):
 @pytest.mark.parametrize(
     "url",
     [
-        *("http://bot.example.com", "https://", "https:///x", "https://a.example/?q=1"),
+        *("http://bot.example.com", "ftp", "https://", "https:///x", "https://a.example/?q=1"),
         *("a bot", "https://a.example/a b", "https://[::1", "https://u:p@a.example", "https://a.example/#f"),
     ],
 )
 def test_an_address_that_slack_can_not_post_to_is_refused(url):
     with pytest.raises(Unavailable, match="--http got"):
         manifest.manifest(options(http=url))
+
+
+def test_an_app_for_organizations_is_one_that_several_workspaces_install():
+    with pytest.raises(Unavailable, match="say --install URL as well"):
+        manifest.manifest(options(org=True))
 
 
 @pytest.mark.rule(6)

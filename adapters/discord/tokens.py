@@ -13,4 +13,6 @@ OTHERS = (
     Shape("an application's public key", r"[0-9a-f]{64}"),
     Shape("a client secret of Discord", r"[A-Za-z0-9_-]{32}"),
     Shape("a token with the word Bot before it", r"Bot +[\w.-]+"),
+    Shape("a token of Slack", r"x(ox[a-z]|app)-[\w-]+"),
+    Shape("a key of the Claude API", r"sk-ant-api[\w-]+"),
 )

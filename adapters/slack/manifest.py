@@ -17,7 +17,7 @@ from bot.setup import Manifest, Option
 from bot.unavailable import Unavailable
 
 #: Where Slack can post to: a host, perhaps a port, perhaps a path.
-ADDRESS = re.compile(r"https://([\w-]+\.)*[\w-]+(:[0-9]{1,5})?(/[\w./~%-]*)?")
+ADDRESS = re.compile(r"https://([\w-]+\.)+[\w-]+(:[0-9]{1,5})?(/[\w./~%-]*)?")
 PAGE = "https://api.slack.com/apps?new_app=1&manifest_json="
 #: Where the bot takes what Slack posts; see `incoming.http`.
 PATH = "/slack/events"
@@ -54,13 +54,15 @@ def manifest(options: Namespace) -> Manifest:
     """Return the manifest for parsed `OPTIONS`.
 
     Raises:
-        Unavailable: The address is none that Slack can post to.
+        Unavailable: The address is none that Slack can post to, or an option lacks another.
     """
     parts: set[str] = {part for part in PARTS if not getattr(options, f"no_{part.replace('-', '_')}")}
     posts, pages = (
         _address(options.http or "", "--http", PATH),
         _address(options.install or "", "--install", ""),
     )
+    if options.org and not options.install:
+        raise Unavailable("--org is for an app that several workspaces install: say --install URL as well.")
     parts |= {part for part in ("agent", "org") if getattr(options, part)}
     said = document(parts, posts, pages)
     link = PAGE + quote(json.dumps(said, separators=(",", ":"), ensure_ascii=False))

@@ -17,7 +17,6 @@ from bot.guard import usage
 from bot.platform import Command, Mention, Outcome, Press, Stop
 
 STOPPED = "Stopped."
-NOT_YOURS = "Only whoever asked may stop this answer, and the bot's admins."
 TAKEN = "It is being answered anew."
 NO_LAST = "There is no answer here that could be given anew: mention me with a question."
 NOT_NOW = "That can't be done now. Please try again in a minute."
@@ -84,7 +83,9 @@ class Commands:
         if not (conversation := self._meant(command)):
             return NOTHING
         outcome = await self._stop(Stop("", command.actor, command.place, conversation))
-        return {Outcome.STOPPED: STOPPED, Outcome.REFUSED: NOT_YOURS}.get(outcome, NOTHING)
+        if outcome is Outcome.REFUSED:
+            return await self._means.access.unstopped(command.actor, command.place) or NOT_NOW
+        return STOPPED if outcome is Outcome.STOPPED else NOTHING
 
     async def _again(self, command: Command) -> str:
         """Press *Try again* under the newest answer of the conversation that is meant."""

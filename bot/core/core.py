@@ -14,7 +14,7 @@ from dataclasses import replace
 import structlog
 
 from bot.core.approvals import CONTROLS
-from bot.core.commands import NOT_YOURS, Commands, called
+from bot.core.commands import Commands, called
 from bot.core.files import kept, readable
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
@@ -177,8 +177,9 @@ class Core:
         """Stop the answer that *stop* points at; who may not is told so."""
         outcome = await self._stopped(stop)
         about_us = stop.conversation or self.knows(stop.message)
-        if outcome is Outcome.REFUSED and about_us and not stop.actor.bot:
-            self._refusals.tell(stop, NOT_YOURS)
+        refused = outcome is Outcome.REFUSED and about_us and not stop.actor.bot
+        if refused and (why := await self._access.unstopped(stop.actor, stop.place)):
+            self._refusals.tell(stop, why)
         return outcome
 
     async def _stopped(self, stop: Stop) -> Outcome:

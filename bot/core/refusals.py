@@ -55,8 +55,8 @@ class Refusals:
             self._logging = loop.call_later(self._counts.wait(loop.time()), self._log)
 
     def tell(self, event: Mention | Stop, text: str) -> None:
-        """Tell who did *event* why nothing comes of it, unless they were told of late."""
-        if self.first(event):
+        """Tell who did *event* why nothing comes of it, unless they were told so of late."""
+        if self.first(event, "" if isinstance(event, Mention) else "stop"):
             message = _message(event)
             platform = self._platforms.get(message.partition("/")[0])
             self._errand(self._tell(event, message, platform, text))

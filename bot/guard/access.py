@@ -25,6 +25,11 @@ OPERATOR = "whoever runs this bot"
 STRANGER = "You may not use me here. Ask {0} to let you in."
 SHUT = "I don't answer in this channel. Ask {0} where I do."
 UNDIRECT = "I don't answer direct messages. Ask {0} where I answer."
+#: What those read who may use the bot, and may not stop an answer, by what `Who.stop` says.
+NOT_YOURS = {
+    "asker": "Only whoever asked may stop this answer.",
+    "asker_and_admins": "Only whoever asked may stop this answer, and the bot's admins.",
+}
 #: What strangers read where the operator names nobody to ask.
 REFUSED = STRANGER.format(OPERATOR)
 
@@ -103,6 +108,12 @@ class Access:
         stop = self._who(place).stop
         admin = actor.owner or (stop == "asker_and_admins" and self.is_admin(actor, place))
         return stop == "anyone" or admin or actor.id == asker.id
+
+    async def unstopped(self, actor: Actor, place: Place) -> str:
+        """Return what *actor* reads who could not stop an answer in *place*; "" if anybody may."""
+        if not await self.authorize(actor, place, Action.STOP):
+            return self.refusal(place)
+        return NOT_YOURS.get(self._who(place).stop, "")
 
     def may_allow(self, actor: Actor, asker: Actor, place: Place) -> bool:
         """Return whether *actor*, who may use the bot, may allow a tool's call in the answer to *asker*."""

@@ -67,6 +67,8 @@ def look(adapters: Adapters) -> Found:
     """
     faults: list[str] = []
     settings = _tried(Settings, faults)
+    if settings and (where := settings.store.get_secret_value()):
+        _tried(lambda: _expect_address(where), faults)
     makes = [make for find in adapters.finds if (make := _tried(find, faults))]
     if not makes and not faults:
         faults.append(NO_PLATFORM)
@@ -78,6 +80,16 @@ def look(adapters: Adapters) -> Found:
         raise Unavailable("\n".join(dict.fromkeys(faults)))
     warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed()]
     return Found(settings, makes, config, written, [each for each in warnings if each])
+
+
+def _expect_address(where: str) -> None:
+    """Raise `Unavailable` if *where* is no address of a Redis that the bot takes."""
+    from bot.store.redis.address import parted  # noqa: PLC0415  most have none
+
+    try:
+        parted(where)
+    except ValueError as error:
+        raise Unavailable(f"RIVULET_STORE: that is no address of a Redis ({error}).") from None
 
 
 def _tried(make: Callable[[], T], faults: list[str]) -> T | None:
