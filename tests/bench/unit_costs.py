@@ -11,7 +11,7 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ QUIET = {"RIVULET_BENCH_LAG": "off", "RIVULET_METRICS": "off", "RIVULET_LOG": "e
 #: Rows of a day, and in a quick run; those that go out together; people of a channel, channels of a server.
 ROWS, FEW_ROWS, TOGETHER = 50_000, 5_000, 2_000
 SERVER, CHANNELS = 20, 5
+OLD = 40  # days ago: of a month that is over
 MODELS = ("claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5")
 #: The signs of Slack's ids.
 SIGNS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -71,20 +72,21 @@ async def guilds(quick: bool, _seed: int, _runs: int) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for name, threads in (("with_threads", INSIDE["threads"]), ("without", 0)):
         used = {count: await _greeted(count, {**INSIDE, "threads": threads}) for count in counts}
-        least, most = min(counts), max(counts)
+        (few, (least, began)), (many, (most, ended)) = [*used.items()][-2:]  # what a start leaves is in both
         measured[name] = {
-            "rss_mb": {str(count): round(mb, 1) for count, mb in used.items()},
-            "kb_each": round((used[most] - used[least]) / (most - least) * 1024, 1),
+            "rss_mb": {str(count): round(mb, 1) for count, (mb, _) in used.items()},
+            "kb_each": round((most - least) / (many - few) * 1024, 1),
+            "cpu_ms_each": round((ended - began) / (many - few) * 1000, 2),
         }
     return {**INSIDE, **measured}
 
 
-async def _greeted(count: int, inside: dict[str, int]) -> float:
-    """Return the megabytes of a bot that knows so many guilds; one of them is the emulator's own."""
+async def _greeted(count: int, inside: dict[str, int]) -> tuple[float, float]:
+    """Return the megabytes of a bot that knows so many guilds, and its seconds of CPU; one is its own."""
     async with spawned() as world, _alone(world) as launch:
         await world.discord.shards(count=-(-count // A_SHARD))
         await world.discord.guilds(count=count - 1, **inside)
-        bot = await launch()
+        bot: Bot = await launch()
         known = since = 0
         async with asyncio.timeout(GREETED):
             while known < count:
@@ -93,7 +95,7 @@ async def _greeted(count: int, inside: dict[str, int]) -> float:
                 if bot.process.returncode is not None:
                     raise RuntimeError("the bot has ended; see its output above")
         await asyncio.sleep(SETTLE)
-        return bot.rss / 2**20
+        return bot.rss / 2**20, bot.cpu
 
 
 @asynccontextmanager
@@ -117,30 +119,37 @@ async def _alone(world: World) -> AsyncIterator[Any]:
 
 
 async def rows(quick: bool, seed: int, _runs: int) -> dict[str, Any]:
-    """Measure the bytes in Redis of a row of what was spent, and of the sums of one person's month."""
+    """Measure the bytes in Redis of a row of what was spent, of one that is packed, and of a month's sums."""
     many = FEW_ROWS if quick else ROWS
     with tempfile.TemporaryDirectory() as name:
         server = RedisServer(Path(name)).start()
         try:
             wire, keys, day = Wire(connector(server.url)), Keys(Names("rivulet")), today()
             await wire.open()
-            ledger, told = SpentRows(wire, keys), spent(random.Random(seed), day, many)
-            for start in range(0, many, TOGETHER):
-                await ledger.take(told[start : start + TOGETHER])
+            ledger = SpentRows(wire, keys)
+            for each in (day, day - OLD):
+                told = spent(random.Random(seed), each, many)
+                for start in range(0, many, TOGETHER):
+                    await ledger.take(told[start : start + TOGETHER])
+            await ledger.prune(day)
             async with Redis(port=server.port, decode_responses=True) as client:
-                used = [await client.memory_usage(each, samples=0) or 0 for each in keys.rows(day)]
-                forms = {await client.object("encoding", each) for each in keys.rows(day)}
-                kept = [*keys.months(day).values(), keys.sums("month", month(day))]
-                sums = [await client.memory_usage(each, samples=0) or 0 for each in kept]
+
+                async def used(names: Iterable[str]) -> float:
+                    return sum([await client.memory_usage(each, samples=0) or 0 for each in names]) / many
+
+                seen = {
+                    "rows": many,
+                    "form": sorted({str(await client.object("encoding", each)) for each in keys.rows(day)}),
+                    "spent_bytes": round(await used(keys.rows(day))),
+                    "packed_bytes": round(await used(keys.packed(day - OLD))),
+                    "month_bytes": round(
+                        await used([*keys.months(day).values(), keys.sums("month", month(day))])
+                    ),
+                }
             await wire.close()
         finally:
             server.stop()
-    return {
-        "rows": many,
-        "form": sorted(forms),
-        "spent_bytes": round(sum(used) / many),
-        "month_bytes": round(sum(sums) / many),
-    }
+    return seen
 
 
 def spent(rng: random.Random, day: int, many: int) -> list[Spent]:
@@ -155,7 +164,7 @@ def spent(rng: random.Random, day: int, many: int) -> list[Spent]:
             where = ("slack", f"T07{team}", f"C07{team[2:]}{channel:02d}", f"U0{''.join(_signs(rng, 9))}")
         tokens = {"input": 60_000, "output": 9_000, "cache_read": 90_000, "cache_write": 9_000}
         few = {"searches": 2, "tools": 3, "cost": 400_000}
-        numbers = {name: rng.randrange(most) for name, most in (tokens | few).items()}
+        numbers: dict[str, Any] = {name: rng.randrange(most) for name, most in (tokens | few).items()}
         numbers["turns"] = rng.randint(1, 6)
         found.append(Spent(day, *where, rng.choice(MODELS), **numbers))
     return found
