@@ -427,3 +427,24 @@ async def test_packed_rows_that_are_bad_are_left_out(pair, text):
         await one.money.take([replace(ROW, day=day, actor="U1")])
         await one.forget("U1")
         await one.prune(TODAY * 86_400)
+
+
+async def test_what_a_replica_that_died_has_put_aside_counts_is_packed_and_loses_names(pair):
+    one, two = pair
+    old, keys = replace(ROW, day=TODAY - 40), one.money._keys
+    for _ in range(2):
+        await one.money.take([old, replace(old, actor="U2")])
+        for actor in ("U1", "U2"):
+            number = shard(actor)
+            await one.wire.call(packed.ASIDE, [keys.rows(old.day)[number], keys.aside(old.day)[number]])
+        await one.money.take([old])
+        assert sorted(row.cost for row in await two.accounts.usage(0, NAMES)) == [300, 600]
+        await two.forget("U1")
+        found = {row.actor: row.cost for row in await two.accounts.usage(0, NAMES)}
+        assert found == {"": 600, "U2": 300}
+        await two.prune(TODAY * 86_400)
+        await two.prune(TODAY * 86_400)  # what came while a hash was aside
+        assert not await one.wire.ask("EXISTS", *keys.rows(old.day), *keys.aside(old.day))
+        assert {row.actor: row.cost for row in await two.accounts.usage(0, NAMES)} == found
+        await one.purge()
+        assert await two.accounts.usage(0, NAMES) == []

@@ -142,6 +142,14 @@ class Keys:
         """Return where the rows of *day* are once they are packed; see `bot.store.redis.packed`."""
         return [self._of("packed", day, number) for number in range(SHARDS)]
 
+    def aside(self, day: int) -> Sequence[str]:
+        """Return where the rows of *day* are while they are packed."""
+        return [self._of("aside", day, number) for number in range(SHARDS)]
+
+    def all_rows(self, day: int) -> Sequence[str]:
+        """Return all places where rows of *day* may be."""
+        return [*self.rows(day), *self.aside(day), *self.packed(day)]
+
     def sums(self, span: str, period: int) -> str:
         """Return where sums for caps are."""
         return self._of("sums", span, period)

@@ -1,7 +1,8 @@
 """Days of what was spent that are long over: their rows packed together, which takes a quarter of the room.
 
 A day is packed once nothing is counted for it any more; what comes for it all the same, as when a ledger is
-moved, is in its hashes again until it is packed anew.  So a day may have both, and what it has is the sum.
+moved, is in its hashes again until it is packed anew.  A hash is put aside while it is packed, and stays so
+if that replica dies.  So a day may have rows in all three places, and what it has is the sum.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ log = structlog.get_logger(__name__)
 
 #: Times that a day is read anew which somebody else was changing meanwhile.
 TRIES = 8
-#: Puts what is packed (ARGV[3]; nothing for none) in the place of a hash and of what was packed before, which
-#: have not changed since they were read (ARGV[1] and ARGV[2]); it is kept until ARGV[4].  What frees room is
-#: first: a full Redis refuses a script whose first write takes some.
+#: Puts a hash aside, where nothing is counted any more, unless another one is there already.
+ASIDE = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('RENAME', KEYS[1], KEYS[2])
+return 1
+""")
+#: Puts what is packed (ARGV[3]; nothing for none) in the place of a hash that was put aside and of what was
+#: packed before, which are as they were read: the hash there or not (ARGV[1]), the other with that digest
+#: (ARGV[2]).  It is kept until ARGV[4].  What frees room is first: a full Redis refuses a script whose first
+#: write takes some.  It does not look at the hash, which would hold up everybody else.
 PACK = Script("""
-if redis.sha1hex(table.concat(redis.call('HGETALL', KEYS[1]), '\\n')) ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[1]) ~= tonumber(ARGV[1]) then return 0 end
 if redis.sha1hex(redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('UNLINK', KEYS[1], KEYS[2])
 if ARGV[3] ~= '' then redis.call('SET', KEYS[2], ARGV[3], 'EXAT', ARGV[4]) end
 return 1
 """)
@@ -44,38 +52,49 @@ class Packed:
         self._keys = keys
 
     async def rows(self, day: int) -> list[tuple[bytes, bytes]]:
-        """Return the packed rows of *day*."""
-        shards = await asyncio.gather(*map(self._read, self._keys.packed(day)))
-        return [row for _, text in shards for row in _rows(text).items()]
+        """Return the packed rows of *day*, and those put aside for that."""
+        shards, aside = await asyncio.gather(
+            asyncio.gather(*map(self._read, self._keys.packed(day))),
+            asyncio.gather(*(self._wire.ask("HGETALL", each) for each in self._keys.aside(day))),
+        )
+        return [row for each in [*(_rows(text) for _, text in shards), *aside] for row in each.items()]
 
     async def pack(self, days: Collection[int], day: int) -> None:
         """Pack those of *days* that are over for good on *day*."""
         over = [each for each in days if each < first_of_month(day - LATER)]
-        found = await asyncio.gather(
-            *(self._wire.ask("EXISTS", where) for each in over for where in self._keys.rows(each))
-        )
+        places = [
+            place
+            for each in over
+            for place in zip(self._keys.rows(each), self._keys.aside(each), strict=True)
+        ]
+        found = await asyncio.gather(*(self._wire.ask("EXISTS", *place) for place in places))
         for at, loose in enumerate(found):
             if loose:
+                await self._wire.call(ASIDE, places[at])
                 await self._pack(over[at // SHARDS], at % SHARDS)
 
     async def rename(self, day: int, number: int, starts: Sequence[bytes], other: bytes) -> None:
         """Give packed rows of *day* that begin with one of *starts* another name, *other* in its place."""
         for _ in range(TRIES):
-            _, text = await self._read(self._keys.packed(day)[number])
-            if not any(each in text for each in starts):
+            (_, text), aside = await asyncio.gather(
+                self._read(self._keys.packed(day)[number]),
+                self._wire.ask("EXISTS", self._keys.aside(day)[number]),
+            )
+            if not aside and not any(each in text for each in starts):
                 return  # in a hash names are changed by `RENAME`
             if await self._pack(day, number, starts, other):
                 return
         raise OSError("what was spent is being changed by others")
 
     async def _pack(self, day: int, number: int, starts: Sequence[bytes] = (), other: bytes = b"") -> bool:
-        """Pack a hash of *day* with what is packed of it; tell whether neither was changed meanwhile."""
-        where, packed = self._keys.rows(day)[number], self._keys.packed(day)[number]
-        loose, (before, text) = await asyncio.gather(self._wire.ask("HGETALL", where), self._read(packed))
-        new = await asyncio.to_thread(_packed, [_rows(text), loose], starts, other)
-        seen = b"\n".join(part for row in loose.items() for part in row)
-        read = (sha1(each, usedforsecurity=False).hexdigest() for each in (seen, before))
-        return bool(await self._wire.call(PACK, [where, packed], [*read, new, rows_end(day)]))
+        """Pack what was put aside with what is packed; tell whether neither was changed meanwhile."""
+        where, packed = self._keys.aside(day)[number], self._keys.packed(day)[number]
+        aside, (before, text) = await asyncio.gather(self._wire.ask("HGETALL", where), self._read(packed))
+        new = await asyncio.to_thread(_packed, text, aside, starts, other)
+        seen = sha1(before, usedforsecurity=False).hexdigest()
+        return bool(
+            await self._wire.call(PACK, [where, packed], [int(bool(aside)), seen, new, rows_end(day)])
+        )
 
     async def _read(self, packed: str) -> tuple[bytes, bytes]:
         """Return what is packed, and its text; what can't be read is deleted, and that is said."""
@@ -94,10 +113,10 @@ def _rows(text: bytes) -> Rows:
     return {name: numbers for name, _, numbers in pairs}
 
 
-def _packed(parts: Sequence[Rows], starts: Sequence[bytes], other: bytes) -> bytes:
-    """Return the rows of all *parts* packed; see `Packed.rename` for *starts* and *other*."""
+def _packed(text: bytes, aside: Rows, starts: Sequence[bytes], other: bytes) -> bytes:
+    """Return the rows of *text* and those put *aside* packed; see `Packed.rename` for the others."""
     found: dict[bytes, bytes] = {}
-    for row, numbers in (each for rows in parts for each in rows.items()):
+    for row, numbers in (*_rows(text).items(), *aside.items()):
         start = next((each for each in starts if row.startswith(each)), None)
         name = row if start is None else other + row.removeprefix(start)
         found[name] = _sum(found[name], numbers) if name in found else numbers

@@ -122,7 +122,7 @@ class SpentRows:
             self._wire.ask("ZRANGEBYSCORE", self._keys.marked, "-inf", first - 1),
         )
         for each in old:
-            await self._wire.ask("DEL", *self._keys.rows(each), *self._keys.packed(each))
+            await self._wire.ask("DEL", *self._keys.all_rows(each))
             await self._wire.ask("ZREM", self._keys.days, each)
         for each in _numbers(marked):
             for where in self._keys.rows(each):
@@ -134,8 +134,7 @@ class SpentRows:
         """Delete all rows, and all sums."""
         for day in [*await self._days(0, LAST), today()]:
             await self._wire.ask(
-                *("DEL", *self._keys.rows(day), *self._keys.packed(day)),
-                *self._keys.months(day).values(),
+                *("DEL", *self._keys.all_rows(day), *self._keys.months(day).values()),
                 *(self._keys.sums("day", day), self._keys.sums("month", month(day))),
             )
         await self._wire.ask("DEL", self._keys.days, self._keys.marked)
