@@ -30,7 +30,7 @@ from bot.platform import Actor, Place
 from bot.store import OK, Store, tables
 from bot.store import file as files
 from bot.store import writer as module
-from bot.store.accounts import ALLOWANCE, SPENT_KEPT, Cap, Hold, Spent, pseudonym
+from bot.store.accounts import ALLOWANCE, NAMES, SPENT_KEPT, Cap, Hold, Spent, pseudonym
 from bot.store.accounts_file import UNWRITTEN, today
 from bot.store.examine import NAME
 from bot.store.memory import Memory
@@ -126,6 +126,36 @@ async def test_what_is_old_is_deleted(store):
     await spend(store, replace(ROW, day=TODAY - SPENT_KEPT))
     await store.prune(TODAY * DAY)
     assert [row.day for row in await store.accounts.usage(0, ["day"])] == [TODAY - SPENT_KEPT]
+
+
+async def test_days_that_are_long_over_stay_as_they_were_and_may_get_more(store):
+    days = [
+        replace(ROW, day=TODAY - age, actor=f"U{age % 3}", channel=who) for age in (40, 70) for who in "ab"
+    ]
+    for row in [*days, ROW]:
+        await spend(store, row)
+    before = await store.accounts.usage(0, NAMES)
+    for _ in range(2):
+        await store.prune(TODAY * DAY)
+        assert await store.accounts.usage(0, NAMES) == before
+    await spend(store, days[0])
+    for _ in range(2):
+        found = {row.key: row for row in await store.accounts.usage(0, NAMES)}
+        assert found == {row.key: row for row in before} | {days[0].key: days[0] + days[0]}
+        await store.prune(TODAY * DAY)
+    await store.purge()
+    assert await store.accounts.usage(0, NAMES) == []
+
+
+async def test_names_are_taken_off_days_that_are_long_over(store):
+    old = replace(ROW, day=TODAY - 40)
+    for row in (old, replace(old, actor=""), replace(old, actor="U10"), replace(old, actor=pseudonym("U1"))):
+        await spend(store, row)
+    await store.prune(TODAY * DAY)
+    await store.forget("U1")
+    await store.prune(TODAY * DAY)
+    rows = await store.accounts.usage(0, ["actor"])
+    assert {row.actor: row.cost for row in rows} == {"": 900, "U10": 300}
 
 
 @pytest.mark.rule(32)

@@ -147,3 +147,31 @@ async def test_a_guild_s_channels_and_threads_are_told_of(world, session):
         assert [each["id"] for each in await response.json()] == [CHANNEL]
     async with session.get(f"{world.url}/api/v10/guilds/100/threads/active", headers=headers) as response:
         assert [each["id"] for each in (await response.json())["threads"]] == [thread]
+
+
+async def test_guilds_of_a_size_come_with_all_that_is_in_them_and_reach_all_shards(world, session):
+    await world.guilds(6, channels=9, roles=5, threads=2)
+    found = {}
+    for shard in range(3):
+        one = await link(world, session)
+        own = (await one.identify(shard, 3))["d"]["guilds"]
+        for _ in own:
+            guild = (await one.hear("GUILD_CREATE"))["d"]
+            found[guild["id"]] = len(guild["channels"]), len(guild["roles"]), len(guild["threads"])
+        assert len(own) == 2 + (shard == 0)  # the emulator's own is the first shard's
+    del found["100"]
+    assert [*found.values()] == [(9, 5, 2)] * 6
+
+
+async def test_who_is_connected_hears_of_a_new_guild_with_all_that_is_in_it(world, session):
+    one = await link(world, session)
+    await one.identify(0, 1)
+    await one.hear("GUILD_CREATE")
+    await world.guilds(1, channels=9, roles=5)
+    guild = (await one.hear("GUILD_CREATE"))["d"]
+    assert (len(guild["channels"]), len(guild["roles"]), guild["threads"]) == (9, 5, [])
+    parents = {each["id"] for each in guild["channels"] if each["type"] == 4}
+    held = {role["id"] for role in guild["roles"]}
+    for channel in guild["channels"]:
+        assert (channel["parent_id"] in parents) != (channel["type"] == 4)
+        assert {each["id"] for each in channel["permission_overwrites"]} <= held

@@ -26,7 +26,10 @@ COSTS = Costs(
     live_bytes=2**20,
     text_bytes=0.0,
     row_bytes=0.0,
+    spent_bytes=0.0,
+    packed_bytes=0.0,
     calls=8.0,
+    least_calls=2.0,
 )
 
 
@@ -43,7 +46,8 @@ def test_each_figure_is_the_measured_cost_times_how_often_it_is_paid():
     assert found["memory of Redis"] == 200
     assert found["Discord shards"] == 3
     assert found["Discord sessions begun, if none resumes"] == 9
-    assert found["calls of Discord's API"] == 10 * 0.5 * 8
+    assert found["calls of Discord's API, as alone"] == 10 * 0.5 * 8
+    assert found["calls of Discord's API, the least"] == 10 * 0.5 * 2
     assert found["requests to Claude"] == 600
 
 
@@ -65,10 +69,18 @@ def test_what_is_kept_for_a_day_and_for_a_week_fills_redis():
     assert needed(LOAD, kept)["memory of Redis"] == pytest.approx(daily * (2 + 7 * 3) / 2**20)
 
 
+def test_a_row_of_what_was_spent_is_for_several_answers_and_is_packed_after_its_month():
+    rows = LOAD.answers * LOAD.hours / LOAD.asks
+    costs = replace(COSTS, live_bytes=0.0, spent_bytes=200.0, packed_bytes=50.0)
+    found = needed(LOAD, costs)
+    assert found["memory of Redis"] == pytest.approx(rows * (35 * 200 + 365 * 50) / 2**20)
+    assert found["of it what was spent"] == found["memory of Redis"]
+
+
 @pytest.mark.parametrize(
     ("change", "first"),
     [
-        ({"calls": 11.0}, "calls of Discord's API"),
+        ({"least_calls": 7.0, "calls": 70.0}, "calls of Discord's API, the least"),
         ({"trip_cpu": 0.01}, "round trips to Redis"),
         ({"row_bytes": 3000.0}, "memory of Redis"),
     ],

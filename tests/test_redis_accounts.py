@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,11 +16,12 @@ from bot.config.rules import Caps
 from bot.guard.prices import prices
 from bot.guard.spend import Spend, listed
 from bot.platform import Place
-from bot.store.accounts import ALLOWANCE, Cap, Hold, Spent, first_of_month, pseudonym
+from bot.store.accounts import ALLOWANCE, NAMES, Cap, Hold, Spent, first_of_month, pseudonym
 from bot.store.accounts_file import UNWRITTEN, today
+from bot.store.redis import packed
 from bot.store.redis.keys import Names
 from bot.store.redis.known import FRESH, Known
-from bot.store.redis.money import Keys, ordered
+from bot.store.redis.money import Keys, ordered, shard
 from tests.redis_parts import Parts, parts, prefix
 from tests.redis_server import RedisServer
 
@@ -368,3 +370,81 @@ def test_what_is_held_elsewhere_is_believed_for_seconds_and_what_is_spent_for_go
     known.owe(ROW, 10)
     assert known.sum(ROW, PERSON, FRESH + 1).spent == 110
     assert known.sum(replace(ROW, actor="U2"), PERSON, 0.0).spent == 0
+
+
+async def test_a_day_that_is_long_over_takes_less_room_and_no_hash(pair):
+    one, old = pair[0], TODAY - 40
+    rows = [
+        replace(ROW, day=old, actor=str(10**18 + 7 * n), channel=str(10**18 + n % 9)) for n in range(2000)
+    ]
+    await one.money.take(rows)
+    keys = one.money._keys
+
+    async def room() -> int:
+        found = [*keys.rows(old), *keys.packed(old)]
+        return sum([await one.wire.ask("MEMORY", "USAGE", each, "SAMPLES", 0) or 0 for each in found])
+
+    before = await room()
+    await asyncio.gather(*(each.prune(TODAY * 86_400) for each in pair))  # whoever is first
+    assert await room() < before / 3
+    assert not await one.wire.ask("EXISTS", *keys.rows(old))
+    assert await one.wire.ask("EXPIRETIME", keys.packed(old)[0]) > (old + 400) * 86_400
+    found = await pair[1].accounts.usage(0, NAMES)
+    assert {row.key: row for row in found} == {row.key: row for row in rows}
+
+
+async def test_what_is_counted_while_a_day_is_packed_is_not_lost(pair, monkeypatch):
+    one, two = pair
+    old = replace(ROW, day=TODAY - 40)
+    await one.money.take([old])
+    pack, late = packed._packed, iter([old])
+
+    def slow(*args: Any) -> bytes:
+        for row in late:
+            asyncio.run_coroutine_threadsafe(two.money.take([row]), loop).result(10)
+        return pack(*args)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(packed, "_packed", slow)
+    await one.prune(TODAY * 86_400)
+    assert await two.accounts.usage(0, NAMES) == [old + old]
+    await two.prune(TODAY * 86_400)
+    assert await one.accounts.usage(0, NAMES) == [old + old]
+    assert not await one.wire.ask("EXISTS", *one.money._keys.rows(old.day))
+
+
+@pytest.mark.parametrize("text", [b"nonsense", zlib.compress(b"[]\t1\n\n{\nno\tnumbers\t1")])
+async def test_packed_rows_that_are_bad_are_left_out(pair, text):
+    one, day = pair[0], TODAY - 40
+    rows = [replace(ROW, day=day, actor=f"U{n}") for n in range(40)]
+    await one.money.take(rows)
+    await one.prune(TODAY * 86_400)
+    number = shard("U1")
+    await one.wire.ask("SET", one.money._keys.packed(day)[number], text)
+    left = sum(row.cost for row in rows if shard(row.actor) != number)
+    for again in range(3):
+        assert await total(one) == left + again * ROW.cost
+        await one.money.take([replace(ROW, day=day, actor="U1")])
+        await one.forget("U1")
+        await one.prune(TODAY * 86_400)
+
+
+async def test_what_a_replica_that_died_has_put_aside_counts_is_packed_and_loses_names(pair):
+    one, two = pair
+    old, keys = replace(ROW, day=TODAY - 40), one.money._keys
+    for _ in range(2):
+        await one.money.take([old, replace(old, actor="U2")])
+        for actor in ("U1", "U2"):
+            number = shard(actor)
+            await one.wire.call(packed.ASIDE, [keys.rows(old.day)[number], keys.aside(old.day)[number]])
+        await one.money.take([old])
+        assert sorted(row.cost for row in await two.accounts.usage(0, NAMES)) == [300, 600]
+        await two.forget("U1")
+        found = {row.actor: row.cost for row in await two.accounts.usage(0, NAMES)}
+        assert found == {"": 600, "U2": 300}
+        await two.prune(TODAY * 86_400)
+        await two.prune(TODAY * 86_400)  # what came while a hash was aside
+        assert not await one.wire.ask("EXISTS", *keys.rows(old.day), *keys.aside(old.day))
+        assert {row.actor: row.cost for row in await two.accounts.usage(0, NAMES)} == found
+        await one.purge()
+        assert await two.accounts.usage(0, NAMES) == []

@@ -1,7 +1,8 @@
 """Several replicas of the bot on one Redis: any of them may die, and users notice nothing.
 
 The parts are in `cluster_faults` (kills, stops, partitions, a Redis that dies, rolling restarts, clocks that
-differ) and `cluster_costs` (stops across replicas, pacing, round trips, load).
+differ), `cluster_costs` (stops across replicas, pacing, round trips, load, what an answer costs) and
+`unit_costs` (what a guild, a row of what was spent and an answer's calls cost).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any
 from bot.store.peers import LEASE
 from tests.bench import cluster_costs as costs
 from tests.bench import cluster_faults as faults
+from tests.bench import unit_costs
 from tests.bench.cluster_faults import played
 from tests.bench.cluster_world import Cluster
 
 LIMITS = (
     "Slack alone, each event to another replica than the one before; faults, stop, load and units: emulator "
-    "limits off, the bot's own budgets wide (tests/bench/bot.py); trips: limits and budgets as they are"
+    "limits off, the bot's own budgets wide (tests/bench/bot.py); trips: limits and budgets as they are; "
+    "guilds and calls: Discord, limits and budgets as they are"
 )
 
 #: Seconds of a replica's lease in a quick run, which has no time to wait for the bot's own.
@@ -56,6 +59,9 @@ PARTS: Mapping[str, Part] = {
     "trips": costs.trips,
     "load": costs.load,
     "units": costs.units,
+    "guilds": unit_costs.guilds,
+    "rows": unit_costs.rows,
+    "calls": unit_costs.calls,
 }
 #: What a quick run plays, unless it is told what.
 QUICK = ("each", "paced")

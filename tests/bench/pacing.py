@@ -56,7 +56,7 @@ def _posts(one: Spoken) -> Sequence[Bucket]:
     return [Bucket(f"slack/T1/chat.postMessage/{one.channel}", *POSTS)]
 
 
-def _stage(kind: str, limit: int) -> tuple[Policy, Servers]:
+def staged(kind: str, limit: int = 50) -> tuple[Policy, Servers]:
     """Return our policy and the limiters for *kind*."""
     if kind.startswith("discord"):
         return _discord(kind)
@@ -98,7 +98,7 @@ def played(
     for seed in seeds:
         rng = random.Random(seed)
         answers = LOADS[load](n, rng)
-        policy, server_of = _stage(kind, limit)
+        policy, server_of = staged(kind, limit)
         gate = Gate(RATE if kind.startswith("discord") else len(answers))
         refused += Play(answers, other() if other else policy, server_of, rng, gate.leaves).run()
         spoken += answers

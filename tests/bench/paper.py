@@ -17,12 +17,17 @@ HOUR, DAY, WEEK = 3600.0, 24.0, 7.0
 CORES = 0.6
 #: Megabytes that a replica's container has, and the share that it may use.
 MEMORY, FULL = 512.0, 0.8
-#: Discord: guilds for each shard, as it recommends; sessions that may be begun in a day; calls a second of
-#: one bot.  Redis: the share of a core that may be used, which is one thread's.
-GUILDS, SESSIONS, CALLS = 1000, 1000, 50.0
+#: Discord: guilds for each shard, as it recommends; sessions that may be begun in a day; calls a second that
+#: the bot makes of the 50 that it may (`adapters.discord.wire.traffic`).  Redis: the share of a core that may
+#: be used, which is one thread's.
+GUILDS, SESSIONS, CALLS = 1000, 1000, 40.0
 #: Slack: sockets for each replica while there are enough, and for all of them; more replicas need no more.
 LINES, SOCKETS = 2, 8
 REDIS_CORES = 0.5
+#: Megabytes of Redis that the table is for.
+REDIS_MEMORY = 16_384.0
+#: Days for which rows of what was spent are kept, and those that are not packed yet, at most.
+SPENT, LOOSE = 400, 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Load:
         discord: The share of answers that is given there.
         heard: Messages in an hour that a guild's or a workspace's channels let the bot hear.
         deploys: Rolling restarts in a day.
+        asks: Answers that a person who asks has in a day in a channel: so many make a row of what was spent.
     """
 
     guilds: int = 10_000
@@ -48,6 +54,7 @@ class Load:
     discord: float = 0.5
     heard: float = 60.0
     deploys: int = 2
+    asks: float = 3.0
 
     @property
     def rate(self) -> float:
@@ -76,7 +83,10 @@ class Costs:
         live_bytes: Bytes in Redis of a question that is being answered.
         text_bytes: The same for one that is answered, while its text is kept: a day.
         row_bytes: The same without its text: a week.
-        calls: Calls of Discord's API for an answer.
+        spent_bytes: Bytes in Redis of a row of what was spent.
+        packed_bytes: The same of one that is packed: of a month that is over.
+        calls: Calls of Discord's API for an answer that has them for itself.
+        least_calls: Those without which it would not be whole.
     """
 
     answer_cpu: float
@@ -90,7 +100,10 @@ class Costs:
     live_bytes: float
     text_bytes: float
     row_bytes: float
+    spent_bytes: float
+    packed_bytes: float
     calls: float
+    least_calls: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +146,28 @@ def table(load: Load, costs: Costs, redis_memory: float) -> list[Row]:
     count = replicas(load, costs)
     trips = load.rate * costs.trips + count * costs.trips_second
     daily = load.answers * load.hours
-    held = load.live * costs.live_bytes + daily * costs.text_bytes + daily * WEEK * costs.row_bytes
+    kept = load.live * costs.live_bytes + daily * costs.text_bytes + daily * WEEK * costs.row_bytes
+    spent = daily / load.asks * (LOOSE * costs.spent_bytes + (SPENT - LOOSE) * costs.packed_bytes)
     shards = ceil(load.guilds / GUILDS)
     return [
         Row("replicas", count, None, ""),
         Row("answers live at once", load.live, None, ""),
         Row("cores of all replicas", cores(load, costs), None, ""),
         Row("round trips to Redis", trips, REDIS_CORES / costs.trip_cpu, "/s"),
-        Row("memory of Redis", held / 2**20, redis_memory, " MB"),
+        Row("memory of Redis", (kept + spent) / 2**20, redis_memory, " MB"),
+        Row("of it what was spent", spent / 2**20, None, " MB"),
         Row("Discord shards", shards, None, ""),
         Row("Discord sessions begun, if none resumes", shards * load.deploys, SESSIONS, "/day"),
-        Row("calls of Discord's API", load.rate * load.discord * costs.calls, CALLS, "/s"),
+        Row("calls of Discord's API, as alone", load.rate * load.discord * costs.calls, CALLS, "/s"),
+        Row("calls of Discord's API, the least", load.rate * load.discord * costs.least_calls, CALLS, "/s"),
         Row("Slack sockets", min(count * LINES, SOCKETS), None, ""),
         Row("requests to Claude", load.answers / 60, None, "/min"),
     ]
 
 
 def breaks_first(rows: Sequence[Row]) -> Row:
-    """Return what is used up first when the load grows."""
-    return max(rows, key=lambda row: row.share)
+    """Return what is used up first when the load grows; to edit less than when alone breaks nothing."""
+    return max((row for row in rows if not row.what.endswith("as alone")), key=lambda row: row.share)
 
 
 def shown(rows: Sequence[Row]) -> str:
@@ -168,7 +184,7 @@ def shown(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     """Print the table for what a file says was measured."""
-    found = table(Load(), Costs(**json.loads(Path(sys.argv[1]).read_text())), redis_memory=4096.0)
+    found = table(Load(), Costs(**json.loads(Path(sys.argv[1]).read_text())), redis_memory=REDIS_MEMORY)
     print(shown(found))
     print(f"\nBreaks first: {breaks_first(found).what}.")
 

@@ -328,9 +328,10 @@ class Gateway:
             "_trace": [],
         }
         session.dispatch("READY", ready)
+        here = self.world.by_guild()
         for each in guilds:
             if session.wants("GUILD_CREATE", each):
-                session.dispatch("GUILD_CREATE", self.world.guild_create(each))
+                session.dispatch("GUILD_CREATE", self.world.guild_create(each, here[each]))
 
     async def _resume(self, link: Link, data: Json) -> None:
         session = self._sessions.get(data["session_id"])

@@ -318,6 +318,15 @@ class Knobs(Emulator):
         return channel
 
     @control
+    async def guilds(self, count: int, channels: int = 40, roles: int = 25, threads: int = 0) -> None:
+        """Let the bot join *count* more guilds of a plausible size, each with so much in it.
+
+        Of the channels some are categories and some for voices, all with overwrites; the threads are open,
+        and the bot is in them.
+        """
+        self._world.add_guilds(count, channels, roles, threads)
+
+    @control
     async def channel(
         self,
         id: str,  # noqa: A002 -- Discord's word

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from adapters.emulators.discord import shapes
+from adapters.emulators.discord import furnished, shapes
 from adapters.emulators.discord.rules import Refusal, check_name, unknown
 from adapters.emulators.discord.shapes import BOT, GUILD, OWNER, ROLE, Json
 
@@ -80,9 +80,25 @@ class World:
             shapes.role(id_, "@everyone", permissions=everyone),
             shapes.role(role, "rivulet", managed_by=BOT, permissions=own),
         ]
-        self.guilds[id_] = shapes.guild(id_, f"guild {id_}", roles)
-        self.channels[channel] = shapes.text_channel(channel, id_, "general")
-        self._publish("GUILD_CREATE", self.guild_create(id_), id_)
+        self._join(shapes.guild(id_, f"guild {id_}", roles), [shapes.text_channel(channel, id_, "general")])
+
+    def add_guilds(self, count: int, channels: int, roles: int, threads: int) -> None:
+        """Let the bot join *count* guilds with so much in each; see `furnished`."""
+        first = int(self.new_id())
+        for number in range(count):
+            id_ = str(first + ((number + 1) << 22))  # the next shard's, whatever their number
+            everyone = shapes.role(id_, "@everyone", permissions=shapes.EVERYONE)
+            own = shapes.role(self.new_id(), "rivulet", managed_by=BOT, permissions=shapes.BOTS)
+            held = furnished.roles(roles - 2, self.new_id)
+            guild = shapes.guild(id_, f"guild {id_}", [everyone, own, *held])
+            inside = furnished.channels(id_, channels, held, self.new_id)
+            open_ = furnished.threads(threads, inside, self.new_id)
+            self._join({**guild, "emojis": furnished.emojis(self.new_id)}, [*inside, *open_])
+
+    def _join(self, guild: Json, inside: Sequence[Json]) -> None:
+        self.guilds[guild["id"]] = guild
+        self.channels |= {each["id"]: each for each in inside}
+        self._publish("GUILD_CREATE", self.guild_create(guild["id"], inside), guild["id"])
 
     def own_guilds(self) -> list[Json]:
         """Return the guilds that the bot is in, with what its roles let it do there."""
@@ -121,15 +137,24 @@ class World:
             raise unknown(10004, "Guild")
         return self.guilds[id_]
 
-    def guild_create(self, id_: str) -> Json:
-        """Return a guild as GUILD_CREATE brings it."""
+    def guild_create(self, id_: str, here: Sequence[Json] | None = None) -> Json:
+        """Return a guild as GUILD_CREATE brings it; *here* are its channels, if they are known."""
         members = [{**shapes.member(self.roles_of(BOT, id_)), "user": self.users[BOT]}]
-        return shapes.guild_create(self.guilds[id_], *self.inside(id_), members)
+        return shapes.guild_create(self.guilds[id_], *self.inside(id_, here), members)
 
-    def inside(self, id_: str) -> tuple[list[Json], list[Json]]:
+    def by_guild(self) -> Mapping[str, Sequence[Json]]:
+        """Return the channels and threads of each guild, from one look at all."""
+        found: dict[str, list[Json]] = {id_: [] for id_ in self.guilds}
+        for each in self.channels.values():
+            if each.get("guild_id") in found:
+                found[each["guild_id"]].append(each)
+        return found
+
+    def inside(self, id_: str, here: Sequence[Json] | None = None) -> tuple[list[Json], list[Json]]:
         """Return the channels of a guild and its threads that are not archived, or raise 10004."""
         self.guild(id_)
-        here = [dict(each) for each in self.channels.values() if each.get("guild_id") == id_]
+        found = self.by_guild()[id_] if here is None else here
+        here = [dict(each) for each in found]
         threads = [each for each in here if each["type"] in shapes.THREADS]
         threads = [each for each in threads if not each["thread_metadata"]["archived"]]
         return [each for each in here if each["type"] not in shapes.THREADS], threads

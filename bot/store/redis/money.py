@@ -82,11 +82,16 @@ def packed(row: Spent) -> str:
     )
 
 
+def rows_end(day: int) -> int:
+    """Return when the rows of *day* are deleted, in case nobody does it before."""
+    return (day + SPENT_KEPT + 2) * DAY
+
+
 @lru_cache(maxsize=64)
 def _ends(day: int) -> tuple[int, int, int]:
     """Return when the rows of *day*, its sums and those of its month are deleted."""
     following = first_of_month(first_of_month(day) + 31)
-    return (day + SPENT_KEPT + 2) * DAY, (day + LATER) * DAY, (following + LATER) * DAY
+    return rows_end(day), (day + LATER) * DAY, (following + LATER) * DAY
 
 
 def shard(actor: str) -> int:
@@ -132,6 +137,18 @@ class Keys:
     def rows(self, day: int) -> Sequence[str]:
         """Return where the rows of *day* are."""
         return [self._of("spent", day, number) for number in range(SHARDS)]
+
+    def packed(self, day: int) -> Sequence[str]:
+        """Return where the rows of *day* are once they are packed; see `bot.store.redis.packed`."""
+        return [self._of("packed", day, number) for number in range(SHARDS)]
+
+    def aside(self, day: int) -> Sequence[str]:
+        """Return where the rows of *day* are while they are packed."""
+        return [self._of("aside", day, number) for number in range(SHARDS)]
+
+    def all_rows(self, day: int) -> Sequence[str]:
+        """Return all places where rows of *day* may be."""
+        return [*self.rows(day), *self.aside(day), *self.packed(day)]
 
     def sums(self, span: str, period: int) -> str:
         """Return where sums for caps are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from bot.store.accounts import (
 from bot.store.accounts_file import RECENT, today
 from bot.store.redis.money import Keys, packed, row_of, shard, start
 from bot.store.redis.money_scripts import MONEY, RENAME, RENAME_SUMS, UNNAME
+from bot.store.redis.packed import Packed
 from bot.store.redis.wire import Wire
 from bot.store.rows import BadRow
 
@@ -41,6 +43,7 @@ class SpentRows:
     def __init__(self, wire: Wire, keys: Keys) -> None:
         self._wire = wire
         self._keys = keys
+        self._packed = Packed(wire, keys)
 
     async def usage(self, since: int, by: Sequence[str], until: int = LAST) -> Sequence[Spent]:
         """See `Accounts.usage`; a month of days costs as many round trips, so that none takes long."""
@@ -108,6 +111,8 @@ class SpentRows:
             else:
                 await self._wire.call(RENAME, [where], [start(mark), start(actor)])
                 await self._wire.ask("ZADD", self._keys.marked, each, each)
+            starts = [start(name).encode() for name in (actor, mark)]
+            await self._packed.rename(each, shard(actor), starts, NOBODY.encode())
 
     async def prune(self, day: int) -> None:
         """Delete what is too old on *day*, and marks; see `MemoryAccounts.prune`."""
@@ -117,18 +122,19 @@ class SpentRows:
             self._wire.ask("ZRANGEBYSCORE", self._keys.marked, "-inf", first - 1),
         )
         for each in old:
-            await self._wire.ask("DEL", *self._keys.rows(each))
+            await self._wire.ask("DEL", *self._keys.all_rows(each))
             await self._wire.ask("ZREM", self._keys.days, each)
         for each in _numbers(marked):
             for where in self._keys.rows(each):
                 await self._wire.call(RENAME, [where], [NOBODY, MARKED])
             await self._wire.ask("ZREM", self._keys.marked, each)
+        await self._packed.pack(await self._days(oldest, first - 1), day)
 
     async def purge(self) -> None:
         """Delete all rows, and all sums."""
         for day in [*await self._days(0, LAST), today()]:
             await self._wire.ask(
-                *("DEL", *self._keys.rows(day), *self._keys.months(day).values()),
+                *("DEL", *self._keys.all_rows(day), *self._keys.months(day).values()),
                 *(self._keys.sums("day", day), self._keys.sums("month", month(day))),
             )
         await self._wire.ask("DEL", self._keys.days, self._keys.marked)
@@ -140,10 +146,14 @@ class SpentRows:
     async def _rows(self, day: int) -> list[Spent]:
         """Return the good rows of *day*; the others are deleted, and that is said."""
         shards = self._keys.rows(day)
+        packed, *hashes = await asyncio.gather(  # together: a day may be packed meanwhile
+            self._packed.rows(day), *(self._wire.ask("HGETALL", each) for each in shards)
+        )
         found = []
-        for where, said in zip(
-            shards, await asyncio.gather(*(self._wire.ask("HGETALL", each) for each in shards)), strict=True
-        ):
+        for field, numbers in packed:
+            with suppress(ValueError, TypeError):
+                found.append(rows.spent_of(row_of(day, field, numbers)))
+        for where, said in zip(shards, hashes, strict=True):
             for field, numbers in said.items():
                 try:
                     found.append(rows.spent_of(row_of(day, field, numbers)))
