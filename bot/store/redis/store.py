@@ -267,7 +267,7 @@ class RedisStore(Reading):
         await self._questions.rewrite([self._entries[key] for key in self._open])
 
     async def _claim(self) -> None:
-        """Say whose the prefix is before anything else is written to a Redis that may have forgotten."""
+        """Say whose the prefix is to a Redis that may have forgotten; that it is ours, before all else."""
         with suppress(Refusal):
             await claim(self._wire, self._names, self._identities)
 
