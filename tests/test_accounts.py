@@ -39,7 +39,7 @@ from bot.store.writer import CLOSED
 from tests.redis_parts import Parts, parts, prefix
 from tests.redis_server import RedisServer
 from tests.test_spend import HERE, Clock
-from tests.test_store import healthy, opened
+from tests.test_store import healthy, opened, pragma
 
 TODAY = today()
 MODEL = "claude-sonnet-5-5"
@@ -74,10 +74,6 @@ async def kill(store: Sqlite) -> None:
     await store._writer.write()
     store._writer.trouble = CLOSED
     await asyncio.get_running_loop().run_in_executor(store._writer._thread, store._file.close)
-
-
-def pragma(store: Sqlite, setting: str) -> None:
-    store._file.connected.execute(f"PRAGMA {setting}")
 
 
 async def test_what_is_settled_counts_and_adds_up(store):

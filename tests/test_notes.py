@@ -119,6 +119,7 @@ async def test_notes_survive_a_restart(tmp_path):
     after = await opened(tmp_path)
     assert await after.notes() == [note()]
     await after.close()
+    store._file.close()
 
 
 async def test_what_is_deleted_of_notes_is_in_no_file(tmp_path):

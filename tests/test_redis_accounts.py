@@ -55,6 +55,11 @@ async def until(said: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def caught_up(store: Parts) -> None:
+    """Wait until Redis, which was away, is there and has been told what it may lack."""
+    await until(lambda: store.wire._looking and store.wire._looking.done())
+
+
 async def test_a_thousand_reserves_of_two_replicas_at_once_exceed_a_cap_by_less_than_one(pair):
     async def ask(number: int) -> int:
         store, key = pair[number % 2], str(number)
@@ -261,7 +266,7 @@ async def test_what_runs_while_redis_is_away_is_held_there_when_it_is_back(store
     assert found == [None, None, None, UNWRITTEN, UNWRITTEN]
     store.accounts.settle("0", None)
     redis_own.start()
-    await until(lambda: not store.wire.trouble)
+    await caught_up(store)
     await store.money.refresh()
     assert await held(store) == 800_000
     for key in ("1", "2"):
@@ -278,7 +283,7 @@ async def test_a_settle_whose_reply_was_lost_counts_once_and_a_refused_reserve_i
     await until(lambda: store.money.trouble)
     assert await reserving is None, "let through by the allowance"
     redis_own.resume()
-    await until(lambda: not store.wire.trouble)
+    await caught_up(store)
     await store.money.refresh()
     assert await total(store) == 300
     assert await held(store) == 2_000_000
@@ -297,7 +302,7 @@ async def test_a_redis_that_has_lost_everything_is_told_what_runs_and_what_was_j
     redis_own.start()
     with suppress(OSError):
         await store.accounts.usage(0, ())  # which finds that the connection is lost
-    await until(lambda: not store.wire.trouble)
+    await caught_up(store)
     assert await held(store) == 500
     store.accounts.settle("a", ROW)
     assert await total(store) == 600
@@ -312,7 +317,7 @@ async def test_what_redis_has_not_lost_is_not_counted_again(store, redis_own):
         redis_own.start()
         with suppress(OSError):
             await store.accounts.usage(0, ())
-        await until(lambda: not store.wire.trouble)
+        await caught_up(store)
         await store.money.refresh()
     assert await total(store) == 6000
     assert store.accounts.sum(ROW, PERSON).spent == 6000
@@ -343,7 +348,8 @@ async def test_who_is_forgotten_while_redis_is_away_is_in_it_no_more_when_it_is_
     with pytest.raises(OSError, match=r"."):
         await store.forget("U1")
     redis_own.start()
-    await until(lambda: not store.wire.trouble and not store.forgets)
+    await caught_up(store)
+    assert not store.forgets
     assert [row.actor for row in await store.accounts.usage(0, ["actor"])] == [pseudonym("U1")]
 
 

@@ -489,6 +489,28 @@ async def test_what_can_not_be_deleted_now_is_deleted_when_redis_is_back(redis_o
     await store.close()
 
 
+async def test_nothing_is_left_out_where_all_that_redis_lacks_is_told_twice_at_once(redis_own):
+    store = await redis_store(redis_own, "team")
+    await store.accept(asked("chat/1"))
+    await store.accept(asked("chat/2", actor=BOB))
+    redis_own.kill()
+    for actor in (ANN, BOB):
+        with pytest.raises(OSError, match=r"\w"):
+            await store.forget(actor.id)
+    for number in range(3):
+        rated = Rated("chat/1", f"R{number}", good=True, at=NOW, asker="U9", channel="C1")
+        await store.rate(rated)
+    redis_own.start()
+    await until(lambda: not store._wire.trouble)
+    await asyncio.gather(store._back(), store._back())
+    assert store.health == OK
+    assert len(await store.ratings()) == 3
+    again = await redis_store(redis_own, "team")
+    assert await again.unfinished("chat") == []
+    await again.close()
+    await store.close()
+
+
 async def test_a_full_redis_costs_no_answer(redis_own):
     store = await redis_store(redis_own, "team")
     await store.accept(asked())

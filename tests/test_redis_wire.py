@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -68,6 +69,31 @@ async def test_while_redis_is_away_requests_fail_at_once_and_its_return_is_told(
     redis_own.start()
     await until(lambda: told)
     assert await wire.ask("PING")
+
+
+async def test_a_redis_that_goes_again_while_its_return_is_told_is_looked_for_whoever_notices(
+    wire, redis_own
+):
+    told = []
+
+    async def back():
+        told.append(wire.losses)
+        if len(told) == 1:
+            redis_own.kill()
+            with suppress(Away):
+                await wire.ask("PING")
+
+    wire.back.append(back)
+    redis_own.kill()
+    with pytest.raises(Away):
+        await wire.ask("PING")
+    redis_own.start()
+    await until(lambda: told)
+    await until(lambda: wire.losses == 2)
+    redis_own.start()
+    await until(lambda: len(told) == 2)
+    assert await wire.ask("PING")
+    assert told == [1, 2]
 
 
 async def test_a_server_that_hangs_counts_as_away(wire, redis_own, monkeypatch):

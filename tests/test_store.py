@@ -482,8 +482,8 @@ def impatient(monkeypatch):
 
 
 def pragma(store: Sqlite, setting: str) -> None:
-    assert store._file._db
-    store._file._db.execute(f"PRAGMA {setting}")
+    work = store._writer._thread.submit(lambda: store._file.connected.execute(f"PRAGMA {setting}"))
+    work.result()  # in the thread: amid opening anew there is no connection
 
 
 async def healthy(store: Sqlite) -> None:

@@ -110,7 +110,8 @@ async def test_the_command_prints_and_draws(tmp_path):
     await store.close()
     said = await _run(tmp_path, "--csv", "--plot", "chart.svg")
     assert f"{iso(today())},chat,T1,C1,U1," in said
-    assert ET.fromstring((tmp_path / "chart.svg").read_text())
+    drawn = ET.fromstring((tmp_path / "chart.svg").read_text())
+    assert f"{iso(today())}, {ROW.model}: $0.0003, 1 answers" in drawn.itertext()
     assert "this month: $0.0003" in await _run(tmp_path)
 
 

@@ -66,6 +66,8 @@ class Forked:
         self._input: int | None = pipes[0][1]
         self._outputs = [read for read, _ in pipes[1:]]
         self._transports: list[asyncio.BaseTransport] = []
+        self._reading: asyncio.Task[tuple[bytes, bytes]] | None = None
+        self._ending: asyncio.Task[int] | None = None
         self.stdout, self.stderr = StreamReader(LONGEST), StreamReader(LONGEST)
         self._process = FORKING.Process(target=_run, args=(module, [*words], str(cwd), {**env}, theirs, code))
         self._process.start()
@@ -101,6 +103,10 @@ class Forked:
 
     async def wait(self) -> int:
         """Wait until it has ended; return its exit code."""
+        self._ending = self._ending or asyncio.create_task(self._ended())
+        return await asyncio.shield(self._ending)
+
+    async def _ended(self) -> int:
         loop = asyncio.get_running_loop()
         while (code := self.returncode) is None:
             ended = loop.create_future()
@@ -112,10 +118,14 @@ class Forked:
         return code
 
     async def communicate(self, said: bytes = b"") -> tuple[bytes, bytes]:
-        """Write *said*, close its input, and return what it writes until its end."""
+        """Write *said*, close its input, and return what it writes until its end; the same if asked again."""
         if self._input is not None:
             fd, self._input = self._input, None
             await asyncio.to_thread(_write, fd, said)
+        self._reading = self._reading or asyncio.create_task(self._read())
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> tuple[bytes, bytes]:
         out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
         await self.wait()
         return out, err

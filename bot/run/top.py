@@ -39,10 +39,14 @@ async def show(data: Path, *, once: bool = False) -> int:
     if once or not sys.stdout.isatty():
         console.print(drawn(told))
         return 0
-    with Live(drawn(told), console=console, screen=True, auto_refresh=False) as live:
+    live = Live(drawn(told), console=console, screen=True, auto_refresh=False)
+    try:
+        live.start(refresh=True)
         while True:
             await asyncio.sleep(EVERY)
             live.update(drawn(await order(data, {"top": True})), refresh=True)
+    finally:
+        live.stop()  # also where the first picture was not through
 
 
 def drawn(told: Mapping[str, Any]) -> Group | Text:

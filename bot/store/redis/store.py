@@ -57,6 +57,7 @@ class RedisStore(Reading):
             orphaned=lambda: self._joined.orphaned() if self._joined else None,
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
+        self._settling = asyncio.Lock()  # what is told twice at once would take something off that was not
         self._tending: asyncio.Task[None] | None = None
         self._identities: set[str] = set()  # on each platform that it serves
         self._closed = False
@@ -205,7 +206,8 @@ class RedisStore(Reading):
         for key in known:
             self._questions.owe(key)
         try:
-            await self._beside.settle()
+            async with self._settling:
+                await self._beside.settle()
             return here + await self._forget(actor)
         except OSError:
             self._forgets.append(actor)
@@ -252,19 +254,20 @@ class RedisStore(Reading):
 
     async def _settle(self) -> None:
         """Tell Redis all that it lacks; raises `Away`, and `Refusal` where some of it is refused."""
-        await self._rewrite()
-        await self._beside.settle()
-        while self._forgets:
-            actor = self._forgets[0]
-            await (self._purge_all() if actor is None else self._forget(actor))
-            del self._forgets[0]
+        async with self._settling:
+            await self._rewrite()
+            await self._beside.settle()
+            while self._forgets:
+                actor = self._forgets[0]
+                await (self._purge_all() if actor is None else self._forget(actor))
+                del self._forgets[0]
         self._questions.refused = self._beside.refused = ""
 
     async def _rewrite(self) -> None:
         await self._questions.rewrite([self._entries[key] for key in self._open])
 
     async def _claim(self) -> None:
-        """Say whose the prefix is before anything else is written to a Redis that may have forgotten."""
+        """Say whose the prefix is to a Redis that may have forgotten; that it is ours, before all else."""
         with suppress(Refusal):
             await claim(self._wire, self._names, self._identities)
 

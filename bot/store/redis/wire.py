@@ -93,8 +93,9 @@ class Wire:
         losses: How often the connection was lost; what was written before may be lost since.
         scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         boarding: What is called before requests go out, so that what can wait goes along with them.
-        back: What is awaited, in this order, whenever Redis is there again, before any other request; what
-            fails with `Away` there is begun anew with the next try.
+        back: What is awaited, in this order, whenever Redis is there again.  Only what the first of them asks
+            for at once goes out before all else: there is no `trouble` by then, and what others ask for goes
+            along with the rest.  If one fails, or Redis is away again, all are awaited anew.
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
@@ -241,6 +242,8 @@ class Wire:
                 await self._reach()
                 for told in self.back:
                     await told()
+                if self.trouble:  # which none of them has met
+                    continue
             except (Away, Refusal) as error:
                 self._trouble(error)
             except Exception as error:  # whatever is in Redis, this is tried again

@@ -30,8 +30,8 @@ HOMING = 0.5
 class RedisPeers:
     """The replicas, as one of them sees them.
 
-    Make it before anything else is added to `Wire.back`, so that the lease is renewed first.  Clocks of
-    machines need not agree: times are Redis's, and what passed is by a clock that nobody sets.
+    Make it before what writes questions anew is added to `Wire.back`, so that the lease is renewed first.
+    Clocks of machines need not agree: times are Redis's, and what passed is by a clock that nobody sets.
 
     Args:
         wire: To Redis.
