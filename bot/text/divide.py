@@ -65,9 +65,10 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
 
 
 def _unblank(tree: Tree, at: int) -> int:
-    """Return *at*, or the end of the blank lines that begin there."""
-    while at < len(tree.source) and tree.line(number := tree.where(at)[0]) == at:
-        if tree.lines[number].strip("> \t\r"):
+    """Return *at*, or the end of the line and the blank lines that end or begin there."""
+    while at < len(tree.source):
+        number, column = tree.where(at)
+        if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r"):
             break
         at = tree.line(number + 1)
     return at
