@@ -98,6 +98,11 @@ def test_emphasis_next_to_cjk_is_emphasis():
     assert shown("5 * 3 * 2 = 30")[0].replace("\\", "") == "5 * 3 * 2 = 30"
 
 
+def test_marks_that_end_together_are_marks_next_to_words():
+    assert render(SlackDialect(), "***原因\uff1a***内存") == f"***原因\uff1a{THIN}**{THIN}*内存"
+    assert render(SlackDialect(), "内存***\uff1a原因*** c") == f"内存*{THIN}**{THIN}\uff1a原因*** c"
+
+
 def test_a_paragraph_with_a_pipe_stays_and_a_head_of_a_table_waits():
     for limits in (SlackSurface.limits, DiscordSurface.limits):
         pages = Pages(limits)
@@ -325,6 +330,26 @@ def test_html_goes_on_as_it_is_written_over_a_cut(before, line, behind, size):
         assert pages[-1].endswith("1. *it*") or pages[-1].endswith("2. *it*")
 
 
+def test_html_that_ends_in_its_line_ends_with_it_over_a_cut():
+    for before in ("<!-- a -->", "<!-- a\nb -->", "<?a?>"):
+        for pages in cut(f"{before}{WORDS} {WORDS} {WORDS}\n--\n1. *it*", 70):
+            assert len(pages) > 1
+            assert pages[-1].endswith("1. *it*")
+            assert not any("##" in page for page in pages)
+
+
+def test_an_item_is_not_cut_from_the_quote_that_it_is_in():
+    link = "[a *marked* label](https://evil.example/a_b)"
+    text = (
+        f"7. a\n10. {WORDS}, and:\n    > 2) [ ] it {WORDS}\n    > 3) [ ] don't one\n"
+        f"    >    two **日本語\uff08括弧付き\uff09。**続き it is\n"
+        f"    > 4) {link} and every worker {link}.\n    > 5) b\n11. c"
+    )
+    for size in range(60, 110):
+        for pages in cut(text, size):
+            assert pages[-1].split("\n")[-1] == "9. c"
+
+
 def test_a_heading_that_a_cut_divides_is_one_on_both_pages():
     for pages in cut(f"> # {WORDS} {WORDS} {WORDS}\nand more", 100):
         assert pages[0].startswith("> # so")
@@ -361,6 +386,11 @@ def test_a_list_right_behind_another_in_an_item_is_told_on_discord():
 def test_a_heading_without_words_does_not_join_what_is_around_it():
     assert shown("1. a\n#\n- b")[1] == "1. a\n\n- b"
     assert shown("- a\n  * b\n  #\n  2. c")[1] == "- a\n  - b\n  2\\. c"
+
+
+def test_an_item_of_white_space_is_an_item_behind_a_paragraph():
+    assert render(SlackDialect(), "a\n- &#10;") == f"a\n- {JOINER}"
+    assert shown("a\n- &#10;\nb")[0] == "a\n- b"
 
 
 def test_a_rule_in_an_item_is_not_one_with_the_bullet():

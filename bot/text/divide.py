@@ -51,7 +51,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     for _ in range(TRIES):
         lines = lined and "\n" in text[end // 2 : end]
         found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
-        at = _unblank(tree, found)
+        at = _unblank(tree, found, least)
         cut = dressed.place(*tree.where(at))
         if found < least or cut <= 0 or not grapheme(block.raw, cut):
             return None
@@ -64,8 +64,14 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     return None
 
 
-def _unblank(tree: Tree, at: int) -> int:
-    """Return *at*, or the end of the line and the blank lines that end or begin there."""
+def _unblank(tree: Tree, at: int, least: int) -> int:
+    """Return *at*, or the end of the line and the blank lines that end or begin there.
+
+    Or where its line begins, if that is not before *least*, and only marks of quotes and indents are between.
+    """
+    number, column = tree.where(at)
+    if least <= at - column and not tree.lines[number][:column].strip("> \t"):
+        at -= column
     while at < len(tree.source):
         number, column = tree.where(at)
         if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r"):

@@ -182,6 +182,9 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
             return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n", first=first)
         return replace(lead, first=f"{before}    " if begun else "")
     if kind(node) is comrak.HtmlBlock:
+        leaf = grammar.parse(tree.source[:at].removesuffix("\n") + f"\n{goes_on}x").leaf
+        if leaf is None or kind(leaf) is not comrak.HtmlBlock:  # it has ended in this line
+            return Lead(literal=len(line))
         opening = tree.source[tree.begin(node) : at].partition("\n")[0]
         return replace(lead, lines=f"{opens}{goes_on}{opening}\n", first=before)
     if kind(node) is comrak.Table:

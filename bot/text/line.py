@@ -116,9 +116,11 @@ class Line:
     def _joined(self) -> str:
         self._flush()
         written = [piece for piece in self._written if piece]
-        for number, piece in enumerate(written):
-            if type(piece) is str:
-                continue
+        # An invisible character outside of a mark must not come after that one was looked at.
+        marks = [number for number, piece in enumerate(written) if type(piece) is not str]
+        closing = [number for number in marks if isinstance(written[number], _Closing)]
+        for number in (*(each for each in marks if each not in closing), *reversed(closing)):
+            piece = written[number]
             before = written[number - 1][-1] if number else ""
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():

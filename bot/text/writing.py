@@ -249,7 +249,7 @@ class Writing:
         self._depth += 1
         self._hung += 1
         bars, self._bars = self._bars, 0
-        text = self._task(self.blocks(node.children))
+        text = self._task(self.blocks(node.children)).lstrip()  # a line of spaces would begin no item
         self._bars = bars
         self._hung -= 1
         self._depth = depth
