@@ -64,6 +64,12 @@ RIGHT = [
     ("discord", "> > # a", ["> ┃ **a**"]),
     ("slack", "![ ](https://evil.example/c)", ["image (`https://evil.example/c`)"]),
     ("slack", "a\n\n[^1]:", ["a\n\n¹"]),
+    ("slack", "> [^1]: *a*", ["> ¹ *a*"]),
+    ("discord", "|&#32;|\n|-|\n|a|", [f"{FENCE}\n\n─\na\n{FENCE}"]),
+    ("slack", "    a\n        \n✂    b", ["```\na\n```", "```\nb\n```"]),
+    ("slack", "a[^1]\n\n    [^1]", ["a¹\n\n```\n[^1]\n```"]),
+    ("slack", "    [^1]", ["```\n[^1]\n```"]),
+    ("slack", "***原因\uff1a***内存", ["***原因\uff1a\u200b**\u200b*内存"]),
     ("slack", "______~______", ["**\\~**"]),
     ("slack", "- ```\n  a ✂b\n\n", ["- ```\n  a \n  ```", "```\nb\n\n```"]),  # it has two lines to comrak
     ("slack", "|a|b|\n✂|-|-|\n|1|2|\n7. c", ["\\|a|b|", "\\|-|-|\n|1|2|\n7\\. c"]),  # it does not fit

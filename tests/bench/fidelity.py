@@ -116,7 +116,7 @@ def unlike_so_far(
         shown.pop()  # the last line may be held back, and what it may belong to is open then
     seen, starts = READERS[side](piece.shown), _lines(text)
     complaints = wrong = differing(Part(shown, part.begins, ends=False), seen)
-    full = len(piece.text) > size // 2
+    full = max(len(piece.text), len(piece.shown)) > size // 2
     while wrong and full and shown and starts[shown[-1].last + 1] - begin > size // 4:
         shown.pop()
         wrong = differing(Part(shown, part.begins, ends=False), seen)
@@ -211,7 +211,7 @@ def _differing(meant: Facts, seen: Facts, part: Part, *, cut: bool) -> Iterator[
         yield f"numbers: {_told(meant.items, seen.items)}"
     if not cut and not _fits(meant.spans, seen.spans, part):
         yield f"spans: {_told(meant.spans, seen.spans)}"
-    blocks = [tuple("".join(each.blocks).replace("\n", "")) if cut else each.blocks for each in (meant, seen)]
+    blocks = [_lined(each) if cut else each.blocks for each in (meant, seen)]
     if not _fits(blocks[0], blocks[1], part):
         yield f"blocks: {_told(*blocks)}"
     rest = iter(map(unquote, seen.links))
@@ -221,6 +221,11 @@ def _differing(meant: Facts, seen: Facts, part: Part, *, cut: bool) -> Iterator[
         yield f"text: {_told(meant.text, seen.text)}"
     elif not _fits(meant.marks, seen.marks, part, meant.text, seen.text):
         yield f"emphasis: {_marked(meant)} but {_marked(seen)}"
+
+
+def _lined(facts: Facts) -> Sequence[str]:
+    """Return the code in blocks without its line ends and blank lines, which a cut takes."""
+    return tuple("".join(line for code in facts.blocks for line in code.split("\n") if line.strip()))
 
 
 def _fits(meant: Any, seen: Any, part: Part, text: str = "", within: str = "") -> bool:

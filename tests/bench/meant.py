@@ -63,7 +63,7 @@ class _Reading:
         self._allowed = allowed
         self._depth = self._lists = self._quotes = 0
         self._items: list[tuple[int | None, str]] = []  # numbers, and what they are told as
-        self._notes = ""
+        self._notes, self._noted = "", 0
         self._task = False
         self._told = False
 
@@ -82,7 +82,7 @@ class _Reading:
             case "List":
                 self._list(node, marks)
             case "FootnoteDefinition":
-                self._notes += note(dollars(value.name)) + " "
+                self._notes, self._noted = f"{self._notes}{note(dollars(value.name))} ", marks
                 self._each(node, marks)
                 if self._notes:
                     self._put(node, "Item", self._begin(), Telling())
@@ -130,7 +130,7 @@ class _Reading:
                     telling.say(told)
                 else:
                     telling.item(number)
-            telling.say(self._notes)
+            telling.say(self._notes, self._noted)
         self._items.clear()
         self._notes = ""
         return ways

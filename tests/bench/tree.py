@@ -63,7 +63,7 @@ class Tree:
 
     def __init__(self, text: str) -> None:
         told = {found[1] for found in _NOTE.finditer(text)} if "[^" in text else set()
-        before = "".join(f"[^{label}]: .\n" for label in told) + ("\n" if told else "")
+        before = "".join(f"[^{label}]: .\n" for label in told) + "***\n" * bool(told)
         self.text = text
         self.lines = text.split("\n")
         self._before = before.count("\n")
