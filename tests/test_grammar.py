@@ -100,6 +100,7 @@ def test_emphasis_next_to_cjk_is_emphasis():
 
 def test_marks_that_end_together_are_marks_next_to_words():
     assert render(SlackDialect(), "***原因\uff1a***内存") == f"***原因\uff1a{THIN}**{THIN}*内存"
+    assert render(DiscordDialect(), "*b*[*c*](x)") == f"*b*{JOINER}*c* (`x`)"
     assert render(SlackDialect(), "内存***\uff1a原因*** c") == f"内存*{THIN}**{THIN}\uff1a原因*** c"
 
 

@@ -116,11 +116,11 @@ class Line:
     def _joined(self) -> str:
         self._flush()
         written = [piece for piece in self._written if piece]
-        # An invisible character outside of a mark must not come after that one was looked at.
-        marks = [number for number, piece in enumerate(written) if type(piece) is not str]
-        closing = [number for number in marks if isinstance(written[number], _Closing)]
-        for number in (*(each for each in marks if each not in closing), *reversed(closing)):
-            piece = written[number]
+        # From the outside in: what is put beside a mark is what the next one stands beside.
+        marks = [each for each in enumerate(written) if type(each[1]) is not str]
+        begin = [each for each in marks if not isinstance(each[1], _Closing)]
+        end = [each for each in marks if isinstance(each[1], _Closing)]
+        for number, piece in (*begin, *reversed(end)):
             before = written[number - 1][-1] if number else ""
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():
@@ -197,7 +197,7 @@ class Line:
         """Write something of ours; two pieces of code must not touch, nor an end of emphasis a beginning."""
         before = next((piece for piece in reversed(self._written) if piece), "")
         touches = before.endswith(markup[0]) and (
-            markup[0] == "`" or (isinstance(before, _Closing) and isinstance(markup, _Opening))
+            markup[0] == "`" or (isinstance(before, _Closing) and not isinstance(markup, _Closing))
         )
         if touches:
             self._written.append(JOINER)
