@@ -358,6 +358,14 @@ def test_a_heading_that_a_cut_divides_is_one_on_both_pages():
         assert pages[1].endswith("\nand more")
 
 
+def test_a_mark_that_is_open_before_a_cut_is_closed_only_within_its_paragraph():
+    for pages in cut(f"> **{WORDS}\n> - {WORDS}", 70):
+        assert pages[0] == f"> \\*\\*{WORDS}"
+    for pages in cut(f"> **{WORDS}\n> {WORDS} {WORDS}** b", 80):
+        assert pages[0].endswith("**")
+        assert pages[1].startswith("> **")
+
+
 def test_a_line_is_not_cut_before_its_end():
     for size in range(60, 90):
         pieces = paginate(f"- > # {'x' * 70}\n  ~ {WORDS}", replace(SlackSurface.limits, size=size))

@@ -55,10 +55,11 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         cut = dressed.place(*tree.where(at))
         if found < least or cut <= 0 or not grapheme(block.raw, cut):
             return None
-        head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
+        lead = lead_at(tree, at, block.lead.numbers)
+        head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=lead.within)
         taken = full(head)
         if taken <= 1 and cut < len(block.raw):
-            return (head, lead_at(tree, at, block.lead.numbers)) if seen(joined(head)) else None
+            return (head, lead) if seen(joined(head)) else None
         share = (1 - empty) / max(taken - empty, 1e-9)
         end = max(1, min(found - 1, int(found * share)))
     return None
