@@ -366,6 +366,14 @@ def test_a_mark_that_is_open_before_a_cut_is_closed_only_within_its_paragraph():
         assert pages[1].startswith("> **")
 
 
+def test_the_end_of_code_stays_with_it():
+    code = f"   > {F}py\n   > {WORDS}\n   > {F}\n   >\n   > {WORDS}\n   >\n   > more\n"
+    for size in range(60, 120):
+        pieces = paginate(f"1. {WORDS}\n\n{code}2. b", replace(SlackSurface.limits, size=size))
+        assert not any(piece.text.lstrip("> ").startswith(f"{F}\n") for piece in pieces)
+        assert pieces[-1].shown.split("\n")[-1] == "2. b"
+
+
 def test_a_line_is_not_cut_before_its_end():
     for size in range(60, 90):
         pieces = paginate(f"- > # {'x' * 70}\n  ~ {WORDS}", replace(SlackSurface.limits, size=size))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import comrak
 
 from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import grapheme, places, spans
-from bot.text.grammar import Tree, kind
+from bot.text.grammar import Tree, kind, value_of, walk
 from bot.text.lead import Lead, lead_at
 from bot.text.safe import seen
 
@@ -66,19 +66,29 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
 
 
 def _unblank(tree: Tree, at: int, least: int) -> int:
-    """Return *at*, or the end of the line and the blank lines that end or begin there.
+    """Return *at*, or the end of the line, of code and of blank lines that end there.
 
     Or where its line begins, if that is not before *least*, and only marks of quotes and indents are between.
     """
     number, column = tree.where(at)
     if least <= at - column and not tree.lines[number][:column].strip("> \t"):
         at -= column
+    ends = {*_ends(tree)}
     while at < len(tree.source):
         number, column = tree.where(at)
-        if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r"):
+        if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r") and (
+            column or number not in ends
+        ):
             break
         at = tree.line(number + 1)
     return at
+
+
+def _ends(tree: Tree) -> Iterator[int]:
+    """Yield the lines in which blocks of code end that have an end."""
+    for node in (each for block in tree.blocks for each in walk(block)):
+        if kind(node) is comrak.CodeBlock and value_of(node).fenced and value_of(node).closed:
+            yield tree.last(node)
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:

@@ -232,10 +232,8 @@ class Line:
 
     def _image(self, node: AstNode) -> None:
         label = said(node.children)
-        if label.strip():
-            self._point(label, value_of(node).url, node.children)
-        else:
-            self._point("image", value_of(node).url, ())
+        inner = node.children if label.strip() else ()
+        self._point(label if inner else "image", value_of(node).url, inner)
 
     def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
         """Write something that is said to be at *url*."""
