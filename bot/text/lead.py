@@ -178,7 +178,8 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced:
-            first = before + " " * value.fence_offset * begun
+            ending = line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
+            first = before + " " * value.fence_offset * begun + JOINER * (begun and ending)
             return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n", first=first)
         return replace(lead, first=f"{before}    " if begun else "")
     if kind(node) is comrak.HtmlBlock:

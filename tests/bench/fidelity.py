@@ -126,17 +126,15 @@ def unlike_so_far(
 def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> int:
     """Return up to where *text* can be put on pages as it is meant.
 
-    A page that is too small for the head and one row of a table has them as they are written, and so is one
-    for a character of so many marks; what is behind is not part of them then.
+    What a page is too small for is shown as it is written: the head of a table and a row, one row, a
+    character of many marks; what is behind is no part of that then.
     """
     starts = _lines(text)
-    heads = [
-        (starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)])
-        for leaf in found
-        if leaf.kind == "Table"
-    ]
-    heads += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
-    return min((begin for begin, end in heads for cut in cuts if begin < cut < end), default=len(text))
+    tables = [leaf for leaf in found if leaf.kind == "Table"]
+    wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
+    wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
+    wholes += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
+    return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
 
 
 def _invented(shown: str, text: str, side: str) -> Iterator[str]:
