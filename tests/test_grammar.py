@@ -409,6 +409,11 @@ def test_a_list_right_behind_another_in_an_item_is_told_on_discord():
     assert discord == "- a\n  - b\n  2\\. c\n  3\\. d"
 
 
+def test_a_paragraph_behind_an_empty_item_is_no_part_of_it():
+    assert shown("> 1)\na") == ("> 1) \n\na", "> 1. \n\na")
+    assert shown("- a\n-\nb")[0] == "- a\n- \n\nb"
+
+
 def test_a_heading_without_words_does_not_join_what_is_around_it():
     assert shown("1. a\n#\n- b")[1] == "1. a\n\n- b"
     assert shown("- a\n  * b\n  #\n  2. c")[1] == "- a\n  - b\n  2\\. c"

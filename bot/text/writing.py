@@ -31,7 +31,7 @@ _LINES = re.compile(r"\{[\d,\s-]*\}")
 #: A paragraph that nobody sees, between two lists that would be one.
 _BETWEEN = f"\n\n{JOINER}\n\n"
 #: What may be written as a paragraph, or would become a part of one: a blank line is behind or before it.
-_ENDED = frozenset({comrak.HtmlBlock, comrak.Table})
+_ENDED = frozenset({comrak.HtmlBlock, comrak.Table, comrak.Item})  # an empty one
 _BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
 #: What goes on behind a line that opens it again.
 _OPENED = frozenset({comrak.CodeBlock, comrak.HtmlBlock})
