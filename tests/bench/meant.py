@@ -15,7 +15,7 @@ from tests.bench.reads_discord import DRAWN, HIGHEST
 from tests.bench.tree import Node, Tree, UnclearError, dollars, nested, plain, priced
 from tests.bench.words import BREAK, DEEPEST, WAYS, Inlines, Way, note
 
-_INFO = re.compile(r"(?:[A-Za-z0-9_+\-.#]*+(?![/\\]))?[:,]?\s*(?P<caption>.*)")
+_INFO = re.compile(r"(?:[A-Za-z0-9_+\-.#]*+(?![/\\]))?[:,]?\s*(?P<caption>.*)", re.DOTALL)
 _TITLE = re.compile(r"(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"']+)[\"']?", re.IGNORECASE)
 
 
