@@ -195,6 +195,10 @@ def test_no_mark_ends_in_code_or_between_spaces_on_discord(text, discord):
     assert shown(text)[1] == discord
 
 
+def test_a_link_of_which_no_address_may_be_shown_is_its_label():
+    assert shown("[x](?a=1) ![y](?)") == ("x y",) * 2
+
+
 @pytest.mark.parametrize("label", ["", " ", "` `", "&#32;"])
 def test_an_image_or_link_without_words_is_an_image_or_an_address(label):
     assert shown(f"![{label}](https://evil.example/i)") == ("image (`https://evil.example/i`)",) * 2

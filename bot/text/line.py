@@ -238,7 +238,7 @@ class Line:
     def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
         """Write something that is said to be at *url*."""
         url = grammar.words(url)
-        if not url or url == f"mailto:{label}":
+        if not inert(url) or url == f"mailto:{label}":
             self._run += label
             return
         self._flush()

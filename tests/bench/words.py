@@ -168,7 +168,11 @@ class Inlines:
             words.plain = self.plain
             words.write(node.children if inner_label else (), marks)
             self.telling.say("" if inner_label else label, marks)
-        if not url or url == f"mailto:{label}" or label in {url, url.removeprefix("https://")}:
+        if (
+            not url.partition("?")[0]
+            or url == f"mailto:{label}"
+            or label in {url, url.removeprefix("https://")}
+        ):
             return
         if self._allowed(url):
             self.telling.say(f" ({url})")
