@@ -281,7 +281,8 @@ class Writing:
 
     def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
         """Return the cells of the table's row *node*, as *words* alone or with marks."""
-        key = (words, len(node.children), self._tree.text(node))
+        place = node.sourcepos.start.column, self._tree.lines[self._tree.first(node)]
+        key = (words, len(node.children), *place)
         if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
             known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)
