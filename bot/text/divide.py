@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import comrak
+from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import grapheme, places, spans
-from bot.text.grammar import Tree, kind, value_of, walk
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Lead, lead_at
 from bot.text.safe import seen
 
@@ -73,7 +74,7 @@ def _unblank(tree: Tree, at: int, least: int) -> int:
     number, column = tree.where(at)
     if least <= at - column and not tree.lines[number][:column].strip("> \t"):
         at -= column
-    ends = {*_ends(tree)}
+    ends = {*_ends(tree, tree.blocks)}
     while at < len(tree.source):
         number, column = tree.where(at)
         if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r") and (
@@ -84,11 +85,13 @@ def _unblank(tree: Tree, at: int, least: int) -> int:
     return at
 
 
-def _ends(tree: Tree) -> Iterator[int]:
-    """Yield the lines in which blocks of code end that have an end."""
-    for node in (each for block in tree.blocks for each in walk(block)):
+def _ends(tree: Tree, nodes: Sequence[AstNode]) -> Iterator[int]:
+    """Yield the lines in which blocks of code that *nodes* are or hold end, if they have an end."""
+    for node in nodes:
         if kind(node) is comrak.CodeBlock and value_of(node).fenced and value_of(node).closed:
             yield tree.last(node)
+        elif kind(node) in grammar.CONTAINERS:
+            yield from _ends(tree, node.children)
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:
