@@ -58,6 +58,24 @@ RIGHT = [
     ("slack", "1. a\n✂2. b\n3. c", ["1. a", "2. b\n3. c"]),
     ("slack", "a **b ✂c** d", ["a **b**", "**c** d"]),
     ("discord", "```\na\n✂b\n```", ["```\na\n```", "```\nb\n```"]),
+    ("slack", "~x~~*3*", ["\\~x\\~\\~*3*"]),  # text to comrak, but for single tildes it is none of its own
+    ("discord", "**`**k`** **a**", ["`**k` **a**"]),
+    ("discord", "#### `**k`", ["`**k`"]),
+    ("discord", "> > # a", ["> ┃ **a**"]),
+    ("slack", "![ ](https://evil.example/c)", ["image (`https://evil.example/c`)"]),
+    ("slack", "a\n\n[^1]:", ["a\n\n¹"]),
+    ("slack", "> [^1]: *a*", ["> ¹ *a*"]),
+    ("discord", "|&#32;|\n|-|\n|a|", [f"{FENCE}\n\n─\na\n{FENCE}"]),
+    ("slack", "    a\n        \n✂    b", ["```\na\n```", "```\nb\n```"]),
+    ("slack", "a[^1]\n\n    [^1]", ["a¹\n\n```\n[^1]\n```"]),
+    ("slack", "    [^1]", ["```\n[^1]\n```"]),
+    ("slack", "***原因\uff1a***内存", ["***原因\uff1a\u200b**\u200b*内存"]),
+    ("slack", "```x&#10;y\na\n```", ["`y`\n```x\na\n```"]),
+    ("slack", "______~______", ["**\\~**"]),
+    ("slack", "- ```\n  a ✂b\n\n", ["- ```\n  a \n  ```", "```\nb\n\n```"]),  # it has two lines to comrak
+    ("slack", "|a|b|\n✂|-|-|\n|1|2|\n7. c", ["\\|a|b|", "\\|-|-|\n|1|2|\n7\\. c"]),  # it does not fit
+    ("slack", "|a|\n|-|\n|b|\n|c ✂d|\n7. e", ["| a |\n| --- |\n| b |\n|c", "d|\n7\\. e"]),  # nor does a row
+    ("slack", "`\n|a|✂b`|\n|-|-|", ["` |a|`", "b\\`|\n|-|-|"]),  # code, as far as anybody knew then
 ]  # fmt: skip
 
 
@@ -123,14 +141,14 @@ SO_FAR = [
 
 @pytest.mark.parametrize(("names", "text", "shown", "begin"), SO_FAR)
 def test_a_page_that_grows_says_all_but_its_last_block(names, text, shown, begin):
-    found = unlike_so_far(Piece(text[begin:], shown), text, begin, "slack", allowed, 100)
+    found = unlike_so_far(Piece(text[begin:], shown), text, [begin], "slack", allowed, 100)
     assert [each.partition(":")[0] for each in found] == names
 
 
 def test_a_page_that_grows_may_leave_what_does_not_fit_to_the_next_but_nothing_else():
     text = "a\n\nb\n\n" + "c" * 90 + "\n\nd"
     for shown, names in (("a\n\nb", []), ("a", ["text"])):
-        found = unlike_so_far(Piece(text, shown), text, 0, "slack", allowed, 100)
+        found = unlike_so_far(Piece(text, shown), text, [0], "slack", allowed, 100)
         assert [each.partition(":")[0] for each in found] == names
 
 
@@ -167,6 +185,7 @@ def test_what_nobody_can_say_is_not_compared():
         assert read(text, "slack", nothing) is None
     assert read("[a]: b", "slack", nothing) is None  # no reference uses it
     assert read("see [a]\n\n[a]: b", "slack", nothing, pages=2) is None
+    assert read("see [a]\n\n[a]: b\nc\n|d|\n|-|", "slack", nothing) is None  # comrak reads text there
 
 
 # Texts that models write.

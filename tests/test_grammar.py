@@ -14,6 +14,7 @@ from adapters.slack.dialect import SlackDialect
 from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
 from bot.show.pages import Pages, join, paginate
 from bot.text import grammar
+from bot.text.lead import lead_at
 from bot.text.line import Known
 from bot.text.safe import JOINER, Links
 from bot.text.writing import render
@@ -98,6 +99,12 @@ def test_emphasis_next_to_cjk_is_emphasis():
     assert shown("5 * 3 * 2 = 30")[0].replace("\\", "") == "5 * 3 * 2 = 30"
 
 
+def test_marks_that_end_together_are_marks_next_to_words():
+    assert render(SlackDialect(), "***原因\uff1a***内存") == f"***原因\uff1a{THIN}**{THIN}*内存"
+    assert render(DiscordDialect(), "*b*[*c*](x)") == f"*b*{JOINER}*c* (`x`)"
+    assert render(SlackDialect(), "内存***\uff1a原因*** c") == f"内存*{THIN}**{THIN}\uff1a原因*** c"
+
+
 def test_a_paragraph_with_a_pipe_stays_and_a_head_of_a_table_waits():
     for limits in (SlackSurface.limits, DiscordSurface.limits):
         pages = Pages(limits)
@@ -113,6 +120,10 @@ def test_a_paragraph_with_a_pipe_stays_and_a_head_of_a_table_waits():
 def test_footnotes_are_no_definitions():
     slack, discord = shown("Yes[^1] and[^two].\n\n[^1]: https://ok.example/x\n[^two]: word\n")
     assert slack == discord == "Yes¹ and\\[^two\\].\n\n¹ `https://ok.example/x`\n\\[^two\\] word"
+
+
+def test_a_footnote_is_one_whatever_looks_like_its_text():
+    assert shown("a[^1]\n\n    [^1]: code") == (f"a¹\n\n{F}\n[^1]: code\n{F}",) * 2
 
 
 def test_code_in_a_table_keeps_its_pipes():
@@ -151,10 +162,54 @@ def test_a_line_break_of_html_is_one():
     assert discord.startswith("one\ntwo\nthree\n\n") and "\nx\ny\n" in discord  # noqa: PT018
 
 
+def test_a_line_break_of_html_at_the_end_of_a_line_is_no_blank_line():
+    assert shown("a<br>\nb<br><br>c") == ("a\nb\n\nc",) * 2
+    assert shown("**a<br>\nb<br><br>c**") == ("**a\nb\nc**",) * 2
+
+
 def test_a_tilde_behind_an_escaped_one_strikes_nothing_out():
     for each in shown(r"\~~a \~~ b"):
         assert each.replace("\\", "").count("~") == 4
     assert all("~~a~~" in each for each in shown(r"\\~~a~~"))
+
+
+@pytest.mark.parametrize("text", ["\\\\__n__", "\\\\\\\\__n__ a", "a\\b __n__"])
+def test_a_name_with_underscores_is_one_behind_a_backslash_that_is_text(text):
+    assert all("\\_\\_n\\_\\_" in each for each in shown(text))
+    assert shown("\\__n__") == ("\\_*n*\\_",) * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "discord"),
+    [
+        ("**`**kwargs`**: the rest", "`**kwargs`: the rest"),
+        ("*`a*b`* **`a*b`**", "`a*b` **`a*b`**"),
+        ("***`*args`***", "**`*args`**"),
+        ("~~a `b~~c` d~~", "a `b~~c` d"),
+        ("#### `**kwargs`", "`**kwargs`"),
+        ("- # `**kwargs`", "- `**kwargs`"),
+        ("*5 * 3*", "*5 \\* 3*"),
+    ],
+)
+def test_no_mark_ends_in_code_or_between_spaces_on_discord(text, discord):
+    assert shown(text)[1] == discord
+
+
+def test_a_link_of_which_no_address_may_be_shown_is_its_label():
+    assert shown("[x](?a=1) ![y](?)") == ("x y",) * 2
+
+
+@pytest.mark.parametrize("label", ["", " ", "` `", "&#32;"])
+def test_an_image_or_link_without_words_is_an_image_or_an_address(label):
+    assert shown(f"![{label}](https://evil.example/i)") == ("image (`https://evil.example/i`)",) * 2
+    assert shown(f"[{label}](https://evil.example/i)") == ("`https://evil.example/i`",) * 2
+
+
+def test_a_footnote_in_a_table_is_a_raised_number():
+    slack, discord = shown("|a[^1]|\n|-|\n|b[^n]|\n\n[^1]: x\n\n[^n]: y")
+    assert "| a¹ |" in slack
+    assert "a¹\n" in discord
+    assert "b[^n]\n" in discord
 
 
 def test_names_with_underscores_and_single_tildes_are_as_written():
@@ -262,6 +317,83 @@ def test_lists_keep_their_numbers_over_any_cut(text, numbers, size):
         assert marks == numbers.split()
 
 
+@pytest.mark.parametrize("size", [60, 80, 100])
+@pytest.mark.parametrize(
+    ("before", "line", "behind"),
+    [
+        ("<div>\n", "- no *list*\n", "\n"),
+        ("<!-- a\n", "~~~ no code\n", "-->\n"),
+        ("> <p>\n", "> # no heading\n", "\n"),
+        ("1. <b>\n", "   2. no item\n", "\n"),
+    ],
+)
+def test_html_goes_on_as_it_is_written_over_a_cut(before, line, behind, size):
+    text = before + line * 12 + behind + "1. *it*\n"
+    for pages in cut(text, size):
+        assert len(pages) > 1
+        words = "\n".join(pages).replace("\\", "").replace("&gt;", ">")
+        assert words.count(line.strip("> \n")) == 12
+        assert pages[-1].endswith("1. *it*") or pages[-1].endswith("2. *it*")
+
+
+def test_html_that_ends_in_its_line_ends_with_it_over_a_cut():
+    for before in ("<!-- a -->", "<!-- a\nb -->", "<?a?>"):
+        for pages in cut(f"{before}{WORDS} {WORDS} {WORDS}\n--\n1. *it*", 70):
+            assert len(pages) > 1
+            assert pages[-1].endswith("1. *it*")
+            assert not any("##" in page for page in pages)
+
+
+def test_an_item_is_not_cut_from_the_quote_that_it_is_in():
+    link = "[a *marked* label](https://evil.example/a_b)"
+    text = (
+        f"7. a\n10. {WORDS}, and:\n    > 2) [ ] it {WORDS}\n    > 3) [ ] don't one\n"
+        f"    >    two **日本語\uff08括弧付き\uff09。**続き it is\n"
+        f"    > 4) {link} and every worker {link}.\n    > 5) b\n11. c"
+    )
+    for size in range(60, 110):
+        for pages in cut(text, size):
+            assert pages[-1].split("\n")[-1] == "9. c"
+
+
+def test_a_heading_that_a_cut_divides_is_one_on_both_pages():
+    for pages in cut(f"> # {WORDS} {WORDS} {WORDS}\nand more", 100):
+        assert pages[0].startswith("> # so")
+        assert pages[1].startswith("> # ")
+        assert pages[1].endswith("\nand more")
+
+
+def test_a_mark_that_is_open_before_a_cut_is_closed_only_within_its_paragraph():
+    for pages in cut(f"> **{WORDS}\n> - {WORDS}", 70):
+        assert pages[0] == f"> \\*\\*{WORDS}"
+    for pages in cut(f"> **{WORDS}\n> {WORDS} {WORDS}** b", 80):
+        assert pages[0].endswith("**")
+        assert pages[1].startswith("> **")
+
+
+def test_the_end_of_code_stays_with_it():
+    code = f"   > {F}py\n   > {WORDS}\n   > {F}\n   >\n   > {WORDS}\n   >\n   > more\n"
+    for size in range(60, 120):
+        pieces = paginate(f"1. {WORDS}\n\n{code}2. b", replace(SlackSurface.limits, size=size))
+        assert not any(piece.text.lstrip("> ").startswith(f"{F}\n") for piece in pieces)
+        assert pieces[-1].shown.split("\n")[-1] == "2. b"
+
+
+def test_code_does_not_end_with_ticks_that_a_cut_puts_at_the_beginning_of_a_line():
+    for text in (f"{F}\nx{F}\n- a\n{F}", "> - ~~~\n>   x  ~~~~\n>   - a"):
+        at = text.index("x") + 1
+        rest = lead_at(grammar.parse(text), at).applied(text[at:]).source
+        assert render(SlackDialect(), rest).count("- a\n") == render(SlackDialect(), rest).count("- a") == 1
+        assert len(grammar.parse(rest).blocks) == 1
+
+
+def test_a_line_is_not_cut_before_its_end():
+    for size in range(60, 90):
+        pieces = paginate(f"- > # {'x' * 70}\n  ~ {WORDS}", replace(SlackSurface.limits, size=size))
+        assert len(pieces) > 1
+        assert not any(piece.text.startswith("\n") for piece in pieces)
+
+
 def test_no_page_is_one_list_of_two_that_the_text_has():
     [slack], _ = cut("1. a\n\n[x]: https://ok.example/a\n\n1. b\n\n[x]", 1_000)
     paginated = paginate("1. a\n\n[x]: https://ok.example/a\n\n1. b\n\n[x]", SlackSurface.limits)
@@ -279,6 +411,34 @@ def test_a_list_right_behind_another_in_an_item_is_told_on_discord():
     slack, discord = shown("- a\n  * b\n  2. c\n  3. d")
     assert "2. c" in slack
     assert discord == "- a\n  - b\n  2\\. c\n  3\\. d"
+
+
+def test_a_paragraph_behind_an_empty_item_is_no_part_of_it():
+    assert shown("> 1)\na") == ("> 1) \n\na", "> 1. \n\na")
+    assert shown("- a\n-\nb")[0] == "- a\n- \n\nb"
+
+
+def test_a_heading_without_words_does_not_join_what_is_around_it():
+    assert shown("1. a\n#\n- b")[1] == "1. a\n\n- b"
+    assert shown("- a\n  * b\n  #\n  2. c")[1] == "- a\n  - b\n  2\\. c"
+
+
+def test_an_item_of_white_space_is_an_item_behind_a_paragraph():
+    assert render(SlackDialect(), "a\n- &#10;") == f"a\n- {JOINER}"
+    assert shown("a\n- &#10;\nb")[0] == "a\n- b"
+
+
+def test_a_rule_in_an_item_is_not_one_with_the_bullet():
+    assert shown("- ***\n- b") == ("- ___\n- b", f"- {'─' * 24}\n- b")
+
+
+def test_a_heading_in_a_quote_in_a_quote_is_bold_on_discord():
+    assert shown("> > # a *b*")[1] == "> ┃ **a *b***"
+
+
+def test_a_list_behind_the_rest_of_another_item_is_not_one_with_it():
+    text = f"1. {WORDS} {WORDS}\n   * {WORDS}\n\n     4. {WORDS}\n   4. {WORDS}"
+    assert cut(text, 130)[0][1] == f"4. {WORDS}\n\n\n\n4. {WORDS}"  # what is between is not seen
 
 
 @pytest.mark.parametrize(

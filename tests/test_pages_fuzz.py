@@ -14,7 +14,7 @@ from bot.platform import Limits
 from bot.show.pages import Pages, Piece, paginate
 from tests.bench.fuzz import Case, complaints, failing, shrunk
 from tests.bench.nasty import ALL, BITS, GIANTS, WRAPS, chunked, nasty
-from tests.bench.oracles import CONTROL, SIDES, allowed, blank, open_commonmark, open_discord, torn
+from tests.bench.oracles import CONTROL, SIDES, allowed, blank, lost, open_commonmark, open_discord, torn
 
 PARTS = st.recursive(
     st.sampled_from(ALL),
@@ -152,6 +152,11 @@ def test_a_mistake_that_is_planted_is_found(name, monkeypatch):
         if not missing:
             return
     pytest.fail(f"not found: {missing}")
+
+
+def test_a_word_ends_at_a_letter_that_nobody_sees():
+    assert not list(lost([Piece("\u3164words", "words")], "\u3164words"))
+    assert list(lost([Piece("\u3164words", "word")], "\u3164words"))
 
 
 def test_cuts_through_what_is_one_character_are_found():

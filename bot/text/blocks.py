@@ -167,7 +167,7 @@ class Ink:
                 write, more = (writing.block, ()) if of is node else (writing.item, (number,))
                 last = index == len(parts) - 1
                 shown = seen(write(node, *more) if last else writing.remembered(node, write, *more))
-            before = of
+            before = of if shown else before
             yield part, gap, shown, file
 
     def _attached(self, node: AstNode, codes: int) -> tuple[str, File | None]:

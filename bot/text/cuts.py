@@ -18,7 +18,7 @@ from bot.text.grammar import Tree, kind, walk
 from bot.text.safe import URL
 
 #: What belongs together in text.
-_WHOLE = re.compile(r"&#?\w{1,32};|[*_~`|$@\uff20]{2,}|[@\uff20\ufe6b]\w{1,40}")
+_WHOLE = re.compile(r"&#?\w{1,32};|[-?\]]{1,2}>|[*_~`|$@\uff20]{2,}|[@\uff20\ufe6b]\w{1,40}")
 _UNITS = (
     comrak.Code,
     comrak.Math,
@@ -56,7 +56,7 @@ def spans(tree: Tree, nodes: Sequence[AstNode]) -> list[Span]:
 
 def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
     made = kind(node)
-    if made is comrak.Text:
+    if made is comrak.Text or made is comrak.HtmlBlock:
         begin, end = tree.begin(node), tree.end(node)
         for pattern in (_WHOLE, URL):
             yield from (found.span() for found in pattern.finditer(tree.source, begin, end))

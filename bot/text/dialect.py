@@ -19,8 +19,6 @@ from bot.text.safe import JOINER, URL, disarm
 _START = re.compile(
     r"^([ \t]*)(?=#{1,6}(?=\s|$)|-#(?=\s)|>|[-+*](?=\s|$)|=(?==*\s*$)|[-:|](?=[-:| \t]*$)|~(?=~~))"
 )
-#: Marks between spaces, which mark nothing.
-_IDLE = re.compile(r"(?<=\S )\\(\*)(?= )")
 _ORDINAL = re.compile(r"^([ \t]*\d{1,9})([.)])(?=\s|$)")
 #: What such lines begin with.
 _BEGINS = frozenset("#>-+*=|:~")
@@ -74,8 +72,6 @@ class Dialect:
     def literal(self, text: str, *, fresh: bool = True) -> str:
         """Return *text* so that all its characters are shown; *fresh* where it begins a line."""
         text = self.marks.sub(r"\\\g<0>", text)
-        if " \\*" in text:
-            text = _IDLE.sub(r"\1", text)
         if fresh or "\n" in text:
             first, *others = text.split("\n")
             text = "\n".join([_begun(first) if fresh else first, *map(_begun, others)])
@@ -132,9 +128,8 @@ class Dialect:
 
     def note(self, label: str) -> str:
         """Return the mark of the footnote *label*: numbers are raised."""
-        if label.isdecimal() and label.isascii():
-            return label.translate(_RAISED)
-        return f"\\[{self.literal(f'^{label}', fresh=False)}\\]"
+        mark = raised(label)
+        return f"\\[{self.literal(mark[1:-1], fresh=False)}\\]" if mark[0] == "[" else mark
 
     def link(self, label: str, url: str) -> str:
         """Return *label*, which is written already, as a link to *url*, which may be one."""
@@ -160,6 +155,11 @@ class Dialect:
         ruler = {"": "---", "left": ":--", "right": "--:", "center": ":-:"}
         lines = [_barred(tuple(row.cells)) for row in rows]
         return "\n".join([lines[0], f"| {' | '.join(ruler[side] for side in aligned)} |", *lines[1:]])
+
+
+def raised(label: str) -> str:
+    """Return the mark of the footnote *label* in words alone."""
+    return label.translate(_RAISED) if label.isdecimal() and label.isascii() else f"[^{label}]"
 
 
 @lru_cache(maxsize=4096)  # a table that grows is drawn again with each row

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import comrak
+from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import grapheme, places, spans
-from bot.text.grammar import Tree, kind
+from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Lead, lead_at
 from bot.text.safe import seen
 
@@ -51,26 +52,46 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     for _ in range(TRIES):
         lines = lined and "\n" in text[end // 2 : end]
         found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
-        at = _unblank(tree, found)
+        at = _unblank(tree, found, least)
         cut = dressed.place(*tree.where(at))
         if found < least or cut <= 0 or not grapheme(block.raw, cut):
             return None
-        head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=True)
+        lead = lead_at(tree, at, block.lead.numbers)
+        head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=lead.within)
         taken = full(head)
         if taken <= 1 and cut < len(block.raw):
-            return (head, lead_at(tree, at, block.lead.numbers)) if seen(joined(head)) else None
+            return (head, lead) if seen(joined(head)) else None
         share = (1 - empty) / max(taken - empty, 1e-9)
         end = max(1, min(found - 1, int(found * share)))
     return None
 
 
-def _unblank(tree: Tree, at: int) -> int:
-    """Return *at*, or the end of the blank lines that begin there."""
-    while at < len(tree.source) and tree.line(number := tree.where(at)[0]) == at:
-        if tree.lines[number].strip("> \t\r"):
+def _unblank(tree: Tree, at: int, least: int) -> int:
+    """Return *at*, or the end of the line, of code and of blank lines that end there.
+
+    Or where its line begins, if that is not before *least*, and only marks of quotes and indents are between.
+    """
+    number, column = tree.where(at)
+    if least <= at - column and not tree.lines[number][:column].strip("> \t"):
+        at -= column
+    ends = {*_ends(tree, tree.blocks)}
+    while at < len(tree.source):
+        number, column = tree.where(at)
+        if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r") and (
+            column or number not in ends
+        ):
             break
         at = tree.line(number + 1)
     return at
+
+
+def _ends(tree: Tree, nodes: Sequence[AstNode]) -> Iterator[int]:
+    """Yield the lines in which blocks of code that *nodes* are or hold end, if they have an end."""
+    for node in nodes:
+        if kind(node) is comrak.CodeBlock and value_of(node).fenced and value_of(node).closed:
+            yield tree.last(node)
+        elif kind(node) in grammar.CONTAINERS:
+            yield from _ends(tree, node.children)
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:

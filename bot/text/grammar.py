@@ -38,7 +38,7 @@ _DOLLAR = "\ufe69"
 #: nothing out; punctuation too.
 _LOW, _TILDE = "\ufe4d", "\u223c"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
-_DUNDER = re.compile(r"(?<![^\W_])(?<!\\)__(?=[^\W_])(\w*[^\W_])__(?![^\W_])")
+_DUNDER = re.compile(r"\\.|(?<![^\W_])__(?=[^\W_])(\w*[^\W_])__(?![^\W_])", re.DOTALL)
 _MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
@@ -55,7 +55,7 @@ _REFUSALS = 8
 LONGEST_INFO = 40
 #: Blocks that hold blocks.
 CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
-_NOTE = re.compile(r"\[\^([^\]\s]{1,40})\](:?)")
+_NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 _DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
 _NESTING = re.compile(r"(?:md|markdown)\b", re.IGNORECASE)
 
@@ -221,7 +221,7 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """
     source = _nested(legible(source))
     if "__" in source:
-        source = _DUNDER.sub(rf"{_LOW * 2}\1{_LOW * 2}", source)
+        source = _DUNDER.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
     if "~" in source:
         source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
     tree = _parsed(source, definitions)
@@ -253,9 +253,8 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
 def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before = "".join(f"{line}\n" for line in definitions)
     # A footnote is one also where its text is still to come, or stands on another page.
-    told = {label for label, colon in _NOTE.findall(source) if colon} if "[^" in source else set()
-    labels = dict.fromkeys(label for label, _ in _NOTE.findall(source)) if "[^" in source else {}
-    before += "".join(f"[^{label}]: .\n" for label in labels if label not in told)
+    labels = dict.fromkeys(_NOTE.findall(source)) if "[^" in source else ()
+    before += "".join(f"[^{label}]: .\n" for label in labels)
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
     return Tree(source, root, before.count("\n"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bot.text.safe import JOINER, clean
+from bot.text.safe import clean
 
 #: Characters that show nothing and that no script needs, and the fillers of Hangul.
 _NOTHING = re.compile(
@@ -21,8 +21,6 @@ _VARIED = re.compile("(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U0
 _RUN = re.compile(
     "([\u200c\u200d\ufe0e\ufe0f\U000e0100-\U000e01ef])[\u200c\u200d\ufe0e\ufe0f\U000e0100-\U000e01ef]{2,}"
 )
-#: Any of these, before they are looked at one by one.
-_ANY = re.compile(f"{_NOTHING.pattern}|[\u200c\u200d\ufe0e\ufe0f\U000e0100-\U000e01ef]")
 
 
 def heard(text: str) -> str:
@@ -32,10 +30,7 @@ def heard(text: str) -> str:
 
 def visible(text: str) -> str:
     """Return *text* without what nobody sees in it."""
-    text = clean(text).replace(JOINER, "")
-    if _ANY.search(text):
-        text = _RUN.sub(r"\1", _VARIED.sub("", _NOTHING.sub("", text)))
-    return text
+    return _RUN.sub(r"\1", _VARIED.sub("", _NOTHING.sub("", clean(text))))
 
 
 def one_line(name: str) -> str:

@@ -178,17 +178,26 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced:
-            first = before + " " * value.fence_offset * begun
+            ending = line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
+            first = before + " " * value.fence_offset * begun + JOINER * (begun and ending)
             return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n", first=first)
         return replace(lead, first=f"{before}    " if begun else "")
+    if kind(node) is comrak.HtmlBlock:
+        leaf = grammar.parse(tree.source[:at].removesuffix("\n") + f"\n{goes_on}x").leaf
+        if leaf is None or kind(leaf) is not comrak.HtmlBlock:  # it has ended in this line
+            return Lead(literal=len(line))
+        opening = tree.source[tree.begin(node) : at].partition("\n")[0]
+        return replace(lead, lines=f"{opens}{goes_on}{opening}\n", first=before)
     if kind(node) is comrak.Table:
         head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
         lines = f"{opens}{goes_on}{head}\n{goes_on}{ruler}\n"
         return replace(lead, lines=lines, first=before + "| " * begun)
     if kind(node) in {comrak.Paragraph, comrak.Heading}:
         marks = _marks(tree, node, at)
+        again = kind(node) is comrak.Heading and not value_of(node).setext
+        head = f"{'#' * value_of(node).level} " if again else ""
         bare = line if begun else line[_own(line, path) :].lstrip(" \t")
-        return replace(lead, first=goes_on + marks + _seam(marks, bare), skip=len(line) - len(bare))
+        return replace(lead, first=goes_on + head + marks + _seam(marks, bare), skip=len(line) - len(bare))
     return replace(lead, within=False)
 
 

@@ -15,7 +15,7 @@ import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.dialect import Dialect, left_flanking, right_flanking
+from bot.text.dialect import Dialect, left_flanking, raised, right_flanking
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
@@ -53,6 +53,11 @@ def plain(dialect: Dialect, text: str) -> str:
 def line(dialect: Dialect, text: str) -> str:
     """Return *text*, which holds no markup, on one line: a name, a tool's title, a note."""
     return plain(dialect, " ".join(clean(text).split()))
+
+
+def ended(dialect: Dialect, text: str, mark: str) -> bool:
+    """Tell whether *mark* before *text* would end in its code: where nothing flanks, code is no shelter."""
+    return not dialect.flanking and mark in _ESCAPE.sub("", text)
 
 
 @lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
@@ -111,9 +116,11 @@ class Line:
     def _joined(self) -> str:
         self._flush()
         written = [piece for piece in self._written if piece]
-        for number, piece in enumerate(written):
-            if type(piece) is str:
-                continue
+        # From the outside in: what is put beside a mark is what the next one stands beside.
+        marks = [each for each in enumerate(written) if type(each[1]) is not str]
+        begin = [each for each in marks if not isinstance(each[1], _Closing)]
+        end = [each for each in marks if isinstance(each[1], _Closing)]
+        for number, piece in (*begin, *reversed(end)):
             before = written[number - 1][-1] if number else ""
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():
@@ -134,8 +141,10 @@ class Line:
         # What an entity has made must not begin a line, which could begin a block.
         self._run += grammar.words(value_of(node)).replace("\n", " ")
 
-    def _break(self, _node: AstNode) -> None:
-        self._run += "\n"
+    def _break(self, node: AstNode) -> None:
+        """Break the line; a blank one would end all marks, and only two of HTML's breaks make one."""
+        if not self._run.endswith("\n") or (kind(node) is comrak.HtmlInline and not self._within):
+            self._run += "\n"
 
     def _code(self, node: AstNode) -> None:
         self._mark(_code(self._dialect, grammar.words(value_of(node).literal)))
@@ -150,8 +159,10 @@ class Line:
         self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
 
     def _html(self, node: AstNode) -> None:
-        text = grammar.words(value_of(node))
-        self._run += "\n" if _BREAK.fullmatch(text) else text
+        if _BREAK.fullmatch(text := grammar.words(value_of(node))):
+            self._break(node)
+        else:
+            self._run += text
 
     def _inner(self, node: AstNode) -> None:
         self._each(node.children)
@@ -170,8 +181,10 @@ class Line:
         self._each(node.children)
         self._flush()
         self._within.pop()
-        if len(self._written) == before or not "".join(self._written[before:]).strip():
-            self._written[before - 1] = ""  # there is nothing between
+        inner = self._written[before:]
+        code = (piece for piece in inner if type(piece) is str)
+        if not "".join(inner).strip() or ended(self._dialect, "".join(code), _MARKS[made]):
+            self._written[before - 1] = ""
         else:
             self._put(_Closing(_MARKS[made]))
 
@@ -184,7 +197,7 @@ class Line:
         """Write something of ours; two pieces of code must not touch, nor an end of emphasis a beginning."""
         before = next((piece for piece in reversed(self._written) if piece), "")
         touches = before.endswith(markup[0]) and (
-            markup[0] == "`" or (isinstance(before, _Closing) and isinstance(markup, _Opening))
+            markup[0] == "`" or (isinstance(before, _Closing) and not isinstance(markup, _Closing))
         )
         if touches:
             self._written.append(JOINER)
@@ -218,13 +231,14 @@ class Line:
         self._point(said(node.children), value_of(node).url, node.children)
 
     def _image(self, node: AstNode) -> None:
-        label = said(node.children) or "image"
-        self._point(label, value_of(node).url, node.children)
+        label = said(node.children)
+        inner = node.children if label.strip() else ()
+        self._point(label if inner else "image", value_of(node).url, inner)
 
     def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
         """Write something that is said to be at *url*."""
         url = grammar.words(url)
-        if not url or url == f"mailto:{label}":
+        if not inert(url) or url == f"mailto:{label}":
             self._run += label
             return
         self._flush()
@@ -235,10 +249,10 @@ class Line:
         within._within, within._fresh = [*self._within], self._fresh
         text = within.write(inner) if inner else self._dialect.literal(label, fresh=self._fresh)
         deceptive = deceives(label, url) or deceives(text, url)
-        if text.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
+        if label.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
             self._mark(self._dialect.link(text.strip(), url))
         else:
-            for part in [f"{text} (", self._address(url), ")"] if text.strip() else [self._address(url)]:
+            for part in [f"{text} (", self._address(url), ")"] if label.strip() else [self._address(url)]:
                 self._mark(part)
 
     def _footnote(self, node: AstNode) -> None:
@@ -277,7 +291,7 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
             case comrak.HtmlInline():
                 parts.append("\n" if _BREAK.fullmatch(value) else value)
             case comrak.FootnoteReference():
-                parts.append(f"[^{value.name}]")
+                parts.append(raised(value.name))
             case comrak.Link() | comrak.Image():
                 label, target = said(node.children), inert(value.url)
                 same = target.removeprefix("mailto:") == label

@@ -14,7 +14,7 @@ from bot.text import grammar
 from bot.text.dialect import Dialect
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Lead, begun
-from bot.text.line import Known, Line, plain, said
+from bot.text.line import Known, Line, ended, plain, said
 from bot.text.safe import JOINER
 
 #: How deep blocks may be nested; deeper ones are shown as they are written.
@@ -31,8 +31,10 @@ _LINES = re.compile(r"\{[\d,\s-]*\}")
 #: A paragraph that nobody sees, between two lists that would be one.
 _BETWEEN = f"\n\n{JOINER}\n\n"
 #: What may be written as a paragraph, or would become a part of one: a blank line is behind or before it.
-_ENDED = frozenset({comrak.HtmlBlock, comrak.Table})
+_ENDED = frozenset({comrak.HtmlBlock, comrak.Table, comrak.Item})  # an empty one
 _BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
+#: What goes on behind a line that opens it again.
+_OPENED = frozenset({comrak.CodeBlock, comrak.HtmlBlock})
 #: A paragraph too, which only a list from 1 on could end.
 _NOTE = comrak.FootnoteDefinition
 _SIDES = (
@@ -89,11 +91,13 @@ class Writing:
         before: AstNode | None = None
         for index, node in enumerate(nodes):
             # Where a platform would take it for more of the list before, a list is told as text.
-            self._told = bool(before) and self._hung > 0 and not self._dialect.lists
-            self._told = self._told and kind(node) is kind(nodes[index - 1]) is comrak.List
+            beside = before is not None and kind(node) is kind(before) is comrak.List
+            self._told = beside and self._hung > 0 and not self._dialect.lists
+            gap = self.gap(node, before)
             text = self.remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
-            written += (self.gap(node, before) if written else "") + text if text else ""
-            before = node
+            if text:
+                written += (gap if written else "") + text
+                before = node
         return written
 
     def gap(self, node: AstNode, before: AstNode | None) -> str:
@@ -135,7 +139,7 @@ class Writing:
         self._depth += 1
         if kind(node) not in grammar.CONTAINERS:
             self._items = 0  # what went on was not this
-            self._empty = self._empty and kind(node) is comrak.CodeBlock
+            self._empty = self._empty and kind(node) in _OPENED
         text: str = _BLOCKS[kind(node)](self, node)
         self._depth -= 1
         self._listed = self._listed and kind(node) is comrak.List
@@ -162,9 +166,10 @@ class Writing:
         text = self.inline(node.children)
         self._strong = True
         text = " ".join(text.split("\n"))
-        if self._hung and not self._dialect.lists:
-            return f"**{text}**" if text.strip() else ""
-        return self._barred(self._dialect.heading(text, value_of(node).level))
+        bold = f"**{text}**" if text.strip() else ""
+        marked = (self._hung or self._bars) and not self._dialect.lists
+        heading = bold if marked else self._dialect.heading(text, value_of(node).level)
+        return self._barred(text if heading == bold and ended(self._dialect, text, "**") else heading)
 
     def _code(self, node: AstNode) -> str:
         value: comrak.NodeCodeBlock = value_of(node)
@@ -182,12 +187,14 @@ class Writing:
 
     def _html(self, node: AstNode) -> str:
         text = grammar.words(value_of(node).literal).strip("\n")
-        rest = _BREAKS.match(text)
-        if rest is None:
-            return plain(self._dialect, text)
-        return render(self._dialect, text[rest.end() :], self._known)  # what a line break has begun
+        empty, self._empty = self._empty, False
+        if rest := _BREAKS.match(text):
+            return render(self._dialect, text[rest.end() :], self._known)  # what a line break has begun
+        return plain(self._dialect, text.partition("\n")[2] if empty else text)
 
     def _rule(self, _node: AstNode) -> str:
+        if self._hung and self._dialect.lists:
+            return "___"  # "---" behind a bullet would be one rule with it
         return self._dialect.rule()
 
     def _quote(self, node: AstNode) -> str:
@@ -242,7 +249,7 @@ class Writing:
         self._depth += 1
         self._hung += 1
         bars, self._bars = self._bars, 0
-        text = self._task(self.blocks(node.children))
+        text = self._task(self.blocks(node.children)).lstrip()  # a line of spaces would begin no item
         self._bars = bars
         self._hung -= 1
         self._depth = depth
@@ -274,7 +281,8 @@ class Writing:
 
     def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
         """Return the cells of the table's row *node*, as *words* alone or with marks."""
-        key = (words, len(node.children), self._tree.lines[self._tree.first(node)])
+        place = node.sourcepos.start.column, self._tree.lines[self._tree.first(node)]
+        key = (words, len(node.children), *place)
         if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
             known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)

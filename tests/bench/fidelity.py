@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
+from unicodedata import category
 from urllib.parse import unquote
 
 import regex
@@ -34,10 +35,11 @@ TABLES = 4
 _OPEN = re.compile(r"[*_~`\[$]")
 #: A page of nothing else is shown as nothing.
 _INVISIBLE = regex.compile(r"[\p{M}\u2800]*")
+_ENDS = " \t\r\n"
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _USED = re.compile(r"\[([^\[\]\n]{1,200})\](?!:)")
-#: Definitions right before a table: comrak reads text there, others definitions.
-_TABLED = re.compile(r"^[ \t>]*\[[^\[\]\n]+\]:[^\n]*\n[ \t>]*\|", re.MULTILINE)
+#: Definitions in a paragraph right before a table: comrak reads text there, others definitions.
+_TABLED = re.compile(r"^[ \t>]*\[[^\[\]\n]+\]:[^\n]*\n(?:[ \t>]*[^\s>].*\n)*?[ \t>]*\|", re.MULTILINE)
 _DEFINED = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
 
 Allowed = Callable[[str], bool]
@@ -85,22 +87,27 @@ def unlike(pieces: Sequence[Piece], text: str, side: str, allowed: Allowed) -> I
         return
     seen = [READERS[side](piece.shown) for piece in pieces]
     cuts = [0, *itertools.accumulate(len(piece.text) for piece in pieces)]
+    fitting = _fitting(found, text, cuts[1:-1])
     for facts, begin, end in zip(seen, cuts, cuts[1:], strict=False):
-        yield from differing(_part(found, text, begin, end), facts)
+        if end <= fitting:
+            yield from differing(_part(found, text, begin, end), facts)
     whole = all(facts.text for facts in seen)  # pages of combining marks alone are not shown
-    if len(pieces) > 1 and whole and not _parted(found, text, cuts[1:-1]):
+    if len(pieces) > 1 and whole and fitting == len(text) and not _parted(found, text, cuts[1:-1]):
         yield from differing(Part(found, begins=True, ends=True), joined(seen), cut=True)
 
 
 def unlike_so_far(
-    piece: Piece, text: str, begin: int, side: str, allowed: Allowed, size: int
+    piece: Piece, text: str, cuts: Sequence[int], side: str, allowed: Allowed, size: int
 ) -> Iterator[str]:
-    """Yield where *piece*, which grows and has what is behind *begin* of *text*, says something else.
+    """Yield where *piece*, which grows and has *text* from the last of *cuts* on, says something else.
 
     A page of *size* may leave what does not fit to the next one, which comes when more of the text has come.
     """
     yield from _invented(piece.shown, text, side)
     if not piece.shown or (found := read(text, side, allowed, pages=2)) is None or "```m" in text.lower():
+        return
+    begin = cuts[-1]
+    if _fitting(found, text, [cut for cut in cuts if cut < len(text)]) < len(text):
         return
     part = _part(found, text, begin, len(text))
     shown = [leaf for leaf in part.leaves if leaf is not found[-1]]
@@ -109,11 +116,25 @@ def unlike_so_far(
         shown.pop()  # the last line may be held back, and what it may belong to is open then
     seen, starts = READERS[side](piece.shown), _lines(text)
     complaints = wrong = differing(Part(shown, part.begins, ends=False), seen)
-    full = len(piece.text) > size // 2
+    full = max(len(piece.text), len(piece.shown)) > size // 2
     while wrong and full and shown and starts[shown[-1].last + 1] - begin > size // 4:
         shown.pop()
         wrong = differing(Part(shown, part.begins, ends=False), seen)
     yield from wrong and complaints
+
+
+def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> int:
+    """Return up to where *text* can be put on pages as it is meant.
+
+    What a page is too small for is shown as it is written: the head of a table and a row, one row, a
+    character of many marks; what is behind is no part of that then.
+    """
+    starts = _lines(text)
+    tables = [leaf for leaf in found if leaf.kind == "Table"]
+    wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
+    wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
+    wholes += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
+    return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
 
 
 def _invented(shown: str, text: str, side: str) -> Iterator[str]:
@@ -140,8 +161,10 @@ def _part(found: Sequence[Leaf], text: str, begin: int, end: int) -> Part:
     """Return those blocks that lie wholly between *begin* and *end*."""
     starts = _lines(text)
     within, begins, ends = [], True, True
-    for leaf in found:
-        first, last = starts[leaf.first], len(text[: starts[leaf.last + 1] - 1].rstrip())
+    for leaf, behind in itertools.zip_longest(found, found[1:]):
+        first, last = starts[leaf.first], len(text[: starts[leaf.last + 1] - 1].rstrip(_ENDS))
+        if behind and behind.kind == "Table" and behind.first == leaf.last + 1 and last < end:
+            last = len(text[: starts[behind.first + 2] - 1].rstrip())  # till then its head is text
         if begin <= first and last <= end:
             within.append(leaf)
         elif first < end and last > begin:
@@ -186,7 +209,7 @@ def _differing(meant: Facts, seen: Facts, part: Part, *, cut: bool) -> Iterator[
         yield f"numbers: {_told(meant.items, seen.items)}"
     if not cut and not _fits(meant.spans, seen.spans, part):
         yield f"spans: {_told(meant.spans, seen.spans)}"
-    blocks = [tuple("".join(each.blocks).replace("\n", "")) if cut else each.blocks for each in (meant, seen)]
+    blocks = [_lined(each) if cut else each.blocks for each in (meant, seen)]
     if not _fits(blocks[0], blocks[1], part):
         yield f"blocks: {_told(*blocks)}"
     rest = iter(map(unquote, seen.links))
@@ -196,6 +219,11 @@ def _differing(meant: Facts, seen: Facts, part: Part, *, cut: bool) -> Iterator[
         yield f"text: {_told(meant.text, seen.text)}"
     elif not _fits(meant.marks, seen.marks, part, meant.text, seen.text):
         yield f"emphasis: {_marked(meant)} but {_marked(seen)}"
+
+
+def _lined(facts: Facts) -> Sequence[str]:
+    """Return the code in blocks without its line ends and blank lines, which a cut takes."""
+    return tuple("".join(line for code in facts.blocks for line in code.split("\n") if line.strip()))
 
 
 def _fits(meant: Any, seen: Any, part: Part, text: str = "", within: str = "") -> bool:

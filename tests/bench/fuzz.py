@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from types import FrameType
 from typing import Any
 
@@ -116,8 +117,8 @@ def complaints(case: Case, *, faithful: bool = False) -> Iterator[str]:
         fresh = pages.last.shown not in judged
         yield from _judged(case, [*pages.closed, pages.last], text, judged)
         if fresh and faithful:
-            begin = len(text) - len(pages.last.text)
-            wrong += unlike_so_far(pages.last, text, begin, case.side, case.allowed, case.limits.size)
+            cuts = [*accumulate((len(piece.text) for piece in pages.closed), initial=0)]
+            wrong += unlike_so_far(pages.last, text, cuts, case.side, case.allowed, case.limits.size)
     before = _shown(pages.closed)
     pages.end()
     pieces = [*pages.closed, pages.last]

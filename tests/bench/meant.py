@@ -15,7 +15,7 @@ from tests.bench.reads_discord import DRAWN, HIGHEST
 from tests.bench.tree import Node, Tree, UnclearError, dollars, nested, plain, priced
 from tests.bench.words import BREAK, DEEPEST, WAYS, Inlines, Way, note
 
-_INFO = re.compile(r"(?:[A-Za-z0-9_+\-.#]*+(?![/\\]))?[:,]?\s*(?P<caption>.*)")
+_INFO = re.compile(r"(?:[A-Za-z0-9_+\-.#]*+(?![/\\]))?[:,]?\s*(?P<caption>.*)", re.DOTALL)
 _TITLE = re.compile(r"(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"']+)[\"']?", re.IGNORECASE)
 
 
@@ -61,9 +61,9 @@ class _Reading:
         self._tree = tree
         self._way = way
         self._allowed = allowed
-        self._depth = self._lists = 0
+        self._depth = self._lists = self._quotes = 0
         self._items: list[tuple[int | None, str]] = []  # numbers, and what they are told as
-        self._notes = ""
+        self._notes, self._noted = "", 0
         self._task = False
         self._told = False
 
@@ -76,13 +76,16 @@ class _Reading:
         kind, value = type(node.node_value).__name__, _value(node)
         match kind:
             case "BlockQuote":
+                self._quotes += 1
                 self._each(node, marks | QUOTE)
+                self._quotes -= 1
             case "List":
                 self._list(node, marks)
             case "FootnoteDefinition":
-                self._notes += note(value.name) + " "
+                self._notes, self._noted = f"{self._notes}{note(dollars(value.name))} ", marks
                 self._each(node, marks)
-                self._notes = ""
+                if self._notes:
+                    self._put(node, "Item", self._begin(), Telling())
             case "Table":
                 self._table(node, marks)
             case _:
@@ -95,7 +98,7 @@ class _Reading:
             kind = type(child.node_value)
             self._told = not self._way.mixed and bool(self._lists) and kind is before is comrak.List
             self.block(child, marks)
-            before = kind
+            before = kind if kind is not comrak.Heading or child.children else before  # "#" alone is nothing
 
     def _list(self, node: Node, marks: int) -> None:
         value = node.node_value.value
@@ -127,15 +130,18 @@ class _Reading:
                     telling.say(told)
                 else:
                     telling.item(number)
-            telling.say(self._notes)
+            telling.say(self._notes, self._noted)
         self._items.clear()
         self._notes = ""
         return ways
 
     def _put(self, node: Node, kind: str, *tellings: Telling, whole: bool = False) -> None:
         first = self._tree.line(node)
+        last = max(first, self._tree.line(node, last=True))
+        if kind == "CodeBlock" and node.node_value.value.fenced:  # comrak loses lines of what is open
+            last = max(last, first + node.node_value.value.literal.count("\n"))
         facts = tuple(telling.facts() for telling in tellings)
-        self.leaves.append(Leaf(first, max(first, self._tree.line(node, last=True)), kind, facts, whole))
+        self.leaves.append(Leaf(first, last, kind, facts, whole))
 
     def _leaf(self, node: Node, kind: str, value: Node, marks: int) -> None:
         tellings, task, self._task = self._begins(), self._task, False
@@ -153,8 +159,10 @@ class _Reading:
                 inlines.write(node.children, marks)
             case "Heading":
                 inlines.plain = True  # a heading is bold: docs/text.md
-                deep = value.level > self._way.levels or (self._lists and not self._way.within_lists)
-                inlines.write(node.children, marks | STRONG if deep else marks + HEADING * value.level)
+                within = self._lists or self._quotes > 1
+                deep = value.level > self._way.levels or (within and not self._way.within_lists)
+                bold = marks if inlines.ends(node, "**") else marks | STRONG
+                inlines.write(node.children, bold if deep else marks + HEADING * value.level)
             case "CodeBlock":
                 self._code(value, marks, inlines.telling)
             case "ThematicBreak":

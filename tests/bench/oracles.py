@@ -53,6 +53,8 @@ UNTOLD = re.compile(
     r"(?:```|~~~)[^\n]*|https?:[^\s|()\[\]]*|\]\((?!\s*(?:```|~~~))\s*[^)|\n]*\)?|\[[^\[\]\n]*\]:.*|\?[^\s|()\[\]]*|&#?\w+;?|(?<=\|)[^\n]+",
     re.IGNORECASE,
 )
+#: Letters that are drawn as nothing, and that end a word.
+FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"), " ")
 #: Categories of what is drawn as nothing; private and unassigned characters are drawn as boxes.
 UNDRAWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 CLUSTER = regex.compile(r"\X")
@@ -179,7 +181,7 @@ def lost(pieces: Sequence[Piece], text: str) -> Iterator[str]:
     )
     read = UNREAD.sub("", "".join(parts))
     cuts = set(itertools.accumulate(len(piece.text) for piece in pieces))
-    plain = UNTOLD.sub(lambda found: " " * len(found[0]), text)
+    plain = UNTOLD.sub(lambda found: " " * len(found[0]), text).translate(FILLERS)
     words = Counter(
         word[0] for word in WORD.finditer(plain) if cuts.isdisjoint(range(word.start() + 1, word.end()))
     )

@@ -118,7 +118,7 @@ def _tell(found: regex.Match[str], marks: int, telling: Telling, lists: int, bef
 def _block(code: str, marks: int, telling: Telling) -> None:
     """Say a block of *code*; a table that is drawn in one is a table."""
     lines = code.split("\n")
-    if any(map(RULER.fullmatch, lines[1:])):
+    if any(map(RULER.fullmatch, lines)):
         telling.say(f"\n{code.translate(DRAWN)}\n", marks)
     else:
         telling.block(code, marks)

@@ -29,6 +29,9 @@ _PRICES = 40
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 #: A currency that no text has: stands for a dollar that begins no formula.
 _DOLLAR = "\u20a5"
+#: Stands for a tilde alone, which is a word (docs/text.md): comrak takes it for half of a mark, and where no
+#: other half comes, `*b*` behind it for text.
+_TILDE = "\u2053"
 _LONGEST = 1_000
 #: Words that a formula has at most.
 _WORDS = 2
@@ -46,12 +49,13 @@ def plain(text: str) -> str:
     """Return *text* of the same length without what is never sent; docs/text.md says what that is."""
     text = re.sub("[\x00\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
     text = BREAK.sub(lambda found: found[0] if found[0] == "\r\n" else " ", text)
+    text = re.sub(r"\\.|~+", lambda found: _TILDE if found[0] == "~" else found[0], text, flags=re.DOTALL)
     return _NEVER.sub(lambda found: "\u2060" * len(found[0]), text)
 
 
 def dollars(text: str) -> str:
     """Return the *text* of a node as it was written."""
-    return text.replace(_DOLLAR, "$")
+    return text.replace(_DOLLAR, "$").replace(_TILDE, "~")
 
 
 class Tree:
@@ -59,8 +63,7 @@ class Tree:
 
     def __init__(self, text: str) -> None:
         told = {found[1] for found in _NOTE.finditer(text)} if "[^" in text else set()
-        told -= set(re.findall(r"^[ \t>]*\[\^([^\]\s]{1,40})\]:", text, re.MULTILINE))
-        before = "".join(f"[^{label}]: .\n" for label in told) + ("\n" if told else "")
+        before = "".join(f"[^{label}]: .\n" for label in told) + "***\n" * bool(told)
         self.text = text
         self.lines = text.split("\n")
         self._before = before.count("\n")

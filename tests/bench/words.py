@@ -18,7 +18,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TASK = re.compile(r"\[([ xX])\](?=\s)")
 _MARKS = {"Emph": EM, "Strong": STRONG, "Strikethrough": GONE}
-_DUNDER = re.compile(r"__\w+__")
+_DUNDER = re.compile(r"__(?!_)\w*[^\W_]__(?!\w)")
 #: Blocks and marks that are deeper than this are beyond what is drawn.
 DEEPEST = 40
 
@@ -35,6 +35,7 @@ class Way:
         boxes: A task that is done and one that is not.
         within: What a line break in a table's cell is shown as; "" where there are lines.
         drawn: Whether a table is words in a block of code.
+        ends: Whether a mark ends where code in it has the same; it is not written then.
         mixed: Whether a list may stand right behind another one in an item; else its markers are text.
     """
 
@@ -45,6 +46,7 @@ class Way:
     boxes: tuple[str, str] = ("[x]", "[ ]")
     within: str = ""
     drawn: bool = False
+    ends: bool = False
     mixed: bool = True
 
 
@@ -58,6 +60,7 @@ WAYS: Mapping[str, Way] = {
         levels=3,  # Discord's help, "Markdown Text 101": # to ###
         rule="─" * 24,  # there is no rule in parse-discord's grammar; docs/text.md
         boxes=("☑", "☐"),  # there are no tasks; docs/text.md
+        ends=True,  # em and strong come before code where they begin before it [parse-discord]
         mixed=False,  # a bullet or number goes on with the list before [parse-discord]
         drawn=True,  # there are no tables; docs/text.md
     ),
@@ -111,11 +114,11 @@ class Inlines:
             case "Code":
                 self.telling.span(dollars(value.literal), marks)
             case "Math":
-                self.telling.span(" ".join(value.literal.split("\n")).strip(), marks)
+                self.telling.span(" ".join(dollars(value.literal).split("\n")).strip(), marks)
             case "HtmlInline":
                 self.telling.say(self._within if BREAK.fullmatch(value) else dollars(value), marks)
             case "FootnoteReference":
-                self.telling.say(note(value.name), marks)
+                self.telling.say(note(dollars(value.name)), marks)
             case "Link" | "Image":
                 self._link(node, dollars(value.url), marks, image=kind == "Image")
             case _:
@@ -136,26 +139,40 @@ class Inlines:
             raise UnclearError("comrak's positions are wrong behind a definition")
         word = _DUNDER.match(self._tree.lines[number], at) if begins == "__" else None
         literal = begins if word and kind == "Strong" and len(node.children) == 1 else ""
-        if kind == "Strikethrough" and begins != "~~":
-            literal = "~"
         mark = 0 if literal or (self.plain and kind == "Strong") else _MARKS[kind]
+        if self.ends(node, {"Emph": "*", "Strong": "**"}.get(kind, "~~")):
+            mark = 0
         self.telling.say(literal, marks)
         self.write(node.children, marks | mark)
         self.telling.say(literal, marks)
+
+    def ends(self, node: Node, mark: str) -> bool:
+        """Return whether *mark* around *node* ends in its code."""
+        return self._way.ends and any(
+            mark in each.node_value.value.literal
+            if type(each.node_value).__name__ in {"Code", "Math"}
+            else self.ends(each, mark)
+            for each in node.children
+        )
 
     def _link(self, node: Node, url: str, marks: int, *, image: bool) -> None:
         """Tell a link; the label of one that is not allowed, and its address as code (docs/text.md)."""
         inner = Inlines(self._tree, self._way, self._allowed, Telling(), self._within)
         inner.write(node.children, 0)
-        label = " ".join(inner.telling.said().split()) or "image" * image
+        inner_label = " ".join(inner.telling.said().split())
+        label = inner_label or "image" * image
         if url and label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
             self._address(url, marks, "", "")
         elif label:
             words = Inlines(self._tree, self._way, lambda _: False, self.telling, self._within)
             words.plain = self.plain
-            words.write(node.children, marks)
-            self.telling.say("" if node.children else label, marks)
-        if not url or url == f"mailto:{label}" or label in {url, url.removeprefix("https://")}:
+            words.write(node.children if inner_label else (), marks)
+            self.telling.say("" if inner_label else label, marks)
+        if (
+            not url.partition("?")[0]
+            or url == f"mailto:{label}"
+            or label in {url, url.removeprefix("https://")}
+        ):
             return
         if self._allowed(url):
             self.telling.say(f" ({url})")
