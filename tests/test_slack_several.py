@@ -11,6 +11,7 @@ from slack_sdk.oauth.installation_store import Installation
 
 from adapters.emulators.slack import shapes
 from adapters.slack.incoming import sockets
+from adapters.slack.incoming.link import Link
 from adapters.slack.several import claims, directory, grants
 from adapters.slack.several.claims import Claims
 from adapters.slack.several.directory import Directory
@@ -547,6 +548,29 @@ async def test_a_process_that_can_not_prove_its_last_share_still_hears(sharing):
     await until(left)
     await opened(world, 1)
     assert (await world.final(await world.ask("why?")))[0].text == "Yes."
+
+
+async def test_a_socket_that_is_given_up_is_closed_whole_when_the_process_ends(
+    sharing, monkeypatch
+):
+    world, shares = sharing
+    close, closing, closed = Link.close, asyncio.Event(), []
+
+    async def slow(link: Link) -> None:
+        closing.set()
+        await asyncio.sleep(0.2)
+        await close(link)
+        closed.append(link)
+
+    for number in (0, 1):
+        shares.handed.put_nowait(Handed(number, held=True))
+    await world.connect()
+    await opened(world, 2)
+    monkeypatch.setattr(Link, "close", slow)
+    shares.handed.put_nowait(Handed(0, held=False))
+    await closing.wait()
+    await world.crash()
+    assert len(closed) == 2
 
 
 async def test_a_process_without_a_share_is_well_all_the_same(sharing):

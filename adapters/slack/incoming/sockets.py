@@ -80,6 +80,7 @@ class Sockets:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._room = asyncio.Semaphore(INTAKE)
         self._underway: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._up: set[Link] = set()
         self.heard = self._deaf = asyncio.get_running_loop().time()
 
@@ -117,9 +118,12 @@ class Sockets:
         ended, self._lines = self._lines[count:], self._lines[:count]
         for line in ended:
             line.cancel()
-        await asyncio.gather(*ended, return_exceptions=True)
+        self._leaving.update(line for line in ended if not line.done())
+        if self._leaving:  # being cancelled here must not cancel them again: they would leave a client open
+            await asyncio.wait(self._leaving)
 
     def _ended(self, line: asyncio.Task[None]) -> None:
+        self._leaving.discard(line)
         if not line.cancelled() and (error := line.exception()) and not self._broken.done():
             self._broken.set_exception(error)
 
