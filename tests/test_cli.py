@@ -266,6 +266,29 @@ async def test_a_rotated_key_is_taken_on_a_hangup(tmp_path):
     assert process.returncode == 0
 
 
+@pytest.mark.rule(24)
+async def test_a_key_that_was_rotated_is_read_by_all_who_are_refused_at_once(tmp_path):
+    async with spawned() as world:
+        env = good(world)
+        del env["ANTHROPIC_API_KEY"]
+        (tmp_path / ".env").write_text("ANTHROPIC_API_KEY=sk-old1\n")
+        async with started("run", cwd=tmp_path, env=env) as process:
+            stage = discord_stage(world)
+            await until(lambda: world.discord.events(kinds=["identify"]), 60)
+            await until(partial(ended, stage, await stage.say("hello?")), 60)
+            await world.claude.configure(keys=["sk-new2"])
+            (tmp_path / ".env").write_text("ANTHROPIC_API_KEY=sk-new2\n")
+            asked = [(each, await each.say("hello again?")) for each in (stage, slack_stage(world))]
+            answers = []
+            for each, question in asked:
+                await until(partial(ended, each, question), 60)
+                answers += await each.answers(question)
+            process.send_signal(signal.SIGTERM)
+            out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert [answer["note"] for answer in answers] == ["", ""]
+    assert (out + err).count(b"took a new API key") == 1
+
+
 async def ended(stage, asked):
     """Whether what was asked is answered, to the end."""
     answers = await stage.answers(asked)

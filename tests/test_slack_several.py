@@ -550,9 +550,7 @@ async def test_a_process_that_can_not_prove_its_last_share_still_hears(sharing):
     assert (await world.final(await world.ask("why?")))[0].text == "Yes."
 
 
-async def test_a_socket_that_is_given_up_is_closed_whole_when_the_process_ends(
-    sharing, monkeypatch
-):
+async def test_a_socket_that_is_given_up_is_closed_whole_when_the_process_ends(sharing, monkeypatch):
     world, shares = sharing
     close, closing, closed = Link.close, asyncio.Event(), []
 

@@ -111,7 +111,7 @@ async def test_the_command_prints_and_draws(tmp_path):
     said = await _run(tmp_path, "--csv", "--plot", "chart.svg")
     assert f"{iso(today())},chat,T1,C1,U1," in said
     drawn = ET.fromstring((tmp_path / "chart.svg").read_text())
-    assert f"{iso(today())}, {ROW.model}: $0.0003, 1 answers" in drawn.itertext()
+    assert f"{iso(today())}, {ROW.model}: $0.0003, 1 answer" in drawn.itertext()
     assert "this month: $0.0003" in await _run(tmp_path)
 
 

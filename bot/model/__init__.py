@@ -146,7 +146,9 @@ class Kind(Enum):
     LONG = "long"
     #: There is no such model.
     MISSING = "missing"
-    #: Only the operator can help: the key, its rights, the bill.
+    #: The key is refused; another one may be there by now.
+    KEY = "key"
+    #: Only the operator can help: the key's rights, the bill.
     BARRED = "barred"
     #: One of our own limits.
     ENDLESS = "endless"
@@ -156,6 +158,8 @@ class Kind(Enum):
     OTHER = "other"
 
 
+#: The kinds in which only the operator can help.
+SHUT = frozenset({Kind.KEY, Kind.BARRED})
 #: The kinds that may pass by themselves.
 RETRYABLE = frozenset({Kind.LIMITED, Kind.ILL, Kind.AWAY, Kind.SILENT, Kind.CUT})
 

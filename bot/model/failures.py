@@ -67,7 +67,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "authentication_error": Failure(
         "Claude didn't accept the bot's API key. Its operator has to set a new one.",
-        Kind.BARRED,
+        Kind.KEY,
     ),
     "permission_error": Failure(
         "The bot's API key may not use this model. Its operator has to allow that, or choose another.",

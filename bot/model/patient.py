@@ -1,8 +1,9 @@
 """A model that asks another one and deals with its failures: it waits, asks again, and says what is missing.
 
-All retries are made here: the SDK's are off, and nothing above asks twice.  What to do after a failure is
-decided by `bot.model.course`; this brings the clock, the limits and the log.  It must never swallow a
-cancellation: that is how a stop arrives, and the sleep before another try is where it often does.
+All retries are made here, but for one with a new key (`bot.run.model`): the SDK's are off, and nothing
+above asks twice.  What to do after a failure is decided by `bot.model.course`; this brings the clock, the
+limits and the log.  It must never swallow a cancellation: that is how a stop arrives, and the sleep before
+another try is where it often does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import aclosing, closing
 import structlog
 
 from bot.events import Event, Finished, Thinking, ToolFinished, ToolStarted, Waiting
-from bot.model import Ask, Kind, Model, ModelError, Request, nobody
+from bot.model import SHUT, Ask, Kind, Model, ModelError, Request, nobody
 from bot.model.course import Course, Patience, Retry
 from bot.model.earlier import Earlier
 from bot.model.limit import Limit
@@ -137,7 +138,7 @@ class Patient:
             retry = course.after(error)
         except ModelError as final:
             own = not self._fallback or course.request.model != self._fallback
-            if error.kind is Kind.BARRED and own:
+            if error.kind in SHUT and own:
                 self._earlier.turned_away(course.request)
                 self._bar(str(error))
             raise self._failed(final, error.__cause__) from error

@@ -44,11 +44,11 @@ class Coming:
     """Answers with Claude, as *settings* say, whose SDK is imported once it is asked or told to `prepare`.
 
     Attributes:
-        anew: Reads the key anew, once the one that is used is refused; tells whether it is another.
+        reread_key: Called when the key is refused: reads it anew, and calls `rekey` if it is another.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.anew: Callable[[], bool] = lambda: False
+        self.reread_key: Callable[[], object] = _unread
         self._settings = settings
         self._key = settings.anthropic_api_key.get_secret_value()
         self._window: int | None = None
@@ -83,23 +83,30 @@ class Coming:
         """See `Model.stream`."""
         claude = await asyncio.shield(self.prepare())
         for again in (False, True):
-            begun = False
+            begun, used = False, self._key
             try:
                 async with aclosing(claude.stream(request, ask)) as events:
                     async for event in events:
                         begun = True
                         yield event
             except ModelError as error:
-                if again or begun or error.kind is not Kind.BARRED or not self.anew():
+                if again or begun or error.kind is not Kind.KEY or not self._has_another(used):
                     raise
             else:
                 return
 
-    def rekey(self, api_key: str) -> None:
-        """Use *api_key* from now on; the old one is in no later request."""
-        self._key = api_key
+    def _has_another(self, refused: str) -> bool:
+        """Tell whether there is another key than the *refused* one; others may have found it already."""
+        if self._key == refused:
+            self.reread_key()
+        return self._key != refused
+
+    def rekey(self, api_key: str) -> bool:
+        """Use *api_key* from now on; the old one is in no later request.  Tell whether it is another."""
+        another, self._key = api_key != self._key, api_key
         if self._claude:
             self._claude.rekey(api_key)
+        return another
 
     async def close(self) -> None:
         """Close all connections; what is being imported is not waited for."""
@@ -126,6 +133,10 @@ class Coming:
         claude.told(self._settings.model, self._window)
         self._claude = claude
         return claude
+
+
+def _unread() -> None:
+    """Read no key: there is nobody who would change it."""
 
 
 def _claude(settings: Settings) -> Claude:
@@ -157,11 +168,12 @@ def patient_of(settings: Settings, model: Model, tally: Tally | None = None) -> 
     return Patient(model, Patience(streams=settings.turns), settings.fallback_model, tally=tally)
 
 
-def rekey_on_hangup(claude: Coming, patient: Patient) -> None:
-    """Take a new API key on SIGHUP, and once it is refused; see `bot.run.secrets`."""
+def rotate_key(claude: Coming, patient: Patient) -> None:
+    """Take a new API key on SIGHUP, and when the old one is refused; see `bot.run.secrets`."""
     secrets = Secrets()
 
-    def rekey() -> bool:
+    def reread() -> bool:
+        """Use what the files and `.env` have now; False if they can't be read."""
         try:
             expect_readable()
             changed = secrets.again()
@@ -171,15 +183,15 @@ def rekey_on_hangup(claude: Coming, patient: Patient) -> None:
             log.error("the settings can't be read again", reason=reason)  # noqa: TRY400 - hides values
             return False
         logs.hide([key])
-        claude.rekey(key)
-        log.info("took the API key anew")
+        if claude.rekey(key):
+            log.info("took a new API key")
         if others := [name for name in changed if name != KEY]:
             log.warning("restart the bot: these are used from its start on", settings=others)
-        return KEY in changed
+        return True
 
     def hung_up() -> None:
-        rekey()
-        patient.forgive()
+        if reread():
+            patient.forgive()
 
-    claude.anew = rekey
+    claude.reread_key = reread
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)

@@ -1,4 +1,4 @@
-"""Secrets that come from files or `.env`, read at the start and anew on SIGHUP.
+"""Secrets that come from files or `.env`, read at the start, on SIGHUP, and once when Claude refuses the key.
 
 `ANTHROPIC_API_KEY_FILE=/run/secrets/key` stands for `ANTHROPIC_API_KEY`, and so for every setting whose name
 ends in KEY, TOKEN, TOKENS (but for MAX_TOKENS) or SECRET, and for RIVULET_STORE.  It must never log a value.

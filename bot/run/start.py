@@ -130,7 +130,7 @@ async def _parts(
     """Import all that is slow; return platforms, model and tools, once Claude was asked about its key."""
     tools = await asyncio.to_thread(toolsets)
     await asyncio.to_thread(import_module, "bot.run.model")
-    from bot.run.model import claude_of, patient_of, rekey_on_hangup  # noqa: PLC0415  imported by now
+    from bot.run.model import claude_of, patient_of, rotate_key  # noqa: PLC0415  imported by now
 
     claude = await stack.enter_async_context(claude_of(settings))
     making = asyncio.to_thread(lambda: [make() for make in makes])
@@ -145,7 +145,7 @@ async def _parts(
         checking.add_done_callback(_told_late)
     logs.hide([secret for platform in platforms for secret in platform.secrets])
     patient = patient_of(settings, Metered(claude, spend) if spend else claude, tally)
-    rekey_on_hangup(claude, patient)
+    rotate_key(claude, patient)
     claude.prepare()
     return platforms, patient, tools
 
