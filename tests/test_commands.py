@@ -324,6 +324,38 @@ async def test_whose_stop_is_refused_reads_why_and_later_why_they_may_not_ask(st
     assert [text for *_, text in platform.whispers] == [said, REFUSED]
 
 
+async def test_whose_stop_of_a_conversation_is_refused_is_told_where_the_question_is():
+    it, _, platform = await core(*LONG, stop="asker")
+    await it.mention(ask(Sheet(), "sheet/q1", conversation="talk"))
+    await asyncio.sleep(1)
+    assert await it.stop(Stop("", BOB, HERE, "talk")) is Outcome.REFUSED
+    assert await it.stop(Stop("", BOB, HERE, "silent")) is Outcome.UNKNOWN
+    await asyncio.sleep(1)
+    assert [(where, text) for where, _, text in platform.whispers] == [("sheet/q1", NOT_YOURS["asker"])]
+
+
+async def test_who_says_stop_to_the_answer_of_somebody_else_reads_why_it_goes_on():
+    it, _, _ = await core(*LONG, stop="asker")
+    answer, reply = Sheet(), Sheet()
+    await it.mention(ask(answer, "sheet/q1", conversation="talk"))
+    await asyncio.sleep(1)
+    await it.mention(ask(reply, "sheet/q2", "stop", actor=BOB, conversation="talk"))
+    await asyncio.sleep(1)
+    assert reply.last.text == NOT_YOURS["asker"]
+    assert answer.last.live
+
+
+async def test_who_may_stop_and_does_it_too_often_hears_of_no_right_that_is_missing():
+    it, _, platform = await core(*LONG, stop="asker_and_admins")
+    owner = Actor("U0", "own", owner=True)
+    for number in range(30):
+        await it.mention(ask(Sheet(), f"sheet/q{number}", conversation=f"talk{number}"))
+    outcomes = [await it.stop(Stop(f"sheet/q{number}", owner, HERE)) for number in range(30)]
+    await asyncio.sleep(1)
+    assert Outcome.REFUSED in outcomes
+    assert not platform.whispers
+
+
 async def test_a_stop_of_what_is_no_answer_is_told_nobody():
     it, _, platform = await core()
     assert await it.stop(Stop("sheet/x", EVE, Place("C1"))) is Outcome.REFUSED

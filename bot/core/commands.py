@@ -45,6 +45,7 @@ class Commands:
         means: What all answers share.
         latest: The newest questions.
         stop: Stops an answer.
+        why_not: Returns why a stop was refused.
         press: Presses a button.
     """
 
@@ -53,12 +54,14 @@ class Commands:
         means: Means,
         latest: Latest,
         stop: Callable[[Stop], Awaitable[Outcome]],
+        why_not: Callable[[Stop], Awaitable[str]],
         press: Callable[[Press], Awaitable[Outcome]],
     ) -> None:
         self._means = means
         self._store = means.store
         self._latest = latest
         self._stop = stop
+        self._why_not = why_not
         self._press = press
 
     async def do(self, command: Command) -> str:
@@ -82,9 +85,10 @@ class Commands:
     async def _stopped(self, command: Command) -> str:
         if not (conversation := self._meant(command)):
             return NOTHING
-        outcome = await self._stop(Stop("", command.actor, command.place, conversation))
+        stop = Stop("", command.actor, command.place, conversation)
+        outcome = await self._stop(stop)
         if outcome is Outcome.REFUSED:
-            return await self._means.access.unstopped(command.actor, command.place) or NOT_NOW
+            return await self._why_not(stop) or NOT_NOW
         return STOPPED if outcome is Outcome.STOPPED else NOTHING
 
     async def _again(self, command: Command) -> str:

@@ -120,7 +120,7 @@ class Core:
         self.talks = Talks()
         self._follow_ups = follow_ups
         self._refusals = Refusals(self.repairs.platforms, self.running.errand, self._say)
-        self._commands = Commands(self.means, self.running.latest, self._stopped, self.press)
+        self._commands = Commands(self.means, self.running.latest, self._stopped, self._why_not, self.press)
         self._presses = Presses(self.means, self.running, self.repairs.platforms)
 
     @property
@@ -176,11 +176,23 @@ class Core:
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at; who may not is told so."""
         outcome = await self._stopped(stop)
-        about_us = stop.conversation or self.knows(stop.message)
-        refused = outcome is Outcome.REFUSED and about_us and not stop.actor.bot
-        if refused and (why := await self._access.unstopped(stop.actor, stop.place)):
-            self._refusals.tell(stop, why)
+        if outcome is Outcome.REFUSED and not stop.actor.bot and (why := await self._why_not(stop)):
+            meant = self._meant(stop)
+            message = stop.message or (meant.mention.key if meant else "")
+            self._refusals.tell(replace(stop, message=message), why)
         return outcome
+
+    async def _why_not(self, stop: Stop) -> str:
+        """Return why *stop* may not end the answer that it points at; "" if it may, or there is none."""
+        if not (live := self._meant(stop)):
+            return ""
+        return await self._access.why_not_stop(stop.actor, live.mention.actor, stop.place)
+
+    def _meant(self, stop: Stop) -> Live | None:
+        """Return the answer that *stop* points at."""
+        if stop.conversation:
+            return self.running.current(stop.conversation)
+        return self._stops.find(stop.message)
 
     async def _stopped(self, stop: Stop) -> Outcome:
         heeded = self._ends_own(stop) or self._heeds(stop, Action.STOP)
@@ -359,17 +371,14 @@ class Core:
 
     def _ends_own(self, stop: Stop) -> bool:
         """Tell whether *stop* ends an answer to its actor, which it can once: none is too many."""
-        if stop.conversation:
-            live = self.running.current(stop.conversation)
-        else:
-            live = self._stops.find(stop.message)
+        live = self._meant(stop)
         return live is not None and live.open and live.mention.actor.id == stop.actor.id
 
     async def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
         if means_stop(text):
-            return not running.stop_newest(mention) and running.say(mention, NOTHING, "nothing")
+            return running.say(mention, why, "stop") if (why := await self._stop_newest(mention)) else False
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
         if mention.follow_up and not (wordy(text) or readable(mention.files, self.means.desk.bounds)):
@@ -386,11 +395,19 @@ class Core:
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))
 
+    async def _stop_newest(self, mention: Mention) -> str:
+        """Stop the newest answer where *mention* says so; return what is said to it, "" if it stopped."""
+        if (newest := self.running.newest(mention.conversation)) is None:
+            return NOTHING
+        if newest.stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED:
+            return ""
+        return await self._access.why_not_stop(mention.actor, newest.mention.actor, mention.place) or NOTHING
+
     def _capped(self, mention: Mention, text: str) -> bool:
-        """Tell who goes on in a thread why they are not answered, once an hour there; False if they know."""
+        """Tell who goes on in a thread why they are not answered, once an hour there; False if they are not told now."""
         if not self._refusals.first(mention, mention.conversation):
             return False
-        self.running.errand(self._show(replace(mention, follow_up=False), text, "cap"))
+        self.running.errand(self._show(replace(mention, follow_up=False), text, f"cap {mention.conversation}"))
         return True
 
     async def _reply(self, mention: Mention, command: Command) -> None:

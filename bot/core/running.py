@@ -161,11 +161,10 @@ class Running:
         await self._means.store.call(mention.key, ASKED.format(card.tool))
         self._start(Live(self._means, mention, card))
 
-    def stop_newest(self, mention: Mention) -> bool:
-        """Stop the newest answer where *mention* says so, if its actor may; tell whether it stopped."""
-        newest = self._intake.newest(mention.conversation)
-        stop = Stop(mention.key, mention.actor, mention.place)
-        return newest is not None and newest.run.stop(stop) is Outcome.STOPPED
+    def newest(self, conversation: str) -> Live | None:
+        """Return the newest answer that runs or waits in *conversation*."""
+        ticket = self._intake.newest(conversation)
+        return ticket.run if ticket else None
 
     def current(self, conversation: str) -> Live | None:
         """Return the answer that runs in *conversation*, or is the next to."""
