@@ -404,10 +404,12 @@ class Core:
         return await self._access.why_not_stop(mention.actor, newest.mention.actor, mention.place) or NOTHING
 
     def _capped(self, mention: Mention, text: str) -> bool:
-        """Tell who goes on in a thread why they are not answered, once an hour there; False if they are not told now."""
+        """Tell who goes on in a thread why they are not answered, once an hour there; False if not now."""
         if not self._refusals.first(mention, mention.conversation):
             return False
-        self.running.errand(self._show(replace(mention, follow_up=False), text, f"cap {mention.conversation}"))
+        self.running.errand(
+            self._show(replace(mention, follow_up=False), text, f"cap {mention.conversation}")
+        )
         return True
 
     async def _reply(self, mention: Mention, command: Command) -> None:

@@ -113,9 +113,10 @@ class Beside:
     async def settle(self) -> None:
         """Tell Redis what it could not be told; raises `Away`, and `Refusal` with the rest still owed."""
         while self._owed:
-            script, keys, args = self._owed[0]
+            script, keys, args = step = self._owed[0]
             await self._wire.call(script, keys, args)
-            self._owed = self._owed[1:]
+            if self._owed and self._owed[0] is step:  # else all was deleted meanwhile
+                self._owed = self._owed[1:]
 
     def clear(self) -> None:
         """Owe nothing any more."""

@@ -22,16 +22,21 @@ log = structlog.get_logger(__name__)
 
 #: Times that a day is read anew which somebody else was changing meanwhile.
 TRIES = 8
+#: Reads a hash, the one that was put aside of it, and what is packed, in one step: rows may move meanwhile.
+ALL = Script(
+    "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('GET', KEYS[3])}"
+)
 #: Puts a hash aside, where nothing is counted any more, unless another one is there already.
 ASIDE = Script("""
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('RENAME', KEYS[1], KEYS[2])
 return 1
 """)
-#: Puts what is packed (ARGV[3]; nothing for none) in the place of a hash that was put aside and of what was
-#: packed before, which are as they were read: the hash there or not (ARGV[1]), the other with that digest
-#: (ARGV[2]).  It is kept until ARGV[4].  What frees room is first: a full Redis refuses a script whose first
-#: write takes some.  It does not look at the hash, which would hold up everybody else.
+#: Puts what is packed (ARGV[3]; nothing for none) in the place of a hash that was put aside (KEYS[1]) and of
+#: what was packed before (KEYS[2]), unless one of them has changed since it was read.  ARGV[1] says whether
+#: the hash was there, ARGV[2] is the digest of what was packed.  It is kept until ARGV[4].  What frees room
+#: is first: a full Redis refuses a script whose first write takes some.  It does not look at the hash, which
+#: would hold up everybody else.
 PACK = Script("""
 if redis.call('EXISTS', KEYS[1]) ~= tonumber(ARGV[1]) then return 0 end
 if redis.sha1hex(redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 0 end
@@ -51,13 +56,16 @@ class Packed:
         self._wire = wire
         self._keys = keys
 
-    async def rows(self, day: int) -> list[tuple[bytes, bytes]]:
-        """Return the packed rows of *day*, and those put aside for that."""
-        shards, aside = await asyncio.gather(
-            asyncio.gather(*map(self._read, self._keys.packed(day))),
-            asyncio.gather(*(self._wire.ask("HGETALL", each) for each in self._keys.aside(day))),
-        )
-        return [row for each in [*(_rows(text) for _, text in shards), *aside] for row in each.items()]
+    async def rows(self, day: int) -> list[tuple[Rows, Rows]]:
+        """Return for each shard of *day* the rows of its hash, and those that are packed or put aside.
+
+        A row may be in several places, each with a part of its numbers.
+        """
+        keys = zip(self._keys.rows(day), self._keys.aside(day), self._keys.packed(day), strict=True)
+        told = await asyncio.gather(*(self._wire.call(ALL, each) for each in keys))
+        return [
+            (_paired(loose), _merged(_opened(text or b""), _paired(aside))) for loose, aside, text in told
+        ]
 
     async def pack(self, days: Collection[int], day: int) -> None:
         """Pack those of *days* that are over for good on *day*."""
@@ -76,10 +84,9 @@ class Packed:
     async def rename(self, day: int, number: int, starts: Sequence[bytes], other: bytes) -> None:
         """Give packed rows of *day* that begin with one of *starts* another name, *other* in its place."""
         for _ in range(TRIES):
-            (_, text), aside = await asyncio.gather(
-                self._read(self._keys.packed(day)[number]),
-                self._wire.ask("EXISTS", self._keys.aside(day)[number]),
-            )
+            # First this: what is packed in between is in the text then.
+            aside = await self._wire.ask("EXISTS", self._keys.aside(day)[number])
+            text = _opened(await self._wire.ask("GET", self._keys.packed(day)[number]) or b"")
             if not aside and not any(each in text for each in starts):
                 return  # in a hash names are changed by `RENAME`
             if await self._pack(day, number, starts, other):
@@ -89,22 +96,26 @@ class Packed:
     async def _pack(self, day: int, number: int, starts: Sequence[bytes] = (), other: bytes = b"") -> bool:
         """Pack what was put aside with what is packed; tell whether neither was changed meanwhile."""
         where, packed = self._keys.aside(day)[number], self._keys.packed(day)[number]
-        aside, (before, text) = await asyncio.gather(self._wire.ask("HGETALL", where), self._read(packed))
-        new = await asyncio.to_thread(_packed, text, aside, starts, other)
-        seen = sha1(before, usedforsecurity=False).hexdigest()
+        aside, before = await asyncio.gather(self._wire.ask("HGETALL", where), self._wire.ask("GET", packed))
+        new = await asyncio.to_thread(_packed, _opened(before or b""), aside, starts, other)
+        seen = sha1(before or b"", usedforsecurity=False).hexdigest()
         return bool(
             await self._wire.call(PACK, [where, packed], [int(bool(aside)), seen, new, rows_end(day)])
         )
 
-    async def _read(self, packed: str) -> tuple[bytes, bytes]:
-        """Return what is packed, and its text; what can't be read is deleted, and that is said."""
-        found: bytes = await self._wire.ask("GET", packed) or b""
-        try:
-            return found, zlib.decompress(found) if found else b""
-        except zlib.error:
-            log.warning("packed rows of what was spent were bad and are deleted")
-            await self._wire.ask("DEL", packed)
-            return b"", b""
+
+def _opened(packed: bytes) -> bytes:
+    """Return the text of *packed* rows; nothing, and that is said, where it can't be read."""
+    try:
+        return zlib.decompress(packed) if packed else b""
+    except zlib.error:
+        log.warning("packed rows of what was spent are bad and are left out")
+        return b""
+
+
+def _paired(flat: Sequence[bytes]) -> Rows:
+    """Return what HGETALL gives in a script."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _rows(text: bytes) -> Rows:
@@ -115,14 +126,20 @@ def _rows(text: bytes) -> Rows:
 
 def _packed(text: bytes, aside: Rows, starts: Sequence[bytes], other: bytes) -> bytes:
     """Return the rows of *text* and those put *aside* packed; see `Packed.rename` for the others."""
+    found = _merged(text, aside, starts, other)
+    lines = [b"\t".join(each) for each in sorted(found.items())]  # what is alike stands together
+    good = [line for line in lines if line.count(b"\t") == 1 and b"\n" not in line]  # JSON has neither
+    return zlib.compress(b"\n".join(good)) if good else b""
+
+
+def _merged(text: bytes, aside: Rows, starts: Sequence[bytes] = (), other: bytes = b"") -> Rows:
+    """Return the rows of a packed *text* and those put *aside*, each once."""
     found: dict[bytes, bytes] = {}
     for row, numbers in (*_rows(text).items(), *aside.items()):
         start = next((each for each in starts if row.startswith(each)), None)
         name = row if start is None else other + row.removeprefix(start)
         found[name] = _sum(found[name], numbers) if name in found else numbers
-    lines = [b"\t".join(each) for each in sorted(found.items())]  # what is alike stands together
-    good = [line for line in lines if line.count(b"\t") == 1 and b"\n" not in line]  # JSON has neither
-    return zlib.compress(b"\n".join(good)) if good else b""
+    return found
 
 
 def _sum(one: bytes, other: bytes) -> bytes:

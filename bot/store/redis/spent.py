@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -144,21 +143,17 @@ class SpentRows:
         return _numbers(await self._wire.ask("ZRANGEBYSCORE", self._keys.days, since, until))
 
     async def _rows(self, day: int) -> list[Spent]:
-        """Return the good rows of *day*; the others are deleted, and that is said."""
-        shards = self._keys.rows(day)
-        packed, *hashes = await asyncio.gather(  # together: a day may be packed meanwhile
-            self._packed.rows(day), *(self._wire.ask("HGETALL", each) for each in shards)
-        )
+        """Return the good rows of *day*; of the others that is said, and those of a hash are deleted."""
         found = []
-        for field, numbers in packed:
-            with suppress(ValueError, TypeError):
-                found.append(rows.spent_of(row_of(day, field, numbers)))
-        for where, said in zip(shards, hashes, strict=True):
-            for field, numbers in said.items():
+        for where, (loose, old) in zip(self._keys.rows(day), await self._packed.rows(day), strict=True):
+            for field, numbers in (*loose.items(), *old.items()):
                 try:
                     found.append(rows.spent_of(row_of(day, field, numbers)))
                 except (ValueError, TypeError) as why:
                     reason = str(why) if isinstance(why, BadRow) else type(why).__name__
+                    if field not in loose:
+                        log.warning("a packed row of what was spent is bad and is left out", reason=reason)
+                        continue
                     log.warning("a row of what was spent was bad and is deleted", reason=reason)
                     await self._wire.ask("HDEL", where, field)
         return found

@@ -208,7 +208,7 @@ class RedisStore(Reading):
         try:
             async with self._settling:
                 await self._beside.settle()
-            return here + await self._forget(actor)
+                return here + await self._forget(actor)
         except OSError:
             self._forgets.append(actor)
             raise
@@ -220,7 +220,8 @@ class RedisStore(Reading):
         self._questions.clear()
         self._beside.clear()
         try:
-            return here + await self._purge_all()
+            async with self._settling:
+                return here + await self._purge_all()
         except OSError:
             self._forgets.append(None)
             raise
