@@ -524,7 +524,7 @@ def test_a_mistake_in_env_is_told_with_its_line_and_what_it_takes(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     for name in ("RIVULET_TURNS", "RIVULET_STREAM"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / ".env").write_text("# a comment\n\nRIVULET_TURNS=many\nRIVULET_STREAM=perhaps\n")
+    (tmp_path / ".env").write_text("# a comment\n\nRIVULET_TURNS=many\nrivulet_stream=perhaps\n")
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert sorted(explain(caught.value, values=True, between="\n").splitlines()) == [

@@ -412,11 +412,11 @@ def _takes(kind: str, known: Mapping[str, Any]) -> str:
 
 def line_in_env(name: str) -> int:
     """Return the line of `.env` that sets *name*; 0 where the environment does, or none."""
-    if os.environ.get(name) or not ENV.is_file():
+    if any(value and each.upper() == name for each, value in os.environ.items()) or not ENV.is_file():
         return 0
     found = 0
     for each in parse_stream(StringIO(ENV.read_text("utf-8-sig"))):
-        if each.key == name:  # the last one counts
+        if each.key and each.key.upper() == name:  # the last one counts
             begun = each.original.string
             found = each.original.line + begun[: len(begun) - len(begun.lstrip())].count("\n")
     return found

@@ -52,7 +52,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     for _ in range(TRIES):
         lines = lined and "\n" in text[end // 2 : end]
         found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
-        at = _unblank(tree, found, least)
+        at = _untorn(tree, found, least)
         cut = dressed.place(*tree.where(at))
         if found < least or cut <= 0 or not grapheme(block.raw, cut):
             return None
@@ -66,10 +66,11 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     return None
 
 
-def _unblank(tree: Tree, at: int, least: int) -> int:
-    """Return *at*, or the end of the line, of code and of blank lines that end there.
+def _untorn(tree: Tree, at: int, least: int) -> int:
+    """Return the position near *at* at which no line is torn apart.
 
-    Or where its line begins, if that is not before *least*, and only marks of quotes and indents are between.
+    Where only marks of quotes and indents stand before *at* in its line, that is the line's beginning, if it
+    is not before *least*.  Else it is behind the rest of the line, of code and of blank lines that end there.
     """
     number, column = tree.where(at)
     if least <= at - column and not tree.lines[number][:column].strip("> \t"):

@@ -56,7 +56,7 @@ def line(dialect: Dialect, text: str) -> str:
 
 
 def ended(dialect: Dialect, text: str, mark: str) -> bool:
-    """Tell whether *mark* before *text* would end in its code: where nothing flanks, code is no shelter."""
+    """Tell whether *mark* before *text* would end in the middle of it: Discord ends marks in code, too."""
     return not dialect.flanking and mark in _ESCAPE.sub("", text)
 
 
@@ -142,7 +142,10 @@ class Line:
         self._run += grammar.words(value_of(node)).replace("\n", " ")
 
     def _break(self, node: AstNode) -> None:
-        """Break the line; a blank one would end all marks, and only two of HTML's breaks make one."""
+        """Break the line.
+
+        Two breaks in a row are a blank line, which would end all marks: only those of HTML make one.
+        """
         if not self._run.endswith("\n") or (kind(node) is comrak.HtmlInline and not self._within):
             self._run += "\n"
 

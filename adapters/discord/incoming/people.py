@@ -52,7 +52,7 @@ class People:
         if admitted := self.admitted(message):
             return Actor(admitted, message.name)
         owner = not message.bot and message.author in self.owners
-        guild = 0 if message.bot else message.guild  # of what may nothing, nothing is remembered
+        guild = 0 if message.bot else message.guild  # roles of bots need not be remembered
         roles = self._roles_of(message.author, inner(message.raw, "member"), guild)
         return Actor(str(message.author), message.name, bot=message.bot, owner=owner, roles=roles)
 

@@ -93,9 +93,9 @@ class Wire:
         losses: How often the connection was lost; what was written before may be lost since.
         scripts: What Redis is told with each connection, so that it need not be sent with the first call.
         boarding: What is called before requests go out, so that what can wait goes along with them.
-        back: What is awaited, in this order, whenever Redis is there again.  Only what the first of them asks
-            for at once goes out before all else: there is no `trouble` by then, and what others ask for goes
-            along with the rest.  If one fails, or Redis is away again, all are awaited anew.
+        back: What is awaited, in this order, whenever Redis is there again.  The first one's first request
+            goes out before any other; those of others may go out beside the rest.  If one fails, or Redis is
+            away again, all are awaited anew.
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
