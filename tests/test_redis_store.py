@@ -645,6 +645,25 @@ async def test_what_is_under_the_prefix_must_be_ours_and_of_this_version(redis_o
     await store.close()
 
 
+async def test_replicas_that_start_at_once_on_an_empty_redis_take_each_other_for_ours(
+    redis_shared, monkeypatch
+):
+    prefix, taken, first = secrets.token_hex(4), checks._taken, []
+
+    async def late(wire, names) -> bool:
+        if not first:
+            first.append(None)
+            first[0] = await redis_store(redis_shared, prefix)
+            await first[0].accept(asked())
+        return await taken(wire, names)
+
+    monkeypatch.setattr(checks, "_taken", late)
+    second = await redis_store(redis_shared, prefix)
+    assert not await second.accept(asked())
+    for store in (*first, second):
+        await store.close()
+
+
 async def test_a_prefix_is_of_one_bot(redis_shared):
     one = await redis_store(redis_shared)
     two = await redis_store_of(one)

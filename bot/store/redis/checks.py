@@ -61,12 +61,13 @@ async def expect_ours(wire: Wire, names: Names) -> None:
         Unavailable: It is another program's, or of another version.
     """
     try:
-        version = await wire.ask("GET", names.of("schema"))
-        if version is None:
-            if await _taken(wire, names):
+        schema = names.of("schema")
+        if await wire.ask("GET", schema) is None:
+            # What is there may be of a replica that has come meanwhile: it says so before it writes anything.
+            if await _taken(wire, names) and await wire.ask("GET", schema) is None:
                 raise Unavailable(f"{SETTING}: {_foreign(names)}")
             await claim(wire, names, ())
-            version = await wire.ask("GET", names.of("schema"))
+        version = await wire.ask("GET", schema)
     except Refusal as error:
         if "WRONGTYPE" in str(error):
             raise Unavailable(f"{SETTING}: {_foreign(names)}") from None
