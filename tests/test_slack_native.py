@@ -664,6 +664,20 @@ async def test_a_crowd_of_sessions_is_told_of_within_the_limit(world):
     assert (await world.emulator.verdict())["refused"] == 0
 
 
+async def test_what_waits_to_be_said_of_a_crowd_of_sessions_is_bounded(world):
+    await world.emulator.limits(on=True)
+    shown = world.platform._here.sessions
+    for number in range(400):
+        shown.show("DU1", f"1700000000.{number:06}", working=True)
+    begun = {*shown._working}
+    for number in range(400):
+        shown.show("DU1", f"1700000000.{number:06}", working=False)
+    assert len(begun) <= sessions.STARTS
+    assert begun <= shown._last.keys()
+    assert len(shown._last) <= sessions.WAITING + sessions.STARTS
+    assert not shown._working
+
+
 async def test_slacks_own_stop_of_an_edited_answer_stops_what_runs_in_that_conversation(world):
     """Also below a question that is not the thread's first message; nothing in other threads."""
     before = await world.ask("why?", "Yes.")

@@ -21,6 +21,8 @@ PROCESSING, ACTIVE = "processing", "active"
 #: Slack Tier 3: 50+ calls a minute and workspace; and how many of them say that a session is at work, since
 #: each of these wants another that says that it rests.
 CALLS, STARTS = 45, 22
+#: Sessions of which something may wait to be said, beside those that were said to be at work.
+WAITING = 45
 #: Seconds before each new try to say that a session rests: Slack itself takes an hour to see that.
 AGAIN = (1.0, 5.0, 20.0, 60.0)
 
@@ -39,15 +41,23 @@ class Sessions:
         self._known = True  # until Slack says otherwise
         self._calls, self._starts = Tally(CALLS), Tally(STARTS)
         self._last: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._working: set[tuple[str, str]] = set()  # of which it was said, or is about to be
 
     def show(self, channel: str, thread: str, *, working: bool) -> None:
         """Let the session of *thread* be at work, or rest; of what waits to be said of it, the newest counts.
 
-        That one is at work is not said while there is no room for it.
+        That one is at work is not said while there is no room for it; that one rests always is where it was
+        said to be at work, else while less than `WAITING` wait: a native stream puts it to work by itself.
         """
+        session, before = (channel, thread), self._last.get((channel, thread))
         if not self._known or (working and self._starts.take()):
             return
-        session, before = (channel, thread), self._last.get((channel, thread))
+        if not working and session not in self._working and len(self._last) >= WAITING:
+            return
+        if working:
+            self._working.add(session)
+        else:
+            self._working.discard(session)
         task = self._errands.start(self._say(session, PROCESSING if working else ACTIVE, before))
         self._last[session] = task
 
