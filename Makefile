@@ -86,6 +86,7 @@ bench-shown: dev
 	-nice $(BIN)/python -m tests.bench slow --quick --json
 	-nice $(BIN)/python -m tests.bench load --quick --json
 	-nice $(BIN)/python -m tests.bench web --quick --json
+	-nice $(BIN)/python -m tests.bench cluster --quick --only each --json
 
 # Needs uv; versions and hashes for Python 3.11 to 3.13 on every platform.
 lock:
