@@ -44,8 +44,7 @@ class Commands:
     Args:
         means: What all answers share.
         latest: The newest questions.
-        stop: Stops an answer.
-        why_not: Returns why a stop was refused.
+        stop: Stops an answer; returns what came of it, and which right was missing.
         press: Presses a button.
     """
 
@@ -53,15 +52,13 @@ class Commands:
         self,
         means: Means,
         latest: Latest,
-        stop: Callable[[Stop], Awaitable[Outcome]],
-        why_not: Callable[[Stop], Awaitable[str]],
+        stop: Callable[[Stop], Awaitable[tuple[Outcome, str]]],
         press: Callable[[Press], Awaitable[Outcome]],
     ) -> None:
         self._means = means
         self._store = means.store
         self._latest = latest
         self._stop = stop
-        self._why_not = why_not
         self._press = press
 
     async def do(self, command: Command) -> str:
@@ -85,10 +82,9 @@ class Commands:
     async def _stopped(self, command: Command) -> str:
         if not (conversation := self._meant(command)):
             return NOTHING
-        stop = Stop("", command.actor, command.place, conversation)
-        outcome = await self._stop(stop)
+        outcome, why = await self._stop(Stop("", command.actor, command.place, conversation))
         if outcome is Outcome.REFUSED:
-            return await self._why_not(stop) or NOT_NOW
+            return why or NOT_NOW
         return STOPPED if outcome is Outcome.STOPPED else NOTHING
 
     async def _again(self, command: Command) -> str:

@@ -120,7 +120,7 @@ class Core:
         self.talks = Talks()
         self._follow_ups = follow_ups
         self._refusals = Refusals(self.repairs.platforms, self.running.errand, self._say)
-        self._commands = Commands(self.means, self.running.latest, self._stopped, self._why_not, self.press)
+        self._commands = Commands(self.means, self.running.latest, self._stopped, self.press)
         self._presses = Presses(self.means, self.running, self.repairs.platforms)
 
     @property
@@ -175,18 +175,10 @@ class Core:
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at; who may not is told so."""
-        outcome = await self._stopped(stop)
-        if outcome is Outcome.REFUSED and not stop.actor.bot and (why := await self._why_not(stop)):
-            meant = self._meant(stop)
-            message = stop.message or (meant.mention.key if meant else "")
-            self._refusals.tell(replace(stop, message=message), why)
+        outcome, why = await self._stopped(stop)
+        if why and not stop.actor.bot and (live := self._meant(stop)):
+            self._refusals.tell(replace(stop, message=stop.message or live.mention.key), why)
         return outcome
-
-    async def _why_not(self, stop: Stop) -> str:
-        """Return why *stop* may not end the answer that it points at; "" if it may, or there is none."""
-        if not (live := self._meant(stop)):
-            return ""
-        return await self._access.why_not_stop(stop.actor, live.mention.actor, stop.place)
 
     def _meant(self, stop: Stop) -> Live | None:
         """Return the answer that *stop* points at."""
@@ -194,16 +186,17 @@ class Core:
             return self.running.current(stop.conversation)
         return self._stops.find(stop.message)
 
-    async def _stopped(self, stop: Stop) -> Outcome:
-        heeded = self._ends_own(stop) or self._heeds(stop, Action.STOP)
-        if not heeded or not await self._allowed(stop, Action.STOP):
-            return Outcome.REFUSED
-        if stop.conversation:
-            return self.running.stop_current(stop)
-        if live := self._stops.find(stop.message):
-            return live.stop(stop)
-        self._stops.keep(stop, _now())
-        return Outcome.UNKNOWN
+    async def _stopped(self, stop: Stop) -> tuple[Outcome, str]:
+        """Do what *stop* says; return what came of it, and which right its actor lacks, as they read it."""
+        if not (self._ends_own(stop) or self._heeds(stop, Action.STOP)):
+            return Outcome.REFUSED, ""
+        if not await self._allowed(stop, Action.STOP):
+            return Outcome.REFUSED, self._access.refusal(stop.place)
+        live = self._meant(stop)
+        outcome = live.stop(stop) if live else Outcome.UNKNOWN
+        if not live and not stop.conversation:
+            self._stops.keep(stop, _now())
+        return outcome, self._access.not_yours(stop.place) if outcome is Outcome.REFUSED else ""
 
     async def command(self, command: Command) -> str:
         """See `Inbox.command`."""
@@ -227,7 +220,8 @@ class Core:
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
-            return await self._stopped(Stop(press.message, press.actor, press.place))
+            outcome, _ = await self._stopped(Stop(press.message, press.actor, press.place))
+            return outcome
         decides = press.control in {control.name for control in CONTROLS}
         action = Action.APPROVE if decides else Action.PRESS
         if not self._heeds(press, action) or not await self._allowed(press, action):
@@ -378,7 +372,7 @@ class Core:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
         if means_stop(text):
-            return running.say(mention, why, "stop") if (why := await self._stop_newest(mention)) else False
+            return running.say(mention, why, "stop") if (why := self._stop_newest(mention)) else False
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
         if mention.follow_up and not (wordy(text) or readable(mention.files, self.means.desk.bounds)):
@@ -395,13 +389,13 @@ class Core:
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))
 
-    async def _stop_newest(self, mention: Mention) -> str:
+    def _stop_newest(self, mention: Mention) -> str:
         """Stop the newest answer where *mention* says so; return what is said to it, "" if it stopped."""
         if (newest := self.running.newest(mention.conversation)) is None:
             return NOTHING
         if newest.stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED:
             return ""
-        return await self._access.why_not_stop(mention.actor, newest.mention.actor, mention.place) or NOTHING
+        return self._access.not_yours(mention.place) or NOTHING
 
     def _capped(self, mention: Mention, text: str) -> bool:
         """Tell who goes on in a thread why they are not answered, once an hour there; False if not now."""

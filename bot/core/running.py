@@ -17,7 +17,7 @@ from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
-from bot.platform import Actor, Asked, Mention, Outcome, Place, Stop
+from bot.platform import Actor, Asked, Mention, Place
 from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
@@ -170,11 +170,6 @@ class Running:
         """Return the answer that runs in *conversation*, or is the next to."""
         ticket = self._intake.current(conversation)
         return ticket.run if ticket else None
-
-    def stop_current(self, stop: Stop) -> Outcome:
-        """Stop the answer that runs in the conversation of *stop*, or is the next to."""
-        current = self.current(stop.conversation)
-        return current.stop(stop) if current else Outcome.UNKNOWN
 
     def errand(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do *work* beside the answers; a failure of it is logged."""

@@ -109,11 +109,9 @@ class Access:
         admin = actor.owner or (stop == "asker_and_admins" and self.is_admin(actor, place))
         return stop == "anyone" or admin or actor.id == asker.id
 
-    async def why_not_stop(self, actor: Actor, asker: Actor, place: Place) -> str:
-        """Return what *actor* reads who may not stop the answer to *asker* in *place*; "" if they may."""
-        if not await self.authorize(actor, place, Action.STOP):
-            return self.refusal(place)
-        return "" if self.may_stop(actor, asker, place) else NOT_YOURS[self._who(place).stop]
+    def not_yours(self, place: Place) -> str:
+        """Return what somebody reads who may use the bot in *place*, but not stop this answer."""
+        return NOT_YOURS.get(self._who(place).stop, "")
 
     def may_allow(self, actor: Actor, asker: Actor, place: Place) -> bool:
         """Return whether *actor*, who may use the bot, may allow a tool's call in the answer to *asker*."""
