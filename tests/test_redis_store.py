@@ -648,7 +648,8 @@ async def test_what_is_under_the_prefix_must_be_ours_and_of_this_version(redis_o
 async def test_replicas_that_start_at_once_on_an_empty_redis_take_each_other_for_ours(
     redis_shared, monkeypatch
 ):
-    prefix, taken, first = secrets.token_hex(4), checks._taken, []
+    prefix, taken = secrets.token_hex(4), checks._taken
+    first: list[Any] = []
 
     async def late(wire, names) -> bool:
         if not first:
