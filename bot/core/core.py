@@ -372,7 +372,8 @@ class Core:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
         if means_stop(text):
-            return running.say(mention, why, "stop") if (why := self._stop_newest(mention)) else False
+            why = self._stop_newest(mention)
+            return bool(why) and running.say(mention, why, "stop")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
         if mention.follow_up and not (wordy(text) or readable(mention.files, self.means.desk.bounds)):

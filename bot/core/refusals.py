@@ -62,7 +62,7 @@ class Refusals:
             self._errand(self._tell(event, message, platform, text))
 
     def first(self, event: Mention | Stop, about: str = "") -> bool:
-        """Tell whether who did *event* is to be told *about* something: not if they were of late."""
+        """Tell whether who did *event* is to be told *about* something; if so, they count as told."""
         name = _message(event).partition("/")[0]
         return self._may_tell((name, event.actor.id, about), asyncio.get_running_loop().time())
 
