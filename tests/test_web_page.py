@@ -555,6 +555,22 @@ async def test_who_signs_out_in_one_tab_is_led_to_the_door_in_the_others(new):
         await expect(other.page.locator("#token")).to_be_visible()
 
 
+async def test_the_box_takes_nothing_before_enter_can_send_it(new):
+    async with site() as where:
+        context = (await new(where.url)).page.context
+        page, let = await context.new_page(), asyncio.Event()
+
+        async def held(route):
+            await let.wait()
+            await route.continue_()
+
+        await page.route("**/chat.js", held)
+        await page.goto(where.url, wait_until="commit")
+        await expect(page.locator("#text")).not_to_be_editable()
+        let.set()
+        await expect(page.locator("#text")).to_be_editable()
+
+
 async def test_shift_enter_begins_a_line(new):
     async with site() as where:
         tab = await new(where.url)

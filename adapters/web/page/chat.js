@@ -273,4 +273,6 @@ document.addEventListener("visibilitychange", () => {
   else if (stream?.closed) listen();
   else log.follow();
 });
+// Enter would only begin a line before all of this.
+text.readOnly = false;
 open();
