@@ -419,6 +419,25 @@ async def test_a_stop_that_comes_too_late_leaves_the_answer_whole(world, monkeyp
     assert await world.emulator.message(*at(answer.id)) == ended
 
 
+async def test_somebody_who_may_not_stop_is_told_so_once_and_nobody_else():
+    world = await SlackWorld.open(RIVULET_STOP="asker")
+    question = await world.ask("why?", "Because", HOLD)
+    answer = await world.first(question, "Because")
+    for _ in range(2):
+        await world.press(answer.id, who=world.bob)
+
+    async def told() -> list[tuple[str, str]]:
+        return [(each["user"], each["text"]) for each in await world.emulator.events(kinds=["ephemeral"])]
+
+    assert await until(told) == [(world.bob, "You may not do that here.")]
+    await world.settled()
+    assert len(await told()) == 1
+    assert (await world.first(question)).live
+    await world.press(answer.id)
+    await world.stopped(question)
+    await world.close()
+
+
 async def test_a_stop_button_that_a_crash_left_goes_away_and_nothing_else(world, monkeypatch):
     monkeypatch.setattr(tidy, "KNOWN", 0.0)
     question = await world.ask("why?", "Because ", HOLD, "of the rain.")

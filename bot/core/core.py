@@ -1,6 +1,6 @@
 """The streaming core: takes what adapters hear, and decides what is done about it.
 
-Every method of `Core` that an adapter calls asks `Access` itself and returns once the event is claimed, so an
+Every method of `Core` that an adapter calls asks its `Gate` and returns once the event is claimed, so an
 adapter can neither forget the check nor acknowledge what was not taken.
 """
 
@@ -16,16 +16,17 @@ import structlog
 from bot.core.approvals import CONTROLS
 from bot.core.commands import Commands, called
 from bot.core.files import kept, readable
+from bot.core.gate import Gate
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
 from bot.core.live import Live, Means
 from bot.core.presses import Presses
-from bot.core.rates import Rates
 from bot.core.ratings import owned, rate
 from bot.core.refusals import Refusals
 from bot.core.repair import Repairs
 from bot.core.running import Running
-from bot.core.sayings import HINT, NOTHING, interrupted, means_stop
+from bot.core.sayings import HINT, interrupted, means_stop
+from bot.core.stopping import Stopping
 from bot.core.stops import Stops
 from bot.core.talks import Talks
 from bot.core.terms import Terms, TermsOf, chosen, no_more
@@ -65,8 +66,6 @@ log = structlog.get_logger(__name__)
 RECENT = 86_400.0
 #: Seconds for which a shutdown waits until other replicas know of it, before it ends answers.
 LEAVING = 0.5
-#: What people do that needs a right.
-Happening = Mention | Stop | Press | Rating | Edited | Command
 
 
 class Core:
@@ -116,11 +115,12 @@ class Core:
         self.running = Running(self.means, caps)
         self._lives = self.running.lives
         self.repairs = Repairs(self.means, self.running, self.mention, self.stop, self.rated)
-        self._rates = Rates()
         self.talks = Talks()
         self._follow_ups = follow_ups
         self._refusals = Refusals(self.repairs.platforms, self.running.errand, self._say)
-        self._commands = Commands(self.means, self.running.latest, self._stopped, self.press)
+        self._gate = Gate(access, self._refusals)
+        self._stopping = Stopping(self._gate, access, self._refusals, self._stops, self.running)
+        self._commands = Commands(self.means, self.running.latest, self._stopping.stop, self.press)
         self._presses = Presses(self.means, self.running, self.repairs.platforms)
 
     @property
@@ -166,7 +166,7 @@ class Core:
             raise Unavailable("shutting down")
         if mention.follow_up and not self.means.terms(mention.place, mention.actor).follow_ups:
             return
-        if not await self._allowed(mention, Action.ASK):
+        if not await self._gate.allows(mention, Action.ASK):
             return
         if not await self.running.accept(mention):
             return
@@ -175,34 +175,13 @@ class Core:
 
     async def stop(self, stop: Stop) -> Outcome:
         """Stop the answer that *stop* points at; who may not is told so."""
-        outcome, why = await self._stopped(stop)
-        if why and not stop.actor.bot and (live := self._meant(stop)):
-            self._refusals.tell(replace(stop, message=stop.message or live.mention.key), why)
-        return outcome
-
-    def _meant(self, stop: Stop) -> Live | None:
-        """Return the answer that *stop* points at."""
-        if stop.conversation:
-            return self.running.current(stop.conversation)
-        return self._stops.find(stop.message)
-
-    async def _stopped(self, stop: Stop) -> tuple[Outcome, str]:
-        """Do what *stop* says; return what came of it, and which right its actor lacks, as they read it."""
-        if not (self._ends_own(stop) or self._heeds(stop, Action.STOP)):
-            return Outcome.REFUSED, ""
-        if not await self._allowed(stop, Action.STOP):
-            return Outcome.REFUSED, self._access.refusal(stop.place)
-        live = self._meant(stop)
-        outcome = live.stop(stop) if live else Outcome.UNKNOWN
-        if not live and not stop.conversation:
-            self._stops.keep(stop, _now())
-        return outcome, self._access.not_yours(stop.place) if outcome is Outcome.REFUSED else ""
+        return await self._stopping.react(stop)
 
     async def command(self, command: Command) -> str:
         """See `Inbox.command`."""
-        if not self._heeds(command, Action.COMMAND):
+        if not self._gate.heeds(command, Action.COMMAND):
             return ""
-        if not await self._allowed(command, Action.COMMAND):
+        if not await self._gate.allows(command, Action.COMMAND):
             return self._access.refusal(command.place)
         return await self._commands.do(command)
 
@@ -211,20 +190,20 @@ class Core:
         if self.running.closing:
             raise Unavailable("shutting down")
         command = Command("ask", "", actor, place)
-        if not self._heeds(command, Action.COMMAND):
+        if not self._gate.heeds(command, Action.COMMAND):
             return ""
-        if not await self._allowed(command, Action.ASK):
+        if not await self._gate.allows(command, Action.ASK):
             return self._access.refusal(place)
         return await self.running.bars(actor, place) or None
 
     async def press(self, press: Press) -> Outcome:
         """Do what the button says; what it asks while shutting down is answered after the next start."""
         if press.control == STOP.name:
-            outcome, _ = await self._stopped(Stop(press.message, press.actor, press.place))
+            outcome, _ = await self._stopping.stop(Stop(press.message, press.actor, press.place))
             return outcome
         decides = press.control in {control.name for control in CONTROLS}
         action = Action.APPROVE if decides else Action.PRESS
-        if not self._heeds(press, action) or not await self._allowed(press, action):
+        if not self._gate.heeds(press, action) or not await self._gate.allows(press, action):
             return Outcome.REFUSED
         if decides:
             return self._presses.decide(press)
@@ -232,14 +211,14 @@ class Core:
 
     async def owns(self, message: str, actor: str) -> bool:
         """See `Inbox.owns`."""
-        return self._rates.admit(actor, "react", _now()) and await owned(self._store, message)
+        return self._gate.admits(actor, "react") and await owned(self._store, message)
 
     async def rated(self, rating: Rating) -> None:
         """Keep a rating; of a question to a person, there is none."""
         live = self._stops.find(rating.message)
-        if (live and live.card) or not self._heeds(rating, Action.RATE):
+        if (live and live.card) or not self._gate.heeds(rating, Action.RATE):
             return
-        if await self._allowed(rating, Action.RATE):
+        if await self._gate.allows(rating, Action.RATE):
             known = live.model if live else ""
             models = self.means.models
             await rate(self._store, rating, self.means.clock(), lambda key: known or models.of(key))
@@ -251,9 +230,9 @@ class Core:
         The answer says so where one is too many.
         """
         live = self._stops.find(edited.key)
-        if not (live and edited.text.strip() and self._heeds(edited, Action.EDIT)):
+        if not (live and edited.text.strip() and self._gate.heeds(edited, Action.EDIT)):
             return
-        if not await self._allowed(edited, Action.EDIT):
+        if not await self._gate.allows(edited, Action.EDIT):
             return
         if means_stop(edited.text):
             live.stop(Stop(edited.key, edited.actor, edited.place))
@@ -344,35 +323,16 @@ class Core:
         """Why the model answers nobody; "ok" if nothing is known."""
         return str(getattr(self.means.model, "trouble", "") or "ok")
 
-    async def _allowed(self, event: Happening, action: Action) -> bool:
-        if await self._access.authorize(event.actor, event.place, action):
-            return True
-        talks_to_others = isinstance(event, Mention) and event.follow_up
-        if not event.actor.bot and not talks_to_others:
-            self._refusals.count(event.actor, event.place, action)
-            if isinstance(event, Mention):
-                self._refusals.tell(event, self._access.refusal(event.place))
-        return False
-
     async def _say(self, mention: Mention, text: str) -> None:
         """Answer *mention*, which nobody took, with *text*."""
         if await self.running.accept(mention) and not self.running.say(mention, text, "refused"):
             await self.running.drop(mention)
 
-    def _heeds(self, event: Happening, action: Action) -> bool:
-        """Tell whether somebody does not do this too often; looks nobody up."""
-        return self._rates.admit(event.actor.id, action.value, _now())
-
-    def _ends_own(self, stop: Stop) -> bool:
-        """Tell whether *stop* ends an answer to its actor, which it can once: none is too many."""
-        live = self._meant(stop)
-        return live is not None and live.open and live.mention.actor.id == stop.actor.id
-
     async def _take(self, mention: Mention) -> bool:
         """Begin what answers *mention*; False if nothing is to be said to it."""
         text, running = mention.text.strip(), self.running
         if means_stop(text):
-            why = self._stop_newest(mention)
+            why = self._stopping.newest(mention)
             return bool(why) and running.say(mention, why, "stop")
         if not text and not mention.files:
             return running.say(mention, HINT, "hint")
@@ -389,14 +349,6 @@ class Core:
             return (unpaid and self._capped(mention, refusal)) or running.say(mention, refusal, "too much")
         running.give_way(outdated)
         return running.queue(Live(self.means, mention))
-
-    def _stop_newest(self, mention: Mention) -> str:
-        """Stop the newest answer where *mention* says so; return what is said to it, "" if it stopped."""
-        if (newest := self.running.newest(mention.conversation)) is None:
-            return NOTHING
-        if newest.stop(Stop(mention.key, mention.actor, mention.place)) is Outcome.STOPPED:
-            return ""
-        return self._access.not_yours(mention.place) or NOTHING
 
     def _capped(self, mention: Mention, text: str) -> bool:
         """Tell who goes on in a thread why they are not answered, once an hour there; False if not now."""
@@ -424,7 +376,3 @@ class Core:
 async def _notify(platform: Platform, person: str, text: str) -> None:
     if not await platform.notify(person, text):
         log.warning("an admin could not be told", platform=platform.name, person=person)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -270,6 +270,8 @@ class Events:
         outcome = await self._press(press)
         if outcome is Outcome.LAPSED:
             self._notices.lapsed(press.user, press.channel)
+        if outcome is Outcome.REFUSED:
+            self._notices.refused(press.user, press.channel)
         if outcome in {Outcome.UNKNOWN, Outcome.TAKEN, Outcome.LAPSED}:
             self._tidy.start(press, partial(self._press, press))
 

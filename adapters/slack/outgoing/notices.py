@@ -1,4 +1,4 @@
-"""What the asker is told where the answer cannot be written: once, and somewhere else."""
+"""What people are told beside an answer: that it cannot be written, or that a button does nothing for them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ WHY = {
     "no_permission": "I may not post there.",
 }
 LAPSED = "That button is over: what it was for is forgotten. Please ask again."
+REFUSED = "You may not do that here."
 OTHERWISE = "Slack refuses whatever I write there."
 
 
@@ -46,19 +47,28 @@ class Notices:
 
     def tell(self, user: str, channel: str, why: str) -> None:
         """Tell *user* why they get no answer in *channel*, unless they know."""
-        now = asyncio.get_running_loop().time()
-        if now - self._told.get((user, channel), float("-inf")) < QUIET:
-            return
-        self._told[user, channel] = now
-        if len(self._told) > KNOWN:
-            self._told.popitem(last=False)
-        self._errands.start(
-            self._tell(user, channel, f"I cannot answer in that channel: {WHY.get(why, OTHERWISE)}")
-        )
+        if self._due(user, channel):
+            text = f"I cannot answer in that channel: {WHY.get(why, OTHERWISE)}"
+            self._errands.start(self._tell(user, channel, text))
+
+    def refused(self, user: str, channel: str) -> None:
+        """Tell *user* that a button is not theirs to press, unless they know."""
+        if self._due(user, REFUSED):
+            self._errands.start(self._tell(user, channel, REFUSED))
 
     def lapsed(self, user: str, channel: str) -> None:
         """Tell *user* that the button that they pressed leads nowhere any more."""
         self._errands.start(self._tell(user, channel, LAPSED))
+
+    def _due(self, user: str, about: str) -> bool:
+        """Tell whether *user* is to be told *about* something; if so, they count as told."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told.get((user, about), float("-inf")) < QUIET:
+            return False
+        self._told[user, about] = now
+        if len(self._told) > KNOWN:
+            self._told.popitem(last=False)
+        return True
 
     async def _tell(self, user: str, channel: str, text: str) -> None:
         """Say it where only *user* sees it; in a direct message if that is not possible."""
