@@ -27,7 +27,7 @@ from adapters.emulators.process import World
 from bot.run.stage import Stage, discord_stage, slack_stage, until
 from bot.store import POSTS_KEPT, ROWS_KEPT, TEXT_KEPT
 from bot.store.sqlite import Sqlite
-from tests.test_cli import ROOT, _text, good, ran, started
+from tests.test_cli import ROOT, _text, ended, good, ran, started
 from tests.test_mcp import rogue
 from tests.warm import spawned
 from tests.web_world import Browser
@@ -346,3 +346,25 @@ async def expect_clean(data: Path, *more: str) -> None:
     await store.close()
     kept = held()
     assert not [what for what, word in SAID.items() if word.encode() in kept]
+
+
+@pytest.mark.rule(23)
+async def test_what_was_said_is_logged_where_the_operator_asks_for_it_and_secrets_are_not(tmp_path):
+    async with spawned() as world:
+        await world.claude.script(steps=[f"{SAID['answer']} {SECRETS['SLACK_BOT_TOKEN']}"])
+        settings = env(world, tmp_path / "data") | {"RIVULET_LOG": "info"}
+        async with started("run", "--debug-content", cwd=tmp_path, env=settings) as bot:
+            stage = slack_stage(world)
+            await until(lambda: world.slack.events(kinds=["connect"]), 60)
+            question = await stage.say(f"what is {SAID['question']}")
+            await until(partial(ended, stage, question), 60)
+            bot.send_signal(signal.SIGTERM)
+            out, err = await asyncio.wait_for(bot.communicate(), 30)
+    log = (out + err).decode()
+    lines = [json.loads(line) for line in log.splitlines()]
+    [told] = [line for line in lines if line["event"] == "content"]
+    assert SAID["question"] in told["asked"]
+    assert told["answered"].startswith(SAID["answer"])
+    assert told["question"].startswith("slack/T1/C1/")
+    assert any("--debug-content" in line["event"] and line["level"] == "warning" for line in lines)
+    assert not [secret for secret in SECRETS.values() if secret in log]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,8 @@ from bot.model import Ask, Request, Result, Tool
 from bot.model.estimate import Estimate, size
 
 log = structlog.get_logger(__name__)
+#: What people and Claude say; off, unless the operator switches it on to find a fault.
+content = logging.getLogger("bot.content")
 
 #: What people read below an answer to a question whose thread is longer than what was read of it.
 NOT_READ = "Older messages of this thread were not read."
@@ -75,7 +78,10 @@ class Account:
 
     def close(self) -> None:
         """Take note of what was said, however the answer ended."""
-        self._prefix.keep_secret(["".join(self._said)])
+        said = "".join(self._said)
+        self._prefix.keep_secret([said])
+        told = {"question": self._question, "asked": self._request.turns[-1].text, "answered": said}
+        content.info("content", extra=told)
 
     def _end(self, finished: Finished) -> Finished:
         usage = finished.usage

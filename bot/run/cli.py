@@ -27,6 +27,7 @@ CONFIG = 78
 USAGE = 2
 ABOUT = "Claude's answers, streamed into Slack and Discord by editing one message."
 CHECK = "Play the scenes without a terminal and judge them; exit 1 if a claim fails."
+CONTENT = "Log what people write and what is answered, to find a fault; tell them, and do not leave it on."
 NOTE = "Delete the notes of this name."
 CHANNEL = "In this channel alone: its id, as Slack (C…) or Discord (digits) shows it."
 RECORD = "Film the scenes on the theatre's page, as an animated .webp; needs Chromium."
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         own = command in OPEN
         parsers[name] = commands.add_parser(name, help=does, description=does, add_help=not own)
         parsers[name].set_defaults(command=command)
+    parsers["run"].add_argument("--debug-content", action="store_true", help=CONTENT)
     parsers["demo"].add_argument("--check", action="store_true", help=CHECK)
     parsers["demo"].add_argument("--host", default="127.0.0.1", help=HOST)
     parsers["demo"].add_argument("--record", metavar="FILE", help=RECORD)
@@ -131,7 +133,7 @@ def _mistake(lines: str) -> int:
     return CONFIG
 
 
-async def _run(_options: argparse.Namespace) -> int:
+async def _run(options: argparse.Namespace) -> int:
     """Serve every platform that has credentials, until SIGTERM."""
     from bot.run.look import look
 
@@ -140,7 +142,7 @@ async def _run(_options: argparse.Namespace) -> int:
         sys.stderr.write(f"rivulet: {warning}\n")
     from bot.run.start import start
 
-    return await start(found.settings, found.makes, config=found.config)
+    return await start(found.settings, found.makes, config=found.config, content=options.debug_content)
 
 
 async def _demo(options: argparse.Namespace) -> int:

@@ -1,4 +1,7 @@
-"""Logs on standard error: for people on a terminal, JSON lines elsewhere; no secret, no message's text."""
+"""Logs on standard error: for people on a terminal, JSON lines elsewhere.
+
+No secret is in them, and no message's text, unless `rivulet run --debug-content` asks for it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ SECRET = re.compile(
 LONGEST = 4096
 #: Our packages.
 OURS = ("bot", "adapters")
+#: The logger of what people and Claude say.
+CONTENT, OFF = "bot.content", logging.CRITICAL + 1
 #: Lines of one kind that libraries may log in so many seconds; a kind's length in characters, and how many
 #: kinds are counted.
 OFTEN, QUIET = 5, 60.0
@@ -52,12 +57,13 @@ class Seldom(logging.Filter):
         return count < OFTEN
 
 
-def configure(level: str, secrets: Collection[str] = ()) -> None:
+def configure(level: str, secrets: Collection[str] = (), *, content: bool = False) -> None:
     """Set up structlog and the standard library's logging alike.
 
     Args:
         level: What is logged of ours; of libraries, warnings and worse.
         secrets: Values that must never appear.
+        content: Whether questions and answers are logged.
     """
     _hidden.clear()
     hide(secrets)
@@ -92,6 +98,11 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for ours in OURS:
         logging.getLogger(ours).setLevel(level.upper())
+    logging.getLogger(CONTENT).setLevel(logging.INFO if content else OFF)
+    if content:
+        logging.getLogger(CONTENT).warning(
+            "--debug-content: what people write and what is answered is logged"
+        )
 
 
 def hide(secrets: Iterable[str]) -> None:

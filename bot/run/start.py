@@ -63,7 +63,12 @@ PRUNE = 600.0
 
 
 async def start(
-    settings: Settings, makes: Makes, tools: Sequence[Offered] = (), config: ConfigFile | None = None
+    settings: Settings,
+    makes: Makes,
+    tools: Sequence[Offered] = (),
+    config: ConfigFile | None = None,
+    *,
+    content: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then end every answer with a last edit; a second signal ends at once.
 
@@ -72,12 +77,13 @@ async def start(
         makes: What makes each platform; see `adapters.find`.
         tools: What the model may use beside the tools that *settings* and *config* name.
         config: What holds where; without it there is no such file.
+        content: Whether questions and answers are logged.
 
     Raises:
         Unavailable: When another process has the data, the port is taken, Claude refuses the key, no
             platform can be served as it is set up, or the file of MCP servers or `config.toml` is wrong.
     """
-    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
+    logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()], content=content)
     servers = mcp_of(settings)
     given = config or ConfigFile(settings)
     before = stamp(given.path)

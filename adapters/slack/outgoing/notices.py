@@ -1,4 +1,4 @@
-"""What people are told beside an answer: that it cannot be written, or that a button does nothing for them."""
+"""What people are told beside an answer: that it can't be written, or that a button does nothing for them."""
 
 from __future__ import annotations
 
