@@ -644,37 +644,38 @@ async def test_slack_is_told_that_a_session_rests_though_it_was_not_reached_at_f
 
 
 async def test_a_crowd_of_sessions_is_told_of_within_the_limit(world):
-    """Those that end before there is room for them are only said to rest."""
+    """Those for whose start there is no room are not said to rest either."""
     await world.emulator.limits(on=True)
-    for number in range(60):
-        world.platform._here.sessions.show("DU1", f"1700000000.{number:06}", working=True)
+    threads = [f"1700000000.{number:06}" for number in range(60)]
+    for thread in threads:
+        world.platform._here.sessions.show("DU1", thread, working=True)
 
-    async def told() -> bool:
-        return len(await called(world, "agents.sessions.setStatus")) >= sessions.STARTS
+    async def told(count: int) -> bool:
+        return len(await called(world, "agents.sessions.setStatus")) >= count
 
-    await until(told)
-    for number in range(60):
-        world.platform._here.sessions.show("DU1", f"1700000000.{number:06}", working=False)
-
-    async def full() -> bool:
-        return len(await called(world, "agents.sessions.setStatus")) >= sessions.CALLS
-
-    await until(full)
-    assert len(await called(world, "agents.sessions.setStatus")) == sessions.CALLS
+    await until(partial(told, sessions.STARTS))
+    for thread in threads:
+        world.platform._here.sessions.show("DU1", thread, working=False)
+    await until(partial(told, 2 * sessions.STARTS))
+    await world.settled()
+    assert sorted(await statuses(world)) == ["active"] * sessions.STARTS + ["processing"] * sessions.STARTS
     assert (await world.emulator.verdict())["refused"] == 0
 
 
-async def test_what_waits_to_be_said_of_a_crowd_of_sessions_is_bounded(world):
-    await world.emulator.limits(on=True)
+async def test_of_sessions_that_nobody_put_to_work_nothing_is_said_and_of_streams_that_they_rest(world):
     shown = world.platform._here.sessions
     for number in range(400):
         shown.show("DU1", f"1700000000.{number:06}", working=True)
     begun = {*shown._working}
+    assert len(begun) == sessions.STARTS
+    for number in range(streams.STARTS):
+        shown.works("DU1", f"1800000000.{number:06}")
     for number in range(400):
         shown.show("DU1", f"1700000000.{number:06}", working=False)
-    assert len(begun) <= sessions.STARTS
+        shown.show("DU1", f"1800000000.{number:06}", working=False)
     assert begun <= shown._last.keys()
-    assert len(shown._last) <= sessions.WAITING + sessions.STARTS
+    assert len(shown._last) == sessions.STARTS + streams.STARTS
+    assert 2 * sessions.STARTS + streams.STARTS <= sessions.CALLS
     assert not shown._working
 
 

@@ -174,6 +174,8 @@ class NativeSurface(SlackSurface):
         repair = partial(super()._update, message)
         stream = self._mine[message] = Stream(self._streams, channel, ts, sent, nonce, repair)
         self._streams.keep(stream)
+        if self._sessions:
+            self._sessions.works(self._channel, self._thread)
         return message
 
     async def _again(self, page: Page, nonce: str) -> Receipt:

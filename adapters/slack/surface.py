@@ -188,6 +188,8 @@ class SlackSurface(Surface):
     def resume(self, remains: Remains) -> None:
         """Go on where an earlier run left off: posts with its nonces may have got through."""
         self._working = True  # as it was left
+        if self._sessions:
+            self._sessions.works(self._channel, self._thread)
         self._doubtful.update(remains.nonces)
         # Where edits are closed, what was to stand in a message may stand beside it.
         self._doubtful.update(_beside(message) for message in remains.messages)

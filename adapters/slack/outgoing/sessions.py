@@ -18,11 +18,10 @@ from bot.platform import Gone, SlowDown
 log = structlog.get_logger(__name__)
 
 PROCESSING, ACTIVE = "processing", "active"
-#: Slack Tier 3: 50+ calls a minute and workspace; and how many of them say that a session is at work, since
-#: each of these wants another that says that it rests.
-CALLS, STARTS = 45, 22
-#: Sessions of which something may wait to be said, beside those that were said to be at work.
-WAITING = 45
+#: Slack Tier 3: 50+ calls a minute and workspace; and how many of them say that a session is at work.  Each
+#: of these wants another that says that it rests, and so do the streams, of which `streams.STARTS` begin in a
+#: minute: so nothing waits for long.
+CALLS, STARTS = 45, 13
 #: Seconds before each new try to say that a session rests: Slack itself takes an hour to see that.
 AGAIN = (1.0, 5.0, 20.0, 60.0)
 
@@ -41,18 +40,15 @@ class Sessions:
         self._known = True  # until Slack says otherwise
         self._calls, self._starts = Tally(CALLS), Tally(STARTS)
         self._last: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._working: set[tuple[str, str]] = set()  # of which it was said, or is about to be
+        self._working: set[tuple[str, str]] = set()  # as Slack has it, or is about to
 
     def show(self, channel: str, thread: str, *, working: bool) -> None:
         """Let the session of *thread* be at work, or rest; of what waits to be said of it, the newest counts.
 
-        That one is at work is not said while there is no room for it; that one rests always is where it was
-        said to be at work, else while less than `WAITING` wait: a native stream puts it to work by itself.
+        That one is at work is not said while there is no room for it; that one rests, where it was at work.
         """
         session, before = (channel, thread), self._last.get((channel, thread))
-        if not self._known or (working and self._starts.take()):
-            return
-        if not working and session not in self._working and len(self._last) >= WAITING:
+        if not self._known or (self._starts.take() if working else session not in self._working):
             return
         if working:
             self._working.add(session)
@@ -66,6 +62,11 @@ class Sessions:
                 del self._last[session]
 
         task.add_done_callback(forget)
+
+    def works(self, channel: str, thread: str) -> None:
+        """Note that the session of *thread* is at work: a stream began there, or an earlier run said so."""
+        if self._known:
+            self._working.add((channel, thread))
 
     async def _say(self, session: tuple[str, str], status: str, before: asyncio.Task[None] | None) -> None:
         if before:
@@ -92,4 +93,6 @@ class Sessions:
         except (Gone, SlackApiError) as error:
             # What else is gone is this thread or channel.
             self._known = isinstance(error, Gone) and str(error) != "missing_scope"
+            if not self._known:
+                self._working.clear()
             log.info("Slack shows no session", channel=channel, error=str(error))
