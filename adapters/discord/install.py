@@ -8,7 +8,7 @@ from argparse import Namespace
 from adapters.discord.rights import invite
 from adapters.discord.settings import Settings
 from adapters.discord.tokens import OTHERS, TOKEN
-from adapters.discord.wire.proxies import proxy_for
+from adapters.proxies import proxy_for
 from bot.setup import Question, Setup, Shape
 from bot.unavailable import Unavailable
 

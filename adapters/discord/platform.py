@@ -31,10 +31,10 @@ from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
-from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
+from adapters.proxies import proxy_for
 from bot.platform import (
     Actor,
     Asked,
