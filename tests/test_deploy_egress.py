@@ -45,7 +45,8 @@ def together(base: dict[str, Any]) -> dict[str, Any]:
         for name, each in base["services"].items()
         if "extends" in each
     }
-    return merged({**base, "services": {**base["services"], **taken}}, EGRESS)
+    found: dict[str, Any] = merged({**base, "services": {**base["services"], **taken}}, EGRESS)
+    return found
 
 
 BOTH = pytest.mark.parametrize("base", [COMPOSE, SCALE], ids=["one", "scale"])
@@ -133,7 +134,7 @@ def squid() -> Iterator[int]:
         _prepare(folder, port)
         if root:  # Squid refuses to be
             os.chown(folder, NOBODY, NOBODY)
-        other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}
+        other: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}
         process = subprocess.Popen(
             [str(SQUID), "-N", "-n", f"t{port}", "-f", folder / "squid.conf"], cwd="/", **other
         )
