@@ -163,7 +163,7 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
         {"SLACK_BOT_TOKEN": f"{'M' * 26}.{'G' * 6}.{'x' * 38}"},
         nothing,
         "bad Slack",
-        "it takes a bot token (xoxb-…)",
+        "it takes a bot token of Slack (xoxb-…)",
         "OAuth & Permissions > Bot User OAuth Token",
     ),
     "a client secret as a token": (
@@ -262,7 +262,7 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
         nothing,
         "hm  Claude",
         "can't be reached",
-        "try again",
+        "see whether the network is up",
     ),
     "an unknown tool": (
         {"RIVULET_TOOLS": "dice"},
@@ -385,5 +385,5 @@ async def test_who_looks_at_a_terminal_sees_a_table_that_fits_it_and_whose_links
     out = capsys.readouterr().out
     shown = re.sub(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[\d;]*m", "", out)
     assert max(map(len, shown.splitlines())) <= 80
-    assert "The bot can run." in shown
+    assert "The bot can run; look at what is marked hm first." in shown
     assert re.search(r"\x1b\]8;[^;]*;https://discord\.com/oauth2/authorize\?\S*permissions=\d+\x1b", out)

@@ -31,7 +31,7 @@ QUESTIONS = (
         "discord.who.admins", "Admins, by their ids; empty for the application's owner", PEOPLE, kind="ids"
     ),
 )
-APPLICATION = re.compile(r"[0-9]{1,20}")
+APPLICATION = re.compile(r"[0-9]{17,20}")
 #: Seconds that Discord has to say which application a token is of.
 PATIENCE = 10.0
 
@@ -62,7 +62,8 @@ async def link(options: Namespace) -> str:
     if options.app:
         if not APPLICATION.fullmatch(options.app):
             raise Unavailable(
-                f"--app got {options.app[:40]!r}; it takes the Application ID (General Information), digits."
+                f"--app got {options.app[:40]!r}; it takes the Application ID, 17 to 20 digits (General "
+                "Information)."
             )
         return invite(options.app)
     settings = Settings()

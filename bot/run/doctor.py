@@ -51,6 +51,11 @@ FREE = 256 * 2**20
 MCP = "MCP"
 #: What the image says of itself.
 IMAGE = "IMAGE_VERSION"
+VERDICTS = {
+    "bad": "The bot can't run like this.",
+    "hm": "The bot can run; look at what is marked hm first.",
+    "ok": "The bot can run.",
+}
 STYLES = {"ok": "green", "hm": "yellow", "bad": "red"}
 
 
@@ -113,7 +118,7 @@ async def _within(about: str, look: Awaitable[Findings]) -> list[Finding]:
         finding
         if finding.about
         else replace(finding, about=about, text=finding.text.removeprefix(f"{about}: "))
-        for finding in found
+        for finding in dict.fromkeys(found)
     ]
 
 
@@ -295,7 +300,7 @@ def _show(found: Findings, console: Console) -> None:
         table.add_row(Text(mark, style=STYLES[mark]), Text(finding.about), _linked(said))
     console.print(table, soft_wrap=False)
     marks = {_mark(finding) for finding in found}
-    console.print("The bot can't run like this." if "bad" in marks else "The bot can run.")
+    console.print(next(said for mark, said in VERDICTS.items() if mark in marks))
 
 
 def _linked(text: Text) -> Text:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from bot.config import Settings, Table, explain
 from bot.config.rules import Written
 from bot.config.strays import strays
+from bot.model.failures import NO_KEY
 from bot.run.configured import ConfigFile
 from bot.run.secrets import exposed, known
 from bot.unavailable import Unavailable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NO_PLATFORM = "no platform is configured: run `rivulet init`, or set what .env.example shows."
-NO_KEY = "ANTHROPIC_API_KEY is not set: make a key in the Claude Console."
 
 
 @dataclass(frozen=True, slots=True)

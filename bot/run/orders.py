@@ -63,7 +63,9 @@ async def order(folder: Path, what: dict[str, Any], url: str = "") -> dict[str, 
     if url and "top" not in what:
         return await _in_redis(folder, what, url)
     if not folder.is_dir():  # noqa: ASYNC240  nothing else runs in this process
-        raise Unavailable(f"RIVULET_DATA: there is no folder {folder}.")
+        raise Unavailable(
+            f"RIVULET_DATA: there is no folder {folder}: no bot has run here yet, or its data is elsewhere."
+        )
     own = Folder(folder)
     try:
         own.hold()
