@@ -227,12 +227,12 @@ async def _notes(options: argparse.Namespace) -> int:
 
 async def _forget(options: argparse.Namespace) -> int:
     """Delete what a person asked and was answered, also while the bot runs."""
-    return _deleted(await _order({"forget": options.user}))
+    return _say_deleted(await _order({"forget": options.user}))
 
 
 async def _purge(_options: argparse.Namespace) -> int:
     """Delete all that the bot remembers, also while it runs."""
-    return _deleted(await _order({"purge": True}))
+    return _say_deleted(await _order({"purge": True}))
 
 
 async def _usage(options: argparse.Namespace) -> int:
@@ -297,13 +297,19 @@ async def _order(what: dict[str, Any]) -> dict[str, Any]:
     return await order(data, what, url)
 
 
-def _deleted(told: dict[str, Any]) -> int:
-    notes = f" and {_count(told['notes'], 'note')}" if told["notes"] else ""
-    return _say(f"{_count(told['count'], 'question')}{notes} deleted.")
+def _say_deleted(told: dict[str, Any]) -> int:
+    """Say what an order has deleted, and which files still have what they had."""
+    numbers = {"note": told["notes"], "ledger that lay aside": told.get("copies", 0)}
+    more = [_count(number, what) for what, number in numbers.items() if number]
+    _say(f"{' and '.join([_count(told['count'], 'question'), *more])} deleted.")
+    for name in told.get("left", ()):
+        _say(f"{_data()[0] / name} lies aside and still has what it had; delete it if you need it no more.")
+    return 0
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+    one, blank, rest = what.partition(" ")
+    return f"{number} {one}{'s' * (number != 1)}{blank}{rest}"
 
 
 def _say(line: str) -> int:

@@ -31,7 +31,7 @@ from bot.model.listed import Listed, listed, models_of
 from bot.platform import Finding, Platform, Unavailable
 from bot.run import logs
 from bot.run.configured import ConfigFile
-from bot.run.look import Adapters
+from bot.run.look import Adapters, left_behind
 from bot.run.money import prices_of
 from bot.run.secrets import exposed, known
 from bot.run.start import mcp_of
@@ -222,7 +222,8 @@ async def _kept(settings: Settings) -> Findings:
         return await asyncio.to_thread(_ledger, settings.data)
     from bot.store.redis.opening import findings_at  # noqa: PLC0415  most bots need no Redis
 
-    return await findings_at(url)
+    behind = [Finding(ok=False, text=line) for line in filter(None, [left_behind(settings)])]
+    return [*await findings_at(url), *behind]
 
 
 def _ledger(folder: Path) -> Findings:

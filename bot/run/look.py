@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+UNMOVED = (
+    "RIVULET_STORE names Redis, and {0} has what one process remembered, which Redis has not: with the bot "
+    "stopped, `rivulet move` takes it there; or delete the file."
+)
 NO_PLATFORM = "no platform is configured: run `rivulet init`, or set what .env.example shows."
 
 
@@ -78,8 +82,17 @@ def look(adapters: Adapters) -> Found:
     written = _tried(config.read, faults) if config else None
     if faults or settings is None or config is None or written is None:
         raise Unavailable("\n".join(dict.fromkeys(faults)))
-    warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed()]
+    warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed(), left_behind(settings)]
     return Found(settings, makes, config, written, [each for each in warnings if each])
+
+
+def left_behind(settings: Settings) -> str:
+    """Say that a ledger of one process lies beside the Redis of *settings*; "" where none does."""
+    if not settings.store.get_secret_value():
+        return ""
+    from bot.store.examine import NAME, unmoved  # noqa: PLC0415  most have no Redis
+
+    return UNMOVED.format(settings.data / NAME) if unmoved(settings.data) else ""
 
 
 def _expect_address(where: str) -> None:
