@@ -48,6 +48,7 @@ def setup() -> Setup:
             "In Discord: User Settings, Advanced, Developer Mode; right-click your server, Copy Server ID.",
             "Afterwards `rivulet invite discord` prints the link that lets the bot in.",
         ),
+        people=PEOPLE,
         shapes=OTHERS,
         invite=link,
     )

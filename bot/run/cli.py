@@ -165,13 +165,12 @@ async def _demo(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
-    import adapters
     from bot.config import Settings
 
     settings = Settings()
     from bot.run.doctor import doctor
 
-    fine = await doctor(settings, adapters.NAMES, _adapters(), as_json=options.json)
+    fine = await doctor(settings, _adapters(), as_json=options.json)
     return 0 if fine else CONFIG
 
 
@@ -335,7 +334,7 @@ def _adapters() -> Adapters:
     from bot.run.look import Adapters
 
     finds = [partial(adapters.find, name) for name in adapters.NAMES]
-    return Adapters(finds, adapters.settings(), adapters.tables())
+    return Adapters(adapters.NAMES, finds, adapters.settings(), adapters.tables(), adapters.people)
 
 
 COMMANDS = {

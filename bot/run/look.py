@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +14,9 @@ from bot.config.rules import Written
 from bot.config.strays import strays
 from bot.model.failures import NO_KEY
 from bot.run.configured import ConfigFile
+from bot.run.named import misshapen
 from bot.run.secrets import exposed, known
+from bot.setup import Shape
 from bot.unavailable import Unavailable
 
 if TYPE_CHECKING:
@@ -34,14 +36,18 @@ class Adapters:
     """What is known of all adapters before any of them is made.
 
     Attributes:
+        names: What they are called.
         finds: What looks at the settings of each, and returns what makes it; see `adapters.find`.
         kinds: The classes of their settings.
         tables: What `config.toml` may have tables for; see `ConfigFile`.
+        people: Returns what ids of people look like on each; see `Setup.people`.
     """
 
+    names: Sequence[str]
     finds: Sequence[Callable[[], Callable[[], Platform] | None]]
     kinds: Sequence[type[BaseSettings]]
     tables: Mapping[str, Mapping[str, Table]]
+    people: Callable[[], Mapping[str, Shape | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,8 @@ def look(adapters: Adapters) -> Found:
     settings = _tried(Settings, faults)
     if settings and (where := settings.store.get_secret_value()):
         _tried(lambda: _expect_address(where), faults)
-    makes = [make for find in adapters.finds if (make := _tried(find, faults))]
+    found = {name: _tried(find, faults) for name, find in zip(adapters.names, adapters.finds, strict=True)}
+    makes = {name: make for name, make in found.items() if make}
     if not makes and not faults:
         faults.append(NO_PLATFORM)
     if settings and not settings.anthropic_api_key.get_secret_value():
@@ -83,7 +90,16 @@ def look(adapters: Adapters) -> Found:
     if faults or settings is None or config is None or written is None:
         raise Unavailable("\n".join(dict.fromkeys(faults)))
     warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed(), left_behind(settings)]
-    return Found(settings, makes, config, written, [each for each in warnings if each])
+    warnings += misnamed(written, makes, adapters)
+    return Found(settings, [*makes.values()], config, written, [each for each in warnings if each])
+
+
+def misnamed(written: Written, served: Collection[str], adapters: Adapters) -> list[str]:
+    """Return a line for each id in *written* that is none of the platforms that are *served*."""
+    if not any("who" in scope.given for scope in written.scopes.values()):
+        return []
+    shapes = adapters.people()
+    return misshapen(written, {name: shapes[name] for name in served})
 
 
 def left_behind(settings: Settings) -> str:
