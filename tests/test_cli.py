@@ -82,10 +82,11 @@ MISTAKES = {
         "RIVULET_TOOLS: there is no dice; there are dates, ",
     ),
     "no key": ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
+    "a key in quotes of prose": ({"ANTHROPIC_API_KEY": "“sk-test”"}, "has characters that no key has"),
     "wrong key": ({"ANTHROPIC_API_KEY": "bad"}, "refuses ANTHROPIC_API_KEY"),
     "no platform": (
         {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
-        "no platform is configured",
+        "There is no .env in /",
     ),
     "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is missing"),
     "not a port": ({"RIVULET_PORT": "http"}, 'RIVULET_PORT is "http"; it takes a whole number.'),
@@ -368,6 +369,11 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_a_running_one_forget
             await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
     assert await ran("forget", "U1", cwd=tmp_path, env={}) == (0, "0 questions deleted.\n", "")
+    code, out, err = await ran("forget", "ann", cwd=tmp_path, env={})
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "0 questions deleted.\nNothing is kept of ann, which looks like no id. It takes their id, as Slack"
+    )
     assert await ran("purge", cwd=tmp_path, env={}) == (0, "1 question deleted.\n", "")
     code, _, err = await ran("purge", cwd=tmp_path, env={"RIVULET_DATA": "nowhere"})
     assert code == 78

@@ -226,7 +226,13 @@ async def _notes(options: argparse.Namespace) -> int:
 
 async def _forget(options: argparse.Namespace) -> int:
     """Delete what a person asked and was answered, also while the bot runs."""
-    return _say_deleted(await _order({"forget": options.user}))
+    told = await _order({"forget": options.user})
+    _say_deleted(told)
+    if not (told["count"] or told["notes"] or _is_id(options.user)):
+        _say(
+            f"Nothing is kept of {options.user}, which looks like no id. It takes {USER[0].lower()}{USER[1:]}"
+        )
+    return 0
 
 
 async def _purge(_options: argparse.Namespace) -> int:
@@ -294,6 +300,13 @@ async def _order(what: dict[str, Any]) -> dict[str, Any]:
     from bot.run.orders import order
 
     return await order(data, what, url)
+
+
+def _is_id(word: str) -> bool:
+    """Tell whether *word* looks like somebody's id on some platform whose ids have a look."""
+    import adapters
+
+    return any(shape and shape.fits(word) for shape in adapters.people().values())
 
 
 def _say_deleted(told: dict[str, Any]) -> int:

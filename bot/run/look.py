@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from bot.config import Settings, Table, explain
+from bot.config import ENV, Settings, Table, explain
 from bot.config.rules import Written
 from bot.config.strays import strays
-from bot.model.failures import NO_KEY
+from bot.model.failures import EMPTY_KEY, NO_KEY, is_sound
 from bot.run.configured import ConfigFile
 from bot.run.named import misshapen
 from bot.run.secrets import exposed, known
@@ -29,6 +30,8 @@ UNMOVED = (
     "stopped, `rivulet move` takes it there; or delete the file."
 )
 NO_PLATFORM = "no platform is configured: run `rivulet init`, or set what .env.example shows."
+#: Commands read `.env` and `config.toml` where they are called.
+ELSEWHERE = " There is no .env in {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,10 @@ def look(adapters: Adapters) -> Found:
     found = {name: _tried(find, faults) for name, find in zip(adapters.names, adapters.finds, strict=True)}
     makes = {name: make for name, make in found.items() if make}
     if not makes and not faults:
-        faults.append(NO_PLATFORM)
-    if settings and not settings.anthropic_api_key.get_secret_value():
-        faults.append(NO_KEY)
+        faults.append(NO_PLATFORM + ("" if Path(ENV).exists() else ELSEWHERE.format(Path.cwd())))
+    key = settings.anthropic_api_key.get_secret_value() if settings else None
+    if key is not None and not is_sound(key):
+        faults.append(EMPTY_KEY if key else NO_KEY)
     config = ConfigFile(settings, adapters.tables) if settings else None
     written = _tried(config.read, faults) if config else None
     if faults or settings is None or config is None or written is None:
