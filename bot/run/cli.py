@@ -229,9 +229,7 @@ async def _forget(options: argparse.Namespace) -> int:
     told = await _order({"forget": options.user})
     _say_deleted(told)
     if not (told["count"] or told["notes"] or _is_id(options.user)):
-        _say(
-            f"Nothing is kept of {options.user}, which looks like no id. It takes {USER[0].lower()}{USER[1:]}"
-        )
+        _say(f"Nothing is kept of {options.user}, which looks like no id. {USER}")
     return 0
 
 
