@@ -307,6 +307,13 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
         "nobody is 1184000000000000404, 1184000000000000405, whom",
         "copy the id again",
     ),
+    "somebody without a token for the chat page": (
+        {"RIVULET_WEB": "true", "RIVULET_WEB_TOKENS": f"ann={'t' * 32}"},
+        says("[defaults.who]", 'admins = ["U1"]', "[web.who]", 'admins = ["ann", "carl"]'),
+        "hm  Web",
+        "nobody is carl, whom the settings name as admin",
+        "copy the id again",
+    ),
     "an unknown tool": (
         {"RIVULET_TOOLS": "dice"},
         nothing,

@@ -34,12 +34,14 @@ def misshapen(written: Written, shapes: Mapping[str, Shape | None]) -> list[str]
 
 
 def admins(written: Written, platform: str, shape: Shape | None) -> list[str]:
-    """Return the ids of *platform*, whose ids have *shape*, that are an admin's somewhere."""
-    if shape is None:
-        return []
+    """Return the ids that are an admin's somewhere on *platform*, whose ids have *shape*.
+
+    What `[defaults]` names is meant for another platform where it has not; with None that can't be told.
+    """
+    own = {DEFAULTS} if shape else set()
     given = [
         scope.given["who"].given.get("admins", ())
         for path, scope in written.scopes.items()
-        if path in {DEFAULTS, (platform, *path[1:])} and "who" in scope.given
+        if path in {*own, (platform, *path[1:])} and "who" in scope.given
     ]
-    return [*dict.fromkeys(id_ for ids in given for id_ in ids if shape.fits(id_))]
+    return [*dict.fromkeys(id_ for ids in given for id_ in ids if shape is None or shape.fits(id_))]
