@@ -44,7 +44,7 @@ PATIENCE = 15.0
 #: Seconds that our clock may be wrong: Slack takes signatures that are five minutes old.
 SKEW = 60.0
 #: What mends an id.
-COPY = "copy the id again from the platform, where the person's menu has it"
+COPY = "copy the id again from where the platform shows it"
 #: Its servers have times of their own.
 MCP = "MCP"
 #: What the image says of itself.
