@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from bot.platform import Platform
-    from bot.setup import Setup
+    from bot.setup import Setup, Shape
 
 #: The adapters that `rivulet run` looks at.
 NAMES = ("slack", "discord", "web")
@@ -54,6 +54,11 @@ def load(name: str, **settings: Any) -> Platform | None:
     """Return the platform *name*, or None if it has no credentials; see `find`."""
     make = find(name, **settings)
     return make() if make else None
+
+
+def people() -> dict[str, Shape | None]:
+    """Return what ids of people look like, by the platform's name; see `Setup.people`."""
+    return {**dict.fromkeys(NAMES), **{setup.name: setup.people for setup in setups()}}
 
 
 def setups() -> list[Setup]:

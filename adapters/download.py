@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
+from adapters.proxies import proxy_for
 from bot.platform import Unreadable
 
 #: Seconds that a download may take in all, and between two pieces of it.
@@ -55,7 +56,6 @@ async def download(
     trusted: Callable[[URL], bool],
     *,
     headers: Mapping[str, str] | None = None,
-    proxy: str | None = None,
 ) -> Downloaded:
     """Ask for *url*, and read at most so many bytes.
 
@@ -65,7 +65,6 @@ async def download(
         most: Bytes.
         trusted: Whether an address may be asked; asked of redirects too.
         headers: What the host of *url* gets, and none that it redirects to.
-        proxy: What the connection goes through.
 
     Raises:
         Elsewhere: The address is not *trusted*, or points to one that is not.
@@ -80,6 +79,7 @@ async def download(
             if not trusted(address):
                 raise Elsewhere(address if hop else None)
             sent = {**(headers or {}), **plain} if address.origin() == first.origin() else plain
+            proxy = proxy_for(str(address))
             async with session.get(
                 address, headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False
             ) as response:

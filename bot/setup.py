@@ -109,6 +109,7 @@ class Setup:
         title: For people.
         questions: What is asked, in this order.
         steps: What a person does before, a line each.
+        people: What ids look like that say who may use the bot; None where any text may be one.
         fixed: Settings that switch it on, beside the answers.
         shapes: What else people paste by mistake, to name it.
         options: What `manifest` takes.
@@ -120,6 +121,7 @@ class Setup:
     title: str
     questions: Sequence[Question]
     steps: Sequence[str] = ()
+    people: Shape | None = None
     fixed: Mapping[str, str] = field(default_factory=dict)
     shapes: Sequence[Shape] = ()
     options: Sequence[Option] = ()

@@ -200,10 +200,12 @@ async def test_people_are_told_what_they_have_used_and_admins_what_all_have(stor
         "- You, today: $0.80 of $2.00 left",
         "- All together, today: $16.80 of $20.00 left",
     ]
+    await spend(store, replace(ROW, platform="elsewhere", actor="U2", cost=400_000))
     said = await told(money, Actor("U1"), HERE, admin=True)
-    assert "$3.20, $0.50 of it by estimate, 2 answers" in said
-    assert "- `U2`: $2.00, 1 answer\n" in said
-    assert "- `claude-sonnet-5-5`: $3.20, 2 answers" in said
+    assert "$3.60, $0.50 of it by estimate, 3 answers" in said
+    assert f"- {ROW.platform} `U2`: $2.00, 1 answer\n" in said
+    assert "- elsewhere `U2`: $0.40, 1 answer\n" in said  # the same id, and another person
+    assert "- `claude-sonnet-5-5`: $3.60, 3 answers" in said
 
 
 # The file.

@@ -21,8 +21,8 @@ from bot.run.backup import backup, put_back
 from bot.run.orders import order
 from bot.run.stage import slack_stage, until
 from bot.run.start import ledger
-from bot.store import tables
-from bot.store.examine import NAME
+from bot.store import ROWS_KEPT, tables
+from bot.store.examine import BROKEN, NAME, copies
 from bot.store.snapshot import COPY, LEFT, restore, snapshot, sweep
 from bot.store.sqlite import Sqlite
 from tests.test_cli import ROOT, _text, ended, good, ran, started
@@ -284,3 +284,40 @@ async def test_a_copy_takes_no_place_but_that_of_a_file_elsewhere(to, tmp_path, 
             await backup(tmp_path, to)
         await store.accept(asked("slack/2"))
     assert keys(tmp_path / NAME) == {"slack/1", "slack/2"}
+
+
+async def aside(folder: Path) -> tuple[list[Path], Path]:
+    """Fill a ledger; return what lies aside: one that was restored over, with its log; and a broken one."""
+    async with ledger(folder) as (_, store):
+        await store.accept(asked("slack/q1"))
+    await backup(folder, str(folder.parent / "copy.db"))
+    put_back(folder, str(folder.parent / "copy.db"))
+    before = folder / copies(folder)[0]
+    log = before.with_name(f"{before.name}-wal")
+    log.write_bytes(b"its log")
+    (broken := folder / f"{BROKEN}1").mkdir()
+    (broken / "file").write_bytes(b"a folder in its place")
+    return [before, log], broken
+
+
+async def test_a_purge_deletes_ledgers_that_lie_aside_too(tmp_path):
+    replaced, broken = await aside(tmp_path / "data")
+    code, out, err = await ran("purge", cwd=tmp_path, env={})
+    assert (code, out, err) == (0, "1 question and 2 ledgers that lay aside deleted.\n", "")
+    assert not any(path.exists() for path in (*replaced, broken))
+    assert (tmp_path / "copy.db").exists()  # where somebody has put it, it is theirs
+    assert (await ran("purge", cwd=tmp_path, env={}))[1] == "0 questions deleted.\n"
+
+
+async def test_what_a_replaced_ledger_has_of_somebody_who_is_forgotten_is_said_and_stays_a_while(tmp_path):
+    [before, log], broken = await aside(tmp_path / "data")
+    code, out, err = await ran("forget", "U1", cwd=tmp_path, env={})
+    said = f"data/{before.name} lies aside and still has what it had; delete it if you need it no more."
+    assert (code, out, err) == (0, f"1 question deleted.\n{said}\n", "")
+    assert not broken.exists()  # nobody knows whose words are in there
+    async with ledger(tmp_path / "data") as (_, store):
+        await store.prune(time.time() + ROWS_KEPT - 60)
+        assert before.exists()
+        await store.prune(time.time() + ROWS_KEPT + 60)
+    assert not before.exists()
+    assert not log.exists()

@@ -96,6 +96,15 @@ def test_what_a_place_takes_away_is_said(check):
     assert "who.direct = false" in out
 
 
+def test_an_id_that_can_be_nobodys_is_said_and_one_of_any_platform_that_is_served_is_not(check):
+    said = '[slack.who]\nadmins = ["bob", "U1"]\n[defaults.who]\nallow = ["S1", "301"]\n'
+    code, out, faults = check(said, DISCORD_BOT_TOKEN="test")
+    assert (code, faults) == (0, [])
+    assert re.findall(r"hm: (.*)", out) == ['slack.who.admins has "bob", which is no id of slack.']
+    _, out, _ = check(said)
+    assert 'hm: defaults.who.allow has "301", which is no id of slack.' in out
+
+
 def test_without_a_file_it_says_so(check):
     code, out, _ = check()
     assert (code, "There is no config.toml: all places are alike." in out) == (0, True)

@@ -82,10 +82,11 @@ MISTAKES = {
         "RIVULET_TOOLS: there is no dice; there are dates, ",
     ),
     "no key": ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
+    "a key in quotes of prose": ({"ANTHROPIC_API_KEY": "“sk-test”"}, "has characters that no key has"),
     "wrong key": ({"ANTHROPIC_API_KEY": "bad"}, "refuses ANTHROPIC_API_KEY"),
     "no platform": (
         {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": "", "DISCORD_BOT_TOKEN": ""},
-        "no platform is configured",
+        "There is no .env in /",
     ),
     "half of Slack": ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is missing"),
     "not a port": ({"RIVULET_PORT": "http"}, 'RIVULET_PORT is "http"; it takes a whole number.'),
@@ -368,9 +369,13 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_a_running_one_forget
             await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
     assert await ran("forget", "U1", cwd=tmp_path, env={}) == (0, "0 questions deleted.\n", "")
+    code, out, err = await ran("forget", "ann", cwd=tmp_path, env={})
+    assert (code, err) == (0, "")
+    assert out.startswith("0 questions deleted.\nNothing is kept of ann, which looks like no id. Their id,")
     assert await ran("purge", cwd=tmp_path, env={}) == (0, "1 question deleted.\n", "")
     code, _, err = await ran("purge", cwd=tmp_path, env={"RIVULET_DATA": "nowhere"})
-    assert (code, err) == (78, "rivulet: RIVULET_DATA: there is no folder nowhere.\n")
+    assert code == 78
+    assert err.startswith("rivulet: RIVULET_DATA: there is no folder nowhere: no bot has run here yet")
 
 
 async def test_people_list_and_delete_notes_while_the_bot_runs_and_after_it_was_killed(tmp_path):
@@ -438,7 +443,8 @@ async def test_ratings_are_counted_and_listed_while_the_bot_runs_and_afterwards(
     assert await ran("forget", "U2", cwd=tmp_path, env={}) == (0, "0 questions deleted.\n", "")
     assert "U2" not in (await ran("feedback", "--csv", cwd=tmp_path, env={}))[1]
     code, _, err = await ran("feedback", cwd=tmp_path, env={"RIVULET_DATA": "nowhere"})
-    assert (code, err) == (78, "rivulet: RIVULET_DATA: there is no folder nowhere.\n")
+    assert code == 78
+    assert err.startswith("rivulet: RIVULET_DATA: there is no folder nowhere: no bot has run here yet")
 
 
 async def _rated(folder: Path, count: int) -> bool:

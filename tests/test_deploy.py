@@ -32,12 +32,16 @@ DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SCALE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.scale.yml").read_text())
-#: Those of both files; what the second one takes over from the first is there once.
+EGRESS: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.egress.yml").read_text())
+#: Those of all files; what one takes over from another, or adds to it, is there once.
 EVERY = {
     **SERVICES,
     **{f"scale-{name}": each for name, each in SCALE["services"].items() if "extends" not in each},
+    **{name: each for name, each in EGRESS["services"].items() if "image" in each},
 }
 OWN = ("rivulet", "demo", "scale-rivulet")
+#: Of an image: a release, or a channel of Canonical's, which names Squid's version and Ubuntu's.
+VERSION = re.compile(r":(v?\d+\.\d+\.\d+|\d+\.\d+-\d\d\.04_\w+)$")
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboards" / "rivulet.json").read_text())
 #: What Prometheus itself adds, and what its library says of the process.
 BESIDE = re.compile(r"up|process_(resident_memory_bytes|cpu_seconds_total)")
@@ -160,7 +164,7 @@ def test_the_demo_publishes_the_theatres_page_and_shares_no_network_with_the_bot
 def test_all_services_of_ours_run_one_image_and_others_name_a_version():
     assert {EVERY[name]["image"] for name in OWN} == {"rivulet"}
     for name, service in EVERY.items():
-        assert name in OWN or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+        assert name in OWN or VERSION.search(service["image"]), name
 
 
 def test_whoever_looks_at_the_dashboard_can_change_nothing_and_it_calls_nobody():

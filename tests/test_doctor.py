@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import adapters
 from adapters.emulators.claude import Claude as ClaudeEmulator
 from adapters.emulators.discord import Discord as DiscordEmulator
 from adapters.emulators.process import World
@@ -150,6 +149,15 @@ async def nothing(_here: Emulators) -> None:
     """Leave all as it is."""
 
 
+def says(*lines: str) -> Callable[[Emulators], Awaitable[object]]:
+    """Write `config.toml`."""
+
+    async def write(_here: Emulators) -> None:
+        Path("config.toml").write_text("\n".join(lines))  # noqa: ASYNC240  nothing else runs
+
+    return write
+
+
 #: What is wrong: settings, what is done to the world, the mark, and what the line says, with the step.
 FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]], str, str, str]] = {
     "swapped tokens": (
@@ -163,7 +171,7 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
         {"SLACK_BOT_TOKEN": f"{'M' * 26}.{'G' * 6}.{'x' * 38}"},
         nothing,
         "bad Slack",
-        "it takes a bot token (xoxb-…)",
+        "it takes a bot token of Slack (xoxb-…)",
         "OAuth & Permissions > Bot User OAuth Token",
     ),
     "a client secret as a token": (
@@ -262,7 +270,49 @@ FAULTS: dict[str, tuple[dict[str, str], Callable[[Emulators], Awaitable[object]]
         nothing,
         "hm  Claude",
         "can't be reached",
-        "try again",
+        "see whether the network is up",
+    ),
+    "an admin's name in place of an id": (
+        {},
+        says("[slack.who]", 'admins = ["bob", "U1"]'),
+        "hm  Settings",
+        'slack.who.admins has "bob", which is no id of slack.',
+        "copy the id again",
+    ),
+    "somebody of no platform": (
+        {},
+        says("[defaults.who]", 'deny = ["U1", "301", "bob"]'),
+        "hm  Settings",
+        'defaults.who.deny has "bob", which is no id of slack or discord.',
+        "copy the id again",
+    ),
+    "an id of the other platform": (
+        {},
+        says("[discord.channels.200.who]", 'allow = ["U1"]'),
+        "hm  Settings",
+        'discord.channels.200.who.allow has "U1", which is no id of discord.',
+        "copy the id again",
+    ),
+    "an admin whom Slack does not know": (
+        {},
+        says("[defaults.who]", 'admins = ["U1", "301"]', "[slack.channels.C1.who]", 'admins = ["U0GONE"]'),
+        "hm  Slack",
+        "nobody is U0GONE, whom the settings name as admin",
+        "copy the id again",
+    ),
+    "admins whom Discord does not know": (
+        {},
+        says("[discord.who]", 'admins = ["301", "1184000000000000404", "1184000000000000405"]'),
+        "hm  Discord",
+        "nobody is 1184000000000000404, 1184000000000000405, whom",
+        "copy the id again",
+    ),
+    "somebody without a token for the chat page": (
+        {"RIVULET_WEB": "true", "RIVULET_WEB_TOKENS": f"ann={'t' * 32}"},
+        says("[defaults.who]", 'admins = ["U1"]', "[web.who]", 'admins = ["ann", "carl"]'),
+        "hm  Web",
+        "nobody is carl, whom the settings name as admin",
+        "copy the id again",
     ),
     "an unknown tool": (
         {"RIVULET_TOOLS": "dice"},
@@ -298,7 +348,7 @@ async def here(tmp_path, monkeypatch) -> AsyncIterator[Emulators]:
 
 
 async def examined(*, as_json: bool = False) -> bool:
-    return await doctor(Settings(), adapters.NAMES, _adapters(), as_json=as_json)
+    return await doctor(Settings(), _adapters(), as_json=as_json)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -374,6 +424,20 @@ async def test_with_no_platform_at_all_the_doctor_names_the_command_that_sets_on
     assert line in capsys.readouterr().out
 
 
+async def test_admins_whom_the_platforms_know_are_not_spoken_of_nor_who_they_may_be(here, capsys):
+    role = here.discord._world.guilds["100"]["roles"][-1]["id"]
+    people = f'admins = ["U1", "S0GROUP", "301", "{role}"]'
+    await says("[defaults.who]", people, "[web.who]", 'allow = ["ann"]')(here)
+    assert await examined()
+    out, _ = capsys.readouterr()
+    assert "nobody is" not in out
+    assert "which is no id" not in out
+    await here.slack.fault(method="users.info", error="internal_error", times=9)
+    await says("[slack.who]", 'admins = ["U0GONE"]')(here)
+    assert await examined()
+    assert "nobody is" not in capsys.readouterr().out  # who could not be asked for may be there
+
+
 async def test_who_looks_at_a_terminal_sees_a_table_that_fits_it_and_whose_links_can_be_followed(
     here, monkeypatch, capsys
 ):
@@ -385,5 +449,5 @@ async def test_who_looks_at_a_terminal_sees_a_table_that_fits_it_and_whose_links
     out = capsys.readouterr().out
     shown = re.sub(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[\d;]*m", "", out)
     assert max(map(len, shown.splitlines())) <= 80
-    assert "The bot can run." in shown
+    assert "The bot can run; look at what is marked hm first." in shown
     assert re.search(r"\x1b\]8;[^;]*;https://discord\.com/oauth2/authorize\?\S*permissions=\d+\x1b", out)

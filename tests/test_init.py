@@ -14,6 +14,7 @@ import sys
 import termios
 import tomllib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -136,10 +137,19 @@ class Person:
         await self.is_asked(prompt)
         os.write(self._fd, f"{answer}\n".encode())
 
-    def interrupts(self) -> None:
-        os.write(self._fd, b"\x03")
+    async def interrupts(self) -> None:
+        """Press Ctrl-C until it is heard: just before the process waits for a line, it is only noted."""
+        with suppress(EOFError):
+            while "Nothing was written" not in self.screen:
+                os.write(self._fd, b"\x03")
+                await self._listens(10)
 
-    def leaves(self) -> None:
+    async def _listens(self, times: int) -> None:
+        for _ in range(times):
+            if "Nothing was written" not in self.screen:
+                self.screen += await asyncio.to_thread(self._read)
+
+    async def leaves(self) -> None:
         os.write(self._fd, b"\x04")
 
     async def ends(self) -> int:
@@ -171,7 +181,7 @@ async def test_a_new_user_comes_from_init_at_a_terminal_to_a_doctor_without_a_fa
     await person.answers("Whom people ask", "@ann")
     await person.sees("https://api.slack.com/apps?new_app=1")
     await person.answers("Bot User OAuth Token", APP)
-    await person.sees("SLACK_BOT_TOKEN got an app-level token (xapp-…); it takes a bot token (xoxb-…)")
+    await person.sees("SLACK_BOT_TOKEN got an app-level token of Slack (xapp-…)")
     await person.answers("Bot User OAuth Token", f"  {BOT}  ")
     await person.answers("App-Level Token", APP)
     await person.answers("Who may use it", "")
@@ -321,7 +331,7 @@ async def test_who_gives_up_at_any_prompt_leaves_nothing_behind(how, at, tmp_pat
     for prompt, answer in zip(PROMPTS[:at], ANSWERS, strict=False):
         await person.answers(prompt, answer)
     await person.is_asked(PROMPTS[at])
-    getattr(person, how)()
+    await getattr(person, how)()
     assert await person.ends() == 128 + signal.SIGINT
     assert person.screen.rstrip().endswith("Nothing was written.")
     assert TRACEBACK not in person.screen
@@ -377,7 +387,7 @@ SWAPPED = {
         "SLACK_BOT_TOKEN got an app-level token",
     ),
     "Slack's and Discord's": ({"SLACK_BOT_TOKEN": TOKEN}, "SLACK_BOT_TOKEN got a bot token of Discord"),
-    "a user's": ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN got a user token (xoxp-…)"),
+    "a user's": ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN got a user token of Slack (xoxp-…)"),
     "Claude's key": ({"SLACK_APP_TOKEN": KEY}, "SLACK_APP_TOKEN got a key of the Claude API"),
     "an admin key": (
         {"ANTHROPIC_API_KEY": "sk-ant-admin01-x"},
@@ -392,6 +402,16 @@ SWAPPED = {
     ),
     "half of one": ({"DISCORD_BOT_TOKEN": TOKEN[:40]}, "DISCORD_BOT_TOKEN got 40 characters of no shape"),
 }
+
+
+@pytest.mark.parametrize("flag", ["--anthropic-api-key-file", "--slack-bot-token-file"])
+async def test_a_secret_in_place_of_the_name_of_its_file_is_not_repeated(flag, tmp_path):
+    words = ("init", "--yes", "--platforms", "slack", flag, KEY)
+    env = {} if "anthropic" in flag else {"ANTHROPIC_API_KEY": KEY}
+    code, out, err = await ran(*words, cwd=tmp_path, env=env)
+    assert (code, out) == (78, "")
+    assert KEY not in err
+    assert f"{flag} got a secret itself" in err
 
 
 @pytest.mark.parametrize("case", SWAPPED)

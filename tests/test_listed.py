@@ -20,10 +20,10 @@ from bot.model.failures import (
     EMPTY_KEY,
     FAILED,
     FAILURES,
+    NO_KEY,
     NO_STREAM,
     RETIRED,
     UNKNOWN,
-    UNREACHABLE,
     is_own,
 )
 from bot.model.listed import Listed, listed, models_of
@@ -120,14 +120,14 @@ async def test_each_answer_is_told_in_one_line_and_ends_the_start_only_where_it_
         await runner.cleanup()
 
 
-@pytest.mark.parametrize("key", ["", "sk-é", "sk-a\nb"])
-async def test_a_key_that_can_not_be_sent_is_told(key, session):
-    assert await listed(session, key, "http://127.0.0.1:9", MODEL) == Listed(EMPTY_KEY, final=True)
+@pytest.mark.parametrize(("key", "said"), [("", NO_KEY), ("sk-é", EMPTY_KEY), ("sk-a\nb", EMPTY_KEY)])
+async def test_a_key_that_can_not_be_sent_is_told(key, said, session):
+    assert await listed(session, key, "http://127.0.0.1:9", MODEL) == Listed(said, final=True)
 
 
 async def test_nobody_there_is_no_fault_of_the_key(session):
     found = await listed(session, "sk-test", "http://127.0.0.1:9", MODEL)
-    assert found.trouble.startswith(UNREACHABLE)
+    assert found.trouble.startswith("127.0.0.1 can't be reached (ClientConnectorError): see whether")
     assert (found.final, found.date) == (False, None)
 
 

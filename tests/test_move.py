@@ -12,6 +12,7 @@ import pytest
 
 from bot.platform import Unavailable
 from bot.run.move import move
+from bot.run.orders import order
 from bot.store import ROWS_KEPT, TEXT_KEPT
 from bot.store.accounts import NAMES
 from bot.store.folder import Folder
@@ -26,6 +27,13 @@ from bot.store.sqlite import Sqlite
 from tests.redis_server import RedisServer
 from tests.test_cli import ran
 from tests.test_contents import NOW, SPENT, asked, filled
+
+#: What a bot needs at least.
+ENOUGH = {
+    "ANTHROPIC_API_KEY": "sk-ant-api03-abcdefghij",
+    "ANTHROPIC_BASE_URL": "http://127.0.0.1:9",
+    "RIVULET_WEB": "true",
+}
 
 
 @pytest.fixture
@@ -215,3 +223,34 @@ async def test_a_redis_that_is_not_there_or_too_small_is_said_and_the_ledger_sta
     redis_own.stop()
     with pytest.raises(Unavailable, match="Redis can't be reached"):
         await done(tmp_path / "data", redis_own, names)
+
+
+async def test_a_ledger_that_was_not_moved_is_hinted_at_until_it_is(tmp_path, redis_shared, names):
+    data = tmp_path / "data"
+    data.mkdir()
+    url = f"{redis_shared.url}?prefix={names.prefix}"
+    env = {**ENOUGH, "RIVULET_STORE": url}
+    store = Sqlite(data)
+    await store.open()
+    await store.close()
+    assert "rivulet move" not in (await ran("check", cwd=tmp_path, env=env))[2]  # nothing is in it
+    await full(data)
+    assert "rivulet move" not in (await ran("check", cwd=tmp_path, env=ENOUGH))[2]  # it is read
+    code, out, err = await ran("check", cwd=tmp_path, env=env)
+    assert code == 0
+    assert "data/ledger.db has what one process remembered" in out + err
+    assert "`rivulet move`" in out + err
+    assert "rivulet move" in (await ran("doctor", cwd=tmp_path, env=env))[1]
+    await move(data, url)
+    assert "rivulet move" not in (await ran("check", cwd=tmp_path, env=env))[2]
+    assert "rivulet move" not in (await ran("doctor", cwd=tmp_path, env=env))[1]
+
+
+async def test_what_the_moved_ledger_still_has_is_said_when_somebody_is_forgotten(
+    tmp_path, redis_shared, names
+):
+    await full(tmp_path)
+    url = f"{redis_shared.url}?prefix={names.prefix}"
+    await move(tmp_path, url)
+    for what in ({"forget": "U1"}, {"purge": True}):
+        assert (await order(tmp_path, what, url))["left"] == ["ledger.db"]

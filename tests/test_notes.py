@@ -313,12 +313,12 @@ async def test_people_list_and_delete_notes_whether_the_bot_runs_or_not(tmp_path
             await store.note(each)
         assert len((await order(tmp_path, {"notes": ""}))["notes"]) == 3
         assert await order(tmp_path, {"erase": " WIFI", "channel": "C2"}) == {"notes": 1}
-        assert await order(tmp_path, {"forget": BOB.id}) == {"count": 0, "notes": 1}
+        assert await order(tmp_path, {"forget": BOB.id}) == {"count": 0, "notes": 1, "left": []}
     [left] = (await order(tmp_path, {"notes": "C1"}))["notes"]
     assert Note(**left) == note()
     assert await order(tmp_path, {"notes": "C9"}) == {"notes": []}
     assert await order(tmp_path, {"erase": "wifi", "channel": ""}) == {"notes": 1}
-    assert await order(tmp_path, {"purge": True}) == {"count": 0, "notes": 0}
+    assert await order(tmp_path, {"purge": True}) == {"count": 0, "notes": 0, "copies": 0, "left": []}
 
 
 async def test_as_many_notes_as_there_may_be_are_listed_through_the_socket(tmp_path):

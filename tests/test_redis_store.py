@@ -810,8 +810,8 @@ async def test_the_commands_work_on_redis_beside_the_bot_and_backups_are_its_own
     await store.rate(Rated("chat/1", BOB.id, good=True, at=NOW, asker=ANN.id, channel="C1"))
     assert len((await order(tmp_path, {"notes": ""}, url))["notes"]) == 1
     assert len((await order(tmp_path, {"feedback": True}, url))["ratings"]) == 1
-    assert await order(tmp_path, {"forget": ANN.id}, url) == {"count": 1, "notes": 1}
-    assert await order(tmp_path, {"purge": True}, url) == {"count": 1, "notes": 0}
+    assert await order(tmp_path, {"forget": ANN.id}, url) == {"count": 1, "notes": 1, "left": []}
+    assert await order(tmp_path, {"purge": True}, url) == {"count": 1, "notes": 0, "copies": 0, "left": []}
     assert await store.find("chat/1") is None
     with pytest.raises(Unavailable, match="redis-cli --rdb"):
         await backup(tmp_path, "copy", url)

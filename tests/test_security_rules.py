@@ -27,6 +27,7 @@ from bot.store.accounts import SPENT_KEPT
 from bot.store.memory import Memory
 from tests.contract import World
 from tests.fakes import ANN, HERE, Sheet, ask
+from tests.test_deploy_egress import LIST, covered
 from tests.worlds import WORLDS
 
 ROOT = Path(__file__).parent.parent
@@ -139,22 +140,24 @@ async def test_no_address_of_a_question_or_an_answer_is_fetched(world):
 
 
 @pytest.mark.rule(28)
-def test_the_page_names_every_host_that_the_bot_talks_to():
-    table = RULES[28]
+def test_the_page_the_proxy_and_the_code_have_the_same_hosts():
+    rows = re.findall(r"^\| (`.*?`) \|", RULES[28], re.MULTILINE)
+    assert sorted(re.findall(r"`(.*?)`", " ".join(rows))) == sorted(LIST)
     found = HOSTS | SLACK_HOSTS | {HOOKS}
     for path in [*ROOT.glob("bot/**/*.py"), *ROOT.glob("adapters/**/*.py")]:
         if "emulators" not in path.parts:
             found |= set(re.findall(r'"(?:https|wss)://([\w.-]+)', path.read_text()))
-    assert "api.anthropic.com" in found
-    hints = {
+    for_people = {
         "json-schema.org",
         "chat.example.com",
         "api.slack.com",
         "github.com",
         "platform.claude.com",
-    }  # for people to open
-    for host in found - hints:
-        assert f"`{host}`" in table, host
+    }
+    called = found - for_people
+    assert {"api.anthropic.com", "gateway.discord.gg"} <= called
+    assert {host: covered(host, LIST) for host in called} == dict.fromkeys(called, True)
+    assert [each for each in LIST if not any(covered(host, [each]) for host in called)] == []
 
 
 @pytest.mark.rule(33)

@@ -160,15 +160,19 @@ def test_the_bits_of_permissions_and_intents_are_those_of_discords_library():
         assert discord.Intents(**{right.key: True}).value == right.bit
 
 
+APPLICATION = "123456789012345678"
+
+
 async def test_the_link_is_made_without_asking_discord_for_an_application_that_is_named(tmp_path):
-    code, out, err = await ran("invite", "discord", "--app", "123", cwd=tmp_path, env={})
-    assert (code, out, err) == (0, discord_rights.invite("123") + "\n", "")
+    code, out, err = await ran("invite", "discord", "--app", APPLICATION, cwd=tmp_path, env={})
+    assert (code, out, err) == (0, discord_rights.invite(APPLICATION) + "\n", "")
 
 
 @pytest.mark.parametrize(
     ("words", "env", "line"),
     [
         (("--app", "x1"), {}, "--app got 'x1'"),
+        (("--app", "123"), {}, "--app got '123'; it takes the Application ID"),
         (("--app", "١٢٣"), {}, "--app got '١٢٣'"),
         ((), {}, "DISCORD_BOT_TOKEN is not set"),
         (

@@ -12,7 +12,6 @@ from functools import partial
 from yarl import URL
 
 from adapters.discord.settings import API_URL
-from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Json, Refused, Rest, retry_after
 from adapters.download import Downloaded, download, on_https, same_host
 from bot.events import File
@@ -49,7 +48,7 @@ async def _download(rest: Rest, address: str, most: int) -> Downloaded:
     if rest.session is None or rest.session.closed:
         raise ConnectionError("Discord is not connected")
     trusted = partial(ours, api=rest.url)
-    return await download(rest.session, address, most, trusted, proxy=proxy_for(address))
+    return await download(rest.session, address, most, trusted)
 
 
 async def _anew(rest: Rest, channel: str, message: str, id_: str) -> str:

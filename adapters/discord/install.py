@@ -8,7 +8,7 @@ from argparse import Namespace
 from adapters.discord.rights import invite
 from adapters.discord.settings import Settings
 from adapters.discord.tokens import OTHERS, TOKEN
-from adapters.discord.wire.proxies import proxy_for
+from adapters.proxies import proxy_for
 from bot.setup import Question, Setup, Shape
 from bot.unavailable import Unavailable
 
@@ -31,7 +31,7 @@ QUESTIONS = (
         "discord.who.admins", "Admins, by their ids; empty for the application's owner", PEOPLE, kind="ids"
     ),
 )
-APPLICATION = re.compile(r"[0-9]{1,20}")
+APPLICATION = re.compile(r"[0-9]{17,20}")
 #: Seconds that Discord has to say which application a token is of.
 PATIENCE = 10.0
 
@@ -48,6 +48,7 @@ def setup() -> Setup:
             "In Discord: User Settings, Advanced, Developer Mode; right-click your server, Copy Server ID.",
             "Afterwards `rivulet invite discord` prints the link that lets the bot in.",
         ),
+        people=PEOPLE,
         shapes=OTHERS,
         invite=link,
     )
@@ -62,7 +63,8 @@ async def link(options: Namespace) -> str:
     if options.app:
         if not APPLICATION.fullmatch(options.app):
             raise Unavailable(
-                f"--app got {options.app[:40]!r}; it takes the Application ID (General Information), digits."
+                f"--app got {options.app[:40]!r}; it takes the Application ID, 17 to 20 digits (General "
+                "Information)."
             )
         return invite(options.app)
     settings = Settings()

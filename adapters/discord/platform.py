@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -26,15 +26,16 @@ from adapters.discord.incoming.gateway import Gateway
 from adapters.discord.incoming.leased import Leased
 from adapters.discord.incoming.starts import Book
 from adapters.discord.incoming.steps import CONTENT_STEP, REFUSED_STEP
+from adapters.discord.known import strangers
 from adapters.discord.outgoing.commands import Registering
 from adapters.discord.outgoing.direct import Direct
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Threads
 from adapters.discord.settings import Settings
-from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.rest import Rest
 from adapters.discord.wire.straight import straight
 from adapters.discord.wire.trace import trace
+from adapters.proxies import proxy_for
 from bot.platform import (
     Actor,
     Asked,
@@ -148,6 +149,11 @@ class Discord(Platform):
         intent = [Finding(ok=False, text=CONTENT_STEP, fatal=True)] if content and not allowed else []
         there = within(guilds, self.admits, link) if self.admits else [Finding(ok=False, text=GUILDS_STEP)]
         return [Finding(ok=True, text=good), *intent, *there, *begun(starts)]
+
+    async def strangers(self, ids: Collection[str]) -> Collection[str]:
+        """See `Platform.strangers`."""
+        async with self._session():
+            return await strangers(self._rest, ids, self.admits)
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""

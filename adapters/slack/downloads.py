@@ -57,7 +57,7 @@ async def _got(
     token = {"Authorization": f"Bearer {web.token}"}
     trusted = partial(ours, base=web.base_url)
     try:
-        return await download(session, address, most, trusted, headers=token, proxy=web.proxy)
+        return await download(session, address, most, trusted, headers=token)
     except Elsewhere as error:
         if not error.address:
             raise

@@ -14,9 +14,11 @@ from bot.unavailable import Unavailable
 
 USERS = Shape(
     "ids of Slack, as in U0123ABCD (a profile's ⋮, Copy member ID), with commas between",
-    r"[UW]\w+(, *[UW]\w+)*",
+    r"[UW][A-Z0-9]+(, *[UW][A-Z0-9]+)*",
 )
-MEMBERS = Shape("ids of members (U…) and user groups (S…), with commas between", r"[UWS]\w+(, *[UWS]\w+)*")
+MEMBERS = Shape(
+    "ids of members (U…) and user groups (S…), with commas between", r"[UWS][A-Z0-9]+(, *[UWS][A-Z0-9]+)*"
+)
 
 BOT_TOKEN = Question("SLACK_BOT_TOKEN", "Bot User OAuth Token (xoxb-…)", BOT, secret=True, needed=True)
 APP_TOKEN = Question(
@@ -51,6 +53,7 @@ def setup() -> Setup:
             "Basic Information, App-Level Tokens: make one with the scope connections:write, and copy it.",
             "For HTTP mode, make the app with the link of `rivulet manifest slack --http URL` instead.",
         ),
+        people=MEMBERS,
         shapes=OTHERS,
         options=manifest.OPTIONS,
         manifest=manifest.manifest,

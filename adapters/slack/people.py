@@ -36,6 +36,20 @@ class Channel:
     topic: str = ""
 
 
+async def is_anybody(web: AsyncWebClient, user: str) -> bool:
+    """Tell whether Slack knows *user*.
+
+    Raises:
+        SlowDown, Gone, OSError: Slack could not be asked.
+    """
+    try:
+        with translated():
+            await web.users_info(user=user)
+    except SlackApiError as error:
+        return code_of(error) not in NOBODY
+    return True
+
+
 class People:
     """Knows people, channels and groups by their ids.
 

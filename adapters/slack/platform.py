@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackApiError
 from adapters.slack.incoming.bolt import taker
 from adapters.slack.incoming.link import ticket
 from adapters.slack.incoming.way import Way
+from adapters.slack.people import is_anybody
 from adapters.slack.rights import lacking
 from adapters.slack.settings import Settings
 from adapters.slack.wire.errands import Errands
@@ -118,6 +119,11 @@ class Slack(Platform):
         assert us  # noqa: S101  else it is an error
         good = Finding(ok=True, text=f"bot {us.user} in workspace {us.team}; {EVENTS}")
         return [good, *found, *_scopes(us.scopes)]
+
+    async def strangers(self, ids: Collection[str]) -> Collection[str]:
+        """See `Platform.strangers`; groups are taken for known."""
+        async with self._client() as web:
+            return [id_ for id_ in ids if id_[0] != "S" and not await is_anybody(web, id_)]
 
     async def _ticket(self) -> None:
         """Ask for a socket, which is not opened: Slack would send it events."""

@@ -92,6 +92,10 @@ class People:
         """Whether nobody has to sign in."""
         return not self._tokens
 
+    def has(self, name: str) -> bool:
+        """Tell whether *name* may sign in, or need not."""
+        return name == ME.id if self.open else name in self._tokens
+
     def expect_host(self, request: web.Request) -> None:
         """Raise `Refusal` unless *request* is meant for this server: others may point their names at it."""
         host = request.headers.get("Host", "").lower()

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -136,6 +136,10 @@ class Web(Platform):
         """See `Platform.check`."""
         who = "this machine's user" if self.people.open else f"{len(self.secrets)} people, with tokens"
         return [Finding(ok=True, text=f"the chat page is for {who}")]
+
+    async def strangers(self, ids: Collection[str]) -> Collection[str]:
+        """See `Platform.strangers`."""
+        return [id_ for id_ in ids if not self.people.has(id_)]
 
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """See `Platform.reopen`."""

@@ -58,7 +58,10 @@ async def _all(spend: Spend) -> list[str]:
     since = first_of_month(spend.day)
     try:
         [*sums] = await spend.accounts.usage(since, ())
-        by = [await spend.accounts.usage(since, names) for names in (["model"], ["actor"], ["channel"])]
+        models, *others = [
+            await spend.accounts.usage(since, names)
+            for names in (["model"], ["platform", "actor"], ["platform", "channel"])
+        ]
     except OSError:
         return [UNREAD]
     if not sums:
@@ -68,16 +71,21 @@ async def _all(spend: Spend) -> list[str]:
     cached = f"{cache_share(total):.0%} of what was read came from the cache"
     return [
         f"**All together, this month**: {dollars(total.cost)}{guessed}, {counted(total.turns)}; {cached}.",
-        *_top("By model", ((each.model, each) for each in by[0])),
-        *_top("By person", ((each.actor or "(forgotten)", each) for each in by[1])),
-        *_top("By channel", ((each.channel, each) for each in by[2])),
+        *_top("By model", ((f"`{each.model}`", each) for each in models)),
+        *_top("By person", ((_of(each, each.actor or "(forgotten)"), each) for each in others[0])),
+        *_top("By channel", ((_of(each, each.channel), each) for each in others[1])),
     ]
+
+
+def _of(spent: Spent, id_: str) -> str:
+    """Return *id_* with its platform, without which it says nothing."""
+    return f"{spent.platform} `{id_}`"
 
 
 def _top(title: str, rows: Iterable[tuple[str, Spent]]) -> Sequence[str]:
     """Return a list of the dearest of *rows*."""
     found = sorted(rows, key=lambda row: -row[1].cost)
-    lines = [f"- `{name}`: {dollars(each.cost)}, {counted(each.turns)}" for name, each in found[:MOST]]
+    lines = [f"- {name}: {dollars(each.cost)}, {counted(each.turns)}" for name, each in found[:MOST]]
     rest = found[MOST:]
     more = [f"- {len(rest)} more: {dollars(sum(each.cost for _, each in rest))}"] if rest else []
     return ["", f"**{title}**", *lines, *more]

@@ -156,11 +156,14 @@ def seconds(header: str | None) -> float | None:
 
 #: What an operator reads, by error type.
 CHECKS = {
-    "authentication_error": "Anthropic refuses ANTHROPIC_API_KEY; make a new one in the Claude Console.",
+    "authentication_error": "Anthropic refuses ANTHROPIC_API_KEY; make a new one at https://platform.claude.com/settings/keys.",
     "permission_error": "ANTHROPIC_API_KEY may not use model {model}; set another in RIVULET_MODEL.",
     "not_found_error": "Anthropic knows no model {model}; set one of its list in RIVULET_MODEL.",
 }
-EMPTY_KEY = "ANTHROPIC_API_KEY is empty or has characters that no key has; copy it again."
+NO_KEY = "ANTHROPIC_API_KEY is not set: make a key at https://platform.claude.com/settings/keys."
+EMPTY_KEY = "ANTHROPIC_API_KEY has characters that no key has; copy it again."
+#: For the operator, who can look at more than the people who ask.
+AWAY = "{host} can't be reached ({why}): see whether the network is up, and HTTPS_PROXY right, if it is set."
 RETIRED = "Model {model} is retired; set a newer one in RIVULET_MODEL."
 #: Statuses with which a gateway says that it can't be asked about models.
 UNTOLD = frozenset({400, 401, 403, 404, 405, 501})

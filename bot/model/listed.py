@@ -9,15 +9,17 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from bot.model.failures import (
+    AWAY,
     CHECKS,
     EMPTY_KEY,
+    NO_KEY,
     NO_STREAM,
     RETIRED,
     TYPES,
     UNKNOWN,
-    UNREACHABLE,
     UNTOLD,
     is_own,
     is_sound,
@@ -52,7 +54,7 @@ class Listed:
 async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str) -> Listed:
     """Ask the API at *url* whether *key* may use *model*; raises nothing for what the far side does."""
     if not is_sound(key):
-        return Listed(EMPTY_KEY, final=True)
+        return Listed(EMPTY_KEY if key else NO_KEY, final=True)
     headers = {"x-api-key": key, "anthropic-version": VERSION}
     try:
         asked = f"{url.rstrip('/')}/v1/models/{model}"
@@ -60,7 +62,7 @@ async def listed(session: aiohttp.ClientSession, key: str, url: str, model: str)
             said, date = await _object(answer.content), _seconds(answer.headers.get("Date"))
             host, status = str(answer.url.host), answer.status
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        return Listed(f"{UNREACHABLE} ({type(error).__name__})")
+        return Listed(AWAY.format(host=URL(url).host or url, why=type(error).__name__))
     trouble, final = _judged(status, said, host, model)
     window = said.get("max_input_tokens")
     return Listed(trouble, final, date, window if isinstance(window, int) and not trouble else None)

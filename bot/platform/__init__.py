@@ -272,6 +272,16 @@ class Platform(ABC):
     async def check(self) -> Sequence[Finding]:
         """Look at credentials, scopes and rights, for `rivulet doctor`."""
 
+    async def strangers(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of *ids*, which look like people's, that are nobody's here, for `rivulet doctor`.
+
+        Asked after `check`, and not while `run` runs.
+
+        Raises:
+            SlowDown, Gone, OSError: The platform could not be asked.
+        """
+        return ()
+
     def reopen(self, asked: Asked, remains: Remains) -> Surface | None:
         """Return where the answer to *asked* goes on; None if it can't go on.
 

@@ -163,7 +163,14 @@ class Given:
     def _given(self, question: Question) -> str | None:
         """Return what a flag says; None where there is none."""
         said: str | None = getattr(self._options, _name(question), None)
-        return said if said is None or not question.secret else _held(question.flag, Path(said))
+        if said is None or not question.secret:
+            return said
+        if not Path(said).exists() and any(shape.fits(said) for shape in self._shapes):
+            raise Unavailable(
+                f"{question.flag} got a secret itself, where others on this machine can read it; it takes "
+                f"the name of a file that holds it. Or put it into the environment, as {question.setting}."
+            )
+        return _held(question.flag, Path(said))
 
 
 def arguments(setups: Sequence[Setup], general: Sequence[Question]) -> argparse.ArgumentParser:

@@ -90,5 +90,5 @@ def put_back(data: Path, source: str, url: str = "") -> str:
         raise Unavailable(f"{source}: {error.strerror or error}.") from None
     finally:
         folder.release()
-    kept = f" The one before lies beside it as {before}; delete it when it is of no use." if before else ""
+    kept = f" The one before lies beside it as {before}, for seven days." if before else ""
     return f"{data}: the ledger is what {source} holds. Start the bot.{kept}"

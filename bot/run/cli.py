@@ -165,13 +165,12 @@ async def _demo(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     """Look at tokens, rights, model, ledger, clock and tools, and say what to do."""
-    import adapters
     from bot.config import Settings
 
     settings = Settings()
     from bot.run.doctor import doctor
 
-    fine = await doctor(settings, adapters.NAMES, _adapters(), as_json=options.json)
+    fine = await doctor(settings, _adapters(), as_json=options.json)
     return 0 if fine else CONFIG
 
 
@@ -227,12 +226,16 @@ async def _notes(options: argparse.Namespace) -> int:
 
 async def _forget(options: argparse.Namespace) -> int:
     """Delete what a person asked and was answered, also while the bot runs."""
-    return _deleted(await _order({"forget": options.user}))
+    told = await _order({"forget": options.user})
+    _say_deleted(told)
+    if not (told["count"] or told["notes"] or _is_id(options.user)):
+        _say(f"Nothing is kept of {options.user}, which looks like no id. {USER}")
+    return 0
 
 
 async def _purge(_options: argparse.Namespace) -> int:
     """Delete all that the bot remembers, also while it runs."""
-    return _deleted(await _order({"purge": True}))
+    return _say_deleted(await _order({"purge": True}))
 
 
 async def _usage(options: argparse.Namespace) -> int:
@@ -297,13 +300,26 @@ async def _order(what: dict[str, Any]) -> dict[str, Any]:
     return await order(data, what, url)
 
 
-def _deleted(told: dict[str, Any]) -> int:
-    notes = f" and {_count(told['notes'], 'note')}" if told["notes"] else ""
-    return _say(f"{_count(told['count'], 'question')}{notes} deleted.")
+def _is_id(word: str) -> bool:
+    """Tell whether *word* looks like somebody's id on some platform whose ids have a look."""
+    import adapters
+
+    return any(shape and shape.fits(word) for shape in adapters.people().values())
+
+
+def _say_deleted(told: dict[str, Any]) -> int:
+    """Say what an order has deleted, and which files still have what they had."""
+    numbers = {"note": told["notes"], "ledger that lay aside": told.get("copies", 0)}
+    more = [_count(number, what) for what, number in numbers.items() if number]
+    _say(f"{' and '.join([_count(told['count'], 'question'), *more])} deleted.")
+    for name in told.get("left", ()):
+        _say(f"{_data()[0] / name} lies aside and still has what it had; delete it if you need it no more.")
+    return 0
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+    one, blank, rest = what.partition(" ")
+    return f"{number} {one}{'s' * (number != 1)}{blank}{rest}"
 
 
 def _say(line: str) -> int:
@@ -329,7 +345,7 @@ def _adapters() -> Adapters:
     from bot.run.look import Adapters
 
     finds = [partial(adapters.find, name) for name in adapters.NAMES]
-    return Adapters(finds, adapters.settings(), adapters.tables())
+    return Adapters(adapters.NAMES, finds, adapters.settings(), adapters.tables(), adapters.people)
 
 
 COMMANDS = {

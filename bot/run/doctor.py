@@ -9,12 +9,11 @@ import asyncio
 import json
 import os
 import platform as machine
-import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import aiohttp
 from pydantic import ValidationError
@@ -28,45 +27,46 @@ from bot.config.rules import Written
 from bot.config.strays import strays
 from bot.guard.prices import Prices
 from bot.model.listed import Listed, listed, models_of
-from bot.platform import Finding, Platform, Unavailable
+from bot.platform import Finding, Gone, Platform, SlowDown, Unavailable
 from bot.run import logs
 from bot.run.configured import ConfigFile
-from bot.run.look import Adapters
+from bot.run.disk import kept
+from bot.run.look import Adapters, misnamed
 from bot.run.money import prices_of
+from bot.run.named import admins
 from bot.run.secrets import exposed, known
 from bot.run.start import mcp_of
-from bot.store.examine import findings
 
-#: Returns what makes a platform, or None if it has no credentials; see `adapters.find`.
-Find = Callable[[], Callable[[], Platform] | None]
 Findings = Sequence[Finding]
 
 #: Seconds that one look may take; what is not there by then is said to be missing.
 PATIENCE = 15.0
 #: Seconds that our clock may be wrong: Slack takes signatures that are five minutes old.
 SKEW = 60.0
-#: Bytes that must be free where the ledger is: a day of a busy bot, and room for SQLite's log.
-FREE = 256 * 2**20
+#: What mends an id.
+COPY = "copy the id again from where the platform shows it"
 #: Its servers have times of their own.
 MCP = "MCP"
 #: What the image says of itself.
 IMAGE = "IMAGE_VERSION"
+VERDICTS = {
+    "bad": "The bot can't run like this.",
+    "hm": "The bot can run; look at what is marked hm first.",
+    "ok": "The bot can run.",
+}
 STYLES = {"ok": "green", "hm": "yellow", "bad": "red"}
 
 
-async def doctor(
-    settings: Settings, names: Sequence[str], adapters: Adapters, *, as_json: bool = False
-) -> bool:
+async def doctor(settings: Settings, adapters: Adapters, *, as_json: bool = False) -> bool:
     """Look at all that *settings* say, print what was found, and return whether the bot can run.
 
     Args:
         settings: The operator's.
-        names: What the platforms are called.
-        adapters: What is known of them, in the same order.
+        adapters: What is known of the platforms.
         as_json: Print one JSON object instead of a table.
     """
     began = time.monotonic()
-    found = await _all(settings, names, adapters)
+    found = await _all(settings, adapters)
     fine = not any(finding.fatal for finding in found)
     if as_json:
         told = {"ok": fine, "version": __version__, "took_s": round(time.monotonic() - began, 2)}
@@ -76,7 +76,7 @@ async def doctor(
     return fine
 
 
-async def _all(settings: Settings, names: Sequence[str], adapters: Adapters) -> list[Finding]:
+async def _all(settings: Settings, adapters: Adapters) -> list[Finding]:
     """Return what all looks find, in a fixed order."""
     logs.configure(settings.log, [settings.anthropic_api_key.get_secret_value()])
     config = ConfigFile(settings, adapters.tables)
@@ -90,8 +90,8 @@ async def _all(settings: Settings, names: Sequence[str], adapters: Adapters) -> 
         ("Settings", _told(*faults, *_strays(adapters))),
         ("Claude", _claude(settings, list(filter(None, models)))),
         ("Prices", _prices(settings, prices_of(config.book(written)))),
-        *_platforms(dict(zip(names, adapters.finds, strict=True))),
-        ("Ledger", _kept(settings)),
+        *_platforms(adapters, written),
+        ("Ledger", kept(settings)),
         ("Secrets", asyncio.to_thread(_secrets)),
         ("Tools", asyncio.to_thread(_tools, config, written)),
         (MCP, _mcp(settings)),
@@ -113,37 +113,50 @@ async def _within(about: str, look: Awaitable[Findings]) -> list[Finding]:
         finding
         if finding.about
         else replace(finding, about=about, text=finding.text.removeprefix(f"{about}: "))
-        for finding in found
+        for finding in dict.fromkeys(found)
     ]
 
 
-def _platforms(finds: Mapping[str, Find]) -> list[tuple[str, Awaitable[Findings]]]:
-    """Return what looks at each platform that has credentials."""
+def _platforms(adapters: Adapters, written: Written) -> list[tuple[str, Awaitable[Findings]]]:
+    """Return what looks at each platform that has credentials, and at the ids that are none of theirs."""
     looks: list[tuple[str, Awaitable[Findings]]] = []
-    for name, find in finds.items():
+    served = []
+    for name, find in zip(adapters.names, adapters.finds, strict=True):
         try:
             if make := find():
-                looks.append((name.capitalize(), _platform(make)))
+                served.append(name)
+                looks.append(
+                    (name.capitalize(), _platform(make, admins(written, name, adapters.people()[name])))
+                )
         except (Unavailable, ValidationError) as error:
             text = explain(error) if isinstance(error, ValidationError) else str(error)
             looks.append((name.capitalize(), _told(Finding(ok=False, text=text, fatal=True))))
     if not looks:
-        text = f"no platform has credentials ({', '.join(finds)})"
+        text = f"no platform has credentials ({', '.join(adapters.names)})"
         looks.append(("Platforms", _told(Finding(ok=False, text=text, fatal=True, fix="run `rivulet init`"))))
-    return looks
+    wrong = [Finding(ok=False, text=line, fix=COPY) for line in misnamed(written, served, adapters)]
+    return [*looks, ("Settings", _told(*wrong))]
 
 
 async def _told(*findings_: Finding) -> Findings:
     return findings_
 
 
-async def _platform(make: Callable[[], Platform]) -> Findings:
+async def _platform(make: Callable[[], Platform], named: Sequence[str]) -> Findings:
+    """Look at a platform, and whether it knows the admins that are *named*."""
     try:
         platform = await asyncio.to_thread(make)  # it may import an SDK
         logs.hide(platform.secrets)
-        return await platform.check()
+        found = await platform.check()
     except Unavailable as error:
         return [Finding(ok=False, text=str(error), fatal=True)]
+    if not named or not any(finding.ok for finding in found):
+        return found
+    with suppress(SlowDown, Gone, OSError):
+        lost = ", ".join(await platform.strangers(named))
+        text = f"nobody is {lost}, whom the settings name as admin"
+        return [*found, *([Finding(ok=False, text=text, fix=COPY)] if lost else [])]
+    return found
 
 
 def _itself() -> Findings:
@@ -210,36 +223,6 @@ def _clock(dates: Iterable[float]) -> Findings:
     return found
 
 
-async def _kept(settings: Settings) -> Findings:
-    """Say how the ledger is, where it is."""
-    url = settings.store.get_secret_value()
-    if not url:
-        return await asyncio.to_thread(_ledger, settings.data)
-    from bot.store.redis.opening import findings_at  # noqa: PLC0415  most bots need no Redis
-
-    return await findings_at(url)
-
-
-def _ledger(folder: Path) -> Findings:
-    """Say how the data folder and the ledger in it are; nothing there is changed."""
-    found = [Finding(ok=False, text=line) for line in findings(folder)]
-    try:
-        there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
-        free = shutil.disk_usage(there).free
-        mode = folder.stat().st_mode if folder.is_dir() else 0
-    except OSError:
-        return found
-    if free < FREE:
-        text = f"RIVULET_DATA: {free / 2**20:.0f} MB are free where {folder} is"
-        found.append(
-            Finding(ok=False, text=text, fix=f"make room: it should be {FREE / 2**20:.0f} MB or more")
-        )
-    if mode & 0o077:
-        text = f"RIVULET_DATA: {folder} can be read by others on this host"
-        found.append(Finding(ok=False, text=text, fix=f"chmod 700 {folder}"))
-    return found or [Finding(ok=True, text=f"{folder}, {free / 2**30:.1f} GB free")]
-
-
 def _secrets() -> Findings:
     """Say which files with secrets others can read."""
     return [Finding(ok=False, text=line) for line in filter(None, [exposed()])]
@@ -295,7 +278,7 @@ def _show(found: Findings, console: Console) -> None:
         table.add_row(Text(mark, style=STYLES[mark]), Text(finding.about), _linked(said))
     console.print(table, soft_wrap=False)
     marks = {_mark(finding) for finding in found}
-    console.print("The bot can't run like this." if "bad" in marks else "The bot can run.")
+    console.print(next(said for mark, said in VERDICTS.items() if mark in marks))
 
 
 def _linked(text: Text) -> Text:

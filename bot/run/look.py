@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from bot.config import Settings, Table, explain
+from bot.config import ENV, Settings, Table, explain
 from bot.config.rules import Written
 from bot.config.strays import strays
+from bot.model.failures import EMPTY_KEY, NO_KEY, is_sound
 from bot.run.configured import ConfigFile
+from bot.run.named import misshapen
 from bot.run.secrets import exposed, known
+from bot.setup import Shape
 from bot.unavailable import Unavailable
 
 if TYPE_CHECKING:
@@ -21,8 +25,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+UNMOVED = (
+    "RIVULET_STORE names Redis, and {0} has what one process remembered, which Redis has not: with the bot "
+    "stopped, `rivulet move` takes it there; or delete the file."
+)
 NO_PLATFORM = "no platform is configured: run `rivulet init`, or set what .env.example shows."
-NO_KEY = "ANTHROPIC_API_KEY is not set: make a key in the Claude Console."
+#: Commands read `.env` and `config.toml` where they are called.
+ELSEWHERE = " There is no .env in {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +39,18 @@ class Adapters:
     """What is known of all adapters before any of them is made.
 
     Attributes:
+        names: What they are called.
         finds: What looks at the settings of each, and returns what makes it; see `adapters.find`.
         kinds: The classes of their settings.
         tables: What `config.toml` may have tables for; see `ConfigFile`.
+        people: Returns what ids of people look like on each; see `Setup.people`.
     """
 
+    names: Sequence[str]
     finds: Sequence[Callable[[], Callable[[], Platform] | None]]
     kinds: Sequence[type[BaseSettings]]
     tables: Mapping[str, Mapping[str, Table]]
+    people: Callable[[], Mapping[str, Shape | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +82,37 @@ def look(adapters: Adapters) -> Found:
     settings = _tried(Settings, faults)
     if settings and (where := settings.store.get_secret_value()):
         _tried(lambda: _expect_address(where), faults)
-    makes = [make for find in adapters.finds if (make := _tried(find, faults))]
+    found = {name: _tried(find, faults) for name, find in zip(adapters.names, adapters.finds, strict=True)}
+    makes = {name: make for name, make in found.items() if make}
     if not makes and not faults:
-        faults.append(NO_PLATFORM)
-    if settings and not settings.anthropic_api_key.get_secret_value():
-        faults.append(NO_KEY)
+        faults.append(NO_PLATFORM + ("" if Path(ENV).exists() else ELSEWHERE.format(Path.cwd())))
+    key = settings.anthropic_api_key.get_secret_value() if settings else None
+    if key is not None and not is_sound(key):
+        faults.append(EMPTY_KEY if key else NO_KEY)
     config = ConfigFile(settings, adapters.tables) if settings else None
     written = _tried(config.read, faults) if config else None
     if faults or settings is None or config is None or written is None:
         raise Unavailable("\n".join(dict.fromkeys(faults)))
-    warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed()]
-    return Found(settings, makes, config, written, [each for each in warnings if each])
+    warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed(), left_behind(settings)]
+    warnings += misnamed(written, makes, adapters)
+    return Found(settings, [*makes.values()], config, written, [each for each in warnings if each])
+
+
+def misnamed(written: Written, served: Collection[str], adapters: Adapters) -> list[str]:
+    """Return a line for each id in *written* that is none of the platforms that are *served*."""
+    if not any("who" in scope.given for scope in written.scopes.values()):
+        return []
+    shapes = adapters.people()
+    return misshapen(written, {name: shapes[name] for name in served})
+
+
+def left_behind(settings: Settings) -> str:
+    """Say that a ledger of one process lies beside the Redis of *settings*; "" where none does."""
+    if not settings.store.get_secret_value():
+        return ""
+    from bot.store.examine import NAME, unmoved  # noqa: PLC0415  most have no Redis
+
+    return UNMOVED.format(settings.data / NAME) if unmoved(settings.data) else ""
 
 
 def _expect_address(where: str) -> None:

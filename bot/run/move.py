@@ -14,16 +14,13 @@ from pathlib import Path
 from bot.platform import Unavailable
 from bot.store import OK
 from bot.store.contents import Contents
-from bot.store.examine import NAME, trouble
+from bot.store.examine import MOVED, NAME, trouble
 from bot.store.folder import Folder
 from bot.store.redis.arrival import Arrival, Lacking
 from bot.store.redis.keys import Names
 from bot.store.redis.opening import wired
 from bot.store.redis.wire import Wire
 from bot.store.sqlite import Sqlite
-
-#: The file in the folder that says which ledger it is; and that a move was begun.
-MARK = "moved"
 
 
 @dataclass
@@ -132,7 +129,7 @@ async def _move_all(contents: Contents, arrival: Arrival, counted: _Counted) -> 
 
 def _mark(data: Path) -> str:
     """Return what this ledger alone has."""
-    path = data / MARK
+    path = data / MOVED
     if not path.exists():
         path.touch(0o600)
         path.write_text(secrets.token_hex(8))

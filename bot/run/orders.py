@@ -21,7 +21,7 @@ from bot.run.sources import Watched
 from bot.store import OK, Store, tables
 from bot.store.accounts import NAMES, Spent
 from bot.store.examine import NAME as LEDGER
-from bot.store.examine import trouble
+from bot.store.examine import copies, trouble
 from bot.store.folder import Folder
 from bot.store.snapshot import snapshot, sweep
 from bot.store.sqlite import Sqlite
@@ -50,7 +50,8 @@ ANSWER = 64 * 2**20
 async def order(folder: Path, what: dict[str, Any], url: str = "") -> dict[str, Any]:
     """Return what came of an order to the bot whose data is in *folder*, or in the Redis at *url*.
 
-    {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes};
+    {"forget": user} and {"purge": true} give {"count": deleted questions, "notes": deleted notes, "copies":
+    how many ledgers that lay aside are deleted, "left": names of files there that have what they had};
     {"notes": channel}, "" for all, gives {"notes": a list of `Note` as dictionaries}; {"erase": name,
     "channel": channel} gives {"notes": deleted notes}; {"feedback": true} gives {"ratings": a list with what
     `tables.rated_row` makes of each}; {"usage": day} gives {"spent": the same of `tables.spent_row`, from
@@ -63,7 +64,9 @@ async def order(folder: Path, what: dict[str, Any], url: str = "") -> dict[str, 
     if url and "top" not in what:
         return await _in_redis(folder, what, url)
     if not folder.is_dir():  # noqa: ASYNC240  nothing else runs in this process
-        raise Unavailable(f"RIVULET_DATA: there is no folder {folder}.")
+        raise Unavailable(
+            f"RIVULET_DATA: there is no folder {folder}: no bot has run here yet, or its data is elsewhere."
+        )
     own = Folder(folder)
     try:
         own.hold()
@@ -95,11 +98,14 @@ async def _in_redis(folder: Path, what: dict[str, Any], url: str) -> dict[str, A
     store = store_at(url, joins=False)
     try:
         await store.open()
-        return await obeyed(store, what, folder)
+        told = await obeyed(store, what, folder)
     except OSError as error:
         raise Unavailable(f"RIVULET_STORE: {_undone(what)} ({error}); say this again later.") from None
     finally:
         await store.close()
+    if what.keys() & {"forget", "purge"} and (folder / LEDGER).exists():  # of before `rivulet move`
+        told["left"] = [*told.get("left", ()), LEDGER]
+    return told
 
 
 def _expect_usable(folder: Path, what: dict[str, Any]) -> None:
@@ -129,9 +135,12 @@ async def obeyed(
             return {
                 "count": await store.forget(user),
                 "notes": sum(note.actor == user for note in notes),
+                "left": copies(folder),
             }
         case {"purge": True}:
-            return {"count": await store.purge(), "notes": len(notes)}
+            aside, count = copies(folder), await store.purge()
+            left = copies(folder)
+            return {"count": count, "notes": len(notes), "copies": len(aside) - len(left), "left": left}
         case {"notes": str(channel)}:
             return {"notes": [asdict(note) for note in notes if channel in {"", note.channel}]}
         case {"erase": str(name), "channel": str(channel)}:

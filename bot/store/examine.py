@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
 from bot.platform import Actor, Asked, Place, Post
@@ -13,6 +16,12 @@ from bot.store.accounts import Hold, Spent
 NAME = "ledger.db"
 #: What a file that can't be used is called, with the time after it; and the files that belong to one.
 BROKEN = f"{NAME}.broken-"
+#: What the ledger is called that a restored one replaced, with the time after it.
+BEFORE = f"{NAME}.before-"
+#: The file that says which ledger was moved to Redis, or that a move was begun.
+MOVED = "moved"
+#: Tables of what `rivulet move` is for.
+KEPT = ("turns", "notes", "spent", "posts", "choices", "vault")
 SUFFIXES = ("", "-wal", "-shm")
 #: What passes, or what only the operator can mend: not the content's fault.
 PASSING = frozenset(
@@ -128,11 +137,42 @@ def _parts(db: sqlite3.Connection) -> int:
 
 def aside(folder: Path) -> list[str]:
     """Return the names of the files that were moved aside in *folder*, oldest first."""
+    return copies(folder, (BROKEN,))
+
+
+def copies(folder: Path, kinds: Collection[str] = (BROKEN, BEFORE)) -> list[str]:
+    """Return the names of the ledgers of *kinds* in *folder*, which no bot reads any more, oldest first."""
     try:
-        names = sorted(path.name for path in folder.glob(f"{BROKEN}*"))
+        found = [path.name for kind in kinds for path in folder.glob(f"{kind}*")]
     except OSError:
         return []
-    return [name for name in names if not name.endswith(SUFFIXES[1:])]
+    return sorted({name.removesuffix("-wal").removesuffix("-shm") for name in found})
+
+
+def remove(path: Path) -> None:
+    """Delete the ledger at *path* with what belongs to it.
+
+    Raises:
+        OSError: It can't be deleted.
+    """
+    for suffix in SUFFIXES:
+        old = path.with_name(path.name + suffix)
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+
+
+def unmoved(folder: Path) -> bool:
+    """Tell whether *folder* has a ledger with something in it that no `rivulet move` was begun for."""
+    path = folder / NAME
+    try:
+        if not path.is_file() or (folder / MOVED).exists():
+            return False
+        with closing(_read_only(path)) as db:
+            return any(db.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in KEPT)  # noqa: S608
+    except (OSError, sqlite3.Error):
+        return False
 
 
 def findings(folder: Path) -> list[str]:
@@ -156,18 +196,19 @@ def _unusable(folder: Path) -> str:
         return str(error.strerror).lower()
 
 
+def _read_only(path: Path) -> sqlite3.Connection:
+    # Without a log beside it, nobody has it open, and SQLite would want to make one.
+    mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=1.0)
+
+
 def trouble(path: Path) -> str:
     """Return what is to be said of the ledger at *path*, "" if it can be used."""
     if path.is_dir():
         return "is moved aside at the next start (it is a folder)"
     try:
-        # Without a log beside it, nobody has it open, and SQLite would want to make one.
-        mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=1.0)
-        try:
+        with closing(_read_only(path)) as db:
             expect_whole(db)
-        finally:
-            db.close()
     except (sqlite3.Error, UnicodeDecodeError) as error:
         what = "is moved aside at the next start" if is_content(error) else "can't be read now"
         return f"{what} ({error})"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import structlog
 
 from bot.platform import Asked
 from bot.store import MOST_RECENT, MOST_TALKS, Entry, Note, Part, Rated, rows, tables
-from bot.store.examine import BROKEN, SUFFIXES, aside, expect_whole, is_content, rehearse
+from bot.store.examine import BROKEN, SUFFIXES, aside, copies, expect_whole, is_content, rehearse, remove
 from bot.store.keys import Keys
 from bot.store.rows import BadRow
 from bot.store.salvage import salvage
@@ -174,12 +173,12 @@ class File:
         if isinstance(error, sqlite3.Error) and is_content(error):
             self._spoiled = error
 
-    def sweep(self, before: float) -> None:
-        """Delete the files that lie aside since *before*, seconds of the wall clock."""
-        for name in self.aside:
-            if (path := self._path.with_name(name)).stat().st_ctime < before:
-                for suffix in SUFFIXES:
-                    _remove(path.with_name(name + suffix))
+    def sweep(self, before: float, kinds: Collection[str]) -> None:
+        """Delete the ledgers of *kinds* that lie aside since *before*, seconds of the wall clock."""
+        for name in copies(self._path.parent, kinds):
+            path = self._path.with_name(name)
+            if not path.exists() or path.stat().st_ctime < before:  # of the first, its log alone is there
+                remove(path)
         self.aside = aside(self._path.parent)
 
     def checkpoint(self) -> None:
@@ -276,14 +275,6 @@ class File:
         db.execute(f"PRAGMA user_version = {tables.VERSION}")
         self._inode = _inode(self._path)
         self.aside = aside(self._path.parent)
-
-
-def _remove(path: Path) -> None:
-    """Delete *path*, a folder with all that is in it."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _inode(path: Path) -> int:

@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from bot.store.examine import NAME, SUFFIXES, expect_whole
+from bot.store.examine import BEFORE, NAME, SUFFIXES, expect_whole
 
-#: What a copy is called until whoever asked for it has taken it; and the ledger that another one replaced.
-COPY, BEFORE = "copy-", f"{NAME}.before-"
+#: What a copy is called until whoever asked for it has taken it.
+COPY = "copy-"
 #: Seconds after which a copy is nobody's.
 LEFT = 600.0
 

@@ -8,7 +8,7 @@ alone; memory has their keys, so that none is answered twice.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import structlog
@@ -27,7 +27,7 @@ from bot.store import (
     tables,
 )
 from bot.store.accounts_file import FileAccounts, today
-from bot.store.examine import is_content
+from bot.store.examine import BEFORE, BROKEN, is_content
 from bot.store.keys import DAY, Keys
 from bot.store.memory import Memory
 from bot.store.shelf import FileShelf
@@ -223,7 +223,7 @@ class Sqlite(Memory):
     async def erase(self, platform: str, channel: str, name: str) -> bool:
         """See `Store.erase`."""
         found = await super().erase(platform, channel, name)
-        await self._delete((tables.ERASE, (platform, channel, name)), aside=False)
+        await self._delete((tables.ERASE, (platform, channel, name)), aside=())
         return found
 
     async def choose(self, who: str, model: str) -> None:
@@ -273,7 +273,7 @@ class Sqlite(Memory):
         )
         await self._writer.write(*self._accounts.pruning(int(now // DAY)))
         await self._writer.take_ballast()
-        await self._writer.sweep(now - ROWS_KEPT)
+        await self._writer.sweep(now - ROWS_KEPT, (BROKEN, BEFORE))
 
     async def forget(self, actor: str) -> int:
         """See `Store.forget`."""
@@ -301,24 +301,25 @@ class Sqlite(Memory):
         """See `Store.purge`."""
         count = await super().purge() + len(self._done)
         self._done.clear()
-        await self._delete(*((statement, ()) for statement in tables.PURGE))
+        everything = ((statement, ()) for statement in tables.PURGE)
+        await self._delete(*everything, aside=(BROKEN, BEFORE))
         return count
 
     async def close(self) -> None:
         """See `Store.close`."""
         await self._writer.close()
 
-    async def _delete(self, *statements: Statement, aside: bool = True) -> None:
+    async def _delete(self, *statements: Statement, aside: Collection[str] = (BROKEN,)) -> None:
         """Apply *statements* now; if that fails, when the file is next caught up.
 
         Args:
             statements: What deletes.
-            aside: Whether files that lie aside are deleted too.
+            aside: The kinds of ledgers that lie aside and are deleted too.  Of one that could not be used
+                nobody knows whose words are in it; one that was replaced is the operator's way back.
         """
         done = [key for key in self._entries if key not in self._open]
         await self._writer.write(*statements, full=True)
-        if aside:
-            await self._writer.sweep(float("inf"))  # nobody knows whose words are in there
+        await self._writer.sweep(float("inf"), aside)
         if self._writer.trouble:
             self._owed += statements
             raise OSError(self._writer.trouble)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -151,10 +151,10 @@ class Writer:
         except (sqlite3.Error, OSError) as error:
             log.warning("the ledger's log was not emptied", error=str(error))
 
-    async def sweep(self, before: float) -> None:
-        """Delete the files that lie aside since *before*."""
+    async def sweep(self, before: float, kinds: Collection[str]) -> None:
+        """Delete the ledgers of *kinds* that lie aside since *before*."""
         try:
-            await self.run(lambda: self.file.sweep(before))
+            await self.run(lambda: self.file.sweep(before, kinds))
         except (sqlite3.Error, OSError) as error:
             log.warning("a ledger that lies aside was not deleted", error=_reason(error))
 

@@ -16,8 +16,8 @@ import discord
 from adapters.discord.incoming.connecting import Connecting, opened
 from adapters.discord.incoming.events import hand_on, unusable
 from adapters.discord.incoming.sessions import Session
-from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.seldom import Seldom
+from adapters.proxies import proxy_for
 from bot.platform import Health
 
 

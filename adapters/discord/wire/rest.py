@@ -17,8 +17,8 @@ import aiohttp
 import structlog
 
 from adapters.discord.wire.bars import Bars, Breaker, Forbidden, doubted, place
-from adapters.discord.wire.proxies import proxy_for
 from adapters.discord.wire.traffic import Traffic, Urgency
+from adapters.proxies import proxy_for
 from bot.events import File
 from bot.platform import BucketState, Gone, SlowDown
 from bot.text.filenames import safe

@@ -20,6 +20,7 @@ from aiohttp import WSMsgType
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.proxies import proxy_for
 from adapters.slack.text import Json
 from adapters.slack.wire.errors import Refused, Revoked, translated
 from adapters.slack.wire.first import first
@@ -92,7 +93,7 @@ class Link:
     """One client: one ticket, one socket, until it is lost or told to go.
 
     Args:
-        web: Whose proxy and certificates it uses.
+        web: Whose certificates it uses.
         ears: Told what it hears.
     """
 
@@ -118,7 +119,7 @@ class Link:
             url,
             autoping=False,
             timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            proxy=self._web.proxy,
+            proxy=proxy_for(url),
             ssl=True if self._web.ssl is None else self._web.ssl,
         )
         self._heard = asyncio.get_running_loop().time()

@@ -9,6 +9,7 @@ import structlog
 from yarl import URL
 
 from adapters.download import on_https, same_host
+from adapters.proxies import proxy_for
 from adapters.slack.text import DIALECT, Json
 from adapters.slack.wire.web import Web
 from bot.text.safe import clean, disarm
@@ -57,7 +58,9 @@ async def later(web: Web, url: str, text: str) -> None:
     for shown in (full, {name: each for name, each in full.items() if name != "blocks"}):
         try:
             told = {**shown, "replace_original": False}
-            async with web.session.post(url, json=told, allow_redirects=False) as answer:
+            async with web.session.post(
+                url, json=told, proxy=proxy_for(url), allow_redirects=False
+            ) as answer:
                 if answer.status == 200:
                     return
                 log.warning("Slack took no reply", status=answer.status)

@@ -18,6 +18,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from adapters.proxies import proxy_for
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Tally
 from adapters.slack.wire.errors import ON_THE_WAY, Unfit, code_of, translated, why
@@ -122,12 +123,13 @@ class Uploads:
         """Send the bytes of *file*; return its id.  What is not shared, Slack throws away."""
         arguments = {"filename": safe(file.name), "length": len(file.data)}
         answer = await self._call(share, "files.getUploadURLExternal", arguments)
+        url = str(answer["upload_url"])
         timeout = aiohttp.ClientTimeout(total=min(LEAST + len(file.data) / CARRIED, MOST))
         session = self._web.session
         if session is None:
             raise ConnectionError("Slack is not connected")
         try:
-            async with session.post(answer["upload_url"], data=file.data, timeout=timeout) as response:
+            async with session.post(url, data=file.data, proxy=proxy_for(url), timeout=timeout) as response:
                 status = response.status
         except TimeoutError:
             raise

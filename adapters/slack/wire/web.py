@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from adapters.proxies import proxy_for
 from adapters.slack.wire.errors import REVOKED, TRUNCATED, TooLong, code_of
 from bot.platform import Gone
 
@@ -30,6 +31,7 @@ class Web(AsyncWebClient):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(retry_handlers=[], **options)
+        self.proxy = proxy_for(self.base_url)  # not what the SDK has found, which may be for others
         self.doubted = asyncio.Event()
         self.removed = False
 

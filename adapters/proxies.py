@@ -1,6 +1,7 @@
 """Which proxy a connection goes through, by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
 
-aiohttp reads these too if it is told to, but takes HTTPS_PROXY for https:// alone and not for wss://.
+aiohttp reads these too if it is told to, but takes HTTPS_PROXY for https:// alone and not for wss://; Slack's
+SDK knows neither NO_PROXY nor ALL_PROXY.
 """
 
 from __future__ import annotations
