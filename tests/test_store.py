@@ -349,7 +349,7 @@ async def test_a_button_goes_on_from_what_the_disk_did_not_take_yet(tmp_path, im
     await store.accept(asked())
     await store.intend("chat/1", replace(FIRST, message="chat/m1"), "Be")
     await store.end("chat/1", "Be", "Cut.", ("continue",))
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     await store.done("chat/1", NOW)
     assert store.health != OK
     entry = await store.find_shown("chat/m1")
@@ -481,9 +481,9 @@ def impatient(monkeypatch):
     monkeypatch.setattr(files, "BUSY", 0.05)
 
 
-def pragma(store: Sqlite, setting: str) -> None:
-    work = store._writer._thread.submit(lambda: store._file.connected.execute(f"PRAGMA {setting}"))
-    work.result()  # in the thread: amid opening anew there is no connection
+async def pragma(store: Sqlite, setting: str) -> None:
+    # In the thread: amid opening anew there is no connection.
+    await store._writer._thread.run(lambda: store._file.connected.execute(f"PRAGMA {setting}"))
 
 
 async def healthy(store: Sqlite) -> None:
@@ -515,7 +515,7 @@ async def written_down(store: Sqlite, tmp_path: Path) -> None:
 async def test_a_full_disk_costs_no_answer(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    pragma(store, "max_page_count = 1")
+    await pragma(store, "max_page_count = 1")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
 
@@ -591,7 +591,7 @@ asyncio.run(main())
 async def test_a_read_only_file_costs_no_answer(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
 
@@ -650,7 +650,7 @@ async def test_an_end_that_the_disk_refuses_is_written_later_whatever_else_is_wr
 async def test_a_ledger_is_written_again_under_traffic(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     busy = True
 
     async def traffic() -> None:
@@ -680,7 +680,7 @@ async def test_what_cannot_be_deleted_now_is_deleted_when_the_disk_is_well(tmp_p
         await store.intend(key, Part(key, 0, "here", f"{key}/m"), "SECRET text")
         await store.end(key, "SECRET text", "Cut.", ("continue",))
     await store.done("chat/1", NOW)
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     with pytest.raises(OSError, match="readonly"):
         await (store.forget(ANN.id) if how == "forget" else store.purge())
     await healthy(store)

@@ -7,7 +7,6 @@ and nothing more.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -122,7 +121,7 @@ class FileAccounts(MemoryAccounts):
         if not self._writer.trouble:
             self._filed.add(hold.key)
         written = self._writer.post((tables.HOLD, tables.hold_row(hold)), soon=True)
-        if written is not None and await asyncio.shield(written):
+        if written is not None and await written:
             return None
         if caps and self._is_spent():
             self.settle(hold.key, None)

@@ -93,10 +93,8 @@ class MemoryAccounts:
         self._rows.clear()
 
     def _tell(self, spent: Spent, nearly: Sequence[Cap], reached: Reached) -> None:
-        for cap in nearly:
-            now = self.sum(spent, cap).spent
-            if now - spent.cost < cap.most <= now:
-                reached(cap, now)
+        for cap, now in self._totals.reached(spent, nearly):
+            reached(cap, now)
 
     def _count(self, spent: Spent) -> None:
         self._totals.add(spent)

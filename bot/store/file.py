@@ -158,6 +158,9 @@ class File:
             db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._full = full
         try:
+            if len(statements) == 1:  # which is a transaction of its own
+                db.execute(*statements[0])
+                return
             db.execute("BEGIN IMMEDIATE")
             for statement, values in statements:
                 db.execute(statement, values)
@@ -279,6 +282,6 @@ class File:
 
 def _inode(path: Path) -> int:
     try:
-        return path.stat().st_ino
+        return os.stat(path).st_ino  # noqa: PTH116  asked at each write, and quicker than Path.stat
     except OSError:
         return -1
