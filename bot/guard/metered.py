@@ -238,7 +238,8 @@ class Weights:
     def tokens(self, request: Request) -> int:
         """Return how many tokens *request* probably has, without what the API finds for it."""
         text, more = bulk(request)
-        return self._estimate.tokens(text + self._described(request)) + more
+        described = self._described(request) if request.tools else 0
+        return self._estimate.tokens(text + described) + more
 
     def learn(self, request: Request, tokens: int) -> None:
         """Take note that *request* had *tokens* tokens; 0 if that is not known."""
