@@ -112,11 +112,11 @@ class FileAccounts(MemoryAccounts):
 
     def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.forbids`."""
-        return super().forbids(who, caps) or (UNWRITTEN if caps and self._is_spent() else None)
+        return self._totals.forbids(who, caps) or (UNWRITTEN if caps and self._is_spent() else None)
 
     async def reserve(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.reserve`."""
-        if cap := await super().reserve(hold, caps):
+        if cap := self._hold(hold, caps):
             return cap
         if not self._writer.trouble:
             self._filed.add(hold.key)

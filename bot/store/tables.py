@@ -270,9 +270,8 @@ def spent_row(spent: Spent) -> tuple[Any, ...]:
 
 def hold_row(hold: Hold) -> tuple[Any, ...]:
     """Return what is held back as it is written; see `SCHEMA`."""
-    noted = hold.noted
-    numbers = ", ".join(map(str, _numbers(noted)))
-    return hold.key, hold.reserved, f"[{_names(*noted.key)}, {numbers}]"
+    names, numbers = hold.noted.key, _numbers(hold.noted)
+    return hold.key, hold.reserved, f"[{_names(*names)}, {str(numbers)[1:-1]}]"
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread as Started
 from typing import Any, TypeVar
@@ -69,6 +68,8 @@ def _work(jobs: SimpleQueue[Job | None]) -> None:
             result = work()
         except BaseException as raised:  # noqa: BLE001  whoever waits gets it
             error = raised
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
+        try:  # noqa: SIM105  quicker than a context manager
             loop.call_soon_threadsafe(then, result, error)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits
         del job, work, then, result, error  # so that nothing of it stays while this waits

@@ -217,7 +217,7 @@ class Writer:
     def _written(self, batch: Batch, error: BaseException | None) -> None:
         """Tell whether *batch* was written, and go on with what came meanwhile."""
         self._wrote = asyncio.get_running_loop().time()
-        if isinstance(error, sqlite3.Error | OSError):
+        if error and isinstance(error, sqlite3.Error | OSError):
             self.degrade(error)
         _tell(batch, error)
         self._go_on()
