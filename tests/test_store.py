@@ -782,6 +782,30 @@ async def test_a_question_and_the_money_for_it_do_not_wait_for_more_to_be_writte
     await store.close()
 
 
+async def test_nobody_waits_forever_where_the_log_fails_too(tmp_path, impatient, monkeypatch):
+    store = await opened(tmp_path)
+    await store.accept(asked("chat/1"))
+    log, heard = module.log, asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: heard.set())
+
+    class Broken:
+        def error(self, *_words: object, **_more: object) -> None:
+            raise OSError("nobody reads the log")
+
+    monkeypatch.setattr(module, "log", Broken())
+    await pragma(store, "query_only = ON")
+    async with asyncio.timeout(10):
+        assert await store.accept(asked("chat/2"))
+        assert await store.accept(asked("chat/3"))
+        await heard.wait()
+    monkeypatch.setattr(module, "log", log)
+    await healthy(store)
+    await store.close()
+    store = await opened(tmp_path)
+    assert [entry.asked.key for entry in await store.unfinished("chat")] == ["chat/1", "chat/2", "chat/3"]
+    await store.close()
+
+
 async def test_what_many_answers_save_is_written_together_and_at_once_with_what_is_urgent(
     tmp_path, monkeypatch
 ):

@@ -169,14 +169,12 @@ class Writer:
         """Write nothing any more, until that works again."""
         if self.trouble == CLOSED:
             return
-        reason = _reason(error)
-        if not self.trouble:
-            log.error(
-                "the ledger can't be written: going on from memory", folder=str(self._folder), error=reason
-            )
-        self.trouble = reason
+        known, self.trouble = self.trouble, _reason(error)
         if self._healing is None or self._healing.done():
             self._healing = asyncio.get_running_loop().create_task(self._heal())
+        if not known:
+            told = "the ledger can't be written: going on from memory"
+            log.error(told, folder=str(self._folder), error=self.trouble)
 
     async def close(self) -> None:
         """Write what waits, then nothing any more."""
@@ -204,6 +202,8 @@ class Writer:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        if self._busy:
+            return  # `_go_on` follows
         batch, self._next = self._next, Batch()
         if self.trouble:
             _tell(batch, Gone(self.trouble))
@@ -217,10 +217,12 @@ class Writer:
     def _written(self, batch: Batch, error: BaseException | None) -> None:
         """Tell whether *batch* was written, and go on with what came meanwhile."""
         self._wrote = asyncio.get_running_loop().time()
-        if error and isinstance(error, sqlite3.Error | OSError):
-            self.degrade(error)
-        _tell(batch, error)
-        self._go_on()
+        try:
+            if error and isinstance(error, sqlite3.Error | OSError):
+                self.degrade(error)
+        finally:
+            _tell(batch, error)
+            self._go_on()
 
     def _go_on(self) -> None:
         """Have written what came meanwhile."""
@@ -245,16 +247,24 @@ class Writer:
                 await self.run(self._expect_held)
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long; writes go on meanwhile
-                self.trouble, self._busy = "", True  # what comes from here on is written after the rest
-                await self._catch_up()
+                await self._finish()
             except (sqlite3.Error, OSError) as error:
                 self.degrade(error)
-                self._go_on()
             else:
-                self._go_on()
                 await self.take_ballast()
                 log.warning("the ledger is written again", folder=str(self._folder))
                 return
+
+    async def _finish(self) -> None:
+        """Catch up with the rest, and go on: what comes from here on is written after that."""
+        self.trouble, self._busy = "", True
+        try:
+            await self._catch_up()
+        except (sqlite3.Error, OSError) as error:
+            self.degrade(error)  # before what came meanwhile is written
+            raise
+        finally:
+            self._go_on()
 
 
 def _tell(batch: Batch, error: BaseException | None) -> None:
