@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bot.config import Table
+from bot.config import FromEnvironment, Table
 from bot.config.scope import TABLES
 
 if TYPE_CHECKING:
-    from pydantic_settings import BaseSettings
-
     from bot.platform import Platform
     from bot.setup import Setup, Shape
 
@@ -45,7 +43,7 @@ def tables() -> dict[str, Mapping[str, Table]]:
     return {name: getattr(import_module(f"adapters.{name}"), "TABLES", TABLES) for name in NAMES}
 
 
-def settings() -> list[type[BaseSettings]]:
+def settings() -> list[type[FromEnvironment]]:
     """Return the class of each platform's settings, in the order of `NAMES`."""
     return [import_module(f"adapters.{name}").Settings for name in NAMES]
 

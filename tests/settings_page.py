@@ -8,15 +8,14 @@ from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
 
 import adapters
-from bot.config import Settings
+from bot.config import FromEnvironment, Settings
 from bot.config.rules import Caps
 from bot.config.scope import CapKeys, Keys, PriceKeys, Scope, WhoKeys, takes
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
-KINDS: tuple[type[BaseSettings], ...] = (Settings, *adapters.settings())
+KINDS: tuple[type[FromEnvironment], ...] = (Settings, *adapters.settings())
 
 ABOVE = """# Settings
 

@@ -73,7 +73,7 @@ async def kill(store: Sqlite) -> None:
     """Let nothing that *store* still does reach the disk, as kill -9 would."""
     await store._writer.write()
     store._writer.trouble = CLOSED
-    await asyncio.get_running_loop().run_in_executor(store._writer._thread, store._file.close)
+    await store._writer._thread.run(store._file.close)
 
 
 async def test_what_is_settled_counts_and_adds_up(store):
@@ -277,7 +277,7 @@ async def test_a_reserve_that_is_cancelled_leaves_nothing_held(tmp_path):
 async def test_while_nothing_can_be_written_an_allowance_is_spent_and_nothing_more(tmp_path, impatient):
     store = await opened(tmp_path)
     await spend(store)
-    pragma(store, "query_only = 1")
+    await pragma(store, "query_only = 1")
     caps = listed(Caps(person_day=100, day=100))
     spent = 0
     for number in range(100):
@@ -293,7 +293,7 @@ async def test_while_nothing_can_be_written_an_allowance_is_spent_and_nothing_mo
     money = Spend(store.accounts, prices(), lambda _place: Caps(), contact=lambda _place: "@ann")
     assert "$1.00" in money.refusal(Actor("U1"), HERE)
     assert "@ann can mend that" in money.refusal(Actor("U1"), HERE)
-    pragma(store, "query_only = 0")
+    await pragma(store, "query_only = 0")
     await healthy(store)
     assert store.accounts.forbids(ROW, caps) is None
     assert (await store.accounts.usage(0, ()))[0].cost == spent + 300
@@ -302,13 +302,13 @@ async def test_while_nothing_can_be_written_an_allowance_is_spent_and_nothing_mo
 
 async def test_what_runs_while_nothing_can_be_written_shares_the_allowance(tmp_path, impatient):
     store = await opened(tmp_path)
-    pragma(store, "query_only = 1")
+    await pragma(store, "query_only = 1")
     caps = listed(Caps())
     found = [await store.accounts.reserve(Hold(str(n), 400_000, ROW), caps) for n in range(5)]
     assert found == [None, None, None, UNWRITTEN, UNWRITTEN]
     store.accounts.settle("0", None)
     assert await store.accounts.reserve(Hold("5", 400_000, ROW), caps) is None
-    pragma(store, "query_only = 0")
+    await pragma(store, "query_only = 0")
     await healthy(store)
     for key in ("1", "2", "5"):
         store.accounts.settle(key, ROW)
@@ -324,7 +324,7 @@ async def test_trouble_that_comes_and_goes_counts_nothing_twice_and_loses_nothin
     spent, number = 0, 0
     running: list[str] = []
     for _ in range(12):
-        pragma(store, f"query_only = {rng.choice((0, 1))}")
+        await pragma(store, f"query_only = {rng.choice((0, 1))}")
         for _ in range(rng.randint(1, 20)):
             number += 1
             assert await store.accounts.reserve(Hold(str(number), 10, replace(ROW, cost=3)), ()) is None
@@ -334,7 +334,7 @@ async def test_trouble_that_comes_and_goes_counts_nothing_twice_and_loses_nothin
                 store.accounts.settle(running.pop(rng.randrange(len(running))), replace(ROW, cost=cost))
                 spent += cost
         await asyncio.sleep(rng.random() * 0.1)
-    pragma(store, "query_only = 0")
+    await pragma(store, "query_only = 0")
     await healthy(store)
     for key in running:
         store.accounts.settle(key, None)
@@ -350,11 +350,11 @@ async def test_a_name_that_is_forgotten_in_trouble_is_in_no_file_afterwards(tmp_
     store = await opened(tmp_path)
     row = replace(ROW, actor="somebody-special")
     await spend(store, row)
-    pragma(store, "query_only = 1")
+    await pragma(store, "query_only = 1")
     await spend(store, row, "b")
     with suppress(OSError):
         await store.forget("somebody-special")
-    pragma(store, "query_only = 0")
+    await pragma(store, "query_only = 0")
     await healthy(store)
     assert [each.cost for each in await store.accounts.usage(0, ["actor"])] == [600]
     await store.close()
@@ -557,7 +557,7 @@ async def holds_anything(store: Store) -> bool:
     accounts: Any = store.accounts
     if isinstance(store, Parts):
         return bool(await store.wire.ask("EXISTS", accounts._keys.holds, accounts._keys.held))
-    return bool(accounts._totals._held)
+    return any(each.held for each in accounts._totals._sums.values())
 
 
 async def written(store: Store) -> None:

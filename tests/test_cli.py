@@ -112,11 +112,14 @@ async def test_a_mistake_in_the_settings_is_one_line_and_exit_78(mistake, tmp_pa
 
 
 SDKS = ("anthropic", "slack_sdk", "slack_bolt", "discord", "mcp")
-#: Says at the end of the process which of them it has imported.
-TELL = f"""
+#: What else takes long to import.
+SLOWER = (*SDKS, "aiohttp", "asyncio", "dotenv", "redis", "rich")
+#: Says at the end of the process which of some names it has imported.
+TELLING = """
 import atexit, sys
-atexit.register(lambda: sys.stdout.write(f"SDKs: {{[name for name in {SDKS} if name in sys.modules]}}"))
+atexit.register(lambda: sys.stdout.write(f"SDKs: {{[name for name in {} if name in sys.modules]}}"))
 """
+TELL = TELLING.format(SDKS)
 #: Lets an SDK take as long to import as there is no file of its name.
 SLOW = """
 import importlib.machinery, pathlib, sys, time
@@ -140,10 +143,13 @@ sys.meta_path.insert(0, Slow)
     "mistake",
     ["no key", "no platform", "half of Slack", "not a port", "not an effort"],
 )
-async def test_a_mistake_that_the_settings_show_is_said_before_any_sdk_is_imported(mistake, tmp_path):
+@pytest.mark.parametrize("command", ["run", "check"])
+async def test_a_mistake_that_the_settings_show_is_said_before_anything_slow_is_imported(
+    mistake, command, tmp_path
+):
     env = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DISCORD_BOT_TOKEN": "1"}
     wrong, line = MISTAKES[mistake]
-    code, out, err = await ran("run", cwd=tmp_path, env={**env, **wrong}, cold=TELL)
+    code, out, err = await ran(command, cwd=tmp_path, env={**env, **wrong}, cold=TELLING.format(SLOWER))
     assert (code, out) == (78, "SDKs: []")
     assert line in err
 

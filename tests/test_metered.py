@@ -73,7 +73,7 @@ async def only(money: Spend) -> Spent:
     """Return what all has cost; nothing is held."""
     assert isinstance(money.accounts, MemoryAccounts)
     assert not money.accounts._totals.holds
-    assert not money.accounts._totals._held
+    assert not any(each.held for each in money.accounts._totals._sums.values())
     [*rows] = await money.accounts.usage(0, ("actor", "model"))
     return rows[0] if rows else Spent(0)
 

@@ -115,7 +115,7 @@ async def test_notes_survive_a_restart(tmp_path):
     await store.note(note())
     await store.note(note("door"))
     await store.erase("chat", "C1", "door")
-    store._writer._thread.shutdown()  # and here the process is killed
+    store._writer._thread.end()  # and here the process is killed
     after = await opened(tmp_path)
     assert await after.notes() == [note()]
     await after.close()

@@ -129,7 +129,7 @@ async def test_a_file_of_a_version_without_ratings_gets_room_for_them(tmp_path):
 
 async def test_what_the_disk_does_not_take_is_written_later_in_order(tmp_path, impatient):
     store = await opened(tmp_path)
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     for rated in (GOOD, OTHER, BAD):
         await store.rate(rated)
     await store.unrate("chat/1", "U9", good=True)
@@ -141,7 +141,7 @@ async def test_what_the_disk_does_not_take_is_written_later_in_order(tmp_path, i
 
 async def test_what_was_rated_while_the_disk_was_ill_is_forgotten_too(tmp_path, impatient):
     store = await opened(tmp_path)
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     await store.rate(GOOD)
     with pytest.raises(OSError, match="readonly"):
         await store.forget(BOB.id)

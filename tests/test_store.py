@@ -349,7 +349,7 @@ async def test_a_button_goes_on_from_what_the_disk_did_not_take_yet(tmp_path, im
     await store.accept(asked())
     await store.intend("chat/1", replace(FIRST, message="chat/m1"), "Be")
     await store.end("chat/1", "Be", "Cut.", ("continue",))
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     await store.done("chat/1", NOW)
     assert store.health != OK
     entry = await store.find_shown("chat/m1")
@@ -481,9 +481,9 @@ def impatient(monkeypatch):
     monkeypatch.setattr(files, "BUSY", 0.05)
 
 
-def pragma(store: Sqlite, setting: str) -> None:
-    work = store._writer._thread.submit(lambda: store._file.connected.execute(f"PRAGMA {setting}"))
-    work.result()  # in the thread: amid opening anew there is no connection
+async def pragma(store: Sqlite, setting: str) -> None:
+    # In the thread: amid opening anew there is no connection.
+    await store._writer._thread.run(lambda: store._file.connected.execute(f"PRAGMA {setting}"))
 
 
 async def healthy(store: Sqlite) -> None:
@@ -515,7 +515,7 @@ async def written_down(store: Sqlite, tmp_path: Path) -> None:
 async def test_a_full_disk_costs_no_answer(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    pragma(store, "max_page_count = 1")
+    await pragma(store, "max_page_count = 1")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
 
@@ -591,7 +591,7 @@ asyncio.run(main())
 async def test_a_read_only_file_costs_no_answer(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     await accepts_from_memory(store, tmp_path)
     await written_down(store, tmp_path)
 
@@ -650,7 +650,7 @@ async def test_an_end_that_the_disk_refuses_is_written_later_whatever_else_is_wr
 async def test_a_ledger_is_written_again_under_traffic(tmp_path, impatient):
     store = await opened(tmp_path)
     await store.accept(asked())
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     busy = True
 
     async def traffic() -> None:
@@ -680,7 +680,7 @@ async def test_what_cannot_be_deleted_now_is_deleted_when_the_disk_is_well(tmp_p
         await store.intend(key, Part(key, 0, "here", f"{key}/m"), "SECRET text")
         await store.end(key, "SECRET text", "Cut.", ("continue",))
     await store.done("chat/1", NOW)
-    pragma(store, "query_only = ON")
+    await pragma(store, "query_only = ON")
     with pytest.raises(OSError, match="readonly"):
         await (store.forget(ANN.id) if how == "forget" else store.purge())
     await healthy(store)
@@ -779,6 +779,30 @@ async def test_a_question_and_the_money_for_it_do_not_wait_for_more_to_be_writte
         for number in range(1, 4):
             assert await store.accept(asked(f"chat/{number}"))
             assert await store.accounts.reserve(Hold(f"hold/{number}", 300, spent), ()) is None
+    await store.close()
+
+
+async def test_nobody_waits_forever_where_the_log_fails_too(tmp_path, impatient, monkeypatch):
+    store = await opened(tmp_path)
+    await store.accept(asked("chat/1"))
+    log, heard = module.log, asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: heard.set())
+
+    class Broken:
+        def error(self, *_words: object, **_more: object) -> None:
+            raise OSError("nobody reads the log")
+
+    monkeypatch.setattr(module, "log", Broken())
+    await pragma(store, "query_only = ON")
+    async with asyncio.timeout(10):
+        assert await store.accept(asked("chat/2"))
+        assert await store.accept(asked("chat/3"))
+        await heard.wait()
+    monkeypatch.setattr(module, "log", log)
+    await healthy(store)
+    await store.close()
+    store = await opened(tmp_path)
+    assert [entry.asked.key for entry in await store.unfinished("chat")] == ["chat/1", "chat/2", "chat/3"]
     await store.close()
 
 

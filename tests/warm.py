@@ -36,7 +36,7 @@ IMPORTED = [
     "mcp",
     "nh3",
     "prometheus_client",
-    "pydantic_settings",
+    "pydantic",
     "rich.console",
     "rich.live",
     "rich.markdown",

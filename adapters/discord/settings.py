@@ -6,10 +6,9 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
 
 from adapters.discord.tokens import OTHERS, TOKEN
-from bot.config import SOURCES, Names, Table, split
+from bot.config import FromEnvironment, Names, Table, split
 from bot.config.values import Http, Socket
 from bot.unavailable import Unavailable
 
@@ -41,10 +40,8 @@ Shards = Annotated[str, AfterValidator(_shards)]
 Reply = Literal["auto", "thread", "channel"]
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """Discord's settings; see docs/settings.md."""
-
-    model_config = SOURCES
 
     bot_token: SecretStr = Field(
         default=SecretStr(""), validation_alias="DISCORD_BOT_TOKEN", description="Discord bot token."

@@ -7,10 +7,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
 
 from adapters.slack.tokens import APP, BOT, CLIENT, SECRET, SHAPES
-from bot.config import SOURCES, Names, Table, split
+from bot.config import FromEnvironment, Names, Table, split
 from bot.config.values import Http
 from bot.setup import Shape, described
 from bot.unavailable import Unavailable
@@ -26,10 +25,8 @@ TABLES = {
 }
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """Slack's settings; see docs/settings.md."""
-
-    model_config = SOURCES
 
     bot_token: SecretStr = Field(
         default=SecretStr(""), validation_alias="SLACK_BOT_TOKEN", description="Slack bot token, `xoxb-…`."

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
 
-from bot.config import SOURCES, Table
+from bot.config import FromEnvironment, Table
 from bot.config import Settings as Common
 from bot.unavailable import Unavailable
 
@@ -23,10 +22,8 @@ NAME = re.compile(r"[\w.@-]{1,40}")
 TABLES: Mapping[str, Table] = {}
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """The chat page's settings; see docs/settings.md."""
-
-    model_config = SOURCES
 
     on: bool = Field(
         default=False,

@@ -6,11 +6,10 @@ A file goes this way: `file` reads it, `scope` says what its tables may hold, `f
 
 from __future__ import annotations
 
+from bot.config.environment import ENV, FromEnvironment
 from bot.config.scope import Table
 from bot.config.settings import (
     CONFIG,
-    ENV,
-    SOURCES,
     SYSTEM,
     Names,
     Settings,
@@ -25,8 +24,8 @@ from bot.config.settings import (
 __all__ = [
     "CONFIG",
     "ENV",
-    "SOURCES",
     "SYSTEM",
+    "FromEnvironment",
     "Names",
     "Settings",
     "Table",

@@ -213,11 +213,12 @@ class _Reading:
 def judged(written: Written, base: Rules, known: Known) -> Iterator[Fault]:
     """Yield what is wrong with *written* beside *base*, each table by itself being good."""
     for path, rules in Rulebook(base, written).each():
-        scope = written.scopes.get(path, Scope())
-        yield from _of_caps(written, path, scope)
-        yield from _of_names(written, path, "tools", scope.tools, known.tools)
-        yield from _of_names(written, path, "mcp", scope.mcp, known.servers)
-        if path == DEFAULTS or {"model", "models", "caps"} & scope.given.keys():
+        scope = written.scopes.get(path)
+        if scope:
+            yield from _of_caps(written, path, scope)
+            yield from _of_names(written, path, "tools", scope.tools, known.tools)
+            yield from _of_names(written, path, "mcp", scope.mcp, known.servers)
+        if path == DEFAULTS or (scope and {"model", "models", "caps"} & scope.given.keys()):
             yield from _of_models(written, path, rules, known)
 
 

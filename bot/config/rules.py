@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.config.lines import Path, line_at
@@ -25,6 +26,7 @@ LEVELS: Sequence[tuple[str, str]] = (
     ("channel", "parent"),
     ("channel", "channel"),
 )
+_named_by = attrgetter("platform", *(name for _, name in LEVELS))
 #: Lists that add up; all others replace.
 ADDING = ("deny", "admins")
 DEFAULTS: Path = ("defaults",)
@@ -171,7 +173,7 @@ class Rulebook:
 
     def at(self, place: Place) -> Rules:
         """Return what holds in *place*."""
-        key = (place.platform, *(getattr(place, name) for _, name in LEVELS))
+        key = _named_by(place)
         if (found := self._places.get(key)) is None:
             if len(self._places) >= PLACES:
                 self._places.clear()

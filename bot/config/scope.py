@@ -73,7 +73,8 @@ Price = Annotated[
 class Keys(BaseModel):
     """A table of the file: nothing but its own keys, and no value of another type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built once a file is read: most bots have none, and a mistake in the settings is to be told at once.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     @property
     def given(self) -> Mapping[str, Any]:
@@ -162,8 +163,8 @@ class Scope(Keys):
         description="Whether the model may have tools that read what people wrote together with tools that "
         "reach outside; see `docs/config.md`.",
     )
-    who: WhoKeys = Field(default=WhoKeys(), description="Who may use the bot.")
-    caps: CapKeys = Field(default=CapKeys(), description="What may be spent.")
+    who: WhoKeys = Field(default_factory=WhoKeys, description="Who may use the bot.")
+    caps: CapKeys = Field(default_factory=CapKeys, description="What may be spent.")
 
 
 class PriceKeys(Keys):

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.config.environment import ENV, FromEnvironment
 from bot.config.shapes import SECRET, shown
 from bot.config.values import Host, Http, ModelId, StoreUrl
 from bot.unavailable import Unavailable
@@ -29,21 +28,14 @@ SYSTEM = (
     "briefly where that will do, in GitHub-flavoured markdown without HTML."
 )
 
-#: Where settings are that the environment has not.
-ENV = Path(".env")
 #: What holds in places; see `bot.config.file`.
 CONFIG = Path("config.toml")
 #: Bytes of `.env`; a longer one is another file.
 LONGEST = 64 * 1024
 #: How the names of our settings begin.
 OURS = re.compile("RIVULET_|SLACK_|DISCORD_|ANTHROPIC_")
-#: Every Settings class reads the environment and `.env`; values in the environment win.
-SOURCES = SettingsConfigDict(
-    env_file=ENV, env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
-)
-
 #: Several names in one setting, with commas between; wants `split` as its validator.
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = tuple[str, ...]
 
 
 def split(value: Any) -> Any:
@@ -91,10 +83,8 @@ def known_zone(name: str) -> str:
     return name
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """What the operator decides; see docs/settings.md."""
-
-    model_config = SOURCES
 
     anthropic_api_key: SecretStr = Field(
         default=SecretStr(""), validation_alias="ANTHROPIC_API_KEY", description="Key of the Claude API."
@@ -357,6 +347,8 @@ def expect_readable() -> None:
 
 def _expect_parsed(text: str) -> None:
     """Look whether each line of `.env` is a setting; what one says is not shown, since it may be a secret."""
+    from dotenv.parser import parse_stream  # noqa: PLC0415  a container has no such file
+
     for found in parse_stream(StringIO(text)):
         if found.error:
             blank = len(found.original.string) - len(found.original.string.lstrip("\r\n"))
@@ -414,6 +406,8 @@ def line_in_env(name: str) -> int:
     """Return the line of `.env` that sets *name*; 0 where the environment does, or none."""
     if any(value and each.upper() == name for each, value in os.environ.items()) or not ENV.is_file():
         return 0
+    from dotenv.parser import parse_stream  # noqa: PLC0415  the same
+
     found = 0
     for each in parse_stream(StringIO(ENV.read_text("utf-8-sig"))):
         if each.key and each.key.upper() == name:  # the last one counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel
 
 from bot.config.shapes import SECRET
 
@@ -13,7 +13,7 @@ PREFIX = "RIVULET_"
 FILE = "_FILE"
 
 
-def strays(names: Iterable[str], kinds: Iterable[type[BaseSettings]]) -> list[str]:
+def strays(names: Iterable[str], kinds: Iterable[type[BaseModel]]) -> list[str]:
     """Return a line for each of *names* that is no setting of *kinds*, but is as if it were meant as one."""
     aliases = {str(info.validation_alias) for kind in kinds for info in kind.model_fields.values()}
     # Other programs read what begins so as well: there only typos are told.

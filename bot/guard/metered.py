@@ -17,7 +17,6 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from bot.events import Event, Finished, Text, Thinking, ToolStarted, Usage
-from bot.guard.prices import Price
 from bot.guard.spend import Spend
 from bot.model import Ask, Kind, Model, ModelError, Payer, Request, Tool, nobody
 from bot.model.estimate import FIRST, Estimate, size
@@ -209,18 +208,11 @@ class Meter:
         model = (self._finished.model if self._finished else "") or self._model
         code = self._codes * self._spend.prices.code
         cost = self._spend.cost_of(model, usage) + code
-        return replace(
-            self._who,
-            model=model,
-            turns=turns,
-            input=usage.input,
-            output=usage.output,
-            cache_read=usage.cache_read,
-            cache_write=usage.cache_write,
-            searches=usage.searches,
-            tools=self._tools,
-            cost=cost,
-            estimated=cost if guessed else code,
+        who = self._who
+        return Spent(
+            *(who.day, who.platform, who.workspace, who.channel, who.actor, model),
+            *(turns, usage.input, usage.output, usage.cache_read, usage.cache_write, usage.searches),
+            *(self._tools, cost, cost if guessed else code),
         )
 
     def _usage(self, ahead: int) -> tuple[Usage, bool]:
@@ -228,10 +220,12 @@ class Meter:
         usage, wrote = self._counted, round(self._wrote)
         if self._finished and usage.output and self.read:
             return usage, False
-        if not self.read:  # it did not get so far, or a gateway leaves counts out
-            usage = replace(usage, input=self._reads)
+        # If nothing is counted as read, it did not get so far, or a gateway leaves counts out.
+        reads = usage.input if self.read else self._reads
         output = usage.output if self._finished and usage.output else max(usage.output, wrote) + ahead
-        return replace(usage, output=output, searches=max(usage.searches, self._searches)), True
+        searches = max(usage.searches, self._searches)
+        cached = usage.cache_read, usage.cache_write, usage.cache_hour
+        return Usage(reads, output, *cached, searches), True
 
 
 class Weights:
@@ -244,7 +238,8 @@ class Weights:
     def tokens(self, request: Request) -> int:
         """Return how many tokens *request* probably has, without what the API finds for it."""
         text, more = bulk(request)
-        return self._estimate.tokens(text + self._described(request)) + more
+        described = self._described(request) if request.tools else 0
+        return self._estimate.tokens(text + described) + more
 
     def learn(self, request: Request, tokens: int) -> None:
         """Take note that *request* had *tokens* tokens; 0 if that is not known."""
@@ -278,11 +273,4 @@ def reserve(spend: Spend, request: Request, reads: int) -> int:
     price = spend.price(request.model)
     if price is None:
         return 0
-    return _most(price, tokens, request.max_tokens) + searches * spend.prices.search
-
-
-def _most(price: Price, reads: int, writes: int) -> int:
-    """Return what *reads* tokens cost where they cost the most, and *writes*."""
-    fitting = price.fitting(reads)
-    dear = Usage(output=writes, cache_write=reads)
-    return max(fitting.cost(dear), price.cost(Usage(input=reads, output=writes)))
+    return price.most(tokens, request.max_tokens) + searches * spend.prices.search

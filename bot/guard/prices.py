@@ -54,6 +54,11 @@ class Price:
         """Return what a request costs that reads *tokens*."""
         return self.long if self.long and tokens > self.above else self
 
+    def most(self, reads: int, writes: int) -> int:
+        """Return micro-dollars for *reads* tokens where they cost the most, and for *writes*; rounded up."""
+        price = self.fitting(reads)
+        return rounded(reads * max(price.input, price.cache_write) + writes * price.output)
+
     def cost(self, usage: Usage) -> int:
         """Return micro-dollars for *usage*, without its searches; rounded up."""
         price = self.fitting(usage.input + usage.cache_read + usage.cache_write)

@@ -139,9 +139,7 @@ class Spend:
     def who(self, actor: Actor, place: Place, model: str = "") -> Spent:
         """Return what stands for *actor* in the accounts today; a thread counts for its channel."""
         channel = place.parent or place.channel
-        return Spent(
-            self.day, place.platform, place.workspace, channel, actor.id, self.named(model) if model else ""
-        )
+        return _who(self.day, place.platform, place.workspace, channel, actor.id, model)
 
     def named(self, model: str) -> str:
         """Return the name of *model*, "" for the usual one."""
@@ -161,16 +159,14 @@ class Spend:
             self.accounts.settle(key, None)
             return
         self._count(spent)
-        caps = {
-            replace(cap, most=_nearly(cap)): cap for cap in listed(self._caps(place)) if cap.scope in TOLD
-        }
+        caps = nearly(self._caps(place))
 
         def tell(reached: Cap, now: int) -> None:
             text = self._warning(caps[reached], now, spent)
             log.warning("most of a cap is used up", told=text)
             self.tell(text, place)
 
-        self.accounts.settle(key, spent, [*caps], tell)
+        self.accounts.settle(key, spent, tuple(caps), tell)
 
     def standing(self, actor: Actor, place: Place) -> list[Standing]:
         """Return how much of each cap is used that *actor* meets in *place*."""
@@ -204,9 +200,9 @@ class Spend:
         return f"{whose} has used {dollars(now)} of its {budget}, until {until}."
 
 
-def _nearly(cap: Cap) -> int:
-    """Return how much of *cap* is most of it."""
-    return ceil(NEARLY * cap.most)
+@lru_cache(maxsize=4096)
+def _who(day: int, platform: str, workspace: str, channel: str, actor: str, model: str) -> Spent:
+    return Spent(day, platform, workspace, channel, actor, model)
 
 
 @lru_cache(maxsize=256)
@@ -220,6 +216,13 @@ def listed(caps: Caps) -> Sequence[Cap]:
         if most > 0:
             found.append(Cap(_SCOPES.get(scope, "all"), spans[span], most))
     return tuple(sorted(found, key=lambda cap: cap.span == "day"))
+
+
+@lru_cache(maxsize=256)
+def nearly(caps: Caps) -> Mapping[Cap, Cap]:
+    """Return those of *caps* of which admins are told, by what is most of them."""
+    told = [cap for cap in listed(caps) if cap.scope in TOLD]
+    return {replace(cap, most=ceil(NEARLY * cap.most)): cap for cap in told}
 
 
 def dollars(micro: int) -> str:

@@ -68,7 +68,7 @@ def bulk(request: Request) -> tuple[int, int]:
     text, more = size(request.system), 0
     for turn in request.turns:
         text += size(turn.text) + size(turn.aside)
-        for kind, value in _texts(turn.blocks, ""):
+        for kind, value in _texts(turn.blocks, "") if turn.blocks else ():
             more += PICTURE if kind else 0
             text += 0 if kind else size(value)
         for file in turn.files:

@@ -15,16 +15,15 @@ from bot.config.faults import dotted
 from bot.config.rules import DEFAULTS, Rules
 from bot.config.schema import schema_of
 from bot.config.shapes import shown
-from bot.run.look import Adapters, Found, look
+from bot.run.look import Adapters, Found
 
 
-def check(adapters: Adapters) -> int:
-    """Print what holds where; 0 if all is well.
+def check(found: Found) -> int:
+    """Print what holds where by what was *found*; 0 if all is well.
 
     Raises:
-        Unavailable: See `look`; tools that can't be imported are faults too.
+        Unavailable: Tools can't be imported, or should not come together.
     """
-    found = look(adapters)
     found.config.toolsets(found.written)
     console = Console(highlight=False, soft_wrap=True)
     console.print(_grid(found))

@@ -10,7 +10,8 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot import __version__
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from bot.run.look import Adapters
 
+#: An exit code, or what returns it in an event loop, which takes long to import.
+Done = int | Coroutine[Any, Any, int]
 #: sysexits.h EX_CONFIG: only the operator can help, so do not restart.
 CONFIG = 78
 #: What the shell expects of a command that was called wrongly.
@@ -48,8 +51,11 @@ def main() -> None:
     """Run the command line."""
     gc.disable()  # what imports make stays; what runs for long switches it on again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package
-    with whole():
-        _run_command(_parser())
+    try:
+        with whole():
+            _run_command(_parser())
+    finally:
+        gc.freeze()  # else Python looks through all of it once more before it ends
 
 
 def _run_command(parser: argparse.ArgumentParser) -> None:
@@ -62,14 +68,14 @@ def _run_command(parser: argparse.ArgumentParser) -> None:
     if "command" not in options:
         parser.print_help()
         sys.exit(USAGE)
-    _finish(lambda: options.command(options))
+    _finish(partial(options.command, options))
 
 
 def _parser() -> argparse.ArgumentParser:
     """Return what reads the command line; what a command does is the first line of its docstring."""
     parser = argparse.ArgumentParser(prog="rivulet", description=ABOUT)
     parser.add_argument("--version", action="version", version=f"rivulet {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog=parser.prog)
     parsers = {}
     for name, command in COMMANDS.items():
         does = (command.__doc__ or "").splitlines()[0]
@@ -96,10 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
+def _finish(command: Callable[[], Done]) -> None:
     """Run *command*; answer a user's mistake with one line and exit 78."""
-    import asyncio
-
     from pydantic import ValidationError
 
     from bot.config import expect_readable, explain
@@ -109,7 +113,7 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     try:
         expect_readable()
         Secrets().take()
-        code = asyncio.run(command())
+        code = _code(command())
     except ValidationError as error:
         code = _mistake(explain(error, values=True, between="\n"))
     except Unavailable as error:
@@ -117,6 +121,15 @@ def _finish(command: Callable[[], Coroutine[Any, Any, int]]) -> None:
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
+
+
+def _code(done: Done) -> int:
+    """Return the exit code of a command that is *done*, or goes on in an event loop."""
+    if isinstance(done, int):
+        return done
+    import asyncio
+
+    return asyncio.run(done)
 
 
 def _take_for_interrupt() -> None:
@@ -133,7 +146,7 @@ def _mistake(lines: str) -> int:
     return CONFIG
 
 
-async def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     """Serve every platform that has credentials, until SIGTERM."""
     from bot.run.look import look
 
@@ -142,7 +155,7 @@ async def _run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"rivulet: {warning}\n")
     from bot.run.start import start
 
-    return await start(found.settings, found.makes, config=found.config, content=options.debug_content)
+    return start(found.settings, found.makes, config=found.config, content=options.debug_content)
 
 
 async def _demo(options: argparse.Namespace) -> int:
@@ -174,7 +187,7 @@ async def _doctor(options: argparse.Namespace) -> int:
     return 0 if fine else CONFIG
 
 
-async def _init(options: argparse.Namespace) -> int:
+def _init(options: argparse.Namespace) -> int:
     """Ask for what the bot needs, and write .env and config.toml."""
     import adapters
     from bot.run.init import init
@@ -182,7 +195,7 @@ async def _init(options: argparse.Namespace) -> int:
     return init(adapters.setups(), adapters.find, adapters.tables(), options.words)
 
 
-async def _manifest(options: argparse.Namespace) -> int:
+def _manifest(options: argparse.Namespace) -> int:
     """Print the manifest of an app, and the link that opens the platform's page with it."""
     import adapters
     from bot.run.manifest import manifest
@@ -327,20 +340,23 @@ def _say(line: str) -> int:
     return 0
 
 
-async def _check(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
     """Look at all settings and config.toml, without the network, and say what holds where."""
-    from bot.run.check import check, schema
-
     if options.schema:
+        from bot.run.check import schema
+
         sys.stdout.write(schema(_adapters()))
         return 0
-    return check(_adapters())
+    from bot.run.look import look
+
+    found = look(_adapters())
+    from bot.run.check import check
+
+    return check(found)
 
 
 def _adapters() -> Adapters:
     """Return what is known of the platforms before any of them is made."""
-    from functools import partial
-
     import adapters
     from bot.run.look import Adapters
 
@@ -348,7 +364,7 @@ def _adapters() -> Adapters:
     return Adapters(adapters.NAMES, finds, adapters.settings(), adapters.tables(), adapters.people)
 
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], Done]] = {
     "run": _run,
     "demo": _demo,
     "doctor": _doctor,

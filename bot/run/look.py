@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
 
-from bot.config import ENV, Settings, Table, explain
+from bot.config import ENV, FromEnvironment, Settings, Table, explain
 from bot.config.rules import Written
 from bot.config.strays import strays
 from bot.model.failures import EMPTY_KEY, NO_KEY, is_sound
@@ -48,7 +47,7 @@ class Adapters:
 
     names: Sequence[str]
     finds: Sequence[Callable[[], Callable[[], Platform] | None]]
-    kinds: Sequence[type[BaseSettings]]
+    kinds: Sequence[type[FromEnvironment]]
     tables: Mapping[str, Mapping[str, Table]]
     people: Callable[[], Mapping[str, Shape | None]]
 

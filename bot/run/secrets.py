@@ -10,9 +10,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from bot.config import ENV
+from bot.config.environment import written
 from bot.config.shapes import SECRET
 from bot.unavailable import Unavailable
 
@@ -27,7 +26,7 @@ class Secrets:
     """What the environment's secrets are, and which have changed since they were last looked at."""
 
     def __init__(self) -> None:
-        self._written = _written()
+        self._written = written()
 
     def take(self) -> None:
         """Put what the files hold into the environment, where settings are read from.
@@ -35,7 +34,7 @@ class Secrets:
         Raises:
             Unavailable: When a file can't be read, or others can read it.
         """
-        for name, path in {**_written(), **os.environ}.items():
+        for name, path in {**written(), **os.environ}.items():
             if name.endswith(FILE) and path and SECRET.fullmatch(secret := name.removesuffix(FILE)):
                 os.environ[secret] = _held(name, Path(path))
 
@@ -47,19 +46,19 @@ class Secrets:
         Raises:
             Unavailable: See `take`.
         """
-        before, written = _secrets(self._written), _written()
-        for name, value in written.items():
+        before, now = _secrets(self._written), written()
+        for name, value in now.items():
             if SECRET.fullmatch(name) and value != self._written.get(name, "") and name in os.environ:
                 os.environ[name] = value
-        self._written = written
+        self._written = now
         self.take()
-        after = _secrets(written)
+        after = _secrets(now)
         return sorted(name for name in before | after if before.get(name, "") != after.get(name, ""))
 
 
 def known() -> dict[str, str]:
     """Return all that the environment and `.env` say; the environment wins."""
-    return {**_written(), **os.environ}
+    return {**written(), **os.environ}
 
 
 def exposed() -> str:
@@ -74,13 +73,6 @@ def exposed() -> str:
 def _secrets(written: Mapping[str, str]) -> dict[str, str]:
     """Return all secrets as settings see them: the environment wins."""
     return {name: value for name, value in {**written, **os.environ}.items() if SECRET.fullmatch(name)}
-
-
-def _written() -> dict[str, str]:
-    """Return what `.env` says."""
-    if not ENV.is_file():
-        return {}
-    return {name: value or "" for name, value in dotenv_values(ENV, encoding="utf-8-sig").items()}
 
 
 def _held(name: str, path: Path) -> str:

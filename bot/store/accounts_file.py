@@ -7,7 +7,6 @@ and nothing more.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -113,16 +112,16 @@ class FileAccounts(MemoryAccounts):
 
     def forbids(self, who: Spent, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.forbids`."""
-        return super().forbids(who, caps) or (UNWRITTEN if caps and self._is_spent() else None)
+        return self._totals.forbids(who, caps) or (UNWRITTEN if caps and self._is_spent() else None)
 
     async def reserve(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.reserve`."""
-        if cap := await super().reserve(hold, caps):
+        if cap := self._hold(hold, caps):
             return cap
         if not self._writer.trouble:
             self._filed.add(hold.key)
         written = self._writer.post((tables.HOLD, tables.hold_row(hold)), soon=True)
-        if written is not None and await asyncio.shield(written):
+        if written is not None and await written:
             return None
         if caps and self._is_spent():
             self.settle(hold.key, None)

@@ -40,10 +40,7 @@ class MemoryAccounts:
 
     async def reserve(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
         """See `Accounts.reserve`."""
-        if cap := self.forbids(hold.noted, caps):
-            return cap
-        self._totals.hold(hold)
-        return None
+        return self._hold(hold, caps)
 
     def note(self, key: str, noted: Spent) -> None:
         """See `Accounts.note`."""
@@ -92,11 +89,16 @@ class MemoryAccounts:
         self._totals.clear()
         self._rows.clear()
 
+    def _hold(self, hold: Hold, caps: Sequence[Cap]) -> Cap | None:
+        """Count *hold*, unless one of *caps* is used up, which is returned then."""
+        cap = self.forbids(hold.noted, caps)
+        if cap is None:
+            self._totals.hold(hold)
+        return cap
+
     def _tell(self, spent: Spent, nearly: Sequence[Cap], reached: Reached) -> None:
-        for cap in nearly:
-            now = self.sum(spent, cap).spent
-            if now - spent.cost < cap.most <= now:
-                reached(cap, now)
+        for cap, now in self._totals.reached(spent, nearly):
+            reached(cap, now)
 
     def _count(self, spent: Spent) -> None:
         self._totals.add(spent)

@@ -44,6 +44,7 @@ class File:
     def __init__(self, path: Path) -> None:
         self.aside: Sequence[str] = ()
         self._path = path
+        self._at = str(path)
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._full = False
@@ -158,6 +159,9 @@ class File:
             db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._full = full
         try:
+            if len(statements) == 1:  # which is a transaction of its own
+                db.execute(*statements[0])
+                return
             db.execute("BEGIN IMMEDIATE")
             for statement, values in statements:
                 db.execute(statement, values)
@@ -202,7 +206,7 @@ class File:
     @property
     def missing(self) -> str:
         """Why the file that is open is of no use any more, or ""."""
-        gone = self._db is not None and self._inode != _inode(self._path)
+        gone = self._db is not None and self._inode != _inode(self._at)
         return f"{self._path.name} was deleted or replaced" if gone else ""
 
     def reopen(self) -> None:
@@ -273,12 +277,12 @@ class File:
             db.execute(upgrade)
         rehearse(db)
         db.execute(f"PRAGMA user_version = {tables.VERSION}")
-        self._inode = _inode(self._path)
+        self._inode = _inode(self._at)
         self.aside = aside(self._path.parent)
 
 
-def _inode(path: Path) -> int:
+def _inode(path: str) -> int:
     try:
-        return path.stat().st_ino
+        return os.stat(path).st_ino  # noqa: PTH116  at each write, where a Path takes longer than the call
     except OSError:
         return -1

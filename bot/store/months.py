@@ -13,6 +13,8 @@ from bot.store.accounts import NUMBERS, Spent, first_of_month
 
 #: What is kept by; and in all, which is "".
 BY = ("", "model", "actor", "channel")
+#: Spendings that are added up at a time, if nobody asks before.
+TOGETHER = 50
 _numbers = attrgetter(*NUMBERS)
 _names = attrgetter(*BY[1:])
 
@@ -25,20 +27,20 @@ class Months:
 
     def __init__(self) -> None:
         self._sums: dict[int, Sums] = {}
+        self._new: list[Spent] = []  # not in the sums yet
 
     def add(self, spent: Spent) -> None:
         """Count *spent*."""
-        sums = self._sums.setdefault(first_of_month(spent.day), {})
-        numbers = _numbers(spent)
-        for key in zip(BY, ("", *_names(spent)), strict=True):
-            known = sums.get(key)
-            sums[key] = tuple(map(add, known, numbers)) if known else numbers
+        self._new.append(spent)
+        if len(self._new) >= TOGETHER:
+            self._add_up()
 
     def of(self, since: int, by: Sequence[str]) -> list[Spent] | None:
         """Return what `Accounts.usage` returns, where it is kept; else None.
 
         It is, from the first day of the newest month on, in all or by one of `BY`.
         """
+        self._add_up()
         name = by[0] if by else ""
         if len(by) > 1 or name not in BY or since != max(self._sums, default=-1):
             return None
@@ -52,6 +54,7 @@ class Months:
 
     def rename(self, actor: str, other: str) -> None:
         """Call *actor* by an*other* name."""
+        self._add_up()
         for sums in self._sums.values():
             if numbers := sums.pop(("actor", actor), None):
                 known = sums.get(("actor", other))
@@ -59,5 +62,15 @@ class Months:
 
     def prune(self, oldest: int) -> None:
         """Drop the months before the one that begins on the day *oldest*."""
+        self._add_up()
         for first in [first for first in self._sums if first < oldest]:
             del self._sums[first]
+
+    def _add_up(self) -> None:
+        for spent in self._new:
+            sums = self._sums.setdefault(first_of_month(spent.day), {})
+            numbers = _numbers(spent)
+            for key in zip(BY, ("", *_names(spent)), strict=True):
+                known = sums.get(key)
+                sums[key] = tuple(map(add, known, numbers)) if known else numbers
+        self._new.clear()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from bot.platform import Asked, Post
 from bot.store import RATINGS_MOST, Entry, Note, Part, Rated
 from bot.store.accounts import FORGOTTEN, NAMES, NUMBERS, Hold, Spent
 
+_numbers = attrgetter(*NUMBERS)
 #: A statement and its values.
 Statement = tuple[str, Sequence[Any]]
 
@@ -262,12 +265,19 @@ def post_row(post: Post) -> tuple[Any, ...]:
 
 def spent_row(spent: Spent) -> tuple[Any, ...]:
     """Return what was spent as it is written; see `SCHEMA`."""
-    return *spent.key, *(getattr(spent, name) for name in NUMBERS)
+    return *spent.key, *_numbers(spent)
 
 
 def hold_row(hold: Hold) -> tuple[Any, ...]:
     """Return what is held back as it is written; see `SCHEMA`."""
-    return hold.key, hold.reserved, json.dumps(spent_row(hold.noted))
+    names, numbers = hold.noted.key, _numbers(hold.noted)
+    return hold.key, hold.reserved, f"[{_names(*names)}, {str(numbers)[1:-1]}]"
+
+
+@lru_cache(maxsize=1024)
+def _names(*names: str | int) -> str:
+    """Return *names* as they stand in JSON between others."""
+    return json.dumps(names)[1:-1]
 
 
 def usage(by: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -72,7 +71,7 @@ class FileVault:
 
     async def _write(self, statement: Statement) -> None:
         written = self._writer.post(statement, full=True)
-        if written is None or not await asyncio.shield(written):
+        if written is None or not await written:
             raise OSError(f"the ledger can't be written: {self._writer.trouble}")
 
     def _find(self, name: str) -> str | None:

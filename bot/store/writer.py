@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +16,7 @@ from bot.store.ballast import Ballast
 from bot.store.examine import NAME, is_content
 from bot.store.file import File, Gone
 from bot.store.tables import Statement
+from bot.store.thread import Thread
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +32,19 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Batch:
-    """What is written in one transaction, and the task that does it."""
+    """What is written in one transaction.
+
+    Attributes:
+        statements: That.
+        full: Whether it is to be safe against loss of power.
+        urgent: Whether it is not to wait for more.
+        told: Who is told whether it was written.
+    """
 
     statements: list[Statement] = field(default_factory=list)
     full: bool = False
-    written: asyncio.Task[bool] | None = None
+    urgent: bool = False
+    told: list[asyncio.Future[bool]] = field(default_factory=list)
 
 
 class Writer:
@@ -63,13 +70,13 @@ class Writer:
         self._folder = folder
         self._catch_up = catch_up
         self._expect_held = expect_held
-        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._thread = Thread("ledger")
         self._ballast = Ballast(folder)
         self._healing: asyncio.Task[None] | None = None
-        self._next: Batch | None = None
-        self._urgent = asyncio.Event()  # set while what is next is not to wait
+        self._next = Batch()
+        self._timer: asyncio.TimerHandle | None = None  # begins to write what is next
         self._wrote = float("-inf")
-        self._writing = asyncio.Lock()
+        self._busy = False  # the thread writes, or catches up: what comes then is written after that
 
     @property
     def health(self) -> str:
@@ -90,26 +97,26 @@ class Writer:
         each question would take too long.
         """
         if written := self.post(*statements, full=full, soon=soon):
-            await asyncio.shield(written)
+            await written
 
     def post(
         self, *statements: Statement, full: bool = False, soon: bool = False
-    ) -> asyncio.Task[bool] | None:
+    ) -> asyncio.Future[bool] | None:
         """Begin to apply *statements*, as `write`; return what tells whether they were, None for no hope.
 
-        The task must not be cancelled.
+        They are applied also if nobody waits for it any more.
         """
         if self.trouble:
             return None  # `_heal` catches up
-        if self._next is None:
-            self._next = Batch()
-            self._next.written = asyncio.create_task(self._write(self._next))
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         batch = self._next
         batch.statements += statements
         batch.full |= full
-        if full or soon:
-            self._urgent.set()
-        return batch.written
+        batch.urgent |= full or soon
+        batch.told.append(written)
+        if not self._busy:
+            self._begin()
+        return written
 
     async def apply(self, statements: Sequence[Statement], *, full: bool = True) -> None:
         """Apply *statements* together, at once, also while there is trouble; raises as `run`."""
@@ -137,7 +144,7 @@ class Writer:
         """
         if self.trouble == CLOSED:
             raise Gone("the ledger is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.run(work)
 
     async def take_ballast(self) -> None:
         """Put room aside for a full disk, if there is plenty."""
@@ -162,51 +169,66 @@ class Writer:
         """Write nothing any more, until that works again."""
         if self.trouble == CLOSED:
             return
-        reason = _reason(error)
-        if not self.trouble:
-            log.error(
-                "the ledger can't be written: going on from memory", folder=str(self._folder), error=reason
-            )
-        self.trouble = reason
+        known, self.trouble = self.trouble, _reason(error)
         if self._healing is None or self._healing.done():
             self._healing = asyncio.get_running_loop().create_task(self._heal())
+        if not known:
+            told = "the ledger can't be written: going on from memory"
+            log.error(told, folder=str(self._folder), error=self.trouble)
 
     async def close(self) -> None:
         """Write what waits, then nothing any more."""
-        if self._next and self._next.written:
-            await asyncio.wait({self._next.written})
+        if written := self.post(soon=True):
+            await asyncio.wait({written})
         if self._healing:
             self._healing.cancel()
             await asyncio.wait({self._healing})
         if not self.trouble:
             await self.checkpoint()
         self.trouble = CLOSED  # answers that still write are left to a repair
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.file.close)
-        self._thread.shutdown(wait=False)
+        await self._thread.run(self.file.close)
+        self._thread.end()
 
-    async def _write(self, batch: Batch) -> bool:
-        async with self._writing:
-            await self._gather()
-            self._next = None
-            self._urgent.clear()
-            if self.trouble:
-                return False
-            try:
-                await self.apply(batch.statements, full=batch.full)
-            except (sqlite3.Error, OSError) as error:
+    def _begin(self) -> None:
+        """Have written what is next: at once if it is urgent, else `APART` after the last transaction."""
+        if self._next.urgent:
+            self._hand_over()
+        elif self._timer is None:
+            # Also if that is long ago: what comes in the same turn of the loop comes with it.
+            self._timer = asyncio.get_running_loop().call_at(self._wrote + APART, self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Give what is next to the thread."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._busy:
+            return  # `_go_on` follows
+        batch, self._next = self._next, Batch()
+        if self.trouble:
+            _tell(batch, Gone(self.trouble))
+            return
+        self._busy = True
+        self._thread.tell(
+            lambda: self._apply(batch.statements, full=batch.full),
+            lambda _, error: self._written(batch, error),
+        )
+
+    def _written(self, batch: Batch, error: BaseException | None) -> None:
+        """Tell whether *batch* was written, and go on with what came meanwhile."""
+        self._wrote = asyncio.get_running_loop().time()
+        try:
+            if error and isinstance(error, sqlite3.Error | OSError):
                 self.degrade(error)
-                return False
-            finally:
-                self._wrote = asyncio.get_running_loop().time()
-            return True
+        finally:
+            _tell(batch, error)
+            self._go_on()
 
-    async def _gather(self) -> None:
-        """Let more come into the next transaction, if the last was just now and nothing is urgent."""
-        left = self._wrote + APART - asyncio.get_running_loop().time()
-        if left > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._urgent.wait()
+    def _go_on(self) -> None:
+        """Have written what came meanwhile."""
+        self._busy = False
+        if self._next.told:
+            self._begin()
 
     def _apply(self, statements: Sequence[Statement], *, full: bool) -> None:
         """Apply *statements*; if the disk is full, delete the ballast and try again.  In the thread."""
@@ -225,16 +247,35 @@ class Writer:
                 await self.run(self._expect_held)
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long; writes go on meanwhile
-                async with self._writing:
-                    # What comes from here on waits for the lock, and is written after the rest.
-                    self.trouble = ""
-                    await self._catch_up()
+                await self._finish()
             except (sqlite3.Error, OSError) as error:
                 self.degrade(error)
             else:
                 await self.take_ballast()
                 log.warning("the ledger is written again", folder=str(self._folder))
                 return
+
+    async def _finish(self) -> None:
+        """Catch up with the rest, and go on: what comes from here on is written after that."""
+        self.trouble, self._busy = "", True
+        try:
+            await self._catch_up()
+        except (sqlite3.Error, OSError) as error:
+            self.degrade(error)  # before what came meanwhile is written
+            raise
+        finally:
+            self._go_on()
+
+
+def _tell(batch: Batch, error: BaseException | None) -> None:
+    """Tell whether *batch* was written, or raise an *error* that is a fault of ours."""
+    for each in batch.told:
+        if each.done():
+            continue
+        if error is None or isinstance(error, sqlite3.Error | OSError):
+            each.set_result(error is None)
+        else:
+            each.set_exception(error)
 
 
 def _reason(error: Exception) -> str:

@@ -90,7 +90,7 @@ async def watched() -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.report)
     ticking = None if os.environ.get("RIVULET_BENCH_LAG") == "off" else asyncio.create_task(watch.run())
     try:
-        return await cli._run(argparse.Namespace())
+        return await cli._run(argparse.Namespace(debug_content=False))
     finally:
         if ticking:
             ticking.cancel()

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bot.config.rules import Caps
+from bot.config.rules import Caps, Rulebook, Rules
 from bot.events import Finished, Turn, Usage
 from bot.guard.access import Access, Action
 from bot.guard.metered import Meter, Metered, Weights
@@ -38,7 +38,10 @@ MENTIONS, QUICK_MENTIONS = 2_000, 300
 ROUNDS = 5
 ANN = Actor("U1", "Ann", "T1")
 HERE = Place("C1", "T1", "T1", "slack")
-REQUEST = Request((Turn("user", "why does a river bend? " * 40),), payer=Payer(ANN, HERE, "slack/1"))
+#: What `config.toml` says for a place, which is looked up anew for each question.
+BOOK = Rulebook(Rules(MODELS[0], caps=Caps(1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6)))
+PAYER = Payer(ANN, HERE, "slack/1")
+REQUEST = Request((Turn("user", "why does a river bend? " * 40),), payer=PAYER)
 
 
 async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
@@ -104,9 +107,7 @@ def _made(folder: str, name: str) -> Path:
 
 
 def _spend(store: Sqlite) -> Spend:
-    return Spend(
-        store.accounts, prices(), lambda _place: Caps(1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6), MODELS[0]
-    )
+    return Spend(store.accounts, prices(), lambda place: BOOK.at(place).caps, MODELS[0])
 
 
 async def _fill(store: Sqlite, turns: int, rng: random.Random) -> int:
@@ -131,17 +132,18 @@ async def _fill(store: Sqlite, turns: int, rng: random.Random) -> int:
 
 async def _mentions(store: Sqlite, many: int) -> list[float]:
     """Return how many seconds each mention takes with its money: may they, have they it, what was it."""
-    access, spend, weights, times = Access(), _spend(store), Weights(), []
+    access = Access(who=lambda place: BOOK.at(place).who)
+    spend, weights, times = _spend(store), Weights(), []
     for number in range(many):
+        # What the core and the model make anyway is made before.
+        payer = replace(PAYER, question=f"slack/{number}")
+        finished = Finished(usage=Usage(500, 100), model=MODELS[0])
         began = time.perf_counter()
         assert await access.authorize(ANN, HERE, Action.ASK)
         assert not spend.refusal(ANN, HERE)
-        assert REQUEST.payer
-        meter = Meter(
-            spend, REQUEST, replace(REQUEST.payer, question=f"slack/{number}"), weights.tokens(REQUEST)
-        )
+        meter = Meter(spend, REQUEST, payer, weights.tokens(REQUEST))
         assert not await meter.reserve(REQUEST)
-        meter.take(Finished(usage=Usage(500, 100), model=MODELS[0]))
+        meter.take(finished)
         meter.end(turns=1)
         times.append(time.perf_counter() - began)
         await store._writer.write()  # nobody waits for what is settled

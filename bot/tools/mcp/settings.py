@@ -40,7 +40,7 @@ class Configured(BaseModel):
         ask: Whether a person is asked before each call; None to ask where a tool may change something.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # most have no such file
 
     command: str = ""
     args: tuple[str, ...] = ()
