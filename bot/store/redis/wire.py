@@ -25,6 +25,7 @@ from redis.exceptions import (
     NoScriptError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
@@ -43,6 +44,8 @@ TOGETHER = 200
 LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError)
 #: All that `Wire.client` fails with.
 FAILED = (*LOST, RedisError)
+#: What `Wire.client` fails with where Redis has understood, and does not do it; but see `LOST`.
+DENIED = ResponseError
 
 
 class Away(OSError):
