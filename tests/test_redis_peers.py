@@ -17,6 +17,7 @@ from bot.store.peers import Others, Taken, Unreached, Use
 from bot.store.redis import peers as module
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import RedisPeers, ear, letters
+from bot.store.redis.peers.pulse import LETTERS_KEPT
 from bot.store.redis.wire import Wire, connector
 from tests.proxy import Proxy
 
@@ -168,8 +169,7 @@ async def test_what_is_told_costs_nobody_a_round_trip_where_another_request_goes
     one, two = await join(), await join()
     await listening(one, two)
     monkeypatch.setattr(letters, "LINGER", 60.0)
-    for each in (one, two):
-        each.peers._pulse.linger(60.0)
+    await quiet(one, two)
     before = one.wire.trips, two.wire.trips
     for number in range(20):
         one.peers.tell(str(number))
@@ -182,13 +182,24 @@ async def test_what_is_told_costs_nobody_a_round_trip_where_another_request_goes
 async def test_what_is_told_goes_out_alone_where_nothing_else_does(join):
     one, two = await join(), await join()
     await listening(one, two)
-    for each in (one, two):
-        each.peers._pulse.linger(60.0)
+    await quiet(one, two)
     before = one.wire.trips
     for number in range(100):
         one.peers.tell(str(number))
     await until(lambda: len(two.heard) == 100)
     assert one.wire.trips - before == 1
+
+
+async def test_letters_are_kept_for_minutes_however_many_follow(join):
+    one, two = await join(), await join()
+    for key in (news := one.names.of("news")), one.names.of("to", two.name):
+        await one.wire.ask("XADD", key, "1-1", "m", letter(one, 1, "old"))
+    one.peers.tell("told")
+    assert await one.peers.ask(two.name, "asked")
+    await until(lambda: {"told", "asked"} <= {*two.texts()})
+    assert len(await one.wire.ask("XRANGE", news, "-", "+")) == 1
+    assert len(await one.wire.ask("XRANGE", one.names.of("to", two.name), "-", "+")) == 1
+    assert 0 < await one.wire.ask("TTL", news) <= LETTERS_KEPT
 
 
 async def test_what_was_not_pushed_is_read_with_the_next_beat_and_in_order(join):
@@ -222,9 +233,8 @@ async def test_where_redis_pushes_nothing_replicas_read_at_once_all_the_same(joi
     one = await join(redis_own.url)
     await one.wire.ask("ACL", "SETUSER", "few", "on", ">word", "~*", "resetchannels", "+@all")
     two, three = [await join(redis_own.url.replace("//", "//few:word@")) for _ in range(2)]
-    for each in (one, two, three):
-        each.peers._pulse.linger(60.0)  # nothing is read with a beat
     await asyncio.sleep(BEAT)
+    await quiet(one, two, three)
     two.peers.tell("told")
     await until(lambda: three.texts() == ["told"])
     assert await two.peers.ask(three.name, "hello") == f"{three.name}: hello"
@@ -262,6 +272,13 @@ async def listening(*replicas: Replica) -> None:
     async with asyncio.timeout(20):
         while await reached() < len(replicas):
             await asyncio.sleep(0.01)
+
+
+async def quiet(*replicas: Replica) -> None:
+    """Let none beat any more, for as long as its lease lasts."""
+    for each in replicas:
+        each.peers._pulse.beat = 60.0
+        await each.peers._pulse.renew()
 
 
 def letter(sender: Replica, number: int, text: str) -> str:

@@ -599,6 +599,17 @@ async def test_a_user_without_the_rights_of_an_administrator_will_do(redis_own):
     await store.close()
 
 
+async def test_the_doctor_says_where_replicas_can_not_push_and_what_mends_it(redis_own):
+    few = redis_own.url.replace("//", "//few:word@")
+    await allow(redis_own, "+@all", "resetchannels")
+    [finding] = [each for each in await findings_at(few) if "publish" in each.text]
+    assert not finding.ok
+    assert not finding.fatal
+    rights = finding.fix.partition("NAME ")[2].strip("'")
+    await allow(redis_own, rights)
+    assert not [each for each in await findings_at(few) if "publish" in each.text]
+
+
 async def allow(server: RedisServer, *rights: str) -> None:
     """Have a user "few" who may do what *rights* say."""
     store = await redis_store(server, "other")

@@ -72,8 +72,8 @@ return home
 """
 )
 
-#: KEYS members, news, streams of replicas; ARGV lease or "" if it is not believed, seconds that a stream is
-#: kept, its greatest length, the names of those replicas, then pairs of a name, or "" for all, and a letter.
+#: KEYS members, news, streams of replicas; ARGV lease or "" if it is not believed, seconds that a letter is
+#: kept, how many are, the names of those replicas, then pairs of a name, or "" for all, and a letter.
 #: Returns the numbers, from 1, of letters to the dead.
 #: What was added to a stream is pushed to who listens: the ids of what was the last there before and of what
 #: is now, then the letters, a line each.
@@ -102,6 +102,7 @@ for i = 2 + #KEYS, #ARGV, 2 do
 end
 for _, stream in ipairs(added) do
   local put = added[stream]
+  redis.call('XTRIM', stream, 'MINID', string.format('%.0f', (now - ARGV[2]) * 1000))
   redis.call('EXPIRE', stream, ARGV[2])
   redis.pcall('PUBLISH', stream, put.before .. ' ' .. put.last .. '\\n' .. table.concat(put.letters, '\\n'))
 end
