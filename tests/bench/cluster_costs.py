@@ -25,8 +25,12 @@ LIVE, SEEDS = (4, 8, 16), 18
 ANSWERS, QUICK_ANSWERS, IDLE = 40, 8, 10.0
 #: Seconds that such an answer takes, and between two.
 TALKS, REST = 4.0, 3.0
-#: The bot's own budgets.
-AS_THEY_ARE = {"RIVULET_BENCH_BUDGETS": ""}
+#: The bot's own budgets, and limits for each person that are looked at, as by default, and never reached.
+AS_THEY_ARE = {
+    "RIVULET_BENCH_BUDGETS": "",
+    "RIVULET_USER_PER_MINUTE": "1000",
+    "RIVULET_USER_PER_HOUR": "1000",
+}
 #: Answers that are live at once on one real bucket, and seconds for which their edits are counted.
 BUSY, WINDOW, QUICK_WINDOW = 12, 120.0, 20.0
 #: Streams, deltas a second and characters of each, as in `load`; seconds of questions and of measuring.
@@ -87,8 +91,8 @@ async def trips(quick: bool, seed: int, runs: int) -> dict[str, Any]:
         await asyncio.sleep(IDLE)
         idle = await _rate(cluster, IDLE)
         began = await _seen(cluster)
-        for number in range(answers):
-            await _answered(cluster, number, 1)
+        for number in range(answers):  # half of them where another replica may be at home
+            await _answered(cluster, number % -(-answers // 2), 1)
             await asyncio.sleep(REST)
         ended = await _seen(cluster)
     each = kinds.each(began["kinds"], ended["kinds"], answers)
