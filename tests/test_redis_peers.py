@@ -218,6 +218,16 @@ async def test_what_was_not_pushed_is_read_with_the_next_beat_and_in_order(join)
     assert await one.peers.ask(two.name, "e") == f"{two.name}: e"
 
 
+async def test_junk_in_place_of_what_is_told_keeps_nobody_from_sharing(join):
+    one, two = await join(), await join()
+    await one.wire.ask("SET", one.names.of("news"), "junk")
+    one.peers.tell("lost")
+    for each in (one, two):
+        assert (await each.peers.share({"b": Use(5, 60.0)}))["b"].granted
+    await one.wire.ask("DEL", one.names.of("news"))
+    await until(lambda: two.texts() == ["lost"])
+
+
 async def test_junk_that_is_pushed_costs_itself_alone(join):
     one, two = await join(), await join()
     await listening(one, two)

@@ -19,7 +19,7 @@ from bot.store.peers import REPLY
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
 from bot.store.redis.peers.pulse import Pulse
-from bot.store.redis.wire import DENIED, FAILED, LOOK, LOST, PATIENCE, Wire
+from bot.store.redis.wire import DENIED, FAILED, LOOK, LOST, PATIENCE, Refusal, Wire
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +130,11 @@ class Ear:
             return
         asked = [each.read for each in self._streams]
         keys = [each.key for each in self._streams]
-        told = await self._wire.call(scripts.READ, keys, [TOGETHER, *asked])
+        try:
+            told = await self._wire.call(scripts.READ, keys, [TOGETHER, *asked])
+        except Refusal as error:  # no reason for what rides along to fail
+            log.warning("what other replicas say can't be read", reason=str(error))
+            return
         for stream, read, rows in zip(self._streams, asked, told, strict=True):
             self._take(stream, read, [(ident, _letter(fields)) for ident, fields in rows])
             if len(rows) == TOGETHER:
