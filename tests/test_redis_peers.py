@@ -193,7 +193,7 @@ async def test_what_is_told_goes_out_alone_where_nothing_else_does(join):
 async def test_letters_are_kept_for_minutes_however_many_follow(join):
     one, two = await join(), await join()
     for key in (news := one.names.of("news")), one.names.of("to", two.name):
-        await one.wire.ask("XADD", key, "1-1", "m", letter(one, 1, "old"))
+        await one.wire.ask("XADD", key, "1-1", "m", letter(one, 0, "old"))
     one.peers.tell("told")
     assert await one.peers.ask(two.name, "asked")
     await until(lambda: {"told", "asked"} <= {*two.texts()})
