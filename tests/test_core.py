@@ -38,6 +38,7 @@ from bot.platform import (
 from bot.show.words import MORE, NOTES, TORN
 from bot.show.writes import Showing
 from bot.store.memory import Memory
+from bot.store.peers import Taken
 from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
 
 pytestmark = pytest.mark.jump
@@ -129,6 +130,31 @@ async def test_a_stop_that_overtakes_the_reply_to_our_own_post_is_kept():
     await asyncio.sleep(5)
     assert sheet.last.note == "Stopped by ann."
     assert script.played < 20
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_message_is_known_as_soon_as_it_is_seen_though_the_ledger_hears_of_it_late(
+    taken, monkeypatch
+):
+    sheet, script, store, told = Sheet(), Script(*WORDS), Memory(), asyncio.Event()
+    kept = store.posted
+
+    async def posted(key: str, nonce: str, message: str) -> None:
+        await told.wait()
+        if taken:
+            raise Taken(key)
+        await kept(key, nonce, message)
+
+    monkeypatch.setattr(store, "posted", posted)
+    it = Core(script, store, Access(), Asking())
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    assert it.knows("sheet/1")
+    assert await it.stop(Stop("sheet/1", ANN, HERE)) is Outcome.STOPPED
+    told.set()
+    await asyncio.sleep(1)
+    assert not it.knows("sheet/1")
+    assert (sheet.last.note == "Stopped by ann.") is not taken
 
 
 async def test_a_stop_that_came_too_long_ago_is_not_kept():

@@ -15,6 +15,7 @@ import pytest
 import adapters.discord.incoming.gateway as supervisor
 from adapters.discord.incoming import leased
 from adapters.emulators.discord import Discord
+from bot.platform import Handed
 from bot.store.alone import Undivided
 from tests.contract import until
 from tests.divider import Work
@@ -118,6 +119,62 @@ async def test_a_process_that_can_not_prove_its_lease_hears_no_more_until_it_has
     await herd.all_heard()
     assert Counter(herd.heard) == Counter(herd.said)
     assert await herd.count("resume", accepted=True) == SHARDS
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 10])
+async def test_a_process_that_is_ended_again_while_it_hands_over_leaves_no_task_behind(
+    herd, monkeypatch, turns
+):
+    process = herd.start()
+    await herd.settled()
+    asked: list[int] = []
+    end = leased.Leased.end
+
+    async def leave(_name: str, number: int) -> None:
+        asked.append(number)
+        await asyncio.Event().wait()
+
+    async def again(left: int = turns) -> None:
+        for _ in range(left):
+            await asyncio.sleep(0)
+        process.task.cancel()
+
+    async def ended(self: leased.Leased) -> None:
+        more = asyncio.create_task(again())
+        try:
+            await end(self)
+        finally:
+            await more
+
+    monkeypatch.setattr(leased.Leased, "end", ended)
+    process.inbox.leases.leave = leave
+    [name] = process.seat.queues
+    process.seat.tell(name, Handed(2, held=False))
+    await until(lambda: is_in(2, asked))
+    process.task.cancel()
+    await asyncio.wait({process.task}, timeout=10)
+    assert process.task.cancelled()
+    assert not [each for each in asyncio.all_tasks() if "Leased." in repr(each.get_coro())]
+
+
+async def test_a_shard_that_can_not_be_let_go_keeps_no_other_from_it(herd):
+    process = herd.start()
+    await herd.settled()
+    left = process.inbox.leases.leave
+
+    async def leave(name: str, number: int) -> None:
+        if number == 1:
+            raise OSError("not now")
+        await asyncio.sleep(0.05)
+        await left(name, number)
+
+    process.inbox.leases.leave = leave
+    await process.end()
+    assert sorted(process.seat.left) == [0, 2, 3]
+
+
+async def is_in(number: int, asked: list[int]) -> bool:
+    return number in asked
 
 
 async def left(process: Process, parts: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,8 @@ import pytest
 from bot.store.peers import Others, Taken, Unreached, Use
 from bot.store.redis import peers as module
 from bot.store.redis.keys import Names
-from bot.store.redis.peers import RedisPeers, letters
+from bot.store.redis.peers import RedisPeers, ear, letters
+from bot.store.redis.peers.pulse import LETTERS_KEPT
 from bot.store.redis.wire import Wire, connector
 from tests.proxy import Proxy
 
@@ -163,22 +165,134 @@ async def test_what_is_told_is_heard_by_all_others_in_order_and_goes_out_togethe
     assert {sender for sender, _ in two.heard} == {one.name}
 
 
-async def test_what_is_told_waits_for_more_then_goes_along_with_another_request_or_alone(join, monkeypatch):
+async def test_what_is_told_costs_nobody_a_round_trip_where_another_request_goes_out(join, monkeypatch):
     one, two = await join(), await join()
+    await listening(one, two)
     monkeypatch.setattr(letters, "LINGER", 60.0)
-    one.peers._pulse.linger(60.0)
-    before = one.wire.trips
+    await quiet(one, two)
+    before = one.wire.trips, two.wire.trips
     for number in range(20):
         one.peers.tell(str(number))
+        assert len(two.heard) == number
         await one.peers.home("c")
-    assert not two.heard
-    one.peers._letters._since -= 60.0
-    await one.peers.home("c")
-    await until(lambda: len(two.heard) == 20)
-    assert one.wire.trips - before < 30
-    monkeypatch.setattr(letters, "LINGER", 0.0)
-    one.peers.tell("alone")
-    await until(lambda: len(two.heard) == 21)
+        await until(lambda number=number: len(two.heard) == number + 1)
+    assert (one.wire.trips - before[0], two.wire.trips - before[1]) == (20, 0)
+
+
+async def test_what_is_told_goes_out_alone_where_nothing_else_does(join):
+    one, two = await join(), await join()
+    await listening(one, two)
+    await quiet(one, two)
+    before = one.wire.trips
+    for number in range(100):
+        one.peers.tell(str(number))
+    await until(lambda: len(two.heard) == 100)
+    assert one.wire.trips - before == 1
+
+
+async def test_letters_are_kept_for_minutes_however_many_follow(join):
+    one, two = await join(), await join()
+    for key in (news := one.names.of("news")), one.names.of("to", two.name):
+        await one.wire.ask("XADD", key, "1-1", "m", letter(one, 0, "old"))
+    one.peers.tell("told")
+    assert await one.peers.ask(two.name, "asked")
+    await until(lambda: {"told", "asked"} <= {*two.texts()})
+    assert len(await one.wire.ask("XRANGE", news, "-", "+")) == 1
+    assert len(await one.wire.ask("XRANGE", one.names.of("to", two.name), "-", "+")) == 1
+    assert 0 < await one.wire.ask("TTL", news) <= LETTERS_KEPT
+
+
+async def test_what_was_not_pushed_is_read_with_the_next_beat_and_in_order(join):
+    one, two = await join(), await join()
+    await listening(one, two)
+    hearing = two.peers._ear
+    pushed, hearing._pushed = hearing._pushed, lambda _key, _data: None
+    one.peers.tell("a")
+    one.peers.tell("b")
+    await until(lambda: two.texts() == ["a", "b"])
+    await one.wire.ask("XADD", one.names.of("news"), "*", "m", letter(one, 100, "c"))
+    hearing._pushed = pushed
+    one.peers._letters._written = 100
+    one.peers.tell("d")
+    await until(lambda: two.texts() == ["a", "b", "c", "d"])
+    assert await one.peers.ask(two.name, "e") == f"{two.name}: e"
+
+
+async def test_junk_in_place_of_what_is_told_keeps_nobody_from_sharing(join):
+    one, two = await join(), await join()
+    await one.wire.ask("SET", one.names.of("news"), "junk")
+    one.peers.tell("lost")
+    for each in (one, two):
+        assert (await each.peers.share({"b": Use(5, 60.0)}))["b"].granted
+    await one.wire.ask("DEL", one.names.of("news"))
+    await until(lambda: two.texts() == ["lost"])
+
+
+async def test_junk_that_is_pushed_costs_itself_alone(join):
+    one, two = await join(), await join()
+    await listening(one, two)
+    for junk in (b"", b"x", b"1-1 ", b"0-0 1-1\nx\n[]", b"a b c\n", b"\xff\xff 1-1\n"):
+        for key in (one.names.of("news"), one.names.of("to", two.name)):
+            await one.wire.ask("PUBLISH", key, junk)
+    one.peers.tell("told")
+    await until(lambda: two.texts() == ["told"])
+    assert await one.peers.ask(two.name, "hello") == f"{two.name}: hello"
+
+
+async def test_where_redis_pushes_nothing_replicas_read_at_once_all_the_same(join, redis_own):
+    one = await join(redis_own.url)
+    await one.wire.ask("ACL", "SETUSER", "few", "on", ">word", "~*", "resetchannels", "+@all")
+    two, three = [await join(redis_own.url.replace("//", "//few:word@")) for _ in range(2)]
+    await asyncio.sleep(BEAT)
+    await quiet(one, two, three)
+    two.peers.tell("told")
+    await until(lambda: three.texts() == ["told"])
+    assert await two.peers.ask(three.name, "hello") == f"{three.name}: hello"
+
+
+async def test_a_connection_that_brings_nothing_any_more_is_made_anew(join, redis_own, monkeypatch):
+    monkeypatch.setattr(ear, "BLOCK", BEAT)
+    monkeypatch.setattr(ear, "PATIENCE", BEAT)
+    proxy = await Proxy(redis_own.port).start()
+    one, two = await join(redis_own.url), await join(redis_own.url)
+    connect, made = connector(f"redis://127.0.0.1:{proxy.port}/0"), []
+
+    def connected():
+        made.append(connect())
+        return made[-1]
+
+    two.wire._connect = connected
+    two.peers._ear.again()
+    await listening(one, two)
+    proxy.cut()
+    await until(lambda: len(made) > 1)
+    assert not two.peers.away
+    proxy.mend()
+    await listening(one, two)
+    await proxy.stop()
+
+
+async def listening(*replicas: Replica) -> None:
+    """Wait until all hear what is pushed."""
+    [one, *_] = replicas
+
+    async def reached() -> int:
+        return int(await one.wire.ask("PUBLISH", one.names.of("news"), ""))
+
+    async with asyncio.timeout(20):
+        while await reached() < len(replicas):
+            await asyncio.sleep(0.01)
+
+
+async def quiet(*replicas: Replica) -> None:
+    """Let none beat any more, for as long as its lease lasts."""
+    for each in replicas:
+        each.peers._pulse.beat = 60.0
+        await each.peers._pulse.renew()
+
+
+def letter(sender: Replica, number: int, text: str) -> str:
+    return json.dumps([sender.name, number, "tell", "", text])
 
 
 async def test_what_is_asked_is_replied_to_after_what_was_told_before(join):

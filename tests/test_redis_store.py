@@ -26,6 +26,7 @@ from bot.store.redis import store as module
 from bot.store.redis import wire as wires
 from bot.store.redis.address import secrets_of
 from bot.store.redis.checks import lets_nobody_in
+from bot.store.redis.keys import Names
 from bot.store.redis.opening import findings_at, store_at
 from bot.store.redis.wire import Refusal, Wire
 from tests.fakes import ANN, BOB
@@ -590,6 +591,34 @@ async def test_a_redis_that_forbids_what_the_bot_needs_is_said_in_one_line(redis
     assert "needs all commands but those of administrators" in said
 
 
+async def test_a_process_that_does_not_start_is_no_replica_for_the_others(redis_own, tmp_path):
+    await allow(redis_own, "+@all", "-xread")
+    with pytest.raises(Unavailable):
+        async with ledger(tmp_path, url=redis_own.url.replace("//", "//few:word@")):
+            pass
+    store = await redis_store(redis_own)
+    assert await store._wire.ask("HKEYS", Names().of("members")) == []
+    await store.close()
+
+
+async def test_a_start_that_is_ended_while_redis_hangs_leaves_nothing_running(redis_own, tmp_path):
+    before = asyncio.all_tasks()
+
+    async def start() -> None:
+        async with ledger(tmp_path, url=redis_own.url):
+            pass
+
+    redis_own.pause()
+    starting = asyncio.create_task(start())
+    await asyncio.sleep(0.2)
+    assert not starting.done()
+    starting.cancel()
+    await asyncio.wait({starting}, timeout=20)
+    assert starting.cancelled()
+    assert asyncio.all_tasks() == before
+    redis_own.resume()
+
+
 async def test_a_user_without_the_rights_of_an_administrator_will_do(redis_own):
     await allow(redis_own, "+@all", "-@admin", "-@dangerous")
     store = store_at(redis_own.url.replace("//", "//few:word@"), joins=True)
@@ -597,6 +626,17 @@ async def test_a_user_without_the_rights_of_an_administrator_will_do(redis_own):
     assert await store.accept(asked())
     assert store.health == OK
     await store.close()
+
+
+async def test_the_doctor_says_where_replicas_can_not_push_and_what_mends_it(redis_own):
+    few = redis_own.url.replace("//", "//few:word@")
+    await allow(redis_own, "+@all", "resetchannels")
+    [finding] = [each for each in await findings_at(few) if "publish" in each.text]
+    assert not finding.ok
+    assert not finding.fatal
+    rights = finding.fix.partition("NAME ")[2].strip("'")
+    await allow(redis_own, rights)
+    assert not [each for each in await findings_at(few) if "publish" in each.text]
 
 
 async def allow(server: RedisServer, *rights: str) -> None:

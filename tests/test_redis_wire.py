@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from bot.store.redis import wire as module
 from bot.store.redis.wire import Away, Refusal, Script, Wire, connector
 from tests.redis_server import port
 
@@ -140,3 +141,50 @@ async def test_half_a_character_is_sent_as_it_is_and_what_can_not_be_sent_fails_
     with pytest.raises(Exception, match="Invalid input"):
         await wire.ask("SET", "word", object())
     assert await wire.ask("GET", "word")
+
+
+async def test_what_has_time_goes_along_with_the_next_request_in_order_or_by_itself(wire, monkeypatch):
+    monkeypatch.setattr(module, "WAIT", 60.0)
+    await wire.call(ADD, ["n"], [1])
+    before = wire.trips
+    later = [wire.post(ADD, ["n"], [1], soon=False) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    assert wire.trips == before
+    assert await wire.call(ADD, ["n"], [1]) == 5
+    assert wire.trips - before == 1
+    assert [each.result() for each in later] == [2, 3, 4]
+    monkeypatch.setattr(module, "WAIT", 0.01)
+    assert await asyncio.wait_for(asyncio.shield(wire.post(ADD, ["n"], [1], soon=False)), 60) == 6
+
+
+async def test_what_has_time_is_sent_before_the_end_and_fails_while_redis_is_away(wire, redis_own):
+    left = wire.post(ADD, ["n"], [1], soon=False)
+    redis_own.kill()
+    with pytest.raises(Away):
+        await wire.ask("PING")
+    with pytest.raises(Away):
+        await left
+    redis_own.start()
+    await until(lambda: not wire.trouble)
+    last = wire.post(ADD, ["n"], [1], soon=False)
+    await wire.close()
+    assert await last == 1
+
+
+async def test_what_has_time_does_not_follow_a_request_that_is_under_way(wire, redis_own, monkeypatch):
+    monkeypatch.setattr(module, "WAIT", 60.0)
+    sent, left = wire._sent, []
+
+    async def during(client, words):
+        left.append(wire.post(ADD, ["n"], [1], soon=False))
+        return await sent(client, words)
+
+    monkeypatch.setattr(wire, "_sent", during)
+    before = wire.trips
+    await wire.ask("PING")
+    monkeypatch.setattr(wire, "_sent", sent)
+    await asyncio.sleep(0.05)
+    assert wire.trips - before == 1
+    assert not left[0].done()
+    await wire.ask("PING")
+    assert await left[0] == 1

@@ -69,6 +69,7 @@ class Kept:
         surface: Surface,
         write: Write,
         text: str,
+        seen: Callable[[str, bool], object],
         *,
         escaped: bool = False,
         claim: Awaitable[bool] | None = None,
@@ -82,6 +83,7 @@ class Kept:
             surface: Where.
             write: What.
             text: All that was said.
+            seen: Told a new message before the ledger is, as people may see it; False if it is not to stay.
             escaped: Whether it is made by a new message.
             claim: Tells whether the write may go out; asked in one go with what the ledger is told.
 
@@ -102,9 +104,11 @@ class Kept:
             receipt = await surface.replace(before, write.page, nonce)
         else:
             receipt = await surface.post(write.page, nonce)
+        seen(receipt.message, True)
         try:
             await self._store.posted(self._key, nonce, receipt.message)
         except Taken:
+            seen(receipt.message, False)
             await self._withdraw(surface, nonce, receipt.message)
             raise
         return receipt

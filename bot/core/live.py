@@ -131,6 +131,7 @@ class Live:
         self._reworded = 0
         self.overtaken = False
         self._vanishing = False
+        self._watched: set[str] = set()
         self._whole = not (terms.showing.stream or saying)
         self.card = saying if isinstance(saying, Card) else None
         self._answer = _answer(terms.showing, mention, CONTROLS if self.card else (STOP,))
@@ -186,7 +187,7 @@ class Live:
             self._writer.leave()
             self._counted.ended()
             self._means.models.keep(self.mention.key, self.model)
-            self._means.stops.forget(self.mention.key, self._root, *self._answer.messages)
+            self._means.stops.forget(*self._watched)
             await self._reader.close()
 
     @property
@@ -382,6 +383,7 @@ class Live:
 
     def _watch(self, message: str) -> None:
         """Let stops of *message* end this answer; one may have come already."""
+        self._watched.add(message)
         if early := self._means.stops.watch(message, self, asyncio.get_running_loop().time()):
             self.decide(early) if isinstance(early, Press) else self.stop(early)
 

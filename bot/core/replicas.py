@@ -47,8 +47,6 @@ Event = TypeVar("Event", Stop, Press)
 TAKEN = "="
 #: Seconds for which a replica that has not replied is asked nothing more: each event waits for a reply.
 SILENT = 2.0
-#: Every so many beats the others are told which messages are written no more, if no new one was told before.
-LAZY = 10
 #: Messages of answers elsewhere that are known; of more, the oldest are not.
 KNOWN = 20_000
 
@@ -66,7 +64,6 @@ class Replicas:
         self._elsewhere: dict[str, str] = {}  # messages, and the replicas that write to them
         self._silent: dict[str, float] = {}  # until when replicas that have not replied are not asked
         self._members: frozenset[str] = frozenset()
-        self._ended: list[str] = []  # messages of which the others still think that they are written here
         core.means.stops.told = self._told
         core.running.took = self._took
         core.running.overtaken = self._overtaken
@@ -168,7 +165,6 @@ class Replicas:
 
     def released(self, platform: Platform) -> None:
         """See `Inbox.released`."""
-        self._tell_ended()
         self._core.released(platform)
 
     def busy(self, platform: str) -> bool:
@@ -277,22 +273,10 @@ class Replicas:
     # What this one tells and does.
 
     def _told(self, messages: Sequence[str], on: bool) -> None:
-        if not on:
-            self._ended += messages if self._peers.members else ()
-            if self._core.running.closing:  # what is asked under them is not for this one any more
-                self._tell_ended()
-            return
         if self._peers.members:
-            self._tell_ended()
-            self._peers.tell(written(Shown(tuple(messages))))
-        for message in messages:
+            self._peers.tell(written(Shown(tuple(messages), on)))
+        for message in messages if on else ():
             self._elsewhere.pop(message, None)
-
-    def _tell_ended(self) -> None:
-        """Tell which messages are written no more."""
-        if self._ended:
-            self._peers.tell(written(Shown(tuple(self._ended), False)))
-            self._ended = []
 
     def _took(self, mention: Mention) -> None:
         with suppress(ValueError):
@@ -310,7 +294,6 @@ class Replicas:
 
     async def _beat(self) -> None:
         """Share budgets with the others, and keep track of who they are."""
-        beats = 0
         while True:
             await self._core.means.pace.exchange()
             names = frozenset(member.name for member in self._peers.members)
@@ -321,9 +304,6 @@ class Replicas:
                 self._silent.clear()
                 self._elsewhere = {key: at for key, at in self._elsewhere.items() if at in names}
             self._members = names
-            beats += 1
-            if beats % LAZY == 0:
-                self._tell_ended()
             await asyncio.sleep(BEAT)
 
 

@@ -101,7 +101,9 @@ class Writer:
             try:
                 text, escaped = self._answer.text, turn.escaped
                 claim = self._pace.claim(turn)
-                receipt = await self._draft.kept.put(self.surface, write, text, escaped=escaped, claim=claim)
+                receipt = await self._draft.kept.put(
+                    self.surface, write, text, self._seen, escaped=escaped, claim=claim
+                )
             except Denied:
                 self._draft.since = since
             except SlowDown as slow:
@@ -201,6 +203,9 @@ class Writer:
         granted = await turn.come()
         self._draft.turn = None
         return turn if granted else None
+
+    def _seen(self, message: str, ours: bool) -> None:
+        (self._watch if ours else self._forget)(message)
 
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
         self._failures = self._vain = 0

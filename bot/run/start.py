@@ -250,7 +250,11 @@ async def _opened(folder: Folder, url: str, watched: Watched) -> Store:
 
     store = store_at(url, joins=True, took=watched.tally.trips.took)
     logs.hide([secret for secret in secrets_of(url) if len(secret) >= SHORT])
-    await store.open()
+    try:
+        await store.open()
+    except BaseException:
+        await store.close()
+        raise
     return store
 
 

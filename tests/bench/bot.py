@@ -29,6 +29,7 @@ from bot.run import cli, start
 from bot.store import Store
 from bot.store.redis.peers import RedisPeers
 from bot.store.redis.store import RedisStore
+from tests.bench import trips
 from tests.bench.figures import spread
 
 #: Seconds between two looks at the loop.
@@ -54,6 +55,7 @@ class Watch:
         self._cpu = time.process_time()
         self._since = time.monotonic()
         self._store: Store | None = None
+        self._trips = trips.counting()
 
     async def opened(self, open_: Callable[..., Awaitable[Store]], *args: Any) -> Store:
         """Return the store that *open_* opens, of which reports tell from then on."""
@@ -78,7 +80,11 @@ class Watch:
             "tasks": len(asyncio.all_tasks()),
         }
         if isinstance(self._store, RedisStore):
-            seen |= {"name": self._store.peers.name, "trips": self._store._wire.trips}
+            seen |= {
+                "name": self._store.peers.name,
+                "trips": self._store._wire.trips,
+                "kinds": dict(self._trips),
+            }
         print(json.dumps(seen), flush=True)
         self._lags, self._cpu, self._since = [], cpu, now
 

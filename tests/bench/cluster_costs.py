@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.bench import stop
+from tests.bench import trips as kinds
 from tests.bench.cluster_world import Cluster, clustered
 from tests.bench.load import Load
 from tests.bench.sharing import shared
@@ -24,8 +25,12 @@ LIVE, SEEDS = (4, 8, 16), 18
 ANSWERS, QUICK_ANSWERS, IDLE = 40, 8, 10.0
 #: Seconds that such an answer takes, and between two.
 TALKS, REST = 4.0, 3.0
-#: The bot's own budgets.
-AS_THEY_ARE = {"RIVULET_BENCH_BUDGETS": ""}
+#: The bot's own budgets, and limits for each person that are looked at, as by default, and never reached.
+AS_THEY_ARE = {
+    "RIVULET_BENCH_BUDGETS": "",
+    "RIVULET_USER_PER_MINUTE": "1000",
+    "RIVULET_USER_PER_HOUR": "1000",
+}
 #: Answers that are live at once on one real bucket, and seconds for which their edits are counted.
 BUSY, WINDOW, QUICK_WINDOW = 12, 120.0, 20.0
 #: Streams, deltas a second and characters of each, as in `load`; seconds of questions and of measuring.
@@ -77,7 +82,7 @@ async def paced_alike(_quick: bool, seed: int, _runs: int) -> dict[str, Any]:
 async def trips(quick: bool, seed: int, runs: int) -> dict[str, Any]:
     """Count round trips of answers one after the other, and of edits that fill a bucket.
 
-    Trips that replicas make while nothing happens are taken off; one for each second of an answer is its own.
+    What replicas ask regularly is not counted; one for each second of an answer is its own.
     """
     answers, size = runs or (QUICK_ANSWERS if quick else ANSWERS), FEW if quick else SIZE
     async with clustered(size, limits=True, settings=AS_THEY_ARE) as cluster:
@@ -86,18 +91,21 @@ async def trips(quick: bool, seed: int, runs: int) -> dict[str, Any]:
         await asyncio.sleep(IDLE)
         idle = await _rate(cluster, IDLE)
         began = await _seen(cluster)
-        for number in range(answers):
-            await _answered(cluster, number, 1)
+        for number in range(answers):  # half of them where another replica may be at home
+            await _answered(cluster, number % -(-answers // 2), 1)
             await asyncio.sleep(REST)
         ended = await _seen(cluster)
-    each = (ended["trips"] - began["trips"] - idle * (ended["at"] - began["at"])) / answers
+    each = kinds.each(began["kinds"], ended["kinds"], answers)
+    regular = kinds.regular(ended["kinds"]) - kinds.regular(began["kinds"])
     edits = (ended["writes"] - began["writes"]) / answers
     return {
         "answers": answers,
         "idle_per_s": round(idle / size, 2),
-        "each": round(each, 2),
-        "per_answer": round(each - TALKS, 2),
+        "regular_per_s": round(regular / (ended["at"] - began["at"]) / size, 2),
+        "each": round(sum(each.values()), 2),
+        "per_answer": round(sum(each.values()) - TALKS, 2),
         "writes_per_answer": round(edits, 1),
+        "kinds": kinds.shown(each),
         **await _saturated(QUICK_WINDOW if quick else WINDOW, size, seed),
     }
 
@@ -106,7 +114,6 @@ async def _saturated(window: float, size: int, seed: int) -> dict[str, Any]:
     """Count what edits of one bucket cost beside the ledger's round trip, where all of it is used."""
     async with clustered(size, limits=True, settings=AS_THEY_ARE) as cluster:
         await _says(cluster, random.Random(seed), window * 3 + 60.0, 12_000)
-        idle = await _rate(cluster, IDLE)
         for number in range(BUSY):
             await cluster.side.ask(cluster.side.channel(number), "units")
         await asyncio.sleep(window)  # a minute's calls may be made at once in the beginning
@@ -115,12 +122,12 @@ async def _saturated(window: float, size: int, seed: int) -> dict[str, Any]:
         ended = await _seen(cluster)
         refused = len(await cluster.side.remote.events(kinds=["429"]))
     edits = ended["edits"] - began["edits"]
-    extra = ended["trips"] - began["trips"] - idle * (ended["at"] - began["at"]) - edits
+    each = kinds.each(began["kinds"], ended["kinds"], edits)
     return {
         "busy_edits": edits,
         "busy_trips": ended["trips"] - began["trips"],
         "busy_n429": refused,
-        "per_edit": round(extra / edits, 3),
+        "per_edit": round(sum(each.values()) - 1.0, 3),
     }
 
 
@@ -133,14 +140,18 @@ async def _rate(cluster: Cluster, seconds: float) -> float:
 
 
 async def _seen(cluster: Cluster) -> dict[str, Any]:
-    """Return how many round trips and writes there were so far; reading letters is a trip as well."""
+    """Return how many round trips and writes there were so far; who hears nothing asks whether it would."""
     report = await cluster.report()
     async with cluster.client() as client:
-        letters = (await client.info("commandstats")).get("cmdstat_xread", {"calls": 0})["calls"]
+        pings = (await client.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"]
     writes = await cluster.side.remote.events(kinds=["post", "edit"])
-    edits = sum(write["kind"] == "edit" for write in writes)
-    trips = report["trips"] + letters
-    return {"at": time.monotonic(), "trips": trips, "writes": len(writes), "edits": edits}
+    return {
+        "at": time.monotonic(),
+        "trips": report["trips"] + pings,
+        "kinds": report["kinds"],
+        "writes": len(writes),
+        "edits": sum(write["kind"] == "edit" for write in writes),
+    }
 
 
 async def _says(cluster: Cluster, rng: random.Random, seconds: float, characters: int) -> None:

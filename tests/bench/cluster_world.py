@@ -12,6 +12,7 @@ import os
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -207,6 +208,7 @@ class Cluster:
             "lag_ms": {key: max(lag[key] for lag in lags) for key in lags[0]},
             "each_p99": [lag["p99"] for lag in lags],
             "trips": sum(each["trips"] for each in told),
+            "kinds": sum((Counter(each["kinds"]) for each in told), Counter()),
             "seconds": percentile([each["seconds"] for each in told], 50),
         }
 

@@ -132,20 +132,30 @@ class Leased:
             )
 
     async def end(self) -> None:
-        """Let all parts go, with what was kept of their sessions; never raises."""
+        """Let all parts go, with what was kept of their sessions; of those that fail it is told alone."""
         alone = len(self._held) == self.total
         for task in self._tasks:  # first: who asks for no parts gets none that it lets go
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=AGAIN)
         try:
+            if self._tasks:
+                await asyncio.wait(set(self._tasks), timeout=AGAIN)
             async with asyncio.timeout(LEAVING):
-                left = [number for number in self._held if number not in self._giving]
-                await asyncio.gather(*self._giving.values(), *map(self._let_go, left))
-                if alone and self._agreement and not self._wanted:
+                if await self._let_all_go() and alone and self._agreement and not self._wanted:
                     await self._vault.drop(self._agreement)
         except (OSError, TimeoutError) as error:
             log.warning("Discord's shards could not be handed over in time", error=repr(error))
+        finally:
+            for task in self._giving.values():
+                task.cancel()
+
+    async def _let_all_go(self) -> bool:
+        """Let go of each part, also where another one fails; tell whether all did."""
+        left = [number for number in self._held if number not in self._giving]
+        ways = [*self._giving.values(), *map(self._let_go, left)]
+        failures = [*filter(None, await asyncio.gather(*ways, return_exceptions=True))]
+        for failure in failures:
+            log.error("a shard of Discord could not be handed over", exc_info=failure)
+        return not failures
 
     async def _lead(self) -> None:
         """Take and give what the leases say."""

@@ -140,7 +140,8 @@ async def findings(wire: Wire, names: Names) -> list[Finding]:
         found.append(
             Finding(ok=False, text=text, fatal=True, fix="write where its master is, or its sentinels")
         )
-    return [*found, *await _kept(wire), *_memory(memory), *await _owner(wire, names)]
+    about = [*await _kept(wire), *_memory(memory), *await _pushing(wire, names)]
+    return [*found, *about, *await _owner(wire, names)]
 
 
 async def info(wire: Wire, about: str) -> dict[str, str]:
@@ -197,6 +198,16 @@ def _memory(memory: Mapping[str, str]) -> list[Finding]:
         text = f"{used / 2**20:,.0f} of {most / 2**20:,.0f} MB of memory are used"
         return [Finding(ok=False, text=text, fix="give it more: raise maxmemory")]
     return [Finding(ok=True, text=f"{used / 2**20:,.0f} MB of memory used, nothing is evicted")]
+
+
+async def _pushing(wire: Wire, names: Names) -> list[Finding]:
+    """Say where replicas can't push what they tell each other."""
+    try:
+        await wire.ask("PUBLISH", names.of("doctor"), "")
+    except Refusal as error:
+        text = f"its user may publish nothing, so replicas ask it more often ({error})"
+        return [Finding(ok=False, text=text, fix=f"redis-cli acl setuser NAME '&{names.of()}:*'")]
+    return []
 
 
 async def _owner(wire: Wire, names: Names) -> list[Finding]:

@@ -236,8 +236,8 @@ class RedisStore(Reading):
             with suppress(OSError):
                 await self._settle()
                 await self._questions.release([*self._open])
-            if self._joined:
-                await self._joined.close()
+        if self._joined:  # also where it had no time for more than to say that it is there
+            await self._joined.close()
         self._closed = True
         await self._wire.close()
 

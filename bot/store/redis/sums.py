@@ -64,9 +64,9 @@ class Sums:
         self._name = name
 
     def post(self, verb: str, hold: Hold, row: Spent, *limits: int, age: float = 0.0) -> asyncio.Future[Any]:
-        """Have `MONEY` done; take what it says of the sums."""
+        """Have `MONEY` done; take what it says of the sums.  What is but noted waits for another request."""
         words = (verb, hold.key, self._name, packed(row), hold.held, int(age) + 1, *limits)
-        said = self._wire.post(MONEY, self._keys.money(hold.key, row), words)
+        said = self._wire.post(MONEY, self._keys.money(hold.key, row), words, soon=verb != "note")
         found = ordered(row)
 
         def take(done: asyncio.Future[Any]) -> None:

@@ -25,6 +25,7 @@ from redis.exceptions import (
     NoScriptError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
@@ -37,12 +38,16 @@ log = structlog.get_logger(__name__)
 PATIENCE = 2.0
 #: Seconds between two tries to reach it.
 LOOK = 0.25
+#: Seconds that what has time waits for another request.
+WAIT = 1.0
 #: Requests that go out together.
 TOGETHER = 200
 #: What is no fault of the request, but of the connection or of the server; also one that is no master now.
 LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError)
 #: All that `Wire.client` fails with.
 FAILED = (*LOST, RedisError)
+#: What `Wire.client` fails with where Redis has understood, and does not do it; but see `LOST`.
+DENIED = ResponseError
 
 
 class Away(OSError):
@@ -111,6 +116,8 @@ class Wire:
         self._client: Redis | None = None
         self._asked: list[_Asked] = []
         self._sending: asyncio.Task[None] | None = None
+        self._due = False  # whether something is asked for that waits for no other request
+        self._waiting: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -128,10 +135,13 @@ class Wire:
         return await asyncio.shield(self.post(script, keys, args))
 
     def post(
-        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = ()
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any] = (), *, soon: bool = True
     ) -> asyncio.Future[Any]:
-        """Have *script* run after all that was asked for before; return what `call` awaits."""
-        return self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        """Have *script* run after all that was asked for before; return what `call` awaits.
+
+        If not *soon*, it goes along with the next request, or by itself after `WAIT` seconds.
+        """
+        return self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script, soon=soon)
 
     async def ask(self, *words: Any) -> Any:
         """Send a command; return what Redis answers.
@@ -151,6 +161,7 @@ class Wire:
     async def close(self) -> None:
         """Send what waits, then nothing any more."""
         self._closed = True
+        self._go()
         if self._looking:
             self._looking.cancel()
             await asyncio.wait({self._looking})
@@ -161,25 +172,39 @@ class Wire:
             with suppress(*LOST, RedisError):
                 await self._client.aclose()
 
-    def _put(self, words: tuple[Any, ...], script: Script | None) -> asyncio.Future[Any]:
+    def _put(
+        self, words: tuple[Any, ...], script: Script | None, *, soon: bool = True
+    ) -> asyncio.Future[Any]:
         asked = _Asked(words, script, asyncio.get_running_loop().create_future())
         if self.trouble:
             asked.done.set_exception(Away(self.trouble))
             asked.done.exception()  # nobody may wait for it
             return asked.done
         self._asked.append(asked)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send())
+        if soon:
+            self._go()
+        elif self._waiting is None:
+            self._waiting = asyncio.get_running_loop().call_later(WAIT, self._go)
         return asked.done
 
+    def _go(self) -> None:
+        """Send what is asked for, unless that is being done."""
+        if self._waiting:
+            self._waiting.cancel()
+            self._waiting = None
+        self._due = bool(self._asked)
+        if self._due and self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+
     async def _send(self) -> None:
-        """Send what is asked for until nothing is."""
+        """Send what is asked for until nothing is due."""
         try:
-            while self._asked:
+            while self._due and self._asked:
                 for board in self.boarding:
                     board()
                 await asyncio.sleep(0)  # they may need a task for that
                 batch, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
+                self._due = bool(self._asked)
                 try:
                     await self._answer(batch)
                 except LOST as error:

@@ -1,7 +1,7 @@
 """The replicas of a bot that share a Redis; see `Peers`.
 
-`pulse` beats, and knows who lives; `letters` go between replicas; `parts` and `sharing` divide what is one
-for all.  What they do in Redis is in `scripts`.
+`pulse` beats, and knows who lives; `letters` go between replicas, and an `ear` hears them; `parts` and
+`sharing` divide what is one for all.  What they do in Redis is in `scripts`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bot.platform import Leases
 from bot.store.peers import LEASE, Member, Others, Use
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
+from bot.store.redis.peers.ear import Ear
 from bot.store.redis.peers.letters import Letters
 from bot.store.redis.peers.parts import RedisLeases
 from bot.store.redis.peers.pulse import Pulse
@@ -49,12 +50,13 @@ class RedisPeers:
         self.name, self.lease = secrets.token_hex(4), lease
         self._wire, self._names = wire, names
         self._pulse = Pulse(wire, names, self.name, lease)
-        self._letters = Letters(wire, names, self.name, self._pulse)
+        self._letters = letters = Letters(wire, names, self.name, self._pulse)
+        self._ear = Ear(wire, names, self.name, self._pulse, letters.reply, letters.replied)
         self._sharing = Sharing(wire, names, self.name, self._pulse)
         leases = RedisLeases(wire, names, self.name, self._pulse)
         self.leases: Leases = leases
-        self._pulse.read = lambda: self._letters.read
-        self._pulse.riders += [self._letters.ride, self._sharing.ride, leases.ride]
+        self._pulse.read = lambda: self._ear.own.read
+        self._pulse.riders += [letters.ride, self._ear.ride, self._sharing.ride, leases.ride]
         self._pulse.lapsed.append(leases.lapsed)
         self.left: list[Callable[[], Awaitable[None]]] = []
         self._beating: asyncio.Task[None] | None = None
@@ -64,7 +66,7 @@ class RedisPeers:
         """Join; *live* says how many answers this replica writes.  Raises as `Wire.ask`."""
         self._pulse.live = live
         await self._pulse.connected()
-        await self._letters.open()
+        await self._ear.open()
         self._beating = asyncio.create_task(self._pulse.run())
 
     async def close(self) -> None:
@@ -127,7 +129,7 @@ class RedisPeers:
 
     async def listen(self, heard: Callable[[str, str], Awaitable[str]]) -> None:
         """See `Peers.listen`; without it `ask` gets no reply."""
-        await self._letters.listen(heard)
+        await self._ear.listen(heard)
 
     async def orphans(self) -> None:
         """See `Peers.orphans`; also returns when that may have happened unseen, as at the start."""
@@ -152,4 +154,5 @@ class RedisPeers:
 
     async def _back(self) -> None:
         await self._pulse.connected()
-        await self._letters.again()
+        self._ear.again()
+        self._letters.flush()

@@ -72,38 +72,66 @@ return home
 """
 )
 
-#: KEYS members, streams; ARGV name, lease or "" if it is not believed, seconds that a stream is kept, its
-#: greatest length, the names of the streams, then pairs of a name, or "" for all others, and a letter.
-#: Returns the names whose streams it lacked, and the numbers, from 1, of letters to the dead.
-#: Who is not among the members gets what is for all, too, where Redis may have lost them.
+#: KEYS members, news, streams of replicas; ARGV lease or "" if it is not believed, seconds that a letter is
+#: kept, how many are, the names of those replicas, then pairs of a name, or "" for all, and a letter.
+#: Returns the numbers, from 1, of letters to the dead.
+#: What was added to a stream is pushed to who listens: the ids of what was the last there before and of what
+#: is now, then the letters, a line each.
 SEND = Script(
     _BEGIN
     + """
-local all, streams, lacked, dead = everyone(KEYS[1], 'beat', 'live', 'since'), {}, {}, {}
-for i = 2, #KEYS do streams[ARGV[3 + i]] = KEYS[i] end
-local function hears(name, within)
-  return all[name] and (within == '' or now - all[name].beat <= tonumber(within))
+local all = #KEYS > 2 and everyone(KEYS[1], 'beat', 'live', 'since')
+local streams, added, dead = {[''] = KEYS[2]}, {}, {}
+for i = 3, #KEYS do streams[ARGV[1 + i]] = KEYS[i] end
+local function hears(name)
+  return all[name] and (ARGV[1] == '' or now - all[name].beat <= tonumber(ARGV[1]))
 end
-local function put(stream, letter)
-  redis.call('XADD', stream, 'MAXLEN', '~', ARGV[4], '*', 'm', letter)
-  redis.call('EXPIRE', stream, ARGV[3])
+local function add(stream, letter)
+  if not added[stream] then
+    local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    added[stream] = {before = newest and newest[1] or '0-0', letters = {}}
+    added[#added + 1] = stream
+  end
+  local put = added[stream]
+  put.last = redis.call('XADD', stream, 'MAXLEN', '~', ARGV[3], '*', 'm', letter)
+  put.letters[#put.letters + 1] = letter
 end
-for i = 4 + #KEYS, #ARGV, 2 do
+for i = 2 + #KEYS, #ARGV, 2 do
   local to, letter = ARGV[i], ARGV[i + 1]
-  if to == '' then
-    for name, stream in pairs(streams) do
-      if name ~= ARGV[1] and (ARGV[2] == '' or hears(name, ARGV[3])) then put(stream, letter) end
-    end
-  elseif hears(to, ARGV[2]) then
-    put(streams[to], letter)
+  if to == '' or hears(to) then add(streams[to], letter) else dead[#dead + 1] = (i - #KEYS) / 2 end
+end
+for _, stream in ipairs(added) do
+  local put = added[stream]
+  redis.call('XTRIM', stream, 'MINID', string.format('%.0f', (now - ARGV[2]) * 1000))
+  redis.call('EXPIRE', stream, ARGV[2])
+  redis.pcall('PUBLISH', stream, put.before .. ' ' .. put.last .. '\\n' .. table.concat(put.letters, '\\n'))
+end
+return dead
+"""
+)
+
+#: KEYS streams; ARGV how many letters of each at most, then for each the id up to which it was read.
+#: Returns for each what came later: all that is there, if Redis has forgotten so much that ids are older.
+READ = Script(
+    _BEGIN
+    + """
+local function older(one, other)
+  local at, rank = string.match(one, '^(%d+)-(%d+)$')
+  local other_at, other_rank = string.match(other, '^(%d+)-(%d+)$')
+  at, other_at = tonumber(at), tonumber(other_at)
+  return at < other_at or (at == other_at and tonumber(rank) < tonumber(other_rank))
+end
+local said = {}
+for i, stream in ipairs(KEYS) do
+  local read, newest = ARGV[1 + i], redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  if not newest or newest[1] == read then
+    said[i] = {}
   else
-    dead[#dead + 1] = (i - 4 - #KEYS) / 2 + 1
+    local from = older(newest[1], read) and '-' or '(' .. read
+    said[i] = redis.call('XRANGE', stream, from, '+', 'COUNT', ARGV[1])
   end
 end
-for name in pairs(all) do
-  if name ~= ARGV[1] and not streams[name] and hears(name, ARGV[3]) then lacked[#lacked + 1] = name end
-end
-return {lacked, dead}
+return said
 """
 )
 
