@@ -49,7 +49,9 @@ class Bot:
 
     def __init__(self, slack: Slack, session: aiohttp.ClientSession) -> None:
         self.web = AsyncWebClient(token="xoxb-1", base_url=f"{slack.url}/api/", session=session)
-        self.app = AsyncApp(client=self.web, signing_secret="unused", ignoring_self_events_enabled=False)
+        self.app = AsyncApp(
+            name="bot", client=self.web, signing_secret="unused", ignoring_self_events_enabled=False
+        )
         self.socket = AsyncSocketModeHandler(self.app, "xapp-1", web_client=self.web, ping_interval=1)
         self.told: list[Json] = []
         self.retries: list[tuple[int, str]] = []
