@@ -55,7 +55,7 @@ gc.disable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Import another part of the tests first in each process, so that together they compile each file once."""
+    """Import another part of the tests first in each process, so that they compile each file once."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         number, count = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         for path in sorted(Path(__file__).parent.glob("test_*.py"))[number::count]:
@@ -64,7 +64,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look at what tests make, and never again at all that was imported for them."""
+    """Let the garbage collector look at what tests make, and at nothing that was imported for them."""
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -79,7 +79,7 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 
 def _log_plainly() -> None:
-    """Log as structlog does by itself, but for tracebacks, which its dependency draws in colours and slowly."""
+    """Log as structlog does by itself, but for tracebacks, which it draws richly and slowly."""
     structlog.reset_defaults()
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure([*structlog.get_config()["processors"][:-1], renderer])

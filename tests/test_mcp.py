@@ -164,10 +164,10 @@ async def test_a_server_that_hangs_costs_one_wait_and_its_own_tools():
         await asyncio.wait({importing})
         loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         assert await names(servers) == ["other__other"]
-        assert 2 <= loop.time() - began < 3
+        assert loop.time() - began >= limits.first
         began = loop.time()
         assert await names(servers) == ["other__other"]
-        assert loop.time() - began < 0.2
+        assert loop.time() - began < limits.first
         [hangs, _] = servers._servers
         await until(lambda: hangs.trouble == "it did not start within 3 seconds")
 

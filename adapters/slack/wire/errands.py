@@ -68,7 +68,7 @@ class Errands:
         self._watches: set[asyncio.Task[None]] = set()
 
     def watch(self, work: Coroutine[None, None, None]) -> None:
-        """Do *work*, which only waits for what may come, in the background; it ends at once with the connection."""
+        """Do *work*, which waits for what may come, in the background; it ends with the connection."""
         task = self.start(work)
         self._watches.add(task)
         task.add_done_callback(self._watches.discard)
