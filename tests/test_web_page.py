@@ -240,12 +240,12 @@ async def test_a_bot_that_is_killed_in_the_middle_says_so_and_keeps_what_was_sai
 
 
 async def test_a_tab_that_closes_ends_its_answer_and_a_reload_does_not(new, monkeypatch):
-    monkeypatch.setattr(adapters.web.platform, "GRACE", 1.0)
+    monkeypatch.setattr(adapters.web.platform, "GRACE", 3.0)  # the reload is sooner
     async with site() as where:
         tab = await begun(where, new)
         await tab.page.reload()
         await tab.grows("Because")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(3.2)
         assert where.model.running == 1
         await tab.page.close()
         await asyncio.wait_for(where.model.closed.wait(), 10)
@@ -593,8 +593,12 @@ async def test_a_screen_reader_is_told_whole_sentences(new):
         )
         await tab.ask("go on")
         await tab.answer("sentence 5")
-        await asyncio.sleep(1.2)
-        told = await tab.page.evaluate("told")
+
+        async def whole() -> list[str]:
+            told: list[str] = await tab.page.evaluate("told")
+            return told if "sentence 5" in " ".join(told) else []
+
+        told = await until(whole)
         assert 1 <= len(told) < len(words) / 3
         assert [line for line in told if not line.endswith(".")] == []
         assert " ".join(told).split() == "".join(SENTENCES[:6]).split()
