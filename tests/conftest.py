@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+from bot.store import ballast
 from tests.redis_server import MISSING, SERVER, RedisServer
+
+# Thousands of tests open a ledger, and each would write 16 MB of zeros beside it.
+ballast.SIZE = 2**16
 
 
 class _JumpSelector(selectors.DefaultSelector):
