@@ -638,7 +638,11 @@ async def test_the_view_follows_the_end_while_the_reader_is_there(new):
         await tab.grows("Line 79.")
         left = "(() => { const s = document.getElementById('scroll');"
         left += "return s.scrollHeight - s.scrollTop - s.clientHeight; })()"
-        assert await tab.page.evaluate(left) < 5
+
+        async def follows() -> bool:
+            return await tab.page.evaluate(left) < 5
+
+        await until(follows)
 
 
 async def test_what_is_written_from_right_to_left_is_shown_so(new):
