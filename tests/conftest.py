@@ -7,7 +7,7 @@ import gc
 import importlib
 import os
 import selectors
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from bot.store import ballast
+from tests.ports import free_port
 from tests.redis_server import MISSING, SERVER, RedisServer
 
 # Thousands of tests open a ledger, and each would write 16 MB of zeros beside it.
@@ -97,6 +98,18 @@ def _logs() -> Iterator[None]:
     """Let no test hear less of the logs because one before it ran a command in this process."""
     yield
     _log_plainly()
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """Yield what returns a port that no connection takes before it is listened on."""
+    return free_port
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """Return such a port."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

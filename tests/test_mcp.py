@@ -31,6 +31,7 @@ from bot.tools.mcp.limits import Limits
 from bot.tools.mcp.servers import Servers
 from bot.tools.mcp.settings import Configured
 from tests.fakes import ANN, HERE, Sheet, ask
+from tests.ports import free_port
 
 FOLDER = Path(__file__).parent
 ANYBODY = Caller(ANN, HERE, "c1")
@@ -51,12 +52,6 @@ def rogue(way: str = "", *tools: str, log=None, **more) -> Configured:
     ]
     env = {"MCP_TOOLS": json.dumps(listed), "MCP_LOG": str(log or "")}
     return Configured(command=sys.executable, args=("-S", str(FOLDER / "mcp_rogue.py"), way), env=env, **more)
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
 
 
 @asynccontextmanager
