@@ -640,7 +640,7 @@ async def test_the_view_follows_the_end_while_the_reader_is_there(new):
         left += "return s.scrollHeight - s.scrollTop - s.clientHeight; })()"
 
         async def follows() -> bool:
-            return await tab.page.evaluate(left) < 5
+            return bool(await tab.page.evaluate(left) < 5)
 
         await until(follows)
 
