@@ -13,13 +13,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+import adapters.web.colours
 import adapters.web.platform
 import adapters.web.streams
 import bot.core.repair
 from bot.events import File, Finished, ToolStarted
 from bot.model.script import Script
 from bot.tools import tool
-from tests.browser import MISSING, chromium, launched
+from tests.browser import MISSING, PATIENCE, chromium, launched
 from tests.contract import until
 from tests.web import TOKENS, Site, Typist, site
 
@@ -27,8 +28,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not (chromium() or os.environ.get("CI")), reason=MISSING),
 ]
-#: On a busy machine a browser takes its time.
-expect.set_options(timeout=20_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Where pictures of pages are kept whose test failed.
 SHOTS = Path(".pytest_cache", "pages")
@@ -73,7 +72,7 @@ class Tab:
         self.page = page
         self.hosts: set[str] = set()
         self.errors: list[str] = []
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self.hosts.add(re.split("[/?#]", request.url)[2]))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
@@ -390,7 +389,8 @@ async def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_no_violation(new, scheme):
+async def test_axe_finds_no_violation(new, scheme, monkeypatch):
+    monkeypatch.setattr(adapters.web.colours, "PATIENCE", 60.0)  # of a busy machine
     async with site(Typist(ANSWER)) as where:
         tab = await new(where.url, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
         assert await violations(tab.page) == []
