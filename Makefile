@@ -44,7 +44,7 @@ demo-check: setup
 
 test: dev
 	@$(BIN)/python -c 'from tests.browser import MISSING, chromium; chromium() or print(MISSING, "Tests in a browser are left out.")'
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 6 --dist worksteal
 
 lint: dev docs
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from bot.run import chromium as ours
 from bot.unavailable import Unavailable
@@ -18,6 +18,9 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
 )
+#: Milliseconds that anything may take in it, on a machine that is busy with other things.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)  # of all modules: there is one such setting
 
 
 def chromium() -> Path | None:

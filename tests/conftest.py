@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import os
 import selectors
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import structlog
 
+from bot.store import ballast
+from tests.ports import free_port
 from tests.redis_server import MISSING, SERVER, RedisServer
+
+# Thousands of tests open a ledger, and each would write 16 MB of zeros beside it.
+ballast.SIZE = 2**16
 
 
 class _JumpSelector(selectors.DefaultSelector):
@@ -47,6 +55,26 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
     return {"real": asyncio.new_event_loop}
 
 
+# What is made here stays to the end; see `pytest_collection_finish`.
+gc.disable()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import another part of the tests first in each process, so that they compile each file once."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        number, count = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for path in sorted(Path(__file__).parent.glob("test_*.py"))[number::count]:
+            with suppress(Exception):  # it is told of when the file is collected
+                importlib.import_module(f"tests.{path.stem}")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make, and at nothing that was imported for them."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
     """Let fixtures know whether their test failed: some keep a picture of it."""
@@ -55,11 +83,33 @@ def pytest_runtest_makereport(item: pytest.Item):
         item.user_properties.append(("failed", True))
 
 
+def _log_plainly() -> None:
+    """Log as structlog does by itself, but for tracebacks, which it draws richly and slowly."""
+    structlog.reset_defaults()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure([*structlog.get_config()["processors"][:-1], renderer])
+
+
+_log_plainly()
+
+
 @pytest.fixture(autouse=True)
 def _logs() -> Iterator[None]:
     """Let no test hear less of the logs because one before it ran a command in this process."""
     yield
-    structlog.reset_defaults()
+    _log_plainly()
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """Yield what returns a port that no connection takes before it is listened on."""
+    return free_port
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """Return such a port."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

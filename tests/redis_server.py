@@ -10,18 +10,13 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 #: The server, or Valkey's under its name; Debian: apt install redis-server.
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 MISSING = "There is no redis-server (Debian: apt install redis-server)."
 #: Seconds that a server may take to start or to end.
 PATIENCE = 20.0
-
-
-def port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class RedisServer:
@@ -32,7 +27,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.port = port()
+        self.port = free_port()
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import socket
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -21,6 +20,7 @@ from adapters.slack import install
 from bot.platform import Platform
 from bot.run.server import serving
 from tests.contract import Seen, until
+from tests.ports import free_port
 from tests.worlds import SlackHttpWorld, SlackWorld
 
 CLIENT, SECRET = "1234567890.9876543210", "0123456789abcdef0123456789abcdef"
@@ -71,13 +71,6 @@ class Browser:
                     if morsel["expires"]:
                         del self.cookies[name]
             return Shown(answer.status, await answer.text(), dict(answer.headers))
-
-
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class SeveralWorld(SlackWorld):

@@ -55,7 +55,7 @@ async def started(
 async def ran(*words: str, cwd: Any, env: dict[str, str], **more: str) -> tuple[int, str, str]:
     """Run the command to its end, as `started` does; return its exit code and what it wrote."""
     async with started(*words, cwd=cwd, env=env, **more) as process:
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), 180)
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiohttp
@@ -33,6 +33,12 @@ class Hooked(Odd):
 
     async def hear(self, request):
         return web.Response(text=str(len(await request.read())))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -206,14 +212,13 @@ async def test_what_one_client_sends_has_a_bound(sent, monkeypatch):
 
 async def test_what_the_clients_hold_is_none_once_they_are_gone():
     async with fronting() as front:
+        clients = front._health._clients
         many = [await client(front.port, BODY + b"x" * number) for number in range(30)]
-        await asyncio.sleep(0.1)
-        assert front._health._clients.held > 0
+        await until(lambda: clients.held > 0)
         for _, writer in many:
             writer.close()
         assert await posted(front.port) == "3"
-        await asyncio.sleep(0.1)
-        assert (front._health._clients.held, len(front._health._clients._all)) == (0, 0)
+        await until(lambda: (clients.held, len(clients._all)) == (0, 0))
 
 
 async def test_few_descriptors_leave_few_for_clients(monkeypatch):

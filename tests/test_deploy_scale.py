@@ -22,7 +22,8 @@ import yaml
 from bot.config import Settings, address_of
 from bot.run.server import Front, listening
 from bot.run.start import LAST
-from tests.redis_server import MISSING, SERVER, port
+from tests.ports import free_port
+from tests.redis_server import MISSING, SERVER
 from tests.schemas import faults_of_compose, faults_of_kubernetes
 from tests.settings_page import KINDS
 from tests.test_deploy import COMPOSE, DEPLOY, SCALE, SERVICES
@@ -105,7 +106,7 @@ def test_redis_is_reached_by_replicas_alone_with_a_password_that_no_file_has():
 
 @pytest.mark.skipif(not SERVER, reason=MISSING)
 def test_a_real_redis_takes_the_command_and_keeps_and_refuses_as_it_says(tmp_path):
-    free, (shell, option, script) = port(), REDIS["command"]
+    free, (shell, option, script) = free_port(), REDIS["command"]
     script = script.replace("$$", "$").replace("dir /data", f"dir {tmp_path}\nport {free}\nbind 127.0.0.1")
     env = {"REDISCLI_AUTH": "feed00", "PATH": os.environ["PATH"]}
     process = subprocess.Popen([shell, option, script], env=env, stdout=subprocess.DEVNULL, cwd=tmp_path)

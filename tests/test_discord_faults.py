@@ -9,12 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-import adapters.discord.wire.rest
-import adapters.discord.wire.traffic
 from adapters.discord.outgoing.lastresort import BUTTONS_REFUSED, NO_FILES
 from adapters.discord.surface import BLOCKED, DiscordSurface
 from adapters.discord.wire.bars import RIGHTS
 from adapters.discord.wire.rest import GLOBAL, Rest
+from adapters.discord.wire.traffic import PAUSE
 from bot.events import CONTINUE, File, Page
 from bot.platform import Gone, Platform, Remains, SlowDown, Unavailable
 from tests.contract import HOLD, until
@@ -57,11 +56,8 @@ async def kept(world: DiscordWorld) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("fault", ["429 40333", "429 text", "403 cloudflare"])
-async def test_after_a_ban_nothing_is_called_and_one_harmless_call_tries_first(
-    world, surface, monkeypatch, fault
-):
-    monkeypatch.setattr(adapters.discord.wire.traffic, "PAUSE", 0.3)
-    surface._rest.traffic._pause = 0.3
+async def test_after_a_ban_nothing_is_called_and_one_harmless_call_tries_first(world, surface, fault):
+    traffic = surface._rest.traffic
     posted = await surface.post(Page("a"), "n1")
     await world.emulator.strike(fault, "PATCH messages")
     for _ in range(5):
@@ -69,15 +65,15 @@ async def test_after_a_ban_nothing_is_called_and_one_harmless_call_tries_first(
             await surface.edit(posted.message, Page("b"))
         assert slow.value.bucket == GLOBAL
     assert await calls(world, "PATCH messages") == 1
-    await asyncio.sleep(0.35)
+    traffic.until -= PAUSE  # its time passes
     await world.emulator.strike(fault, "GET gateway")
     probes = await calls(world, "GET gateway")
     tries = [surface.edit(posted.message, Page("b")) for _ in range(5)]
     assert {type(each) for each in await asyncio.gather(*tries, return_exceptions=True)} == {SlowDown}
     assert await calls(world, "GET gateway") == probes + 1
     assert await calls(world, "PATCH messages") == 1
-    assert 0.5 < surface._rest.traffic.closed() <= 0.6  # twice as long
-    await asyncio.sleep(0.65)
+    assert PAUSE < traffic.closed() <= 2 * PAUSE  # twice as long
+    traffic.until -= 2 * PAUSE
     await surface.edit(posted.message, Page("b"))
     assert (await kept(world))[0]["text"] == "b"
 

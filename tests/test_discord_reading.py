@@ -385,8 +385,9 @@ async def test_a_webhook_is_not_answered_unless_it_is_named(world):
 async def test_a_bot_that_may_ask_is_answered_three_times_and_no_more(proxied):
     for number in range(6):
         await proxied.emulator.say("200", "777", f"<@999> {number}?", bot=True)
-    await asyncio.sleep(1.0)
-    assert 1 <= len(proxied.model.requests) <= 3
+    await proxied.asked()
+    await asyncio.sleep(0.5)
+    assert len(proxied.model.requests) <= 3
 
 
 async def test_a_bot_that_replies_to_an_answer_without_a_mention_is_not_answered(proxied):

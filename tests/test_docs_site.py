@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.browser import MISSING, browser, chromium
+from tests.browser import MISSING, PATIENCE, browser, chromium
 
 ROOT = Path(__file__).parent.parent
 #: What a browser loads by itself where it meets these.
@@ -87,7 +87,7 @@ async def test_a_browser_asks_for_nothing_but_the_site(site):
             await page.goto(str(server.make_url(f"/{path.name}")))
         await page.locator("input.md-search__input").focus()
         await page.keyboard.type("pacing")
-        await page.locator(".md-search-result__item").first.wait_for(timeout=60_000)
+        await page.locator(".md-search-result__item").first.wait_for(timeout=PATIENCE)
         home = str(server.make_url("/"))
     assert len(asked) > 15
     assert [each for each in asked if not each.startswith((home, "data:", "blob:"))] == []

@@ -49,7 +49,9 @@ class Bot:
 
     def __init__(self, slack: Slack, session: aiohttp.ClientSession) -> None:
         self.web = AsyncWebClient(token="xoxb-1", base_url=f"{slack.url}/api/", session=session)
-        self.app = AsyncApp(client=self.web, signing_secret="unused", ignoring_self_events_enabled=False)
+        self.app = AsyncApp(
+            name="bot", client=self.web, signing_secret="unused", ignoring_self_events_enabled=False
+        )
         self.socket = AsyncSocketModeHandler(self.app, "xapp-1", web_client=self.web, ping_interval=1)
         self.told: list[Json] = []
         self.retries: list[tuple[int, str]] = []
@@ -270,7 +272,7 @@ async def test_a_deleted_root_leaves_a_tombstone(slack: Slack, bot: Bot) -> None
 
 async def test_a_429_names_its_wait_and_leaves_other_methods_alone(slack: Slack, web: AsyncWebClient) -> None:
     """Past its limit one method is refused with Retry-After, until the penalty is over."""
-    await slack.limit("chat.update", 1, 0.1, retry_after=0.5)
+    await slack.limit("chat.update", 1, 0.1, retry_after=1.0)
     ts = (await web.chat_postMessage(channel="C1", text="x"))["ts"]
     await web.chat_update(channel="C1", ts=ts, text="y")
     with pytest.raises(SlackApiError) as refused:
@@ -280,7 +282,7 @@ async def test_a_429_names_its_wait_and_leaves_other_methods_alone(slack: Slack,
     await web.reactions_add(channel="C1", timestamp=ts, name="eyes")
     await asyncio.sleep(0.2)
     assert await error_of(web.chat_update(channel="C1", ts=ts, text="z")) == "ratelimited"
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.0)
     await web.chat_update(channel="C1", ts=ts, text="z")
     assert (await slack.verdict())["refused"] == 2
 
@@ -718,10 +720,10 @@ async def test_an_open_stream_can_be_neither_edited_nor_deleted(slack: Slack, we
 
 async def test_a_stream_expires_whatever_is_appended(slack: Slack, web: AsyncWebClient) -> None:
     """Then it is broken until somebody writes it anew."""
-    await slack.streams(life=0.2)
+    await slack.streams(life=1.0)
     _, ts = await streaming(slack, web)
     await web.chat_appendStream(channel="DU1", ts=ts, markdown_text="x")
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1.05)
     over = "message_not_in_streaming_state"
     assert await error_of(web.chat_appendStream(channel="DU1", ts=ts, markdown_text="x")) == over
     verdict = await slack.verdict()

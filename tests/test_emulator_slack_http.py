@@ -27,7 +27,7 @@ class HttpBot:
 
     def __init__(self, slack: Slack) -> None:
         client = AsyncWebClient(token="xoxb-1", base_url=f"{slack.url}/api/")
-        self.app = AsyncApp(client=client, signing_secret=SECRET)
+        self.app = AsyncApp(name="bot", client=client, signing_secret=SECRET)
         self.told: list[dict[str, Any]] = []
         self.retries: list[str] = []
         self.app.use(self._note)

@@ -31,6 +31,7 @@ from bot.tools.mcp.limits import Limits
 from bot.tools.mcp.servers import Servers
 from bot.tools.mcp.settings import Configured
 from tests.fakes import ANN, HERE, Sheet, ask
+from tests.ports import free_port
 
 FOLDER = Path(__file__).parent
 ANYBODY = Caller(ANN, HERE, "c1")
@@ -51,12 +52,6 @@ def rogue(way: str = "", *tools: str, log=None, **more) -> Configured:
     ]
     env = {"MCP_TOOLS": json.dumps(listed), "MCP_LOG": str(log or "")}
     return Configured(command=sys.executable, args=("-S", str(FOLDER / "mcp_rogue.py"), way), env=env, **more)
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
 
 
 @asynccontextmanager
@@ -164,10 +159,10 @@ async def test_a_server_that_hangs_costs_one_wait_and_its_own_tools():
         await asyncio.wait({importing})
         loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         assert await names(servers) == ["other__other"]
-        assert 2 <= loop.time() - began < 3
+        assert loop.time() - began >= limits.first
         began = loop.time()
         assert await names(servers) == ["other__other"]
-        assert loop.time() - began < 0.2
+        assert loop.time() - began < limits.first
         [hangs, _] = servers._servers
         await until(lambda: hangs.trouble == "it did not start within 3 seconds")
 

@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from bot.tools.mcp.settings import Configured
-from tests.test_mcp import ANYBODY, FOLDER, free_port, named, names, running, until, use
+from tests.ports import free_port
+from tests.test_mcp import ANYBODY, FOLDER, named, names, running, until, use
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATHS = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -106,7 +106,9 @@ async def test_a_stop_and_a_slow_platform_and_a_message_that_is_gone_are_counted
     text = await shown(core)
     assert found(text, "rivulet_answers_total", platform="slack", ending="stopped") == 1
     assert found(text, "rivulet_last_edit_seconds_count", platform="slack", ending="stopped") == 1
-    assert found(text, "rivulet_last_edit_seconds_sum", platform="slack", ending="stopped") < 5
+    assert (
+        found(text, "rivulet_last_edit_seconds_sum", platform="slack", ending="stopped") < 60
+    )  # as the model is silent
     assert found(text, "rivulet_writes_total", platform="slack", op="post", outcome="slowed") == 1
     assert found(text, "rivulet_writes_total", platform="slack", op="post", outcome="gone") == 1
     assert found(text, "rivulet_answers_total", platform="slack", ending="lost") == 1

@@ -9,7 +9,7 @@ import pytest
 
 from bot.store.redis import wire as module
 from bot.store.redis.wire import Away, Refusal, Script, Wire, connector
-from tests.redis_server import port
+from tests.ports import free_port
 
 ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
@@ -117,7 +117,7 @@ async def test_a_wrong_password_is_a_refusal(redis_own):
 
 
 async def test_nobody_there_is_away():
-    wire = Wire(connector(f"redis://127.0.0.1:{port()}/0"))
+    wire = Wire(connector(f"redis://127.0.0.1:{free_port()}/0"))
     with pytest.raises(Away):
         await wire.open()
     await wire.close()

@@ -110,8 +110,9 @@ async def test_bots_and_workflows_ask_only_where_the_operator_lets_them_and_not_
     for number in range(TALK + 2):
         text = f"<@UBOT> {number}?"
         await world.emulator.post_as("C1", "UROBOT", text, "BFLOW", thread_ts=root, subtype="bot_message")
+        await world.asked(min(number + 1, TALK))
         await until(world.quiet)
-        await asyncio.sleep(0.1)
+    await world.settled()
     asked = [spoken(request)[-1][1] for request in world.model.requests]
     assert asked == [f"{number}?" for number in range(TALK)]
 

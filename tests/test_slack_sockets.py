@@ -151,22 +151,22 @@ async def test_a_half_open_socket_is_replaced_when_nothing_was_heard_of_it(world
 
 async def test_a_socket_that_answers_pings_is_kept_however_quiet_it_is(world, monkeypatch):
     monkeypatch.setattr(link, "PING", 0.05)
-    monkeypatch.setattr(link, "SILENCE", 0.5)
+    monkeypatch.setattr(link, "SILENCE", 1.0)
     await world.vanish()
     await world.connect()
     await opened(world, 2)
     before = len(await world.emulator.events(kinds=["connect"]))
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(2.0)
     assert len(await world.emulator.events(kinds=["connect"])) == before
 
 
 async def test_a_socket_without_a_hello_does_not_count_and_is_replaced(world, monkeypatch):
-    monkeypatch.setattr(sockets, "OPENING", 0.5)
+    monkeypatch.setattr(sockets, "OPENING", 1.0)
     await world.vanish()
     await world.emulator.no_hello(2)
-    world.platform = world.load()
+    world.platform, before = world.load(), len(await world.emulator.events(kinds=["connect"]))
     world.running = asyncio.create_task(world.platform.run(world.core))
-    await asyncio.sleep(0.2)
+    await connects(world, before + 2)
     assert world.platform.health == "starting"
     await health(world, "up")
 

@@ -17,7 +17,7 @@ from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from bot.run.scenes import BOAT_QUESTION, LONG_QUESTION, QUESTION, TABLE_QUESTION
 from bot.run.theatre import performing
-from tests.browser import MISSING, browser, chromium
+from tests.browser import MISSING, PATIENCE, browser, chromium
 from tests.contract import until
 from tests.test_theatre import open_house
 
@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not (chromium() or os.environ.get("CI")), reason=MISSING),
 ]
-expect.set_options(timeout=60_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Where pictures of pages are kept whose test failed.
 SHOTS = Path(".pytest_cache", "theatre")
@@ -60,7 +59,7 @@ class Seen:
         self.page = page
         self.hosts: set[str] = set()
         self.errors: list[str] = []
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self.hosts.add(re.split("[/?#]", request.url)[2]))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
@@ -105,7 +104,7 @@ async def looking(context: BrowserContext, url: str, name: str) -> AsyncIterator
     """Open the page at *url*; keep a picture where the test *name* fails."""
     seen = Seen(await context.new_page())
     await seen.page.goto(url)
-    await expect(seen.page.locator("#left .places button").first).to_be_visible(timeout=20_000)
+    await expect(seen.page.locator("#left .places button").first).to_be_visible()
     try:
         yield seen
     except BaseException:

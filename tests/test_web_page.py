@@ -13,13 +13,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+import adapters.web.colours
 import adapters.web.platform
 import adapters.web.streams
 import bot.core.repair
 from bot.events import File, Finished, ToolStarted
 from bot.model.script import Script
 from bot.tools import tool
-from tests.browser import MISSING, chromium, launched
+from tests.browser import MISSING, PATIENCE, chromium, launched
 from tests.contract import until
 from tests.web import TOKENS, Site, Typist, site
 
@@ -27,8 +28,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not (chromium() or os.environ.get("CI")), reason=MISSING),
 ]
-#: On a busy machine a browser takes its time.
-expect.set_options(timeout=20_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Where pictures of pages are kept whose test failed.
 SHOTS = Path(".pytest_cache", "pages")
@@ -73,7 +72,7 @@ class Tab:
         self.page = page
         self.hosts: set[str] = set()
         self.errors: list[str] = []
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self.hosts.add(re.split("[/?#]", request.url)[2]))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
@@ -240,12 +239,12 @@ async def test_a_bot_that_is_killed_in_the_middle_says_so_and_keeps_what_was_sai
 
 
 async def test_a_tab_that_closes_ends_its_answer_and_a_reload_does_not(new, monkeypatch):
-    monkeypatch.setattr(adapters.web.platform, "GRACE", 1.0)
+    monkeypatch.setattr(adapters.web.platform, "GRACE", 3.0)  # the reload is sooner
     async with site() as where:
         tab = await begun(where, new)
         await tab.page.reload()
         await tab.grows("Because")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(3.2)
         assert where.model.running == 1
         await tab.page.close()
         await asyncio.wait_for(where.model.closed.wait(), 10)
@@ -390,7 +389,8 @@ async def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_no_violation(new, scheme):
+async def test_axe_finds_no_violation(new, scheme, monkeypatch):
+    monkeypatch.setattr(adapters.web.colours, "PATIENCE", 60.0)  # of a busy machine
     async with site(Typist(ANSWER)) as where:
         tab = await new(where.url, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
         assert await violations(tab.page) == []
@@ -593,8 +593,12 @@ async def test_a_screen_reader_is_told_whole_sentences(new):
         )
         await tab.ask("go on")
         await tab.answer("sentence 5")
-        await asyncio.sleep(1.2)
-        told = await tab.page.evaluate("told")
+
+        async def whole() -> list[str]:
+            told: list[str] = await tab.page.evaluate("told")
+            return told if "sentence 5" in " ".join(told) else []
+
+        told = await until(whole)
         assert 1 <= len(told) < len(words) / 3
         assert [line for line in told if not line.endswith(".")] == []
         assert " ".join(told).split() == "".join(SENTENCES[:6]).split()
@@ -634,7 +638,11 @@ async def test_the_view_follows_the_end_while_the_reader_is_there(new):
         await tab.grows("Line 79.")
         left = "(() => { const s = document.getElementById('scroll');"
         left += "return s.scrollHeight - s.scrollTop - s.clientHeight; })()"
-        assert await tab.page.evaluate(left) < 5
+
+        async def follows() -> bool:
+            return bool(await tab.page.evaluate(left) < 5)
+
+        await until(follows)
 
 
 async def test_what_is_written_from_right_to_left_is_shown_so(new):

@@ -160,7 +160,7 @@ async def test_one_that_is_ending_is_still_told_to_stop(start):
 
 async def test_redis_away_for_long_cuts_nothing_that_people_read(start, redis_own, monkeypatch):
     """The page is let go meanwhile; a timer of what was read before must stop nothing that comes later."""
-    monkeypatch.setattr(platform, "GRACE", 0.5)
+    monkeypatch.setattr(platform, "GRACE", 1.0)
     site = await start("Half of it", None, " and the rest.", server=redis_own)
     browser = Browser(lambda: site.url)
     await until(partial(asks, browser))
@@ -176,7 +176,7 @@ async def test_redis_away_for_long_cuts_nothing_that_people_read(start, redis_ow
     site.model.go.clear()
     await until(partial(asks, browser))
     await until(partial(shows, view, "Half of it", 2))
-    await asyncio.sleep(1.0)  # twice what a tab that is closed is waited for
+    await asyncio.sleep(2.0)  # twice what a tab that is closed is waited for
     site.model.go.set()
     assert await answered(browser, text="rest") == "Half of it and the rest."
     assert not any(each.told.get("note") for each in view.messages.values())

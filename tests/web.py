@@ -20,6 +20,7 @@ from bot.store import Store
 from bot.store.memory import Memory
 from bot.tools import Offered
 from tests.contract import UNBOUND, until
+from tests.ports import free_port
 
 #: What a page that people sign in to is set up with.
 TOKENS = "ann=ann-has-this-token,bob=bob-has-that-token"
@@ -76,7 +77,7 @@ class Site:
         self.model = model
         self.store: Store = Memory()
         self.tools: Sequence[Offered] = ()
-        self.port = 0
+        self.port = free_port()
         self.settings = {"RIVULET_WEB": "true", **settings}
         self.core_settings = {**UNBOUND, "RIVULET_TURNS": 2000, "RIVULET_INTAKE": 2000, **core}
         self.platform: Any

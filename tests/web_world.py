@@ -28,6 +28,7 @@ from bot.platform import Asked, Gone, Platform, Receipt, Remains, SlowDown, Surf
 from bot.run.server import serving
 from bot.store.memory import Memory
 from tests.contract import Call, Part, Seen, Trouble, World, at, until
+from tests.ports import free_port
 from tests.web import TOKENS
 
 #: Seconds of an answer that is late.
@@ -318,7 +319,7 @@ class WebWorld(World):
     emulator: Emulator
 
     def __init__(self, emulator: Emulator, **settings: Any) -> None:
-        self.port = 0
+        self.port = free_port()
         self.faults = Faults()
         self.stack = AsyncExitStack()
         self.browser = Browser(lambda: f"http://127.0.0.1:{self.port}", "ann-has-this-token")

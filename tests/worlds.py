@@ -15,6 +15,7 @@ from adapters.emulators.slack import Slack as SlackEmulator
 from bot.platform import Platform, Surface
 from bot.run.server import serving
 from tests.contract import HOLD, Call, Part, Seen, Trouble, World, at, until
+from tests.ports import free_port
 from tests.web_world import WebWorld
 
 METHODS = {"post": "chat.postMessage", "edit": "chat.update", "attach": "files.completeUploadExternal"}
@@ -201,7 +202,7 @@ class SlackHttpWorld(SlackWorld):
 
     def __init__(self, emulator: Any, **settings: Any) -> None:
         self.stack = AsyncExitStack()
-        self.port = 0
+        self.port = free_port()
         super().__init__(emulator, **settings)
 
     def load(self, **settings: str) -> Platform:

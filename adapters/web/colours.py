@@ -1,7 +1,7 @@
 """Colours for code, made in a process of their own.
 
 Some languages' lexers take minutes for a text that was made for that, in one call that nothing in the bot's
-own process could interrupt.  Here an alarm ends the process, and the code stays as it is.
+own process could interrupt.  Here a timer ends the process, and the code stays as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from adapters.web.drawing import coloured
 
-#: Seconds that a block may take, that the process waits for one, and that it is waited for.
+#: Seconds of CPU that a block may take; seconds that the process waits for one, and that it is waited for.
 TAKES, WAITS, PATIENCE = 2, 60, 6.0
 #: Bytes of a block.
 ROOM = 2**20
@@ -79,9 +79,11 @@ def main() -> None:
         asked = sys.stdin.buffer.readline()
         if not asked:
             return
-        signal.alarm(TAKES)
+        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, TAKES)  # a busy machine costs no colours
         sys.stdout.write(json.dumps(coloured(json.loads(asked))) + "\n")
         sys.stdout.flush()
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from bot.store.peers import LEASE
 from tests.bench.crashing import Crashing, scripted, slowed
 from tests.bench.figures import percentile
 from tests.bench.rig import Entry, Side, slack_side
+from tests.ports import free_port
 from tests.proxy import Proxy
-from tests.redis_server import RedisServer, port
+from tests.redis_server import RedisServer
 
 #: Seconds that a replica may take to be ready or to report: others may use the machine.
 PATIENCE = 300.0
@@ -66,7 +67,7 @@ class Replica(Crashing):
 
     async def begin(self) -> None:
         """Start it, and wait until it is ready."""
-        self.health = port()
+        self.health = free_port()
         self.settings = {**self.settings, "RIVULET_PORT": str(self.health)}
         await self.launch(wide=True)
         async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import socket
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from tests.bench import crowds
 from tests.bench.figures import spread
 from tests.bench.rig import Entry, Rig, Side, following, rigged
 from tests.bench.texts import paced, prose
+from tests.ports import free_port
 
 LIMITS = (
     "emulator limits and latency off, the bot's own budgets wide (tests/bench/bot.py), no brake on log-ins; "
@@ -51,7 +51,7 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
     """Let the storm come, on Slack and then on Discord (in a quick run on Slack only)."""
     measured: dict[str, Any] = {"limits": LIMITS, "questions": QUESTIONS, "people": PEOPLE}
     for number in range(1 if quick else 2):
-        port = _free_port()
+        port = free_port()
         async with rigged(limits=False, settings={**SHIPPED, "RIVULET_PORT": str(port)}) as rig:
             rng = random.Random(seed)
             await rig.world.claude.script(steps=paced(prose(rng, CHARACTERS), RATE, 0.2), when="storm")
@@ -62,12 +62,6 @@ async def bench(*, quick: bool, seed: int) -> dict[str, Any]:
                 measured["strangers"] = await crowds.strangers(rig)
                 measured["bots"] = await crowds.bots(rig)
     return measured
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _stormed(rig: Rig, side: Side, port: int) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Early:
             self._kept.popitem(last=False)
         if not self._looking:
             self._looking = True
-            self._errands.start(self._look())
+            self._errands.watch(self._look())
 
     async def _look(self) -> None:
         try:

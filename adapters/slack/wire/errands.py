@@ -65,6 +65,13 @@ class Errands:
         self.deletes = Tally(DELETES)
         self.uploads = Tally(UPLOADS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watches: set[asyncio.Task[None]] = set()
+
+    def watch(self, work: Coroutine[None, None, None]) -> None:
+        """Do *work*, which waits for what may come, in the background; it ends with the connection."""
+        task = self.start(work)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do *work* in the background."""
@@ -81,6 +88,8 @@ class Errands:
 
     async def close(self) -> None:
         """Wait a little for what is under way, then end it."""
+        for task in self._watches:
+            task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GRACE)
         for task in self._tasks:
