@@ -109,7 +109,7 @@ class _Laid(NamedTuple):
 def _laid(cells: tuple[str, ...]) -> _Laid:
     """Return the lines of *cells*, and how many columns each cell takes."""
     lines = tuple(tuple(map(_isolated, cell.split("\n"))) for cell in cells)
-    return _Laid(lines, tuple(max(map(_width, cell)) for cell in lines))
+    return _Laid(lines, tuple(max(1, *map(_width, cell)) for cell in lines))
 
 
 @lru_cache(maxsize=4096)

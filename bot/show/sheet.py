@@ -222,14 +222,11 @@ class Sheet:
             return self._text, len(self._text) if appends else 0
         shown = self._gap * bool(self._text) + shown
         if self._taken.size + self._limits.measure(shown) > self._limits.size:
-            return self._fitting(), 0
+            text = self.raw[self._open_at :]
+            blocks = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=True)
+            return joined(self._divided([*self.kept, *blocks])[0]), 0
         kept = len(self._text) + (len(self._gap) * bool(self._text) + settled if settled else 0)
         return self._text + shown, kept if appends else 0
-
-    def _fitting(self) -> str:
-        """Return what it shows of its text that surely fits."""
-        shown = joined([*self.kept, *self.open])
-        return shown if self._limits.measure(shown) <= self._limits.size else self._text
 
     def whole(self) -> list[Block]:
         """Return its blocks as they are with all that is known now, where that fits."""
@@ -244,7 +241,11 @@ class Sheet:
 
     def cut(self) -> tuple[list[Block], Lead]:
         """End the page where that is best; return its blocks, and what the text behind them needs."""
-        blocks = [block for block in (*self.kept, *self.open) if block.raw]  # else it is but its lead
+        return self._divided([*self.kept, *self.open])
+
+    def _divided(self, blocks: Sequence[Block]) -> tuple[list[Block], Lead]:
+        """Divide *blocks*, of which more is known than fits, where that is best; see `cut`."""
+        blocks = [block for block in blocks if block.raw]  # else it is but its lead
         total, index = Load(self._limits), 0
         while index < len(blocks) - 1 and total.add(blocks[index]).full <= 1:
             index += 1

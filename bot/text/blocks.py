@@ -17,7 +17,7 @@ from bot.text.filenames import extension
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead
 from bot.text.line import Known, plain
-from bot.text.safe import legible, seen, seen_from
+from bot.text.safe import JOINER, legible, seen, seen_from
 from bot.text.writing import TooDeep, Writing
 
 #: Definitions of links that are read again with every text that may refer to them.
@@ -141,8 +141,8 @@ class Ink:
         raw, drawn = dressed.text, [*self._drawn(tree, lead, items=items)]
         begins = [0, *(dressed.place(tree.first(node)) for (node, _, _), _, _, _ in drawn[1:]), len(raw)]
         for index, ((node, number, of), between, shown, file) in enumerate(drawn):
-            begun = lead if not index else Lead(numbers=() if of is node else (number,))
             text = raw[begins[index] : begins[index + 1]]
+            begun = lead if not index else _lead(text, node, () if of is node else (number,))
             made = Block(text, begun, shown, between if index else gap, kind(node), file=file)
             _count(made, tree, node)
             yield made
@@ -234,9 +234,18 @@ def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
             yield _Part(node, None, node)
 
 
+def _lead(text: str, node: AstNode, numbers: tuple[int | None, ...]) -> Lead:
+    """Return what *node*, which is *text* and not the first of its page, needs to stand for itself."""
+    bare = text.lstrip(" \t")
+    if kind(node) is not comrak.Table or text.startswith("|"):
+        return Lead(numbers=numbers)
+    # Behind a paragraph, a table's head may look like something else: an item, or code.
+    return Lead(first="" if bare.startswith("|") else JOINER, skip=len(text) - len(bare))
+
+
 def _count(block: Block, tree: Tree, node: AstNode) -> None:
     """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
     block.nodes = tree.size(node)
-    for table in grammar.tables([node]) if "|" in block.raw else ():
+    for table in grammar.found([node], comrak.Table) if "|" in block.raw else ():
         block.rows += (rows := tree.last(table) - tree.first(table))
         block.cells += len(tree.rows(table)) - rows  # a little more than that

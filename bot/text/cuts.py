@@ -14,7 +14,7 @@ import comrak
 import regex
 from comrak import AstNode
 
-from bot.text.grammar import Tree, kind, walk
+from bot.text.grammar import Tree, kind, value_of, walk
 from bot.text.safe import URL
 
 #: What belongs together in text.
@@ -64,6 +64,8 @@ def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
         yield tree.begin(node), tree.end(node)
     elif made is comrak.Item and node.children:  # so does the marker of an item
         yield tree.begin(node), tree.begin(node.children[0]) + 1
+    elif made is comrak.Heading and value_of(node).setext:  # and the line below a heading with that
+        yield tree.line(tree.last(node)) - 2, tree.end(node)
     elif size := _MARKS.get(made):  # a mark stays with the character inside
         begin, end = tree.begin(node), tree.end(node)
         yield begin, begin + size + 1

@@ -20,6 +20,7 @@ _START = re.compile(
     r"^([ \t]*)(?=#{1,6}(?=\s|$)|-#(?=\s)|>|[-+*](?=\s|$)|=(?==*\s*$)|[-:|](?=[-:| \t]*$)|~(?=~~))"
 )
 _ORDINAL = re.compile(r"^([ \t]*\d{1,9})([.)])(?=\s|$)")
+_SCHEME = re.compile(r"\Ahttps?:", re.IGNORECASE)
 #: What such lines begin with.
 _BEGINS = frozenset("#>-+*=|:~")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -137,6 +138,7 @@ class Dialect:
 
     def address(self, url: str) -> str:
         """Return *url*, which may be a link, as the end of one or as it stands in text."""
+        url = _SCHEME.sub(lambda found: found[0].lower(), url)  # Discord knows no others
         return re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", url)
 
     def urls(self, text: str) -> Iterator[re.Match[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import comrak
 from comrak import AstNode
@@ -75,7 +75,7 @@ def _untorn(tree: Tree, at: int, least: int) -> int:
     number, column = tree.where(at)
     if least <= at - column and not tree.lines[number][:column].strip("> \t"):
         at -= column
-    ends = {*_ends(tree, tree.blocks)}
+    ends = {tree.last(node) for node in grammar.found(tree.blocks, comrak.CodeBlock) if _closed(node)}
     while at < len(tree.source):
         number, column = tree.where(at)
         if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r") and (
@@ -86,13 +86,9 @@ def _untorn(tree: Tree, at: int, least: int) -> int:
     return at
 
 
-def _ends(tree: Tree, nodes: Sequence[AstNode]) -> Iterator[int]:
-    """Yield the lines in which blocks of code that *nodes* are or hold end, if they have an end."""
-    for node in nodes:
-        if kind(node) is comrak.CodeBlock and value_of(node).fenced and value_of(node).closed:
-            yield tree.last(node)
-        elif kind(node) in grammar.CONTAINERS:
-            yield from _ends(tree, node.children)
+def _closed(node: AstNode) -> bool:
+    """Tell whether the block of code *node* ends with a fence."""
+    return bool(value_of(node).fenced and value_of(node).closed)
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:

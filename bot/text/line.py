@@ -116,6 +116,7 @@ class Line:
     def _joined(self) -> str:
         self._flush()
         written = [piece for piece in self._written if piece]
+        flanking = self._dialect.flanking  # else marks need no more than not to stand beside a space inside
         # From the outside in: what is put beside a mark is what the next one stands beside.
         marks = [each for each in enumerate(written) if type(each[1]) is not str]
         begin = [each for each in marks if not isinstance(each[1], _Closing)]
@@ -125,11 +126,9 @@ class Line:
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():
                 written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
-            elif not self._dialect.flanking:
-                continue
-            elif isinstance(piece, _Opening) and not left_flanking(before, after):
+            elif isinstance(piece, _Opening) and not left_flanking(before * flanking, after):
                 written[number] = f"{piece}{THIN}"
-            elif isinstance(piece, _Closing) and not right_flanking(before, after):
+            elif isinstance(piece, _Closing) and not right_flanking(before, after * flanking):
                 written[number] = f"{THIN}{piece}"
         return "".join(written)
 
@@ -205,7 +204,7 @@ class Line:
         if touches:
             self._written.append(JOINER)
         self._written.append(markup)
-        self._fresh = False
+        self._fresh = self._fresh and isinstance(markup, _Opening)  # Discord has headings within marks too
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
@@ -289,8 +288,10 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
                 parts.append(value)
             case comrak.SoftBreak() | comrak.LineBreak():
                 parts.append("\n")
-            case comrak.Code() | comrak.Math():
+            case comrak.Code():
                 parts.append(value.literal)
+            case comrak.Math():
+                parts.append(" ".join(value.literal.split()))
             case comrak.HtmlInline():
                 parts.append("\n" if _BREAK.fullmatch(value) else value)
             case comrak.FootnoteReference():
@@ -298,7 +299,8 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
             case comrak.Link() | comrak.Image():
                 label, target = said(node.children), inert(value.url)
                 same = target.removeprefix("mailto:") == label
-                parts.append(label if same or not addresses else f"{label} ({target})")
+                pointing = f"{label} ({target})" if label.strip() else target
+                parts.append(pointing if addresses and not same else label)
             case _:
                 parts.append(said(node.children, addresses=addresses))
     return grammar.words("".join(parts))

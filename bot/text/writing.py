@@ -76,7 +76,7 @@ class Writing:
         lead = lead or Lead()
         self._items, self._empty = lead.items, lead.within
         self._begun = begun(tree, lead.numbers)
-        self._quotes = self._hung = self._depth = 0
+        self._quotes = self._hung = self._rests = self._depth = 0
         self._told = False  # whether the next list is told as text
         self._bars = 0  # before lines of text, for quotes within a quote
         self._resumed = False  # whether the rest of an item was written just now
@@ -91,7 +91,7 @@ class Writing:
         before: AstNode | None = None
         for index, node in enumerate(nodes):
             # Where a platform would take it for more of the list before, a list is told as text.
-            beside = before is not None and kind(node) is kind(before) is comrak.List
+            beside = before is not None and kind(node) is kind(before) is comrak.List and not self._resumed
             self._told = beside and self._hung > 0 and not self._dialect.lists
             gap = self.gap(node, before)
             text = self.remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
@@ -120,7 +120,8 @@ class Writing:
             return False
         if not self._dialect.lists and self._edge(node, 0) is self._edge(before, -1) is comrak.List:
             return True
-        return kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
+        ended = kind(grammar.innermost(before)) in _ENDED
+        return ended or (kind(node) is comrak.List and kind(before) is _NOTE)
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
         """Return what *node* begins (*at* 0) or ends with (-1), as it is written."""
@@ -167,7 +168,7 @@ class Writing:
         self._strong = True
         text = " ".join(text.split("\n"))
         bold = f"**{text}**" if text.strip() else ""
-        marked = (self._hung or self._bars) and not self._dialect.lists
+        marked = (self._hung or self._rests or self._bars) and not self._dialect.lists
         heading = bold if marked else self._dialect.heading(text, value_of(node).level)
         return self._barred(text if heading == bold and ended(self._dialect, text, "**") else heading)
 
@@ -239,7 +240,9 @@ class Writing:
         if self._items:
             self._items -= 1
             self._listed = False
+            self._rests += 1
             rest = self.blocks(node.children)
+            self._rests -= 1
             self._resumed = True
             return rest
         value: comrak.NodeList = value_of(node)
@@ -333,13 +336,6 @@ def _merging(before: AstNode, node: AstNode) -> bool:
     a, b = value_of(before), value_of(node)
     same: bool = (a.list_type, a.bullet_char, a.delimiter) == (b.list_type, b.bullet_char, b.delimiter)
     return same
-
-
-def _last(node: AstNode) -> AstNode:
-    """Return the innermost block at the end of *node*."""
-    while kind(node) in grammar.CONTAINERS and node.children:
-        node = node.children[-1]
-    return node
 
 
 def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:
