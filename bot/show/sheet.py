@@ -24,7 +24,10 @@ from bot.text.safe import JOINER, seen
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 256, 400
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
-MOST, LEAST, STEP = 512, 256, 128
+MOST, LEAST, STEP = 512, 384, 128
+#: How much of what still fits, if it is like what is there, comes before the next check; how full a page is
+#: at least for that.
+LIKELY, EMPTY = 3 / 4, 1 / 100
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
 FORCED = 800
 #: Nodes of the parser's tree in a paragraph from which on that is so too.
@@ -152,9 +155,9 @@ class Sheet:
             self.open = [*first, *rest]
             self._keep(first)
         full = self._taken.of(self.open).full
-        room = int(max(0.0, 1 - full) * self._limits.size)
-        grown = (end - self._open_at) // 2  # so that what is open is drawn only a few times
-        self._next = end + max(self._least, min(room // 3, max(MOST, grown)))
+        room = int(end * (1 - full) / max(full, EMPTY) * LIKELY)
+        grown = end - self._open_at  # so that what is open is drawn only a few times
+        self._next = end + max(self._least, min(room, max(MOST, grown)))
         return full <= 1
 
     def _keep(self, blocks: Sequence[Block]) -> None:

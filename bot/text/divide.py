@@ -62,7 +62,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         if taken <= 1 and cut < len(block.raw):
             return (head, lead) if seen(joined(head)) else None
         share = (1 - empty) / max(taken - empty, 1e-9)
-        end = max(1, min(found - 1, int(found * share)))
+        end = max(1, min(len(text[:found].rstrip()) - 1, int(found * share)))
     return None
 
 
