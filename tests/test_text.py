@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.slack.surface import SlackSurface
-from bot.show.pages import Pages
+from bot.show.pages import Pages, paginate
 from tests.bench.fidelity import read
 from tests.bench.fuzz import Case, complaints
 
@@ -28,7 +28,7 @@ KINDS = {
         (66, "`\n####### seven\n\n\n_a__b_\n-[a [b](https://evil.example) c](https://ok.example) _a__"),
     ],
     "white space beside a mark": [(0, "*a&nbsp;*"), (0, "**&nbsp;a** b"), (0, "*<br>a*")],
-    "a link or a formula in a table": [(0, "[](e)\n|-"), (0, "a\n-|\n//\\[ j\\]")],
+    "a link or a formula in a table": [(0, "[](e)\n|-"), (0, "`\n-|\n[x]()"), (0, "a\n-|\n//\\[ j\\]")],
     "a name or a price beside a mark": [(0, "**a*__r__"), (0, "**a*$5 b"), (0, "~a **b*~c")],
     "a scheme in capitals": [(0, "[a](HTTPS://ok.example/b) c"), (0, "[`a`](Http://ok.example)")],
     "a table without words": [(0, "| |\n|-|\n| |\n"), (0, "\u200d\n|-\n\t<")],
@@ -56,6 +56,12 @@ KINDS = {
         (0, f"<div>\n{F}markdown\n{F}sh\nx\n{F}\n{F}\n</div>\n\na *b*"),
         (0, f"<pre>\n{F}md\na\n{F}\nb\n</pre>\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
     ],
+    "a list that is told as text, from nothing": [(0, "7.\n   + \n   0. 0"), (0, "- - b\n  0. c\n")],
+    "an escape between marks in a heading": [(0, "- # *_*"), (0, "> > # *\\** a"), (0, "- # \\*a*b*")],
+    "a quote and fences in a block of markdown": [
+        (0, f"{F}markdown\n{F}\n>{F}\n{F}\n{F}"),
+        (0, f"> {F}md\n> a\n> {F}\n> {F}sh\n> b\n> {F}\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
+    ],
     "a byte order mark": [(20, "a longer one here\n\n\ufeff- b"), (0, "\ufeff* a\n\n`\ufeff`")],
     "a line below a heading": [
         (88, "ps://evil.example`\n- e\u0301[**\n  - item\n \n  ](https://evil.example)  head\n  =\n  ```"),
@@ -78,3 +84,8 @@ def test_a_mark_in_a_heading_is_text_once_its_line_ends(text, shown, waits):
     pages = Pages(SlackSurface.limits)
     pages.feed(text + waits)
     assert pages.last.shown == shown
+
+
+def test_a_block_of_markdown_with_a_longer_fence_ends_where_that_does():
+    text = f"{F}`markdown\n{F}sh\na\n{F}\n{F}`\nb\n\nc *d*"
+    assert paginate(text, SlackSurface.limits)[0].shown == text

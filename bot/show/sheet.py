@@ -17,8 +17,8 @@ from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.grammar import Tree, kind
-from bot.text.lead import Dressed, Lead, lead_at
+from bot.text.grammar import kind
+from bot.text.lead import Lead, lead_at
 from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
@@ -173,47 +173,37 @@ class Sheet:
             self._lead, self._gap = self.open[0].lead, self.open[0].gap
 
     def _taken_apart(self, text: str) -> tuple[list[Block], list[Block]] | None:
-        """Return the beginning of *text*, if that is one long paragraph, and what is behind; None if not."""
+        """Return the beginning of *text*, if it is one long paragraph or quote, and the rest; None if not."""
         if len(text) < LONG or self._lead.literal:
             return None
         dressed = self._lead.applied(text)
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
         [node] = tree.blocks if len(tree.blocks) == 1 else [None]
-        if node is not None and kind(node) is comrak.BlockQuote:
-            return self._quote_apart(text, dressed, tree)
-        if node is None or kind(node) is not comrak.Paragraph or tree.leaf is None:
+        if node is None or (leaf := tree.paragraph) is None:
             return None
+        quoted = kind(node) is comrak.BlockQuote and node.children[-1] is leaf
         many = tree.size(node) > MANY
-        at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
+        begin = tree.line(tree.first(leaf))
+        if quoted:
+            at = edge.firm_line(tree) or begin
+        elif node is leaf:
+            at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
+        else:
+            return None
         if at:
-            end, lead = dressed.place(*tree.where(at)), Lead()
+            end, lead = dressed.place(*tree.where(at)), lead_at(tree, at) if quoted else Lead()
             first = self._ink.blocks(text[:end], self._lead, self._gap)
-        elif len(text) > FORCED or many:
+        elif quoted or not (len(text) > FORCED or many):
+            return None
+        else:
             whole = Block(text, self._lead, gap=self._gap, kind=comrak.Paragraph)
             if (parts := divided(whole, self._ink, _most)) is None:
                 return None
             first, lead = parts
             end = len(source(first))
-        else:
-            return None
         gap = {"\n": "\n", " ": " "}.get(text[end - 1], JOINER if lead.first else "")
-        return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
-
-    def _quote_apart(self, text: str, dressed: Dressed, tree: Tree) -> tuple[list[Block], list[Block]] | None:
-        """Return the beginning of *text*, if that is one long quote, and what is behind; None if not."""
-        [quote] = tree.blocks
-        leaf = quote.children[-1] if quote.children else None
-        if leaf is None or kind(leaf) is not comrak.Paragraph or tree.leaf is not leaf:
-            return None
-        gap = "\n"
-        at = edge.firm_line(tree)
-        if not at and len(quote.children) > 1:
-            at = tree.line(tree.first(leaf))
-            gap = f"\n{self._ink.dialect.quote('')}\n" if tree.blank_before(leaf) else "\n"
-        if not at:
-            return None
-        end, lead = dressed.place(*tree.where(at)), lead_at(tree, at)
-        first = self._ink.blocks(text[:end], self._lead, self._gap)
+        if at == begin and tree.blank_before(leaf):
+            gap = f"\n{self._ink.dialect.quote('')}\n"
         return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
 
     def live(self) -> tuple[str, int]:

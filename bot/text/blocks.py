@@ -50,7 +50,7 @@ class Block:
     file: File | None = None
 
 
-def joined(blocks: Iterable[Block]) -> str:
+def joined(blocks: Iterable[Block | _Drawn]) -> str:
     """Return what *blocks* show together."""
     shown = ""
     for block in blocks:
@@ -139,7 +139,7 @@ class Ink:
         The items of its lists are blocks of their own if *items* says so.
         """
         raw, drawn = dressed.text, [*self._drawn(tree, lead, items=items)]
-        begins = [0, *(dressed.place(tree.first(node)) for (node, _, _), _, _, _ in drawn[1:]), len(raw)]
+        begins = [0, *(dressed.place(tree.first(each.part.node)) for each in drawn[1:]), len(raw)]
         for index, ((node, number, of), between, shown, file) in enumerate(drawn):
             text = raw[begins[index] : begins[index + 1]]
             begun = lead if not index else _lead(text, node, () if of is node else (number,))
@@ -149,10 +149,8 @@ class Ink:
         if not drawn and raw:
             yield Block(raw, lead, gap=gap)
 
-    def _drawn(
-        self, tree: Tree, lead: Lead, *, items: bool = False
-    ) -> Iterator[tuple[_Part, str, str, File | None]]:
-        """Yield the parts of *tree*: what is before each, what it is shown as, and the file, if it is one."""
+    def _drawn(self, tree: Tree, lead: Lead, *, items: bool = False) -> Iterator[_Drawn]:
+        """Yield the parts of *tree* as they are shown."""
         writing = Writing(self.dialect, tree, self.known, lead)
         parts, codes = [*_parts(tree, writing, items=items)], self.codes
         before: AstNode | None = None
@@ -168,7 +166,7 @@ class Ink:
                 last = index == len(parts) - 1
                 shown = seen(write(node, *more) if last else writing.remembered(node, write, *more))
             before = of if shown else before
-            yield part, gap, shown, file
+            yield _Drawn(part, gap, shown, file)
 
     def _attached(self, node: AstNode, codes: int) -> tuple[str, File | None]:
         """Return the file that the block of code *node* is shown as, if it is one, and what tells of that."""
@@ -188,18 +186,10 @@ class Ink:
         dressed = lead.applied(text)
         tree = edge.mended(dressed.source, self.known.definitions)
         try:
-            shown = self._joined(tree, lead)
+            shown = joined(self._drawn(tree, lead))
             return shown, self._settled(dressed.source, tree, shown, lead) if settled else 0
         except TooDeep:
             return self.literal(text).shown, 0
-
-    def _joined(self, tree: Tree, lead: Lead) -> str:
-        """Return what *tree* is shown as."""
-        shown = ""
-        for _, gap, text, _ in self._drawn(tree, lead):
-            if text:
-                shown += (gap if shown else "") + text
-        return shown
 
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
@@ -209,7 +199,7 @@ class Ink:
         if not at:
             return 0
         made = edge.closed(source[:at], self.known.definitions)
-        before = self._joined(made, lead)
+        before = joined(self._drawn(made, lead))
         if node is not None and kind(node) is comrak.CodeBlock:
             before = before[: before.rfind("\n") + 1]  # its end comes later
         if shown.startswith(before):
@@ -223,6 +213,15 @@ class _Part(NamedTuple):
     node: AstNode
     number: int | None
     of: AstNode
+
+
+class _Drawn(NamedTuple):
+    """A part, what is between it and the one before, what it is shown as, and the file, if it is one."""
+
+    part: _Part
+    gap: str
+    shown: str
+    file: File | None
 
 
 def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:

@@ -184,16 +184,11 @@ def told(rows: Sequence[Row]) -> str:
     return "\n\n".join("\n".join(f"{name}: {cell}" if name else cell for name, cell in row) for row in pairs)
 
 
-def left_flanking(before: str, after: str) -> bool:
-    """Tell whether marks between two characters, "" at an end, can begin emphasis (CommonMark 6.2)."""
-    if not after.strip():
+def flanking(outside: str, inside: str) -> bool:
+    """Tell whether marks between two characters, "" at an end, can begin or end emphasis (CommonMark 6.2)."""
+    if not inside.strip():
         return False
-    return not _punctuation(after) or not before.strip() or _punctuation(before)
-
-
-def right_flanking(before: str, after: str) -> bool:
-    """Tell whether marks between two characters, "" at an end, can end emphasis (CommonMark 6.2)."""
-    return left_flanking(after, before)
+    return not _punctuation(inside) or not outside.strip() or _punctuation(outside)
 
 
 def _punctuation(character: str) -> bool:

@@ -68,7 +68,7 @@ class Mark(NamedTuple):
 def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with its open emphasis and code closed, and all of it there."""
     tree = grammar.parse(source, definitions)
-    if tree.leaf is None or kind(tree.leaf) is not comrak.Paragraph:
+    if tree.paragraph is None:
         return tree
     parse = partial(grammar.parse, definitions=definitions)
     if found := _HARD.search(tree.source):  # the next line is elsewhere
@@ -80,8 +80,6 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with what is open at its end closed, or held back."""
     parse = partial(grammar.parse, definitions=definitions)
     tree = _rows(source, parse) or _decided(parse(source), parse)
-    if tree.leaf is None or kind(tree.leaf) not in _WORDED:
-        return tree
     tree = _unlinked(tree, parse)
     if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
@@ -119,8 +117,7 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
 
 def firm_line(tree: Tree) -> int:
     """Return before which line of it the last paragraph of *tree* stays as it is; 0 for none."""
-    node = tree.leaf
-    if node is None or kind(node) is not comrak.Paragraph:
+    if (node := tree.paragraph) is None:
         return 0
     end = _sure(tree, node)
     return max((at + 1 for at, text in tree.texts if text == "\n" and at < end), default=0)
@@ -183,8 +180,7 @@ def _fresh(tree: Tree, node: AstNode) -> bool:
 
 def _unheaded(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* without a last line that looks like a table's head, which waits for the line below it."""
-    node = tree.leaf
-    if node is None or kind(node) is not comrak.Paragraph:
+    if (node := tree.paragraph) is None:
         return tree
     begin = tree.line(tree.last(node))
     row = tree.source[begin:].lstrip("> \t")

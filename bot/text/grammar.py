@@ -116,6 +116,11 @@ class Tree:
         behind = self.source[self.line(self.last(node) + 1) :]
         return "\n" not in behind and not behind.strip("> \t\r")
 
+    @property
+    def paragraph(self) -> AstNode | None:
+        """`leaf`, if that is a paragraph."""
+        return self.leaf if self.leaf and kind(self.leaf) is comrak.Paragraph else None
+
     @cached_property
     def texts(self) -> Sequence[tuple[int, str]]:
         """The texts and line ends in `leaf` outside of all marks, and where they stand as written."""
@@ -344,8 +349,6 @@ def found(nodes: Sequence[AstNode], wanted: type[Any]) -> Iterator[AstNode]:
 
 def _surplus(tree: Tree, row: AstNode) -> int:
     """Return how many cells of *row* are beyond its table's head."""
-    if not row.children:
-        return 0
     rest = tree.source[tree.end(row.children[-1]) : tree.line(tree.first(row) + 1)].strip()
     cells = re.split(r"(?<!\\)\|", rest.removeprefix("|"))
     return len(cells) - (not cells[-1].strip())
@@ -362,8 +365,9 @@ def _nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
         for node in found(tree.blocks, comrak.CodeBlock):
             value: comrak.NodeCodeBlock = value_of(node)
             short = value.fence_char == ord("`") and value.fence_length == len(_FENCE)
-            if short and tree.first(node) >= end and _NESTING.match(value.info):
-                end = _lengthened(lines, tree.first(node))
+            if short and (first := tree.first(node)) >= end and _NESTING.match(value.info):
+                quoted = lines[first].lstrip().startswith(">")
+                end = first if quoted else _lengthened(lines, first)
         if lines == tree.lines:
             break
         tree = _parsed("\n".join(lines), definitions)
@@ -385,11 +389,11 @@ def opening(tree: Tree, node: AstNode, at: int) -> str:
 def _lengthened(lines: list[str], opened: int) -> int:
     """Lengthen the fences of the block that line *opened* begins, if it has others; return its last line."""
     inner = holds = lines[opened].endswith(JOINER)  # see `opening`
-    ended = len(lines)
+    ended = 0
     for number in range(opened + 1, len(lines)):
-        line = lines[number].strip("> \t\r")
+        line = lines[number].strip()
         bare = not line.strip("`")
-        follows = number + 1 < len(lines) and bool(lines[number + 1].strip("> \t\r"))
+        follows = number + 1 < len(lines) and bool(lines[number + 1].strip())
         if not line.startswith(_FENCE):
             continue
         if inner:
@@ -399,9 +403,6 @@ def _lengthened(lines: list[str], opened: int) -> int:
             break
         else:
             inner = holds = True
-    if holds:
-        longer = [
-            line.replace(_FENCE, f"{_FENCE}`", 1) for line in (lines[opened], *lines[ended : ended + 1])
-        ]
-        lines[opened], lines[ended : ended + 1] = longer[0], longer[1:]
-    return ended
+    for number in {opened, ended or opened} if holds else ():
+        lines[number] = lines[number].replace(_FENCE, f"{_FENCE}`", 1)
+    return (ended or len(lines)) if holds else opened

@@ -15,7 +15,7 @@ import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.dialect import Dialect, left_flanking, raised, right_flanking
+from bot.text.dialect import Dialect, flanking, raised
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
@@ -57,7 +57,7 @@ def line(dialect: Dialect, text: str) -> str:
 
 def ended(dialect: Dialect, text: str, mark: str) -> bool:
     """Tell whether *mark* before *text* would end in the middle of it: Discord ends marks in code, too."""
-    return not dialect.flanking and mark in _ESCAPE.sub("", text)
+    return not dialect.flanking and mark in _ESCAPE.sub(" ", text)
 
 
 @lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
@@ -116,19 +116,19 @@ class Line:
     def _joined(self) -> str:
         self._flush()
         written = [piece for piece in self._written if piece]
-        flanking = self._dialect.flanking  # else marks need no more than not to stand beside a space inside
         # From the outside in: what is put beside a mark is what the next one stands beside.
         marks = [each for each in enumerate(written) if type(each[1]) is not str]
         begin = [each for each in marks if not isinstance(each[1], _Closing)]
         end = [each for each in marks if isinstance(each[1], _Closing)]
+        beside = self._dialect.flanking  # whether it counts what is outside
         for number, piece in (*begin, *reversed(end)):
             before = written[number - 1][-1] if number else ""
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():
                 written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
-            elif isinstance(piece, _Opening) and not left_flanking(before * flanking, after):
+            elif isinstance(piece, _Opening) and not flanking(before * beside, after):
                 written[number] = f"{piece}{THIN}"
-            elif isinstance(piece, _Closing) and not right_flanking(before, after * flanking):
+            elif isinstance(piece, _Closing) and not flanking(after * beside, before):
                 written[number] = f"{THIN}{piece}"
         return "".join(written)
 
@@ -298,7 +298,7 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
                 parts.append(raised(value.name))
             case comrak.Link() | comrak.Image():
                 label, target = said(node.children), inert(value.url)
-                same = target.removeprefix("mailto:") == label
+                same = not target or target.removeprefix("mailto:") == label
                 pointing = f"{label} ({target})" if label.strip() else target
                 parts.append(pointing if addresses and not same else label)
             case _:

@@ -31,9 +31,6 @@ _UNCLEAN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\uffff\U000e0000-\U000e007f]"
 )
 #: What breaks a line somewhere; markdown knows "\n" and "\r\n" only.
-_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-
-#: The same, where a line's end of two characters stays.
 _BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]|\r(?!\n)")
 
 #: A character that can be seen.
@@ -71,10 +68,7 @@ def _plain(text: str) -> bool:
 
 def clean(text: str) -> str:
     """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
-    if _plain(text) or not _UNCLEAN.search(text):
-        return text
-    text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
-    return _UNSEEN.sub(lambda found: found[1] or JOINER, _BROKEN.sub("\ufffd", text))
+    return legible(text).replace("\r\n", "\n")
 
 
 def legible(text: str) -> str:

@@ -232,7 +232,8 @@ class Writing:
         if value.list_type != comrak.ListType.Ordered:
             yield from ((item, None) for item in node.children)
             return
-        begin = max(self._begun.get(id(node), value.start), self._dialect.lowest)
+        lowest = 0 if self._told else self._dialect.lowest
+        begin = max(self._begun.get(id(node), value.start), lowest)
         yield from zip(node.children, range(begin, begin + len(node.children)), strict=True)
 
     def item(self, node: AstNode, number: int | None) -> str:

@@ -168,14 +168,18 @@ def _part(found: Sequence[Leaf], text: str, begin: int, end: int) -> Part:
     starts = _lines(text)
     within, begins, ends = [], True, True
     for leaf, behind in itertools.zip_longest(found, found[1:]):
-        first, last = starts[leaf.first], len(text[: starts[leaf.last + 1] - 1].rstrip(_ENDS))
-        if behind and behind.kind == "Table" and behind.first == leaf.last + 1 and last < end:
-            last = len(text[: starts[behind.first + 2] - 1].rstrip())  # till then its head is text
+        first, last = starts[leaf.first], len(text[: starts[_last(leaf, behind) + 1] - 1].rstrip(_ENDS))
         if begin <= first and last <= end:
             within.append(leaf)
         elif first < end and last > begin:
             begins, ends = begins and first >= begin, ends and last <= end
     return Part(within, begins, ends)
+
+
+def _last(leaf: Leaf, behind: Leaf | None) -> int:
+    """Return the last line of *leaf*, with the head of a table right *behind* it, which is text at first."""
+    tabled = behind is not None and behind.kind == "Table" and behind.first == leaf.last + 1
+    return leaf.last + 2 if tabled else leaf.last
 
 
 def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
@@ -186,8 +190,8 @@ def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
     """
     starts = _lines(text)
     wholes = [
-        (starts[leaf.first], starts[leaf.last + 1])
-        for leaf in found
+        (starts[leaf.first], starts[_last(leaf, behind) + 1])
+        for leaf, behind in itertools.zip_longest(found, found[1:])
         if leaf.whole
         or (leaf.kind == "Heading" and leaf.last > leaf.first)
         or (leaf.kind != "CodeBlock" and _OPEN.search(leaf.facts[0].text))
