@@ -185,9 +185,10 @@ class Sheet:
         many = tree.size(node) > MANY
         begin = tree.line(tree.first(leaf))
         if quoted:
-            at = edge.firm_line(tree) or begin
+            at = edge.firm(tree, edge.LINE) or begin
         elif node is leaf:
-            at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
+            at = edge.firm(tree, edge.SENTENCE)
+            at = at or (edge.firm(tree, edge.SENTENCE, edge.SPACE) if len(text) > VERY_LONG or many else 0)
         else:
             return None
         if at:

@@ -193,7 +193,10 @@ class Ink:
 
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
-        at, node = edge.firm(grammar.parse(source, self.known.definitions), edge.ANY_SPACE), tree.leaf
+        at, node = (
+            edge.firm(grammar.parse(source, self.known.definitions), edge.SENTENCE, edge.ANY_SPACE),
+            tree.leaf,
+        )
         if not at and node is not None:
             at = tree.line(tree.first(node))
         if not at:

@@ -160,15 +160,15 @@ def _prefixes(path: Sequence[AstNode]) -> tuple[str, str]:
 def _marker(node: AstNode) -> tuple[str, int]:
     """Return a marker for the rest of *node*, an item or a footnote, and by how much its lines are indented.
 
-    It is not shown, but as wide as the item's own.
+    It is not shown.  Spaces before it make it as wide as the item's own with what is around that.
     """
     if kind(node) is comrak.FootnoteDefinition:
-        return "01.", 4
+        return "  -", 4
     value: comrak.NodeList = value_of(node)
-    digits = min(value.padding - len(". "), 9)
-    delimiter = "." if value.delimiter == comrak.ListDelimType.Period else ")"
-    marker = "1".zfill(digits) + delimiter if digits else chr(value.bullet_char)
-    return " " * value.marker_offset + marker, value.marker_offset + value.padding
+    columns = value.marker_offset + value.padding
+    numbered = "1." if value.delimiter == comrak.ListDelimType.Period else "1)"
+    marker = numbered if value.list_type == comrak.ListType.Ordered else chr(value.bullet_char)
+    return " " * min(columns - len(marker) - 1, 3) + marker, columns
 
 
 def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> Lead:

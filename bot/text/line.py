@@ -42,7 +42,7 @@ class Known:
 
     links: Links = field(default_factory=Links)
     definitions: tuple[str, ...] = ()
-    memo: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
 def plain(dialect: Dialect, text: str) -> str:

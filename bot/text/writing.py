@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comrak
@@ -91,7 +91,7 @@ class Writing:
         before: AstNode | None = None
         for index, node in enumerate(nodes):
             # Where a platform would take it for more of the list before, a list is told as text.
-            beside = before is not None and kind(node) is kind(before) is comrak.List and not self._resumed
+            beside = before is not None and kind(node) is kind(before) is comrak.List
             self._told = beside and self._hung > 0 and not self._dialect.lists
             gap = self.gap(node, before)
             text = self.remembered(node, self.block) if index < len(nodes) - 1 else self.block(node)
@@ -276,21 +276,24 @@ class Writing:
 
     def _table(self, node: AstNode) -> str:
         value: comrak.NodeTable = value_of(node)
-        rows = [_Row(self, row) for row in node.children]
-        return self._dialect.table(rows, [_side(alignment) for alignment in value.alignments])
+        cells, words = (partial(self._rows, node.children, words=each) for each in (False, True))
+        return self._dialect.table(cells, words, [_side(alignment) for alignment in value.alignments])
 
     def inline(self, nodes: Sequence[AstNode]) -> str:
         """Return what *nodes* say, from the beginning of a line on."""
         return Line(self._dialect, self._tree, self._known, strong=self._strong).write(nodes)
 
-    def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
-        """Return the cells of the table's row *node*, as *words* alone or with marks."""
+    def _rows(self, nodes: Sequence[AstNode], *, words: bool) -> Sequence[tuple[str, ...]]:
+        """Return the cells of a table's rows, as *words* alone or with marks."""
+        return [self._row(node, words=words) for node in nodes]
+
+    def _row(self, node: AstNode, *, words: bool) -> tuple[str, ...]:
         place = node.sourcepos.start.column, self._tree.lines[self._tree.first(node)]
         key = (words, len(node.children), *place)
         if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
-            known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)
-        return known.split("\0")
+            known = self._known.memo[key] = tuple(cell(each.children) for each in node.children)
+        return known
 
 
 _BLOCKS: dict[type[Any], Any] = {
@@ -304,22 +307,6 @@ _BLOCKS: dict[type[Any], Any] = {
     comrak.Table: Writing._table,  # noqa: SLF001
     comrak.FootnoteDefinition: Writing._note,  # noqa: SLF001
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """See `bot.text.dialect.Row`."""
-
-    writing: Writing
-    node: AstNode
-
-    @property
-    def cells(self) -> Sequence[str]:
-        return self.writing.row(self.node, words=False)
-
-    @property
-    def words(self) -> Sequence[str]:
-        return self.writing.row(self.node, words=True)
 
 
 def _worded(nodes: Sequence[AstNode]) -> str:

@@ -134,7 +134,8 @@ def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> int:
     wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
     wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
     wholes += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
-    wholes += [(begin, end + 1) for begin, end in wholes if begin in {0, *cuts} and end in cuts]
+    pages = {end: begin for begin, end in itertools.pairwise([0, *cuts])}
+    wholes += [(at, end + 1) for at, end in wholes if end in pages and not text[pages[end] : at].strip()]
     return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
 
 
