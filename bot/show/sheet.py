@@ -18,7 +18,7 @@ from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
 from bot.text.grammar import kind
-from bot.text.lead import Lead, lead_at
+from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
@@ -176,7 +176,7 @@ class Sheet:
         """Return the beginning of *text*, if it is one long paragraph or quote, and the rest; None if not."""
         if len(text) < LONG or self._lead.literal:
             return None
-        dressed = self._lead.applied(text)
+        dressed = Dressed(self._lead, text)
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
         [node] = tree.blocks if len(tree.blocks) == 1 else [None]
         if node is None or (leaf := tree.paragraph) is None:

@@ -111,7 +111,7 @@ class Ink:
         """
         if lead.literal:
             return self._literal(text, lead)
-        dressed = lead.applied(text)
+        dressed = Dressed(lead, text)
         parse = edge.closed if closing else grammar.parse
         tree = parse(dressed.source, self.known.definitions)
         try:
@@ -183,7 +183,7 @@ class Ink:
         """Return what *text*, which grows, is shown as, and, if *settled*, how much of that will stay."""
         if lead.literal:
             return joined(self._literal(text, lead)), 0
-        dressed = lead.applied(text)
+        dressed = Dressed(lead, text)
         tree = edge.mended(dressed.source, self.known.definitions)
         try:
             shown = joined(self._drawn(tree, lead))

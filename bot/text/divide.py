@@ -11,7 +11,7 @@ from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import grapheme, places, spans
 from bot.text.grammar import Tree, kind, value_of
-from bot.text.lead import Lead, lead_at
+from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import seen
 
 #: How often a place is looked for that leaves the first part short enough.
@@ -41,7 +41,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     """
     if block.kind is None or block.lead.literal:
         return None
-    dressed = block.lead.applied(block.raw)
+    dressed = Dressed(block.lead, block.raw)
     tree = grammar.parse(dressed.source, ink.known.definitions)
     text = tree.source
     least = max(len(block.lead.lines) + len(block.lead.first), _least(tree, block))

@@ -44,10 +44,6 @@ class Lead:
     within: bool = False
     literal: int = 0
 
-    def applied(self, text: str) -> Dressed:
-        """Return *text* with all that it needs."""
-        return Dressed(self, text)
-
 
 class Dressed:
     """A text with what it needs to stand for itself.

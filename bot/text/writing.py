@@ -37,11 +37,8 @@ _BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
 _OPENED = frozenset({comrak.CodeBlock, comrak.HtmlBlock})
 #: A paragraph too, which only a list from 1 on could end.
 _NOTE = comrak.FootnoteDefinition
-_SIDES = (
-    (comrak.TableAlignment.Left, "left"),
-    (comrak.TableAlignment.Center, "center"),
-    (comrak.TableAlignment.Right, "right"),
-)
+#: What comrak's alignments count.
+_SIDES = ("", "left", "center", "right")
 
 
 class TooDeep(Exception):
@@ -275,9 +272,9 @@ class Writing:
         return f"{self._dialect.note(label)} {self.blocks(node.children)}".rstrip(" ")
 
     def _table(self, node: AstNode) -> str:
-        value: comrak.NodeTable = value_of(node)
+        aligned = [_SIDES[int(each)] for each in value_of(node).alignments]
         cells, words = (partial(self._rows, node.children, words=each) for each in (False, True))
-        return self._dialect.table(cells, words, [_side(alignment) for alignment in value.alignments])
+        return self._dialect.table(cells, words, aligned)
 
     def inline(self, nodes: Sequence[AstNode]) -> str:
         """Return what *nodes* say, from the beginning of a line on."""
@@ -311,10 +308,6 @@ _BLOCKS: dict[type[Any], Any] = {
 
 def _worded(nodes: Sequence[AstNode]) -> str:
     return "\n".join(" ".join(line.split()) for line in said(nodes, addresses=True).split("\n"))
-
-
-def _side(alignment: comrak.TableAlignment) -> str:
-    return next((side for each, side in _SIDES if each == alignment), "")
 
 
 def _merging(before: AstNode, node: AstNode) -> bool:
