@@ -93,3 +93,8 @@ def test_a_mark_in_a_heading_is_text_once_its_line_ends(text, shown, waits):
 def test_a_block_of_markdown_with_a_longer_fence_ends_where_that_does():
     text = f"{F}`markdown\n{F}sh\na\n{F}\n{F}`\nb\n\nc *d*"
     assert paginate(text, SlackSurface.limits)[0].shown == text
+
+
+def test_a_tilde_operator_and_a_small_dollar_sign_stay_what_they_are():
+    text = "a \u223c b, \ufe69 and ~c~, $5, __init__"
+    assert paginate(text, SlackSurface.limits)[0].shown.replace("\\", "") == text
