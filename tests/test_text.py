@@ -60,7 +60,9 @@ KINDS = {
         (0, f"<div>\n{F}markdown\n{F}sh\nx\n{F}\n{F}\n</div>\n\na *b*"),
         (0, f"<pre>\n{F}md\na\n{F}\nb\n</pre>\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
     ],
+    "a link without label and address": [(0, "*[ ]()*"), (0, "a *[ ]()* b"), (0, "> []()")],
     "a list that is told as text, from nothing": [(0, "7.\n   + \n   0. 0"), (0, "- - b\n  0. c\n")],
+    "a hash at the end of a heading": [(0, "# #\u3000"), (0, "## C# \u3000#"), (0, "# a&nbsp;#&nbsp;\n\nb")],
     "an escape between marks in a heading": [(0, "- # *_*"), (0, "> > # *\\** a"), (0, "- # \\*a*b*")],
     "a quote and fences in a block of markdown": [
         (0, f"{F}markdown\n{F}\n>{F}\n{F}\n{F}"),

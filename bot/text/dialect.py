@@ -98,7 +98,7 @@ class Dialect:
 
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
-        end = JOINER if text.endswith("#") else ""  # else it would count as the heading's end
+        end = JOINER if text.rstrip().endswith("#") else ""  # else it would count as the heading's end
         begin = JOINER if text.startswith("#") else ""
         return f"{'#' * level} {begin}{text}{end}".rstrip()
 
