@@ -81,9 +81,9 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with what is open at its end closed, or held back."""
     parse = partial(grammar.parse, definitions=definitions)
     tree = _rows(source, parse) or _decided(parse(source), parse)
-    tree = _unlinked(tree, parse)
     if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
+    tree = _unlinked(tree, parse)
     end = _held(tree)
     begin = tree.source.rfind("\n", 0, end) + 1
     if end < len(tree.source) and _UNDECIDED.match(tree.source[begin:end]):
