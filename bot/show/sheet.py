@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import comrak
+from comrak import AstNode
 
 from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.grammar import kind
+from bot.text.grammar import Tree, kind
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
 
@@ -182,15 +183,10 @@ class Sheet:
         if node is None or (leaf := tree.paragraph) is None:
             return None
         quoted = kind(node) is comrak.BlockQuote and node.children[-1] is leaf
-        many = tree.size(node) > MANY
-        begin = tree.line(tree.first(leaf))
-        if quoted:
-            at = edge.firm(tree, edge.LINE) or begin
-        elif node is leaf:
-            at = edge.firm(tree, edge.SENTENCE)
-            at = at or (edge.firm(tree, edge.SENTENCE, edge.SPACE) if len(text) > VERY_LONG or many else 0)
-        else:
+        if not quoted and node is not leaf:
             return None
+        many = tree.size(node) > MANY
+        at = _firm(tree, leaf, quoted=quoted, anywhere=len(text) > VERY_LONG or many)
         if at:
             end, lead = dressed.place(*tree.where(at)), lead_at(tree, at) if quoted else Lead()
             first = self._ink.blocks(text[:end], self._lead, self._gap)
@@ -203,7 +199,7 @@ class Sheet:
             first, lead = parts
             end = len(source(first))
         gap = {"\n": "\n", " ": " "}.get(text[end - 1], JOINER if lead.first else "")
-        if at == begin and tree.blank_before(leaf):
+        if at == tree.line(tree.first(leaf)) and tree.blank_before(leaf):
             gap = f"\n{self._ink.dialect.quote('')}\n"
         return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
 
@@ -267,6 +263,14 @@ def _complete(text: str, blocks: Sequence[Block]) -> int:
     if not unended and len(text) > LONG and not any(block.shown for block in blocks):
         return len(blocks)  # definitions
     return max(0, len(blocks) - (1 if blocks and len(blocks[-1].raw) > unended else 2))
+
+
+def _firm(tree: Tree, leaf: AstNode, *, quoted: bool, anywhere: bool) -> int:
+    """Return up to where *leaf*, a paragraph that grows, stays; *anywhere* means behind any word."""
+    if quoted:
+        return edge.firm(tree, edge.LINE) or tree.line(tree.first(leaf))
+    at = edge.firm(tree, edge.SENTENCE)
+    return at or (edge.firm(tree, edge.SENTENCE, edge.SPACE) if anywhere else 0)
 
 
 def _most(blocks: Sequence[Block]) -> float:
