@@ -14,7 +14,7 @@ from adapters.slack.dialect import SlackDialect
 from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
 from bot.show.pages import Pages, join, paginate
 from bot.text import grammar
-from bot.text.lead import lead_at
+from bot.text.lead import Dressed, lead_at
 from bot.text.line import Known
 from bot.text.safe import JOINER, Links
 from bot.text.writing import render
@@ -382,7 +382,7 @@ def test_the_end_of_code_stays_with_it():
 def test_code_does_not_end_with_ticks_that_a_cut_puts_at_the_beginning_of_a_line():
     for text in (f"{F}\nx{F}\n- a\n{F}", "> - ~~~\n>   x  ~~~~\n>   - a"):
         at = text.index("x") + 1
-        rest = lead_at(grammar.parse(text), at).applied(text[at:]).source
+        rest = Dressed(lead_at(grammar.parse(text), at), text[at:]).source
         assert render(SlackDialect(), rest).count("- a\n") == render(SlackDialect(), rest).count("- a") == 1
         assert len(grammar.parse(rest).blocks) == 1
 

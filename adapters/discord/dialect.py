@@ -15,7 +15,7 @@ from unicodedata import bidirectional
 
 from wcwidth import wcswidth
 
-from bot.text.dialect import Dialect, Row, told
+from bot.text.dialect import Dialect, Rows, told
 from bot.text.safe import JOINER
 
 #: The widest table that is drawn as one, in columns of a fixed font: what a desktop window holds.  A wider
@@ -87,13 +87,13 @@ class DiscordDialect(Dialect):
         """See `Dialect.urls`."""
         return _INVITE.finditer(text)
 
-    def table(self, rows: Sequence[Row], aligned: Sequence[str]) -> str:
+    def table(self, cells: Rows, words: Rows, aligned: Sequence[str]) -> str:
         """See `Dialect.table`: columns in a block of code, aligned by what the characters are wide."""
-        cells = [tuple(row.words) for row in rows]
-        widths = tuple(map(max, zip(*(_laid(each).widths for each in cells), strict=True)))
+        rows = words()
+        widths = tuple(map(max, zip(*(_laid(row).widths for row in rows), strict=True)))
         if sum(widths) + 3 * (len(widths) - 1) > WIDEST:
-            return told(rows)
-        head, *body = [_lines(each, widths, tuple(aligned)) for each in cells]
+            return told(cells())
+        head, *body = [_lines(row, widths, tuple(aligned)) for row in rows]
         ruler = "─┼─".join("─" * width for width in widths)
         return self.fence("\n".join([head, ruler, *body, ""]), "```", "")
 
@@ -109,7 +109,7 @@ class _Laid(NamedTuple):
 def _laid(cells: tuple[str, ...]) -> _Laid:
     """Return the lines of *cells*, and how many columns each cell takes."""
     lines = tuple(tuple(map(_isolated, cell.split("\n"))) for cell in cells)
-    return _Laid(lines, tuple(max(map(_width, cell)) for cell in lines))
+    return _Laid(lines, tuple(max(1, *map(_width, cell)) for cell in lines))
 
 
 @lru_cache(maxsize=4096)

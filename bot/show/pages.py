@@ -187,26 +187,19 @@ class Pages:
     def _define_late(self) -> Iterator[None]:
         """Show the definitions that no link could use where it stood, or that none uses."""
         text = "".join(f"\\[{label}]: {self._ink.defined[label]}\n" for label in self._unresolved())
-        sheet = Sheet(self._ink, self._limits, text)
-        while text:
-            final = not (end := sheet.due())
-            if not sheet.check(end or len(sheet.raw), final=final):
-                blocks, lead = sheet.cut()
-                self._add([replace(block, raw="") for block in blocks])
-                sheet = Sheet(self._ink, self._limits, sheet.raw[len(source(blocks)) :], lead)
-            elif final:
-                self._add([replace(block, raw="") for block in (*sheet.kept, *sheet.open)])
-                return
+        if not text:
+            return
+        pages = Pages(self._limits, self._ink.known.links)
+        pages.feed(text)
+        pages.end()
+        while pages.read():
             yield
-
-    def _add(self, blocks: Sequence[Block]) -> None:
-        """Add *blocks* to the last page, or to one more if it is full."""
-        end = self._end or []
-        more = [replace(block, gap="\n\n") if not index else block for index, block in enumerate(blocks)]
-        if end and Load(self._limits).of([*end, *more]).full > 1:
-            self._page(end)
-            self._sheet, end = Sheet(self._ink, self._limits), []
-        self._end = [*end, *more]
+        for piece in (*pages.closed, pages.last):
+            block, end = Block("", Lead(), piece.shown, "\n\n"), self._end or []
+            if end and Load(self._limits).of([*end, block]).full > 1:
+                self._page(end)
+                self._sheet, end = Sheet(self._ink, self._limits), []
+            self._end = [*end, block]
 
     def _unresolved(self) -> Iterable[str]:
         """Yield the labels of definitions that the text needed on a page before, or does not need."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import comrak
+from comrak import AstNode
 
 from bot.platform import Limits
 from bot.text import edge, grammar
@@ -24,7 +25,10 @@ from bot.text.safe import JOINER, seen
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 256, 400
 #: Characters after which a page is checked: at most, at least, and of a line that goes on.
-MOST, LEAST, STEP = 512, 256, 128
+MOST, LEAST, STEP = 512, 384, 128
+#: How much of what still fits, if it is like what is there, comes before the next check; how full a page is
+#: at least for that.
+LIKELY, EMPTY = 3 / 4, 1 / 100
 #: Characters of a paragraph from which on its beginning is kept wherever that can be.
 FORCED = 800
 #: Nodes of the parser's tree in a paragraph from which on that is so too.
@@ -152,9 +156,9 @@ class Sheet:
             self.open = [*first, *rest]
             self._keep(first)
         full = self._taken.of(self.open).full
-        room = int(max(0.0, 1 - full) * self._limits.size)
-        grown = (end - self._open_at) // 2  # so that what is open is drawn only a few times
-        self._next = end + max(self._least, min(room // 3, max(MOST, grown)))
+        room = int(end * (1 - full) / max(full, EMPTY) * LIKELY)
+        grown = end - self._open_at  # so that what is open is drawn only a few times
+        self._next = end + max(self._least, min(room, max(MOST, grown)))
         return full <= 1
 
     def _keep(self, blocks: Sequence[Block]) -> None:
@@ -170,47 +174,33 @@ class Sheet:
             self._lead, self._gap = self.open[0].lead, self.open[0].gap
 
     def _taken_apart(self, text: str) -> tuple[list[Block], list[Block]] | None:
-        """Return the beginning of *text*, if that is one long paragraph, and what is behind; None if not."""
+        """Return the beginning of *text*, if it is one long paragraph or quote, and the rest; None if not."""
         if len(text) < LONG or self._lead.literal:
             return None
-        dressed = self._lead.applied(text)
+        dressed = Dressed(self._lead, text)
         tree = grammar.parse(dressed.source, self._ink.known.definitions)
         [node] = tree.blocks if len(tree.blocks) == 1 else [None]
-        if node is not None and kind(node) is comrak.BlockQuote:
-            return self._quote_apart(text, dressed, tree)
-        if node is None or kind(node) is not comrak.Paragraph or tree.leaf is None:
+        if node is None or (leaf := tree.paragraph) is None:
+            return None
+        quoted = kind(node) is comrak.BlockQuote and node.children[-1] is leaf
+        if not quoted and node is not leaf:
             return None
         many = tree.size(node) > MANY
-        at = edge.firm(tree) or (edge.firm(tree, edge.SPACE) if len(text) > VERY_LONG or many else 0)
+        at = _firm(tree, leaf, quoted=quoted, anywhere=len(text) > VERY_LONG or many)
         if at:
-            end, lead = dressed.place(*tree.where(at)), Lead()
+            end, lead = dressed.place(*tree.where(at)), lead_at(tree, at) if quoted else Lead()
             first = self._ink.blocks(text[:end], self._lead, self._gap)
-        elif len(text) > FORCED or many:
+        elif quoted or not (len(text) > FORCED or many):
+            return None
+        else:
             whole = Block(text, self._lead, gap=self._gap, kind=comrak.Paragraph)
             if (parts := divided(whole, self._ink, _most)) is None:
                 return None
             first, lead = parts
             end = len(source(first))
-        else:
-            return None
         gap = {"\n": "\n", " ": " "}.get(text[end - 1], JOINER if lead.first else "")
-        return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
-
-    def _quote_apart(self, text: str, dressed: Dressed, tree: Tree) -> tuple[list[Block], list[Block]] | None:
-        """Return the beginning of *text*, if that is one long quote, and what is behind; None if not."""
-        [quote] = tree.blocks
-        leaf = quote.children[-1] if quote.children else None
-        if leaf is None or kind(leaf) is not comrak.Paragraph or tree.leaf is not leaf:
-            return None
-        gap = "\n"
-        at = edge.firm_line(tree)
-        if not at and len(quote.children) > 1:
-            at = tree.line(tree.first(leaf))
-            gap = f"\n{self._ink.dialect.quote('')}\n" if tree.blank_before(leaf) else "\n"
-        if not at:
-            return None
-        end, lead = dressed.place(*tree.where(at)), lead_at(tree, at)
-        first = self._ink.blocks(text[:end], self._lead, self._gap)
+        if at == tree.line(tree.first(leaf)) and tree.blank_before(leaf):
+            gap = f"\n{self._ink.dialect.quote('')}\n"
         return first, self._ink.blocks(text[end:], lead, gap, apart=True, closing=True)
 
     def live(self) -> tuple[str, int]:
@@ -222,14 +212,11 @@ class Sheet:
             return self._text, len(self._text) if appends else 0
         shown = self._gap * bool(self._text) + shown
         if self._taken.size + self._limits.measure(shown) > self._limits.size:
-            return self._fitting(), 0
+            text = self.raw[self._open_at :]
+            blocks = self._ink.blocks(text, self._lead, self._gap, apart=True, closing=True)
+            return joined(self._divided([*self.kept, *blocks])[0]), 0
         kept = len(self._text) + (len(self._gap) * bool(self._text) + settled if settled else 0)
         return self._text + shown, kept if appends else 0
-
-    def _fitting(self) -> str:
-        """Return what it shows of its text that surely fits."""
-        shown = joined([*self.kept, *self.open])
-        return shown if self._limits.measure(shown) <= self._limits.size else self._text
 
     def whole(self) -> list[Block]:
         """Return its blocks as they are with all that is known now, where that fits."""
@@ -244,7 +231,11 @@ class Sheet:
 
     def cut(self) -> tuple[list[Block], Lead]:
         """End the page where that is best; return its blocks, and what the text behind them needs."""
-        blocks = [block for block in (*self.kept, *self.open) if block.raw]  # else it is but its lead
+        return self._divided([*self.kept, *self.open])
+
+    def _divided(self, blocks: Sequence[Block]) -> tuple[list[Block], Lead]:
+        """Divide *blocks*, of which more is known than fits, where that is best; see `cut`."""
+        blocks = [block for block in blocks if block.raw]  # else it is but its lead
         total, index = Load(self._limits), 0
         while index < len(blocks) - 1 and total.add(blocks[index]).full <= 1:
             index += 1
@@ -272,6 +263,14 @@ def _complete(text: str, blocks: Sequence[Block]) -> int:
     if not unended and len(text) > LONG and not any(block.shown for block in blocks):
         return len(blocks)  # definitions
     return max(0, len(blocks) - (1 if blocks and len(blocks[-1].raw) > unended else 2))
+
+
+def _firm(tree: Tree, leaf: AstNode, *, quoted: bool, anywhere: bool) -> int:
+    """Return up to where *leaf*, a paragraph that grows, stays; *anywhere* means behind any word."""
+    if quoted:
+        return edge.firm(tree, edge.LINE) or tree.line(tree.first(leaf))
+    at = edge.firm(tree, edge.SENTENCE)
+    return at or (edge.firm(tree, edge.SENTENCE, edge.SPACE) if anywhere else 0)
 
 
 def _most(blocks: Sequence[Block]) -> float:

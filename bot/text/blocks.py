@@ -17,7 +17,7 @@ from bot.text.filenames import extension
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead
 from bot.text.line import Known, plain
-from bot.text.safe import legible, seen, seen_from
+from bot.text.safe import JOINER, legible, seen, seen_from
 from bot.text.writing import TooDeep, Writing
 
 #: Definitions of links that are read again with every text that may refer to them.
@@ -50,7 +50,7 @@ class Block:
     file: File | None = None
 
 
-def joined(blocks: Iterable[Block]) -> str:
+def joined(blocks: Iterable[Block | _Drawn]) -> str:
     """Return what *blocks* show together."""
     shown = ""
     for block in blocks:
@@ -111,7 +111,7 @@ class Ink:
         """
         if lead.literal:
             return self._literal(text, lead)
-        dressed = lead.applied(text)
+        dressed = Dressed(lead, text)
         parse = edge.closed if closing else grammar.parse
         tree = parse(dressed.source, self.known.definitions)
         try:
@@ -139,20 +139,18 @@ class Ink:
         The items of its lists are blocks of their own if *items* says so.
         """
         raw, drawn = dressed.text, [*self._drawn(tree, lead, items=items)]
-        begins = [0, *(dressed.place(tree.first(node)) for (node, _, _), _, _, _ in drawn[1:]), len(raw)]
+        begins = [0, *(dressed.place(tree.first(each.part.node)) for each in drawn[1:]), len(raw)]
         for index, ((node, number, of), between, shown, file) in enumerate(drawn):
-            begun = lead if not index else Lead(numbers=() if of is node else (number,))
             text = raw[begins[index] : begins[index + 1]]
+            begun = lead if not index else _lead(text, node, () if of is node else (number,))
             made = Block(text, begun, shown, between if index else gap, kind(node), file=file)
             _count(made, tree, node)
             yield made
         if not drawn and raw:
             yield Block(raw, lead, gap=gap)
 
-    def _drawn(
-        self, tree: Tree, lead: Lead, *, items: bool = False
-    ) -> Iterator[tuple[_Part, str, str, File | None]]:
-        """Yield the parts of *tree*: what is before each, what it is shown as, and the file, if it is one."""
+    def _drawn(self, tree: Tree, lead: Lead, *, items: bool = False) -> Iterator[_Drawn]:
+        """Yield the parts of *tree* as they are shown."""
         writing = Writing(self.dialect, tree, self.known, lead)
         parts, codes = [*_parts(tree, writing, items=items)], self.codes
         before: AstNode | None = None
@@ -168,7 +166,7 @@ class Ink:
                 last = index == len(parts) - 1
                 shown = seen(write(node, *more) if last else writing.remembered(node, write, *more))
             before = of if shown else before
-            yield part, gap, shown, file
+            yield _Drawn(part, gap, shown, file)
 
     def _attached(self, node: AstNode, codes: int) -> tuple[str, File | None]:
         """Return the file that the block of code *node* is shown as, if it is one, and what tells of that."""
@@ -185,31 +183,26 @@ class Ink:
         """Return what *text*, which grows, is shown as, and, if *settled*, how much of that will stay."""
         if lead.literal:
             return joined(self._literal(text, lead)), 0
-        dressed = lead.applied(text)
+        dressed = Dressed(lead, text)
         tree = edge.mended(dressed.source, self.known.definitions)
         try:
-            shown = self._joined(tree, lead)
+            shown = joined(self._drawn(tree, lead))
             return shown, self._settled(dressed.source, tree, shown, lead) if settled else 0
         except TooDeep:
             return self.literal(text).shown, 0
 
-    def _joined(self, tree: Tree, lead: Lead) -> str:
-        """Return what *tree* is shown as."""
-        shown = ""
-        for _, gap, text, _ in self._drawn(tree, lead):
-            if text:
-                shown += (gap if shown else "") + text
-        return shown
-
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
-        at, node = edge.firm(grammar.parse(source, self.known.definitions), edge.ANY_SPACE), tree.leaf
+        at, node = (
+            edge.firm(grammar.parse(source, self.known.definitions), edge.SENTENCE, edge.ANY_SPACE),
+            tree.leaf,
+        )
         if not at and node is not None:
             at = tree.line(tree.first(node))
         if not at:
             return 0
         made = edge.closed(source[:at], self.known.definitions)
-        before = self._joined(made, lead)
+        before = joined(self._drawn(made, lead))
         if node is not None and kind(node) is comrak.CodeBlock:
             before = before[: before.rfind("\n") + 1]  # its end comes later
         if shown.startswith(before):
@@ -225,6 +218,15 @@ class _Part(NamedTuple):
     of: AstNode
 
 
+class _Drawn(NamedTuple):
+    """A part, what is between it and the one before, what it is shown as, and the file, if it is one."""
+
+    part: _Part
+    gap: str
+    shown: str
+    file: File | None
+
+
 def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
     """Yield what is written on its own."""
     for node in tree.blocks:
@@ -234,9 +236,18 @@ def _parts(tree: Tree, writing: Writing, *, items: bool) -> Iterator[_Part]:
             yield _Part(node, None, node)
 
 
+def _lead(text: str, node: AstNode, numbers: tuple[int | None, ...]) -> Lead:
+    """Return what *node*, which is *text* and not the first of its page, needs to stand for itself."""
+    bare = text.lstrip(" \t")
+    if kind(node) is not comrak.Table or text.startswith("|"):
+        return Lead(numbers=numbers)
+    # Behind a paragraph, a table's head may look like something else: an item, or code.
+    return Lead(first="" if bare.startswith("|") else JOINER, skip=len(text) - len(bare))
+
+
 def _count(block: Block, tree: Tree, node: AstNode) -> None:
     """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
     block.nodes = tree.size(node)
-    for table in grammar.tables([node]) if "|" in block.raw else ():
+    for table in grammar.found([node], comrak.Table) if "|" in block.raw else ():
         block.rows += (rows := tree.last(table) - tree.first(table))
         block.cells += len(tree.rows(table)) - rows  # a little more than that

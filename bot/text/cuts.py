@@ -14,7 +14,7 @@ import comrak
 import regex
 from comrak import AstNode
 
-from bot.text.grammar import Tree, kind, walk
+from bot.text.grammar import Tree, kind, value_of, walk
 from bot.text.safe import URL
 
 #: What belongs together in text.
@@ -29,6 +29,7 @@ _UNITS = (
     comrak.FootnoteReference,
 )
 _MARKS = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
+_PARAGRAPH, _LINE = re.compile(r"\n[ \t>]*\n"), re.compile(r"\n")
 _SENTENCE = re.compile(
     "(?<=[.!?\u2026:;])[\"'\u201d\u2019)\\]*_]{0,3} +|(?<=[\u3002\uff01\uff1f\uff1b\uff1a])"
 )
@@ -64,6 +65,8 @@ def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
         yield tree.begin(node), tree.end(node)
     elif made is comrak.Item and node.children:  # so does the marker of an item
         yield tree.begin(node), tree.begin(node.children[0]) + 1
+    elif made is comrak.Heading and value_of(node).setext:  # and the line below a heading with that
+        yield tree.line(tree.last(node)) - 2, tree.end(node)
     elif size := _MARKS.get(made):  # a mark stays with the character inside
         begin, end = tree.begin(node), tree.end(node)
         yield begin, begin + size + 1
@@ -80,25 +83,14 @@ def places(text: str, end: int, wholes: Sequence[Span] = (), *, lines_only: bool
         lines_only: For code and tables, where only line ends are better than others.
     """
     wholes = [span for span in wholes if span[1] - span[0] <= max(end // 2, 8)]
-    kinds = _kinds(text, end // 2, end, lines_only=lines_only)
-    for found in kinds:
-        for at in sorted(found, reverse=True):
-            if 0 < at <= end and _may(text, at, wholes):
+    low, part = end // 2, text[end // 2 : end]
+    for pattern in (_LINE,) if lines_only else (_PARAGRAPH, _LINE, _SENTENCE, _SPACE):
+        for found in reversed([*pattern.finditer(part)]):
+            at = low + found.end()
+            begins_block = pattern in {_SENTENCE, _SPACE} and _BEGINS.match(text, at)
+            if not begins_block and _may(text, at, wholes):
                 return at
     return _character(text, end, wholes)
-
-
-def _kinds(text: str, low: int, high: int, *, lines_only: bool) -> list[list[int]]:
-    """Return the places of each kind, best kind first."""
-    lines = [found.end() for found in re.finditer(r"\n", text[low:high])]
-    if lines_only:
-        return [[low + at for at in lines]]
-    part = text[low:high]
-    paragraphs = [found.end() for found in re.finditer(r"\n[ \t>]*\n", part)]
-    sentences = [found.end() for found in _SENTENCE.finditer(part)]
-    spaces = [found.end() for found in _SPACE.finditer(part)]
-    words = [[low + at for at in found if not _BEGINS.match(text, low + at)] for found in (sentences, spaces)]
-    return [[low + at for at in paragraphs], [low + at for at in lines], *words]
 
 
 def _may(text: str, at: int, wholes: Sequence[Span]) -> bool:

@@ -8,9 +8,8 @@ Rule 2: only a dialect writes markup.  What the model wrote as text comes out as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Protocol
 from unicodedata import category
 
 from bot.text.safe import JOINER, URL, disarm
@@ -20,6 +19,7 @@ _START = re.compile(
     r"^([ \t]*)(?=#{1,6}(?=\s|$)|-#(?=\s)|>|[-+*](?=\s|$)|=(?==*\s*$)|[-:|](?=[-:| \t]*$)|~(?=~~))"
 )
 _ORDINAL = re.compile(r"^([ \t]*\d{1,9})([.)])(?=\s|$)")
+_SCHEME = re.compile(r"\Ahttps?:", re.IGNORECASE)
 #: What such lines begin with.
 _BEGINS = frozenset("#>-+*=|:~")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -30,7 +30,7 @@ LONGEST_MARKER = 8
 def _begun(line: str) -> str:
     """Return *line* so that it begins no block."""
     bare = line.lstrip(" \t")
-    if line.startswith(("    ", "\t")):
+    if line[:4].expandtabs(4).startswith("    "):
         return JOINER + line  # else it would be code
     first = bare[:1]
     if first not in _BEGINS and not first.isdecimal():
@@ -38,16 +38,8 @@ def _begun(line: str) -> str:
     return _ORDINAL.sub(r"\1\\\2", _START.sub(r"\1\\", line))
 
 
-class Row(Protocol):
-    """A row of a table."""
-
-    @property
-    def cells(self) -> Sequence[str]:
-        """Its cells as the dialect writes them, each on one line or several."""
-
-    @property
-    def words(self) -> Sequence[str]:
-        """Its cells as plain text, with addresses behind the labels of links."""
+#: Asks for the rows of a table, of which the first is the head: their cells, on one line or several each.
+Rows = Callable[[], Sequence[tuple[str, ...]]]
 
 
 class Dialect:
@@ -106,7 +98,7 @@ class Dialect:
 
     def heading(self, text: str, level: int) -> str:
         """Return the line *text* as a heading."""
-        end = JOINER if text.endswith("#") else ""  # else it would count as the heading's end
+        end = JOINER if text.rstrip().endswith("#") else ""  # else it would count as the heading's end
         begin = JOINER if text.startswith("#") else ""
         return f"{'#' * level} {begin}{text}{end}".rstrip()
 
@@ -137,23 +129,25 @@ class Dialect:
 
     def address(self, url: str) -> str:
         """Return *url*, which may be a link, as the end of one or as it stands in text."""
+        url = _SCHEME.sub(lambda found: found[0].lower(), url)  # Discord knows no others
         return re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", url)
 
     def urls(self, text: str) -> Iterator[re.Match[str]]:
         """Return what people or the platform would take for URLs in *text*."""
         return URL.finditer(text)
 
-    def table(self, rows: Sequence[Row], aligned: Sequence[str]) -> str:
+    def table(self, cells: Rows, words: Rows, aligned: Sequence[str]) -> str:
         """Return a table.
 
         Args:
-            rows: The first is the head.
+            cells: Its rows as the dialect writes them.
+            words: Its rows as plain text, with addresses behind the labels of links.
             aligned: "left", "right", "center" or "", a column each.
         """
         if self.columns and len(aligned) > self.columns:
-            return told(rows)
+            return told(cells())
         ruler = {"": "---", "left": ":--", "right": "--:", "center": ":-:"}
-        lines = [_barred(tuple(row.cells)) for row in rows]
+        lines = [*map(_barred, cells())]
         return "\n".join([lines[0], f"| {' | '.join(ruler[side] for side in aligned)} |", *lines[1:]])
 
 
@@ -173,25 +167,20 @@ def _longest(mark: str, text: str) -> int:
     return max(map(len, re.findall(f"{re.escape(mark)}+", text)), default=0) if mark in text else 0
 
 
-def told(rows: Sequence[Row]) -> str:
+def told(rows: Sequence[Sequence[str]]) -> str:
     """Return a table that can't be drawn row by row: each cell behind its column's name."""
-    head, *body = [row.cells for row in rows]
+    head, *body = rows
     if not body:
         return " · ".join(filter(None, head))
     pairs = ([(name, cell) for name, cell in zip(head, row, strict=True) if name or cell] for row in body)
     return "\n\n".join("\n".join(f"{name}: {cell}" if name else cell for name, cell in row) for row in pairs)
 
 
-def left_flanking(before: str, after: str) -> bool:
-    """Tell whether marks between two characters, "" at an end, can begin emphasis (CommonMark 6.2)."""
-    if not after.strip():
+def flanking(outside: str, inside: str) -> bool:
+    """Tell whether marks between two characters, "" at an end, can begin or end emphasis (CommonMark 6.2)."""
+    if not inside.strip():
         return False
-    return not _punctuation(after) or not before.strip() or _punctuation(before)
-
-
-def right_flanking(before: str, after: str) -> bool:
-    """Tell whether marks between two characters, "" at an end, can end emphasis (CommonMark 6.2)."""
-    return left_flanking(after, before)
+    return not _punctuation(inside) or not outside.strip() or _punctuation(outside)
 
 
 def _punctuation(character: str) -> bool:

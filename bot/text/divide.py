@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import comrak
 from comrak import AstNode
@@ -11,7 +11,7 @@ from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import grapheme, places, spans
 from bot.text.grammar import Tree, kind, value_of
-from bot.text.lead import Lead, lead_at
+from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import seen
 
 #: How often a place is looked for that leaves the first part short enough.
@@ -41,7 +41,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     """
     if block.kind is None or block.lead.literal:
         return None
-    dressed = block.lead.applied(block.raw)
+    dressed = Dressed(block.lead, block.raw)
     tree = grammar.parse(dressed.source, ink.known.definitions)
     text = tree.source
     least = max(len(block.lead.lines) + len(block.lead.first), _least(tree, block))
@@ -62,7 +62,7 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         if taken <= 1 and cut < len(block.raw):
             return (head, lead) if seen(joined(head)) else None
         share = (1 - empty) / max(taken - empty, 1e-9)
-        end = max(1, min(found - 1, int(found * share)))
+        end = max(1, min(len(text[:found].rstrip()) - 1, int(found * share)))
     return None
 
 
@@ -75,7 +75,7 @@ def _untorn(tree: Tree, at: int, least: int) -> int:
     number, column = tree.where(at)
     if least <= at - column and not tree.lines[number][:column].strip("> \t"):
         at -= column
-    ends = {*_ends(tree, tree.blocks)}
+    ends = {tree.last(node) for node in grammar.found(tree.blocks, comrak.CodeBlock) if _closed(node)}
     while at < len(tree.source):
         number, column = tree.where(at)
         if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r") and (
@@ -86,13 +86,9 @@ def _untorn(tree: Tree, at: int, least: int) -> int:
     return at
 
 
-def _ends(tree: Tree, nodes: Sequence[AstNode]) -> Iterator[int]:
-    """Yield the lines in which blocks of code that *nodes* are or hold end, if they have an end."""
-    for node in nodes:
-        if kind(node) is comrak.CodeBlock and value_of(node).fenced and value_of(node).closed:
-            yield tree.last(node)
-        elif kind(node) in grammar.CONTAINERS:
-            yield from _ends(tree, node.children)
+def _closed(node: AstNode) -> bool:
+    """Tell whether the block of code *node* ends with a fence."""
+    return bool(value_of(node).fenced and value_of(node).closed)
 
 
 def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:

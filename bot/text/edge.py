@@ -47,11 +47,12 @@ _MOST, _BRACKETS = 24, 3
 _ROUNDS = 3
 #: The end of a sentence, or of a line: where a paragraph is best taken apart.
 _WORD = r"(?=[^\W\d_]|\d+(?![\d.)]))"  # and no item of a list
-_SENTENCE = re.compile(
+SENTENCE = re.compile(
     rf"(?<=[.!?:;\u2026])[\"'\u201d\u2019)]{{0,2}} {_WORD}"
     rf"|(?<=[\u3002\uff01\uff1f\uff1b\uff1a])(?=[^\W\d_])|\n{_WORD}"
 )
 SPACE = re.compile(rf" {_WORD}")
+LINE = re.compile(r"\n")
 #: The end of a word, whatever comes.
 ANY_SPACE = re.compile(r" (?=\S|\Z)")
 #: What may begin something that ends behind the place at which a paragraph is taken apart.
@@ -68,7 +69,7 @@ class Mark(NamedTuple):
 def closed(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return the tree of *source* with its open emphasis and code closed, and all of it there."""
     tree = grammar.parse(source, definitions)
-    if tree.leaf is None or kind(tree.leaf) is not comrak.Paragraph:
+    if tree.paragraph is None:
         return tree
     parse = partial(grammar.parse, definitions=definitions)
     if found := _HARD.search(tree.source):  # the next line is elsewhere
@@ -83,8 +84,6 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
     tree = _unlinked(tree, parse)
-    if tree.leaf is None or kind(tree.leaf) not in _WORDED:
-        return tree
     end = _held(tree)
     begin = tree.source.rfind("\n", 0, end) + 1
     if end < len(tree.source) and _UNDECIDED.match(tree.source[begin:end]):
@@ -92,12 +91,12 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     return _closed(tree, end, parse)
 
 
-def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
+def firm(tree: Tree, *ends: re.Pattern[str]) -> int:
     """Return up to where the last block of *tree* stays as it is, whatever follows; 0 if that is nowhere.
 
     Args:
         tree: Of a text that grows.
-        space: Which end of a word will do; without it that of a sentence or a line.
+        ends: What a paragraph may be taken apart behind, such as `SENTENCE`.
     """
     node = tree.leaf
     if node is None:
@@ -107,23 +106,13 @@ def firm(tree: Tree, space: re.Pattern[str] | None = None) -> int:
     if kind(node) is not comrak.Paragraph:
         return 0
     begin, end = tree.begin(node), _sure(tree, node)
-    if space is ANY_SPACE and end == len(tree.source) and tree.source.endswith(" "):
+    if ANY_SPACE in ends and end == len(tree.source) and tree.source.endswith(" "):
         return end  # the parser leaves out the space in the end
-    patterns = (_SENTENCE, space) if space else (_SENTENCE,)
     for at, text in reversed(tree.texts):
-        found = [each.end() for every in patterns for each in every.finditer(tree.source, at, at + len(text))]
+        found = [each.end() for every in ends for each in every.finditer(tree.source, at, at + len(text))]
         if within := [each for each in found if begin < each <= end]:
             return max(within)
     return 0
-
-
-def firm_line(tree: Tree) -> int:
-    """Return before which line of it the last paragraph of *tree* stays as it is; 0 for none."""
-    node = tree.leaf
-    if node is None or kind(node) is not comrak.Paragraph:
-        return 0
-    end = _sure(tree, node)
-    return max((at + 1 for at, text in tree.texts if text == "\n" and at < end), default=0)
 
 
 def _sure(tree: Tree, node: AstNode) -> int:
@@ -183,8 +172,7 @@ def _fresh(tree: Tree, node: AstNode) -> bool:
 
 def _unheaded(tree: Tree, parse: Parse) -> Tree:
     """Return *tree* without a last line that looks like a table's head, which waits for the line below it."""
-    node = tree.leaf
-    if node is None or kind(node) is not comrak.Paragraph:
+    if (node := tree.paragraph) is None:
         return tree
     begin = tree.line(tree.last(node))
     row = tree.source[begin:].lstrip("> \t")

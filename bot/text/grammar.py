@@ -33,10 +33,10 @@ _EXTENSIONS = comrak.ExtensionOptions(
 _OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spans=True)
 
 #: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
-_DOLLAR = "\ufe69"
+_DOLLAR = "\u20b0"
 #: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
-#: nothing out; punctuation too.
-_LOW, _TILDE = "\ufe4d", "\u223c"
+#: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
+_LOW, _TILDE = "\u2054", "\u2053"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
 _DUNDER = re.compile(r"\\.|(?<![^\W_])__(?=[^\W_])(\w*[^\W_])__(?![^\W_])", re.DOTALL)
 _MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
@@ -57,6 +57,8 @@ LONGEST_INFO = 40
 CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 _DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
+#: What begins a block of code, and how one begins that may hold others.
+_FENCE = "```"
 _NESTING = re.compile(r"(?:md|markdown)\b", re.IGNORECASE)
 
 
@@ -93,13 +95,8 @@ class Tree:
             node.parent = None  # else each tree is a circle that Python never frees
             self._sizes[id(node)] = _freed(node)
         self.blocks = [node for node in blocks if node.sourcepos.start.line > before]
-        path = self.blocks[-1:]  # the last block, the last one in that, and so on
-        while path and kind(path[-1]) in CONTAINERS and (inner := path[-1].children):
-            path.append(inner[-1])
-        value = value_of(path[-1]) if path and kind(path[-1]) is comrak.CodeBlock else None
-        # Code that is open, and what it is in: comrak loses lines of it behind a blank one.
-        self._open = frozenset(map(id, path)) if value and value.fenced and not value.closed else ()
-        self.leaf = path[-1] if path and self._grows(path[-1]) else None
+        end = innermost(self.blocks[-1]) if self.blocks else None
+        self.leaf = end if end and self._grows(end) else None
 
     @cached_property
     def lines(self) -> Sequence[str]:
@@ -114,8 +111,15 @@ class Tree:
         """Tell whether *node*, the last one, still grows at the end."""
         if kind(node) is comrak.CodeBlock:
             return True
+        if kind(node) is comrak.Heading:
+            return self.last(node) == len(self.lines) - 1
         behind = self.source[self.line(self.last(node) + 1) :]
         return "\n" not in behind and not behind.strip("> \t\r")
+
+    @property
+    def paragraph(self) -> AstNode | None:
+        """`leaf`, if that is a paragraph."""
+        return self.leaf if self.leaf and kind(self.leaf) is comrak.Paragraph else None
 
     @cached_property
     def texts(self) -> Sequence[tuple[int, str]]:
@@ -141,8 +145,11 @@ class Tree:
 
     def last(self, node: AstNode) -> int:
         """Return which line *node* ends in."""
-        if id(node) in self._open:
-            return len(self.lines) - 1 - (not self.lines[-1])
+        inner = innermost(node)
+        value = value_of(inner) if kind(inner) is comrak.CodeBlock else None
+        if value and value.fenced and not value.closed:  # comrak loses lines of it behind a blank one
+            text: str = value.literal
+            return self.first(inner) + text.removesuffix("\n").count("\n") + bool(text)
         return max(node.sourcepos.end.line - 1 - self._before, self.first(node))
 
     def line(self, number: int) -> int:
@@ -211,6 +218,13 @@ def walk(node: AstNode) -> Iterator[AstNode]:
         stack.extend(reversed(node.children))
 
 
+def innermost(node: AstNode) -> AstNode:
+    """Return the innermost block at the end of *node*."""
+    while kind(node) in CONTAINERS and (inner := node.children):
+        node = inner[-1]
+    return node
+
+
 @lru_cache(maxsize=4)  # a line that waits to be decided is left out of one frame after another
 def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """Return what *source* is made of.
@@ -219,12 +233,14 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         source: Markdown.
         definitions: Lines that define links it may refer to: "[label]: <url>".
     """
-    source = _nested(legible(source))
+    source = legible(source)
     if "__" in source:
         source = _DUNDER.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
     if "~" in source:
         source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
     tree = _parsed(source, definitions)
+    if "```m" in source.lower():
+        tree = _nested(tree, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
     if "|" in source and (wide := _widened(tree)) != source:
@@ -311,7 +327,7 @@ def words(text: str) -> str:
 def _widened(tree: Tree) -> str:
     """Return the source with as many columns in each table's head as in its longest row."""
     lines = tree.lines
-    for table in tables(tree.blocks):
+    for table in found(tree.blocks, comrak.Table):
         head = tree.first(table)
         pipes = [line.count("|") for line in tree.lines[head : tree.last(table) + 1]]
         more = max(_surplus(tree, row) for row in table.children) if max(pipes) > pipes[0] else 0
@@ -322,40 +338,40 @@ def _widened(tree: Tree) -> str:
     return tree.source if lines is tree.lines else "\n".join(lines)
 
 
-def tables(nodes: Sequence[AstNode]) -> Iterator[AstNode]:
-    """Yield the tables that *nodes* are or hold."""
+def found(nodes: Sequence[AstNode], wanted: type[Any]) -> Iterator[AstNode]:
+    """Yield the blocks of the kind *wanted*, which holds no others, that *nodes* are or hold."""
     for node in nodes:
-        if kind(node) is comrak.Table:
+        if kind(node) is wanted:
             yield node
         elif kind(node) in CONTAINERS:
-            yield from tables(node.children)
+            yield from found(node.children, wanted)
 
 
 def _surplus(tree: Tree, row: AstNode) -> int:
     """Return how many cells of *row* are beyond its table's head."""
-    if not row.children:
-        return 0
     rest = tree.source[tree.end(row.children[-1]) : tree.line(tree.first(row) + 1)].strip()
     cells = re.split(r"(?<!\\)\|", rest.removeprefix("|"))
     return len(cells) - (not cells[-1].strip())
 
 
-def _nested(source: str) -> str:
-    """Return *source* with a longer fence around a block of markdown that has blocks of code in it.
+def _nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
+    """Return *tree* with a longer fence around each block of markdown that has blocks of code in it.
 
     By the specification such a block ends with the first fence in it.  Where text goes on right behind that
     fence, as it does behind one that opens, the model has meant another one.
     """
-    if "```m" not in source.lower():
-        return source
-    lines = source.split("\n")
-    opened = 0
-    while opened < len(lines):
-        line = lines[opened].strip()
-        if line.startswith("```") and _NESTING.match(line.lstrip("`")):
-            opened = _lengthened(lines, opened)
-        opened += 1
-    return "\n".join(lines)
+    for _ in range(_REFUSALS):
+        lines, end = [*tree.lines], 0
+        for node in found(tree.blocks, comrak.CodeBlock):
+            value: comrak.NodeCodeBlock = value_of(node)
+            short = value.fence_char == ord("`") and value.fence_length == len(_FENCE)
+            if short and (first := tree.first(node)) >= end and _NESTING.match(value.info):
+                quoted = lines[first].lstrip().startswith(">")
+                end = first if quoted else _lengthened(lines, first)
+        if lines == tree.lines:
+            break
+        tree = _parsed("\n".join(lines), definitions)
+    return tree
 
 
 def opening(tree: Tree, node: AstNode, at: int) -> str:
@@ -371,25 +387,22 @@ def opening(tree: Tree, node: AstNode, at: int) -> str:
 
 
 def _lengthened(lines: list[str], opened: int) -> int:
-    """Lengthen the fence that line *opened* begins, if others are within; return the line that it ends in."""
-    marker = re.match(r"\s*(`+)", lines[opened])
-    size = len(marker[1]) if marker else 0
+    """Lengthen the fences of the block that line *opened* begins, if it has others; return its last line."""
     inner = holds = lines[opened].endswith(JOINER)  # see `opening`
+    ended = 0
     for number in range(opened + 1, len(lines)):
         line = lines[number].strip()
-        if not line.startswith("`" * size):
-            continue
         bare = not line.strip("`")
         follows = number + 1 < len(lines) and bool(lines[number + 1].strip())
+        if not line.startswith(_FENCE):
+            continue
         if inner:
             inner = not bare
         elif bare and not follows:
-            if holds:
-                lines[number] = f"{lines[number].rstrip()}`"
-                lines[opened] = lines[opened].replace("`" * size, "`" * (size + 1), 1)
-            return number
+            ended = number
+            break
         else:
             inner = holds = True
-    if holds:
-        lines[opened] = lines[opened].replace("`" * size, "`" * (size + 1), 1)
-    return len(lines)
+    for number in {opened, ended or opened} if holds else ():
+        lines[number] = lines[number].replace(_FENCE, f"{_FENCE}`", 1)
+    return (ended or len(lines)) if holds else opened

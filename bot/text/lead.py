@@ -44,10 +44,6 @@ class Lead:
     within: bool = False
     literal: int = 0
 
-    def applied(self, text: str) -> Dressed:
-        """Return *text* with all that it needs."""
-        return Dressed(self, text)
-
 
 class Dressed:
     """A text with what it needs to stand for itself.
@@ -118,6 +114,7 @@ def lead_at(tree: Tree, at: int, before: Sequence[int | None] = ()) -> Lead:
             numbers.append(_number(tree, node, at, starts))
         elif kind(node) in grammar.CONTAINERS:
             path.append(node)
+            numbers += [None] * (kind(node) is comrak.FootnoteDefinition)  # it goes on as an item
         else:
             break
     return replace(_opened(tree, node, at, path), numbers=tuple(numbers))
@@ -147,28 +144,33 @@ def _prefixes(path: Sequence[AstNode]) -> tuple[str, str]:
     """Return the lines that open the items of *path* again, and what a line in them begins with."""
     opens = goes_on = ""
     for node in path:
-        if kind(node) is comrak.Item:
-            value: comrak.NodeList = value_of(node)
-            opens += f"{goes_on}{_marker(value)}\n"
-            goes_on += " " * (value.marker_offset + value.padding)
-        elif kind(node) is comrak.BlockQuote:
+        if kind(node) is comrak.BlockQuote:
             goes_on += "> "
+        else:
+            marker, columns = _marker(node)
+            opens += f"{goes_on}{marker}\n"
+            goes_on += " " * columns
     return opens, goes_on
 
 
-def _marker(value: comrak.NodeList) -> str:
-    """Return a marker for the rest of an item, as wide as its own; its number is not shown."""
-    before = " " * value.marker_offset
-    if value.list_type != comrak.ListType.Ordered:
-        return before + chr(value.bullet_char)
-    number = "1".zfill(min(max(value.padding - 2, 1), 9))
-    return f"{before}{number}{'.' if value.delimiter == comrak.ListDelimType.Period else ')'}"
+def _marker(node: AstNode) -> tuple[str, int]:
+    """Return a marker for the rest of *node*, an item or a footnote, and by how much its lines are indented.
+
+    It is not shown.  Spaces before it make it as wide as the item's own with what is around that.
+    """
+    if kind(node) is comrak.FootnoteDefinition:
+        return "  -", 4
+    value: comrak.NodeList = value_of(node)
+    columns = value.marker_offset + value.padding
+    numbered = "1." if value.delimiter == comrak.ListDelimType.Period else "1)"
+    marker = numbered if value.list_type == comrak.ListType.Ordered else chr(value.bullet_char)
+    return " " * min(columns - len(marker) - 1, 3) + marker, columns
 
 
 def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> Lead:
     """Return the lead of the text from *at* on, which is within *node* and the containers of *path*."""
     opens, goes_on = _prefixes(path)
-    lead = Lead(opens, items=sum(kind(each) is comrak.Item for each in path))
+    lead = Lead(opens, items=sum(kind(each) is not comrak.BlockQuote for each in path))
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
     before = goes_on if begun else ""
@@ -208,10 +210,8 @@ def _own(line: str, path: Sequence[AstNode]) -> int:
         if kind(node) is comrak.BlockQuote:
             found = _QUOTE.match(line, at)
             at = found.end() if found else at
-        elif kind(node) is comrak.Item:
-            value: comrak.NodeList = value_of(node)
-            columns = value.marker_offset + value.padding
-            at += min(columns, len(line[at:]) - len(line[at:].lstrip(" \t")))
+        else:
+            at += min(_marker(node)[1], len(line[at:]) - len(line[at:].lstrip(" \t")))
     return at
 
 

@@ -15,7 +15,7 @@ import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.dialect import Dialect, left_flanking, raised, right_flanking
+from bot.text.dialect import Dialect, flanking, raised
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
 
@@ -42,7 +42,7 @@ class Known:
 
     links: Links = field(default_factory=Links)
     definitions: tuple[str, ...] = ()
-    memo: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
 def plain(dialect: Dialect, text: str) -> str:
@@ -57,7 +57,7 @@ def line(dialect: Dialect, text: str) -> str:
 
 def ended(dialect: Dialect, text: str, mark: str) -> bool:
     """Tell whether *mark* before *text* would end in the middle of it: Discord ends marks in code, too."""
-    return not dialect.flanking and mark in _ESCAPE.sub("", text)
+    return not dialect.flanking and mark in _ESCAPE.sub(" ", text)
 
 
 @lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
@@ -120,16 +120,15 @@ class Line:
         marks = [each for each in enumerate(written) if type(each[1]) is not str]
         begin = [each for each in marks if not isinstance(each[1], _Closing)]
         end = [each for each in marks if isinstance(each[1], _Closing)]
+        beside = self._dialect.flanking  # whether it counts what is outside
         for number, piece in (*begin, *reversed(end)):
             before = written[number - 1][-1] if number else ""
             after = written[number + 1][0] if number + 1 < len(written) else ""
             if isinstance(piece, _Address) and after and not after.isspace():
                 written[number] = f"<{piece}>"  # else what follows would be taken for a part of it
-            elif not self._dialect.flanking:
-                continue
-            elif isinstance(piece, _Opening) and not left_flanking(before, after):
+            elif isinstance(piece, _Opening) and not flanking(before * beside, after):
                 written[number] = f"{piece}{THIN}"
-            elif isinstance(piece, _Closing) and not right_flanking(before, after):
+            elif isinstance(piece, _Closing) and not flanking(after * beside, before):
                 written[number] = f"{THIN}{piece}"
         return "".join(written)
 
@@ -205,7 +204,7 @@ class Line:
         if touches:
             self._written.append(JOINER)
         self._written.append(markup)
-        self._fresh = False
+        self._fresh = self._fresh and isinstance(markup, _Opening)  # Discord has headings within marks too
 
     def _flush(self) -> None:
         """Write the run of text so far: its URLs, and what is between them."""
@@ -289,16 +288,19 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
                 parts.append(value)
             case comrak.SoftBreak() | comrak.LineBreak():
                 parts.append("\n")
-            case comrak.Code() | comrak.Math():
+            case comrak.Code():
                 parts.append(value.literal)
+            case comrak.Math():
+                parts.append(" ".join(value.literal.split()))
             case comrak.HtmlInline():
                 parts.append("\n" if _BREAK.fullmatch(value) else value)
             case comrak.FootnoteReference():
                 parts.append(raised(value.name))
             case comrak.Link() | comrak.Image():
                 label, target = said(node.children), inert(value.url)
-                same = target.removeprefix("mailto:") == label
-                parts.append(label if same or not addresses else f"{label} ({target})")
+                same = not target or target.removeprefix("mailto:") == label
+                pointing = f"{label} ({target})" if label.strip() else target
+                parts.append(pointing if addresses and not same else label)
             case _:
                 parts.append(said(node.children, addresses=addresses))
     return grammar.words("".join(parts))

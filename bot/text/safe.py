@@ -19,20 +19,18 @@ JOINER = "\u2060"
 
 #: England, Scotland, Wales: the flags that are written with tag characters (UTS 51, ED-14a).
 _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
-#: C0 and C1 but for tab and newline, bidi embeddings, overrides and isolates, tags outside of flags.
+#: C0 and C1 but for tab and newline, bidi embeddings, overrides and isolates, tags outside of flags, and
+#: byte order marks, which parsers leave out where a text begins.
 _UNSEEN = re.compile(
     f"({_FLAG})"
-    "|[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
+    "|[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
 _BROKEN = re.compile("[\x00\ud800-\udfff\ufffe\uffff]")
 #: Any of these, before they are looked at one by one: nearly no text has any.
 _UNCLEAN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\uffff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\uffff\U000e0000-\U000e007f]"
 )
 #: What breaks a line somewhere; markdown knows "\n" and "\r\n" only.
-_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-
-#: The same, where a line's end of two characters stays.
 _BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]|\r(?!\n)")
 
 #: A character that can be seen.
@@ -70,10 +68,7 @@ def _plain(text: str) -> bool:
 
 def clean(text: str) -> str:
     """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
-    if _plain(text) or not _UNCLEAN.search(text):
-        return text
-    text = _BREAK.sub(lambda found: "\n" if found[0] == "\r\n" else " ", text)
-    return _UNSEEN.sub(lambda found: found[1] or JOINER, _BROKEN.sub("\ufffd", text))
+    return legible(text).replace("\r\n", "\n")
 
 
 def legible(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comrak
@@ -37,11 +37,8 @@ _BEGUN = frozenset({comrak.HtmlBlock, comrak.Table, comrak.ThematicBreak})
 _OPENED = frozenset({comrak.CodeBlock, comrak.HtmlBlock})
 #: A paragraph too, which only a list from 1 on could end.
 _NOTE = comrak.FootnoteDefinition
-_SIDES = (
-    (comrak.TableAlignment.Left, "left"),
-    (comrak.TableAlignment.Center, "center"),
-    (comrak.TableAlignment.Right, "right"),
-)
+#: What comrak's alignments count.
+_SIDES = ("", "left", "center", "right")
 
 
 class TooDeep(Exception):
@@ -76,7 +73,7 @@ class Writing:
         lead = lead or Lead()
         self._items, self._empty = lead.items, lead.within
         self._begun = begun(tree, lead.numbers)
-        self._quotes = self._hung = self._depth = 0
+        self._quotes = self._hung = self._rests = self._depth = 0
         self._told = False  # whether the next list is told as text
         self._bars = 0  # before lines of text, for quotes within a quote
         self._resumed = False  # whether the rest of an item was written just now
@@ -120,7 +117,8 @@ class Writing:
             return False
         if not self._dialect.lists and self._edge(node, 0) is self._edge(before, -1) is comrak.List:
             return True
-        return kind(_last(before)) in _ENDED or (kind(node) is comrak.List and kind(before) is _NOTE)
+        ended = kind(grammar.innermost(before)) in _ENDED
+        return ended or (kind(node) is comrak.List and kind(before) is _NOTE)
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
         """Return what *node* begins (*at* 0) or ends with (-1), as it is written."""
@@ -167,7 +165,7 @@ class Writing:
         self._strong = True
         text = " ".join(text.split("\n"))
         bold = f"**{text}**" if text.strip() else ""
-        marked = (self._hung or self._bars) and not self._dialect.lists
+        marked = (self._hung or self._rests or self._bars) and not self._dialect.lists
         heading = bold if marked else self._dialect.heading(text, value_of(node).level)
         return self._barred(text if heading == bold and ended(self._dialect, text, "**") else heading)
 
@@ -231,7 +229,8 @@ class Writing:
         if value.list_type != comrak.ListType.Ordered:
             yield from ((item, None) for item in node.children)
             return
-        begin = max(self._begun.get(id(node), value.start), self._dialect.lowest)
+        lowest = 0 if self._told else self._dialect.lowest
+        begin = max(self._begun.get(id(node), value.start), lowest)
         yield from zip(node.children, range(begin, begin + len(node.children)), strict=True)
 
     def item(self, node: AstNode, number: int | None) -> str:
@@ -239,7 +238,9 @@ class Writing:
         if self._items:
             self._items -= 1
             self._listed = False
+            self._rests += 1
             rest = self.blocks(node.children)
+            self._rests -= 1
             self._resumed = True
             return rest
         value: comrak.NodeList = value_of(node)
@@ -271,22 +272,25 @@ class Writing:
         return f"{self._dialect.note(label)} {self.blocks(node.children)}".rstrip(" ")
 
     def _table(self, node: AstNode) -> str:
-        value: comrak.NodeTable = value_of(node)
-        rows = [_Row(self, row) for row in node.children]
-        return self._dialect.table(rows, [_side(alignment) for alignment in value.alignments])
+        aligned = [_SIDES[int(each)] for each in value_of(node).alignments]
+        cells, words = (partial(self._rows, node.children, words=each) for each in (False, True))
+        return self._dialect.table(cells, words, aligned)
 
     def inline(self, nodes: Sequence[AstNode]) -> str:
         """Return what *nodes* say, from the beginning of a line on."""
         return Line(self._dialect, self._tree, self._known, strong=self._strong).write(nodes)
 
-    def row(self, node: AstNode, *, words: bool) -> Sequence[str]:
-        """Return the cells of the table's row *node*, as *words* alone or with marks."""
+    def _rows(self, nodes: Sequence[AstNode], *, words: bool) -> Sequence[tuple[str, ...]]:
+        """Return the cells of a table's rows, as *words* alone or with marks."""
+        return [self._row(node, words=words) for node in nodes]
+
+    def _row(self, node: AstNode, *, words: bool) -> tuple[str, ...]:
         place = node.sourcepos.start.column, self._tree.lines[self._tree.first(node)]
         key = (words, len(node.children), *place)
         if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
-            known = self._known.memo[key] = "\0".join(cell(each.children) for each in node.children)
-        return known.split("\0")
+            known = self._known.memo[key] = tuple(cell(each.children) for each in node.children)
+        return known
 
 
 _BLOCKS: dict[type[Any], Any] = {
@@ -302,28 +306,8 @@ _BLOCKS: dict[type[Any], Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """See `bot.text.dialect.Row`."""
-
-    writing: Writing
-    node: AstNode
-
-    @property
-    def cells(self) -> Sequence[str]:
-        return self.writing.row(self.node, words=False)
-
-    @property
-    def words(self) -> Sequence[str]:
-        return self.writing.row(self.node, words=True)
-
-
 def _worded(nodes: Sequence[AstNode]) -> str:
     return "\n".join(" ".join(line.split()) for line in said(nodes, addresses=True).split("\n"))
-
-
-def _side(alignment: comrak.TableAlignment) -> str:
-    return next((side for each, side in _SIDES if each == alignment), "")
 
 
 def _merging(before: AstNode, node: AstNode) -> bool:
@@ -333,13 +317,6 @@ def _merging(before: AstNode, node: AstNode) -> bool:
     a, b = value_of(before), value_of(node)
     same: bool = (a.list_type, a.bullet_char, a.delimiter) == (b.list_type, b.bullet_char, b.delimiter)
     return same
-
-
-def _last(node: AstNode) -> AstNode:
-    """Return the innermost block at the end of *node*."""
-    while kind(node) in grammar.CONTAINERS and node.children:
-        node = node.children[-1]
-    return node
 
 
 def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:

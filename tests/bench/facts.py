@@ -19,7 +19,7 @@ HEADING = 1 << 8
 #: In code: U+200B and U+2060 keep things apart; the others come as another character or as nothing
 #: (docs/text.md, "What is never sent").
 UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\u202a-\u202e\u2066-\u2069\ufff9-\ufffb"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufffd-\uffff\U000e0000-\U000e007f]+"
 )
 #: In text: all that is drawn as nothing.  A bar is how Discord's quotes within quotes are told

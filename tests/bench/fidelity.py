@@ -29,8 +29,8 @@ from tests.bench.tree import UnclearError
 READERS: Mapping[str, Callable[[str], Facts]] = {"slack": reads_slack.seen, "discord": reads_discord.seen}
 #: What a complaint may begin with.
 NAMES = ("numbers", "spans", "blocks", "links", "definition", "text", "emphasis")
-#: Tables, of which each may be drawn or told, and empty items.
-TABLES = 4
+#: Ways that are tried to tell a page's tables, of which each may be drawn or told, and its empty items.
+MOST = 64
 #: Marks that are text.
 _OPEN = re.compile(r"[*_~`\[$]")
 #: A page of nothing else is shown as nothing.
@@ -127,13 +127,15 @@ def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> int:
     """Return up to where *text* can be put on pages as it is meant.
 
     What a page is too small for is shown as it is written: the head of a table and a row, one row, a
-    character of many marks; what is behind is no part of that then.
+    character of many marks; what is behind is no part of that then.  So is a page that has nothing else.
     """
     starts = _lines(text)
     tables = [leaf for leaf in found if leaf.kind == "Table"]
     wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
     wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
     wholes += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
+    pages = {end: begin for begin, end in itertools.pairwise([0, *cuts])}
+    wholes += [(at, end + 1) for at, end in wholes if end in pages and not text[pages[end] : at].strip()]
     return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
 
 
@@ -142,9 +144,14 @@ def _invented(shown: str, text: str, side: str) -> Iterator[str]:
     if side == "slack" and "]:" in shown and reads_slack.tokens(shown)[1]:
         yield f"definition: {shown[:60]!a}"
     if "](" in shown and (links := READERS[side](shown).links):
-        told = unquote(_unescaped(text))
-        if wrong := [link for link in links if unquote(link) not in told]:
+        told = _address(_unescaped(text))
+        if wrong := [link for link in links if _address(link) not in told]:
             yield f"links: {wrong[:3]!a} are new"
+
+
+def _address(text: str) -> str:
+    """Return *text* with the addresses in it as they are compared: a scheme has no case (RFC 3986, 3.1)."""
+    return re.sub(r"\bhttps?:", lambda found: found[0].lower(), unquote(text), flags=re.IGNORECASE)
 
 
 def _unescaped(text: str) -> str:
@@ -162,9 +169,7 @@ def _part(found: Sequence[Leaf], text: str, begin: int, end: int) -> Part:
     starts = _lines(text)
     within, begins, ends = [], True, True
     for leaf, behind in itertools.zip_longest(found, found[1:]):
-        first, last = starts[leaf.first], len(text[: starts[leaf.last + 1] - 1].rstrip(_ENDS))
-        if behind and behind.kind == "Table" and behind.first == leaf.last + 1 and last < end:
-            last = len(text[: starts[behind.first + 2] - 1].rstrip())  # till then its head is text
+        first, last = starts[leaf.first], len(text[: starts[_last(leaf, behind) + 1] - 1].rstrip(_ENDS))
         if begin <= first and last <= end:
             within.append(leaf)
         elif first < end and last > begin:
@@ -172,16 +177,25 @@ def _part(found: Sequence[Leaf], text: str, begin: int, end: int) -> Part:
     return Part(within, begins, ends)
 
 
+def _last(leaf: Leaf, behind: Leaf | None) -> int:
+    """Return the last line of *leaf*, with the head of a table right *behind* it, which is text at first."""
+    tabled = behind is not None and behind.kind == "Table" and behind.first == leaf.last + 1
+    return leaf.last + 2 if tabled else leaf.last
+
+
 def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
     """Return whether a cut goes through what is not put together again.
 
-    That is a table, a link, inline code, a word; and where marks are left open, nobody could know it then.
+    That is a table, a link, inline code, a word; and where marks are left open, or the line below a heading
+    comes on the next page, nobody could know it then.
     """
     starts = _lines(text)
     wholes = [
-        (starts[leaf.first], starts[leaf.last + 1])
-        for leaf in found
-        if leaf.whole or (leaf.kind != "CodeBlock" and _OPEN.search(leaf.facts[0].text))
+        (starts[leaf.first], starts[_last(leaf, behind) + 1])
+        for leaf, behind in itertools.zip_longest(found, found[1:])
+        if leaf.whole
+        or (leaf.kind == "Heading" and leaf.last > leaf.first)
+        or (leaf.kind != "CodeBlock" and _OPEN.search(leaf.facts[0].text))
     ]
     if any(len("".join(text[cut - 1 : cut + 1].split())) == 2 for cut in cuts):
         return True
@@ -194,8 +208,9 @@ def differing(part: Part, seen: Facts, *, cut: bool = False) -> list[str]:
     complaints: list[str] = []
     if not seen.text and _INVISIBLE.fullmatch("".join(leaf.facts[0].text for leaf in part.leaves)):
         return []  # `empty` says whether a page may be
-    for ways in itertools.product((0, 1), repeat=min(len(tables), TABLES)):
-        told = {id(leaf) for leaf, way in zip(tables, itertools.cycle(ways or (0,)), strict=False) if way}
+    possible = ([way for way in (0, 1) if leaf.facts[way].text in seen.text] or [0] for leaf in tables)
+    for ways in itertools.islice(itertools.product(*possible), MOST):
+        told = {id(leaf) for leaf, way in zip(tables, ways, strict=True) if way}
         meant = joined(leaf.facts[id(leaf) in told] for leaf in part.leaves)
         wrong = [*_differing(meant, seen, part, cut=cut)]
         if not wrong:
@@ -212,8 +227,8 @@ def _differing(meant: Facts, seen: Facts, part: Part, *, cut: bool) -> Iterator[
     blocks = [_lined(each) if cut else each.blocks for each in (meant, seen)]
     if not _fits(blocks[0], blocks[1], part):
         yield f"blocks: {_told(*blocks)}"
-    rest = iter(map(unquote, seen.links))
-    if missing := [link for link in meant.links if unquote(link) not in rest]:
+    rest = iter(map(_address, seen.links))
+    if missing := [link for link in meant.links if _address(link) not in rest]:
         yield f"links: {missing[:3]!a} missing"
     if not _fits(meant.text, seen.text, part):
         yield f"text: {_told(meant.text, seen.text)}"

@@ -41,10 +41,11 @@ CONTROL = re.compile(
 CODE = re.compile(r"\\[`\\]|```[\s\S]+?```|(`+)[\s\S]*?[^`]\1(?!`)")
 PING = re.compile("[@<&]")
 LINK = re.compile(r"[<&:]|\]\(|www", re.IGNORECASE)
-#: A text of this and nothing else may come to nothing: markup, white space, marks without a letter, and
-#: letters that are drawn as nothing.
+#: A text of this and nothing else may come to nothing: markup, also links without label and address, white
+#: space, marks without a letter, and letters that are drawn as nothing.
 NOTHING = regex.compile(
-    r"(?:[\s#>*+`~|=_:.\-\\\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;|<br\s*/?>)*+"
+    r"(?:[\s#>*+`~|=_:.\-\\\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]|\d+[.)]|&\w+;|&#\w+;|<br\s*/?>|\[\s*\]\(\s*\))*+",
+    regex.IGNORECASE,
 )
 WORD, UNREAD = re.compile(r"[^\W_]{4,}"), re.compile(r"[\W_]+")
 #: Where no page need show the words: info strings, addresses, definitions, entities, and all cells but the

@@ -7,7 +7,7 @@ which fences are within others.  Where nobody can say, it says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import comrak
@@ -37,7 +37,7 @@ _LONGEST = 1_000
 _WORDS = 2
 #: What never leaves, but for what is replaced.
 _NEVER = re.compile(
-    "[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]+"
+    "[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
 
 
@@ -151,10 +151,13 @@ def nested(text: str) -> str:
     if any(not re.fullmatch(r"```[\w]*\s*", lines[number]) for number in fences):
         raise UnclearError("which of the fences close others")
     outer = inner = -1
+    opens = _opens(lines)
     for number in fences:
         bare = lines[number].strip() == "```"
         follows = number + 1 < len(lines) and bool(lines[number + 1].strip())
         if outer < 0:
+            if number not in opens:
+                continue  # it is no code to the parser: in HTML, in code that is indented
             outer = number
             nests = bool(re.fullmatch(r"```m(?:d|arkdown)\s*", lines[number], re.IGNORECASE))
         elif inner >= 0 and bare:
@@ -164,9 +167,21 @@ def nested(text: str) -> str:
         elif inner < 0 and bare:
             lines[outer] = lines[outer].replace("```", "`" * 40, 1)
             lines[number] = "`" * 40
-            outer = -1
+            outer, opens = -1, _opens(lines)
         else:
             raise UnclearError("which of the fences close others")
     if outer >= 0:
         raise UnclearError("a block of markdown that may go on")
     return "\n".join(lines)
+
+
+def _opens(lines: Sequence[str]) -> set[int]:
+    """Return which of *lines* open a block of code."""
+    tree = Tree("\n".join(lines))
+    found, stack = set(), [tree.root]
+    while stack:
+        node = stack.pop()
+        if type(node.node_value) is comrak.CodeBlock and node.node_value.value.fenced:
+            found.add(tree.line(node))
+        stack += node.children
+    return found

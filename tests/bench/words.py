@@ -114,7 +114,7 @@ class Inlines:
             case "Code":
                 self.telling.span(dollars(value.literal), marks)
             case "Math":
-                self.telling.span(" ".join(dollars(value.literal).split("\n")).strip(), marks)
+                self.telling.span(" ".join(re.split("\r?\n", dollars(value.literal))).strip(), marks)
             case "HtmlInline":
                 self.telling.say(self._within if BREAK.fullmatch(value) else dollars(value), marks)
             case "FootnoteReference":
@@ -135,7 +135,8 @@ class Inlines:
         number, at = self._tree.place(node)
         inner = getattr(node.children[0].node_value, "value", "") if node.children else ""
         size = 2 if begins[:1] == begins[1:] else 1
-        if isinstance(inner, str) and not self._tree.lines[number].startswith(inner[:1], at + size):
+        first = inner[:1] if isinstance(inner, str) else "", "\\", "&"  # an escape, an entity
+        if not self._tree.lines[number].startswith(first, at + size):
             raise UnclearError("comrak's positions are wrong behind a definition")
         word = _DUNDER.match(self._tree.lines[number], at) if begins == "__" else None
         literal = begins if word and kind == "Strong" and len(node.children) == 1 else ""

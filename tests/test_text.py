@@ -1,0 +1,102 @@
+"""Kinds of text that the fuzz found told otherwise than meant: those texts, and others of each kind.
+
+Each grows a character at a time, and comes at once; all that must hold for any text is asked of every frame.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.slack.surface import SlackSurface
+from bot.show.pages import Pages, paginate
+from tests.bench.fidelity import read
+from tests.bench.fuzz import Case, complaints
+
+F = "```"
+#: Code in something that is indented by four, and what comes behind it.
+CODE = f"    {F}\n" + "".join(f"    x = {number}\n      y\n" for number in range(10)) + f"    {F}\n"
+
+WORDS = "words of a sentence that goes on, " * 10
+
+KINDS = {
+    "code that only the end of its item ends": [
+        (0, f"- {F}\n- {F}\n  r\n\n&"),
+        (0, f"> * {F}\n> * {F}\n>   r\n>\n>   s\n>\n> z"),
+    ],
+    "a page that holds no more and is not cut yet": [
+        (84, f"\xa0\n---\n~~@e`very`one \n\n~~`\n{F}\nThat is $5 and longer words of a sentence to it. "),
+        (66, "`\n####### seven\n\n\n_a__b_\n-[a [b](https://evil.example) c](https://ok.example) _a__"),
+    ],
+    "white space that makes code": [(0, "&#10;\te"), (0, "*a*<br>&#32;\tb"), (0, "a\n\n&#32; \tb")],
+    "white space beside a mark": [(0, "*a&nbsp;*"), (0, "**&nbsp;a** b"), (0, "*<br>a*")],
+    "a link or a formula in a table": [(0, "[](e)\n|-"), (0, "`\n-|\n[x]()"), (0, "a\n-|\n//\\[ j\\]")],
+    "a name or a price beside a mark": [(0, "**a*__r__"), (0, "**a*$5 b"), (0, "~a **b*~c")],
+    "a scheme in capitals": [(0, "[a](HTTPS://ok.example/b) c"), (0, "[`a`](Http://ok.example)")],
+    "a table without words": [(0, "| |\n|-|\n| |\n"), (0, "\u200d\n|-\n\t<")],
+    "what looks like a block behind a mark": [
+        (0, "~~[&num;](e)~~"),
+        (0, "**\\# a**"),
+        (0, "*\\> a* b"),
+        (0, "***\\- a***"),
+    ],
+    "more of an item or a footnote on the next page": [
+        (100, "-   a\n\n" + "        code of it\n" * 9 + "\n-   b\n"),
+        (100, "1.  a\n\n    *   b\n\n" + "            code of it\n" * 9 + "\n    *   c\n"),
+        (100, f"a[^1]\n\n[^1]: note\n\n{CODE}\n    end *of*\n\nz\n"),
+        (100, f"[^1]: {WORDS}\n\n    > a\n\n    1. b\n    2. c\n"),
+        (71, "-\tim\nHTTPS://EVIL.EXAMPLE | 1afmkfd.example `https://evil.exampl\n7. |"),
+        (100, f"-   {WORDS}\n    {WORDS}\n\n3. a\n4. b\n"),
+        (100, f"10. {WORDS}\n\n    {CODE}\n11. b\n\n- c\n"),
+        (60, f"- {WORDS}\n\n  ## head\n  - x\n- y\n"),
+        (60, f"- > {WORDS}\n  >\n  > ## head\n- y\n"),
+    ],
+    "the head of a table that looks like something else behind a paragraph": [
+        (0, f"{WORDS}\n10. b\n|-|\n|c|\n\n{WORDS}"),
+        (0, f"{WORDS}\n10. b|c\n-|-\nd|e\n\n{WORDS}"),
+        (0, f"{WORDS}\n    |b|\n|-|\n|c|\n\n{WORDS}"),
+        (60, "a longer paragraph that fills a page\n10. ten\n|---|\n| a |\n| b |\n"),
+    ],
+    "what looks like a block of markdown with code in it": [
+        (0, f"<div>\n{F}markdown\n{F}sh\nx\n{F}\n{F}\n</div>\n\na *b*"),
+        (0, f"<pre>\n{F}md\na\n{F}\nb\n</pre>\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
+    ],
+    "a link without label and address": [(0, "*[ ]()*"), (0, "a *[ ]()* b"), (0, "> []()")],
+    "a list that is told as text, from nothing": [(0, "7.\n   + \n   0. 0"), (0, "- - b\n  0. c\n")],
+    "a hash at the end of a heading": [(0, "# #\u3000"), (0, "## C# \u3000#"), (0, "# a&nbsp;#&nbsp;\n\nb")],
+    "an escape between marks in a heading": [(0, "- # *_*"), (0, "> > # *\\** a"), (0, "- # \\*a*b*")],
+    "a quote and fences in a block of markdown": [
+        (0, f"{F}markdown\n{F}\n>{F}\n{F}\n{F}"),
+        (0, f"> {F}md\n> a\n> {F}\n> {F}sh\n> b\n> {F}\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
+    ],
+    "a byte order mark": [(20, "a longer one here\n\n\ufeff- b"), (0, "\ufeff* a\n\n`\ufeff`")],
+    "a line below a heading": [
+        (88, "ps://evil.example`\n- e\u0301[**\n  - item\n \n  ](https://evil.example)  head\n  =\n  ```"),
+    ],
+}  # fmt: skip
+CASES = [(side, *case) for cases in KINDS.values() for case in cases for side in ("slack", "discord")]
+
+
+@pytest.mark.parametrize(("side", "size", "text"), CASES)
+def test_pages_say_what_was_meant(side, size, text):
+    for chunks in (tuple(text), (text,)):
+        case = Case(side, size, linked=True, chunks=chunks)
+        assert read(text, side, case.allowed) is not None  # else nothing is compared
+        assert [*complaints(case, faithful=True)] == []
+
+
+@pytest.mark.parametrize("waits", ["| c |\n", "| c", "- ", "1", "[d"])
+@pytest.mark.parametrize(("text", "shown"), [("a\n# b `c\n", "a\n# b \\`c"), ("> ## *b\n> ", "> ## \\*b")])
+def test_a_mark_in_a_heading_is_text_once_its_line_ends(text, shown, waits):
+    pages = Pages(SlackSurface.limits)
+    pages.feed(text + waits)
+    assert pages.last.shown == shown
+
+
+def test_a_block_of_markdown_with_a_longer_fence_ends_where_that_does():
+    text = f"{F}`markdown\n{F}sh\na\n{F}\n{F}`\nb\n\nc *d*"
+    assert paginate(text, SlackSurface.limits)[0].shown == text
+
+
+def test_a_tilde_operator_and_a_small_dollar_sign_stay_what_they_are():
+    text = "a \u223c b, \ufe69 and ~c~, $5, __init__"
+    assert paginate(text, SlackSurface.limits)[0].shown.replace("\\", "") == text
