@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import discord as discord_py
 import pytest
-from pydantic import SecretStr
 
 import adapters
 from adapters.discord import downloads as discord_downloads
@@ -150,7 +149,7 @@ async def claude() -> None:
 
 
 async def claudes_key() -> None:
-    told = Settings(anthropic_api_key=SecretStr("sk-good"), anthropic_base_url="https://far.invalid")
+    told = Settings(**{"ANTHROPIC_API_KEY": "sk-good", "ANTHROPIC_BASE_URL": "https://far.invalid"})
     assert await Coming(told).check()
 
 
