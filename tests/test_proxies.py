@@ -149,8 +149,8 @@ async def claude() -> None:
 
 
 async def claudes_key() -> None:
-    told = Settings(**{"ANTHROPIC_API_KEY": "sk-good", "ANTHROPIC_BASE_URL": "https://far.invalid"})
-    assert await Coming(told).check()
+    said: dict[str, Any] = {"ANTHROPIC_API_KEY": "sk-good", "ANTHROPIC_BASE_URL": "https://far.invalid"}
+    assert await Coming(Settings(**said)).check()
 
 
 @asynccontextmanager
