@@ -364,7 +364,6 @@ async def test_a_token_that_is_taken_away_ends_what_was_begun_with_it(new):
         await where.crash()
         where.settings["RIVULET_WEB_TOKENS"] = "bob=bob-has-that-token"
         await where.start()
-        await tab.ask("and now?")
         await expect(tab.page.locator("#token")).to_be_visible()
 
 
