@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
 QUIET := --quiet --disable-pip-version-check --no-input
 
-.PHONY: setup dev demo demo-check test lint docs bench-quick bench-crashes bench-judged bench-shown lock sbom picture looks clean
+.PHONY: setup dev demo demo-check test test-failed lint docs bench-quick bench-crashes bench-judged bench-shown lock sbom picture looks clean
 
 setup: .venv/ready
 
@@ -45,6 +45,10 @@ demo-check: setup
 test: dev
 	@$(BIN)/python -c 'from tests.browser import MISSING, chromium; chromium() or print(MISSING, "Tests in a browser are left out.")'
 	$(BIN)/pytest -n 6 --dist worksteal
+
+# What failed in the last run of all tests, one after the other; fails itself if none did.
+test-failed: dev
+	$(BIN)/pytest --last-failed --last-failed-no-failures none --maxfail 1
 
 lint: dev docs
 	$(BIN)/ruff check .
