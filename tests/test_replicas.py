@@ -417,6 +417,31 @@ async def test_who_is_left_alone_has_the_whole_bucket_again(pair, sheet, away):
     assert edits.left > edits.calls / 2
 
 
+async def test_a_bucket_that_nobody_uses_any_more_is_not_told_of(pair, sheet, monkeypatch):
+    first, second = pair
+    told = []
+    for each in pair:
+        share = each.store.peers.share
+
+        async def noted(uses, share=share):
+            told.append(uses)
+            return await share(uses)
+
+        monkeypatch.setattr(each.store.peers, "share", noted)
+    await first.core.mention(ask(sheet, KEY))
+    await asyncio.sleep(30)
+    assert {key for uses in told for key, use in uses.items() if use.live} >= {"bucket/edit"}
+    last = {key: use for uses in told for key, use in uses.items()}
+    assert not any(use.live for use in last.values())  # all have heard that nothing is live
+    await asyncio.sleep(2 * sheet.burst / sheet.rate)
+    told.clear()
+    await asyncio.sleep(30)
+    assert not told
+    await second.core.mention(ask(sheet, "sheet/q2"))
+    await asyncio.sleep(5)
+    assert any("bucket/edit" in uses for uses in told)
+
+
 async def test_while_the_store_is_away_each_has_a_fair_part(pair, sheet):
     first, _ = pair
     first.bus.lost.add("a")

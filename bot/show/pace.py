@@ -68,6 +68,7 @@ class Pace:
         self._shared = False
         self._claims = 0
         self._answered: dict[str, list[tuple[str, float]]] = {}
+        self._live: set[str] = set()  # buckets of which the others have heard that answers here want edits
         self._turns: dict[Ticket, Turn] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -146,7 +147,8 @@ class Pace:
         if not self._shared:
             self._begin_sharing()
         try:
-            await self._share(self._pacing.uses(_now()))
+            if uses := self._pacing.uses(_now(), self._answered.keys() | self._live):
+                await self._share(uses)
         except OSError:
             self._pacing.part(1 / members)
         self._admit()
@@ -183,6 +185,7 @@ class Pace:
                 if answered:
                     self._answered[key] = [*answered, *self._answered.get(key, ())]
             raise
+        self._live = (self._live - uses.keys()) | {key for key, use in uses.items() if use.live}
         self._pacing.others(others, _now())
         return others
 

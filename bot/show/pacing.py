@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.platform import Bucket, BucketState
@@ -102,10 +102,15 @@ class Pacing:
         """Return how each budget is now."""
         return [budget.reading(now) for budget in self._budgets.values()]
 
-    def uses(self, now: float) -> dict[str, Use]:
-        """Return how each bucket is used here, for other processes."""
-        found = ((key, budget.use(now)) for key, budget in self._budgets.items())
-        return {key: use for key, use in found if use}
+    def uses(self, now: float, untold: Container[str] = ()) -> dict[str, Use]:
+        """Return how buckets are used here, for other processes.
+
+        A budget at rest is left out, unless the others are still to hear that it is: unless it is *untold*.
+        """
+        busy = [
+            (key, budget) for key, budget in self._budgets.items() if key in untold or not budget.rests(now)
+        ]
+        return {key: use for key, budget in busy if (use := budget.use(now))}
 
     def claims(self, ticket: Ticket, claim: str, now: float) -> dict[str, Use]:
         """Return what the write of *ticket*, which was admitted, has to be granted; *claim*: a new id."""

@@ -37,9 +37,9 @@ TICK = 0.01
 
 #: Calls a second and at once (and seconds between two previews) that replace the platforms' own limits: each
 #: answer is then edited about five times a second, and no first text and no last edit ever waits for a call.
-#: The window of Slack's edits stays a minute: one that is shorter than the time for whose last edits calls
-#: are kept would be kept whole.
-SLACK_UPDATES = (40.0, 2400, 0.05)
+#: The window of Slack's edits has ten seconds: one that is shorter than the time for whose last edits calls
+#: are kept would be kept whole, and of a longer one replicas tell each other thousands of calls.
+SLACK_UPDATES = (40.0, 400, 0.05)
 SLACK_POSTS = (20.0, 20)
 #: Deletions a minute, of messages that were replaced.
 SLACK_DELETES = 2400

@@ -30,8 +30,9 @@ LIMITS = (
 PARTS = {"slow": (1000, 5.0, 4), "fast": (300, 20.0, 1)}
 #: What is played before them.
 MORE = ("malformed", "edits")
-#: Seconds in which the questions come, in which all streams are measured, and for the rest to be written.
-RAMP, WINDOW, PATIENCE = 10.0, 60.0, 60.0
+#: Seconds in which the questions come, in which all streams are measured, and in which no text comes once
+#: all is written that will be: on a busy machine streams and writes take longer.
+RAMP, WINDOW, PATIENCE = 10.0, 60.0, 30.0
 QUICK_RAMP, QUICK_WINDOW = 2.0, 3.0
 #: In a quick run so many times fewer streams.
 FEWER = 4
@@ -141,11 +142,13 @@ class Load:
         return sum(request["state"] == "open" for request in await self._world.claude.requests())
 
     async def _lost(self) -> dict[str, int]:
-        """Return how many answers are not whole on the screens, or still live, after some time for them."""
-        deadline = time.monotonic() + PATIENCE
+        """Return how many answers are not whole on the screens, or still live, once no more text comes."""
+        deadline, before = time.monotonic() + PATIENCE, -1
         while True:
             pages = [page for side in self._sides for page in await self._pages(side)]
-            left = sum(bool(page["live"]) for page in pages)
+            left, shown = sum(bool(page["live"]) for page in pages), sum(len(page["text"]) for page in pages)
+            if shown != before:
+                deadline, before = time.monotonic() + PATIENCE, shown
             if (len(pages) >= self._streams and not left) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(1.0)
