@@ -54,6 +54,8 @@ async def stops(quick: bool, seed: int, runs: int) -> dict[str, Any]:
     for name, size in (("one", 1), ("several", FEW if quick else SIZE)):
         async with clustered(size) as cluster:
             rng = random.Random(seed)
+            await _says(cluster, rng, 1.0, 100)
+            await _answered(cluster, STOPS, 2 * size)  # so that all have imported Claude's SDK
             await stop.scripted(cluster.world, rng)
             timed[name] = await stop.stopped(cluster.world, cluster.side, count, rng)
     more = timed["several"]["closed_ms"]["p99"] - timed["one"]["closed_ms"]["p99"]
