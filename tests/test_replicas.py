@@ -164,7 +164,7 @@ async def test_a_stop_whose_actor_is_looked_up_while_the_message_becomes_known_i
 async def test_a_stop_that_a_new_replica_hears_reaches_an_answer_whose_channel_has_another_home(
     pair, started, sheet
 ):
-    first, second = pair
+    first, _ = pair
     await asked(first, sheet)
     first.bus.homes[f"/{HERE.channel}"] = "b"  # as when the first one is told to end
     third = await started("c")

@@ -218,7 +218,7 @@ async def test_one_that_was_cut_off_from_redis_lets_go_of_a_page_that_another_on
     proxy.cut()
     await until(partial(serving, second))
     assert await gone(first)
-    # Until it is mended, the page is nowhere else, also where a busy machine lets the second one's lease run out.
+    # Until it is mended the page is nowhere else, also where a busy machine lets a lease run out.
     at[0] = second
     assert "Half of it" in await answered(browser)
     await until(partial(asks, browser))
