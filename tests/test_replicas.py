@@ -138,6 +138,51 @@ async def test_a_stop_that_comes_before_the_replica_knows_the_message_is_passed_
     assert sheet.last.note == "Stopped by ann."
 
 
+async def test_a_stop_whose_actor_is_looked_up_while_the_message_becomes_known_is_passed_on(
+    pair, sheet, monkeypatch
+):
+    first, second = pair
+    second.bus.homes[f"/{HERE.channel}"] = "b"
+    access, looked_up = second.core.means.access, asyncio.Event()
+    authorize = access.authorize
+
+    async def slowly(*asked: object) -> bool:
+        await looked_up.wait()
+        return await authorize(*asked)
+
+    monkeypatch.setattr(access, "authorize", slowly)
+    stop = asyncio.create_task(second.inbox.stop(Stop("sheet/1", ANN, HERE)))
+    await first.core.mention(ask(sheet, KEY))
+    await asyncio.sleep(3)
+    assert second.inbox.knows("sheet/1")
+    looked_up.set()
+    assert await stop is Outcome.STOPPED
+    await asyncio.sleep(2)
+    assert sheet.last.note == "Stopped by ann."
+
+
+async def test_a_stop_that_a_new_replica_hears_reaches_an_answer_whose_channel_has_another_home(
+    pair, started, sheet
+):
+    first, _ = pair
+    await asked(first, sheet)
+    first.bus.homes[f"/{HERE.channel}"] = "b"  # as when the first one is told to end
+    third = await started("c")
+    assert not third.inbox.knows("sheet/1")
+    assert await third.inbox.stop(Stop("sheet/1", ANN, HERE)) is Outcome.STOPPED
+    await asyncio.sleep(2)
+    assert sheet.last.note == "Stopped by ann."
+
+
+async def test_a_stop_of_an_answer_that_all_take_for_another_ones_goes_round_once(pair, started):
+    replicas = [*pair, await started("c")]
+    for each, other in zip(replicas, "bca", strict=True):
+        each.inbox._elsewhere["sheet/1"] = other
+    assert await replicas[0].inbox.stop(Stop("sheet/1", ANN, HERE)) is Outcome.UNKNOWN
+    passed = [each.core.means.tally.handed.values.get(("event",), 0) for each in replicas]
+    assert sum(passed) <= 2 * len(replicas)
+
+
 async def test_messages_of_an_answer_that_has_ended_are_not_known_elsewhere(pair, sheet):
     first, second = pair
     await asked(first, sheet)

@@ -170,6 +170,11 @@ async def test_what_somebody_may_go_on_from_is_deleted_a_day_after_it_is_done(st
     assert (going.text, going.asked.text) == ("Because", "why?")
 
 
+async def test_a_store_that_is_closed_twice_is_closed(store):
+    await store.close()
+    await asyncio.wait_for(store.close(), 10)
+
+
 async def test_what_an_earlier_version_has_kept_of_finished_answers_is_deleted_too(tmp_path):
     """It kept all of them for an hour, whether anybody could go on from them or not."""
     store = await opened(tmp_path)

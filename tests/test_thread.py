@@ -64,6 +64,16 @@ async def test_it_ends_after_what_it_was_told(end: Callable[[Thread], None]):
     assert done == [1]
 
 
+@pytest.mark.parametrize("begun", [True, False])
+async def test_who_tells_it_something_after_its_end_does_not_wait_forever(begun: bool):
+    thread = Thread("under test")
+    if begun:
+        await thread.run(lambda: 1)
+    thread.end()
+    with pytest.raises(RuntimeError, match="'under test' was told to end"):
+        await asyncio.wait_for(thread.run(lambda: 2), 10)
+
+
 def test_a_loop_that_is_closed_before_the_work_is_done_does_not_end_the_thread(thread):
     goes_on = threading.Event()
 

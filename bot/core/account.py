@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
+from bot import content
 from bot.core.prefix import Prefix, Prefixes, without
 from bot.events import Event, Finished, Text, Thinking, Usage
 from bot.model import Ask, Request, Result, Tool
 from bot.model.estimate import Estimate, size
 
 log = structlog.get_logger(__name__)
-#: What people and Claude say; off, unless the operator switches it on to find a fault.
-content = logging.getLogger("bot.content")
 
 #: What people read below an answer to a question whose thread is longer than what was read of it.
 NOT_READ = "Older messages of this thread were not read."
@@ -81,7 +79,7 @@ class Account:
         said = "".join(self._said)
         self._prefix.keep_secret([said])
         told = {"question": self._question, "asked": self._request.turns[-1].text, "answered": said}
-        content.info("content", extra=told)
+        content.log.info("content", extra=told)
 
     def _end(self, finished: Finished) -> Finished:
         usage = finished.usage

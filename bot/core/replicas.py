@@ -63,6 +63,7 @@ class Replicas:
         self._peers = core.means.store.peers
         self._elsewhere: dict[str, str] = {}  # messages, and the replicas that write to them
         self._silent: dict[str, float] = {}  # until when replicas that have not replied are not asked
+        self._passing: set[str] = set()  # messages of events that others are given on
         self._members: frozenset[str] = frozenset()
         core.means.stops.told = self._told
         core.running.took = self._took
@@ -183,7 +184,25 @@ class Replicas:
 
     async def _outcome(self, name: str, event: Event, here: Callable[[Event], Awaitable[Outcome]]) -> Outcome:
         said = await self._pass(name, event)
-        return await here(event) if said is None else Outcome[said]
+        return await self._here(event, here) if said is None else Outcome[said]
+
+    async def _here(
+        self, event: Event, here: Callable[[Event], Awaitable[Outcome]], sender: str = ""
+    ) -> Outcome:
+        """Take an event; of an answer that is not known here, let the replica take it that writes that.
+
+        Which one does may have become known meanwhile, or be unknown to *sender*, which has just joined.
+        """
+        outcome, message = await here(event), event.message
+        at = self._elsewhere.get(message, "")
+        if outcome is not Outcome.UNKNOWN or at in {"", sender} or message in self._passing:
+            return outcome
+        self._passing.add(message)  # so that replicas that are mistaken don't send it round
+        try:
+            said = await self._pass(at, event)
+        finally:
+            self._passing.discard(message)
+        return outcome if said is None else Outcome[said]
 
     async def _pass(self, name: str, letter: Letter) -> str | None:
         """Let the replica *name* take *letter*; return its reply, None if it is to be taken here."""
@@ -210,9 +229,9 @@ class Replicas:
             case Passed():
                 return await self._take(letter)
             case Stop():
-                return TAKEN + (await self._core.stop(letter)).name
+                return TAKEN + (await self._here(letter, self._core.stop, sender)).name
             case Press():
-                return TAKEN + (await self._core.press(letter)).name
+                return TAKEN + (await self._here(letter, self._core.press, sender)).name
             case Command():
                 return TAKEN + await self._core.command(letter)
             case Rating() | Edited() | Deleted():

@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 
+from bot.content import switch as switch_content
+
 #: What tokens look like, and addresses that are as good as one, for those that no setting of ours holds.
 SECRET = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|sk-ant-[\w-]+|(?<=Bearer )\S+|(?<=ticket=)[^&\s]+"
@@ -23,8 +25,6 @@ SECRET = re.compile(
 LONGEST = 4096
 #: Our packages.
 OURS = ("bot", "adapters")
-#: The logger of what people and Claude say.
-CONTENT, OFF = "bot.content", logging.CRITICAL + 1
 #: Lines of one kind that libraries may log in so many seconds; a kind's length in characters, and how many
 #: kinds are counted.
 OFTEN, QUIET = 5, 60.0
@@ -98,11 +98,7 @@ def configure(level: str, secrets: Collection[str] = (), *, content: bool = Fals
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for ours in OURS:
         logging.getLogger(ours).setLevel(level.upper())
-    logging.getLogger(CONTENT).setLevel(logging.INFO if content else OFF)
-    if content:
-        logging.getLogger(CONTENT).warning(
-            "--debug-content: what people write and what is answered is logged"
-        )
+    switch_content(on=content)
 
 
 def hide(secrets: Iterable[str]) -> None:

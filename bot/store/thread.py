@@ -30,9 +30,16 @@ class Thread:
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._started: Started | None = None
+        self._ended = False
 
     def tell(self, work: Callable[[], Any], then: Then) -> None:
-        """Have *work* done, and *then* called in the event loop that runs now."""
+        """Have *work* done, and *then* called in the event loop that runs now.
+
+        Raises:
+            RuntimeError: It was told to end.
+        """
+        if self._ended:
+            raise RuntimeError(f"the thread {self._name!r} was told to end")
         if self._started is None:
             # A daemon, so that a process ends that could not close its ledger.
             self._started = Started(target=_work, args=(self._jobs,), name=self._name, daemon=True)
@@ -41,7 +48,11 @@ class Thread:
         self._jobs.put((asyncio.get_running_loop(), work, then))
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Return what *work* returns; it is left out if nobody waits for it when its turn comes."""
+        """Return what *work* returns; it is left out if nobody waits for it when its turn comes.
+
+        Raises:
+            BaseException: What *work* raises; or as `tell`.
+        """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
         def done(result: Any, error: BaseException | None) -> None:
@@ -57,6 +68,7 @@ class Thread:
 
     def end(self) -> None:
         """Let it end after what it was told."""
+        self._ended = True
         self._jobs.put(None)
 
 

@@ -177,7 +177,9 @@ class Writer:
             log.error(told, folder=str(self._folder), error=self.trouble)
 
     async def close(self) -> None:
-        """Write what waits, then nothing any more."""
+        """Write what waits, then nothing any more; once is enough."""
+        if self.trouble == CLOSED:
+            return
         if written := self.post(soon=True):
             await asyncio.wait({written})
         if self._healing:

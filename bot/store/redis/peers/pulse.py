@@ -184,6 +184,9 @@ class Pulse:
                 )
             finally:
                 self._tell(boarded, [own, *others])
+            for error in others:
+                if isinstance(error, Exception) and not isinstance(error, OSError):
+                    log.error("what goes along with a beat failed", exc_info=error)
         if own:
             raise own
 
