@@ -224,6 +224,15 @@ async def test_the_stop_button_stops():
 
 
 @pytest.mark.parametrize("control", ["stop", "retry"])
+async def test_who_presses_a_button_too_often_is_not_told_that_they_may_not(control):
+    it = core(Script(*WORDS))
+    outcomes = [await it.press(Press("sheet/9", control, ANN, HERE)) for _ in range(100)]
+    assert outcomes[0] is not Outcome.LATER
+    assert outcomes[-1] is Outcome.LATER
+    assert Outcome.REFUSED not in outcomes
+
+
+@pytest.mark.parametrize("control", ["stop", "retry"])
 @pytest.mark.rule(2)
 async def test_a_button_pressed_by_somebody_who_may_not_use_the_bot_does_nothing(control):
     sheet = Sheet()

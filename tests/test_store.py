@@ -366,6 +366,25 @@ async def test_a_button_goes_on_from_what_the_disk_did_not_take_yet(tmp_path, im
     await store.close()
 
 
+async def test_a_fault_of_ours_does_not_end_the_tries_to_write_again(tmp_path, impatient, monkeypatch):
+    store = await opened(tmp_path)
+    reopen = store._file.reopen
+    failed: list[bool] = []
+
+    def once():
+        if not failed:
+            failed.append(True)
+            raise RuntimeError("a fault of ours")
+        reopen()
+
+    monkeypatch.setattr(store._file, "reopen", once)
+    await pragma(store, "query_only = ON")
+    assert await store.accept(asked())
+    await healthy(store)
+    assert failed
+    await store.close()
+
+
 @pytest.mark.parametrize("lacks", [("calling", "controls"), ("calling",)], ids=["first", "second"])
 async def test_a_file_of_an_older_version_is_read_and_has_room_for_what_is_new(tmp_path, lacks):
     schema = tables.SCHEMA

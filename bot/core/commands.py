@@ -83,8 +83,10 @@ class Commands:
         if not (conversation := self._meant(command)):
             return NOTHING
         outcome, why = await self._stop(Stop("", command.actor, command.place, conversation))
+        if outcome is Outcome.LATER:
+            return NOT_NOW
         if outcome is Outcome.REFUSED:
-            return why or NOT_NOW
+            return why
         return STOPPED if outcome is Outcome.STOPPED else NOTHING
 
     async def _again(self, command: Command) -> str:

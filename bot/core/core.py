@@ -203,7 +203,9 @@ class Core:
             return outcome
         decides = press.control in {control.name for control in CONTROLS}
         action = Action.APPROVE if decides else Action.PRESS
-        if not self._gate.heeds(press, action) or not await self._gate.allows(press, action):
+        if not self._gate.heeds(press, action):
+            return Outcome.LATER
+        if not await self._gate.allows(press, action):
             return Outcome.REFUSED
         if decides:
             return self._presses.decide(press)

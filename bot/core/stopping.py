@@ -41,7 +41,7 @@ class Stopping:
         # Who ends an answer to themselves does so once: that is never too often.
         ends_own = live is not None and live.open and live.mention.actor.id == stop.actor.id
         if not (ends_own or self._gate.heeds(stop, Action.STOP)):
-            return Outcome.REFUSED, ""
+            return Outcome.LATER, ""
         if not await self._gate.allows(stop, Action.STOP):
             return Outcome.REFUSED, self._access.refusal(stop.place)
         live = self._meant(stop)  # anew, since it may have come or gone meanwhile

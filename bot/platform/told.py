@@ -161,7 +161,7 @@ class Outcome(Enum):
     REFUSED = 3
     #: It is being done; the button is not needed any more.
     TAKEN = 4
-    #: It can't be done now, and the actor was told so; the button stays.
+    #: It can't be done now, and the actor was told so or does it too often; the button stays.
     LATER = 5
     #: It is being done, and the message itself will show it.
     SHOWN = 6

@@ -250,7 +250,9 @@ class Writer:
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long; writes go on meanwhile
                 await self._finish()
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:
+                if not isinstance(error, sqlite3.Error | OSError):
+                    log.exception("a fault of ours while the ledger was to be written again")
                 self.degrade(error)
             else:
                 await self.take_ballast()
@@ -281,6 +283,6 @@ def _tell(batch: Batch, error: BaseException | None) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what is wrong without a path, which is nobody's business who asks for the bot's state."""
+    """Return what is wrong without a path: it is shown to all who ask for the bot's state."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{type(error).__name__}: {said}"
