@@ -125,7 +125,7 @@ class Ink:
         return Block(text, Lead(literal=len(text)), seen(shown), "\n\n")
 
     def _literal(self, text: str, lead: Lead) -> list[Block]:
-        end = min(lead.literal, len(text))
+        end = text.find("\n", lead.literal - 1) + 1 or len(text)
         while not grapheme(text, end):
             end += 1
         first, rest = self.literal(text[:end]), text[end:]

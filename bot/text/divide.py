@@ -9,7 +9,7 @@ from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
-from bot.text.cuts import grapheme, places, spans
+from bot.text.cuts import begins, grapheme, places, spans
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import seen
@@ -54,8 +54,11 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
         found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
         at = _untorn(tree, found, least)
         cut = dressed.place(*tree.where(at))
-        if found < least or cut <= 0 or not grapheme(block.raw, cut):
+        if found < least or cut <= 0:
             return None
+        if not grapheme(block.raw, cut) and (before := found - cut + begins(block.raw, cut)) >= least:
+            end = before
+            continue
         lead = lead_at(tree, at, block.lead.numbers)
         head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=lead.within)
         taken = full(head)

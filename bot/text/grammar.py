@@ -34,12 +34,13 @@ _OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spa
 
 #: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
 _DOLLAR = "\u20b0"
-#: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
-#: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
-_LOW, _TILDE = "\u2054", "\u2053"
+#: Stands for a tilde alone, which strikes nothing out; punctuation too, and none of CJK, beside which marks
+#: have other rules.
+_TILDE = "\u2053"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
-_DUNDER = re.compile(r"\\.|(?<![^\W_])__(?=[^\W_])(\w*[^\W_])__(?![^\W_])", re.DOTALL)
-_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
+_MEANT = str.maketrans({_DOLLAR: "$", _TILDE: "~"})
+#: A name such as __init__, which is not bold.
+_NAME = re.compile(r"__(?!_)\w*[^\W_]__")
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
 _NO_FORMULA = re.compile(
@@ -234,8 +235,6 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         definitions: Lines that define links it may refer to: "[label]: <url>".
     """
     source = legible(source)
-    if "__" in source:
-        source = _DUNDER.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
     if "~" in source:
         source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
     tree = _parsed(source, definitions)
@@ -245,6 +244,8 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         tree = _priced(tree, definitions)
     if "|" in source and (wide := _widened(tree)) != source:
         tree = _parsed(wide, definitions)
+    if "__" in source:
+        _name(tree)
     return tree
 
 
@@ -274,6 +275,14 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
     return Tree(source, root, before.count("\n"))
+
+
+def _name(tree: Tree) -> None:
+    """Take bold off the names in *tree* such as __init__: they are text that no cut goes through."""
+    for node in (each for block in tree.blocks for each in walk(block) if kind(each) is comrak.Strong):
+        written = tree.text(node)
+        if _NAME.fullmatch(written) and len(node.children) == 1:
+            node.node_value, node.children[0].node_value = comrak.Escaped(), comrak.Text(written)
 
 
 # Formulas.
@@ -374,13 +383,18 @@ def _nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     return tree
 
 
+def marker(value: comrak.NodeCodeBlock) -> str:
+    """Return what a block of code begins with."""
+    return " " * value.fence_offset + chr(value.fence_char) * value.fence_length
+
+
 def opening(tree: Tree, node: AstNode, at: int) -> str:
     """Return the line that opens the block of code *node* of *tree* again, which goes on at *at*."""
     value: comrak.NodeCodeBlock = value_of(node)
-    marker = " " * value.fence_offset + chr(value.fence_char) * value.fence_length
+    begin = marker(value)
     info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
-    if not (_NESTING.match(info) and marker.strip() == "````"):
-        return marker + info
+    if not (_NESTING.match(info) and begin.strip() == "````"):
+        return begin + info
     within = tree.source[tree.begin(node) : at].split("\n")[1:]  # in one of the blocks in it
     inner = sum(line.strip("> \t").startswith("```") for line in within) % 2
     return f"```{info}{JOINER * inner}"

@@ -230,18 +230,18 @@ class Line:
         return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
 
     def _link(self, node: AstNode) -> None:
-        self._point(said(node.children), value_of(node).url, node.children)
+        self._point(node.children, value_of(node).url)
 
     def _image(self, node: AstNode) -> None:
-        label = said(node.children)
-        inner = node.children if label.strip() else ()
-        self._point(label if inner else "image", value_of(node).url, inner)
+        self._point(node.children, value_of(node).url, "image")
 
-    def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
-        """Write something that is said to be at *url*."""
-        url = grammar.words(url)
+    def _point(self, inner: Sequence[AstNode], url: str, otherwise: str = "") -> None:
+        """Write *inner*, *otherwise* where that says nothing, which is said to be at *url*."""
+        inner, url = inner if said(inner, addresses=True).strip() else (), grammar.words(url)
+        label = said(inner) if inner else otherwise
         if not inert(url) or url == f"mailto:{label}":
-            self._run += label
+            self._each(inner)
+            self._run += "" if inner else label
             return
         self._flush()
         if label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
@@ -254,7 +254,7 @@ class Line:
         if label.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
             self._mark(self._dialect.link(text.strip(), url))
         else:
-            for part in [f"{text} (", self._address(url), ")"] if label.strip() else [self._address(url)]:
+            for part in [f"{text} (", self._address(url), ")"] if inner or label else [self._address(url)]:
                 self._mark(part)
 
     def _footnote(self, node: AstNode) -> None:
