@@ -11,7 +11,6 @@ from comrak import AstNode
 
 from bot.events import File
 from bot.text import edge, grammar
-from bot.text.cuts import grapheme
 from bot.text.dialect import Dialect
 from bot.text.filenames import extension
 from bot.text.grammar import Tree, kind, value_of
@@ -126,8 +125,6 @@ class Ink:
 
     def _literal(self, text: str, lead: Lead) -> list[Block]:
         end = text.find("\n", lead.literal - 1) + 1 or len(text)
-        while not grapheme(text, end):
-            end += 1
         first, rest = self.literal(text[:end]), text[end:]
         return [first, *(self.blocks(rest, Lead(), "\n\n") if rest else ())]
 

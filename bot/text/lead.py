@@ -179,11 +179,8 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     lead = replace(lead, first=before, within=True)
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
-        if (
-            value.fenced and begun and tree.where(at)[0] == tree.first(node)
-        ):  # in what stands behind the fence
-            marker = grammar.marker(value)
-            return replace(lead, lines=opens, first=f"{before}{marker}: ", within=False)
+        if value.fenced and begun and tree.where(at)[0] == tree.first(node):  # behind the marks
+            return replace(lead, first=f"{before}{grammar.marker(value)}: ", within=False)
         if value.fenced:
             ending = line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
             first = before + " " * value.fence_offset * begun + JOINER * (begun and ending)
@@ -192,7 +189,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     if kind(node) is comrak.HtmlBlock:
         leaf = grammar.parse(tree.source[:at].removesuffix("\n") + f"\n{goes_on}x").leaf
         if leaf is None or kind(leaf) is not comrak.HtmlBlock:  # it has ended in this line
-            return Lead(literal=max(1, len(line)))
+            return Lead(literal=1)
         opening = tree.source[tree.begin(node) : at].partition("\n")[0]
         return replace(lead, lines=f"{opens}{goes_on}{opening}\n", first=before)
     if kind(node) is comrak.Table:

@@ -149,7 +149,7 @@ class Line:
             self._run += "\n"
 
     def _code(self, node: AstNode) -> None:
-        self._mark(_code(self._dialect, grammar.words(value_of(node).literal)))
+        self._put(_code(self._dialect, grammar.words(value_of(node).literal)))
 
     def _math(self, node: AstNode) -> None:
         value: comrak.NodeMath = value_of(node)
@@ -158,7 +158,7 @@ class Line:
             begin, end = "[]" if value.display_math else "()"
             self._run += begin + _ESCAPE.sub(r"\1", literal) + end
             return
-        self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
+        self._put(self._dialect.code(" ".join(literal.split("\n")).strip()))
 
     def _html(self, node: AstNode) -> None:
         if _BREAK.fullmatch(text := grammar.words(value_of(node))):
@@ -176,9 +176,8 @@ class Line:
         if not marked or (made is comrak.Strong and not self._strong):
             self._each(node.children)
             return
-        self._flush()
-        self._within.append(made)
         self._put(_Opening(_MARKS[made]))
+        self._within.append(made)
         before = len(self._written)
         self._each(node.children)
         self._flush()
@@ -190,13 +189,11 @@ class Line:
         else:
             self._put(_Closing(_MARKS[made]))
 
-    def _mark(self, markup: str) -> None:
-        if markup:
-            self._flush()
-            self._put(markup)
-
     def _put(self, markup: str) -> None:
         """Write something of ours; two pieces of code must not touch, nor an end of emphasis a beginning."""
+        if not markup:
+            return
+        self._flush()
         before = next((piece for piece in reversed(self._written) if piece), "")
         touches = before.endswith(markup[0]) and (
             markup[0] == "`" or (isinstance(before, _Closing) and not isinstance(markup, _Closing))
@@ -245,20 +242,20 @@ class Line:
             return
         self._flush()
         if label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
-            self._mark(self._address(url))
+            self._put(self._address(url))
             return
         within = Line(self._dialect, self._tree, Known(Links()), strong=self._strong)
         within._within, within._fresh = [*self._within], self._fresh
         text = within.write(inner) if inner else self._dialect.literal(label, fresh=self._fresh)
         deceptive = deceives(label, url) or deceives(text, url)
         if label.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
-            self._mark(self._dialect.link(text.strip(), url))
+            self._put(self._dialect.link(text.strip(), url))
         else:
             for part in [f"{text} (", self._address(url), ")"] if inner or label else [self._address(url)]:
-                self._mark(part)
+                self._put(part)
 
     def _footnote(self, node: AstNode) -> None:
-        self._mark(self._dialect.note(value_of(node).name))
+        self._put(self._dialect.note(value_of(node).name))
 
 
 _INLINES: dict[type[Any], Any] = {

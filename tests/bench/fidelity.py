@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
-from unicodedata import category
 from urllib.parse import unquote
 
 import regex
@@ -131,15 +130,14 @@ def unlike_so_far(
 def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int], size: int) -> int:
     """Return up to where *text* can be put on pages of *size* as it is meant; 0: they may be of any.
 
-    What a page is too small for is shown as it is written: the head of a table and a row, one row, a
-    character of many marks; what is behind is no part of that then.  So is a page that has nothing else.
+    What a page is too small for is shown as it is written: the head of a table and a row, or one row; what is
+    behind is no part of that then.  So is a page that has nothing else.
     """
     starts = _lines(text)
     tables = [leaf for leaf in found if leaf.kind == "Table"]
     wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
     wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
     wholes = [(at, end) for at, end in wholes if not size or (end - at) * GROWS > size]
-    wholes += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
     pages = {end: begin for begin, end in itertools.pairwise([0, *cuts])}
     wholes += [(at, end + 1) for at, end in wholes if end in pages and not text[pages[end] : at].strip()]
     return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
