@@ -253,7 +253,7 @@ class Writing:
         self._depth += 1
         self._hung += 1
         bars, self._bars = self._bars, 0
-        text = self._task(self.blocks(node.children)).lstrip()  # a line of spaces would begin no item
+        text = self._task(self.blocks(node.children)).lstrip(" \t\n")  # a blank line would begin no item
         self._bars = bars
         self._hung -= 1
         self._depth = depth
