@@ -107,7 +107,7 @@ KINDS = {
         (60, f"<?a ?> {WORDS}\n\n*b*"),
     ],
     "a list that is told as text in a quote": [(0, ">1.\n>     - \n>    5. "), (0, "> - - a\n>   1. ~~b~~")],
-    "a space that stays, before what looks like a block": [(0, "- \xa0\\- x"), (0, "1. &nbsp;# y\n2. \u3000\\> z")],
+    "a space that stays before a mark of a block": [(0, "- \xa0\\- x"), (0, "1. &nbsp;# y\n2. \u3000\\>")],
     "a line below a heading": [
         (88, "ps://evil.example`\n- e\u0301[**\n  - item\n \n  ](https://evil.example)  head\n  =\n  ```"),
     ],

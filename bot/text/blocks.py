@@ -190,10 +190,8 @@ class Ink:
 
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
-        at, node = (
-            edge.firm(grammar.parse(source, self.known.definitions), edge.SENTENCE, edge.ANY_SPACE),
-            tree.leaf,
-        )
+        whole, node = grammar.parse(source, self.known.definitions), tree.leaf
+        at = edge.firm(whole, edge.SENTENCE, edge.ANY_SPACE)
         if not at and node is not None:
             at = tree.line(tree.first(node))
         if not at:

@@ -51,8 +51,7 @@ Span = tuple[int, int]
 
 def spans(tree: Tree, nodes: Sequence[AstNode]) -> list[Span]:
     """Return what of *nodes* no cut should go through, in the order of the text."""
-    found = [span for block in nodes for node in walk(block) for span in _spans(tree, node)]
-    return sorted(found)
+    return sorted(span for block in nodes for node in walk(block) for span in _spans(tree, node))
 
 
 def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:

@@ -259,11 +259,10 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
     count = len(labels)
     found = []
     for label, block in zip(labels, tree.blocks[-count:], strict=False):
-        if kind(block) is comrak.Paragraph and len(block.children) == 1:
-            [node] = block.children
-            if kind(node) is comrak.Link:
-                url = value_of(node).url
-                found.append((label, url, f"[{label}]: <{url}>"))
+        node = block.children[0] if len(block.children) == 1 else block
+        if kind(node) is comrak.Link:
+            url = value_of(node).url
+            found.append((label, url, f"[{label}]: <{url}>"))
     return found
 
 
@@ -292,8 +291,7 @@ def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     """Return *tree* with only those formulas that are some."""
     source = tree.source
     for _ in range(_REFUSALS):
-        found = _refused(tree)
-        if found is None:
+        if (found := _refused(tree)) is None:
             return tree
         at = tree.begin(found)
         if source[at : at + 1] != "$":

@@ -60,16 +60,9 @@ def ended(dialect: Dialect, text: str, mark: str) -> bool:
     return not dialect.flanking and mark in _ESCAPE.sub(" ", text)
 
 
-@lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
-def _literal(dialect: Dialect, text: str, fresh: bool) -> str:
-    """See `Dialect.literal`."""
-    return dialect.literal(text, fresh=fresh)
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _code(dialect: Dialect, text: str) -> str:
-    """See `Dialect.code`."""
-    return dialect.code(text)
+# A line that grows is written again with each frame.
+_literal = lru_cache(REMEMBERED)(lambda dialect, text, fresh: dialect.literal(text, fresh=fresh))
+_code = lru_cache(REMEMBERED)(lambda dialect, text: dialect.code(text))
 
 
 class _Address(str):
