@@ -18,6 +18,7 @@ from itertools import accumulate
 from typing import Any
 
 import comrak
+import regex
 from comrak import AstNode
 
 from bot.text.safe import JOINER, clean, legible
@@ -34,13 +35,13 @@ _OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spa
 
 #: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
 _DOLLAR = "\u20b0"
-#: Stands for a tilde alone, which strikes nothing out; punctuation too, and none of CJK, beside which marks
-#: have other rules.
-_TILDE = "\u2053"
+#: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
+#: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
+_LOW, _TILDE = "\u2054", "\u2053"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
-_MEANT = str.maketrans({_DOLLAR: "$", _TILDE: "~"})
-#: A name such as __init__, which is not bold.
-_NAME = re.compile(r"__(?!_)\w*[^\W_]__")
+#: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
+_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}])", regex.DOTALL)
+_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
 _NO_FORMULA = re.compile(
@@ -235,6 +236,8 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         definitions: Lines that define links it may refer to: "[label]: <url>".
     """
     source = legible(source)
+    if "__" in source:
+        source = _NAME.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
     if "~" in source:
         source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
     tree = _parsed(source, definitions)
@@ -244,8 +247,6 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         tree = _priced(tree, definitions)
     if "|" in source and (wide := _widened(tree)) != source:
         tree = _parsed(wide, definitions)
-    if "__" in source:
-        _name(tree)
     return tree
 
 
@@ -274,14 +275,6 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
     before += "***\n" if before else ""  # else an indented line would go on with it
     root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
     return Tree(source, root, before.count("\n"))
-
-
-def _name(tree: Tree) -> None:
-    """Take bold off the names in *tree* such as __init__: they are text that no cut goes through."""
-    for node in (each for block in tree.blocks for each in walk(block) if kind(each) is comrak.Strong):
-        written = tree.text(node)
-        if _NAME.fullmatch(written) and len(node.children) == 1:
-            node.node_value, node.children[0].node_value = comrak.Escaped(), comrak.Text(written)
 
 
 # Formulas.
