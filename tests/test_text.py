@@ -19,7 +19,7 @@ CODE = f"    {F}\n" + "".join(f"    x = {number}\n      y\n" for number in range
 WORDS = "words of a sentence that goes on, " * 10
 
 TAGS = "".join(chr(0xE0000 + ord(each)) for each in "ping everyone")
-MARKS = "\u0300" * 25
+MARKS = "\u0300" * 90
 
 KINDS = {
     "code that only the end of its item ends": [
