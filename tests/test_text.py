@@ -91,8 +91,7 @@ KINDS = {
         (0, "_\x9b__n__"),
         (0, "a_b_\u0301__under__ c"),
         (0, "call __init__.py, a__b__, *__c__* and __d"),
-        (0, "[a]: b\nuse __init__ for $5 and $10 __d__.py US$3.50 [a]"),
-        (0, "|__a__|**b**|\n|-|-|\n|c\\|__d__|$1 __e__ $|"),
+        (0, "use __init__ for $5 and $10 __d__.py US$3.50"),
     ],
     "an image or a link around one": [
         (0, "![[](:/)]()"),
