@@ -72,9 +72,12 @@ KINDS = {
         (0, f"> {F}md\n> a\n> {F}\n> {F}sh\n> b\n> {F}\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
     ],
     "a byte order mark": [(20, "a longer one here\n\n\ufeff- b"), (0, "\ufeff* a\n\n`\ufeff`")],
-    "a line's end in what stands behind a fence": [
+    "a line's end in an address, or behind a fence": [
         (0, f"{F}py a&#10;1) b\nx\n{F}"),
         (0, "~~~a&NewLine;&#10;-  b\tc\nx"),
+        (0, "[x](<http://\u3044&#10;1) https://evil.example>) a"),
+        (0, "![](a&#10;-&#32;https://evil.example/b) c"),
+        (0, "see [a] b\n\n[a]: <x&NewLine;&NewLine;1)&#32;https://evil.example>"),
     ],
     "a list in a footnote beside another": [
         (0, "[^1]: A footnote.\n~\n      1. deeper\n1. x"),

@@ -74,7 +74,8 @@ class Dialect:
         return text
 
     def code(self, text: str) -> str:
-        """Return *text* as inline code."""
+        """Return *text* as inline code, on one line: another could begin a block, and end it."""
+        text = text.replace("\n", " ")
         marks = "`" * (_longest("`", text) + 1)
         ends = text[:1] + text[-1:]
         pad = " " if "`" in ends or (text.strip() and ends == "  ") else ""

@@ -151,7 +151,7 @@ class Line:
             begin, end = "[]" if value.display_math else "()"
             self._run += begin + _ESCAPE.sub(r"\1", literal) + end
             return
-        self._put(self._dialect.code(" ".join(literal.split("\n")).strip()))
+        self._put(self._dialect.code(literal.strip()))
 
     def _html(self, node: AstNode) -> None:
         if _BREAK.fullmatch(text := grammar.words(value_of(node))):

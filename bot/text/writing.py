@@ -326,7 +326,7 @@ def _merging(before: AstNode, node: AstNode) -> bool:
 
 def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:
     """Return the language that is named behind a fence, and what else is said there."""
-    info = grammar.words(value.info).strip().replace("\n", " ")  # an entity may be a line's end
+    info = grammar.words(value.info).strip()
     found = _INFO.match(info)
     if found is None:
         return "", info
