@@ -104,6 +104,7 @@ KINDS = {
     "a link without an address": [(0, "a [**b** `c`]() d"), (0, "![*b*](?e)")],
     "a character that a page is too small for, in code": [
         (77, f"{F}el>\n *b** c*&Tab;\n7. https://user:pw@ok.example ![[^1] {TAGS}x\n{F}\n]"),
+        (60, f"{F}\nx\n  o{MARKS}\n# y\n{F}\n\n*z*"),
         (60, f"{F}\n{'x' * 40}o{MARKS}\n# y\n{F}\n\n*z*"),
     ],
     "HTML that ends in a line that still grows": [

@@ -52,13 +52,14 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     for _ in range(TRIES):
         lines = lined and "\n" in text[end // 2 : end]
         found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
-        if found <= least < end and block.kind is comrak.CodeBlock:
+        if least < end and not text[least:found].strip() and block.kind is comrak.CodeBlock:
             found = end  # one character is longer than a page
         at = _untorn(tree, found, least)
         cut = dressed.place(*tree.where(at))
         if found < least or cut <= 0:
             return None
-        if not grapheme(block.raw, cut) and (before := found - cut + begins(block.raw, cut)) > least:
+        before = found if grapheme(block.raw, cut) else found - cut + begins(block.raw, cut)
+        if before < found and text[least:before].strip():
             end = before
             continue
         lead = lead_at(tree, at, block.lead.numbers)
