@@ -75,6 +75,9 @@ RIGHT = [
     ("slack", "- ```\n  a ✂b\n\n", ["- ```\n  a \n  ```", "```\nb\n\n```"]),  # it has two lines to comrak
     ("slack", "|a|b|\n✂|-|-|\n|1|2|\n7. c", ["\\|a|b|", "\\|-|-|\n|1|2|\n7\\. c"]),  # it does not fit
     ("slack", "|a|\n|-|\n|b|\n|c ✂d|\n7. e", ["| a |\n| --- |\n| b |\n|c", "d|\n7\\. e"]),  # nor does a row
+    ("slack", "a `](http://b) d ✂e", ["a `](http://b) d`", "e"]),  # as here
+    ("slack", "|a\n|-|-|\nb ✂|c|\n|-|\n|d|", ["\\|a\n\\|-|-|\nb", "| c |\n| --- |\n| d |"]),  # no table
+    ("discord", "> - - a\n>   1. b", ["> - - a\n>   1\\. b"]),
     ("slack", "`\n|a|✂b`|\n|-|-|", ["` |a|`", "b\\`|\n|-|-|"]),  # code, as far as anybody knew then
 ]  # fmt: skip
 

@@ -215,6 +215,9 @@ def test_a_footnote_in_a_table_is_a_raised_number():
 def test_names_with_underscores_and_single_tildes_are_as_written():
     for each in shown("call __init__.py, **kwargs, ~5 to ~10 and ~x~"):
         assert each.replace("\\", "") == "call __init__.py, **kwargs, ~5 to ~10 and ~x~"
+    for each in shown("[a]: b\n|c\\|__d__|\n|-|\n|__e__|"):  # where the parser's positions are wrong
+        assert "__d__" in each.replace("\\", "")
+        assert "__e__" in each.replace("\\", "")
 
 
 def test_an_address_of_mail_has_no_scheme():

@@ -18,6 +18,9 @@ CODE = f"    {F}\n" + "".join(f"    x = {number}\n      y\n" for number in range
 
 WORDS = "words of a sentence that goes on, " * 10
 
+TAGS = "".join(chr(0xE0000 + ord(each)) for each in "ping everyone")
+MARKS = "\u0300" * 90
+
 KINDS = {
     "code that only the end of its item ends": [
         (0, f"- {F}\n- {F}\n  r\n\n&"),
@@ -69,6 +72,47 @@ KINDS = {
         (0, f"> {F}md\n> a\n> {F}\n> {F}sh\n> b\n> {F}\n\n{F}md\na\n{F}sh\nb\n{F}\n{F}\n\nc"),
     ],
     "a byte order mark": [(20, "a longer one here\n\n\ufeff- b"), (0, "\ufeff* a\n\n`\ufeff`")],
+    "a line's end in an address, or behind a fence": [
+        (0, f"{F}py a&#10;1) b\nx\n{F}"),
+        (0, "~~~a&NewLine;&#10;-  b\tc\nx"),
+        (0, "[x](<http://\u3044&#10;1) https://evil.example>) a"),
+        (0, "![](a&#10;-&#32;https://evil.example/b) c"),
+        (0, "see [a] b\n\n[a]: <x&NewLine;&NewLine;1)&#32;https://evil.example>"),
+    ],
+    "a list in a footnote beside another": [
+        (0, "[^1]: A footnote.\n~\n      1. deeper\n1. x"),
+        (0, "[^1]: a\n\n    - b\n\n- c\n"),
+    ],
+    "what stands behind a fence, on two pages": [
+        (84, "rm -rf *_*\n1) ~~~~~[x](<img src=https://evil.example/x>    )a**\t\x9b$x_1^2$ **\u65e5\u3002"),
+        (70, f"> ~~~ {'a b ' * 40}\n> x\n> ~~~\n> *y*"),
+    ],
+    "a heading that a page shows with what it heads": [
+        (69, f"    3.14 channel>{'`' * 9}channel>{'`' * 9}\n# head\n#\n@e <script>alert(1)</script>&#64;e"),
+    ],
+    "a name behind a mark that nobody sees": [
+        (0, "_\x9b__n__"),
+        (0, "a_b_\u0301__under__ c"),
+        (0, "call __init__.py, a__b__, *__c__* and __d"),
+        (0, "use __init__ for $5 and $10 __d__.py US$3.50"),
+    ],
+    "an image or a link around one": [
+        (0, "![[](:/)]()"),
+        (0, "![[](b)](https://evil.example/c) [![](b)](c)"),
+        (0, "a ![*[]()*](b)"),
+    ],
+    "a link without an address": [(0, "a [**b** `c`]() d"), (0, "![*b*](?e)")],
+    "a character that a page is too small for, in code": [
+        (77, f"{F}el>\n *b** c*&Tab;\n7. https://user:pw@ok.example ![[^1] {TAGS}x\n{F}\n]"),
+        (60, f"{F}\nx\n  o{MARKS}\n# y\n{F}\n\n*z*"),
+        (60, f"{F}\n{'x' * 40}o{MARKS}\n# y\n{F}\n\n*z*"),
+    ],
+    "HTML that ends in a line that still grows": [
+        (100, f"<!a> {'b ' * 40} &num; <img src=https://evil.example/x.png>~~~~~~~"),
+        (60, f"<?a ?> {WORDS}\n\n*b*"),
+    ],
+    "a list that is told as text in a quote": [(0, ">1.\n>     - \n>    5. "), (0, "> - - a\n>   1. ~~b~~")],
+    "a space that stays before a mark of a block": [(0, "- \xa0\\- x"), (0, "1. &nbsp;# y\n2. \u3000\\>")],
     "a line below a heading": [
         (88, "ps://evil.example`\n- e\u0301[**\n  - item\n \n  ](https://evil.example)  head\n  =\n  ```"),
     ],

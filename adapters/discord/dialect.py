@@ -47,6 +47,7 @@ class DiscordDialect(Dialect):
 
     def code(self, text: str) -> str:
         """See `Dialect.code`; Discord knows one and two backticks around it, and `_TICKED` spaces."""
+        text = text.replace("\n", " ")
         if "``" in text:
             text = re.sub("`(?=`)", f"`{JOINER}", text)
         marks = "``" if "`" in text else "`"

@@ -11,7 +11,6 @@ from comrak import AstNode
 
 from bot.events import File
 from bot.text import edge, grammar
-from bot.text.cuts import grapheme
 from bot.text.dialect import Dialect
 from bot.text.filenames import extension
 from bot.text.grammar import Tree, kind, value_of
@@ -125,9 +124,7 @@ class Ink:
         return Block(text, Lead(literal=len(text)), seen(shown), "\n\n")
 
     def _literal(self, text: str, lead: Lead) -> list[Block]:
-        end = min(lead.literal, len(text))
-        while not grapheme(text, end):
-            end += 1
+        end = text.find("\n", lead.literal - 1) + 1 or len(text)
         first, rest = self.literal(text[:end]), text[end:]
         return [first, *(self.blocks(rest, Lead(), "\n\n") if rest else ())]
 
@@ -193,10 +190,8 @@ class Ink:
 
     def _settled(self, source: str, tree: Tree, shown: str, lead: Lead) -> int:
         """Return how much of *shown*, which *source* is shown as for now, will stay."""
-        at, node = (
-            edge.firm(grammar.parse(source, self.known.definitions), edge.SENTENCE, edge.ANY_SPACE),
-            tree.leaf,
-        )
+        whole, node = grammar.parse(source, self.known.definitions), tree.leaf
+        at = edge.firm(whole, edge.SENTENCE, edge.ANY_SPACE)
         if not at and node is not None:
             at = tree.line(tree.first(node))
         if not at:

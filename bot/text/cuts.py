@@ -51,8 +51,7 @@ Span = tuple[int, int]
 
 def spans(tree: Tree, nodes: Sequence[AstNode]) -> list[Span]:
     """Return what of *nodes* no cut should go through, in the order of the text."""
-    found = [span for block in nodes for node in walk(block) for span in _spans(tree, node)]
-    return sorted(found)
+    return sorted(span for block in nodes for node in walk(block) for span in _spans(tree, node))
 
 
 def _spans(tree: Tree, node: AstNode) -> Iterator[Span]:
@@ -132,10 +131,7 @@ def _character(text: str, end: int, wholes: Sequence[Span]) -> int:
     """Return the last place up to *end* between two characters, outside of *wholes* if possible."""
     at = min(end, len(text))
     for _ in range(_LOOKS):
-        if at <= 0 or _may(text, at, wholes):
-            break
-        inside = next((begin for begin, after in wholes if begin < at < after), 0)
-        at = inside or begins(text, at)
-    if at > 0 and _may(text, at, wholes):
-        return at
+        if at > 0 and _may(text, at, wholes):
+            return at
+        at = next((begin for begin, after in wholes if begin < at < after), 0) or begins(text, at)
     return begins(text, min(end, len(text) - 1) + 1) or max(1, end)

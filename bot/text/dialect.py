@@ -74,14 +74,11 @@ class Dialect:
         return text
 
     def code(self, text: str) -> str:
-        """Return *text* as inline code."""
-        longest = _longest("`", text)
-        marks = "`" * (longest + 1)
-        pad = (
-            " "
-            if text[:1] == "`" or text[-1:] == "`" or (text.strip() and text[0] == text[-1] == " ")
-            else ""
-        )
+        """Return *text* as inline code, on one line: another could begin a block, and end it."""
+        text = text.replace("\n", " ")
+        marks = "`" * (_longest("`", text) + 1)
+        ends = text[:1] + text[-1:]
+        pad = " " if "`" in ends or (text.strip() and ends == "  ") else ""
         return f"{marks}{pad}{self.coded(text)}{pad}{marks}" if text else ""
 
     def coded(self, text: str) -> str:

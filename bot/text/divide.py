@@ -9,7 +9,7 @@ from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
-from bot.text.cuts import grapheme, places, spans
+from bot.text.cuts import begins, grapheme, places, spans
 from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import seen
@@ -52,10 +52,16 @@ def divided(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead] | No
     for _ in range(TRIES):
         lines = lined and "\n" in text[end // 2 : end]
         found = places(text, end, () if lines else spans(tree, tree.blocks), lines_only=lined)
+        if least < end and not text[least:found].strip() and block.kind is comrak.CodeBlock:
+            found = end  # one character is longer than a page
         at = _untorn(tree, found, least)
         cut = dressed.place(*tree.where(at))
-        if found < least or cut <= 0 or not grapheme(block.raw, cut):
+        if found < least or cut <= 0:
             return None
+        before = found if grapheme(block.raw, cut) else found - cut + begins(block.raw, cut)
+        if before < found and text[least:before].strip():
+            end = before
+            continue
         lead = lead_at(tree, at, block.lead.numbers)
         head = ink.blocks(block.raw[:cut], block.lead, block.gap, closing=lead.within)
         taken = full(head)

@@ -18,6 +18,7 @@ from itertools import accumulate
 from typing import Any
 
 import comrak
+import regex
 from comrak import AstNode
 
 from bot.text.safe import JOINER, clean, legible
@@ -38,7 +39,8 @@ _DOLLAR = "\u20b0"
 #: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
 _LOW, _TILDE = "\u2054", "\u2053"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
-_DUNDER = re.compile(r"\\.|(?<![^\W_])__(?=[^\W_])(\w*[^\W_])__(?![^\W_])", re.DOTALL)
+#: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
+_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}])", regex.DOTALL)
 _MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
@@ -235,7 +237,7 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """
     source = legible(source)
     if "__" in source:
-        source = _DUNDER.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
+        source = _NAME.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
     if "~" in source:
         source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
     tree = _parsed(source, definitions)
@@ -258,11 +260,10 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
     count = len(labels)
     found = []
     for label, block in zip(labels, tree.blocks[-count:], strict=False):
-        if kind(block) is comrak.Paragraph and len(block.children) == 1:
-            [node] = block.children
-            if kind(node) is comrak.Link:
-                url = value_of(node).url
-                found.append((label, url, f"[{label}]: <{url}>"))
+        node = block.children[0] if len(block.children) == 1 else block
+        if kind(node) is comrak.Link:
+            url = value_of(node).url
+            found.append((label, url, f"[{label}]: <{url}>"))
     return found
 
 
@@ -283,8 +284,7 @@ def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     """Return *tree* with only those formulas that are some."""
     source = tree.source
     for _ in range(_REFUSALS):
-        found = _refused(tree)
-        if found is None:
+        if (found := _refused(tree)) is None:
             return tree
         at = tree.begin(found)
         if source[at : at + 1] != "$":
@@ -374,13 +374,18 @@ def _nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     return tree
 
 
+def marker(value: comrak.NodeCodeBlock) -> str:
+    """Return what a block of code begins with."""
+    return " " * value.fence_offset + chr(value.fence_char) * value.fence_length
+
+
 def opening(tree: Tree, node: AstNode, at: int) -> str:
     """Return the line that opens the block of code *node* of *tree* again, which goes on at *at*."""
     value: comrak.NodeCodeBlock = value_of(node)
-    marker = " " * value.fence_offset + chr(value.fence_char) * value.fence_length
+    begin = marker(value)
     info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
-    if not (_NESTING.match(info) and marker.strip() == "````"):
-        return marker + info
+    if not (_NESTING.match(info) and begin.strip() == "````"):
+        return begin + info
     within = tree.source[tree.begin(node) : at].split("\n")[1:]  # in one of the blocks in it
     inner = sum(line.strip("> \t").startswith("```") for line in within) % 2
     return f"```{info}{JOINER * inner}"

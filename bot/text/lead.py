@@ -33,7 +33,7 @@ class Lead:
         items: So many items, within each other, go on with it: they have no marker here.
         numbers: Of the first item of each list that goes on, the outermost first; None for bullets.
         within: Whether it goes on with a block that was shown in part.
-        literal: So many characters of it are shown as they are, because nothing else fits.
+        literal: So many characters of it, and the rest of their line, are shown as written: no more fits.
     """
 
     lines: str = ""
@@ -179,6 +179,8 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     lead = replace(lead, first=before, within=True)
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
+        if value.fenced and begun and tree.where(at)[0] == tree.first(node):  # behind the marks
+            return replace(lead, first=f"{before}{grammar.marker(value)}: ", within=False)
         if value.fenced:
             ending = line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
             first = before + " " * value.fence_offset * begun + JOINER * (begun and ending)
@@ -187,7 +189,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     if kind(node) is comrak.HtmlBlock:
         leaf = grammar.parse(tree.source[:at].removesuffix("\n") + f"\n{goes_on}x").leaf
         if leaf is None or kind(leaf) is not comrak.HtmlBlock:  # it has ended in this line
-            return Lead(literal=len(line))
+            return Lead(literal=1)
         opening = tree.source[tree.begin(node) : at].partition("\n")[0]
         return replace(lead, lines=f"{opens}{goes_on}{opening}\n", first=before)
     if kind(node) is comrak.Table:

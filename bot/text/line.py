@@ -60,16 +60,9 @@ def ended(dialect: Dialect, text: str, mark: str) -> bool:
     return not dialect.flanking and mark in _ESCAPE.sub(" ", text)
 
 
-@lru_cache(maxsize=REMEMBERED)  # a line that grows is written again with each frame
-def _literal(dialect: Dialect, text: str, fresh: bool) -> str:
-    """See `Dialect.literal`."""
-    return dialect.literal(text, fresh=fresh)
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _code(dialect: Dialect, text: str) -> str:
-    """See `Dialect.code`."""
-    return dialect.code(text)
+# A line that grows is written again with each frame.
+_literal = lru_cache(REMEMBERED)(lambda dialect, text, fresh: dialect.literal(text, fresh=fresh))
+_code = lru_cache(REMEMBERED)(lambda dialect, text: dialect.code(text))
 
 
 class _Address(str):
@@ -149,7 +142,7 @@ class Line:
             self._run += "\n"
 
     def _code(self, node: AstNode) -> None:
-        self._mark(_code(self._dialect, grammar.words(value_of(node).literal)))
+        self._put(_code(self._dialect, grammar.words(value_of(node).literal)))
 
     def _math(self, node: AstNode) -> None:
         value: comrak.NodeMath = value_of(node)
@@ -158,7 +151,7 @@ class Line:
             begin, end = "[]" if value.display_math else "()"
             self._run += begin + _ESCAPE.sub(r"\1", literal) + end
             return
-        self._mark(self._dialect.code(" ".join(literal.split("\n")).strip()))
+        self._put(self._dialect.code(literal.strip()))
 
     def _html(self, node: AstNode) -> None:
         if _BREAK.fullmatch(text := grammar.words(value_of(node))):
@@ -176,9 +169,8 @@ class Line:
         if not marked or (made is comrak.Strong and not self._strong):
             self._each(node.children)
             return
-        self._flush()
-        self._within.append(made)
         self._put(_Opening(_MARKS[made]))
+        self._within.append(made)
         before = len(self._written)
         self._each(node.children)
         self._flush()
@@ -190,13 +182,11 @@ class Line:
         else:
             self._put(_Closing(_MARKS[made]))
 
-    def _mark(self, markup: str) -> None:
-        if markup:
-            self._flush()
-            self._put(markup)
-
     def _put(self, markup: str) -> None:
         """Write something of ours; two pieces of code must not touch, nor an end of emphasis a beginning."""
+        if not markup:
+            return
+        self._flush()
         before = next((piece for piece in reversed(self._written) if piece), "")
         touches = before.endswith(markup[0]) and (
             markup[0] == "`" or (isinstance(before, _Closing) and not isinstance(markup, _Closing))
@@ -230,35 +220,35 @@ class Line:
         return _Address(self._dialect.address(url)) if allowed else self._dialect.code(inert(url))
 
     def _link(self, node: AstNode) -> None:
-        self._point(said(node.children), value_of(node).url, node.children)
+        self._point(node.children, value_of(node).url)
 
     def _image(self, node: AstNode) -> None:
-        label = said(node.children)
-        inner = node.children if label.strip() else ()
-        self._point(label if inner else "image", value_of(node).url, inner)
+        self._point(node.children, value_of(node).url, "image")
 
-    def _point(self, label: str, url: str, inner: Sequence[AstNode]) -> None:
-        """Write something that is said to be at *url*."""
-        url = grammar.words(url)
+    def _point(self, inner: Sequence[AstNode], url: str, otherwise: str = "") -> None:
+        """Write *inner*, *otherwise* where that says nothing, which is said to be at *url*."""
+        inner, url = inner if said(inner, addresses=True).strip() else (), grammar.words(url)
+        label = said(inner) if inner else otherwise
         if not inert(url) or url == f"mailto:{label}":
-            self._run += label
+            self._each(inner)
+            self._run += "" if inner else label
             return
         self._flush()
         if label in {url, url.removeprefix("https://"), url.removeprefix("http://")}:
-            self._mark(self._address(url))
+            self._put(self._address(url))
             return
         within = Line(self._dialect, self._tree, Known(Links()), strong=self._strong)
         within._within, within._fresh = [*self._within], self._fresh
         text = within.write(inner) if inner else self._dialect.literal(label, fresh=self._fresh)
         deceptive = deceives(label, url) or deceives(text, url)
         if label.strip() and "\n\n" not in text and self._known.links.allows(url) and not deceptive:
-            self._mark(self._dialect.link(text.strip(), url))
+            self._put(self._dialect.link(text.strip(), url))
         else:
-            for part in [f"{text} (", self._address(url), ")"] if label.strip() else [self._address(url)]:
-                self._mark(part)
+            for part in [f"{text} (", self._address(url), ")"] if inner or label else [self._address(url)]:
+                self._put(part)
 
     def _footnote(self, node: AstNode) -> None:
-        self._mark(self._dialect.note(value_of(node).name))
+        self._put(self._dialect.note(value_of(node).name))
 
 
 _INLINES: dict[type[Any], Any] = {

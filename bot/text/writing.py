@@ -122,7 +122,10 @@ class Writing:
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
         """Return what *node* begins (*at* 0) or ends with (-1), as it is written."""
-        while kind(node) is comrak.BlockQuote and self._dialect.bar and self._quotes and node.children:
+        while node.children and (
+            (kind(node) is comrak.BlockQuote and self._dialect.bar and self._quotes)
+            or (kind(node) is _NOTE and at)
+        ):
             node = node.children[at]
         return kind(node)
 
@@ -250,7 +253,7 @@ class Writing:
         self._depth += 1
         self._hung += 1
         bars, self._bars = self._bars, 0
-        text = self._task(self.blocks(node.children)).lstrip()  # a line of spaces would begin no item
+        text = self._task(self.blocks(node.children)).lstrip(" \t\n")  # a blank line would begin no item
         self._bars = bars
         self._hung -= 1
         self._depth = depth
@@ -311,7 +314,9 @@ def _worded(nodes: Sequence[AstNode]) -> str:
 
 
 def _merging(before: AstNode, node: AstNode) -> bool:
-    """Tell whether *before* and *node* are lists that only a definition keeps apart, which is not shown."""
+    """Tell whether *before* and *node* are lists that only a definition or a footnote's end keeps apart."""
+    if kind(before) is _NOTE and before.children:
+        return _merging(before.children[-1], node)
     if not kind(before) is kind(node) is comrak.List:
         return False
     a, b = value_of(before), value_of(node)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
-from unicodedata import category
 from urllib.parse import unquote
 
 import regex
@@ -31,6 +30,8 @@ READERS: Mapping[str, Callable[[str], Facts]] = {"slack": reads_slack.seen, "dis
 NAMES = ("numbers", "spans", "blocks", "links", "definition", "text", "emphasis")
 #: Ways that are tried to tell a page's tables, of which each may be drawn or told, and its empty items.
 MOST = 64
+#: How many characters one of a table takes at most: told row by row its head comes twice, "&" is "&amp;".
+GROWS = 8
 #: Marks that are text.
 _OPEN = re.compile(r"[*_~`\[$]")
 #: A page of nothing else is shown as nothing.
@@ -78,8 +79,8 @@ def read(text: str, side: str, allowed: Allowed, *, pages: int = 1) -> Sequence[
         return None
 
 
-def unlike(pieces: Sequence[Piece], text: str, side: str, allowed: Allowed) -> Iterator[str]:
-    """Yield where *pieces*, which are all of *text*, say something else."""
+def unlike(pieces: Sequence[Piece], text: str, side: str, allowed: Allowed, size: int = 0) -> Iterator[str]:
+    """Yield where *pieces*, pages of *size* (0: nobody knows) which are all of *text*, say something else."""
     yield from (wrong for piece in pieces for wrong in _invented(piece.shown, text, side))
     if any(piece.files for piece in pieces):
         return
@@ -87,7 +88,7 @@ def unlike(pieces: Sequence[Piece], text: str, side: str, allowed: Allowed) -> I
         return
     seen = [READERS[side](piece.shown) for piece in pieces]
     cuts = [0, *itertools.accumulate(len(piece.text) for piece in pieces)]
-    fitting = _fitting(found, text, cuts[1:-1])
+    fitting = _fitting(found, text, cuts[1:-1], size)
     for facts, begin, end in zip(seen, cuts, cuts[1:], strict=False):
         if end <= fitting:
             yield from differing(_part(found, text, begin, end), facts)
@@ -101,13 +102,14 @@ def unlike_so_far(
 ) -> Iterator[str]:
     """Yield where *piece*, which grows and has *text* from the last of *cuts* on, says something else.
 
-    A page of *size* may leave what does not fit to the next one, which comes when more of the text has come.
+    A page of *size* may leave what does not fit to the next one, which comes when more of the text has come,
+    and a heading with what it heads.
     """
     yield from _invented(piece.shown, text, side)
     if not piece.shown or (found := read(text, side, allowed, pages=2)) is None or "```m" in text.lower():
         return
     begin = cuts[-1]
-    if _fitting(found, text, [cut for cut in cuts if cut < len(text)]) < len(text):
+    if _fitting(found, text, [cut for cut in cuts if cut < len(text)], size) < len(text):
         return
     part = _part(found, text, begin, len(text))
     shown = [leaf for leaf in part.leaves if leaf is not found[-1]]
@@ -117,23 +119,25 @@ def unlike_so_far(
     seen, starts = READERS[side](piece.shown), _lines(text)
     complaints = wrong = differing(Part(shown, part.begins, ends=False), seen)
     full = max(len(piece.text), len(piece.shown)) > size // 2
-    while wrong and full and shown and starts[shown[-1].last + 1] - begin > size // 4:
+    while (wrong and full and shown) and (
+        shown[-1].kind == "Heading" or starts[shown[-1].last + 1] - begin > size // 4
+    ):
         shown.pop()
         wrong = differing(Part(shown, part.begins, ends=False), seen)
     yield from wrong and complaints
 
 
-def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> int:
-    """Return up to where *text* can be put on pages as it is meant.
+def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int], size: int) -> int:
+    """Return up to where *text* can be put on pages of *size* as it is meant; 0: they may be of any.
 
-    What a page is too small for is shown as it is written: the head of a table and a row, one row, a
-    character of many marks; what is behind is no part of that then.  So is a page that has nothing else.
+    What a page is too small for is shown as it is written: the head of a table and a row, or one row; what is
+    behind is no part of that then.  So is a page that has nothing else.
     """
     starts = _lines(text)
     tables = [leaf for leaf in found if leaf.kind == "Table"]
     wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
     wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
-    wholes += [(cut - 1, cut + 1) for cut in cuts if category(text[cut])[0] == "M"]
+    wholes = [(at, end) for at, end in wholes if not size or (end - at) * GROWS > size]
     pages = {end: begin for begin, end in itertools.pairwise([0, *cuts])}
     wholes += [(at, end + 1) for at, end in wholes if end in pages and not text[pages[end] : at].strip()]
     return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
@@ -195,7 +199,7 @@ def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
         for leaf, behind in itertools.zip_longest(found, found[1:])
         if leaf.whole
         or (leaf.kind == "Heading" and leaf.last > leaf.first)
-        or (leaf.kind != "CodeBlock" and _OPEN.search(leaf.facts[0].text))
+        or (leaf.kind != "CodeBlock" and _OPEN.search(leaf.tellings[0].said()))
     ]
     if any(len("".join(text[cut - 1 : cut + 1].split())) == 2 for cut in cuts):
         return True
@@ -204,7 +208,7 @@ def _parted(found: Sequence[Leaf], text: str, cuts: Sequence[int]) -> bool:
 
 def differing(part: Part, seen: Facts, *, cut: bool = False) -> list[str]:
     """Return in what *seen*, a page, differs from what it has; *cut*: a block of code may be in pieces."""
-    tables = [leaf for leaf in part.leaves if len(leaf.facts) > 1]
+    tables = [leaf for leaf in part.leaves if len(leaf.tellings) > 1]
     complaints: list[str] = []
     if not seen.text and _INVISIBLE.fullmatch("".join(leaf.facts[0].text for leaf in part.leaves)):
         return []  # `empty` says whether a page may be

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import zip_longest
 
 import comrak
@@ -16,6 +16,8 @@ from tests.bench.tree import Node, Tree, UnclearError, dollars, nested, plain, p
 from tests.bench.words import BREAK, DEEPEST, WAYS, Inlines, Way, note
 
 _INFO = re.compile(r"(?:[A-Za-z0-9_+\-.#]*+(?![/\\]))?[:,]?\s*(?P<caption>.*)", re.DOTALL)
+#: What stands below the head of a table.
+_RULER = re.compile(r"(?=.*-)[\s>]*\|?(?:\s*:?-+:?\s*\|)*\s*:?-*:?\s*")
 _TITLE = re.compile(r"(?:title|file(?:name)?|path)\s*=\s*[\"']?([^\"']+)[\"']?", re.IGNORECASE)
 
 
@@ -27,15 +29,20 @@ class Leaf:
         first: The line of the text that it begins in.
         last: The line that it ends in.
         kind: What it is.
-        facts: What it says; a table in two ways: drawn, and told row by row; an empty item may say nothing.
+        tellings: How `facts` are told.
         whole: Whether it has anything that no cut goes through: code, a link, a formula.
     """
 
     first: int
     last: int
     kind: str
-    facts: tuple[Facts, ...]
+    tellings: tuple[Telling, ...]
     whole: bool
+
+    @cached_property  # most leaves of a text that grows are on other pages than the one that is looked at
+    def facts(self) -> tuple[Facts, ...]:
+        """What it says; a table in two ways: drawn, and told row by row; an empty item may say nothing."""
+        return tuple(telling.facts() for telling in self.tellings)
 
 
 @lru_cache(maxsize=8)
@@ -62,7 +69,7 @@ class _Reading:
         self._way = way
         self._allowed = allowed
         self._depth = self._lists = self._quotes = 0
-        self._items: list[tuple[int | None, str]] = []  # numbers, and what they are told as
+        self._items: list[tuple[int | None, str, int]] = []  # numbers, what they are told as, and their marks
         self._notes, self._noted = "", 0
         self._task = False
         self._told = False
@@ -109,7 +116,7 @@ class _Reading:
         for number, item in enumerate(node.children):
             count = len(self.leaves)
             told_number = f"{value.start + number}. " if ordered else "\u2022 "
-            self._items.append((first + number if ordered else None, told_number if told else ""))
+            self._items.append((first + number if ordered else None, told_number if told else "", marks))
             self._task = True
             self._each(item, marks)
             self._task = False
@@ -123,11 +130,11 @@ class _Reading:
 
     def _begins(self) -> list[Telling]:
         """Return as many tellings as there are ways to show that: a list alone on a page need not be told."""
-        ways = [Telling(), Telling()] if any(told for _, told in self._items) else [Telling()]
+        ways = [Telling(), Telling()] if any(told for _, told, _ in self._items) else [Telling()]
         for way, telling in enumerate(ways):
-            for number, told in self._items:
+            for number, told, marks in self._items:
                 if told and not way:
-                    telling.say(told)
+                    telling.say(told, marks)
                 else:
                     telling.item(number)
             telling.say(self._notes, self._noted)
@@ -140,8 +147,7 @@ class _Reading:
         last = max(first, self._tree.line(node, last=True))
         if kind == "CodeBlock" and node.node_value.value.fenced:  # comrak loses lines of what is open
             last = max(last, first + node.node_value.value.literal.count("\n"))
-        facts = tuple(telling.facts() for telling in tellings)
-        self.leaves.append(Leaf(first, last, kind, facts, whole))
+        self.leaves.append(Leaf(first, last, kind, tellings, whole))
 
     def _leaf(self, node: Node, kind: str, value: Node, marks: int) -> None:
         tellings, task, self._task = self._begins(), self._task, False
@@ -151,7 +157,12 @@ class _Reading:
             inlines.task = task and kind == "Paragraph"
             self._say(node, kind, value, marks, inlines)
             whole = inlines.whole
+        if kind == "Paragraph":  # behind one line that is below no head comrak looks for no other
+            whole |= sum(map(bool, map(_RULER.fullmatch, self._rows(node)))) > 1
         self._put(node, kind, *tellings, whole=whole)
+
+    def _rows(self, node: Node) -> Sequence[str]:
+        return self._tree.lines[self._tree.line(node) : self._tree.line(node, last=True) + 1]
 
     def _say(self, node: Node, kind: str, value: Node, marks: int, inlines: Inlines) -> None:
         match kind:

@@ -127,6 +127,7 @@ def _formula(node: Node) -> bool:
         if "`" in body or not re.search(r"\w", body) or len(body) > _LONGEST:
             raise UnclearError("it may be a formula")
         return True
+    body = re.sub(r"\b__\w+__\b", "name", body)  # whose marks say nothing
     lines = node.sourcepos.end.line - node.sourcepos.start.line
     variable = re.match(r"(?:[A-Z]{4,}|[A-Z][A-Z0-9]+_[A-Z0-9_]+)\b", body)
     if lines or variable or len(re.findall(r"(?<![\\{\w])[a-z]{3,}(?![\w{}])", body)) > _WORDS:
