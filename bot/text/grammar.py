@@ -190,6 +190,11 @@ class Tree:
         """Return of how many nodes *node* is."""
         return self._sizes.get(id(node)) or sum(1 for _ in walk(node))
 
+    def row(self, node: AstNode) -> tuple[int, str]:
+        """Return in which column *node* begins, from 1, and the line that it begins in."""
+        start = node.sourcepos.start
+        return start.column, self.lines[start.line - 1 - self._before]
+
     def rows(self, node: AstNode) -> str:
         """Return the lines that *node* stands in."""
         return "\n".join(self.lines[self.first(node) : self.last(node) + 1])

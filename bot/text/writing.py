@@ -285,11 +285,11 @@ class Writing:
 
     def _rows(self, nodes: Sequence[AstNode], *, words: bool) -> Sequence[tuple[str, ...]]:
         """Return the cells of a table's rows, as *words* alone or with marks."""
-        return [self._row(node, words=words) for node in nodes]
+        columns = len(nodes[0].children)
+        return [self._row(node, columns, words=words) for node in nodes]
 
-    def _row(self, node: AstNode, *, words: bool) -> tuple[str, ...]:
-        place = node.sourcepos.start.column, self._tree.lines[self._tree.first(node)]
-        key = (words, len(node.children), *place)
+    def _row(self, node: AstNode, columns: int, *, words: bool) -> tuple[str, ...]:
+        key = (words, columns, *self._tree.row(node))
         if self._defining or (known := self._known.memo.get(key)) is None:
             cell = _worded if words else self.inline
             known = self._known.memo[key] = tuple(cell(each.children) for each in node.children)
