@@ -110,6 +110,15 @@ def test_without_a_file_it_says_so(check):
     assert (code, "There is no config.toml: all places are alike." in out) == (0, True)
 
 
+@pytest.mark.parametrize(("folder", "said"), [(False, "There is no .env in "), (True, "is a folder")])
+def test_why_nothing_was_read_from_a_file_is_said(folder, said, check, tmp_path):
+    if folder:
+        (tmp_path / ".env").mkdir()
+    _, _, faults = check(SLACK_BOT_TOKEN="", SLACK_APP_TOKEN="")
+    assert len(faults) == 1
+    assert said in faults[0]
+
+
 def test_all_faults_are_told_at_once_each_in_a_line_of_its_own(check):
     code, out, faults = check("[slak]\n", RIVULET_DISCORD_REPLY="none", SLACK_APP_TOKEN="")
     assert (code, out) == (78, "")
@@ -290,7 +299,16 @@ def test_a_variable_that_is_no_setting_is_told_with_the_one_that_is_meant(name, 
 
 
 @pytest.mark.parametrize(
-    "name", ["RIVULET_MODEL", "SLACK_BOT_TOKEN_FILE", "ANTHROPIC_LOG", "DISCORD_CHANNEL", "PATH"]
+    "name",
+    [
+        "RIVULET_MODEL",
+        "rivulet_model",
+        "SLACK_BOT_TOKEN_FILE",
+        "Slack_Bot_Token_File",
+        "ANTHROPIC_LOG",
+        "DISCORD_CHANNEL",
+        "PATH",
+    ],
 )
 def test_settings_and_what_other_programs_have_are_no_strays(name):
     assert strays([name], KINDS) == []

@@ -62,6 +62,28 @@ def test_a_file_without_a_secret_is_said_without_what_is_in_it(held, tmp_path, m
         Secrets().take()
 
 
+@pytest.mark.rule(20)
+def test_a_folder_in_place_of_a_file_is_named_as_that(tmp_path, monkeypatch):
+    """Docker makes one where it is to mount a file that is not there."""
+    monkeypatch.setenv(f"{KEY}_FILE", str(tmp_path))
+    with pytest.raises(Unavailable, match=f"^{KEY}_FILE: .* is a folder"):
+        Secrets().take()
+
+
+def test_a_secret_in_small_letters_is_one_from_a_file_and_in_env(tmp_path, monkeypatch):
+    (tmp_path / "secret").touch(0o600)
+    (tmp_path / "secret").write_text("one")
+    monkeypatch.setenv("slack_bot_token_file", str(tmp_path / "secret"))
+    monkeypatch.setenv("slack_app_token", "one")
+    (tmp_path / ".env").write_text("slack_app_token=one\n")
+    secrets = Secrets()
+    secrets.take()
+    assert os.environ["SLACK_BOT_TOKEN"] == "one"
+    (tmp_path / ".env").write_text("slack_app_token=two\n")
+    assert secrets.again() == ["SLACK_APP_TOKEN"]
+    assert os.environ["slack_app_token"] == "two"
+
+
 def test_what_changed_in_env_wins_over_the_environment_that_was_made_of_it(tmp_path, monkeypatch):
     """As in a container: its environment has the value of the start."""
     monkeypatch.setenv(KEY, "one")
@@ -80,6 +102,11 @@ def test_an_env_that_others_may_read_is_said(mode, said, tmp_path):
     (tmp_path / ".env").write_text("")
     (tmp_path / ".env").chmod(mode)
     assert ("chmod 600" in exposed()) is said
+
+
+def test_of_a_folder_called_env_no_rights_are_to_be_taken(tmp_path):
+    (tmp_path / ".env").mkdir(0o755)
+    assert exposed() == ""
 
 
 async def test_two_bots_on_a_folder_that_was_deleted_are_not_both_well(tmp_path, monkeypatch):

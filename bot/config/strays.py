@@ -19,7 +19,8 @@ def strays(names: Iterable[str], kinds: Iterable[type[BaseModel]]) -> list[str]:
     # Other programs read what begins so as well: there only typos are told.
     shared = tuple({name.partition("_")[0] + "_" for name in aliases} - {PREFIX})
     known = aliases | {f"{name}{FILE}" for name in aliases if SECRET.fullmatch(name)}
-    told = (_told(name, known, shared) for name in sorted(set(names) - known))
+    # In any case of letters, as they are read.
+    told = (_told(name, known, shared) for name in sorted(set(names)) if name.upper() not in known)
     return [line for line in told if line]
 
 

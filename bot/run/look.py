@@ -31,6 +31,7 @@ UNMOVED = (
 NO_PLATFORM = "no platform is configured: run `rivulet init`, or set what .env.example shows."
 #: Commands read `.env` and `config.toml` where they are called.
 ELSEWHERE = " There is no .env in {}."
+FOLDER = " What is called .env in {} is a folder, and settings are read from a file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def look(adapters: Adapters) -> Found:
     found = {name: _tried(find, faults) for name, find in zip(adapters.names, adapters.finds, strict=True)}
     makes = {name: make for name, make in found.items() if make}
     if not makes and not faults:
-        faults.append(NO_PLATFORM + ("" if Path(ENV).exists() else ELSEWHERE.format(Path.cwd())))
+        faults.append(NO_PLATFORM + _unread())
     key = settings.anthropic_api_key.get_secret_value() if settings else None
     if key is not None and not is_sound(key):
         faults.append(EMPTY_KEY if key else NO_KEY)
@@ -95,6 +96,13 @@ def look(adapters: Adapters) -> Found:
     warnings = [*strays(known(), [Settings, *adapters.kinds]), exposed(), left_behind(settings)]
     warnings += misnamed(written, makes, adapters)
     return Found(settings, [*makes.values()], config, written, [each for each in warnings if each])
+
+
+def _unread() -> str:
+    """Say why nothing was read from `.env`; "" where it was."""
+    if ENV.is_dir():  # Docker makes one where it is to mount a file that is not there
+        return FOLDER.format(Path.cwd())
+    return "" if ENV.exists() else ELSEWHERE.format(Path.cwd())
 
 
 def misnamed(written: Written, served: Collection[str], adapters: Adapters) -> list[str]:

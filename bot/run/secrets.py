@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 
 from bot.config import ENV
 from bot.config.environment import written
@@ -35,7 +36,8 @@ class Secrets:
             Unavailable: When a file can't be read, or others can read it.
         """
         for name, path in {**written(), **os.environ}.items():
-            if name.endswith(FILE) and path and SECRET.fullmatch(secret := name.removesuffix(FILE)):
+            secret = name.upper().removesuffix(FILE)
+            if path and secret != name.upper() and SECRET.fullmatch(secret):
                 os.environ[secret] = _held(name, Path(path))
 
     def again(self) -> list[str]:
@@ -48,7 +50,7 @@ class Secrets:
         """
         before, now = _secrets(self._written), written()
         for name, value in now.items():
-            if SECRET.fullmatch(name) and value != self._written.get(name, "") and name in os.environ:
+            if SECRET.fullmatch(name.upper()) and value != self._written.get(name, "") and name in os.environ:
                 os.environ[name] = value
         self._written = now
         self.take()
@@ -67,16 +69,20 @@ def exposed() -> str:
         mode = ENV.stat().st_mode
     except OSError:
         return ""
-    return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if mode & OTHERS else ""
+    shared = S_ISREG(mode) and mode & OTHERS
+    return f"{ENV} can be read by others on this host: chmod 600 {ENV}" if shared else ""
 
 
 def _secrets(written: Mapping[str, str]) -> dict[str, str]:
-    """Return all secrets as settings see them: the environment wins."""
-    return {name: value for name, value in {**written, **os.environ}.items() if SECRET.fullmatch(name)}
+    """Return all secrets as settings see them: in any case of letters, and the environment wins."""
+    both = ((name.upper(), value) for name, value in (*written.items(), *os.environ.items()))
+    return {name: value for name, value in both if SECRET.fullmatch(name)}
 
 
 def _held(name: str, path: Path) -> str:
     try:
+        if path.is_dir():  # Docker makes one where it is to mount a file that is not there
+            raise Unavailable(f"{name}: {path} is a folder; it takes the name of a file.")
         if path.stat().st_mode & OTHERS:
             raise Unavailable(f"{name}: {path} can be read by others on this host: chmod 600 {path.name}.")
         value = path.read_text("utf-8-sig")[: LONGEST + 1].strip()
