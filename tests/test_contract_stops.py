@@ -9,8 +9,9 @@ import pytest
 
 import adapters.discord.surface
 import adapters.slack.surface
-from bot.platform import Outcome, Stop
+from bot.platform import Deleted, Edited, Mention, Outcome, Stop
 from tests.contract import HOLD, World, at, until
+from tests.web_world import WebWorld
 from tests.worlds import WORLDS
 
 
@@ -238,6 +239,30 @@ async def test_a_question_that_is_edited_before_the_first_word_is_asked_anew(wor
     [seen] = await world.final(question)
     assert seen.text == "Because."
     assert world.model.running == 0
+
+
+async def test_what_is_done_to_a_question_before_its_answer_is_known_is_kept(world, monkeypatch):
+    """Another replica may be about to tell that it answers it."""
+    if isinstance(world, WebWorld):
+        pytest.skip("the page is served by one process")
+    asked: list[Mention] = []
+
+    async def take(mention: Mention) -> None:
+        asked.append(mention)
+
+    async def kept() -> Edited | Deleted | None:
+        now = asyncio.get_running_loop().time()
+        return world.core.means.stops.changed(asked[0].key, now) if asked else None
+
+    monkeypatch.setattr(world.core, "mention", take)
+    question = await world.ask("why?")
+    await world.settled()
+    await world.edit(question, "how?")
+    edited = await until(kept)
+    assert isinstance(edited, Edited)
+    assert (edited.text, edited.actor.id) == ("how?", asked[0].actor.id)
+    await world.delete(question)
+    assert await until(kept) == Deleted(asked[0].key)
 
 
 async def test_a_question_that_is_edited_after_the_first_word_is_not_asked_anew(world):

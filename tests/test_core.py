@@ -70,6 +70,20 @@ async def test_an_answer_grows_by_edits_of_one_message():
     assert 4 <= len(lengths) <= 9  # 5 s of deltas, ten a second, at about an edit a second
 
 
+async def test_half_a_character_is_in_no_ledger_which_could_not_be_read_again():
+    sheet, it = Sheet(), core(Script(2.0, *WORDS))
+    ann = replace(ANN, name="ann \udfff")
+    await it.mention(replace(ask(sheet, "sheet/q1", "\ud800 why?"), actor=ann))
+    [entry] = await it.means.store.unfinished("sheet")
+    assert (entry.asked.text, entry.asked.actor.name) == ("\ufffd why?", "ann \ufffd")
+    await asyncio.sleep(0.01)  # it is known by now
+    await it.edited(Edited("sheet/q1", "\ud83d\ude00 \ud800 how?", ann, HERE))
+    [entry] = await it.means.store.unfinished("sheet")
+    assert entry.asked.text == "\U0001f600 \ufffd how?"
+    await asyncio.sleep(60)
+    assert sheet.last.text == TEXT
+
+
 async def test_live_pages_have_a_stop_button_and_the_last_offers_another_try():
     sheet = Sheet()
     await answered(Script(*WORDS), sheet)

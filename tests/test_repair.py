@@ -273,7 +273,7 @@ async def test_a_stop_ends_an_answer_that_waits_for_its_repair():
 async def test_a_mention_that_was_missed_is_taken_once_and_only_where_there_was_one_before():
     sheet, known = Sheet(), Sheet("known")
     paper = Paper(sheet, heard=[ask(known, "sheet/q0"), ask(sheet, "sheet/q9")])
-    it = core(await left(Entry(question("sheet/q0"), done=NOW)))
+    it = core(await left(Entry(question("sheet/q0", age=2 * YOUNG), done=NOW)))
     await it.repair(paper)
     await asyncio.sleep(30)
     assert [(asked.key, since) for [asked], since in paper.asked_for] == [("sheet/q0", NOW - YOUNG)]
@@ -283,6 +283,15 @@ async def test_a_mention_that_was_missed_is_taken_once_and_only_where_there_was_
     await core(Memory()).repair(empty)
     await asyncio.sleep(1)
     assert not empty.asked_for
+
+
+async def test_what_is_older_than_the_ledger_is_not_looked_for():
+    """A ledger that was purged does not know what was answered before."""
+    paper = Paper(Sheet())
+    store = await left(Entry(question("sheet/q0", age=60), done=NOW))
+    await core(store).repair(paper)
+    await asyncio.sleep(1)
+    assert [since for _, since in paper.asked_for] == [NOW - 60]
 
 
 async def test_a_search_that_fails_is_no_matter():

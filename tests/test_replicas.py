@@ -252,6 +252,32 @@ async def test_an_edit_and_a_deletion_reach_the_answer(pair, started, sheet):
     assert not first.busy
 
 
+async def test_a_question_that_is_deleted_before_its_answer_is_known_is_not_answered(pair, sheet):
+    """The deletion reaches another replica, or the right one while the question waits for the ledger."""
+    first, second = pair
+    await second.inbox.deleted(Deleted(KEY))
+    await asked(first, sheet)
+    assert not first.busy
+    assert not any(page.text for page in sheet.shown.values())
+    await first.inbox.deleted(Deleted("sheet/q2"))
+    before = len(sheet.log)
+    await asked(first, sheet, "sheet/q2")
+    assert not first.busy
+    assert len(sheet.log) == before
+
+
+async def test_a_question_that_is_edited_before_its_answer_is_known_is_asked_as_it_is_now(pair, sheet):
+    first, second = pair
+    await second.inbox.edited(Edited(KEY, "and now?", ANN, HERE))
+    await first.inbox.edited(Edited("sheet/q2", "stop", ANN, HERE))
+    await asked(first, sheet)
+    [live] = first.core.running.lives.values()
+    assert live.mention.text == "and now?"
+    await asked(first, sheet, "sheet/q2")
+    assert [*first.core.running.lives.values()] == [live]
+    assert "Stopped by ann." in [page.note for page in sheet.shown.values()]
+
+
 async def test_a_rating_is_kept_wherever_it_comes(pair, sheet):
     first, second = pair
     await asked(first, sheet)

@@ -10,7 +10,7 @@ import structlog
 
 from bot.core.stops import EARLY, PATIENCE, Stops
 from bot.guard.access import Access, Action
-from bot.platform import Actor, Mention, Place, Stop
+from bot.platform import Actor, Deleted, Mention, Place, Stop
 from bot.run import logs
 from tests.fakes import ANN, HERE, Sheet, ask
 
@@ -43,6 +43,18 @@ def test_early_stops_are_bounded_and_the_oldest_goes():
         stops.keep(Stop(f"m{i}", ANN, HERE), 0.0)
     assert stops.watch("m0", "run", 0.0) is None
     assert stops.watch("m1", "run", 0.0) is not None
+
+
+def test_what_is_done_to_messages_that_are_none_of_ours_lets_no_stop_be_forgotten():
+    stops: Stops[str] = Stops()
+    stops.keep(Stop("m", ANN, HERE), 0.0)
+    for i in range(EARLY + 1):
+        stops.keep_change(Deleted(f"m{i}"), 0.0)
+    assert stops.changed("m0", 0.0) is None
+    assert stops.changed("m1", 0.0) == Deleted("m1")
+    assert stops.changed("m1", 0.0) is None
+    assert stops.changed("m2", PATIENCE + 0.1) is None
+    assert stops.watch("m", "run", 0.0) is not None
 
 
 @pytest.mark.parametrize("action", Action)

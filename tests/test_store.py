@@ -806,6 +806,18 @@ async def test_a_question_and_the_money_for_it_do_not_wait_for_more_to_be_writte
     await store.close()
 
 
+async def test_half_a_character_costs_no_other_question_that_is_written_with_it(tmp_path):
+    store = await opened(tmp_path)
+    texts = ["a", "\ud83d\ude00 b", "\ud800 c", "d"]
+    taken = [store.accept(replace(asked(f"chat/{text[-1]}", text), text=text)) for text in texts]
+    assert await asyncio.gather(*taken) == [True] * len(texts)
+    await store.close()
+    store = await opened(tmp_path)
+    found = [entry.asked.text for entry in await store.unfinished("chat")]
+    assert found == ["a", "\U0001f600 b", "\ufffd c", "d"]
+    await store.close()
+
+
 async def test_nobody_waits_forever_where_the_log_fails_too(tmp_path, impatient, monkeypatch):
     store = await opened(tmp_path)
     await store.accept(asked("chat/1"))

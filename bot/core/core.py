@@ -35,6 +35,7 @@ from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.guard.spend import Spend
 from bot.model import Asking, Model
+from bot.model.reply import mended
 from bot.platform import (
     Actor,
     Command,
@@ -162,6 +163,7 @@ class Core:
         Raises:
             Unavailable: While shutting down; not acknowledged, the platform sends the question again.
         """
+        mention = _mended(mention)
         if self.running.closing:
             raise Unavailable("shutting down")
         if mention.follow_up and not self.means.terms(mention.place, mention.actor).follow_ups:
@@ -231,7 +233,8 @@ class Core:
         Each new text asks the model anew, so it counts as a question.
         The answer says so where one is too many.
         """
-        live = self._stops.find(edited.key)
+        if (live := self._stops.find(edited.key)) is None:
+            self._stops.keep_change(edited, asyncio.get_running_loop().time())
         if not (live and edited.text.strip() and self._gate.heeds(edited, Action.EDIT)):
             return
         if not await self._gate.allows(edited, Action.EDIT):
@@ -241,8 +244,8 @@ class Core:
         elif not live.rewords(edited):
             return
         elif live.rewordable and not await self.running.rushed(live.mention) and live.rewords(edited):
-            live.reword(edited)
-            await self._store.reword(live.mention.key, kept(edited.text, live.mention.files))
+            live.reword(replace(edited, text=mended(edited.text)))
+            await self._store.reword(live.mention.key, mended(kept(edited.text, live.mention.files)))
         else:
             live.miss()
 
@@ -251,10 +254,15 @@ class Core:
 
         No right is asked for: platforms do not say who deleted a message.
         """
+        self._delete(deleted)
+
+    def _delete(self, deleted: Deleted) -> None:
         live = self._stops.find(deleted.key)
-        if live and deleted.key == live.mention.key and live.unread:
+        if live is None:
+            self._stops.keep_change(deleted, asyncio.get_running_loop().time())
+        elif deleted.key == live.mention.key and live.unread:
             live.vanish()
-        elif live:
+        else:
             live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
 
     def removed(self, platform: str, workspace: str) -> None:
@@ -350,7 +358,18 @@ class Core:
             unpaid = mention.follow_up and refusal == running.unpaid(mention.actor, mention.place)
             return (unpaid and self._capped(mention, refusal)) or running.say(mention, refusal, "too much")
         running.give_way(outdated)
-        return running.queue(Live(self.means, mention))
+        taken = running.queue(Live(self.means, mention))
+        # Once its stops are watched for, which the answer's task begins with.
+        asyncio.get_running_loop().call_soon(self._catch_up, mention.key)
+        return taken
+
+    def _catch_up(self, question: str) -> None:
+        """Do what was done to *question* before its answer was known."""
+        changed = self._stops.changed(question, asyncio.get_running_loop().time())
+        if isinstance(changed, Deleted):
+            self._delete(changed)  # before anything is written
+        elif changed:
+            self.running.errand(self.edited(changed))
 
     def _capped(self, mention: Mention, text: str) -> bool:
         """Tell who goes on in a thread why they are not answered, once an hour there; False if not now."""
@@ -373,6 +392,14 @@ class Core:
         )
         if shown or not self.running.say(mention, text, about):
             await self.running.drop(mention)
+
+
+def _mended(mention: Mention) -> Mention:
+    """Return *mention* without half characters, which a platform may send and no ledger holds."""
+    text, name = mended(mention.text), mended(mention.actor.name)
+    if text == mention.text and name == mention.actor.name:
+        return mention
+    return replace(mention, text=text, actor=replace(mention.actor, name=name))
 
 
 async def _notify(platform: Platform, person: str, text: str) -> None:

@@ -271,11 +271,16 @@ def _remains(means: Means, entry: Entry) -> Remains:
 
 
 async def missed(means: Means, platform: Platform, now: float) -> Sequence[Mention]:
-    """Return the mentions that were made while no process listened, and some that the ledger has."""
+    """Return the mentions that were made while no process listened, and some that the ledger has.
+
+    What is older than all that the ledger has was perhaps answered, and deleted from it since.
+    """
     try:
-        recent = await means.store.recent(platform.name, now - STALE)
+        if not (recent := await means.store.recent(platform.name, now - STALE)):
+            return ()
+        since = max(now - YOUNG, min(asked.at for asked in recent))
         async with asyncio.timeout(SEARCH):
-            return await platform.missed(recent, now - YOUNG) if recent else ()
+            return await platform.missed(recent, since)
     except (SlowDown, Gone, OSError) as error:
         log.warning("not all that was missed was looked for", platform=platform.name, error=repr(error))
         return ()

@@ -280,12 +280,15 @@ class Replicas:
                     await self._core.repairs.redraw(key)
 
     async def _know(self, sender: str, messages: Sequence[str]) -> None:
-        """Remember that *messages* belong to answers of *sender*; a stop may have come before."""
+        """Remember that *messages* belong to answers of *sender*; what is about one may have come before."""
+        stops = self._core.means.stops
         for message in messages:
             self._elsewhere.pop(message, None)
             self._elsewhere[message] = sender
-            if early := self._core.means.stops.came(message, _now()):
+            if early := stops.came(message, _now()):
                 await self._pass(sender, early)
+            if changed := stops.changed(message, _now()):
+                await self._pass(sender, changed)
         while len(self._elsewhere) > KNOWN:
             del self._elsewhere[next(iter(self._elsewhere))]
 

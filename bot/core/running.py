@@ -17,6 +17,7 @@ from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
+from bot.model.reply import mended
 from bot.platform import Actor, Asked, Mention, Place
 from bot.store.peers import Taken
 
@@ -238,7 +239,7 @@ def _untold(_mention: Mention) -> None:
 
 
 def _asked(mention: Mention, at: float) -> Asked:
-    text = kept(mention.text, mention.files)
+    text = mended(kept(mention.text, mention.files))
     return Asked(mention.key, mention.conversation, mention.actor, mention.place, text, at)
 
 

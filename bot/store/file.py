@@ -151,13 +151,22 @@ class File:
         self.connected.execute(tables.ASIDE, (time.time(), raw))
 
     def apply(self, statements: Sequence[Statement], *, full: bool) -> None:
-        """Apply *statements* in one transaction."""
-        db = self.connected
+        """Apply *statements* in one transaction; half a character, which the file can't hold, is replaced.
+
+        They are of many questions, which must not fail because of one.
+        """
         if self.missing:
             raise Gone(self.missing)
         if full is not self._full:
-            db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self.connected.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._full = full
+        try:
+            self._transact(statements)
+        except UnicodeEncodeError:
+            self._transact([(statement, tuple(map(rows.mended, row))) for statement, row in statements])
+
+    def _transact(self, statements: Sequence[Statement]) -> None:
+        db = self.connected
         try:
             if len(statements) == 1:  # which is a transaction of its own
                 db.execute(*statements[0])

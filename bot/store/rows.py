@@ -70,6 +70,13 @@ class BadRow(ValueError):
     """A row that was not written by us as it is; the message says why, and nothing of what is in it."""
 
 
+def mended(value: Any) -> Any:
+    """Return *value*, in a text pairs of surrogates joined and lone ones replaced: no file can hold them."""
+    if not isinstance(value, str) or not SURROGATE.search(value):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def text_of(data: bytes) -> str:
     """Return *data* as text; bytes that are no UTF-8 become surrogates, which `BadRow` tells of."""
     return data.decode("utf-8", "surrogateescape")

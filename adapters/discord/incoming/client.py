@@ -162,13 +162,13 @@ class Client(Shards):
         if not (self.inbox and message and message.edited) or self.me in {message.author, *message.senders}:
             return
         key = f"discord/{message.channel}/{message.id}"
-        if self.inbox.knows(key):
-            who, where = self._people.author(message), await self._places.find(message.channel, message.guild)
-            await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
-        elif message.guild and age(message.id) < RECENT:
+        if not (known := self.inbox.knows(key)) and message.guild and age(message.id) < RECENT:
             await self._learn(message)
             if self.questions.asks(message):
                 await self._ask(message)  # the core takes no message twice
+        if known or (age(message.id) < EARLY and self.questions.asks(message)):
+            who, where = self._people.author(message), await self._places.find(message.channel, message.guild)
+            await self.inbox.edited(Edited(key, self.questions.says(message), who, where))
 
     async def on_told_message_delete(self, data: object) -> None:
         """Tell the core of a message that is gone."""

@@ -60,6 +60,8 @@ log = structlog.get_logger(__name__)
 QUIET = 3600.0
 #: Seconds that a stop waits to learn who it is from.
 SOON = 1.0
+#: Seconds after which an edit of a question is none that came before its answer was known.
+FRESH = 60.0
 
 
 @dataclass
@@ -214,7 +216,8 @@ class Events:
         now, was = Message.of(message), Message.of(before)
         if not ts or user in {"", self.me} or now.own == was.own:
             return
-        if self.inbox.knows(key):
+        asked = {**before, "type": "message", "channel": channel}
+        if self.inbox.knows(key) or (_fresh(event, ts) and self.questions.asked(asked)):
             actor = self.people.known(user, stale=True) or await self.people.find(user, spare=True)
             place = placed(channel, string(body.get("team_id")), self.team)
             text = now.says(await self.people.names(now.ids()), self.me)
@@ -288,3 +291,8 @@ class Events:
 
     def _key(self, channel: str, ts: str) -> str:
         return f"slack/{self.team}/{channel}/{ts}"
+
+
+def _fresh(event: Json, ts: str) -> bool:
+    """Tell whether the message *ts* was new when *event*, an edit, came of it; by Slack's clock."""
+    return float(moment(event.get("event_ts")) or ts) - float(ts) < FRESH

@@ -33,6 +33,10 @@ class Questions:
         """Tell whether *event*, one of perhaps two about a message, is the one that tells of a question."""
         return (self._tells(event) and self.asks(event)) or self.follows(event)
 
+    def asked(self, message: Json) -> bool:
+        """Tell whether *message*, as it was before an edit, has asked the bot something."""
+        return self.asks(message) or self.follows(message)
+
     def asks(self, event: Json) -> bool:
         """Tell whether the message *event* asks the bot something.
 
