@@ -121,9 +121,9 @@ async def test_every_kind_of_event_is_heard_of_one_person_so_often_only(kind):
     heard = 0
     for number in range(1_000):
         if kind == "stop":
-            heard += await it.stop(Stop(f"m{number}", ANN, HERE)) is not Outcome.REFUSED
+            heard += await it.stop(Stop(f"m{number}", ANN, HERE)) is not Outcome.LATER
         else:
-            heard += await it.press(Press(f"m{number}", RETRY.name, ANN, HERE)) is not Outcome.REFUSED
+            heard += await it.press(Press(f"m{number}", RETRY.name, ANN, HERE)) is not Outcome.LATER
     assert heard == EVENTS
     await asyncio.sleep(SPAN)
     assert await it.stop(Stop("m", ANN, HERE)) is Outcome.UNKNOWN
@@ -139,7 +139,7 @@ async def test_all_of_ones_own_answers_can_be_stopped_at_once_and_each_stop_of_n
     where = [(f"q{number}", "") if by == "message" else ("", f"q{number}") for number in range(len(sheets))]
     stops = [Stop(message, ANN, HERE, talk) for message, talk in where]
     assert {await it.stop(stop) for stop in stops} == {Outcome.STOPPED}
-    assert [await it.stop(stop) for stop in stops].count(Outcome.REFUSED) == len(stops) - EVENTS
+    assert [await it.stop(stop) for stop in stops].count(Outcome.LATER) == len(stops) - EVENTS
     await it.drain()
 
 
@@ -149,7 +149,7 @@ async def test_who_stops_the_answers_of_others_is_heard_so_often_only():
         await it.mention(ask(Sheet(f"s{number}"), f"q{number}"))
     await asyncio.sleep(5)
     outcomes = [await it.stop(Stop(f"q{number}", bob, HERE)) for number in range(EVENTS + 1)]
-    assert outcomes == [*[Outcome.STOPPED] * EVENTS, Outcome.REFUSED]
+    assert outcomes == [*[Outcome.STOPPED] * EVENTS, Outcome.LATER]
     await it.drain()
 
 

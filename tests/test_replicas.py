@@ -148,7 +148,7 @@ async def test_a_stop_whose_actor_is_looked_up_while_the_message_becomes_known_i
 
     async def slowly(*asked: object) -> bool:
         await looked_up.wait()
-        return await authorize(*asked)
+        return bool(await authorize(*asked))
 
     monkeypatch.setattr(access, "authorize", slowly)
     stop = asyncio.create_task(second.inbox.stop(Stop("sheet/1", ANN, HERE)))

@@ -35,7 +35,6 @@ from bot.files import Bounds
 from bot.guard.access import Access, Action
 from bot.guard.spend import Spend
 from bot.model import Asking, Model
-from bot.model.reply import mended
 from bot.platform import (
     Actor,
     Command,
@@ -58,6 +57,7 @@ from bot.show.writes import Ending, Showing
 from bot.store import Store
 from bot.store.peers import Peers
 from bot.tally import Tally
+from bot.text.safe import mended
 from bot.text.words import wordy
 from bot.tools import More, Offered
 

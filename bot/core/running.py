@@ -17,9 +17,9 @@ from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
 from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
-from bot.model.reply import mended
 from bot.platform import Actor, Asked, Mention, Place
 from bot.store.peers import Taken
+from bot.text.safe import mended
 
 log = structlog.get_logger(__name__)
 

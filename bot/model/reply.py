@@ -7,13 +7,13 @@ input before the block is over, and never call a response complete without `mess
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.events import Cited, Event, Source, Text, Thinking, ToolFinished, ToolStarted, Usage
 from bot.model import Kind, ModelError
+from bot.text.safe import mended
 
 BROKEN_OFF = "The connection to Claude broke off, so this answer is incomplete. Please ask again."
 BAD_INPUT = "Claude called a tool with input that nobody can read. Please ask again."
@@ -27,15 +27,6 @@ COUNTS = {
 }
 
 Json = dict[str, Any]
-
-SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def mended(text: str) -> str:
-    """Join surrogate pairs and replace lone ones, which nothing behind us could encode."""
-    if text.isascii() or not SURROGATE.search(text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.events import File, Turn
 from bot.model import Request
-from bot.model.reply import mended
+from bot.text.safe import mended
 
 #: How the API says that a model writes less at once (a 400), and what it calls what a model can't do.
 ROOM = re.compile(r"max_tokens: \d+ > (\d+)")

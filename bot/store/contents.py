@@ -17,6 +17,7 @@ from bot.store import Entry, Note, Part, Rated, rows, tables
 from bot.store.accounts import Spent
 from bot.store.examine import NAME
 from bot.store.rows import BadRow
+from bot.text.safe import SURROGATE
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class Contents:
     def entries(self) -> Iterator[list[Entry]]:
         """Iterate over all questions, some at a time."""
         for page in self._pages("SELECT * FROM turns", PAGE):
-            keys = [row[0] for row in page if isinstance(row[0], str) and not rows.SURROGATE.search(row[0])]
+            keys = [row[0] for row in page if isinstance(row[0], str) and not SURROGATE.search(row[0])]
             parts, bad = self._parts(keys)
             yield [self._entry(row, None if row[0] in bad else parts.get(row[0], [])) for row in page]
 

@@ -17,6 +17,7 @@ from bot.store.keys import Keys
 from bot.store.rows import BadRow
 from bot.store.salvage import salvage
 from bot.store.tables import Statement
+from bot.text.safe import mended
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +164,7 @@ class File:
         try:
             self._transact(statements)
         except UnicodeEncodeError:
-            self._transact([(statement, tuple(map(rows.mended, row))) for statement, row in statements])
+            self._transact([(statement, tuple(map(_mended, row))) for statement, row in statements])
 
     def _transact(self, statements: Sequence[Statement]) -> None:
         db = self.connected
@@ -295,3 +296,7 @@ def _inode(path: str) -> int:
         return os.stat(path).st_ino  # noqa: PTH116  at each write, where a Path takes longer than the call
     except OSError:
         return -1
+
+
+def _mended(value: object) -> object:
+    return mended(value) if isinstance(value, str) else value

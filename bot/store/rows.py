@@ -8,7 +8,6 @@ It must never be guessed what such a row meant: who may do what hangs on the ids
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from bot.platform import Actor, Asked, Place, Post
 from bot.store import Entry, Note, Part, Rated
 from bot.store.accounts import NAMES, NUMBERS, Hold, Spent
+from bot.text.safe import SURROGATE
 
 #: Columns of `turns`, `parts`, `notes`, `posts` and `ratings`, in their order.
 TURN = (
@@ -61,20 +61,12 @@ MANY = 100_000
 #: Days since 1970 that there may be, and the largest sum of money or tokens.
 DAYS, SUM = 100_000, 2**53
 
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 Known = TypeVar("Known", Actor, Place)
 
 
 class BadRow(ValueError):
     """A row that was not written by us as it is; the message says why, and nothing of what is in it."""
-
-
-def mended(value: Any) -> Any:
-    """Return *value*, in a text pairs of surrogates joined and lone ones replaced: no file can hold them."""
-    if not isinstance(value, str) or not SURROGATE.search(value):
-        return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def text_of(data: bytes) -> str:

@@ -10,6 +10,7 @@ from bot.store import rows, tables
 from bot.store.rows import BadRow
 from bot.store.tables import Statement
 from bot.store.writer import Writer
+from bot.text.safe import SURROGATE
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,7 @@ class FileVault:
         """See `Vault.names`."""
         db = self._writer.file
         found = await self._writer.read(lambda: db.connected.execute(tables.KEPT_NAMES).fetchall())
-        return [name for (name,) in found if name.startswith(prefix) and not rows.SURROGATE.search(name)]
+        return [name for (name,) in found if name.startswith(prefix) and not SURROGATE.search(name)]
 
     async def drop(self, name: str) -> None:
         """See `Vault.drop`."""

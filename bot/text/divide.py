@@ -101,12 +101,13 @@ def literally(block: Block, ink: Ink, full: Full) -> tuple[list[Block], Lead]:
     """Divide *block*, of which nothing else fits, as the characters that it is of."""
     raw = block.raw
     end, empty = len(raw) - 1, full([])
+    bare = min(end, len(raw) - len(raw.lstrip()))  # that takes no room
     for _ in range(TRIES):
         if (taken := full([ink.literal(raw[:end])])) <= 1:
             break
-        end = int(end * (1 - empty) / max(taken - empty, 1e-9))
+        end = bare + int((end - bare) * (1 - empty) / max(taken - empty, 1e-9))
     else:
-        end = 1
+        end = bare + 1
     at = places(raw, end) if end else 0
     if not at or not seen(ink.literal(raw[:at]).shown) or full([ink.literal(raw[:at])]) > 1:
         looks = range(end, max(0, end - _LOOKS), -1)

@@ -25,6 +25,8 @@ _UNSEEN = re.compile(
     f"({_FLAG})"
     "|[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
+#: Half of a character.
+SURROGATE = re.compile("[\ud800-\udfff]")
 _BROKEN = re.compile("[\x00\ud800-\udfff\ufffe\uffff]")
 #: Any of these, before they are looked at one by one: nearly no text has any.
 _UNCLEAN = re.compile(
@@ -69,6 +71,13 @@ def _plain(text: str) -> bool:
 def clean(text: str) -> str:
     """Return *text* without what hides or reorders, line ends as newlines, broken characters as U+FFFD."""
     return legible(text).replace("\r\n", "\n")
+
+
+def mended(text: str) -> str:
+    """Join surrogate pairs and replace lone ones: nobody can encode them, and no file holds them."""
+    if text.isascii() or not SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def legible(text: str) -> str:
