@@ -63,7 +63,7 @@ class Replicas:
         self._peers = core.means.store.peers
         self._elsewhere: dict[str, str] = {}  # messages, and the replicas that write to them
         self._silent: dict[str, float] = {}  # until when replicas that have not replied are not asked
-        self._passing: set[str] = set()  # messages of events that others are given on
+        self._passing: set[str] = set()  # messages whose events are being passed on by `_here`
         self._members: frozenset[str] = frozenset()
         core.means.stops.told = self._told
         core.running.took = self._took
@@ -189,15 +189,15 @@ class Replicas:
     async def _here(
         self, event: Event, here: Callable[[Event], Awaitable[Outcome]], sender: str = ""
     ) -> Outcome:
-        """Take an event; of an answer that is not known here, let the replica take it that writes that.
+        """Take an event here; if no answer here is meant, pass it on to the replica that writes the answer.
 
-        Which one does may have become known meanwhile, or be unknown to *sender*, which has just joined.
+        That replica may have become known meanwhile, or may be unknown to *sender*, which has just joined.
         """
         outcome, message = await here(event), event.message
         at = self._elsewhere.get(message, "")
         if outcome is not Outcome.UNKNOWN or at in {"", sender} or message in self._passing:
             return outcome
-        self._passing.add(message)  # so that replicas that are mistaken don't send it round
+        self._passing.add(message)  # so that two replicas that are mistaken do not pass it back and forth
         try:
             said = await self._pass(at, event)
         finally:
@@ -280,7 +280,7 @@ class Replicas:
                     await self._core.repairs.redraw(key)
 
     async def _know(self, sender: str, messages: Sequence[str]) -> None:
-        """Remember that *messages* belong to answers of *sender*; what is about one may have come before."""
+        """Remember that *messages* belong to answers of *sender*; pass on what came for them before."""
         stops = self._core.means.stops
         for message in messages:
             self._elsewhere.pop(message, None)

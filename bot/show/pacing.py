@@ -105,12 +105,10 @@ class Pacing:
     def uses(self, now: float, untold: Container[str] = ()) -> dict[str, Use]:
         """Return how buckets are used here, for other processes.
 
-        A budget at rest is left out, unless the others are still to hear that it is: unless it is *untold*.
+        Budgets at rest are left out, but for those in *untold*, of which the others do not know it yet.
         """
-        busy = [
-            (key, budget) for key, budget in self._budgets.items() if key in untold or not budget.rests(now)
-        ]
-        return {key: use for key, budget in busy if (use := budget.use(now))}
+        told = (each for each in self._budgets.items() if each[0] in untold or not each[1].rests(now))
+        return {key: use for key, budget in told if (use := budget.use(now))}
 
     def claims(self, ticket: Ticket, claim: str, now: float) -> dict[str, Use]:
         """Return what the write of *ticket*, which was admitted, has to be granted; *claim*: a new id."""
