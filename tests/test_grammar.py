@@ -91,6 +91,12 @@ def test_formulas_are_code(body):
         assert shown(text) == (f"so `{body}` it is",) * 2
 
 
+def test_a_formula_is_one_however_many_prices_stand_before_it():
+    prices = "it costs $5 and $10, see `$RATE`"
+    for text in (" ".join([prices] * 6), "\n".join([f"- {prices}"] * 20), "\n\n".join([prices] * 20)):
+        assert shown(f"{text} and $E = mc^2$") == (f"{text} and `E = mc^2`",) * 2
+
+
 def test_emphasis_next_to_cjk_is_emphasis():
     text = "**原因：**内存不足，使用**`npm`**命令，**「重点」**内容"
     slack, discord = shown(text)

@@ -51,12 +51,18 @@ _NO_FORMULA = re.compile(
     re.DOTALL,
 )
 _LONGEST_FORMULA = 1_000
-#: Formulas that are refused one by one; past that no dollar sign of the text begins one.
-_REFUSALS = 8
+#: Formulas of a paragraph that are refused one by one, and characters of short texts that are parsed for more;
+#: past that no dollar sign in the paragraph's lines begins one.
+_REFUSALS, _REPARSED = 8, 16_000
+#: How often blocks of code are looked for in others.
+_NESTINGS = 8
 #: A language, or what else stands behind a fence, is no longer than this where a page begins with it again.
 LONGEST_INFO = 40
 #: Blocks that hold blocks.
 CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
+#: Blocks that hold words.
+_WORDED = frozenset({comrak.Paragraph, comrak.Heading, comrak.TableCell})
+_HOLDERS = CONTAINERS | {comrak.Table, comrak.TableRow}
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 _DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
 #: What begins a block of code, and how one begins that may hold others.
@@ -287,23 +293,46 @@ def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
 
 def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     """Return *tree* with only those formulas that are some."""
-    source = tree.source
-    for _ in range(_REFUSALS):
-        if (found := _refused(tree)) is None:
+    for _ in range(_REFUSALS + _REPARSED // len(tree.source)):
+        if not (refused := _refused(tree)):
             return tree
-        at = tree.begin(found)
-        if source[at : at + 1] != "$":
+        places = [tree.begin(node) for _, node in refused]
+        if any(tree.source[at : at + 1] != "$" for at in places):
             break
-        source = f"{source[:at]}{_DOLLAR}{source[at + 1 :]}"
-        tree = _parsed(source, definitions)
-    return tree if _refused(tree) is None else _parsed(source.replace("$", _DOLLAR), definitions)
+        tree = _parsed(_undollared(tree.source, [(at, at + 1) for at in places]), definitions)
+    if not (refused := _refused(tree)):
+        return tree
+    spans = [(tree.line(tree.first(leaf)), tree.line(tree.last(leaf) + 1)) for leaf, _ in refused]
+    return _parsed(_undollared(tree.source, spans), definitions)
 
 
-def _refused(tree: Tree) -> AstNode | None:
-    """Return the first formula of *tree* that is none."""
-    blocks = (block for block in tree.blocks if "$" in tree.rows(block))
-    nodes = (node for block in blocks for node in walk(block) if kind(node) is comrak.Math)
-    return next((node for node in nodes if value_of(node).dollar_math and not formula(node)), None)
+def _refused(tree: Tree) -> list[tuple[AstNode, AstNode]]:
+    """Return each paragraph, heading and cell with a formula that is none, and the first such one in it."""
+    leaves = _leaves([block for block in tree.blocks if "$" in tree.rows(block)])
+    found = ((leaf, next(filter(_no_formula, walk(leaf)), None)) for leaf in leaves)
+    return [(leaf, node) for leaf, node in found if node]  # what is behind it may be another one without it
+
+
+def _leaves(nodes: Sequence[AstNode]) -> Iterator[AstNode]:
+    """Yield the blocks that hold words."""
+    for node in nodes:
+        if kind(node) in _WORDED:
+            yield node
+        elif kind(node) in _HOLDERS:
+            yield from _leaves(node.children)
+
+
+def _no_formula(node: AstNode) -> bool:
+    return kind(node) is comrak.Math and value_of(node).dollar_math and not formula(node)
+
+
+def _undollared(source: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return *source* with no dollar sign in *spans* that could begin a formula."""
+    pieces, end = [], 0
+    for begin, behind in spans:
+        pieces += source[end:begin], source[begin:behind].replace("$", _DOLLAR)
+        end = behind
+    return "".join([*pieces, source[end:]])
 
 
 def formula(node: AstNode) -> bool:
@@ -365,7 +394,7 @@ def _nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     By the specification such a block ends with the first fence in it.  Where text goes on right behind that
     fence, as it does behind one that opens, the model has meant another one.
     """
-    for _ in range(_REFUSALS):
+    for _ in range(_NESTINGS):
         lines, end = [*tree.lines], 0
         for node in found(tree.blocks, comrak.CodeBlock):
             value: comrak.NodeCodeBlock = value_of(node)
