@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapters.discord.surface import DiscordSurface
 from adapters.slack.surface import SlackSurface
 from bot.show.pages import Pages, paginate
 from tests.bench.fidelity import read
@@ -95,12 +96,14 @@ KINDS = {
         (0, "a_b_\u0301__under__ c"),
         (0, "call __init__.py, a__b__, *__c__* and __d"),
         (0, "use __init__ for $5 and $10 __d__.py US$3.50"),
+        (0, "__a___ -________a__b________"),
     ],
     "an image or a link around one": [
         (0, "![[](:/)]()"),
         (0, "![[](b)](https://evil.example/c) [![](b)](c)"),
         (0, "a ![*[]()*](b)"),
     ],
+    "a mark before an entity, at a cut": [(97, f"*&nu; 4 o{MARKS}{MARKS}*."), (60, f"a **&lt; {WORDS} {WORDS}** b")],
     "a link without an address": [(0, "a [**b** `c`]() d"), (0, "![*b*](?e)")],
     "a character that a page is too small for, in code": [
         (77, f"{F}el>\n *b** c*&Tab;\n7. https://user:pw@ok.example ![[^1] {TAGS}x\n{F}\n]"),
@@ -133,6 +136,23 @@ def test_pages_say_what_was_meant(side, size, text):
 def test_a_mark_in_a_heading_is_text_once_its_line_ends(text, shown, waits):
     pages = Pages(SlackSurface.limits)
     pages.feed(text + waits)
+    assert pages.last.shown == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("so **AT&amp;T and", "so **AT&T and**"),
+        ("_a&euro; b", "*a€ b*"),
+        ("~~5 &euro; off", "~~5 € off~~"),
+        ("x `a &amp; b", "x `a &amp; b`"),
+        ("see [Q&amp;A](https://evil.exa", "see Q&A"),
+        ("**[Q&amp;A](<https", "**Q&A**"),
+    ],
+)
+def test_what_is_open_before_an_entity_is_closed_while_the_text_grows(text, shown):
+    pages = Pages(DiscordSurface.limits)
+    pages.feed(text)
     assert pages.last.shown == shown
 
 

@@ -40,7 +40,7 @@ _DOLLAR = "\u20b0"
 _LOW, _TILDE = "\u2054", "\u2053"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
 #: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
-_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}])", regex.DOTALL)
+_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}]|_)__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)", regex.DOTALL)
 _MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
@@ -63,6 +63,8 @@ CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.Foot
 #: Blocks that hold words.
 _WORDED = frozenset({comrak.Paragraph, comrak.Heading, comrak.TableCell})
 _HOLDERS = CONTAINERS | {comrak.Table, comrak.TableRow}
+#: What is between entities.
+_BETWEEN = re.compile(r"(?:(?!&#?\w{1,32};).)+", re.DOTALL)
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 _DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
 #: What begins a block of code, and how one begins that may hold others.
@@ -140,11 +142,10 @@ class Tree:
             text, at = value_of(each) or "\n", self.begin(each)
             if made is comrak.SoftBreak and not self.source.startswith("\n", at):
                 continue
-            if not self.source.startswith(text, at):  # entities are decoded: what is behind the last of them
-                written = self.text(each)
-                at += written.rfind(";") + 1
-                text = written[written.rfind(";") + 1 :]
-            found.append((at, text))
+            if self.source.startswith(text, at):
+                found.append((at, text))
+            else:  # entities are decoded: what is between them
+                found += [(at + part.start(), part[0]) for part in _BETWEEN.finditer(self.text(each))]
         return found
 
     def first(self, node: AstNode) -> int:

@@ -175,7 +175,7 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     begun = tree.source.rfind("\n", 0, at) + 1 < at
     before = goes_on if begun else ""
     if node is None or kind(node) in grammar.CONTAINERS:
-        return lead
+        return replace(lead, first=before)
     lead = replace(lead, first=before, within=True)
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
