@@ -96,7 +96,7 @@ KINDS = {
         (0, "a_b_\u0301__under__ c"),
         (0, "call __init__.py, a__b__, *__c__* and __d"),
         (0, "use __init__ for $5 and $10 __d__.py US$3.50"),
-        (0, "__a___ -________a__b________"),
+        (0, "__a___ -________a__b________ ___r__"),
     ],
     "an image or a link around one": [
         (0, "![[](:/)]()"),

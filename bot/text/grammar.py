@@ -40,7 +40,7 @@ _DOLLAR = "\u20b0"
 _LOW, _TILDE = "\u2054", "\u2053"
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
 #: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
-_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}]|_)__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)", regex.DOTALL)
+_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)", regex.DOTALL)
 _MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
