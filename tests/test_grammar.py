@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import comrak
 import psutil
 import pytest
 
@@ -95,6 +96,14 @@ def test_a_formula_is_one_however_many_prices_stand_before_it():
     prices = "it costs $5 and $10, see `$RATE`"
     for text in (" ".join([prices] * 6), "\n".join([f"- {prices}"] * 20), "\n\n".join([prices] * 20)):
         assert shown(f"{text} and $E = mc^2$") == (f"{text} and `E = mc^2`",) * 2
+
+
+def test_prices_that_are_too_many_stay_as_they_are():
+    prices = "see `$A` for $5 " * 300
+    for text in (prices, f"| {prices} | {prices}b |\n|-|-|\n| c | {prices}d |"):
+        tree = grammar.parse(text)
+        assert grammar.words(tree.source) == text
+        assert not any(grammar.kind(node) is comrak.Math for block in tree.blocks for node in grammar.walk(block))
 
 
 def test_emphasis_next_to_cjk_is_emphasis():

@@ -328,10 +328,11 @@ def _no_formula(node: AstNode) -> bool:
 
 
 def _undollared(source: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Return *source* with no dollar sign in *spans* that could begin a formula."""
-    pieces, end = [], 0
+    """Return *source* with no dollar sign in *spans* that could begin a formula; cells share their line."""
+    pieces: list[str] = []
+    end = 0
     for begin, behind in spans:
-        pieces += source[end:begin], source[begin:behind].replace("$", _DOLLAR)
+        pieces += source[end:begin], source[max(begin, end) : behind].replace("$", _DOLLAR)
         end = behind
     return "".join([*pieces, source[end:]])
 
