@@ -14,8 +14,9 @@ from dataclasses import replace
 import structlog
 
 from bot.core.approvals import CONTROLS
+from bot.core.changes import Changes
 from bot.core.commands import Commands, called
-from bot.core.files import kept, readable
+from bot.core.files import readable
 from bot.core.gate import Gate
 from bot.core.gathering import Desk
 from bot.core.intake import ANYBODY, Caps
@@ -121,6 +122,7 @@ class Core:
         self._refusals = Refusals(self.repairs.platforms, self.running.errand, self._say)
         self._gate = Gate(access, self._refusals)
         self._stopping = Stopping(self._gate, access, self._refusals, self._stops, self.running)
+        self._changes = Changes(self.means, self._gate, self.running)
         self._commands = Commands(self.means, self.running.latest, self._stopping.stop, self.press)
         self._presses = Presses(self.means, self.running, self.repairs.platforms)
 
@@ -228,42 +230,12 @@ class Core:
             await rate(self._store, rating, self.means.clock(), lambda key: known or models.of(key))
 
     async def edited(self, edited: Edited) -> None:
-        """Take the new text of a question whose answer has not begun; or stop the answer if it says so.
-
-        Each new text asks the model anew, so it counts as a question.
-        The answer says so where one is too many.
-        """
-        if (live := self._stops.find(edited.key)) is None:
-            self._stops.keep_change(edited, asyncio.get_running_loop().time())
-        if not (live and edited.text.strip() and self._gate.heeds(edited, Action.EDIT)):
-            return
-        if not await self._gate.allows(edited, Action.EDIT):
-            return
-        if means_stop(edited.text):
-            live.stop(Stop(edited.key, edited.actor, edited.place))
-        elif not live.rewords(edited):
-            return
-        elif live.rewordable and not await self.running.rushed(live.mention) and live.rewords(edited):
-            live.reword(replace(edited, text=mended(edited.text)))
-            await self._store.reword(live.mention.key, mended(kept(edited.text, live.mention.files)))
-        else:
-            live.miss()
+        """See `Inbox.edited`."""
+        await self._changes.edit(edited)
 
     async def deleted(self, deleted: Deleted) -> None:
-        """Stop the answer whose question or page is gone; of one that has said nothing yet, nothing stays.
-
-        No right is asked for: platforms do not say who deleted a message.
-        """
-        self._delete(deleted)
-
-    def _delete(self, deleted: Deleted) -> None:
-        live = self._stops.find(deleted.key)
-        if live is None:
-            self._stops.keep_change(deleted, asyncio.get_running_loop().time())
-        elif deleted.key == live.mention.key and live.unread:
-            live.vanish()
-        else:
-            live.cut(Ending.STOPPED, "Stopped: a message of it was deleted.")
+        """See `Inbox.deleted`."""
+        self._changes.delete(deleted)
 
     def removed(self, platform: str, workspace: str) -> None:
         """See `Inbox.removed`."""
@@ -360,16 +332,8 @@ class Core:
         running.give_way(outdated)
         taken = running.queue(Live(self.means, mention))
         # Once its stops are watched for, which the answer's task begins with.
-        asyncio.get_running_loop().call_soon(self._catch_up, mention.key)
+        asyncio.get_running_loop().call_soon(self._changes.catch_up, mention.key)
         return taken
-
-    def _catch_up(self, question: str) -> None:
-        """Do what was done to *question* before its answer was known."""
-        changed = self._stops.changed(question, asyncio.get_running_loop().time())
-        if isinstance(changed, Deleted):
-            self._delete(changed)  # before anything is written
-        elif changed:
-            self.running.errand(self.edited(changed))
 
     def _capped(self, mention: Mention, text: str) -> bool:
         """Tell who goes on in a thread why they are not answered, once an hour there; False if not now."""
