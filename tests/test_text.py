@@ -103,7 +103,10 @@ KINDS = {
         (0, "![[](b)](https://evil.example/c) [![](b)](c)"),
         (0, "a ![*[]()*](b)"),
     ],
-    "a mark before an entity, at a cut": [(97, f"*&nu; 4 o{MARKS}{MARKS}*."), (60, f"a **&lt; {WORDS} {WORDS}** b")],
+    "a mark before an entity, at a cut": [
+        (97, f"*&nu; 4 o{MARKS}{MARKS}*."),
+        (60, f"a **&lt; {WORDS} {WORDS}** b"),
+    ],
     "a link without an address": [(0, "a [**b** `c`]() d"), (0, "![*b*](?e)")],
     "a character that a page is too small for, in code": [
         (77, f"{F}el>\n *b** c*&Tab;\n7. https://user:pw@ok.example ![[^1] {TAGS}x\n{F}\n]"),
