@@ -51,7 +51,7 @@ _NO_FORMULA = re.compile(
     re.DOTALL,
 )
 _LONGEST_FORMULA = 1_000
-#: Formulas of a paragraph that are refused one by one, and characters that are parsed for more in short texts;
+#: Formulas of a paragraph that are refused one by one, and characters of short texts parsed for more of them;
 #: past that no dollar sign in the paragraph's lines begins one.
 _REFUSALS, _REPARSED = 8, 16_000
 #: How often blocks of code are looked for in others.
