@@ -6,6 +6,14 @@ BIN := .venv/bin
 PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
 QUIET := --quiet --disable-pip-version-check --no-input
 
+# Installs the packages of the lock file $(1) with the options $(2).  pip spends most of its time on one core, reading
+# what there is of each package: two of them install half of the packages each.
+define install
+	@awk '/^[a-z]/ {n++} {print > (".venv/" n % 2 ".lock")}' $(1)
+	@$(PIP) install $(QUIET) --no-deps --require-hashes $(2) -r .venv/0.lock & first=$$!; \
+	$(PIP) install $(QUIET) --no-deps --require-hashes $(2) -r .venv/1.lock; second=$$?; wait $$first && exit $$second
+endef
+
 .PHONY: setup dev demo demo-check test test-failed lint docs bench-quick bench-crashes bench-judged bench-shown lock sbom picture looks clean
 
 setup: .venv/ready
@@ -19,7 +27,7 @@ dev: .venv/ready-dev
 	@echo "Installing $$(grep -c == requirements.lock) packages into .venv; once, in about half a minute ..."
 	@$(PYTHON) -m venv --without-pip .venv
 	@$(PYTHON) -m pip --python $(BIN)/python --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
-	@$(PIP) install $(QUIET) --no-compile --require-hashes -r requirements.lock
+	$(call install,requirements.lock,--no-compile)
 	@$(BIN)/python -m compileall -q -j 0 -x pygments/lexers .venv/lib bot adapters || true
 	@echo '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rivulet.pth"
 	@printf '#!/bin/sh\nexec "%s" -P -m bot "$$@"\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/rivulet
@@ -29,7 +37,7 @@ dev: .venv/ready-dev
 # What the tests, the linters and the benches need beside that.
 .venv/ready-dev: .venv/ready requirements-dev.lock tests/spec.lock tests/schemas.lock
 	@echo "Installing what tests and linters need into .venv; once, in about half a minute ..."
-	@$(PIP) install $(QUIET) --require-hashes -r requirements-dev.lock
+	$(call install,requirements-dev.lock,)
 	@rm -rf .venv/spec .venv/schemas
 	@$(PIP) download $(QUIET) --require-hashes --no-deps --only-binary :all: -d .venv/schemas -r tests/schemas.lock
 	@$(PIP) download $(QUIET) --require-hashes --no-deps --no-binary :all: --no-build-isolation -d .venv/spec -r tests/spec.lock
