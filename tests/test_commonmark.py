@@ -39,6 +39,8 @@ STREAMED = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("
 DELIMITERS = "`*_~#"
 #: Where markdown-it sees a table, and GitHub's own parser a heading or a line of an item's paragraph.
 NOT_GITHUB = frozenset({"tables.md:145", "tables.md:393", "tables.md:417"})
+#: Where a pipe in code makes more cells than there are columns: here it is part of the code (docs/text.md).
+MEANT_OTHERWISE = frozenset({"tables.md:312"})
 #: More than any example takes, and about a line.
 ROOMY, SMALL = 20_000, 80
 
@@ -86,7 +88,7 @@ def _commonmark(path: Path) -> Iterator[Example]:
 def _gfm(folder: Path) -> Iterator[Example]:
     for name in GFM:
         for line, _, markdown, html in read_fixture_file(folder / f"{name}.md"):
-            if (each := f"{name}.md:{line}") not in NOT_GITHUB:
+            if (each := f"{name}.md:{line}") not in NOT_GITHUB | MEANT_OTHERWISE:
                 yield Example.of(each, markdown, html)
 
 

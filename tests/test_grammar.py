@@ -148,6 +148,19 @@ def test_code_in_a_table_keeps_its_pipes():
     assert "x | y │ z" in discord
 
 
+@pytest.mark.parametrize("mark", ["", "> ", "- "])
+def test_code_in_a_row_that_has_too_many_cells_keeps_pipes_that_are_not_escaped(mark):
+    rows = ["| 類型 | b |", "|---|---|", "| 日 `x|y` or `a \\| b | c` | `||` |", "| `d` | e |"]
+    lines = "\n".join([mark + rows[0], *(("  " if mark == "- " else mark) + row for row in rows[1:])])
+    slack, discord = shown(lines)
+    assert "| 日 `x\\|y` or `a \\| b \\| c` | `\\|\\|` |" in slack
+    assert "日 x|y or a | b | c │ ||" in discord
+    assert "| `d` | e |" in slack
+    slack, discord = shown("a|b\n-|-\n`x|y`|z|w\n")
+    assert slack == "| a | b |  |\n| --- | --- | --- |\n| `x\\|y` | z | w |"
+    assert "x|y │ z │ w" in discord
+
+
 @pytest.mark.parametrize(
     ("info", "language", "caption"),
     [

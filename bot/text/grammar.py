@@ -38,10 +38,12 @@ _DOLLAR = "\u20b0"
 #: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
 #: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
 _LOW, _TILDE = "\u2054", "\u2053"
+#: Stands for a pipe in the code of a table's row.
+_PIPE, _ENDS_CELL = "\u23d0", re.compile(r"(?<!\\)\|")
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
 #: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
 _NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)", regex.DOTALL)
-_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~"})
+_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~", _PIPE: "|"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
 _NO_FORMULA = re.compile(
@@ -257,8 +259,9 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
         tree = _nested(tree, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
-    if "|" in source and (wide := _widened(tree)) != source:
-        tree = _parsed(wide, definitions)
+    for mend in (_piped, _widened) if "|" in source else ():
+        if (mended := mend(tree)) != tree.source:
+            tree = _parsed(mended, definitions)
     return tree
 
 
@@ -360,18 +363,43 @@ def words(text: str) -> str:
 # What models write and the specification does not have.
 
 
+def _piped(tree: Tree) -> str:
+    """Return the source with other pipes in the code of rows that have too many cells for their table.
+
+    By the specification a pipe in code ends a cell too, unless it is escaped.
+    """
+    tables = found(tree.blocks, comrak.Table) if "`" in tree.source else ()
+    rows = [tree.first(row) for table in tables for row, _ in _long(tree, table)]
+    bare = [tree.lines[number].lstrip("> \t") for number in rows]
+    probe = _parsed("\n\n".join(f"x{line}" for line in bare), ())
+    lines = [*tree.lines]
+    for node in (node for block in probe.blocks for node in walk(block) if kind(node) is comrak.Code):
+        which, column = probe.where(probe.begin(node))
+        line = lines[number := rows[which // 2]]
+        begin = column - 1 + len(line) - len(bare[which // 2])
+        end = begin + len(probe.text(node))
+        lines[number] = line[:begin] + _ENDS_CELL.sub(_PIPE, line[begin:end]) + line[end:]
+    return "\n".join(lines)
+
+
 def _widened(tree: Tree) -> str:
     """Return the source with as many columns in each table's head as in its longest row."""
     lines = tree.lines
     for table in found(tree.blocks, comrak.Table):
         head = tree.first(table)
-        pipes = [line.count("|") for line in tree.lines[head : tree.last(table) + 1]]
-        more = max(_surplus(tree, row) for row in table.children) if max(pipes) > pipes[0] else 0
+        more = max((more for _, more in _long(tree, table)), default=0)
         if more and head + 1 < len(lines):
             lines = [*lines]
             lines[head] = f"{lines[head].rstrip().removesuffix('|')}|{' |' * more}"
             lines[head + 1] = f"{lines[head + 1].rstrip().removesuffix('|')}|{'-|' * more}"
     return tree.source if lines is tree.lines else "\n".join(lines)
+
+
+def _long(tree: Tree, table: AstNode) -> list[tuple[AstNode, int]]:
+    """Return the rows of *table* that have more cells than it has columns, and how many more."""
+    pipes = [line.count("|") for line in tree.lines[tree.first(table) : tree.last(table) + 1]]
+    rows = table.children if max(pipes) > pipes[0] else ()
+    return [(row, more) for row in rows if (more := _surplus(tree, row))]
 
 
 def found(nodes: Sequence[AstNode], wanted: type[Any]) -> Iterator[AstNode]:
@@ -386,7 +414,7 @@ def found(nodes: Sequence[AstNode], wanted: type[Any]) -> Iterator[AstNode]:
 def _surplus(tree: Tree, row: AstNode) -> int:
     """Return how many cells of *row* are beyond its table's head."""
     rest = tree.source[tree.end(row.children[-1]) : tree.line(tree.first(row) + 1)].strip()
-    cells = re.split(r"(?<!\\)\|", rest.removeprefix("|"))
+    cells = _ENDS_CELL.split(rest.removeprefix("|"))
     return len(cells) - (not cells[-1].strip())
 
 
