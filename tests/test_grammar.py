@@ -18,6 +18,7 @@ from bot.text import grammar
 from bot.text.lead import Dressed, lead_at
 from bot.text.line import Known
 from bot.text.safe import JOINER, Links
+from bot.text.tree import kind, walk, words
 from bot.text.writing import render
 
 F = "```"
@@ -102,9 +103,9 @@ def test_prices_that_are_too_many_stay_as_they_are():
     prices = "see `$A` for $5 " * 300
     for text in (prices, f"| {prices} | {prices}b |\n|-|-|\n| c | {prices}d |"):
         tree = grammar.parse(text)
-        assert grammar.words(tree.source) == text
-        nodes = (node for block in tree.blocks for node in grammar.walk(block))
-        assert not any(grammar.kind(node) is comrak.Math for node in nodes)
+        assert words(tree.source) == text
+        nodes = (node for block in tree.blocks for node in walk(block))
+        assert not any(kind(node) is comrak.Math for node in nodes)
 
 
 def test_emphasis_next_to_cjk_is_emphasis():
@@ -278,7 +279,7 @@ def test_entities_of_slack_are_none_in_addresses_and_in_code():
 def items(shown: str) -> int:
     """Return how many items Slack makes of a page of headings, rules and text."""
     tree = grammar.parse(shown)
-    kinds = [grammar.kind(node).__name__ in {"Heading", "ThematicBreak", "Table"} for node in tree.blocks]
+    kinds = [kind(node).__name__ in {"Heading", "ThematicBreak", "Table"} for node in tree.blocks]
     return sum(alone or not index or kinds[index - 1] for index, alone in enumerate(kinds))
 
 

@@ -18,9 +18,9 @@ from bot.platform import Limits
 from bot.text import edge, grammar
 from bot.text.blocks import Block, Ink, joined, source
 from bot.text.divide import divided, literally
-from bot.text.grammar import Tree, kind
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import JOINER, seen
+from bot.text.tree import Tree, kind
 
 #: Characters of a paragraph from which on its beginning is kept, and from which on at the end of any word.
 LONG, VERY_LONG = 256, 400

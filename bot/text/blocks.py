@@ -13,10 +13,10 @@ from bot.events import File
 from bot.text import edge, grammar
 from bot.text.dialect import Dialect
 from bot.text.filenames import extension
-from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead
 from bot.text.line import Known, plain
 from bot.text.safe import JOINER, legible, seen, seen_from
+from bot.text.tree import Tree, found, kind, value_of, words
 from bot.text.writing import TooDeep, Writing
 
 #: Definitions of links that are read again with every text that may refer to them.
@@ -168,7 +168,7 @@ class Ink:
     def _attached(self, node: AstNode, codes: int) -> tuple[str, File | None]:
         """Return the file that the block of code *node* is shown as, if it is one, and what tells of that."""
         value: comrak.NodeCodeBlock = value_of(node)
-        content = grammar.words(value.literal)
+        content = words(value.literal)
         if not (self.code and value.fenced and len(content) > self.code):
             return "", None
         name = f"code-{codes + 1}{extension(value.info)}"
@@ -243,6 +243,6 @@ def _lead(text: str, node: AstNode, numbers: tuple[int | None, ...]) -> Lead:
 def _count(block: Block, tree: Tree, node: AstNode) -> None:
     """Count in *block* what there is to draw in *node*, and the rows and cells of its tables."""
     block.nodes = tree.size(node)
-    for table in grammar.found([node], comrak.Table) if "|" in block.raw else ():
+    for table in found([node], comrak.Table) if "|" in block.raw else ():
         block.rows += (rows := tree.last(table) - tree.first(table))
         block.cells += len(tree.rows(table)) - rows  # a little more than that

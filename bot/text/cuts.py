@@ -14,8 +14,8 @@ import comrak
 import regex
 from comrak import AstNode
 
-from bot.text.grammar import Tree, kind, value_of, walk
 from bot.text.safe import URL
+from bot.text.tree import Tree, kind, value_of, walk
 
 #: What belongs together in text.
 _WHOLE = re.compile(r"&#?\w{1,32};|[-?\]]{1,2}>|[*_~`|$@\uff20]{2,}|[@\uff20\ufe6b]\w{1,40}")

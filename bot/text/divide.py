@@ -10,9 +10,9 @@ from comrak import AstNode
 from bot.text import grammar
 from bot.text.blocks import Block, Ink, joined
 from bot.text.cuts import begins, grapheme, places, spans
-from bot.text.grammar import Tree, kind, value_of
 from bot.text.lead import Dressed, Lead, lead_at
 from bot.text.safe import seen
+from bot.text.tree import Tree, found, kind, value_of
 
 #: How often a place is looked for that leaves the first part short enough.
 TRIES = 6
@@ -81,7 +81,7 @@ def _untorn(tree: Tree, at: int, least: int) -> int:
     number, column = tree.where(at)
     if least <= at - column and not tree.lines[number][:column].strip("> \t"):
         at -= column
-    ends = {tree.last(node) for node in grammar.found(tree.blocks, comrak.CodeBlock) if _closed(node)}
+    ends = {tree.last(node) for node in found(tree.blocks, comrak.CodeBlock) if _closed(node)}
     while at < len(tree.source):
         number, column = tree.where(at)
         if tree.lines[number][column:].strip(" \t\r" if column else "> \t\r") and (

@@ -15,8 +15,8 @@ import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import URL
+from bot.text.tree import Tree, kind, value_of
 
 #: A last line that may still become anything: it is shown when there is more of it.
 _UNDECIDED = re.compile(

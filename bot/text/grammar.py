@@ -1,49 +1,26 @@
-"""The one grammar: GitHub-flavoured markdown as comrak parses it, and where everything stands.  Pure.
+"""The one grammar: GitHub-flavoured markdown as comrak parses it, but for what models mean by it.  Pure.
 
 Whatever needs the structure of a text asks here: what is shown, where a page may be cut, what is open at
-the end. Beside GitHub's there are emphasis that closes next to CJK characters, and formulas; a price is
-none.  Only this module knows how comrak is set up.
-
-Positions are offsets in the source in characters.  comrak's positions of blocks are exact; those within a
-paragraph can be wrong behind a definition, so they say where to cut or to look, never what a text says.
+the end.  A price is no formula, `__init__` is a name, and a table has a column for each cell.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
-from itertools import accumulate
-from typing import Any
+from functools import lru_cache
 
 import comrak
 import regex
 from comrak import AstNode
 
-from bot.text.safe import JOINER, clean, legible
+from bot.text.fences import nested
+from bot.text.safe import legible
+from bot.text.tree import CONTAINERS, DOLLAR, LOW, PIPE, TILDE, Tree, found, kind, parsed, value_of, walk
 
-_EXTENSIONS = comrak.ExtensionOptions(
-    strikethrough=True,
-    table=True,
-    footnotes=True,
-    math_dollars=True,
-    math_latex=True,
-    cjk_friendly_emphasis=True,
-)
-_OPTIONS = comrak.ParseOptions(leave_footnote_definitions=True, escaped_char_spans=True)
-
-#: Stands for a dollar sign that begins no formula; a symbol too, so nothing else changes.
-_DOLLAR = "\u20b0"
-#: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
-#: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
-_LOW, _TILDE = "\u2054", "\u2053"
-#: Stands for a pipe in the code of a table's row.
-_PIPE, _ENDS_CELL = "\u23d0", re.compile(r"(?<!\\)\|")
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
 #: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
 _NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)", regex.DOTALL)
-_MEANT = str.maketrans({_DOLLAR: "$", _LOW: "_", _TILDE: "~", _PIPE: "|"})
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
 _NO_FORMULA = re.compile(
@@ -56,189 +33,11 @@ _LONGEST_FORMULA = 1_000
 #: Formulas of a paragraph that are refused one by one, and characters of short texts parsed for more of them;
 #: past that no dollar sign in the paragraph's lines begins one.
 _REFUSALS, _REPARSED = 8, 16_000
-#: How often blocks of code are looked for in others.
-_NESTINGS = 8
-#: A language, or what else stands behind a fence, is no longer than this where a page begins with it again.
-LONGEST_INFO = 40
-#: Blocks that hold blocks.
-CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
-#: Blocks that hold words.
+#: Blocks that hold words, and those that hold these.
 _WORDED = frozenset({comrak.Paragraph, comrak.Heading, comrak.TableCell})
 _HOLDERS = CONTAINERS | {comrak.Table, comrak.TableRow}
-#: What is between entities.
-_BETWEEN = re.compile(r"(?:(?!&#?\w{1,32};).)+", re.DOTALL)
-_NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 _DEFINITION = re.compile(r"^[ \t>]*\[(?!\^)([^\[\]\n]{1,200})\]:", re.MULTILINE)
-#: What begins a block of code, and how one begins that may hold others.
-_FENCE = "```"
-_NESTING = re.compile(r"(?:md|markdown)\b", re.IGNORECASE)
-
-
-def kind(node: AstNode) -> type[Any]:
-    """Return what *node* is: a class of comrak's, such as `comrak.Paragraph`."""
-    return type(node.node_value)
-
-
-def value_of(node: AstNode) -> Any:
-    """Return what comrak says of *node* beside its kind: a heading's level, the text of a text."""
-    return getattr(node.node_value, "value", None)
-
-
-class Tree:
-    """A text and what it is made of.
-
-    Args:
-        source: The text, which the bot never shows before `legible`.
-        root: What comrak made of it.
-        before: Lines that were parsed before the text: what it may refer to.
-
-    Attributes:
-        blocks: Its outermost blocks.
-        leaf: The innermost block at the end, if it still grows there.
-    """
-
-    def __init__(self, source: str, root: AstNode, before: int = 0) -> None:
-        self.source = source
-        self._before = before
-        self._plain = source.isascii()
-        self._sizes: dict[int, int] = {}
-        blocks = root.children
-        for node in blocks:
-            node.parent = None  # else each tree is a circle that Python never frees
-            self._sizes[id(node)] = _freed(node)
-        self.blocks = [node for node in blocks if node.sourcepos.start.line > before]
-        end = innermost(self.blocks[-1]) if self.blocks else None
-        self.leaf = end if end and self._grows(end) else None
-
-    @cached_property
-    def lines(self) -> Sequence[str]:
-        """The text's lines, without their ends."""
-        return self.source.split("\n")
-
-    @cached_property
-    def _starts(self) -> Sequence[int]:
-        return [*accumulate((len(line) + 1 for line in self.lines), initial=0)]
-
-    def _grows(self, node: AstNode) -> bool:
-        """Tell whether *node*, the last one, still grows at the end."""
-        if kind(node) is comrak.CodeBlock:
-            return True
-        if kind(node) is comrak.Heading:
-            return self.last(node) == len(self.lines) - 1
-        behind = self.source[self.line(self.last(node) + 1) :]
-        return "\n" not in behind and not behind.strip("> \t\r")
-
-    @property
-    def paragraph(self) -> AstNode | None:
-        """`leaf`, if that is a paragraph."""
-        return self.leaf if self.leaf and kind(self.leaf) is comrak.Paragraph else None
-
-    @cached_property
-    def texts(self) -> Sequence[tuple[int, str]]:
-        """The texts and line ends in `leaf` outside of all marks, and where they stand as written."""
-        found = []
-        for each in self.leaf.children if self.leaf else ():
-            made = kind(each)
-            if made is not comrak.Text and made is not comrak.SoftBreak:
-                continue
-            text, at = value_of(each) or "\n", self.begin(each)
-            if made is comrak.SoftBreak and not self.source.startswith("\n", at):
-                continue
-            if self.source.startswith(text, at):
-                found.append((at, text))
-            else:  # entities are decoded: what is between them
-                found += [(at + part.start(), part[0]) for part in _BETWEEN.finditer(self.text(each))]
-        return found
-
-    def first(self, node: AstNode) -> int:
-        """Return which line *node* begins in, from 0."""
-        return node.sourcepos.start.line - 1 - self._before
-
-    def last(self, node: AstNode) -> int:
-        """Return which line *node* ends in."""
-        inner = innermost(node)
-        value = value_of(inner) if kind(inner) is comrak.CodeBlock else None
-        if value and value.fenced and not value.closed:  # comrak loses lines of it behind a blank one
-            text: str = value.literal
-            return self.first(inner) + text.removesuffix("\n").count("\n") + bool(text)
-        return max(node.sourcepos.end.line - 1 - self._before, self.first(node))
-
-    def line(self, number: int) -> int:
-        """Return where line *number* begins; the end of the text where there is none."""
-        return min(self._starts[min(number, len(self.lines))], len(self.source))
-
-    def where(self, at: int) -> tuple[int, int]:
-        """Return line and column of the place *at*, both from 0."""
-        number = max(0, min(bisect_right(self._starts, at) - 1, len(self.lines) - 1))
-        return number, at - self._starts[number]
-
-    def begin(self, node: AstNode) -> int:
-        """Return where *node* begins."""
-        start = node.sourcepos.start
-        return self._at(start.line, start.column - 1)
-
-    def end(self, node: AstNode) -> int:
-        """Return where *node* is over."""
-        end = node.sourcepos.end
-        return self._at(end.line, end.column)
-
-    def _at(self, line: int, column: int) -> int:
-        number = line - 1 - self._before
-        if not 0 <= number < len(self.lines):
-            return 0 if number < 0 else len(self.source)
-        text = self.lines[number]
-        if not (self._plain or text.isascii()):
-            column = len(text.encode()[:column].decode(errors="ignore"))
-        return self._starts[number] + min(column, len(text))
-
-    def text(self, node: AstNode) -> str:
-        """Return the source of *node*."""
-        return self.source[self.begin(node) : self.end(node)]
-
-    def size(self, node: AstNode) -> int:
-        """Return of how many nodes *node* is."""
-        return self._sizes.get(id(node)) or sum(1 for _ in walk(node))
-
-    def row(self, node: AstNode) -> tuple[int, str]:
-        """Return in which column *node* begins, from 1, and the line that it begins in."""
-        start = node.sourcepos.start
-        return start.column, self.lines[start.line - 1 - self._before]
-
-    def rows(self, node: AstNode) -> str:
-        """Return the lines that *node* stands in."""
-        return "\n".join(self.lines[self.first(node) : self.last(node) + 1])
-
-    def blank_before(self, node: AstNode) -> bool:
-        """Tell whether there is a blank line before *node*."""
-        number = self.first(node) - 1
-        return 0 <= number < len(self.lines) and not self.lines[number].strip("> \t\r")
-
-
-def _freed(block: AstNode) -> int:
-    """Take the way back to its parent from each node in *block*; return how many there are with itself."""
-    count, stack = 1, block.children
-    while stack:
-        node = stack.pop()
-        node.parent = None
-        stack += node.children
-        count += 1
-    return count
-
-
-def walk(node: AstNode) -> Iterator[AstNode]:
-    """Yield *node* and all that it holds, in the order of the text."""
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(reversed(node.children))
-
-
-def innermost(node: AstNode) -> AstNode:
-    """Return the innermost block at the end of *node*."""
-    while kind(node) in CONTAINERS and (inner := node.children):
-        node = inner[-1]
-    return node
+_ENDS_CELL = re.compile(r"(?<!\\)\|")
 
 
 @lru_cache(maxsize=4)  # a line that waits to be decided is left out of one frame after another
@@ -251,17 +50,17 @@ def parse(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     """
     source = legible(source)
     if "__" in source:
-        source = _NAME.sub(lambda each: f"{_LOW * 2}{each[1]}{_LOW * 2}" if each[1] else each[0], source)
+        source = _NAME.sub(lambda each: f"{LOW * 2}{each[1]}{LOW * 2}" if each[1] else each[0], source)
     if "~" in source:
-        source = _TILDES.sub(lambda found: _TILDE if found[0] == "~" else found[0], source)
-    tree = _parsed(source, definitions)
+        source = _TILDES.sub(lambda found: TILDE if found[0] == "~" else found[0], source)
+    tree = parsed(source, definitions)
     if "```m" in source.lower():
-        tree = _nested(tree, definitions)
+        tree = nested(tree, definitions)
     if "$" in source:
         tree = _priced(tree, definitions)
     for mend in (_piped, _widened) if "|" in source else ():
         if (mended := mend(tree)) != tree.source:
-            tree = _parsed(mended, definitions)
+            tree = parsed(mended, definitions)
     return tree
 
 
@@ -271,7 +70,7 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
     if not labels:
         return []
     probes = "\n\n".join(f"[{label}]" for label in labels)
-    tree = _parsed(f"{legible(source)}\n\n{probes}", ())
+    tree = parsed(f"{legible(source)}\n\n{probes}", ())
     count = len(labels)
     found = []
     for label, block in zip(labels, tree.blocks[-count:], strict=False):
@@ -280,16 +79,6 @@ def definitions(source: str) -> list[tuple[str, str, str]]:
             url = value_of(node).url
             found.append((label, url, f"[{label}]: <{url}>"))
     return found
-
-
-def _parsed(source: str, definitions: tuple[str, ...]) -> Tree:
-    before = "".join(f"{line}\n" for line in definitions)
-    # A footnote is one also where its text is still to come, or stands on another page.
-    labels = dict.fromkeys(_NOTE.findall(source)) if "[^" in source else ()
-    before += "".join(f"[^{label}]: .\n" for label in labels)
-    before += "***\n" if before else ""  # else an indented line would go on with it
-    root = comrak.parse_document(before + source, _EXTENSIONS, _OPTIONS)
-    return Tree(source, root, before.count("\n"))
 
 
 # Formulas.
@@ -303,11 +92,11 @@ def _priced(tree: Tree, definitions: tuple[str, ...]) -> Tree:
         places = [tree.begin(node) for _, node in refused]
         if any(tree.source[at : at + 1] != "$" for at in places):
             break
-        tree = _parsed(_undollared(tree.source, [(at, at + 1) for at in places]), definitions)
+        tree = parsed(_undollared(tree.source, [(at, at + 1) for at in places]), definitions)
     if not (refused := _refused(tree)):
         return tree
     spans = [(tree.line(tree.first(leaf)), tree.line(tree.last(leaf) + 1)) for leaf, _ in refused]
-    return _parsed(_undollared(tree.source, spans), definitions)
+    return parsed(_undollared(tree.source, spans), definitions)
 
 
 def _refused(tree: Tree) -> list[tuple[AstNode, AstNode]]:
@@ -335,7 +124,7 @@ def _undollared(source: str, spans: Sequence[tuple[int, int]]) -> str:
     pieces: list[str] = []
     end = 0
     for begin, behind in spans:
-        pieces += source[end:begin], source[max(begin, end) : behind].replace("$", _DOLLAR)
+        pieces += source[end:begin], source[max(begin, end) : behind].replace("$", DOLLAR)
         end = behind
     return "".join([*pieces, source[end:]])
 
@@ -355,12 +144,7 @@ def formula(node: AstNode) -> bool:
     return one_line and bool(_FORMULA.fullmatch(body)) and not _NO_FORMULA.search(body)
 
 
-def words(text: str) -> str:
-    """Return *text* of a tree's node as it was written, with plain line ends."""
-    return clean(text if text.isascii() else text.translate(_MEANT))
-
-
-# What models write and the specification does not have.
+# Tables.
 
 
 def _piped(tree: Tree) -> str:
@@ -371,14 +155,14 @@ def _piped(tree: Tree) -> str:
     tables = found(tree.blocks, comrak.Table) if "`" in tree.source else ()
     rows = [tree.first(row) for table in tables for row, _ in _long(tree, table)]
     bare = [tree.lines[number].lstrip("> \t") for number in rows]
-    probe = _parsed("\n\n".join(f"x{line}" for line in bare), ())
+    probe = parsed("\n\n".join(f"x{line}" for line in bare), ())
     lines = [*tree.lines]
     for node in (node for block in probe.blocks for node in walk(block) if kind(node) is comrak.Code):
         which, column = probe.where(probe.begin(node))
         line = lines[number := rows[which // 2]]
         begin = column - 1 + len(line) - len(bare[which // 2])
         end = begin + len(probe.text(node))
-        lines[number] = line[:begin] + _ENDS_CELL.sub(_PIPE, line[begin:end]) + line[end:]
+        lines[number] = line[:begin] + _ENDS_CELL.sub(PIPE, line[begin:end]) + line[end:]
     return "\n".join(lines)
 
 
@@ -402,76 +186,8 @@ def _long(tree: Tree, table: AstNode) -> list[tuple[AstNode, int]]:
     return [(row, more) for row in rows if (more := _surplus(tree, row))]
 
 
-def found(nodes: Sequence[AstNode], wanted: type[Any]) -> Iterator[AstNode]:
-    """Yield the blocks of the kind *wanted*, which holds no others, that *nodes* are or hold."""
-    for node in nodes:
-        if kind(node) is wanted:
-            yield node
-        elif kind(node) in CONTAINERS:
-            yield from found(node.children, wanted)
-
-
 def _surplus(tree: Tree, row: AstNode) -> int:
     """Return how many cells of *row* are beyond its table's head."""
     rest = tree.source[tree.end(row.children[-1]) : tree.line(tree.first(row) + 1)].strip()
     cells = _ENDS_CELL.split(rest.removeprefix("|"))
     return len(cells) - (not cells[-1].strip())
-
-
-def _nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
-    """Return *tree* with a longer fence around each block of markdown that has blocks of code in it.
-
-    By the specification such a block ends with the first fence in it.  Where text goes on right behind that
-    fence, as it does behind one that opens, the model has meant another one.
-    """
-    for _ in range(_NESTINGS):
-        lines, end = [*tree.lines], 0
-        for node in found(tree.blocks, comrak.CodeBlock):
-            value: comrak.NodeCodeBlock = value_of(node)
-            short = value.fence_char == ord("`") and value.fence_length == len(_FENCE)
-            if short and (first := tree.first(node)) >= end and _NESTING.match(value.info):
-                quoted = lines[first].lstrip().startswith(">")
-                end = first if quoted else _lengthened(lines, first)
-        if lines == tree.lines:
-            break
-        tree = _parsed("\n".join(lines), definitions)
-    return tree
-
-
-def marker(value: comrak.NodeCodeBlock) -> str:
-    """Return what a block of code begins with."""
-    return " " * value.fence_offset + chr(value.fence_char) * value.fence_length
-
-
-def opening(tree: Tree, node: AstNode, at: int) -> str:
-    """Return the line that opens the block of code *node* of *tree* again, which goes on at *at*."""
-    value: comrak.NodeCodeBlock = value_of(node)
-    begin = marker(value)
-    info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
-    if not (_NESTING.match(info) and begin.strip() == "````"):
-        return begin + info
-    within = tree.source[tree.begin(node) : at].split("\n")[1:]  # in one of the blocks in it
-    inner = sum(line.strip("> \t").startswith("```") for line in within) % 2
-    return f"```{info}{JOINER * inner}"
-
-
-def _lengthened(lines: list[str], opened: int) -> int:
-    """Lengthen the fences of the block that line *opened* begins, if it has others; return its last line."""
-    inner = holds = lines[opened].endswith(JOINER)  # see `opening`
-    ended = 0
-    for number in range(opened + 1, len(lines)):
-        line = lines[number].strip()
-        bare = not line.strip("`")
-        follows = number + 1 < len(lines) and bool(lines[number + 1].strip())
-        if not line.startswith(_FENCE):
-            continue
-        if inner:
-            inner = not bare
-        elif bare and not follows:
-            ended = number
-            break
-        else:
-            inner = holds = True
-    for number in {opened, ended or opened} if holds else ():
-        lines[number] = lines[number].replace(_FENCE, f"{_FENCE}`", 1)
-    return (ended or len(lines)) if holds else opened

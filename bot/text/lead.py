@@ -15,8 +15,9 @@ import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.grammar import Tree, kind, value_of
+from bot.text.fences import marker, opening
 from bot.text.safe import JOINER
+from bot.text.tree import CONTAINERS, Tree, kind, value_of
 
 _QUOTE = re.compile(r" {0,3}> ?")
 _SIZES = {comrak.Emph: 1, comrak.Strong: 2, comrak.Strikethrough: 2}
@@ -87,7 +88,7 @@ def begun(tree: Tree, numbers: Sequence[int | None]) -> dict[int, int]:
     for number in numbers:
         node = nodes[0] if nodes else None
         while node is not None and kind(node) is not comrak.List:
-            node = node.children[0] if kind(node) in grammar.CONTAINERS and node.children else None
+            node = node.children[0] if kind(node) in CONTAINERS and node.children else None
         if node is None:
             break
         if number is not None:
@@ -112,7 +113,7 @@ def lead_at(tree: Tree, at: int, before: Sequence[int | None] = ()) -> Lead:
         node, nodes = inner, inner.children
         if kind(node) is comrak.List:
             numbers.append(_number(tree, node, at, starts))
-        elif kind(node) in grammar.CONTAINERS:
+        elif kind(node) in CONTAINERS:
             path.append(node)
             numbers += [None] * (kind(node) is comrak.FootnoteDefinition)  # it goes on as an item
         else:
@@ -174,24 +175,24 @@ def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) 
     line = tree.source[at:].partition("\n")[0]
     begun = tree.source.rfind("\n", 0, at) + 1 < at
     before = goes_on if begun else ""
-    if node is None or kind(node) in grammar.CONTAINERS:
+    if node is None or kind(node) in CONTAINERS:
         return replace(lead, first=before)
     lead = replace(lead, first=before, within=True)
     if kind(node) is comrak.CodeBlock:
         value: comrak.NodeCodeBlock = value_of(node)
         if value.fenced and begun and tree.where(at)[0] == tree.first(node):  # behind the marks
-            return replace(lead, first=f"{before}{grammar.marker(value)}: ", within=False)
+            return replace(lead, first=f"{before}{marker(value)}: ", within=False)
         if value.fenced:
             ending = line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
             first = before + " " * value.fence_offset * begun + JOINER * (begun and ending)
-            return replace(lead, lines=f"{opens}{goes_on}{grammar.opening(tree, node, at)}\n", first=first)
+            return replace(lead, lines=f"{opens}{goes_on}{opening(tree, node, at)}\n", first=first)
         return replace(lead, first=f"{before}    " if begun else "")
     if kind(node) is comrak.HtmlBlock:
         leaf = grammar.parse(tree.source[:at].removesuffix("\n") + f"\n{goes_on}x").leaf
         if leaf is None or kind(leaf) is not comrak.HtmlBlock:  # it has ended in this line
             return Lead(literal=1)
-        opening = tree.source[tree.begin(node) : at].partition("\n")[0]
-        return replace(lead, lines=f"{opens}{goes_on}{opening}\n", first=before)
+        begins = tree.source[tree.begin(node) : at].partition("\n")[0]
+        return replace(lead, lines=f"{opens}{goes_on}{begins}\n", first=before)
     if kind(node) is comrak.Table:
         head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
         lines = f"{opens}{goes_on}{head}\n{goes_on}{ruler}\n"

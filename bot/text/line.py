@@ -16,8 +16,8 @@ from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.dialect import Dialect, flanking, raised
-from bot.text.grammar import Tree, kind, value_of
 from bot.text.safe import JOINER, Links, addressed, clean, deceives, inert, trimmed
+from bot.text.tree import Tree, kind, value_of, words
 
 #: Nobody sees it; put inside of marks it lets emphasis begin or end next to punctuation.
 THIN = "\u200b"
@@ -131,7 +131,7 @@ class Line:
 
     def _text(self, node: AstNode) -> None:
         # What an entity has made must not begin a line, which could begin a block.
-        self._run += grammar.words(value_of(node)).replace("\n", " ")
+        self._run += words(value_of(node)).replace("\n", " ")
 
     def _break(self, node: AstNode) -> None:
         """Break the line.
@@ -142,11 +142,11 @@ class Line:
             self._run += "\n"
 
     def _code(self, node: AstNode) -> None:
-        self._put(_code(self._dialect, grammar.words(value_of(node).literal)))
+        self._put(_code(self._dialect, words(value_of(node).literal)))
 
     def _math(self, node: AstNode) -> None:
         value: comrak.NodeMath = value_of(node)
-        literal = grammar.words(value.literal)
+        literal = words(value.literal)
         if not grammar.formula(node):  # escaped brackets
             begin, end = "[]" if value.display_math else "()"
             self._run += begin + _ESCAPE.sub(r"\1", literal) + end
@@ -154,7 +154,7 @@ class Line:
         self._put(self._dialect.code(literal.strip()))
 
     def _html(self, node: AstNode) -> None:
-        if _BREAK.fullmatch(text := grammar.words(value_of(node))):
+        if _BREAK.fullmatch(text := words(value_of(node))):
             self._break(node)
         else:
             self._run += text
@@ -227,7 +227,7 @@ class Line:
 
     def _point(self, inner: Sequence[AstNode], url: str, otherwise: str = "") -> None:
         """Write *inner*, *otherwise* where that says nothing, which is said to be at *url*."""
-        inner, url = inner if said(inner, addresses=True).strip() else (), grammar.words(url)
+        inner, url = inner if said(inner, addresses=True).strip() else (), words(url)
         label = said(inner) if inner else otherwise
         if not inert(url) or url == f"mailto:{label}":
             self._each(inner)
@@ -293,4 +293,4 @@ def said(nodes: Sequence[AstNode], *, addresses: bool = False) -> str:
                 parts.append(pointing if addresses and not same else label)
             case _:
                 parts.append(said(node.children, addresses=addresses))
-    return grammar.words("".join(parts))
+    return words("".join(parts))

@@ -12,10 +12,11 @@ from comrak import AstNode
 
 from bot.text import grammar
 from bot.text.dialect import Dialect
-from bot.text.grammar import Tree, kind, value_of
+from bot.text.fences import LONGEST_INFO
 from bot.text.lead import Lead, begun
 from bot.text.line import Known, Line, ended, plain, said
 from bot.text.safe import JOINER
+from bot.text.tree import CONTAINERS, Tree, innermost, kind, value_of, words
 
 #: How deep blocks may be nested; deeper ones are shown as they are written.
 DEEPEST = 60
@@ -117,7 +118,7 @@ class Writing:
             return False
         if not self._dialect.lists and self._edge(node, 0) is self._edge(before, -1) is comrak.List:
             return True
-        ended = kind(grammar.innermost(before)) in _ENDED
+        ended = kind(innermost(before)) in _ENDED
         return ended or (kind(node) is comrak.List and kind(before) is _NOTE)
 
     def _edge(self, node: AstNode, at: int) -> type[Any]:
@@ -138,7 +139,7 @@ class Writing:
     def block(self, node: AstNode) -> str:
         """Return one block."""
         self._depth += 1
-        if kind(node) not in grammar.CONTAINERS:
+        if kind(node) not in CONTAINERS:
             self._items = 0  # what went on was not this
             self._empty = self._empty and kind(node) in _OPENED
         text: str = _BLOCKS[kind(node)](self, node)
@@ -174,7 +175,7 @@ class Writing:
 
     def _code(self, node: AstNode) -> str:
         value: comrak.NodeCodeBlock = value_of(node)
-        content = grammar.words(value.literal)
+        content = words(value.literal)
         empty, self._empty = self._empty, False
         if empty and not content.strip():
             return ""  # the end of a block that was shown
@@ -187,7 +188,7 @@ class Writing:
         return f"{self._dialect.code(caption)}\n{block}" if caption else block
 
     def _html(self, node: AstNode) -> str:
-        text = grammar.words(value_of(node).literal).strip("\n")
+        text = words(value_of(node).literal).strip("\n")
         empty, self._empty = self._empty, False
         if rest := _BREAKS.match(text):
             return render(self._dialect, text[rest.end() :], self._known)  # what a line break has begun
@@ -326,14 +327,14 @@ def _merging(before: AstNode, node: AstNode) -> bool:
 
 def _told(value: comrak.NodeCodeBlock) -> tuple[str, str]:
     """Return the language that is named behind a fence, and what else is said there."""
-    info = grammar.words(value.info).strip()
+    info = words(value.info).strip()
     found = _INFO.match(info)
     if found is None:
         return "", info
     rest = _LINES.sub("", found["rest"]).strip()
     rest = rest.removesuffix("}").strip() if info.startswith("{") else rest
     title = _TITLE.match(rest)
-    language = found["language"] if len(found["language"]) <= grammar.LONGEST_INFO else ""
+    language = found["language"] if len(found["language"]) <= LONGEST_INFO else ""
     return language, title[1] if title else rest
 
 
@@ -360,7 +361,7 @@ def _unmarked(nodes: Sequence[AstNode]) -> Iterator[str]:
             case comrak.Paragraph() | comrak.Heading() | comrak.TableCell():
                 yield said(node.children)
             case comrak.CodeBlock() | comrak.HtmlBlock():
-                yield grammar.words(value_of(node).literal).rstrip("\n")
+                yield words(value_of(node).literal).rstrip("\n")
             case comrak.TableRow():
                 yield " | ".join(said(cell.children) for cell in node.children)
             case _:
