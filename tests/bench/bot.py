@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
@@ -77,7 +78,7 @@ class Watch:
             "lag_ms": spread(self._lags) if self._lags else {},
             "cpu_s": cpu - self._cpu,
             "seconds": now - self._since,
-            "tasks": len(asyncio.all_tasks()),
+            "tasks": Counter(task.get_coro().__qualname__ for task in asyncio.all_tasks()),  # type: ignore[union-attr]
         }
         if isinstance(self._store, RedisStore):
             seen |= {

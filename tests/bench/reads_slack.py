@@ -27,7 +27,7 @@ def _as_written(source: str, begin: int, end: int) -> Any:
     return found
 
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": 200}).enable(["table", "strikethrough"])
 # What a browser does with an address is not our guess: none is refused, none rewritten.
 _MARKDOWN.validateLink = bool  # type: ignore[assignment,method-assign]
 _MARKDOWN.normalizeLink = str  # type: ignore[assignment,method-assign]

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from bot.core.thumbs import LOOKING, PAUSE
 from tests.bench.rig import UNBOUND_TEXT, Rig, Side, allocator, rigged
 from tests.bench.texts import paced, prose
 
@@ -37,8 +38,10 @@ DELTAS, CHARACTERS = 25.0, 250
 RECONNECT, QUICK_RECONNECT = 60.0, 4.0
 #: Seconds of the warming up of a full run, and its questions a second: as many as an hour has.
 WARM_UP, WARM_RATE = 450.0, 16.0
-#: Seconds for what is left to go; idle connections are kept for 15.
+#: Seconds for idle connections to go, which are kept for 15.
 PATIENCE = 40.0
+#: Seconds for all that is left to go: the last reconnect's look for thumbs waits for so long.
+LONGEST = PATIENCE + PAUSE + LOOKING
 #: Growth in MB/h that nobody would notice in a month of restarts for updates.
 NOTHING = 1.0
 
@@ -154,18 +157,20 @@ class Soak:
             self._memory.append((time.monotonic() - began, round(rss, 2)))
             await asyncio.sleep(1.0)
 
-    async def _idle(self) -> dict[str, int]:
-        """Return the bot's tasks and file descriptors."""
-        return {"tasks": (await self._rig.bot.report())["tasks"], "fds": self._rig.bot.seen.num_fds()}
+    async def _idle(self) -> dict[str, Any]:
+        """Return the bot's tasks, counted by what they do, and its file descriptors."""
+        tasks: Counter[str] = Counter((await self._rig.bot.report())["tasks"])
+        return {"tasks": tasks, "fds": self._rig.bot.seen.num_fds()}
 
-    async def _left(self, base: dict[str, int]) -> dict[str, Any]:
+    async def _left(self, base: dict[str, Any]) -> dict[str, Any]:
         """Return what there is more than at first, after some time for it to go, and what is still live."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONGEST
         while True:
             live = sum([len((await side.remote.verdict())["never_final"]) for side in self._rig.sides])
-            more = {name: max(0, now - base[name]) for name, now in (await self._idle()).items()}
-            if (not live and not any(more.values())) or time.monotonic() > deadline:
-                return {"tasks_left": more["tasks"], "fds_left": more["fds"], "stuck": live}
+            now = await self._idle()
+            tasks, fds = now["tasks"] - base["tasks"], max(0, now["fds"] - base["fds"])
+            if not (live or tasks or fds) or time.monotonic() > deadline:
+                return {"tasks_left": tasks.total(), "left": tasks, "fds_left": fds, "stuck": live}
             await asyncio.sleep(1.0)
 
     async def _answered(self) -> int:
