@@ -118,6 +118,8 @@ BITS: Mapping[tuple[str, int], Sequence[str]] = {
         *("&amp; ", "&lt;b&gt; ", "&nbsp;", "&#0;", "&#x200b;", "&#x202e;", "&copy; ", "&unknown; "),
         *("&#xD800;", "&#1114112; ", "&ast;x&ast; ", "&grave;&grave;&grave;\n", "&#96;", "&#10;"),
         *("&lbrack;x&rbrack;(https://evil.example) ", "&NewLine;", "&Tab;", "&zwj;", "&#xE0061;"),
+        *("[x](<a&#10;1) https://evil.example>)", "[x](<a&NewLine;- b>)", "**a &amp; ", "`a &lt; "),
+        "_&#35; ",
         *("&amp;amp;", "&#42;", "&num; ", "&hellip;", "&rlm;"),
     ),
     ("escape", 4): (

@@ -44,7 +44,13 @@ INLINES = (
     *("&lt;div&gt;", "&amp;", "AT&T", "<div>", "a <b>tag</b>", "\\*no em\\*", "1\\. no item"),
     *("#hashtag", "@here"),
     *("first<br>second", "one  \ntwo", "one\\\ntwo", "H~2~O", "E=mc^2^", "==marked==", "||spoiler||"),
-    *("→ next", "✅ done"),
+    *("**AT&amp;T** and", "*a &lt; b*", "**Use &lt;div&gt; here**", "`a &lt; b`", "~~5 &euro;~~"),
+    *("A&nbsp;*B*", "[Q&amp;A](https://ok.example/qa)", "me@ok.example", "[sic]", "[x]"),
+    "**see [the docs](https://ok.example/docs) first**",
+    *("[a](https://evil.example/p_(q))", "https://ok.example/a_(b)?c=d&e=f", "<kbd>Ctrl</kbd>+<kbd>C</kbd>"),
+    *("*a* *b*", "**a** **b**", "**`code`**", "_**both**_", "**1.** one", "*(in parentheses)*", "`a`, `b`"),
+    *("**שלום** עולם", "**مرحبا**", "**Schluss.**", "l'**été**", "5\\* hotel", "a\\_b", "50% ~ 60%"),
+    *("→ next", "✅ done", "\U0001f469\u200d\U0001f469\u200d\U0001f467 family", "e\u0301te\u0301", "“quoted”"),
 )  # fmt: skip
 CODES = (
     *("print(1)\n", "if a < b && c > d:\n    pass\n", "$ pip install x\n# done\n"),
