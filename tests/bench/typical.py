@@ -50,7 +50,7 @@ INLINES = (
     *("[a](https://evil.example/p_(q))", "https://ok.example/a_(b)?c=d&e=f", "<kbd>Ctrl</kbd>+<kbd>C</kbd>"),
     *("*a* *b*", "**a** **b**", "**`code`**", "_**both**_", "**1.** one", "*(in parentheses)*", "`a`, `b`"),
     *("**שלום** עולם", "**مرحبا**", "**Schluss.**", "l'**été**", "5\\* hotel", "a\\_b", "50% ~ 60%"),
-    *("→ next", "✅ done", "\U0001f469\u200d\U0001f469\u200d\U0001f467 family", "e\u0301te\u0301", "“quoted”"),
+    *("→ next", "✅ done", "\U0001f469\u200d\U0001f469\u200d\U0001f467 family", "e\u0301te\u0301", "“q”"),
 )  # fmt: skip
 CODES = (
     *("print(1)\n", "if a < b && c > d:\n    pass\n", "$ pip install x\n# done\n"),
