@@ -131,15 +131,26 @@ def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int], size: int) -
     """Return up to where *text* can be put on pages of *size* as it is meant; 0: they may be of any.
 
     What a page is too small for is shown as it is written: the head of a table and a row, or one row; what is
-    behind is no part of that then.  So is a page that has nothing else.
+    behind is no part of that then.  So is a page that has nothing else, or only more rows.
     """
     starts = _lines(text)
     tables = [leaf for leaf in found if leaf.kind == "Table"]
     wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
-    wholes += [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
-    wholes = [(at, end) for at, end in wholes if not size or (end - at) * GROWS > size]
-    pages = {end: begin for begin, end in itertools.pairwise([0, *cuts])}
-    wholes += [(at, end + 1) for at, end in wholes if end in pages and not text[pages[end] : at].strip()]
+    ends = [starts[leaf.last + 1] for leaf in tables]
+    wholes += (
+        rows := [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
+    )
+    large = [
+        (at, end, last) for (at, end), last in zip(wholes, [*ends, *(end for _, end in rows)], strict=True)
+    ]
+    large = [each for each in large if not size or (each[1] - each[0]) * GROWS > size]
+    alone = [
+        (at, cut + 1)
+        for begin, cut in itertools.pairwise([0, *cuts])
+        for at, end, last in large
+        if end <= cut <= last and not text[begin:at].strip()
+    ]
+    wholes = [(at, end) for at, end, _ in large] + alone
     return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
 
 
