@@ -135,23 +135,18 @@ def _fitting(found: Sequence[Leaf], text: str, cuts: Sequence[int], size: int) -
     """
     starts = _lines(text)
     tables = [leaf for leaf in found if leaf.kind == "Table"]
-    wholes = [(starts[leaf.first], starts[min(leaf.first + 3, leaf.last + 1)]) for leaf in tables]
-    ends = [starts[leaf.last + 1] for leaf in tables]
-    wholes += (
-        rows := [(starts[at], starts[at + 1]) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
-    )
-    large = [
-        (at, end, last) for (at, end), last in zip(wholes, [*ends, *(end for _, end in rows)], strict=True)
-    ]
-    large = [each for each in large if not size or (each[1] - each[0]) * GROWS > size]
+    heads = [(leaf.first, min(leaf.first + 3, leaf.last + 1), leaf.last + 1) for leaf in tables]
+    rows = [(at, at + 1, at + 1) for leaf in tables for at in range(leaf.first, leaf.last + 1)]
+    wholes = [(starts[at], starts[end], starts[last]) for at, end, last in (*heads, *rows)]
+    large = [each for each in wholes if not size or (each[1] - each[0]) * GROWS > size]
     alone = [
         (at, cut + 1)
         for begin, cut in itertools.pairwise([0, *cuts])
         for at, end, last in large
         if end <= cut <= last and not text[begin:at].strip()
     ]
-    wholes = [(at, end) for at, end, _ in large] + alone
-    return min((begin for begin, end in wholes for cut in cuts if begin < cut < end), default=len(text))
+    torn = [*alone, *((at, end) for at, end, _ in large)]
+    return min((begin for begin, end in torn for cut in cuts if begin < cut < end), default=len(text))
 
 
 def _invented(shown: str, text: str, side: str) -> Iterator[str]:
