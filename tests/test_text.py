@@ -107,6 +107,11 @@ KINDS = {
         (97, f"*&nu; 4 o{MARKS}{MARKS}*."),
         (60, f"a **&lt; {WORDS} {WORDS}** b"),
     ],
+    "a box that is none": [
+        (0, "- [x]\n**a**"),
+        (0, "- [x]\n  b\n- [ ]\n- [x]\u00a0c"),
+        (0, "1. [ ] d\n2. [X]\te"),
+    ],
     "a link without an address": [(0, "a [**b** `c`]() d"), (0, "![*b*](?e)")],
     "a character that a page is too small for, in code": [
         (77, f"{F}el>\n *b** c*&Tab;\n7. https://user:pw@ok.example ![[^1] {TAGS}x\n{F}\n]"),

@@ -21,7 +21,7 @@ from bot.text.tree import CONTAINERS, Tree, innermost, kind, value_of, words
 #: How deep blocks may be nested; deeper ones are shown as they are written.
 DEEPEST = 60
 
-_TASK = re.compile(r"\\?\[([ xX])\](?=\s)")
+_TASK = re.compile(r"\\?\[([ xX])\](?=[ \t])")
 _BREAKS = re.compile(r"\s*(?:<br\s*/?>\s*)+", re.IGNORECASE)
 #: Behind a fence: a language, and what else stands there.
 _INFO = re.compile(r"\{?\.?(?P<language>[A-Za-z0-9_+\-.#]*+)(?![/\\])[}:,]?\s*(?P<rest>.*)", re.DOTALL)

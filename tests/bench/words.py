@@ -16,7 +16,7 @@ from tests.bench.tree import Node, Tree, UnclearError, dollars
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: A line break in HTML.
 BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_TASK = re.compile(r"\[([ xX])\](?=\s)")
+_TASK = re.compile(r"\[([ xX])\](?=[ \t])")
 _MARKS = {"Emph": EM, "Strong": STRONG, "Strikethrough": GONE}
 _DUNDER = re.compile(r"__(?!_)\w*[^\W_]__(?!\w)")
 #: Blocks and marks that are deeper than this are beyond what is drawn.
