@@ -118,7 +118,7 @@ def lead_at(tree: Tree, at: int, before: Sequence[int | None] = ()) -> Lead:
             numbers += [None] * (kind(node) is comrak.FootnoteDefinition)  # it goes on as an item
         else:
             break
-    return replace(_opened(tree, node, at, path), numbers=tuple(numbers))
+    return replace(_Cut(tree, node, at, path).lead(), numbers=tuple(numbers))
 
 
 def _around(tree: Tree, nodes: Sequence[AstNode], at: int) -> AstNode | None:
@@ -168,42 +168,72 @@ def _marker(node: AstNode) -> tuple[str, int]:
     return " " * min(columns - len(marker) - 1, 3) + marker, columns
 
 
-def _opened(tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> Lead:
-    """Return the lead of the text from *at* on, which is within *node* and the containers of *path*."""
-    opens, goes_on = _prefixes(path)
-    lead = Lead(opens, items=sum(kind(each) is not comrak.BlockQuote for each in path))
-    line = tree.source[at:].partition("\n")[0]
-    begun = tree.source.rfind("\n", 0, at) + 1 < at
-    before = goes_on if begun else ""
-    if node is None or kind(node) in CONTAINERS:
-        return replace(lead, first=before)
-    lead = replace(lead, first=before, within=True)
-    if kind(node) is comrak.CodeBlock:
+class _Cut:
+    """A cut at *at*, which is within *node* and the containers of *path*; between blocks *node* is none."""
+
+    def __init__(self, tree: Tree, node: AstNode | None, at: int, path: Sequence[AstNode]) -> None:
+        self._tree = tree
+        self._node = node
+        self._at = at
+        self._path = path
+        self._opens, self._goes_on = _prefixes(path)
+        self._begun = tree.source.rfind("\n", 0, at) + 1 < at
+        self._line = tree.source[at:].partition("\n")[0]
+
+    def lead(self) -> Lead:
+        """Return what the text behind the cut needs."""
+        items = sum(kind(each) is not comrak.BlockQuote for each in self._path)
+        lead = Lead(self._opens, self._goes_on if self._begun else "", items=items)
+        node = self._node
+        if node is None or kind(node) not in _OPENED:
+            return lead
+        return _OPENED[kind(node)](self, node, replace(lead, within=True))
+
+    def _code(self, node: AstNode, lead: Lead) -> Lead:
         value: comrak.NodeCodeBlock = value_of(node)
-        if value.fenced and begun and tree.where(at)[0] == tree.first(node):  # behind the marks
-            return replace(lead, first=f"{before}{marker(value)}: ", within=False)
-        if value.fenced:
-            ending = line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
-            first = before + " " * value.fence_offset * begun + JOINER * (begun and ending)
-            return replace(lead, lines=f"{opens}{goes_on}{opening(tree, node, at)}\n", first=first)
-        return replace(lead, first=f"{before}    " if begun else "")
-    if kind(node) is comrak.HtmlBlock:
-        leaf = grammar.parse(tree.source[:at].removesuffix("\n") + f"\n{goes_on}x").leaf
+        if not value.fenced:
+            return replace(lead, first=f"{lead.first}    " if self._begun else "")
+        if self._begun and self._tree.where(self._at)[0] == self._tree.first(node):  # behind the marks
+            return replace(lead, first=f"{lead.first}{marker(value)}: ", within=False)
+        ending = self._line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
+        first = lead.first + " " * value.fence_offset * self._begun + JOINER * (self._begun and ending)
+        return replace(lead, lines=self._again(opening(self._tree, node, self._at)), first=first)
+
+    def _html(self, node: AstNode, lead: Lead) -> Lead:
+        before = self._tree.source[: self._at]
+        leaf = grammar.parse(before.removesuffix("\n") + f"\n{self._goes_on}x").leaf
         if leaf is None or kind(leaf) is not comrak.HtmlBlock:  # it has ended in this line
             return Lead(literal=1)
-        begins = tree.source[tree.begin(node) : at].partition("\n")[0]
-        return replace(lead, lines=f"{opens}{goes_on}{begins}\n", first=before)
-    if kind(node) is comrak.Table:
-        head, ruler = (tree.lines[tree.first(node) + each].lstrip("> \t") for each in (0, 1))
-        lines = f"{opens}{goes_on}{head}\n{goes_on}{ruler}\n"
-        return replace(lead, lines=lines, first=before + "| " * begun)
-    if kind(node) in {comrak.Paragraph, comrak.Heading}:
-        marks = _marks(tree, node, at)
+        return replace(lead, lines=self._again(before[self._tree.begin(node) :].partition("\n")[0]))
+
+    def _table(self, node: AstNode, lead: Lead) -> Lead:
+        first = self._tree.first(node)
+        head, ruler = (line.lstrip("> \t") for line in self._tree.lines[first : first + 2])
+        lines = self._again(head) + f"{self._goes_on}{ruler}\n"
+        return replace(lead, lines=lines, first=lead.first + "| " * self._begun)
+
+    def _words(self, node: AstNode, lead: Lead) -> Lead:
+        marks = _marks(self._tree, node, self._at)
         again = kind(node) is comrak.Heading and not value_of(node).setext
         head = f"{'#' * value_of(node).level} " if again else ""
-        bare = line if begun else line[_own(line, path) :].lstrip(" \t")
-        return replace(lead, first=goes_on + head + marks + _seam(marks, bare), skip=len(line) - len(bare))
-    return replace(lead, within=False)
+        line = self._line
+        bare = line if self._begun else line[_own(line, self._path) :].lstrip(" \t")
+        return replace(
+            lead, first=self._goes_on + head + marks + _seam(marks, bare), skip=len(line) - len(bare)
+        )
+
+    def _again(self, line: str) -> str:
+        """Return the lines that open the containers again, and *line* in them."""
+        return f"{self._opens}{self._goes_on}{line}\n"
+
+
+_OPENED = {
+    comrak.CodeBlock: _Cut._code,  # noqa: SLF001  a table of its own methods
+    comrak.HtmlBlock: _Cut._html,  # noqa: SLF001
+    comrak.Table: _Cut._table,  # noqa: SLF001
+    comrak.Paragraph: _Cut._words,  # noqa: SLF001
+    comrak.Heading: _Cut._words,  # noqa: SLF001
+}
 
 
 def _own(line: str, path: Sequence[AstNode]) -> int:
