@@ -60,7 +60,7 @@ class Arrival:
         Raises:
             Unavailable: There is another ledger, a bot runs there, or the Redis is not fit.
         """
-        await expect_safe(self._wire)
+        await expect_safe(self._wire, self._names)
         await expect_ours(self._wire, self._names)
         known = await self._wire.ask("HGETALL", self._marker)
         if known.get(b"ledger") == ledger.encode() and b"done" in known:

@@ -26,6 +26,7 @@ from bot.store.redis.peers import RedisPeers
 from bot.store.redis.purge import forget
 from bot.store.redis.questions import Questions
 from bot.store.redis.reading import Reading
+from bot.store.redis.rights import refusal
 from bot.store.redis.scripts import AT_ONCE
 from bot.store.redis.wire import Away, Refusal, Script, Wire
 
@@ -69,15 +70,14 @@ class RedisStore(Reading):
             Unavailable: It can't be reached, lets nobody in, or is not; the message says what to do.
         """
         self._wire.scripts += scripts.LEDGER
-        await expect_safe(self._wire)
+        await expect_safe(self._wire, self._names)
         await expect_ours(self._wire, self._names)
         try:
             await self._begin()
-        except OSError as error:
-            raise Unavailable(
-                f"{SETTING}: Redis does not do what the bot asks ({error}); the bot needs all commands but "
-                "those of administrators."
-            ) from None
+        except Away as error:
+            raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
+        except Refusal as error:
+            raise Unavailable(f"{SETTING}: {refusal(error, self._names)}.") from None
 
     async def _begin(self) -> None:
         self._choices = await self._beside.choices()
