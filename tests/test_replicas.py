@@ -53,11 +53,12 @@ def sheet():
 @pytest.fixture
 async def started(sheet):
     """Return what starts one more replica."""
-    bus, tasks = Bus(), []
+    bus, tasks, cores = Bus(), [], []
 
     async def start(name: str, *words: str | float) -> One:
         store = Common(bus, name)
         core = Core(Script(*(words or LONG)), store, Access(), Asking())
+        cores.append(core)
         inbox = Replicas(core)
         await inbox.repair(Paper(sheet))
         task = asyncio.create_task(inbox.run())
@@ -69,6 +70,8 @@ async def started(sheet):
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for core in cores:  # else answers that the loop cancels at its end are to be taken up later
+        await core.drain()
 
 
 @pytest.fixture
