@@ -54,7 +54,7 @@ async def let_in(wire: Wire, names: Names) -> tuple[str, str] | None:
     try:
         await wire.open()
     except Refusal as error:
-        return rights.forbids(error, names) or lets_nobody_in(error)
+        return rights.forbids(str(error), names) or lets_nobody_in(error)
     return await rights.trouble(wire, names)
 
 

@@ -78,7 +78,7 @@ async def trouble(wire: Wire, names: Names) -> tuple[str, str] | None:
     try:
         lacks = await lacking(wire, names, NEEDED)
     except Refusal as error:
-        if (why := forbids(error, names)) is None:
+        if (why := forbids(str(error), names)) is None:
             raise
         return why
     if not lacks:
@@ -87,15 +87,14 @@ async def trouble(wire: Wire, names: Names) -> tuple[str, str] | None:
     return f"{_LACKS} ({', '.join(lacks[:NAMED])}{more}, on keys {names.of()}:*)", fix(names)
 
 
-def forbids(error: Refusal, names: Names) -> tuple[str, str] | None:
-    """Return what is missing and what to do, if *error* is that a right is; else None."""
-    said = str(error)
+def forbids(said: str, names: Names) -> tuple[str, str] | None:
+    """Return what is missing and what to do, if Redis has *said* that a right is; else None."""
     return (f"{_LACKS} ({said.rstrip('.')})", fix(names)) if any(each in said for each in FORBIDDEN) else None
 
 
 def refusal(error: Refusal, names: Names) -> str:
     """Return what it means that Redis refuses something at the start, and what to do about it."""
-    return "; ".join(forbids(error, names) or (f"Redis refuses to work ({error})",))
+    return "; ".join(forbids(str(error), names) or (f"Redis refuses to work ({error})",))
 
 
 _LACKS = "Redis forbids its user what the bot needs"
