@@ -122,6 +122,16 @@ async def test_a_question_that_was_taken_over_and_done_is_still_not_its_first_re
         await one.end("chat/1", "Because", "")
 
 
+async def test_a_replica_hears_that_a_question_is_anothers_though_it_writes_nothing(pair):
+    one, two = pair
+    lost: list[str] = []
+    one.lost = lost.append
+    await one.accept(asked())
+    await two.unfinished("chat")
+    one._wire.losses += 1  # as where the connection broke
+    await until(lambda: lost == ["chat/1"])
+
+
 async def test_questions_of_replicas_that_live_are_left_to_them(redis_shared):
     prefix = secrets.token_hex(4)
     one, two = [await redis_store(redis_shared, prefix) for _ in range(2)]

@@ -429,6 +429,22 @@ async def test_a_message_that_was_posted_too_late_is_taken_back_unless_the_new_h
     assert not first.busy
 
 
+async def test_an_answer_whose_question_is_lost_ends_before_it_has_more_to_write(started, sheet):
+    first, second = await started("a", "one ", 600.0, "two"), await started("b")
+    first.bus.homes[f"/{HERE.channel}"] = "a"
+    await asked(first, sheet)
+    shown = sheet.last
+    second.store.steal(KEY)
+    first.store.lost("sheet/q2")
+    await asyncio.sleep(1)
+    assert first.busy
+    first.store.lost(KEY)
+    await asyncio.sleep(1)
+    assert not first.busy
+    assert sheet.last == shown
+    assert first.core.means.tally.answers.values == {("sheet", "lost"): 1}
+
+
 async def test_who_lost_an_answer_has_its_end_written_once_more_by_its_home(pair, sheet):
     """A write from the loser may have landed after the last one of the answer's new holder."""
     first, second = pair

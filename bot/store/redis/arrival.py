@@ -51,7 +51,7 @@ class Arrival:
         self._shelf = RedisShelf(wire, names)
         self._vault = RedisVault(wire, names)
         self._accounts = RedisAccounts(wire, names, MOVER)
-        nobody: list[Callable[..., None]] = [lambda *_: None] * 4  # has them in memory, or is told of them
+        nobody: list[Callable[..., None]] = [lambda *_: None] * 5  # has them in memory, or is told of them
         self._questions = Questions(wire, names, MOVER, *nobody)
 
     async def open(self, ledger: str) -> bool:

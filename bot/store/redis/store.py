@@ -56,6 +56,7 @@ class RedisStore(Reading):
             *(wire, names, self._peers.name, self._entries.get, self._let_go),
             expect_held=lambda: self._joined.expect_held() if self._joined else None,
             orphaned=lambda: self._joined.orphaned() if self._joined else None,
+            lost=lambda key: self.lost(key),  # noqa: PLW0108  it is set later
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
         self._settling = asyncio.Lock()  # what is told twice at once would take something off that was not
