@@ -56,14 +56,15 @@ async def test_news_of_a_wrong_kind_are_said_once_and_again_when_they_are_back(j
     await known(one, two)
     for times in (1, 2):
         await one.wire.ask("SET", one.names.of("news"), "junk")
-        await beats(two)
         one.peers.tell(str(times))
         await until(lambda times=times: said.count(letters.REFUSED) >= times)
-        await beats(one)
+        for each in (one, two):
+            await beats(each)
         assert (said.count(ear.UNREAD), said.count(letters.REFUSED)) == (2 * times, times)
         await one.wire.ask("DEL", one.names.of("news"))
         await until(lambda times=times: len(two.heard) == times)
-        await beats(one)
+        for each in (one, two):
+            await beats(each, 1)
     assert f"'{one.names.of('news')}'" in said.text
     assert "redis-cli del" in said.text
     assert "away" not in said.text
@@ -152,6 +153,7 @@ async def test_a_redis_that_comes_back_and_lets_nobody_in_is_said_once_not_to_be
     await _looked(wire, monkeypatch)
     assert said.count(REFUSES) == 1
     assert "HELLO must be called" in said.text
+    assert wire.state.startswith("Redis refuses to work (HELLO must be called")
 
 
 async def test_a_fault_of_ours_in_what_redis_is_told_is_said_once(

@@ -107,7 +107,7 @@ class Questions:
             self._keep(key, got=False)
             return None
         if self._claiming >= CLAIMS:
-            raise Unavailable(f"Redis is away: {self._wire.trouble}")
+            raise Unavailable(self._wire.state)
         self._claiming += 1
         try:
             async with asyncio.timeout(CLAIMING if alone else HOLDING):
@@ -123,7 +123,7 @@ class Questions:
             if not alone:
                 if sent:  # it may have got through, and then nobody else can claim it
                     self._left[key] = entry
-                raise Unavailable(f"Redis is away: {self._wire.trouble}") from None
+                raise Unavailable(self._wire.state or "Redis is away") from None
             self._keep(key, got=sent)
         except Refusal as error:
             self.refused = str(error)

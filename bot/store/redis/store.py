@@ -100,8 +100,8 @@ class RedisStore(Reading):
         """See `Store.health`."""
         if self._closed:
             return "degraded: closed"
-        if self._wire.trouble:
-            return f"degraded: Redis is away ({self._wire.trouble})"
+        if amiss := self._wire.state:
+            return f"degraded: {amiss}"
         if refused := self._questions.refused or self._beside.refused or self._money.trouble:
             return f"degraded: Redis refuses to write ({refused})"
         return "degraded: Redis lacks what it is being told" if self._owes else OK

@@ -124,6 +124,7 @@ class Wire:
         self._waiting: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
         self._once = Once()
+        self._refuses = False  # where there is trouble
         self._closed = False
 
     async def open(self) -> None:
@@ -307,7 +308,14 @@ class Wire:
             raise Refusal(why(error)) from error
         self.trouble = ""
 
+    @property
+    def state(self) -> str:
+        """What is amiss, as a sentence begins: it is away, or is there and refuses; "" for nothing."""
+        what = "refuses to work" if self._refuses else "is away"
+        return f"Redis {what} ({self.trouble})" if self.trouble else ""
+
     def _trouble(self, error: BaseException) -> None:
+        self._refuses = isinstance(error, Refusal)
         if not self.trouble:
             self.since = asyncio.get_running_loop().time()
         self.trouble = why(error)

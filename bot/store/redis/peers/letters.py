@@ -117,7 +117,7 @@ class Letters:
         if len(self._out) > MOST:
             self._out.popleft()
             if not self._dropped:
-                why = self._refused or f"Redis is away: {self._wire.trouble}"
+                why = self._refused or self._wire.state
                 log.warning("other replicas are not told everything", reason=why, kept=MOST)
             self._dropped = True
         if kind != TELL:
