@@ -114,11 +114,16 @@ def unused_tcp_port() -> int:
 
 @pytest.fixture(scope="session")
 def redis_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Yield a server that tests share, each under a prefix of its own."""
+    """Yield a server that tests share, each under a prefix of its own, with the rights that the docs have."""
     if not SERVER:
         assert not os.environ.get("CI"), MISSING
         pytest.skip(MISSING)
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    from bot.store.redis.keys import PREFIX, Names  # noqa: PLC0415  most tests need no Redis
+    from bot.store.redis.rights import rule  # noqa: PLC0415
+
+    words = [word.replace(PREFIX, "*") for word in rule(Names())]
+    user = ("--user", "default", "on", "nopass", *words, "+keys")  # some tests look at all that is there
+    server = RedisServer(tmp_path_factory.mktemp("redis"), *user).start()
     yield server
     server.stop()
 

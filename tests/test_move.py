@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from bot.run.move import move
 from bot.run.orders import order
 from bot.store import ROWS_KEPT, TEXT_KEPT
 from bot.store.accounts import NAMES
+from bot.store.examine import unmoved
 from bot.store.folder import Folder
 from bot.store.redis.accounts import RedisAccounts
 from bot.store.redis.arrival import Arrival
@@ -140,6 +142,41 @@ async def test_one_that_was_cut_goes_on_when_it_is_said_again(
     await store.open()
     assert len(await store.unfinished("chat")) == 2
     await store.close()
+
+
+@pytest.mark.parametrize("step", ["pathlib.Path.write_text", "os.fsync", "pathlib.Path.replace"])
+async def test_one_that_is_ended_while_it_writes_its_mark_leaves_none_or_a_whole_one(
+    tmp_path, redis_shared, names, monkeypatch, step
+):
+    await full(tmp_path)
+
+    def ended(*_words):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(step, ended)
+        with suppress(KeyboardInterrupt):
+            await done(tmp_path, redis_shared, names)
+    mark = tmp_path / "moved"
+    assert not mark.exists() or len(mark.read_text()) == 16
+    await done(tmp_path, redis_shared, names)
+    assert (await done(tmp_path, redis_shared, names))[0].endswith("nothing was done.")
+    assert not [*tmp_path.glob(".moved*")]
+
+
+async def test_a_mark_that_is_empty_counts_as_none_and_what_it_meant_is_said(tmp_path, redis_shared, names):
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        await full(folder)
+        (folder / "moved").touch()
+        assert unmoved(folder)
+    lines = await done(tmp_path / "a", redis_shared, names)
+    assert lines[0].startswith("Moved: 4 questions")
+    assert f"{tmp_path / 'a' / 'moved'} was empty: a move before was ended before it wrote" in lines[1]
+    assert not unmoved(tmp_path / "a")
+    assert (tmp_path / "a" / "moved").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(Unavailable, match="another ledger already"):
+        await done(tmp_path / "b", redis_shared, names)
+    assert (await done(tmp_path / "a", redis_shared, names))[0].endswith("nothing was done.")
 
 
 async def test_another_ledger_that_is_there_already_is_left_alone(tmp_path, redis_shared, names):

@@ -53,11 +53,12 @@ def sheet():
 @pytest.fixture
 async def started(sheet):
     """Return what starts one more replica."""
-    bus, tasks = Bus(), []
+    bus, tasks, cores = Bus(), [], []
 
     async def start(name: str, *words: str | float) -> One:
         store = Common(bus, name)
         core = Core(Script(*(words or LONG)), store, Access(), Asking())
+        cores.append(core)
         inbox = Replicas(core)
         await inbox.repair(Paper(sheet))
         task = asyncio.create_task(inbox.run())
@@ -69,6 +70,8 @@ async def started(sheet):
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for core in cores:  # else answers that the loop cancels at its end are to be taken up later
+        await core.drain()
 
 
 @pytest.fixture
@@ -424,6 +427,22 @@ async def test_a_message_that_was_posted_too_late_is_taken_back_unless_the_new_h
     await asyncio.sleep(10)
     assert removed == ([] if found else [sheet.nonces[nonce]])
     assert not first.busy
+
+
+async def test_an_answer_whose_question_is_lost_ends_before_it_has_more_to_write(started, sheet):
+    first, second = await started("a", "one ", 600.0, "two"), await started("b")
+    first.bus.homes[f"/{HERE.channel}"] = "a"
+    await asked(first, sheet)
+    shown = sheet.last
+    second.store.steal(KEY)
+    first.store.lost("sheet/q2")
+    await asyncio.sleep(1)
+    assert first.busy
+    first.store.lost(KEY)
+    await asyncio.sleep(1)
+    assert not first.busy
+    assert sheet.last == shown
+    assert first.core.means.tally.answers.values == {("sheet", "lost"): 1}
 
 
 async def test_who_lost_an_answer_has_its_end_written_once_more_by_its_home(pair, sheet):

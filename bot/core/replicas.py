@@ -37,6 +37,7 @@ from bot.platform import (
     Unavailable,
     Vault,
 )
+from bot.store.once import Once
 from bot.store.peers import BEAT, Unreached
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ TAKEN = "="
 SILENT = 2.0
 #: Messages of answers elsewhere that are known; of more, the oldest are not.
 KNOWN = 20_000
+FAILED = "what replicas do for each other failed"
 
 
 class Replicas:
@@ -335,12 +337,14 @@ def _bare(mention: Mention) -> Asked:
 
 
 async def _again(work: Callable[[], Awaitable[None]]) -> None:
-    """Do *work*, which has no end, until cancelled; what fails is begun anew."""
+    """Do *work*, which has no end, until cancelled; what fails is begun anew, and said when it is new."""
+    once = Once()
     while True:
         try:
             await work()
-        except Exception:
-            log.exception("what replicas do for each other failed")
+        except Exception as error:
+            if once.new(FAILED, repr(error)):
+                log.exception(FAILED)
         await asyncio.sleep(BEAT)
 
 

@@ -14,10 +14,12 @@ import structlog
 from bot.core.approvals import ASKED, Card
 from bot.core.files import kept
 from bot.core.intake import ANYBODY, Caps, Intake, Refusal, Ticket
+from bot.core.kept import ELSEWHERE
 from bot.core.latest import Latest
 from bot.core.live import Live, Means
 from bot.core.sayings import TOO_MUCH
 from bot.platform import Actor, Asked, Mention, Place
+from bot.show.writes import Ending
 from bot.store.peers import Taken
 from bot.text.safe import mended
 
@@ -58,6 +60,7 @@ class Running:
         self.took: Callable[[Mention], None] = _untold
         self.overtaken: Callable[[Mention], None] = _untold
         means.cards.put = self.put
+        means.store.lost = self._lost
 
     @property
     def state(self) -> Mapping[str, int]:
@@ -206,6 +209,12 @@ class Running:
         self._leave(live)
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer crashed", exc_info=error)
+
+    def _lost(self, key: str) -> None:
+        """End the answer to a question that is another process's; else its next write would find that out."""
+        for live in self.lives.values():
+            if live.mention.key == key:
+                live.cut(Ending.LOST, ELSEWHERE)
 
     def _leave(self, live: Live) -> None:
         """Let *live* keep no other answer from beginning any more."""

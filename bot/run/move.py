@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.platform import Unavailable
+from bot.run.merging import PRIVATE, put
 from bot.store import OK
 from bot.store.contents import Contents
-from bot.store.examine import MOVED, NAME, trouble
+from bot.store.examine import MOVED, NAME, begun, trouble
 from bot.store.folder import Folder
 from bot.store.redis.arrival import Arrival, Lacking
 from bot.store.redis.keys import Names
 from bot.store.redis.opening import wired
 from bot.store.redis.wire import Wire
 from bot.store.sqlite import Sqlite
+
+EMPTY = "{} was empty: a move before was ended before it wrote anything to Redis. This one has moved all."
 
 
 @dataclass
@@ -87,6 +90,7 @@ async def _settled(data: Path) -> None:
 
 async def _moved(data: Path, wire: Wire, names: Names) -> list[str]:
     arrival = Arrival(wire, names)
+    cut = (data / MOVED).exists() and not begun(data)
     if not await arrival.open(_mark(data)):
         return [f"The ledger in {data} was moved there before; nothing was done."]
     counted = _Counted()
@@ -98,6 +102,7 @@ async def _moved(data: Path, wire: Wire, names: Names) -> list[str]:
     return [
         f"Moved: {counted}.",
         *([lost] if bad else []),
+        *([EMPTY.format(data / MOVED)] if cut else []),
         f"All was read again in Redis, under the prefix {names.prefix}.",
         f"Set RIVULET_STORE, and start the bot. What is in {data} stays: delete it when all is well.",
     ]
@@ -128,9 +133,8 @@ async def _move_all(contents: Contents, arrival: Arrival, counted: _Counted) -> 
 
 
 def _mark(data: Path) -> str:
-    """Return what this ledger alone has."""
+    """Return what this ledger alone has; it is made with the first move, in one step."""
     path = data / MOVED
-    if not path.exists():
-        path.touch(0o600)
-        path.write_text(secrets.token_hex(8))
+    if not begun(data):
+        put(path, secrets.token_hex(8), PRIVATE)
     return path.read_text()

@@ -13,7 +13,7 @@ on from memory.  One thing alone ends an answer: that another process has it, or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -176,7 +176,12 @@ class Store(Protocol):
 
     A question is its process's that accepted it, or got it from `unfinished`.  `intend`, `posted`, `save`,
     `call`, `end`, `done` and `again` raise `Taken` where it is another's by now; one process has no others.
+
+    Attributes:
+        lost: Told the key of a question of this process that is another's now, as soon as that is known.
     """
+
+    lost: Callable[[str], None]
 
     @property
     def health(self) -> str:

@@ -167,12 +167,21 @@ def unmoved(folder: Path) -> bool:
     """Tell whether *folder* has a ledger with something in it that no `rivulet move` was begun for."""
     path = folder / NAME
     try:
-        if not path.is_file() or (folder / MOVED).exists():
+        if not path.is_file() or begun(folder):
             return False
         with closing(_read_only(path)) as db:
             return any(db.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in KEPT)  # noqa: S608
     except (OSError, sqlite3.Error):
         return False
+
+
+def begun(folder: Path) -> bool:
+    """Tell whether a `rivulet move` of the ledger in *folder* was begun; raises OSError.
+
+    An empty mark is of one that was ended before it had written anything to Redis.
+    """
+    mark = folder / MOVED
+    return mark.exists() and mark.stat().st_size > 0
 
 
 def findings(folder: Path) -> list[str]:

@@ -43,6 +43,7 @@ class Memory:
     """Entries in a dictionary; see `Store`."""
 
     def __init__(self) -> None:
+        self.lost: Callable[[str], None] = _untold
         self._entries: dict[str, Entry] = {}
         self._open: dict[str, None] = {}  # the keys of those that are not done, in order
         self._notes: dict[tuple[str, str, str], Note] = {}
@@ -300,3 +301,7 @@ def _bare(entry: Entry) -> Entry:
     return replace(
         entry, asked=replace(entry.asked, text=""), text="", note="", parts=(), controls=(), calling=""
     )
+
+
+def _untold(_key: str) -> None:
+    """Tell nobody: no answer is written here."""

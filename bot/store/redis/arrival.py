@@ -51,7 +51,7 @@ class Arrival:
         self._shelf = RedisShelf(wire, names)
         self._vault = RedisVault(wire, names)
         self._accounts = RedisAccounts(wire, names, MOVER)
-        nobody: list[Callable[..., None]] = [lambda *_: None] * 4  # has them in memory, or is told of them
+        nobody: list[Callable[..., None]] = [lambda *_: None] * 5  # has them in memory, or is told of them
         self._questions = Questions(wire, names, MOVER, *nobody)
 
     async def open(self, ledger: str) -> bool:
@@ -60,7 +60,7 @@ class Arrival:
         Raises:
             Unavailable: There is another ledger, a bot runs there, or the Redis is not fit.
         """
-        await expect_safe(self._wire)
+        await expect_safe(self._wire, self._names)
         await expect_ours(self._wire, self._names)
         known = await self._wire.ask("HGETALL", self._marker)
         if known.get(b"ledger") == ledger.encode() and b"done" in known:

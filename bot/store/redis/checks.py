@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.platform import Finding, Unavailable
 from bot.store.peers import LEASE
-from bot.store.redis import scripts
+from bot.store.redis import rights, scripts
 from bot.store.redis.keys import Names
 from bot.store.redis.wire import Away, Refusal, Wire
 
@@ -24,22 +24,38 @@ FULL = 0.8
 REACH = "start it, or mend the address"
 
 
-async def expect_safe(wire: Wire) -> None:
-    """Connect, and look whether this Redis keeps what it is given.
+async def expect_safe(wire: Wire, names: Names) -> None:
+    """Connect, and look whether this Redis keeps what it is given, and allows what the bot does.
 
     Raises:
-        Unavailable: It can't be reached, lets nobody in like this, is too old, or deletes keys when it is
-            full.
+        Unavailable: It can't be reached, lets nobody in like this, is too old, forbids its user what the bot
+            needs, or deletes keys when it is full.
     """
     try:
-        await wire.open()
-        server, memory = await info(wire, "server"), await info(wire, "memory")
+        barred = await let_in(wire, names)
+        server, memory = ({}, {}) if barred else (await info(wire, "server"), await info(wire, "memory"))
     except Away as error:
         raise Unavailable(f"{SETTING}: Redis can't be reached ({error}); {REACH}.") from None
     except Refusal as error:
-        raise Unavailable(f"{SETTING}: {'; '.join(lets_nobody_in(error))}.") from None
+        raise Unavailable(f"{SETTING}: {rights.refusal(error, names)}.") from None
+    if barred:
+        raise Unavailable(f"{SETTING}: {'; '.join(barred)}.")
     if why := _old(server) or _evicts(memory):
         raise Unavailable(f"{SETTING}: {why}")
+
+
+async def let_in(wire: Wire, names: Names) -> tuple[str, str] | None:
+    """Connect; return why its user can't work here, and what to do; None if it can.
+
+    Raises:
+        Away: Redis can't be reached.
+        Refusal: It refuses more than that.
+    """
+    try:
+        await wire.open()
+    except Refusal as error:
+        return rights.forbids(str(error), names) or lets_nobody_in(error)
+    return await rights.trouble(wire, names)
 
 
 def lets_nobody_in(error: Refusal) -> tuple[str, str]:
@@ -71,7 +87,7 @@ async def expect_ours(wire: Wire, names: Names) -> None:
     except Refusal as error:
         if "WRONGTYPE" in str(error):
             raise Unavailable(f"{SETTING}: {_foreign(names)}") from None
-        raise Unavailable(f"{SETTING}: Redis refuses to work ({error}).") from None
+        raise Unavailable(f"{SETTING}: {rights.refusal(error, names)}.") from None
     except Away as error:
         raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
     if why := _schema(version):
@@ -121,9 +137,11 @@ async def findings(wire: Wire, names: Names) -> list[Finding]:
 
     Raises:
         Away: It can't be reached.
-        Refusal: It lets nobody in like this.
+        Refusal: It refuses to be looked at.
     """
-    await wire.open()
+    if barred := await let_in(wire, names):
+        text, fix = barred
+        return [Finding(ok=False, text=text, fatal=True, fix=fix)]
     server, memory = await info(wire, "server"), await info(wire, "memory")
     name = "Valkey" if "valkey_version" in server else "Redis"
     version = server.get("valkey_version") or server.get("redis_version", "of unknown version")
@@ -202,12 +220,10 @@ def _memory(memory: Mapping[str, str]) -> list[Finding]:
 
 async def _pushing(wire: Wire, names: Names) -> list[Finding]:
     """Say where replicas can't push what they tell each other."""
-    try:
-        await wire.ask("PUBLISH", names.of("doctor"), "")
-    except Refusal as error:
-        text = f"its user may publish nothing, so replicas ask it more often ({error})"
-        return [Finding(ok=False, text=text, fix=f"redis-cli acl setuser NAME '&{names.of()}:*'")]
-    return []
+    if not (lacks := await rights.lacking(wire, names, rights.PUSHING)):
+        return []
+    text = f"its user may not {' and '.join(lacks)} on {names.of()}:*, so replicas ask Redis more often"
+    return [Finding(ok=False, text=text, fix=rights.fix(names))]
 
 
 async def _owner(wire: Wire, names: Names) -> list[Finding]:

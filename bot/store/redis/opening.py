@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.platform import Finding, Unavailable
-from bot.store.redis import checks
+from bot.store.redis import checks, rights
 from bot.store.redis.address import parted
 from bot.store.redis.checks import SETTING
 from bot.store.redis.keys import Names
@@ -42,8 +42,7 @@ async def findings_at(url: str) -> list[Finding]:
         text = f"{SETTING}: Redis can't be reached ({error})"
         return [Finding(ok=False, text=text, fatal=True, fix=checks.REACH)]
     except Refusal as error:
-        text, fix = checks.lets_nobody_in(error)
-        return [Finding(ok=False, text=f"{SETTING}: {text}", fatal=True, fix=fix)]
+        return [Finding(ok=False, text=f"{SETTING}: {rights.refusal(error, names)}", fatal=True)]
     finally:
         await wire.close()
 

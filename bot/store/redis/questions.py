@@ -52,6 +52,7 @@ class Questions:
         drop: Lets memory forget a question.
         expect_held: Raises `Taken` if this replica may be dead to others by now.
         orphaned: Hears that questions were given up, and are nobody's.
+        lost: Hears of a question that is another replica's.
 
     Attributes:
         refused: What Redis said when it last refused to write; "" if it wrote since.
@@ -66,6 +67,7 @@ class Questions:
         drop: Callable[[str], None],
         expect_held: Callable[[], None],
         orphaned: Callable[[], None],
+        lost: Callable[[str], None],
     ) -> None:
         self.refused = ""
         self._wire = wire
@@ -75,6 +77,7 @@ class Questions:
         self._drop = drop
         self._expect_held = expect_held
         self._orphaned = orphaned
+        self._lost = lost
         self._owed: dict[str, None] = {}  # of which Redis lacks something
         self._new: set[str] = set()  # which Redis never got: nobody else can have them from here
         self._taken: dict[str, None] = {}
@@ -104,7 +107,7 @@ class Questions:
             self._keep(key, got=False)
             return None
         if self._claiming >= CLAIMS:
-            raise Unavailable(f"Redis is away: {self._wire.trouble}")
+            raise Unavailable(self._wire.state)
         self._claiming += 1
         try:
             async with asyncio.timeout(CLAIMING if alone else HOLDING):
@@ -120,7 +123,7 @@ class Questions:
             if not alone:
                 if sent:  # it may have got through, and then nobody else can claim it
                     self._left[key] = entry
-                raise Unavailable(f"Redis is away: {self._wire.trouble}") from None
+                raise Unavailable(self._wire.state or "Redis is away") from None
             self._keep(key, got=sent)
         except Refusal as error:
             self.refused = str(error)
@@ -287,6 +290,7 @@ class Questions:
         if len(self._taken) > TAKEN_MOST:
             del self._taken[next(iter(self._taken))]
         self._drop(key)
+        self._lost(key)
 
     async def _again(self, key: str) -> None:
         self._heed(key, await self._restore(key))

@@ -26,6 +26,7 @@ from bot.store.redis.peers import RedisPeers
 from bot.store.redis.purge import forget
 from bot.store.redis.questions import Questions
 from bot.store.redis.reading import Reading
+from bot.store.redis.rights import refusal
 from bot.store.redis.scripts import AT_ONCE
 from bot.store.redis.wire import Away, Refusal, Script, Wire
 
@@ -55,6 +56,7 @@ class RedisStore(Reading):
             *(wire, names, self._peers.name, self._entries.get, self._let_go),
             expect_held=lambda: self._joined.expect_held() if self._joined else None,
             orphaned=lambda: self._joined.orphaned() if self._joined else None,
+            lost=lambda key: self.lost(key),  # noqa: PLW0108  it is set later
         )
         self._forgets: list[str | None] = []  # whom Redis still knows; None for all
         self._settling = asyncio.Lock()  # what is told twice at once would take something off that was not
@@ -69,15 +71,14 @@ class RedisStore(Reading):
             Unavailable: It can't be reached, lets nobody in, or is not; the message says what to do.
         """
         self._wire.scripts += scripts.LEDGER
-        await expect_safe(self._wire)
+        await expect_safe(self._wire, self._names)
         await expect_ours(self._wire, self._names)
         try:
             await self._begin()
-        except OSError as error:
-            raise Unavailable(
-                f"{SETTING}: Redis does not do what the bot asks ({error}); the bot needs all commands but "
-                "those of administrators."
-            ) from None
+        except Away as error:
+            raise Unavailable(f"{SETTING}: Redis can't be reached ({error}).") from None
+        except Refusal as error:
+            raise Unavailable(f"{SETTING}: {refusal(error, self._names)}.") from None
 
     async def _begin(self) -> None:
         self._choices = await self._beside.choices()
@@ -99,8 +100,8 @@ class RedisStore(Reading):
         """See `Store.health`."""
         if self._closed:
             return "degraded: closed"
-        if self._wire.trouble:
-            return f"degraded: Redis is away ({self._wire.trouble})"
+        if amiss := self._wire.state:
+            return f"degraded: {amiss}"
         if refused := self._questions.refused or self._beside.refused or self._money.trouble:
             return f"degraded: Redis refuses to write ({refused})"
         return "degraded: Redis lacks what it is being told" if self._owes else OK

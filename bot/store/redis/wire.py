@@ -30,6 +30,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import TimeoutError as TooSlow
 
+from bot.store.once import Once
 from bot.store.redis.address import SENTINEL, Sentinels, sentinels_of
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,9 @@ LOST = (NotConnected, TooSlow, ReadOnlyError, MasterDownError, OSError, EOFError
 FAILED = (*LOST, RedisError)
 #: What `Wire.client` fails with where Redis has understood, and does not do it; but see `LOST`.
 DENIED = ResponseError
+#: What is said, once for each reason, while Redis is looked for.
+REFUSES = "Redis is there, and refuses what it is asked at first: going on from memory"
+UNTOLD = "what Redis is to be told could not be made"
 
 
 class Away(OSError):
@@ -119,6 +123,8 @@ class Wire:
         self._due = False  # whether something is asked for that waits for no other request
         self._waiting: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._once = Once()
+        self._refuses = False  # where there is trouble
         self._closed = False
 
     async def open(self) -> None:
@@ -221,7 +227,7 @@ class Wire:
             if asked.done.done():
                 continue
             if isinstance(said, RedisError):
-                asked.done.set_exception(Refusal(_why(said)))
+                asked.done.set_exception(Refusal(why(said)))
                 asked.done.exception()  # somebody may have stopped waiting
             else:
                 asked.done.set_result(said)
@@ -269,12 +275,18 @@ class Wire:
                     await told()
                 if self.trouble:  # which none of them has met
                     continue
-            except (Away, Refusal) as error:
+            except Away as error:
                 self._trouble(error)
+            except Refusal as error:
+                self._trouble(error)
+                if self._once.new(REFUSES, self.trouble):
+                    log.error(REFUSES, reason=self.trouble)  # noqa: TRY400  said in one line
             except Exception as error:  # whatever is in Redis, this is tried again
-                log.exception("what Redis is to be told could not be made")
                 self._trouble(error)
+                if self._once.new(UNTOLD, repr(error)):
+                    log.exception(UNTOLD)
             else:
+                self._once = Once()
                 log.warning("Redis is back")
                 return
 
@@ -291,18 +303,25 @@ class Wire:
         except AuthenticationError as error:  # a kind of `NotConnected`
             raise Refusal(str(error)) from error
         except LOST as error:
-            raise Away(_why(error)) from error
+            raise Away(why(error)) from error
         except RedisError as error:
-            raise Refusal(_why(error)) from error
+            raise Refusal(why(error)) from error
         self.trouble = ""
 
+    @property
+    def state(self) -> str:
+        """What is amiss, as a sentence begins: it is away, or is there and refuses; "" for nothing."""
+        what = "refuses to work" if self._refuses else "is away"
+        return f"Redis {what} ({self.trouble})" if self.trouble else ""
+
     def _trouble(self, error: BaseException) -> None:
+        self._refuses = isinstance(error, Refusal)
         if not self.trouble:
             self.since = asyncio.get_running_loop().time()
-        self.trouble = _why(error)
+        self.trouble = why(error)
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     """Return what *error* says, with the word for a missing right, which the redis client takes off."""
     said = str(error).partition(" : <redis.")[0] or "it does not answer"  # of a sentinel its whole client
     return f"NOPERM {said}" if isinstance(error, NoPermissionError) else said

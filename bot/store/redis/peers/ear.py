@@ -19,7 +19,7 @@ from bot.store.peers import REPLY
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
 from bot.store.redis.peers.pulse import Pulse
-from bot.store.redis.wire import DENIED, FAILED, LOOK, LOST, PATIENCE, Refusal, Wire
+from bot.store.redis.wire import DENIED, FAILED, LOOK, LOST, PATIENCE, Refusal, Wire, why
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,10 @@ TOGETHER = 200
 AT_ONCE = 1000
 #: Seconds of silence after which Redis is to say that there is nothing.
 BLOCK = 10.0
+#: What is said where Redis refuses to tell a replica what others say: with beats, as it comes, and in time.
+UNREAD = "Redis refuses to tell what other replicas say"
+UNPUSHED = "Redis pushes nothing to this user: what other replicas say is read more often"
+UNHEARD = "Redis pushes nothing and lets nobody wait: what other replicas say is read with each beat"
 
 TELL, ASK, REPLIED = "tell", "ask", "reply"
 
@@ -107,6 +111,7 @@ class Ear:
     async def listen(self, heard: Heard) -> None:
         """See `Peers.listen`; replies come this way as well."""
         self._heard = heard
+        pause = LOOK
         try:
             while True:
                 self._listening = asyncio.create_task(self._listen())
@@ -114,10 +119,22 @@ class Ear:
                 if not self._listening.cancelled() and (error := self._listening.exception()):
                     if not isinstance(error, FAILED):
                         raise error
-                    await asyncio.sleep(LOOK)
+                    pause = min(2 * pause, BLOCK) if self._denied(error) else LOOK
+                    await asyncio.sleep(pause)
         finally:
             self._heard = None
             await self._end()
+
+    def _denied(self, error: BaseException) -> bool:
+        """Tell whether Redis has refused to let this replica hear, and say so: it will again."""
+        if isinstance(error, LOST) or not isinstance(error, DENIED):  # kinds of `DENIED` are `LOST`
+            return False
+        self._pulse.refusals.say(UNHEARD, why(error), self._keys)
+        return True
+
+    @property
+    def _keys(self) -> list[str]:
+        return [each.key for each in self._streams]
 
     def again(self) -> None:
         """Listen anew: Redis is there again, and the connection may be a dead one."""
@@ -129,12 +146,12 @@ class Ear:
         if self._heard is None or len(self._doing) > AT_ONCE:
             return
         asked = [each.read for each in self._streams]
-        keys = [each.key for each in self._streams]
         try:
-            told = await self._wire.call(scripts.READ, keys, [TOGETHER, *asked])
+            told = await self._wire.call(scripts.READ, self._keys, [TOGETHER, *asked])
         except Refusal as error:  # no reason for what rides along to fail
-            log.warning("what other replicas say can't be read", reason=str(error))
+            self._pulse.refusals.say(UNREAD, str(error), self._keys)
             return
+        self._pulse.refusals.over(UNREAD)
         for stream, read, rows in zip(self._streams, asked, told, strict=True):
             self._take(stream, read, [(ident, _letter(fields)) for ident, fields in rows])
             if len(rows) == TOGETHER:
@@ -159,9 +176,10 @@ class Ear:
             except LOST:  # kinds of `DENIED` among them
                 raise
             except DENIED as error:
-                log.warning("Redis pushes nothing to this user: read more often", reason=str(error))
+                self._pulse.refusals.say(UNPUSHED, why(error))
             while True:
                 await self._wait(client)
+                self._pulse.refusals.over(UNHEARD)
                 await self._room()
         finally:
             with suppress(*FAILED):
@@ -170,7 +188,7 @@ class Ear:
     async def _subscribe(self, client: Any) -> None:
         """Take what is pushed; raise `DENIED` where Redis does not allow it."""
         async with client.pubsub() as channels:
-            await channels.subscribe(*(each.key for each in self._streams))
+            await channels.subscribe(*self._keys)
             silent = False
             while True:
                 said = await channels.get_message(timeout=PATIENCE if silent else BLOCK)
@@ -182,6 +200,8 @@ class Ear:
                     self._pushed(said["channel"].decode(), said["data"])
                     await self._room()
                 elif said["type"] == "subscribe":
+                    for over in (UNPUSHED, UNHEARD):
+                        self._pulse.refusals.over(over)
                     self._pulse.nudge()  # what came before is read
 
     def _pushed(self, key: str, data: bytes) -> None:
@@ -203,9 +223,7 @@ class Ear:
         """Read what is there, or comes."""
         asked = [each.read for each in self._streams]
         words = ["COUNT", TOGETHER, "BLOCK", int(BLOCK * 1000), "STREAMS"]
-        said: Any = await client.execute_command(
-            "XREAD", *words, *(each.key for each in self._streams), *asked
-        )
+        said: Any = await client.execute_command("XREAD", *words, *self._keys, *asked)
         told = {key.decode(): rows for key, rows in said or ()}
         for stream, read in zip(self._streams, asked, strict=True):
             rows = told.get(stream.key, ())

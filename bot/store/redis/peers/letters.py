@@ -19,7 +19,7 @@ from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
 from bot.store.redis.peers.ear import ASK, REPLIED, TELL
 from bot.store.redis.peers.pulse import LETTERS_KEPT, Pulse
-from bot.store.redis.wire import PATIENCE, Wire
+from bot.store.redis.wire import PATIENCE, Refusal, Wire
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,8 @@ MOST = 10_000
 TOGETHER = 200
 #: Seconds after which what is told goes out by itself, if no other request did before, nor a letter to one.
 LINGER = 0.2
+#: What is said where Redis refuses letters; they are tried again with each beat.
+REFUSED = "Redis refuses what this replica tells and asks others: what is told waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Letters:
         self._out: deque[_Letter] = deque()
         self._written = 0
         self._dropped = False
+        self._refused = ""  # what Redis said when it last refused; "" if it took letters since
         self._sending: asyncio.Task[None] | None = None
         self._asked: dict[str, asyncio.Future[str]] = {}
         self._lingering: asyncio.TimerHandle | None = None
@@ -114,9 +117,8 @@ class Letters:
         if len(self._out) > MOST:
             self._out.popleft()
             if not self._dropped:
-                log.warning(
-                    "Redis is away for so long that other replicas are not told everything", kept=MOST
-                )
+                why = self._refused or self._wire.state
+                log.warning("other replicas are not told everything", reason=why, kept=MOST)
             self._dropped = True
         if kind != TELL:
             self.flush()
@@ -124,20 +126,31 @@ class Letters:
             self._lingering = asyncio.get_running_loop().call_later(LINGER, self.flush)
 
     async def _send(self) -> None:
-        """Send until nothing waits, or Redis is away: then tells are kept, and the rest has failed."""
+        """Send until nothing waits, or Redis takes nothing: tells are kept then, and the rest has failed."""
         try:
             while self._out:
                 batch = [self._out.popleft() for _ in range(min(TOGETHER, len(self._out)))]
                 try:
                     await self._deliver(batch)
                 except OSError as error:
-                    self._out.extendleft(letter for letter in reversed(batch) if letter.kind == TELL)
-                    for letter in batch:
-                        self._fail(letter, str(error))
+                    self._keep(batch, error)
                     return
+                self._refused = ""
+                self._pulse.refusals.over(REFUSED)
             self._dropped = False
         finally:
             self._sending = None
+
+    def _keep(self, batch: list[_Letter], error: OSError) -> None:
+        """Keep what is told, and let the rest fail."""
+        if isinstance(error, Refusal):
+            self._refused = f"Redis refuses: {error}"
+            names = sorted({letter.to for letter in batch} - {""})
+            keys = [self._names.of("news"), *(self._names.of("to", name) for name in names)]
+            self._pulse.refusals.say(REFUSED, str(error), keys)
+        self._out.extendleft(letter for letter in reversed(batch) if letter.kind == TELL)
+        for letter in batch:
+            self._fail(letter, str(error))
 
     async def _deliver(self, batch: list[_Letter]) -> None:
         """Put letters where they are read, unless who is to read one is dead."""

@@ -13,10 +13,12 @@ from contextlib import suppress
 
 import structlog
 
+from bot.store.once import Once
 from bot.store.peers import BEAT, CAUTION, LEASE, Member, Taken
 from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
 from bot.store.redis.peers.clock import passed
+from bot.store.redis.peers.refusals import Refusals
 from bot.store.redis.wire import Away, Refusal, Wire
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,11 @@ BURIED = 3600.0
 LETTERS_KEPT = 300
 #: Seconds by which Redis's clock and ours may differ in what passed between two beats.
 JUMP = 1.0
+#: What is said of what goes along with a beat, where Redis refuses it, and where it has another fault.
+REFUSED = "Redis refuses what goes along with the beats of this replica"
+FAILED = "what goes along with a beat failed"
+#: The same of its own.
+BARRED = "Redis refuses the beats of this replica"
 
 
 class Pulse:
@@ -48,6 +55,7 @@ class Pulse:
         members: Those that live, as last seen.
         known: All that Redis has, the dead among them, as last seen.
         died: Set when a member has died or left.
+        refusals: What Redis refuses time and again.
     """
 
     def __init__(self, wire: Wire, names: Names, name: str, lease: float) -> None:
@@ -61,6 +69,8 @@ class Pulse:
         self.members: tuple[Member, ...] = ()
         self.known: Mapping[str, Member] = {}
         self.died = asyncio.Event()
+        self.refusals = Refusals(names)
+        self._once = Once()
         self._trust = lease - CAUTION * lease / LEASE
         self._wire, self._names, self._name = wire, names, name
         self._since: float | None = None
@@ -136,8 +146,14 @@ class Pulse:
         """Beat until cancelled."""
         while True:
             await self._due()
-            with suppress(OSError):
+            try:
                 await self.renew()
+            except Refusal as error:
+                self.refusals.say(BARRED, str(error), [self.members_key])
+            except OSError:  # the wire says so
+                continue
+            else:
+                self.refusals.over(BARRED)
 
     def nudge(self, after: float = 0.0) -> None:
         """See to it that a beat comes, *after* seconds since the last at the earliest."""
@@ -184,11 +200,24 @@ class Pulse:
                 )
             finally:
                 self._tell(boarded, [own, *others])
-            for error in others:
-                if isinstance(error, Exception) and not isinstance(error, OSError):
-                    log.error("what goes along with a beat failed", exc_info=error)
+        self._report(others)
         if own:
             raise own
+
+    def _report(self, others: Sequence[BaseException | None]) -> None:
+        """Say what of *others* has failed, once for as long as it does."""
+        refused = next((error for error in others if isinstance(error, Refusal)), None)
+        failed = next(
+            (each for each in others if isinstance(each, Exception) and not isinstance(each, OSError)), None
+        )
+        if refused:
+            self.refusals.say(REFUSED, str(refused))
+        elif not any(others):
+            self.refusals.over(REFUSED)
+        if failed is None:
+            self._once.over(FAILED)
+        elif self._once.new(FAILED, repr(failed)):
+            log.error(FAILED, exc_info=failed)
 
     async def stop(self) -> None:
         """Let everybody know that this replica is gone."""
@@ -247,7 +276,7 @@ class Pulse:
         self._lapse = asyncio.get_running_loop().call_later(left, self._lapses)
 
     def _lapses(self) -> None:
-        log.error("Redis was not reached for so long that other replicas may go on with what this one does")
+        log.error("Redis has not heard this replica for so long that others may go on with what it does")
         for told in self.lapsed:
             told()
 

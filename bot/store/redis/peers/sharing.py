@@ -13,12 +13,14 @@ from bot.store.redis.keys import Names
 from bot.store.redis.peers import scripts
 from bot.store.redis.peers.clock import passed
 from bot.store.redis.peers.pulse import Pulse
-from bot.store.redis.wire import Away, Wire
+from bot.store.redis.wire import Away, Refusal, Wire
 
 #: Seconds for which a replica's last word counts while it may not have been able to give a newer one.
 KEPT = 60.0
 #: Buckets whose calls are known; past that, those of whose window nothing is used are forgotten.
 MOST = 2000
+#: What is said where Redis refuses to be told of buckets.
+REFUSED = "Redis refuses how replicas share rate limits: each takes its fair part"
 
 
 @dataclass(slots=True, eq=False)
@@ -79,10 +81,13 @@ class Sharing:
         try:
             told = await self._ask(report.uses, now - report.at)
         except OSError as error:
+            if isinstance(error, Refusal):
+                self._pulse.refusals.say(REFUSED, str(error))
             if not report.told.done():
                 report.told.set_exception(error)
                 report.told.exception()  # nobody may wait any more
         else:
+            self._pulse.refusals.over(REFUSED)
             if not report.told.done():
                 report.told.set_result(told)
 
