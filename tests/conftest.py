@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from bot.store import ballast
 from tests.ports import free_port
@@ -20,6 +21,11 @@ from tests.redis_server import MISSING, SERVER, RedisServer
 
 # Thousands of tests open a ledger, and each would write 16 MB of zeros beside it.
 ballast.SIZE = 2**16
+
+# How long an example takes says how busy the machine is, not whether it is right.  With CI set, Hypothesis
+# knows that by itself, and what else it sets for that stays.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 class _JumpSelector(selectors.DefaultSelector):

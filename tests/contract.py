@@ -403,10 +403,15 @@ class World(ABC):
 
 
 async def until(condition: Callable[[], Awaitable[Found]]) -> Found:
-    """Return what *condition* returns once that is true."""
+    """Return what *condition* returns once that is true; asked every 5 ms first, and every 40 ms in the end.
+
+    Most of what is waited for comes at once, and what takes a second would be asked for two hundred times.
+    """
+    pause = 0.005
     async with asyncio.timeout(PATIENCE):
         while not (found := await condition()):
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.25, 0.04)
     return found
 
 

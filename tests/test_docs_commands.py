@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import inspect
 import os
 import re
 import shlex
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import textwrap
 from asyncio.subprocess import PIPE
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ import yaml
 from adapters.emulators.process import World
 from bot.run import cli
 from tests.bench.__main__ import BENCHES
-from tests.test_cli import good
+from tests.test_cli import good, ran
 from tests.warm import spawned
 
 ROOT = Path(__file__).parent.parent
@@ -118,24 +118,12 @@ def examples() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "example"), examples())
-def test_every_example_of_config_toml_is_good(page, example, tmp_path):
+async def test_every_example_of_config_toml_is_good(page, example, tmp_path):
     (tmp_path / "config.toml").write_text(example)
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "NO_COLOR": "1",
-        "ANTHROPIC_API_KEY": "sk-test",
-    }
-    env |= {"SLACK_BOT_TOKEN": "xoxb-test", "SLACK_APP_TOKEN": "xapp-test", "DISCORD_BOT_TOKEN": "test"}
-    done = subprocess.run(
-        [sys.executable, "-m", "bot", "check"],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    env = {"ANTHROPIC_API_KEY": "sk-test", "DISCORD_BOT_TOKEN": "test"}
+    env |= {"SLACK_BOT_TOKEN": "xoxb-test", "SLACK_APP_TOKEN": "xapp-test"}
+    code, out, err = await ran("check", cwd=tmp_path, env=env)
+    assert code == 0, out + err
 
 
 def test_what_is_run_elsewhere_is_in_the_docs_and_there():
@@ -145,16 +133,20 @@ def test_what_is_run_elsewhere_is_in_the_docs_and_there():
         assert text in (ROOT / path).read_text()
 
 
-@cache
-def help_of(*words: str) -> str:
+#: What `rivulet` says of each command that was asked for.
+HELP: dict[tuple[str, ...], str] = {}
+
+
+async def help_of(*words: str) -> str:
     """Return what `rivulet` says of a command."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    program = [sys.executable, "-m", "bot", *words, "--help"]
-    return subprocess.run(program, env=env, capture_output=True, text=True, check=True).stdout
+    if words not in HELP:
+        code, HELP[words], _ = await ran(*words, "--help", cwd=ROOT, env={})
+        assert code == 0
+    return HELP[words]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_that_a_page_names_exist_with_their_options(page):
+async def test_the_commands_that_a_page_names_exist_with_their_options(page):
     for code in named(page):
         words = code.removeprefix(".venv/bin/").split()
         if words[0] == "rivulet" and len(words) > 1:
@@ -162,9 +154,16 @@ def test_the_commands_that_a_page_names_exist_with_their_options(page):
             given = [word for word in words[1:] if word.startswith("--")]
             before = words[1 : words.index(given[0])] if given else []
             for option in given:
-                assert option in re.findall(r"--[\w-]+", help_of(*before)), code
+                assert option in re.findall(r"--[\w-]+", await help_of(*before)), code
         if words[:2] == ["python", "-m"]:
             module, *rest = words[2:]
             assert importlib.util.find_spec(module), code
             if module == "tests.bench" and rest and rest[0] != "NAME":
                 assert rest[0] in BENCHES, code
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_bench_has_what_its_command_needs(name):
+    bench = importlib.import_module(f"tests.bench.{name}")
+    assert {"quick", "seed"} <= inspect.signature(bench.bench).parameters.keys()
+    assert callable(bench.rows)

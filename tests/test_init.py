@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import signal
-import subprocess
 import sys
 import termios
 import tomllib
@@ -28,7 +27,7 @@ from bot.run.init import general
 from bot.run.merging import toml_text
 from bot.setup import Question
 from tests.test_cli import ROOT, TRACEBACK, ran
-from tests.warm import spawned
+from tests.warm import at_terminal, spawned
 
 BOT, APP = "xoxb-1-2-abc", "xapp-1-A1-2-abc"
 KEY = "sk-ant-api03-abcdefghijklmnop"
@@ -97,14 +96,7 @@ class Person:
     def __init__(self, folder: Path, env: dict[str, str], *words: str) -> None:
         self._fd, inside = pty.openpty()
         clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
-        self.process = subprocess.Popen(
-            ["setsid", "-c", sys.executable, "-m", "bot", "init", *words],
-            cwd=folder,
-            env={**clean, **env},
-            stdin=inside,
-            stdout=inside,
-            stderr=inside,
-        )
+        self.process = at_terminal("bot", "init", *words, terminal=inside, cwd=folder, env={**clean, **env})
         os.close(inside)
         self.screen = ""
         self._seen = 0
@@ -161,10 +153,12 @@ class Person:
                         self.screen += await asyncio.to_thread(self._read)
                     except EOFError:
                         break
-                return await asyncio.to_thread(self.process.wait)
+                await asyncio.to_thread(self.process.join)
+                assert self.process.exitcode is not None
+                return self.process.exitcode
         except TimeoutError:
             self.process.kill()
-            self.process.wait()
+            self.process.join()
             raise AssertionError(f"it does not end; its screen: {self.screen!r}") from None
         finally:
             os.close(self._fd)

@@ -26,6 +26,8 @@ BITS = st.sampled_from(
 )
 TEXTS = st.lists(BITS, max_size=150)
 DIALECTS = st.sampled_from([Dialect(), SlackDialect(), DiscordDialect()])
+#: `python -m tests.bench fuzz`, which CI runs too, asks the same and more of ten times as many.
+EXAMPLES = 100
 LIMITS = st.builds(Limits, st.sampled_from([60, 100, 200]), st.sampled_from([len, utf8]), DIALECTS)
 
 
@@ -42,14 +44,14 @@ def open_fences(page: str) -> bool:
 
 
 @given(TEXTS, LIMITS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_joining_the_pages_gives_the_text(bits, limits):
     text = "".join(bits)
     assert join(paginate(text, limits)) == text
 
 
 @given(TEXTS, LIMITS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_pages_fit_are_not_empty_and_balance_their_fences(bits, limits):
     pages = paginate("".join(bits), limits)
     assert all(limits.measure(piece.shown) <= limits.size for piece in pages)
@@ -58,7 +60,7 @@ def test_pages_fit_are_not_empty_and_balance_their_fences(bits, limits):
 
 
 @given(TEXTS, LIMITS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_growing_gives_the_pages_of_the_whole_and_never_changes_one(bits, limits):
     growing = Growing(limits)
     for bit in bits:
@@ -111,7 +113,7 @@ def filed(text: str, limits: Limits, code: int, most: int) -> Growing:
 
 
 @given(TEXTS, LIMITS, st.sampled_from([0, 10, 30]), st.integers(0, 3), st.integers(0, 20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_without_files_pages_up_to_a_place_stay_and_all_text_follows(bits, limits, code, most, place):
     text = "".join(bits)
     pages = filed(text, limits, code, most)

@@ -33,7 +33,7 @@ CASES = st.builds(
 
 
 @given(CASES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)  # the bench, in CI too, has ten times as many
 def test_pages_of_any_text_hold_what_is_asked_of_them(case):
     assert list(complaints(case)) == []
 

@@ -8,16 +8,19 @@ and so do `rivulet demo --check` and the benches.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import multiprocessing
 import os
 import runpy
 import signal
 import sys
+import termios
 from asyncio import StreamReader, StreamReaderProtocol
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from multiprocessing.context import ForkServerProcess
 from multiprocessing.reduction import DupFd
 from typing import Any
 
@@ -152,6 +155,15 @@ async def forked(
         await process.end()
 
 
+def at_terminal(
+    module: str, *words: str, terminal: int, cwd: Any, env: Mapping[str, str]
+) -> ForkServerProcess:
+    """Start *module* in a session of its own, whose terminal and streams are *terminal*: a pty's end."""
+    process = FORKING.Process(target=_run_at, args=(_Given(terminal), module, [*words], str(cwd), {**env}))
+    process.start()
+    return process
+
+
 @asynccontextmanager
 async def spawned() -> AsyncIterator[World]:
     """Run all emulators in a process of their own; see `adapters.emulators.process.spawned`."""
@@ -190,6 +202,12 @@ def _run(module: str, words: list[str], cwd: str, env: dict[str, str], streams: 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     exec(code, {})
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _run_at(terminal: int, module: str, words: list[str], cwd: str, env: dict[str, str]) -> None:
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    _run(module, words, cwd, env, [terminal, os.dup(terminal), os.dup(terminal)], "")
 
 
 def _write(fd: int, said: bytes) -> None:

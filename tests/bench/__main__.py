@@ -10,69 +10,44 @@ import asyncio
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.bench import (
-    bombs,
-    cluster,
-    conversation,
-    doctor,
-    faults,
-    fuzz,
-    idle,
-    kill,
-    live,
-    load,
-    money,
-    overhead,
-    pacing,
-    redeliver,
-    render,
-    slow,
-    soak,
-    start,
-    stop,
-    stops,
-    storm,
-    term,
-    web,
-)
 from tests.bench.figures import Figure, judged, machine, table
-from tests.bench.plot import draw
-from tests.bench.scenario import DELTA
 
-BENCHES = {
-    "start": start,
-    "doctor": doctor,
-    "idle": idle,
-    "stop": stop,
-    "overhead": overhead,
-    "pacing": pacing,
-    "live": live,
-    "fuzz": fuzz,
-    "bombs": bombs,
-    "render": render,
-    "kill": kill,
-    "term": term,
-    "redeliver": redeliver,
-    "faults": faults,
-    "storm": storm,
-    "slow": slow,
-    "load": load,
-    "soak": soak,
-    "stops": stops,
-    "conversation": conversation,
-    "web": web,
-    "money": money,
-    "cluster": cluster,
-}
+#: Modules of this package.  One is imported when it is run: all of them take seconds.
+BENCHES = (
+    "start",
+    "doctor",
+    "idle",
+    "stop",
+    "overhead",
+    "pacing",
+    "live",
+    "fuzz",
+    "bombs",
+    "render",
+    "kill",
+    "term",
+    "redeliver",
+    "faults",
+    "storm",
+    "slow",
+    "load",
+    "soak",
+    "stops",
+    "conversation",
+    "web",
+    "money",
+    "cluster",
+)
 
 
 def main() -> int:
     """Run the bench that the command line names; 1 if a figure is missed and that was to be asserted."""
     options = _options()
-    bench = BENCHES[options.bench]
+    bench = import_module(f"tests.bench.{options.bench}")
     began, on = time.monotonic(), machine()
     measured = asyncio.run(bench.bench(quick=options.quick, seed=options.seed, **_own(options)))
     measured = {"bench": options.bench, "quick": options.quick, "seed": options.seed, **measured}
@@ -87,7 +62,7 @@ def main() -> int:
     if options.asserting and missed:
         print(f"\nmissed{f' by more than {options.slack:g}x' * (options.slack != 1)}: {', '.join(missed)}")
     if options.plot:
-        draw(measured, options.plot)
+        import_module("tests.bench.plot").draw(measured, options.plot)
     if options.json:
         print(json.dumps({**measured, "figures": [_plain(figure) for figure in figures]}))
     return 1 if options.asserting and missed else 0
@@ -111,22 +86,27 @@ def _options() -> argparse.Namespace:
     scenario = parser.add_argument_group("live")
     scenario.add_argument("--n", type=_numbers, default=(), help="answers of a wave, with commas: 1,4,16")
     scenario.add_argument("--seeds", type=_numbers, default=(), help="of the loads, with commas: 0")
-    scenario.add_argument("--only", type=_words, default=(), help=f"of {', '.join(live.SETTINGS)}")
-    scenario.add_argument("--delta", type=int, default=DELTA, help="characters of a delta on the wire")
+    scenario.add_argument("--only", type=_words, default=(), help="of SETTINGS in live.py")
+    scenario.add_argument(
+        "--delta",
+        type=int,
+        default=0,
+        help="characters of a delta on the wire, instead of DELTA in scenario.py",
+    )
     crashes = parser.add_argument_group("kill and term")
     crashes.add_argument("--runs", type=int, default=0, help="how many kills or signals on each platform")
     crashes.add_argument("--tools", action="store_true", help="kill: only around calls of tools")
     texts = parser.add_argument_group("fuzz")
-    texts.add_argument("--cases", type=int, default=0, help=f"how many; {fuzz.CASES} if not said")
+    texts.add_argument("--cases", type=int, default=0, help="how many, instead of CASES in fuzz.py")
     texts.add_argument("--replay", default="", metavar="CASE", help="only that case (also of faults)")
     parser.add_argument_group("bombs").add_argument(
         "--search", type=float, default=0.0, metavar="SECONDS", help="look for worse shapes that long"
     )
     parser.add_argument_group("faults").add_argument(
-        "--hops", type=_words, default=(), help=f"of {', '.join(faults.HOPS)}"
+        "--hops", type=_words, default=(), help="of HOPS in faults.py"
     )
     long = parser.add_argument_group("soak")
-    long.add_argument("--minutes", type=float, default=0.0, help=f"{soak.MINUTES:g} if not said")
+    long.add_argument("--minutes", type=float, default=0.0, help="instead of MINUTES in soak.py")
     return parser.parse_args()
 
 
@@ -142,7 +122,8 @@ def _own(options: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments that only one bench takes."""
     match options.bench:
         case "live":
-            return {"ns": options.n, "seeds": options.seeds, "only": options.only, "delta": options.delta}
+            delta = {"delta": options.delta} if options.delta else {}
+            return {"ns": options.n, "seeds": options.seeds, "only": options.only, **delta}
         case "kill":
             return {"runs": options.runs, "tools": options.tools}
         case "cluster":

@@ -131,14 +131,14 @@ class Table:
                     if wrong := await self._ended():
                         return wrong
                     before = 0
-                await self._until(lambda: _is(not self.core._lives))
+                await self._over()
         except TimeoutError:
             return f"stuck: for {PATIENCE:.0f} s"
         # Discord has heard nothing of what was done after the bot's last word; the bot has to listen again.
         await self._until(lambda: _is(self.platform.health == "up"))
         if self.traffic.invalid > before + REFUSALS:
             return f"other: {self.traffic.invalid - before} refused calls after one fault"
-        took = asyncio.get_running_loop().time() - self.model.ended - 0.25
+        took = asyncio.get_running_loop().time() - self.model.ended
         seen = await self.emulator.messages(channel)
         wrong = self._judged(case, seen, text, times)
         if case.fault in WAYS and not wrong:
@@ -152,7 +152,7 @@ class Table:
         await self.emulator.say(channel, "300", "<@999> and then?")
         await asyncio.sleep(AT_ONCE)
         asked = self.model.asked
-        await self._until(lambda: _is(not self.core._lives))
+        await self._over()
         return "" if asked else "stuck: the next question was not answered at once"
 
     @property
@@ -251,10 +251,18 @@ class Table:
             return f"text: {len(shown)} of {len(text)} characters after {times} faults: {shown[-60:]!r}"
         return ""
 
+    async def _over(self) -> None:
+        """Wait until no answer is being written."""
+        while lives := [*self.core._lives]:
+            await asyncio.wait(lives)
+
     async def _until(self, true: Callable[[], Awaitable[bool]]) -> None:
+        """Look every quarter of a virtual second, every four after half a minute: bans last hours."""
+        looks = 0
         async with asyncio.timeout(PATIENCE):
             while not await true():
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(0.25 if looks < 120 else 4.0)
+                looks += 1
 
 
 async def _is(fact: bool) -> bool:

@@ -79,6 +79,7 @@ class Rest:
         self.breaker = Breaker()
         self._probing = False
         self.url = url.rstrip("/")
+        self._proxy = proxy_for(self.url)  # looks through the whole environment: too much for every call
         self._headers = {
             "Authorization": f"Bot {token}",
             "User-Agent": "DiscordBot (https://github.com/rivulet-bot/rivulet, 0.1)",
@@ -175,7 +176,7 @@ class Rest:
             if files and not isinstance(body, list):
                 sent = {"data": _form(body, files), "timeout": _uploading(files)}
             async with self.session.request(
-                method, f"{self.url}/{path}", headers=self._headers, proxy=proxy_for(self.url), **sent
+                method, f"{self.url}/{path}", headers=self._headers, proxy=self._proxy, **sent
             ) as response:
                 return response.status, response.headers, _parsed(await response.read())
         except TimeoutError:
