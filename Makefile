@@ -7,10 +7,11 @@ PIP = $$(test -x $(BIN)/pip3 && echo $(BIN)/python -m pip || echo $(PYTHON) -m p
 QUIET := --quiet --disable-pip-version-check --no-input
 
 # Installs the packages of the lock file $(1) with the options $(2).  pip spends most of its time on one core, reading
-# what there is of each package: two of them install half of the packages each.
+# what there is of each package: two of them install half of the packages each.  Ctrl-C, which a shell keeps from what
+# runs in the background, ends the first one too.
 define install
 	@awk '/^[a-z]/ {n++} {print > (".venv/" n % 2 ".lock")}' $(1)
-	@$(PIP) install $(QUIET) --no-deps --require-hashes $(2) -r .venv/0.lock & first=$$!; \
+	@$(PIP) install $(QUIET) --no-deps --require-hashes $(2) -r .venv/0.lock & first=$$!; trap "kill $$first" INT TERM; \
 	$(PIP) install $(QUIET) --no-deps --require-hashes $(2) -r .venv/1.lock; second=$$?; wait $$first && exit $$second
 endef
 

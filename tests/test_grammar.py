@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import comrak
@@ -160,6 +161,31 @@ def test_code_in_a_row_that_has_too_many_cells_keeps_pipes_that_are_not_escaped(
     slack, discord = shown("a|b\n-|-\n`x|y`|z|w\n")
     assert slack == "| a | b |  |\n| --- | --- | --- |\n| `x\\|y` | z | w |"
     assert "x|y │ z │ w" in discord
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n|---|---|\n1 | 2 | 3",
+        "| `a\\|b` | c |\n|---|---|\n| 1 | 2 | 3 |",
+        "> - | a | b\n>   | --- | ---\n>   | 1 | 2 | 3 |",
+    ],
+)
+def test_a_cell_too_much_is_shown_however_many_pipes_the_head_has(text):
+    slack, discord = shown(text)
+    assert "| 1 | 2 | 3 |" in slack
+    assert "│ 2 │ 3" in discord
+
+
+def test_signs_that_resemble_pipes_stay_as_they_are():
+    assert shown("a \u23d0 `b\u23d0\u2758`") == ("a \u23d0 `b\u23d0\u2758`",) * 2
+
+
+def test_names_cost_no_more_than_their_length():
+    text = "a___b" * 1_000
+    before = time.process_time()
+    grammar.parse(text * 8)
+    assert time.process_time() - before < 5  # with its square it would take half a minute
 
 
 @pytest.mark.parametrize(

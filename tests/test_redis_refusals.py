@@ -198,3 +198,18 @@ async def test_what_replicas_do_and_fails_again_and_again_is_said_when_it_is_new
     with pytest.raises(asyncio.CancelledError):
         await _again(work)
     assert said.count(replicas.FAILED) == 2
+
+
+@pytest.mark.jump
+async def test_a_fault_that_comes_again_after_a_time_without_one_is_said_again(said: Said):
+    calm = iter([0.0, replicas.CALM / 2, replicas.CALM + 1])
+
+    async def work() -> None:
+        for seconds in calm:
+            await asyncio.sleep(seconds)
+            raise ValueError("one")
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await _again(work)
+    assert said.count(replicas.FAILED) == 2

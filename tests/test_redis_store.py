@@ -430,6 +430,8 @@ async def test_with_other_replicas_a_question_waits_for_redis_and_is_begun_by_on
     assert await one.accept(asked("chat/4"))
     redis_own.start()
     await until(lambda: not one._wire.trouble)
+    with pytest.raises(Unavailable, match="questions wait for Redis"):
+        await one.accept(asked("chat/5"))
     await one.close()
     await two.close()
 

@@ -51,6 +51,8 @@ SILENT = 2.0
 #: Messages of answers elsewhere that are known; of more, the oldest are not.
 KNOWN = 20_000
 FAILED = "what replicas do for each other failed"
+#: Seconds without a fault after which the same one is said again.
+CALM = 60.0
 
 
 class Replicas:
@@ -337,12 +339,18 @@ def _bare(mention: Mention) -> Asked:
 
 
 async def _again(work: Callable[[], Awaitable[None]]) -> None:
-    """Do *work*, which has no end, until cancelled; what fails is begun anew, and said when it is new."""
+    """Do *work*, which has no end, until cancelled; what fails is begun anew.
+
+    A fault is said once for as long as it comes again and again.
+    """
     once = Once()
     while True:
+        began = _now()
         try:
             await work()
         except Exception as error:
+            if _now() - began > CALM:
+                once.over(FAILED)
             if once.new(FAILED, repr(error)):
                 log.exception(FAILED)
         await asyncio.sleep(BEAT)

@@ -178,7 +178,7 @@ def unmoved(folder: Path) -> bool:
 def begun(folder: Path) -> bool:
     """Tell whether a `rivulet move` of the ledger in *folder* was begun; raises OSError.
 
-    An empty mark is of one that was ended before it had written anything to Redis.
+    An empty mark is none: an older version, which wrote it in two steps, was ended between them.
     """
     mark = folder / MOVED
     return mark.exists() and mark.stat().st_size > 0

@@ -39,15 +39,15 @@ def nested(tree: Tree, definitions: tuple[str, ...]) -> Tree:
     return tree
 
 
-def marker(value: comrak.NodeCodeBlock) -> str:
-    """Return what a block of code begins with."""
+def fence(value: comrak.NodeCodeBlock) -> str:
+    """Return what a block of code begins with: its fence, and the spaces before that."""
     return " " * value.fence_offset + chr(value.fence_char) * value.fence_length
 
 
 def opening(tree: Tree, node: AstNode, at: int) -> str:
     """Return the line that opens the block of code *node* of *tree* again, which goes on at *at*."""
     value: comrak.NodeCodeBlock = value_of(node)
-    begin = marker(value)
+    begin = fence(value)
     info = words(value.info) if len(value.info) <= LONGEST_INFO else ""
     if not (_NESTING.match(info) and begin.strip() == "````"):
         return begin + info

@@ -20,7 +20,11 @@ from bot.text.tree import CONTAINERS, DOLLAR, LOW, PIPE, TILDE, Tree, found, kin
 
 _TILDES = re.compile(r"\\.|~+", re.DOTALL)
 #: Such a name stands between spaces and punctuation, as bold between underscores does (CommonMark 6.2).
-_NAME = regex.compile(r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)", regex.DOTALL)
+_NAME = regex.compile(
+    r"\\.|(?<![^\s\p{P}\p{S}])__(?!_)"
+    r"(?:(\w*[^\W_])__(?![^\s\p{P}\p{S}]|_)|\w*+)",  # where one does not end, no later one in the word does
+    regex.DOTALL,
+)
 #: What formulas have and prices do not; a letter alone is a formula too.
 _FORMULA = re.compile(r".*[\\_^{=<>+].*|[^\W\d_]", re.DOTALL)
 _NO_FORMULA = re.compile(
@@ -181,9 +185,16 @@ def _widened(tree: Tree) -> str:
 
 def _long(tree: Tree, table: AstNode) -> list[tuple[AstNode, int]]:
     """Return the rows of *table* that have more cells than it has columns, and how many more."""
-    pipes = [line.count("|") for line in tree.lines[tree.first(table) : tree.last(table) + 1]]
-    rows = table.children if max(pipes) > pipes[0] else ()
+    ruler = tree.first(table) + 1
+    most = max(map(_pipes, tree.lines[ruler + 1 : tree.last(table) + 1]), default=0)
+    rows = table.children if most and most > _pipes(tree.lines[ruler]) else ()
     return [(row, more) for row in rows if (more := _surplus(tree, row))]
+
+
+def _pipes(line: str) -> int:
+    """Return how many pipes are within *line*, a row: those at its ends begin and end no more cells."""
+    row = line.strip("> \t\r")
+    return row.count("|") - row.startswith("|") - row.endswith("|")
 
 
 def _surplus(tree: Tree, row: AstNode) -> int:

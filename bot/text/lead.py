@@ -15,7 +15,7 @@ import comrak
 from comrak import AstNode
 
 from bot.text import grammar
-from bot.text.fences import marker, opening
+from bot.text.fences import fence, opening
 from bot.text.safe import JOINER
 from bot.text.tree import CONTAINERS, Tree, kind, value_of
 
@@ -177,13 +177,13 @@ class _Cut:
         self._at = at
         self._path = path
         self._opens, self._goes_on = _prefixes(path)
-        self._begun = tree.source.rfind("\n", 0, at) + 1 < at
+        self._amid = tree.source.rfind("\n", 0, at) + 1 < at  # whether a line is cut
         self._line = tree.source[at:].partition("\n")[0]
 
     def lead(self) -> Lead:
         """Return what the text behind the cut needs."""
         items = sum(kind(each) is not comrak.BlockQuote for each in self._path)
-        lead = Lead(self._opens, self._goes_on if self._begun else "", items=items)
+        lead = Lead(self._opens, self._goes_on if self._amid else "", items=items)
         node = self._node
         if node is None or kind(node) not in _OPENED:
             return lead
@@ -192,11 +192,11 @@ class _Cut:
     def _code(self, node: AstNode, lead: Lead) -> Lead:
         value: comrak.NodeCodeBlock = value_of(node)
         if not value.fenced:
-            return replace(lead, first=f"{lead.first}    " if self._begun else "")
-        if self._begun and self._tree.where(self._at)[0] == self._tree.first(node):  # behind the marks
-            return replace(lead, first=f"{lead.first}{marker(value)}: ", within=False)
+            return replace(lead, first=f"{lead.first}    " if self._amid else "")
+        if self._amid and self._tree.where(self._at)[0] == self._tree.first(node):  # behind the marks
+            return replace(lead, first=f"{lead.first}{fence(value)}: ", within=False)
         ending = self._line.lstrip(" ").startswith(chr(value.fence_char) * value.fence_length)
-        first = lead.first + " " * value.fence_offset * self._begun + JOINER * (self._begun and ending)
+        first = lead.first + " " * value.fence_offset * self._amid + JOINER * (self._amid and ending)
         return replace(lead, lines=self._again(opening(self._tree, node, self._at)), first=first)
 
     def _html(self, node: AstNode, lead: Lead) -> Lead:
@@ -210,14 +210,14 @@ class _Cut:
         first = self._tree.first(node)
         head, ruler = (line.lstrip("> \t") for line in self._tree.lines[first : first + 2])
         lines = self._again(head) + f"{self._goes_on}{ruler}\n"
-        return replace(lead, lines=lines, first=lead.first + "| " * self._begun)
+        return replace(lead, lines=lines, first=lead.first + "| " * self._amid)
 
     def _words(self, node: AstNode, lead: Lead) -> Lead:
         marks = _marks(self._tree, node, self._at)
         again = kind(node) is comrak.Heading and not value_of(node).setext
         head = f"{'#' * value_of(node).level} " if again else ""
         line = self._line
-        bare = line if self._begun else line[_own(line, self._path) :].lstrip(" \t")
+        bare = line if self._amid else line[_own(line, self._path) :].lstrip(" \t")
         return replace(
             lead, first=self._goes_on + head + marks + _seam(marks, bare), skip=len(line) - len(bare)
         )

@@ -36,12 +36,12 @@ DOLLAR = "\u20b0"
 #: Stand for an underscore of a name such as __init__, which is not bold, and for a tilde alone, which strikes
 #: nothing out; punctuation too, and none of CJK, beside which marks have other rules.
 LOW, TILDE = "\u2054", "\u2053"
-#: Stands for a pipe that ends no cell.
-PIPE = "\u23d0"
+#: Stands for a pipe that ends no cell; a character that nobody draws lines with.
+PIPE = "\u2e3e"
 _MEANT = str.maketrans({DOLLAR: "$", LOW: "_", TILDE: "~", PIPE: "|"})
 #: Blocks that hold blocks.
 CONTAINERS = frozenset({comrak.BlockQuote, comrak.List, comrak.Item, comrak.FootnoteDefinition})
-#: What is between entities.
+#: Text up to the next entity.  Of an entity only the "&" is left out: there are no marks in the rest of it.
 _BETWEEN = re.compile(r"(?:(?!&#?\w{1,32};).)+", re.DOTALL)
 _NOTE = re.compile(r"\[\^([^\]\s]{1,40})\]")
 
@@ -118,7 +118,7 @@ class Tree:
                 continue
             if self.source.startswith(text, at):
                 found.append((at, text))
-            else:  # entities are decoded: what is between them
+            else:  # it has entities, which are decoded
                 found += [(at + part.start(), part[0]) for part in _BETWEEN.finditer(self.text(each))]
         return found
 

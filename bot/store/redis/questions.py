@@ -107,7 +107,7 @@ class Questions:
             self._keep(key, got=False)
             return None
         if self._claiming >= CLAIMS:
-            raise Unavailable(self._wire.state)
+            raise Unavailable(self._wire.state or f"{self._claiming:,} questions wait for Redis")
         self._claiming += 1
         try:
             async with asyncio.timeout(CLAIMING if alone else HOLDING):

@@ -35,6 +35,7 @@ HELPFUL: Sequence[Sequence[str]] = (*PUSHING, ("INFO",), ("SCRIPT", "LOAD", ""),
 FORBIDDEN = ("NOPERM", "The user executing the script can't", "ACL failure in script")
 #: Commands that are named where many are forbidden.
 NAMED = 8
+_LACKS = "Redis forbids its user what the bot needs"
 
 #: ARGV 1 commands as JSON.  Tells which of them the user may not; none where Redis can't tell.
 ALLOWED = Script(
@@ -95,6 +96,3 @@ def forbids(said: str, names: Names) -> tuple[str, str] | None:
 def refusal(error: Refusal, names: Names) -> str:
     """Return what it means that Redis refuses something at the start, and what to do about it."""
     return "; ".join(forbids(str(error), names) or (f"Redis refuses to work ({error})",))
-
-
-_LACKS = "Redis forbids its user what the bot needs"
