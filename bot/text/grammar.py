@@ -36,7 +36,7 @@ _NO_FORMULA = re.compile(
 _LONGEST_FORMULA = 1_000
 #: Formulas of a paragraph that are refused one by one, and characters of short texts parsed for more of them;
 #: past that no dollar sign in the paragraph's lines begins one.
-_REFUSALS, _REPARSED = 8, 16_000
+_REFUSALS, _REPARSED = 8, 8_000
 #: Blocks that hold words, and those that hold these.
 _WORDED = frozenset({comrak.Paragraph, comrak.Heading, comrak.TableCell})
 _HOLDERS = CONTAINERS | {comrak.Table, comrak.TableRow}

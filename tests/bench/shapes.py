@@ -67,6 +67,7 @@ USUAL: Mapping[str, str] = {
     "bold labels": lines("**原因\uff1a** № 内存不足。\n", 3_000),
     "emoji": many("👨‍👩‍👧‍👦"),
     "prices": many("it costs $5 and $10 or `$X`. "),
+    "names": many("a___b"),
     "formulas": many("$x_1$ and \\(y\\) "),
     "short definitions": "".join(f"[r{n}]: http://h/{n}\n" for n in range(1_600)),
     "short definitions behind their uses": many("[r1][r2] ", 15_000)
