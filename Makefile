@@ -35,10 +35,11 @@ dev: .venv/ready-dev
 	@chmod +x $(BIN)/rivulet
 	@touch $@
 
-# What the tests, the linters and the benches need beside that.
+# What the tests, the linters and the benches need beside that, and whether the lock files have all of it.
 .venv/ready-dev: .venv/ready requirements-dev.lock tests/spec.lock tests/schemas.lock
 	@echo "Installing what tests and linters need into .venv; once, in about half a minute ..."
 	$(call install,requirements-dev.lock,)
+	@$(PIP) check --disable-pip-version-check > .venv/check || { cat .venv/check; exit 1; }
 	@rm -rf .venv/spec .venv/schemas
 	@$(PIP) download $(QUIET) --require-hashes --no-deps --only-binary :all: -d .venv/schemas -r tests/schemas.lock
 	@$(PIP) download $(QUIET) --require-hashes --no-deps --no-binary :all: --no-build-isolation -d .venv/spec -r tests/spec.lock
