@@ -765,9 +765,9 @@ async def test_a_request_can_be_applied_and_never_answered(world: Discord, rest:
 
 async def test_a_request_is_applied_although_the_client_hung_up(world: Discord, rest: Rest) -> None:
     """Latency passes in halves, and giving up in the first one takes nothing back."""
-    await world.latency("POST messages", 0.2)
+    await world.latency("POST messages", 2.0)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(post(rest, "late"), 0.05)
+        await asyncio.wait_for(post(rest, "late"), 0.5)
     assert await world.messages(CHANNEL) == []
     [entry] = await world.events(kinds=["post"], wait=5)
     assert entry["length"] == 4
