@@ -62,6 +62,34 @@ async def test_a_full_disk_behind_standard_output_is_one_line(command, tmp_path)
     assert err == "rivulet: standard output can't be written (No space left on device).\n"
 
 
+CLOSED = "rivulet: standard output can't be written (Bad file descriptor).\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "code", "said"),
+    [
+        (">&-", "check --schema", 74, CLOSED),
+        (">&- <&-", "manifest slack", 74, CLOSED),
+        ("2>&-", "check --schema", 0, ""),
+        ("2>&- >&- <&-", "check --schema", 74, ""),
+        ("<&-", "init", 78, "rivulet: "),
+    ],
+)
+async def test_a_stream_that_is_closed_is_no_traceback_and_what_should_be_written_there_is_missed(
+    closed, command, code, said, tmp_path
+):
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    line = f'exec "$0" -m bot {command} {closed}'
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", line, sys.executable, cwd=tmp_path, env=env, stdout=PIPE, stderr=PIPE
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == code
+    assert err.decode().startswith(said)
+    assert err.count(b"\n") == bool(said)
+    assert TRACEBACK not in err.decode()
+
+
 async def _into(out, command, cwd):
     """Run *command* with the descriptor *out* for its output; return its exit code and what else it said."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}

@@ -10,8 +10,12 @@ import pytest
 from adapters.discord.surface import DiscordSurface
 from adapters.slack.surface import SlackSurface
 from bot.show.pages import Pages, paginate
+from tests.bench import reads_discord, reads_slack
 from tests.bench.fidelity import read
 from tests.bench.fuzz import Case, complaints
+from tests.bench.oracles import SIDES
+
+READERS = {"slack": reads_slack, "discord": reads_discord}
 
 F = "```"
 #: Code in something that is indented by four, and what comes behind it.
@@ -162,6 +166,49 @@ def test_what_is_open_before_an_entity_is_closed_while_the_text_grows(text, show
     pages = Pages(DiscordSurface.limits)
     pages.feed(text)
     assert pages.last.shown == shown
+
+
+GROWING = {
+    "a link with brackets in its address": "see [a **b**](https://ok.example/Foo_(bar)_(baz)) c",
+    "a mark before an entity": "a *&quot;b* c, **&amp;** d",
+    "a mark before a formula": "a **$x$** c",
+    "a mark of two tildes": "a ~~b~~ c",
+    "code between two backticks": "a `` b`c `` d, ``` e``f ``` g, `` `h` `` i",
+    "a formula with lines of its own": "a\n\n$$\n\\frac{b}{c} +\nd_1*e*\n$$\nf $5 and $6",
+    "another": "> \\[\n> b \\\\\n> c\n> \\]\n> d",
+    "one in an item": "- $$\n  b^2\n  $$\n- c",
+    "a long one": f"$$x_1{' + x_2' * 20}$$ b",
+    "a formula in a line": "a $5 and $x^2$ b",
+    "another in a line": "a $HOME/b, c \\(x^2\\) b",
+    "a definition": 'b\n\n[a]: https://ok.example/b "c"\n\nd',
+}
+
+
+@pytest.mark.parametrize(("kind", "side"), [(kind, side) for kind in GROWING for side in READERS])
+def test_no_mark_is_shown_for_a_moment_and_nothing_that_was_shown_goes(kind, side):
+    text, reader = GROWING[kind], READERS[side]
+    whole = reader.seen(paginate(text, SIDES[side].limits)[0].shown).text
+    pages = Pages(SIDES[side].limits)
+    for character in text:
+        pages.feed(character)
+        assert whole.startswith(reader.seen(pages.last.shown).text)
+
+
+@pytest.mark.parametrize(
+    "begun", ["http", "https", "https:", "https:/", "https://evil.ex", "www", "www.evil.ex"]
+)
+def test_an_address_that_is_begun_waits(begun):
+    pages = Pages(SlackSurface.limits)
+    pages.feed(f"a {begun}")
+    assert pages.last.shown == "a"
+
+
+def test_a_variable_is_shown_once_it_is_no_formula_and_a_formula_with_lines_of_its_own_as_it_grows():
+    pages = Pages(SlackSurface.limits)
+    pages.feed("a $HOME/bin")
+    assert pages.last.shown == "a $HOME/bin"
+    pages.feed("\n\n$$\n\\frac{b}{c} + x")
+    assert pages.last.shown == "a $HOME/bin\n\n`\\frac{b}{c} + x`"
 
 
 def test_a_block_of_markdown_with_a_longer_fence_ends_where_that_does():

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 #: What the shell sees of a command whose reader has gone, as of `yes | head`.
 GONE = 141
-#: Standard output takes no more.
+#: Standard output takes no more, or was closed.
 FULL = 74
 
 
@@ -23,9 +23,23 @@ def stray(words: Iterable[str]) -> str:
     return ""
 
 
+def _opened() -> list[str]:
+    """Open the streams that were closed at the start, else other files get their numbers; return them."""
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for name in closed:
+        way = os.O_RDONLY if name == "stdout" else os.O_RDWR
+        number = os.open(os.devnull, way)  # the lowest that is free, so that very one
+        setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+    return closed
+
+
 @contextmanager
 def whole() -> Iterator[None]:
-    """Let what the block writes be shown on any terminal; end quietly where nobody reads it any more."""
+    """Let what the block writes be shown on any terminal; end quietly where nobody reads it any more.
+
+    What is written to an output that is closed is an error: it would be lost.
+    """
+    unwritten = {errno.ENOSPC, *([errno.EBADF] if "stdout" in _opened() else [])}
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -35,10 +49,10 @@ def whole() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except OSError as error:
-        if error.errno not in {errno.EPIPE, errno.ENOSPC}:
+        if error.errno not in {errno.EPIPE, *unwritten}:
             raise
         # What is left in memory would be written at the end of the process, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno == errno.ENOSPC:
+        if error.errno in unwritten:
             sys.stderr.write(f"rivulet: standard output can't be written ({error.strerror}).\n")
         sys.exit(GONE if error.errno == errno.EPIPE else FULL)

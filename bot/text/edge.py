@@ -7,36 +7,31 @@ closes them is asked of the parser too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
 import comrak
 from comrak import AstNode
 
-from bot.text import grammar
-from bot.text.safe import URL
+from bot.text import grammar, making
+from bot.text.making import Parse
 from bot.text.tree import Tree, kind, value_of
 
 #: A last line that may still become anything: it is shown when there is more of it.
 _UNDECIDED = re.compile(
     r"[ \t>]*(?:(?:[-+*]|\d{1,9}[.)]|#{1,6})[ \t]+)*"
-    r"(?:\d{0,9}[.)]?|[-=*_+#`~|: \t]*|`{3,}[^\n]*|~{3,}[^\n]*|\|[^\n]*|\[[^\]\n]*\]?:?[^\n]{0,4})[ \t]*\Z"
+    r"(?:\d{0,9}[.)]?|[-=*_+#`~|: \t]*|`{3,}[^\n]*|~{3,}[^\n]*|\|[^\n]*|\[[^\]\n]*\]?:?[^\n]{0,4}"
+    r"|\[(?!\^)[^\]\n]*\]:[ \t]*\S*(?:[ \t]+(?:\"[^\"\n]*\"?|'[^'\n]*'?))?)[ \t]*\Z"  # a definition
 )
 #: A last line of code that may become the end of it.
 _CLOSING = re.compile(r"[ \t>]*(?:`+|~+)\Z")
 #: A line break at the end.
 _HARD = re.compile(r"(?<=[^\\\n])\\(\n+)\Z")
 _RUN = re.compile(r"`+|\*+|_+|~~+")
-#: What is in the making at the end: an entity, an escape, a tag or an autolink, an image, a footnote.
-_MAKING = re.compile(r"(?:&#?\w{0,31}|\\|<[A-Za-z/!?][^<>\s]*|<|!|\[\^[^\]\s]{0,40})\Z")
-#: What may still become a formula; a price is none.
-_FORMULA = re.compile(r"(?:\$(?=[^\s$\d])[^$\n`]{0,80}|\$\$[^$`]{0,80}|\\[(\[](?:(?!\\[)\]])[^\n`]){0,80})\Z")
 #: What could make a link of a bracket that is open.
-_PROBES = (")", ">)", '")', "')", "](x)", "(x)")
-_TICKS = re.compile(r"`+(?!`|\Z)")
+_PROBES = (")", "))", ">)", '")', "')", "](x)", "(x)")
 _BRACKET = re.compile(r"\[")
-Parse = Callable[[str], Tree]
 #: Blocks at the end of which marks can be open.
 _WORDED = frozenset({comrak.Paragraph, comrak.Heading})
 #: Characters after which nobody expects the rest of a link or a URL any more.
@@ -84,7 +79,9 @@ def mended(source: str, definitions: tuple[str, ...] = ()) -> Tree:
     if tree.leaf is None or kind(tree.leaf) not in _WORDED:
         return tree
     tree = _unlinked(tree, parse)
-    end = _held(tree)
+    if (drawn := making.formula(tree, parse)) is not None:
+        return drawn
+    end = making.held(tree)
     begin = tree.source.rfind("\n", 0, end) + 1
     if end < len(tree.source) and _UNDECIDED.match(tree.source[begin:end]):
         end = begin  # without what is held it would be something else
@@ -207,36 +204,6 @@ def _link(tree: Tree, at: int) -> AstNode | None:
     if last is None or kind(last) not in {comrak.Link, comrak.Image}:
         return None
     return last if tree.begin(last) + (kind(last) is comrak.Image) == at else None
-
-
-def _held(tree: Tree) -> int:
-    """Return from where on the text of *tree*, which ends in words, is not to be shown yet."""
-    source, texts = tree.source, tree.texts
-    end = len(source)
-    if not texts or texts[-1][0] + len(texts[-1][1]) < len(source.rstrip()):
-        return end  # it ends with something that is whole
-    if any("`" in text and _TICKS.search(text) for _, text in texts):
-        return end  # in code all is as it is
-    held = len(source.rstrip("*_~`"))
-    last = _plain_from(tree)
-    if found := _MAKING.search(source, max(last, end - 200)):
-        held = min(held, found.start())
-    if found := _FORMULA.search(source, max(last, end - 84)):
-        held = min(held, found.start())
-    tail = max(source.rfind(" "), source.rfind("\n")) + 1
-    if (found := URL.search(source, max(tail, end - _LONGEST))) and found.end() >= end:
-        held = min(held, found.start())
-    return held
-
-
-def _plain_from(tree: Tree) -> int:
-    """Return from where on the end of *tree* has nothing but text and escapes."""
-    at = len(tree.source)
-    for each in reversed(tree.leaf.children if tree.leaf else ()):
-        if kind(each) not in {comrak.Text, comrak.Escaped}:
-            break
-        at = tree.begin(each)
-    return at
 
 
 def _closed(tree: Tree, end: int, parse: Parse) -> Tree:

@@ -148,6 +148,12 @@ def formula(node: AstNode) -> bool:
     return one_line and bool(_FORMULA.fullmatch(body)) and not _NO_FORMULA.search(body)
 
 
+def prose(body: str) -> bool:
+    """Tell whether no formula between two dollar signs begins with *body*, whatever follows."""
+    found = _NO_FORMULA.search(body)
+    return found is not None and found.end() < len(body)
+
+
 # Tables.
 
 
