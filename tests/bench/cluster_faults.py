@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import signal
 import time
@@ -77,8 +76,7 @@ async def judged(cluster: Cluster, people: People) -> dict[str, Any]:
     """Wait until all is quiet; return what became of all questions, and how long repairs took."""
     await people.quiet(QUIET)
     seen = await people.judge()
-    for each in await people.amiss():
-        print("amiss:", json.dumps(each), flush=True)
+    await people.tell()
     late = await cluster.lateness()
     lost = {"lost": seen["unended"] + seen["torn"], "hit": len(cluster.died)}
     repair = {"repair_s": {**spread(late)}} if late else {}

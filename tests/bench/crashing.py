@@ -7,11 +7,13 @@ from the emulators once all is quiet.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import sys
 import time
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +24,8 @@ from tests.bench.rig import Entry, Side, bots_environment, discord_side, slack_s
 
 #: Looks, each of a second at most, that the bot may take to connect: on a busy machine they take longer too.
 LOOKS = 180
-#: Seconds that the bot may take to end, and that all may take to come to rest after the last start.
+#: Seconds that the bot may take to end, and after which nothing more is expected of it if nothing changes:
+#: more than the minute after which it deletes again what it has replaced.
 ENDING = 60.0
 QUIET = 90.0
 #: Channels that people ask in; fewer than the bot looks through for what it missed.
@@ -144,6 +147,11 @@ class Crashing:
         """What all its processes have logged."""
         return (self.folder / "log").read_text(errors="replace")
 
+    @property
+    def warnings(self) -> Counter[str]:
+        """How often it warned of what."""
+        return Counter(re.findall(r'"event": "([^"]*)", "level": "(?:warning|error)"', self.log))
+
 
 @asynccontextmanager
 async def crashing(bot: Crashing) -> AsyncIterator[Crashing]:
@@ -165,13 +173,11 @@ class People:
     channels: int = CHANNELS
 
     async def visit(self, channels: int = CHANNELS) -> None:
-        """Ask once in every channel, while the bot listens: in others it does not look for what it missed.
-
-        Afterwards people ask in these *channels*.
-        """
+        """Ask once in each of so many *channels*, until the bot has heard; afterwards people ask in these."""
         self.channels = channels
         for number in range(channels):
             await self._ask(self.side.channel(number))
+        await heard(self.side, channels)
 
     async def _ask(self, channel: str) -> None:
         question = await self.side.ask(channel, f"{self.rng.choice(LENGTHS)} words, please")
@@ -211,6 +217,11 @@ class People:
                 found.append({"question": question, "channel": channel, "messages": shown})
         return found
 
+    async def tell(self) -> None:
+        """Print what `amiss` finds, for whoever looks for the cause."""
+        for each in await self.amiss():
+            print(f"amiss on {self.side.name}:", json.dumps(each), flush=True)
+
     async def notes(self) -> list[str]:
         """Return the notes below the answers that have one."""
         pages = {channel: await self.side.pages(channel) for channel in {*self.asked.values()}}
@@ -218,13 +229,32 @@ class People:
         return [answer[-1]["note"] for answer in answers if answer and answer[-1]["note"]]
 
     async def quiet(self, patience: float) -> None:
-        """Wait until every question has an answer that has ended, for *patience* seconds at most."""
-        until = time.monotonic() + patience
+        """Wait until every question has an answer that has ended, or until *patience* seconds change nothing.
+
+        On a busy machine many answers end at once, and some are replaced: Slack lets 48 a minute be deleted.
+        """
+        before, until = Entry(), time.monotonic() + patience
         while time.monotonic() < until:
             seen = await self.judge()
             if not (seen["stuck"] or seen["unended"] or seen["torn"]):  # between two pages nothing is live
                 return
+            if seen != before:
+                before, until = seen, time.monotonic() + patience
             await asyncio.sleep(1.0)
+
+
+async def heard(side: Side, channels: int) -> None:
+    """Wait until the bot has written in each of so many *channels*.
+
+    In others it does not look for what it missed: it learns of a channel by a question that it hears there.
+    """
+    for number in range(channels):
+        looks = 0
+        while not await side.pages(side.channel(number)):
+            looks += 1
+            if looks > LOOKS:
+                raise RuntimeError(f"the bot wrote nothing in {side.name}'s channel {side.channel(number)}")
+            await asyncio.sleep(0.5)
 
 
 #: Words of an answer; the last is more than a page of Discord's.

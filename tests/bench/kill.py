@@ -109,6 +109,10 @@ async def _killed(
         await bot.start()
         await asyncio.gather(*(each.quiet(patience) for each in people))
         code, _ = await bot.end()
+        if not broken:
+            for each in people:
+                await each.tell()
+            print("the bot's warnings:", dict(bot.warnings), flush=True)
         seen = {each.side.name: await each.judge() for each in people}
         return {**seen, "exit": code, "tracebacks": bot.log.count("Traceback (most recent")}
 

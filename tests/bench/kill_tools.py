@@ -20,7 +20,7 @@ from typing import Any
 
 from adapters.emulators.process import spawned
 from bot.core.repair import YOUNG
-from tests.bench.crashing import Crashing, answering, crashing
+from tests.bench.crashing import Crashing, answering, crashing, heard
 from tests.bench.rig import ROOT, Entry, Side
 
 LIMITS = (
@@ -225,6 +225,7 @@ async def _all(calling: Calling, kinds: Sequence[str]) -> dict[str, Entry]:
     for side in calling.bot.sides:
         for number in range(CHANNELS):
             await side.ask(side.channel(number), "hello?")
+        await heard(side, CHANNELS)
     rested = time.monotonic()
     for number, kind in enumerate(kinds):
         if number:
