@@ -32,7 +32,10 @@ ELSEWHERE = {
     ".venv/bin/rivulet demo --check": ("Makefile", "rivulet demo --check"),
     ".venv/bin/rivulet init": ("tests/test_init.py", "comes_from_init_at_a_terminal"),
     ".venv/bin/pre-commit install": (".pre-commit-config.yaml", "ruff"),
-    ".venv/bin/pip install ./rivulet-dice": ("tests/test_write_a_tool.py", '"write-a-tool.md"'),
+    "python3 -m pip --python .venv/bin/python install ./rivulet-dice": (
+        "tests/test_write_a_tool.py",
+        '"write-a-tool.md"',
+    ),
     "RIVULET_TOOLS=dice .venv/bin/rivulet doctor": ("tests/test_write_a_tool.py", '"write-a-tool.md"'),
 }
 #: Commands of `rivulet` that last until they are ended.
