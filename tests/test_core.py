@@ -11,6 +11,7 @@ import pytest
 
 from bot.core.core import Core
 from bot.core.intake import WAITING
+from bot.core.kept import Denied, _both
 from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
 from bot.core.waits import KEPT, SPREAD
@@ -39,7 +40,7 @@ from bot.show.words import MORE, NOTES, TORN
 from bot.show.writes import Showing
 from bot.store.memory import Memory
 from bot.store.peers import Taken
-from tests.fakes import ANN, BOB, HERE, ROBOT, Sheet, ask, spoken
+from tests.fakes import ANN, BOB, HERE, ROBOT, Row, Sheet, ask, spoken
 
 pytestmark = pytest.mark.jump
 
@@ -731,3 +732,113 @@ async def test_what_fails_while_all_else_gets_through_is_tried_little_more_often
     await asyncio.sleep(200)
     assert len(RETRIES) < tries <= len(RETRIES) + len(KEPT) + 1
     assert not it._lives
+
+
+# What is in the way of a late edit, and of an end.
+
+
+class Late(Sheet):
+    """Its first preview of page 1 lands long after it timed out; so does the first post of page 2."""
+
+    slow = 2
+
+    async def _put(self, message: str, page: Page) -> Receipt:
+        previews = message == "sheet/1" and page.live and bool(page.text)
+        if (self.slow == 2 and previews) or (self.slow == 1 and message == "sheet/2"):
+            self.slow -= 1
+            if previews:
+                row = Row(asyncio.get_running_loop().time() + 24.0, message, page)
+                asyncio.get_running_loop().call_at(row.time, self.log.append, row)
+            await asyncio.sleep(10)
+            raise TimeoutError
+        return await super()._put(message, page)
+
+
+async def test_every_page_of_which_an_edit_timed_out_is_sent_once_more():
+    sheet = Late(limits=Limits(300))
+    it = core(Script("Start of it. ", 12.0, " ".join(f"word{i}" for i in range(90))))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(120)
+    assert len(sheet.shown) > 2
+    assert not any(page.live for page in sheet.shown.values())
+
+
+async def test_of_an_answer_that_was_given_up_no_old_page_is_sent_again():
+    class Deaf(Sheet):
+        """Last edits land, and are never answered."""
+
+        unanswered = len(RETRIES) + 1
+
+        async def edit(self, message: str, page: Page) -> Receipt:
+            receipt = await super().edit(message, page)
+            if not page.live and self.unanswered:
+                self.unanswered -= 1
+                raise TimeoutError
+            return receipt
+
+    sheet = Deaf()
+    await answered(Script("Because ", 3.0, "of the rain."), sheet, sum(RETRIES) + 60)
+    assert sheet.last == Page("Because of the rain.", live=False, controls=(RETRY,))
+
+
+async def test_a_question_whose_asker_is_looked_up_when_the_shutdown_begins_is_not_taken():
+    class Unhurried(Access):
+        async def authorize(self, *args, **more):
+            await asyncio.sleep(0.3)
+            return await super().authorize(*args, **more)
+
+    sheet = Sheet()
+    it = core(Script(*WORDS), Unhurried())
+    asking = asyncio.create_task(it.mention(ask(sheet)))
+    await asyncio.sleep(0.1)
+    await it.drain()
+    with pytest.raises(Unavailable):
+        await asking
+    assert not sheet.log
+
+
+async def test_a_question_that_is_being_kept_when_the_shutdown_begins_is_there_for_the_next_start():
+    class Unhurried(Memory):
+        async def accept(self, asked):
+            await asyncio.sleep(0.3)
+            return await super().accept(asked)
+
+    sheet, store = Sheet(), Unhurried()
+    it = Core(Script(*WORDS), store, Access())
+    asking = asyncio.create_task(it.mention(ask(sheet, "sheet/q1")))
+    await asyncio.sleep(0.1)
+    await it.drain()
+    await asking
+    await asyncio.sleep(60)
+    assert not sheet.log
+    assert [entry.asked.key for entry in await store.unfinished("sheet")] == ["sheet/q1"]
+
+
+async def test_a_call_that_is_denied_while_the_ledger_refuses_counts_as_denied_and_as_nothing_else():
+    """It counts as not made then; a failure besides would give one call back too many."""
+
+    async def refuses() -> None:
+        raise Taken("q1")
+
+    async def denied() -> bool:
+        await asyncio.sleep(1)
+        return False
+
+    with pytest.raises(Denied):
+        await _both(refuses(), denied())
+
+
+async def test_a_refusal_of_the_ledger_waits_for_the_claim():
+    ended = []
+
+    async def refuses() -> None:
+        raise Taken("q1")
+
+    async def granted() -> bool:
+        await asyncio.sleep(1)
+        ended.append(True)
+        return True
+
+    with pytest.raises(Taken):
+        await _both(refuses(), granted())
+    assert ended

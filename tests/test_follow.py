@@ -15,7 +15,20 @@ from bot.events import CONTINUE, RETRY, STOP, Page
 from bot.guard.access import Access
 from bot.model import Asking
 from bot.model.script import Script
-from bot.platform import Actor, Asked, Deleted, Outcome, Press, Remains, Said, Stop, Surface
+from bot.platform import (
+    Actor,
+    Asked,
+    Command,
+    Deleted,
+    Gone,
+    Outcome,
+    Press,
+    Receipt,
+    Remains,
+    Said,
+    Stop,
+    Surface,
+)
 from bot.show.words import AGAIN
 from bot.show.writes import Showing
 from bot.store import Entry, Part
@@ -487,3 +500,69 @@ async def test_a_stop_on_the_question_stops_what_continue_goes_on_with():
     assert await it.stop(Stop("sheet/q1", ANN, HERE)) is Outcome.STOPPED
     await asyncio.sleep(10)
     assert not sheet.last.live
+
+
+class Gone1(Sheet):
+    """A platform that has deleted the message that was replaced."""
+
+    async def edit(self, message: str, page: Page) -> Receipt:
+        if message == "sheet/1":
+            raise Gone("message_not_found")
+        return await super().edit(message, page)
+
+
+async def test_another_try_goes_where_the_answer_stands_now():
+    """The first message was replaced and deleted, and the replacement has the button."""
+    instead = Part("n" * 18 + "r0", 0, "here", "sheet/7", replaces="sheet/1")
+    entry = replace(CUT, parts=(SAID, instead), controls=("retry",))
+    sheet, store = Gone1(), await left(entry)
+    it = core(store, Script("Because."))
+    await it.repair(Paper(sheet))
+    assert await it.press(press("retry", ANN, "sheet/7")) is Outcome.SHOWN
+    await asyncio.sleep(30)
+    assert sheet.shown == {"sheet/7": Page("Because.", live=False, controls=(RETRY,))}
+    assert await done(store)
+
+
+async def test_another_try_by_command_goes_there_too():
+    instead = Part("n" * 18 + "r0", 0, "here", "sheet/7", replaces="sheet/1")
+    sheet, store = Gone1(), await left(replace(CUT, parts=(SAID, instead), controls=("retry",)))
+    it = core(store, Script("Because."))
+    await it.repair(Paper(sheet))
+    await it.command(Command("again", "", ANN, HERE, CUT.asked.conversation))
+    await asyncio.sleep(30)
+    assert sheet.shown == {"sheet/7": Page("Because.", live=False, controls=(RETRY,))}
+
+
+async def test_a_message_to_which_an_edit_went_instead_has_the_buttons():
+    """A platform lets an old message be changed no more: the last edit is a new one in its place."""
+
+    class Moves(Sheet):
+        async def edit(self, message: str, page: Page) -> Receipt:
+            return await self._put(message if page.live else "sheet/9", page)
+
+    sheet = Moves(said=EARLIER)
+    it = Core(Script("partly", {"finish": "max_tokens"}), store := Memory(), Access())
+    await it.repair(Paper(sheet))
+    await it.mention(ask(sheet, "sheet/q1", "why?"))
+    await asyncio.sleep(30)
+    assert sheet.shown["sheet/9"].controls == (CONTINUE, RETRY)
+    assert await store.find_shown("sheet/9")
+    assert await it.press(press(message="sheet/9")) is Outcome.TAKEN
+
+
+def test_replacements_of_replacements_are_what_is_shown():
+    parts = (
+        SAID,
+        Part("n1", 1, "here", "sheet/2"),
+        Part("r0", 0, "here", "sheet/3", replaces="sheet/1"),
+        Part("r1", 0, "here", "sheet/4", replaces="sheet/3"),
+        Part("r2", 1, "here", "", replaces="sheet/2"),  # its post was never heard of
+    )
+    assert [part.message for part in replace(CUT, parts=parts).shown] == ["sheet/4", "sheet/2"]
+
+
+def test_messages_that_replace_each_other_end_nowhere():
+    """No platform does that; a ledger that was written over may say it."""
+    parts = (SAID, Part("r0", 0, "", "sheet/1", replaces="sheet/1"))
+    assert [part.message for part in replace(CUT, parts=parts).shown] == ["sheet/1"]

@@ -394,3 +394,55 @@ async def test_taking_over_messages_leaves_the_text_in_the_ledger():
     found = await store.find("sheet/q1")
     assert found
     assert found.text == "Be"
+
+
+class Unhurried(Access):
+    """Rules that take a second to look somebody up."""
+
+    async def authorize(self, *args, **more):
+        await asyncio.sleep(1)
+        return await super().authorize(*args, **more)
+
+
+async def test_what_is_given_up_while_others_are_taken_up_is_taken_up_too():
+    store, sheet = Memory(), Sheet()
+    it = Core(Script("Because."), store, Unhurried(), Asking(), clock=Clock())
+    await it.repair(Paper(sheet))
+    for key in ("sheet/q1", "sheet/q2"):
+        store._put(Entry(question(key)))
+    it.running.taken |= {"sheet/q1", "sheet/q2"}  # both are being written
+
+    def give_up(key: str) -> None:
+        it.running.taken.discard(key)
+        it.repairs._take_up_later(key)
+
+    give_up("sheet/q1")
+    await asyncio.sleep(AGAIN + 0.5)  # who asked it is being looked up
+    give_up("sheet/q2")
+    await asyncio.sleep(3_600)
+    assert not await store.unfinished("sheet")
+
+
+async def test_a_ledger_that_can_not_be_read_while_an_answer_is_taken_up_is_asked_again():
+    class Hiccup(Memory):
+        hiccups = 2
+
+        async def unfinished(self, platform):
+            if self.hiccups == 1:
+                self.hiccups = 0
+                raise OSError("no disk")
+            return await super().unfinished(platform)
+
+        async def again(self, key):
+            if self.hiccups == 2:
+                self.hiccups = 1
+                raise OSError("no disk")
+            await super().again(key)
+
+    store, sheet = Hiccup(), Sheet()
+    it = core(store, Script("Because."))
+    await store.accept(question())
+    await it.repair(Paper(sheet))
+    await asyncio.sleep(3_600)
+    assert sheet.shown == {"sheet/1": Page("Because.", live=False, controls=(RETRY,))}
+    assert await done(store)

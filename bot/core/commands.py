@@ -96,9 +96,9 @@ class Commands:
             entry = await self._store.find(key) if key else None
         except OSError:
             return NOT_NOW
-        if not entry or not entry.messages or RETRY.name not in entry.controls:
+        if not entry or not entry.shown or RETRY.name not in entry.controls:
             return NO_LAST
-        outcome = await self._press(Press(entry.messages[-1], RETRY.name, command.actor, command.place))
+        outcome = await self._press(Press(entry.shown[-1].message, RETRY.name, command.actor, command.place))
         if outcome is Outcome.LATER:
             return ""  # who gave it was told
         return TAKEN if outcome in {Outcome.SHOWN, Outcome.TAKEN} else NO_LAST

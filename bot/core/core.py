@@ -172,7 +172,9 @@ class Core:
             return
         if not await self._gate.allows(mention, Action.ASK):
             return
-        if not await self.running.accept(mention):
+        if self.running.closing:  # since who asks was looked up
+            raise Unavailable("shutting down")
+        if not await self.running.accept(mention) or self.running.closing:  # then the next start answers it
             return
         if not await self._take(mention):
             await self.running.drop(mention)

@@ -56,9 +56,9 @@ async def followed(means: Means, platform: Platform, press: Press) -> Live | Non
 def again(entry: Entry) -> tuple[Part, ...]:
     """Return the messages of *entry* as those of another answer in its place."""
     shared = secrets.token_hex(SHARED // 2)
-    shown = (part for part in entry.parts if part.message and not part.replaces)
     return tuple(
-        Part(f"{shared}{number:x}", number, part.address, part.message) for number, part in enumerate(shown)
+        Part(f"{shared}{number:x}", number, part.address, part.message)
+        for number, part in enumerate(entry.shown)
     )
 
 

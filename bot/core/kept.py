@@ -57,6 +57,7 @@ class Kept:
         begun = left is not None and bool(left.parts)
         self._shared = left.parts[0].nonce[:SHARED] if left and begun else first_nonce(key)[:SHARED]
         self._replaced = left.replaced if left else {}
+        self._moved: dict[str, str] = {}  # to which message an edit has gone in place of another
 
     async def adopt(self) -> None:
         """Keep the messages that this answer takes over, before it changes them; again does nothing."""
@@ -95,7 +96,10 @@ class Kept:
         if before and not escaped and before not in self._replaced:
             await _both(self._store.save(self._key, text), claim)
             await self._sure(text)
-            return await surface.edit(before, write.page)
+            receipt = await surface.edit(before, write.page)
+            if receipt.message != before:
+                self._moved[before] = receipt.message
+            return receipt
         nonce = self._replaced.get(before) or f"{self._shared}{'r' if before else ''}{write.index:x}"
         part = Part(nonce, write.index, surface.address, replaces=before)
         await _both(self._store.intend(self._key, part, text), claim)
@@ -150,9 +154,23 @@ class Kept:
         await self._store.end(self._key, answer.text, answer.note, controls)
 
     async def done(self, surface: Surface) -> None:
-        """Keep that the answer is done, as soon as nothing on *surface* lags behind."""
+        """Keep that the answer is done, and where it stands, as soon as nothing on *surface* lags behind.
+
+        Until then a repair needs the messages that were there before, to take them away.
+        """
         await surface.settle()
+        if self._moved:
+            await self._keep_moved()
         await self._store.done(self._key, self._clock())
+
+    async def _keep_moved(self) -> None:
+        entry = await self._store.find(self._key)
+        for part in entry.parts if entry else ():
+            message = part.message
+            while message in self._moved:
+                message = self._moved.pop(message)
+            if message != part.message:
+                await self._store.posted(self._key, part.nonce, message)
 
 
 def first_nonce(key: str) -> str:
@@ -168,6 +186,9 @@ async def _both(kept: Awaitable[None], claim: Awaitable[bool] | None) -> None:
     if claim is None:
         await kept
         return
-    _, granted = await asyncio.gather(kept, claim)
-    if not granted:
+    said, granted = await asyncio.gather(kept, claim, return_exceptions=True)
+    if granted is False:  # first, since the call is then counted as not made
         raise Denied
+    for each in (said, granted):
+        if isinstance(each, BaseException):
+            raise each

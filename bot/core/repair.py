@@ -89,6 +89,7 @@ class Repairs:
         self._stop = stop
         self._thumbs = Thumbs(means.store, means.clock, rated)
         self._searches: deque[asyncio.Task[None]] = deque(maxlen=SEARCHES)
+        self._given_up: set[str] = set()  # platforms on which something was, since they were last looked at
         self._later: dict[str, asyncio.Task[None]] = {}  # by platform
         self._looks: dict[str, asyncio.Task[None]] = {}  # by platform
         self._writes_from: float | None = None
@@ -178,7 +179,7 @@ class Repairs:
         taken |= waiting  # all at once: while one is resumed, others end and would be found again
         try:
             for entry in left:
-                if await self._resume(platform, entry, reason):
+                if not self._closed and await self._resume(platform, entry, reason):
                     waiting.discard(entry.asked.key)
         finally:
             taken -= waiting
@@ -191,6 +192,10 @@ class Repairs:
         try:
             found = await resumed(self._means, platform, entry, reason, after)
         except Taken:
+            return False
+        except OSError as error:
+            log.warning("not taken up yet", question=entry.asked.key, error=str(error))
+            self._take_up_later(entry.asked.key)
             return False
         except MISFIT as error:
             log.warning("a row of the ledger was set aside", question=entry.asked.key, error=repr(error))
@@ -207,13 +212,20 @@ class Repairs:
         platform = self.platforms.get(key.partition("/")[0])
         if platform is None or self._closed:
             return
+        self._given_up.add(platform.name)
         waits = self._later.get(platform.name)
         if waits is None or waits.done():
             self._later[platform.name] = self._running.errand(self._again(platform))
 
     async def _again(self, platform: Platform) -> None:
-        await self._means.waits.wait(platform.name, Pause(), AGAIN, VAIN)
-        await self._take_up(platform, restarted=False)
+        while platform.name in self._given_up:  # more may be given up while these are taken up
+            await self._means.waits.wait(platform.name, Pause(), AGAIN, VAIN)
+            self._given_up.discard(platform.name)
+            try:
+                await self._take_up(platform, restarted=False)
+            except OSError as error:
+                log.warning("not taken up yet", platform=platform.name, error=str(error))
+                self._given_up.add(platform.name)
 
     async def _catch_up(self, platform: Platform) -> None:
         """Take the mentions that no process heard; the ledger refuses those that one did."""

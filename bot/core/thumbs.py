@@ -69,7 +69,7 @@ class Thumbs:
             if len(found) >= LOOKED_AT:
                 break
             entry = await self._store.find(asked.key)
-            found += [(asked, message) for message in (entry.messages if entry else ())]
+            found += [(asked, part.message) for part in (entry.shown if entry else ())]
         return found[:LOOKED_AT]
 
 

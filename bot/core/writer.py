@@ -16,7 +16,7 @@ from bot.core.counted import Counted
 from bot.core.draft import Draft
 from bot.core.kept import Denied
 from bot.core.waits import Pause, Waits
-from bot.platform import Bucket, Gone, Op, Receipt, SlowDown, Surface
+from bot.platform import Bucket, Gone, Op, Page, Receipt, SlowDown, Surface
 from bot.show.pace import Pace, Turn
 from bot.show.writes import Ending, Phase, Rank, Write
 from bot.store.peers import Taken
@@ -80,7 +80,7 @@ class Writer:
         self._failing = 0.0  # when the first of them began
         self._waiting = False
         self._counted: tuple[Bucket, ...] = ()
-        self._doubtful: str | None = None
+        self._doubtful: dict[str, None] = {}  # messages of which an edit timed out
 
     async def settle_in(self, *, branch: bool) -> None:
         """Count as live where the answer goes; *branch*: the surface may choose another place first."""
@@ -241,8 +241,8 @@ class Writer:
 
         A wait that ends early, since the platform was heard of again, does not count.
         """
-        if timed_out:
-            self._doubtful = write.message
+        if timed_out and write.message:
+            self._doubtful[write.message] = None
         if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
             log.warning("files were given up", question=self._question)
             return
@@ -259,17 +259,26 @@ class Writer:
         self._failures += not woken
 
     async def _write_last_again(self) -> None:
-        """Send a page once more if an edit of it timed out: that edit may land after the last one."""
-        page = self._answer.page_of(self._doubtful) if self._doubtful else None
-        if not self._doubtful or not page or self._answer.ending is Ending.LOST:
+        """Send the pages once more of which an edit timed out: that edit may land after the last one."""
+        if not self._doubtful or self.given_up or self._answer.ending is Ending.LOST:
             return
         await asyncio.sleep(SETTLE)
+        for message in self._doubtful:
+            if page := self._answer.page_of(message):
+                await self._write_again(message, page)
+
+    async def _write_again(self, message: str, page: Page) -> None:
         turn = self._pace.join(self.surface.buckets(Op.FINAL), Rank.FINAL, _now())
         await turn.come()
         try:
-            receipt = await self.surface.edit(self._doubtful, page)
-        except (SlowDown, Gone, OSError):
+            receipt = await self.surface.edit(message, page)
+        except SlowDown as slow:
+            self._pace.refused(turn, slow)
+        except (Gone, OSError):
             self._pace.failed(turn)
+        except BaseException:
+            self._pace.failed(turn)
+            raise
         else:
             self._pace.accepted(turn, receipt)
 

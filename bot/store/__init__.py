@@ -93,8 +93,21 @@ class Entry:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """The messages that show its pages; one that was to be replaced still counts."""
+        """The messages that its pages were posted as; one that was to be replaced still counts."""
         return tuple(part.message for part in self.parts if part.message and not part.replaces)
+
+    @property
+    def shown(self) -> tuple[Part, ...]:
+        """The parts whose messages show its pages now: for one that was replaced, its replacement."""
+        instead = {part.replaces: part for part in self.parts if part.replaces and part.message}
+        found = []
+        for part in self.parts:
+            if part.message and not part.replaces:
+                shown = part
+                while shown.message in instead:
+                    shown = instead.pop(shown.message)
+                found.append(shown)
+        return tuple(found)
 
     @property
     def offered(self) -> tuple[Control, ...]:
