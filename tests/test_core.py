@@ -842,3 +842,42 @@ async def test_a_refusal_of_the_ledger_waits_for_the_claim():
     with pytest.raises(Taken):
         await _both(refuses(), granted())
     assert ended
+
+
+async def test_what_was_posted_though_it_timed_out_goes_with_its_question():
+    class Unheard(Sheet):
+        removed: list[str]
+        unheard = 2
+
+        async def post(self, page: Page, nonce: str) -> Receipt:
+            receipt = await super().post(page, nonce)
+            if self.unheard:
+                self.unheard -= 1
+                await asyncio.sleep(10)
+                raise TimeoutError
+            return receipt
+
+        async def remove(self, message: str) -> None:
+            self.removed.append(message)
+
+    sheet = Unheard()
+    sheet.removed = []
+    it = core(Script(30.0, "Because."))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    await it.deleted(Deleted("q1"))
+    await asyncio.sleep(100)
+    assert sheet.removed == [*sheet.shown] == ["sheet/1"]
+    await asyncio.wait_for(it.drain(), 1)
+
+
+async def test_a_post_that_never_gets_through_is_not_tried_for_ever_when_its_question_is_gone():
+    sheet = Sheet(errors=[OSError("no route")] * 1_000)
+    it = core(Script(30.0, "Because."))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    await it.deleted(Deleted("q1"))
+    await asyncio.sleep(3_600)
+    assert len(sheet.errors) >= 1_000 - len(RETRIES) - 1
+    assert not await it._store.unfinished("")
+    await asyncio.wait_for(it.drain(), 1)

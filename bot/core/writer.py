@@ -81,6 +81,7 @@ class Writer:
         self._waiting = False
         self._counted: tuple[Bucket, ...] = ()
         self._doubtful: dict[str, None] = {}  # messages of which an edit timed out
+        self._unknown: Write | None = None  # a post that failed, and may be there all the same
 
     async def settle_in(self, *, branch: bool) -> None:
         """Count as live where the answer goes; *branch*: the surface may choose another place first."""
@@ -113,6 +114,7 @@ class Writer:
                 self._count.gone(write.op)
                 self._pace.failed(turn)
                 log.info("nothing can be written any more", question=self._question, reason=str(gone))
+                self._unknown = None
                 self._answer.lost()
             except Taken:
                 self._pace.failed(turn)
@@ -170,7 +172,17 @@ class Writer:
                 self._draft.since = None
                 return write, turn, since
             self._pace.failed(turn)  # it ended in this very moment, or shows no more
-        return None
+        return await self._post_again()
+
+    async def _post_again(self) -> tuple[Write, Turn, float] | None:
+        """Wait until a post of which nothing is known may be made again, if the answer is not to be there.
+
+        Its nonce keeps it from being there twice; once its message is known, that can be removed.
+        """
+        if self._answer.ending is Ending.LOST or not (write := self._unknown):
+            return None
+        turn = await self._granted(write.op, write.rank, since := _now())
+        return (write, turn, since) if turn else None
 
     def _wanted(self) -> tuple[Op, Rank] | None:
         """Return what kind of write is due; None if none is.
@@ -209,6 +221,7 @@ class Writer:
 
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
         self._failures = self._vain = 0
+        self._unknown = None
         self._waits.wake(self._platform)
         self._pace.accepted(turn, receipt)
         self._answer.wrote(write, receipt.message, receipt.unattached)
@@ -243,12 +256,14 @@ class Writer:
         """
         if timed_out and write.message:
             self._doubtful[write.message] = None
+        self._unknown = None if write.message else write
         if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
             log.warning("files were given up", question=self._question)
             return
         if self._failures == len(RETRIES):
             log.error("gave up on an answer", question=self._question)
-            self.given_up = True
+            self._unknown = None
+            self.given_up = self._answer.phase is not Phase.CLOSED  # else its question is gone
             self._answer.lost()
             return
         pause = Pause()
