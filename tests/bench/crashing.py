@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.emulators.process import World
+from bot.core.repair import YOUNG
 from tests.bench.rig import Entry, Side, bots_environment, discord_side, slack_side
 
 #: Looks, each of a second at most, that the bot may take to connect: on a busy machine they take longer too.
@@ -28,6 +29,9 @@ LOOKS = 180
 #: more than the minute after which it deletes again what it has replaced.
 ENDING = 60.0
 QUIET = 90.0
+#: Seconds of kills after which the bot may end its answers: it looks for questions of the last five minutes
+#: that it missed, on Discord some seconds after its start, and on a slow machine no process lives so long.
+REST = YOUNG / 3
 #: Channels that people ask in; fewer than the bot looks through for what it missed.
 CHANNELS = 16
 #: Calls that a bench slows down, so that kills fall into them: half of the time before they take effect.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,17 @@ from typing import Any
 
 from adapters.emulators.process import spawned
 from tests.bench import kill_tools
-from tests.bench.crashing import CHANNELS, NO_INTENTS, QUIET, Crashing, People, crashing, scripted, slowed
+from tests.bench.crashing import (
+    CHANNELS,
+    NO_INTENTS,
+    QUIET,
+    REST,
+    Crashing,
+    People,
+    crashing,
+    scripted,
+    slowed,
+)
 from tests.bench.rig import Side
 
 LIMITS = (
@@ -98,16 +109,18 @@ async def _killed(
         for each in people:
             await each.visit(4 if runs < 10 else CHANNELS)
         asking = [asyncio.create_task(each.ask()) for each in people]
+        rested = time.monotonic()
         for number in range(runs):
             if number:
                 await bot.start()
+            if time.monotonic() - rested > REST:
+                await _rest(people, asking, patience)
+                asking = [asyncio.create_task(each.ask()) for each in people]
+                rested = time.monotonic()
             await asyncio.sleep(rng.uniform(*alive))
             await bot.kill()
-        for task in asking:
-            task.cancel()
-        await asyncio.wait(asking)
         await bot.start()
-        await asyncio.gather(*(each.quiet(patience) for each in people))
+        await _rest(people, asking, patience)
         code, _ = await bot.end()
         if not broken:
             for each in people:
@@ -115,6 +128,14 @@ async def _killed(
             print("the bot's warnings:", dict(bot.warnings), flush=True)
         seen = {each.side.name: await each.judge() for each in people}
         return {**seen, "exit": code, "tracebacks": bot.log.count("Traceback (most recent")}
+
+
+async def _rest(people: Sequence[People], asking: Sequence[asyncio.Task[None]], patience: float) -> None:
+    """Let nobody ask any more, and wait until all answers have ended or *patience* seconds change nothing."""
+    for task in asking:
+        task.cancel()
+    await asyncio.wait(asking)
+    await asyncio.gather(*(each.quiet(patience) for each in people))
 
 
 async def _repaired(orphans: int, *, limits: bool) -> dict[str, float]:

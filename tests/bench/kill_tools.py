@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.emulators.process import spawned
-from bot.core.repair import YOUNG
-from tests.bench.crashing import Crashing, answering, crashing, heard
+from tests.bench.crashing import REST, Crashing, answering, crashing, heard
 from tests.bench.rig import ROOT, Entry, Side
 
 LIMITS = (
@@ -39,9 +38,6 @@ CHANNELS = 4
 #: Looks for the tool's line, 5 ms apart, and looks in a row, half a second apart, that see no answer end.
 #: Not seconds: on a busy machine both sides are slower.
 CALLED, QUIET = 6_000, 120
-#: Seconds of kills after which the bot may end its answers.  It looks for questions of the last five minutes
-#: that it missed, on Discord some seconds after its start, and hardly any of these processes lives so long.
-REST = YOUNG / 3
 #: The last word of an answer that is whole.
 END = "written."
 TOOL = f'''
