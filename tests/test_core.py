@@ -35,7 +35,7 @@ from bot.platform import (
     Stop,
     Unavailable,
 )
-from bot.show.words import MORE, NOTES, TORN
+from bot.show.words import FOLLOWS, MORE, NOTES, TORN
 from bot.show.writes import Showing
 from bot.store.memory import Memory
 from bot.store.peers import Taken
@@ -670,6 +670,44 @@ async def test_shutdown_ends_every_answer_with_a_last_edit_and_takes_no_more():
     assert all(sheet.last.note == RESTART and not sheet.last.live for sheet in sheets)
     with pytest.raises(Unavailable):
         await it.mention(ask(sheets[0], "q9"))
+
+
+# Files that are refused.
+
+
+class Fileless(Sheet):
+    """A sheet that takes pages without their files, or fails where there are some."""
+
+    fails = False
+
+    async def _put(self, message: str, page: Page) -> Receipt:
+        if not page.files:
+            return await super()._put(message, page)
+        if self.fails:
+            raise ConnectionError("no route")
+        return replace(await super()._put(message, replace(page, files=())), unattached="No files here.")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("showing", "text"),
+    [
+        (Showing(pages=1), "word " * 90),
+        (Showing(code=50), "Look:\n\n```py\n" + "x = 1\n" * 20 + "```\n\n" + "and more. " * 30),
+        (Showing(code=50), "Look:\n\n```py\n" + "x = 1\n" * 20 + "```\n"),
+    ],
+    ids=["overflow", "code before", "code last"],
+)
+async def test_an_answer_whose_files_are_refused_has_the_buttons_that_the_ledger_knows(showing, text, fails):
+    sheet, store = Fileless(limits=Limits(300, attach=10_000_000)), Memory()
+    sheet.fails = fails
+    await Core(Script(text), store, Access(), Asking(), showing).mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(60)
+    entry = await store.find("sheet/q1")
+    assert entry
+    assert not sheet.last.live
+    assert any(FOLLOWS in page.note for page in sheet.shown.values())
+    assert entry.controls == tuple(control.name for control in sheet.last.controls)
 
 
 # After an outage.
