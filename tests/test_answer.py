@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bot.events import (
+    CONTINUE,
     RETRY,
     STOP,
     Again,
@@ -283,6 +284,49 @@ def test_an_answer_that_a_crash_left_after_its_file_was_refused_keeps_its_pages(
     screen.catch_up()
     assert [page.text for page in screen.shown] == shown
     assert screen.shown[-1].note == "Interrupted."
+
+
+CODE = "```py\n" + "x = 1\n" * 8 + "```\n"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize(
+    ("showing", "text", "made"),
+    [
+        (Showing(pages=1), LONG, ()),
+        (Showing(code=20), f"Look:\n\n{CODE}\n{LONG}", ()),
+        (Showing(code=20), f"Look:\n\n{CODE}", ()),
+        (Showing(), "Look.", (File("plot.svg", "image/svg+xml", 5, data=b"<svg>"),)),
+    ],
+    ids=["overflow", "code before", "code last", "made"],
+)
+def test_an_answer_that_ends_with_files_has_the_buttons_it_ended_with_whatever_becomes_of_them(
+    showing, text, made, refused
+):
+    answer = Answer(FILED, showing=showing)
+    screen = Screen(answer)
+    answer.receive(Text(text))
+    answer.receive(Finished("max_tokens", files=made))
+    assert answer.controls == (CONTINUE,)  # no message with a file takes another answer
+    while write := answer.next_write():
+        if not (refused and answer.unfile(write, "No file.")):
+            screen.take(write)
+    assert answer.phase is Phase.CLOSED
+    assert any(page.files for page in screen.shown) is not refused
+    assert screen.shown[-1].controls == answer.controls == (CONTINUE,)
+
+
+@pytest.mark.parametrize("made", [(), (File("plot.svg", "image/svg+xml", 5, data=b"<svg>"),)])
+def test_an_answer_whose_files_were_refused_before_it_ended_can_be_tried_again(made):
+    answer = Answer(FILED, showing=Showing(code=20))
+    screen = Screen(answer)
+    answer.receive(Text(f"Look:\n\n{CODE}\n{LONG}"))
+    while (write := answer.next_write()) and not answer.unfile(write, "No file."):
+        screen.take(write)
+    answer.receive(Finished(files=made))
+    screen.catch_up()
+    assert not any(page.files for page in screen.shown)
+    assert screen.shown[-1].controls == answer.controls == (RETRY,)
 
 
 class Walk(RuleBasedStateMachine):

@@ -36,10 +36,11 @@ from bot.platform import (
     Stop,
     Unavailable,
 )
-from bot.show.words import MORE, NOTES, TORN
+from bot.show.words import FOLLOWS, MORE, NOTES, TORN
 from bot.show.writes import Showing
 from bot.store.memory import Memory
 from bot.store.peers import Taken
+from bot.tally import Tally
 from tests.fakes import ANN, BOB, HERE, ROBOT, Row, Sheet, ask, spoken
 
 pytestmark = pytest.mark.jump
@@ -193,6 +194,40 @@ async def test_two_stops_and_a_stop_that_races_the_end_make_one_final_edit():
         await asyncio.sleep(10)
         assert [row.page.live for row in sheet.log].count(False) == 1
         assert sheet.last.note in {"Stopped by ann.", ""}
+
+
+async def test_an_answer_that_is_stopped_again_and_again_keeps_its_place_among_last_edits():
+    sheets, tally = [Sheet(f"s{i}", rate=0.2, burst=6) for i in range(12)], Tally()
+    more: list[str | float] = ["w ", 1.0] * 200
+    it = Core(Script(*WORDS, *more), Memory(), Access(), Asking(), tally=tally)
+    for i, sheet in enumerate(sheets):
+        await it.mention(ask(sheet, f"chat/q{i}"))
+    await asyncio.sleep(100)
+    stopped = []
+    for i in range(len(sheets)):
+        stopped.append(asyncio.get_running_loop().time())
+        assert await it.stop(Stop(f"chat/q{i}", ANN, HERE)) is Outcome.STOPPED
+        await asyncio.sleep(0.01)
+    for who in (ANN, BOB) * 15:
+        await it.stop(Stop("chat/q4", who, HERE))
+        await asyncio.sleep(2)
+    await asyncio.sleep(100)
+    shown = [sheet.log[-1].time for sheet in sheets]
+    assert shown == sorted(shown)
+    [told] = tally.last_edit.values.values()
+    assert told.total == pytest.approx(sum(shown) - sum(stopped))
+
+
+async def test_the_ledger_has_the_end_of_an_answer_before_people_see_it_however_long_the_model_hangs_up():
+    class Looking(Sheet):
+        async def _put(self, message: str, page: Page) -> Receipt:
+            known.append((page.live, (await store.find("q1")).note))  # type: ignore[union-attr]
+            return await super()._put(message, page)
+
+    store, known = Memory(), list[tuple[bool, str | None]]()
+    await Core(Played([Text("all"), Finished(), 5.0]), store, Access(), Asking()).mention(ask(Looking()))
+    await asyncio.sleep(20)
+    assert known[-1] == (False, "")
 
 
 async def test_a_stop_on_a_foreign_message_stops_nothing():
@@ -636,6 +671,44 @@ async def test_shutdown_ends_every_answer_with_a_last_edit_and_takes_no_more():
     assert all(sheet.last.note == RESTART and not sheet.last.live for sheet in sheets)
     with pytest.raises(Unavailable):
         await it.mention(ask(sheets[0], "q9"))
+
+
+# Files that are refused.
+
+
+class Fileless(Sheet):
+    """A sheet that takes pages without their files, or fails where there are some."""
+
+    fails = False
+
+    async def _put(self, message: str, page: Page) -> Receipt:
+        if not page.files:
+            return await super()._put(message, page)
+        if self.fails:
+            raise ConnectionError("no route")
+        return replace(await super()._put(message, replace(page, files=())), unattached="No files here.")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("showing", "text"),
+    [
+        (Showing(pages=1), "word " * 90),
+        (Showing(code=50), "Look:\n\n```py\n" + "x = 1\n" * 20 + "```\n\n" + "and more. " * 30),
+        (Showing(code=50), "Look:\n\n```py\n" + "x = 1\n" * 20 + "```\n"),
+    ],
+    ids=["overflow", "code before", "code last"],
+)
+async def test_an_answer_whose_files_are_refused_has_the_buttons_that_the_ledger_knows(showing, text, fails):
+    sheet, store = Fileless(limits=Limits(300, attach=10_000_000)), Memory()
+    sheet.fails = fails
+    await Core(Script(text), store, Access(), Asking(), showing).mention(ask(sheet, "sheet/q1"))
+    await asyncio.sleep(60)
+    entry = await store.find("sheet/q1")
+    assert entry
+    assert not sheet.last.live
+    assert any(FOLLOWS in page.note for page in sheet.shown.values())
+    assert entry.controls == tuple(control.name for control in sheet.last.controls)
 
 
 # After an outage.

@@ -42,6 +42,7 @@ class Draft:
         self.ended = asyncio.Event()
         self.turn: Turn | None = None
         self.pause: Pause | None = None
+        self._told = Phase.OPEN  # the phase that others know of
         self._noting: asyncio.Task[None] | None = None
 
     @property
@@ -55,21 +56,28 @@ class Draft:
         return (CONTINUE if self.answer.received or self.kept.calling else RETRY,)
 
     def take(self, event: Event) -> None:
-        """Add the next event of the model."""
+        """Add the next event of the model, which may be the end."""
         self.answer.receive(event)
         if self.since is None:
             self.since = _now()
         self.changed.set()
+        self._look()
 
     def end(self, ending: Ending, note: str = "", controls: tuple[Control, ...] = ()) -> None:
         """End the answer; see `Answer.end`.  The writer, which may wait among previews, looks anew."""
         self.answer.end(ending, note, controls)
-        self._over()
+        self._look()
 
     def vanish(self) -> None:
         """End an answer of which nothing was said; see `Answer.vanish`."""
         self.answer.vanish()
-        self._over()
+        self._look()
+
+    def _look(self) -> None:
+        """Tell of the end once: an answer that is ended again neither ends anew nor loses its place."""
+        if self.answer.phase is not self._told:
+            self._told = self.answer.phase
+            self._over()
 
     def _over(self) -> None:
         if self.answer.phase is Phase.CLOSING and not self._noting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
+from contextlib import suppress
 
 #: Seconds within which those who were woken try again, each at a time of its own.
 SPREAD = 1.0
@@ -17,34 +18,27 @@ class Pause:
     """One wait."""
 
     def __init__(self) -> None:
-        self._news: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._heard = asyncio.Event()
+        self._left = asyncio.Event()
 
     def wake(self) -> None:
         """End it early: the platform was heard of."""
-        if not self._news.done():
-            self._news.set_result(True)
+        self._heard.set()
 
     def leave(self) -> None:
-        """End it at once: whoever waits has something else to do."""
-        if not self._news.done():
-            self._news.set_result(False)
+        """End it at once, woken or not: whoever waits has something else to do."""
+        self._left.set()
+        self._heard.set()
 
     async def end(self, seconds: float, vain: int) -> bool:
         """Wait so many *seconds* at most; tell whether news made it shorter, as *vain* times before."""
         began = _now()
-        try:
-            async with asyncio.timeout(seconds):
-                woken = await self._news
-        except TimeoutError:
-            return False
-        if not woken:
-            return False
+        await _until(self._heard, seconds)
         waited = _now() - began
-        rest = seconds - waited
         kept = max(0.0, KEPT[min(vain, len(KEPT) - 1)] * seconds - waited)
         still = kept + random.uniform(0.0, SPREAD)  # noqa: S311  nothing secret
-        await asyncio.sleep(min(rest, still))
-        return still < rest
+        await _until(self._left, min(seconds - waited, still))
+        return waited + still < seconds and not self._left.is_set()
 
 
 class Waits:
@@ -65,6 +59,13 @@ class Waits:
         """Wake those who wait for *platform*, which was heard of."""
         for pause in self._pauses[platform]:
             pause.wake()
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for *event*, so many *seconds* at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _now() -> float:

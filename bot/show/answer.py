@@ -72,6 +72,7 @@ class Answer:
         usage: What it cost, once the model has said so.
         model: Who gave it, once the model has said so; see `Finished`.
         received: How many characters the model has said.
+        controls: The buttons under it once it has ended; what becomes of its files then changes none.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Answer:
         self.usage = Usage()
         self.model: str | None = None
         self.received = 0
+        self.controls: tuple[Control, ...] = ()
         self._live = live
         self._fresh: list[str] = []
         showing = showing or Showing()
@@ -110,7 +112,6 @@ class Answer:
         self._note = self._remark = ""
         self._empty: str | None = None  # what is said where nothing can be seen; None for nothing
         self._shown: list[tuple[str, Page | None]] = []
-        self._controls: tuple[Control, ...] = ()
         self._visible = 0
 
     @property
@@ -119,12 +120,6 @@ class Answer:
         if before := self._outdone:
             return join([*before.closed, before.last])
         return join([*self._pages.closed, self._pages.last]) + "".join(self._fresh)
-
-    @property
-    def controls(self) -> tuple[Control, ...]:
-        """The buttons under an answer that has ended; what was attached to a message can't be replaced."""
-        attached = self._made or any(piece.files for piece in self._pages.closed) or self._pages.overflowing
-        return tuple(each for each in self._controls if each is not RETRY or not attached)
 
     @property
     def messages(self) -> list[str]:
@@ -279,9 +274,16 @@ class Answer:
         self.phase = Phase.CLOSING
         self.ending = ending
         self._note = " ".join(filter(None, [note, self._remark]))
-        self._controls = controls
+        self.controls = tuple(each for each in controls if each is not RETRY or not self._attaches)
         self._tools.clear()
         self._empty = empty if ending is Ending.FINISHED else None
+
+    @property
+    def _attaches(self) -> bool:
+        """Whether it has files: what was attached to a message can't be replaced."""
+        pieces = (*self._pages.closed, self._pages.last)
+        made = self._made and not self._unfiled
+        return bool(made) or self._pages.overflowing or any(piece.files for piece in pieces)
 
     def read(self) -> bool:
         """Read a little of what the model has said; tell whether there is more to read."""
