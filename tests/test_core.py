@@ -954,3 +954,25 @@ async def test_a_post_that_never_gets_through_is_not_tried_for_ever_when_its_que
     assert len(sheet.errors) >= 1_000 - len(RETRIES) - 1
     assert not await it._store.unfinished("")
     await asyncio.wait_for(it.drain(), 1)
+
+
+async def test_an_answer_that_ends_while_a_preview_fails_counts_from_its_end():
+    sheet, tally = Sheet(rate=0.2, burst=3, latency=1.0), Tally()
+    it = Core(Script(*["more ", 1.0] * 200), Memory(), Access(), Asking(), tally=tally)
+    await it.mention(ask(sheet, "chat/q"))
+    await asyncio.sleep(40)
+    put, failed, loop = sheet._put, [], asyncio.get_running_loop()
+
+    async def fails(message: str, page: Page) -> Receipt:
+        if not page.live:
+            return await put(message, page)
+        await it.stop(Stop("chat/q", ANN, HERE))
+        failed.append(loop.time())
+        await asyncio.sleep(1)
+        raise ConnectionError("no route")
+
+    sheet._put = fails  # type: ignore[method-assign]
+    await asyncio.sleep(100)
+    [told] = tally.last_edit.values.values()
+    assert len(failed) == 1
+    assert told.total == pytest.approx(sheet.log[-1].time - failed[0])

@@ -73,6 +73,11 @@ class Draft:
         self.answer.vanish()
         self._look()
 
+    def not_shown(self, since: float) -> None:
+        """Count as behind since *since* again, as a write failed; what ended meanwhile counts from its end."""
+        if self.open or self.since is None:
+            self.since = since
+
     def _look(self) -> None:
         """Tell of the end once: an answer that is ended again neither ends anew nor loses its place."""
         if self.answer.phase is not self._told:

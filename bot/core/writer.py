@@ -106,7 +106,7 @@ class Writer:
                     self.surface, write, text, self._seen, escaped=escaped, claim=claim
                 )
             except Denied:
-                self._draft.since = since
+                self._draft.not_shown(since)
             except SlowDown as slow:
                 self._count.slowed(write.op)
                 await self._slowed(turn, since, slow)
@@ -122,7 +122,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001  told in full by _tell
                 self._count.failed(write.op)
                 self._pace.failed(turn)
-                self._draft.since = since
+                self._draft.not_shown(since)
                 self._tell(error)
                 await self._failed(write, timed_out=isinstance(error, TimeoutError))
             else:
@@ -233,7 +233,7 @@ class Writer:
 
     async def _slowed(self, turn: Turn, since: float, slow: SlowDown) -> None:
         self._pace.refused(turn, slow)
-        self._draft.since = since
+        self._draft.not_shown(since)
         if slow.retry_after >= LONG:
             await self._say_waiting(on=True)
 
