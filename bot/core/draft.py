@@ -74,7 +74,7 @@ class Draft:
         self._look()
 
     def not_shown(self, since: float) -> None:
-        """Count as behind since *since* again, as a write failed; what ended meanwhile counts from its end."""
+        """Count as behind since *since* again, since a write failed; an answer that ended, from its end."""
         if self.open or self.since is None:
             self.since = since
 
