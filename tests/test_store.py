@@ -8,8 +8,9 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -693,6 +694,81 @@ async def test_a_ledger_is_written_again_under_traffic(tmp_path, impatient):
     await store.close()
     again = await opened(tmp_path)
     assert await again.find("chat/1") == entry
+    await again.close()
+
+
+def planned(store: Sqlite, monkeypatch) -> list[Callable[[], None]]:
+    """Return what the next writes of the file do before they write, in the thread; each at most once."""
+    plan: list[Callable[[], None]] = []
+    apply = store._file.apply
+
+    def apply_as_planned(statements, *, full):
+        if plan:
+            plan.pop(0)()
+        apply(statements, full=full)
+
+    monkeypatch.setattr(store._file, "apply", apply_as_planned)
+    return plan
+
+
+def locked() -> None:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    raise error
+
+
+def nothing() -> None:
+    """Write as ever."""
+
+
+async def reached(event: threading.Event) -> None:
+    """Wait until the thread that writes has set *event*."""
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+async def test_what_fails_again_while_it_is_made_good_is_made_good_too(tmp_path, impatient, monkeypatch):
+    store = await opened(tmp_path)
+    plan = planned(store, monkeypatch)
+    begun, go = threading.Event(), threading.Event()
+
+    def held() -> None:
+        begun.set()
+        go.wait(10)
+
+    # What fails; then it catches up, and with the rest; then what came meanwhile fails.
+    plan += [locked, nothing, held, locked]
+    await store.accept(asked("chat/1"))
+    assert store.health != OK
+    await reached(begun)
+    meanwhile = asyncio.create_task(store.accept(asked("chat/2")))
+    await asyncio.sleep(0)
+    go.set()
+    assert await meanwhile
+    assert not plan
+    await healthy(store)
+    await store.accept(asked("chat/3"))
+    await store.close()
+    again = await opened(tmp_path)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/1", "chat/2", "chat/3"]
+    await again.close()
+
+
+async def test_what_could_not_be_written_is_written_by_the_last_try_of_a_ledger_that_is_closed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "RETRY", 3600.0)
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.save("chat/1", "SECRET text")
+    planned(store, monkeypatch).append(locked)
+    with pytest.raises(OSError, match="locked"):
+        await store.forget(ANN.id)
+    await store.accept(asked("chat/2"))
+    async with asyncio.timeout(60):
+        await store.close()
+    assert not any(b"SECRET" in path.read_bytes() for path in tmp_path.iterdir())
+    again = await opened(tmp_path)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/2"]
     await again.close()
 
 
