@@ -188,7 +188,8 @@ class Writer:
         """
         if self.trouble == CLOSED:
             return
-        if written := self.post(soon=True):
+        used = self.file.is_open or self._healing  # else it was never opened, and must not be now
+        if used and (written := self.post(soon=True)):
             await asyncio.wait({written})
         self._closing.set()
         if self._healing:
