@@ -8,16 +8,17 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.platform import Asked, Unavailable
-from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Part, Store, ballast, tables
+from bot.platform import Asked, Post, Unavailable
+from bot.store import MOST_RECENT, OK, ROWS_KEPT, TEXT_KEPT, Entry, Note, Part, Store, ballast, tables
 from bot.store import file as files
 from bot.store import writer as module
 from bot.store.accounts import Hold, Spent
@@ -696,6 +697,81 @@ async def test_a_ledger_is_written_again_under_traffic(tmp_path, impatient):
     await again.close()
 
 
+def planned(store: Sqlite, monkeypatch) -> list[Callable[[], None]]:
+    """Return what the next writes of the file do before they write, in the thread; each at most once."""
+    plan: list[Callable[[], None]] = []
+    apply = store._file.apply
+
+    def apply_as_planned(statements, *, full):
+        if plan:
+            plan.pop(0)()
+        apply(statements, full=full)
+
+    monkeypatch.setattr(store._file, "apply", apply_as_planned)
+    return plan
+
+
+def locked() -> None:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    raise error
+
+
+def nothing() -> None:
+    """Write as ever."""
+
+
+async def reached(event: threading.Event) -> None:
+    """Wait until the thread that writes has set *event*."""
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+async def test_what_fails_again_while_it_is_made_good_is_made_good_too(tmp_path, impatient, monkeypatch):
+    store = await opened(tmp_path)
+    plan = planned(store, monkeypatch)
+    begun, go = threading.Event(), threading.Event()
+
+    def held() -> None:
+        begun.set()
+        go.wait(10)
+
+    # What fails; then it catches up, and with the rest; then what came meanwhile fails.
+    plan += [locked, nothing, held, locked]
+    await store.accept(asked("chat/1"))
+    assert store.health != OK
+    await reached(begun)
+    meanwhile = asyncio.create_task(store.accept(asked("chat/2")))
+    await asyncio.sleep(0)
+    go.set()
+    assert await meanwhile
+    assert not plan
+    await healthy(store)
+    await store.accept(asked("chat/3"))
+    await store.close()
+    again = await opened(tmp_path)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/1", "chat/2", "chat/3"]
+    await again.close()
+
+
+async def test_what_could_not_be_written_is_written_by_the_last_try_of_a_ledger_that_is_closed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "RETRY", 3600.0)
+    store = await opened(tmp_path)
+    await store.accept(asked())
+    await store.save("chat/1", "SECRET text")
+    planned(store, monkeypatch).append(locked)
+    with pytest.raises(OSError, match="locked"):
+        await store.forget(ANN.id)
+    await store.accept(asked("chat/2"))
+    async with asyncio.timeout(60):
+        await store.close()
+    assert not any(b"SECRET" in path.read_bytes() for path in tmp_path.iterdir())
+    again = await opened(tmp_path)
+    assert [entry.asked.key for entry in await again.unfinished("chat")] == ["chat/2"]
+    await again.close()
+
+
 @pytest.mark.parametrize("how", ["forget", "purge"])
 async def test_what_cannot_be_deleted_now_is_deleted_when_the_disk_is_well(tmp_path, impatient, how):
     store = await opened(tmp_path)
@@ -715,6 +791,135 @@ async def test_what_cannot_be_deleted_now_is_deleted_when_the_disk_is_well(tmp_p
     assert await again.unfinished("chat") == []
     assert await again.accept(asked("chat/1")) is (how == "purge")
     await again.close()
+
+
+def _secrets(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if b"SECRET" in path.read_bytes()]
+
+
+async def _holds_secrets(store: Store) -> None:
+    """Keep what ANN has said in every way in which it can be deleted."""
+    await store.accept(asked())
+    await store.save("chat/1", "SECRET text")
+    await store.note(Note("chat", "C1", "SECRET", "SECRET", ANN.id, "Ann", NOW))
+
+
+@pytest.mark.parametrize("how", ["forget", "purge", "erase"])
+async def test_a_deletion_amid_a_catch_up_is_refused_and_made_good(tmp_path, impatient, monkeypatch, how):
+    store = await opened(tmp_path)
+    await _holds_secrets(store)
+    reopen, begun, go = store._file.reopen, threading.Event(), threading.Event()
+
+    def held() -> None:
+        begun.set()
+        go.wait(10)
+
+    plan = planned(store, monkeypatch)
+    plan.append(locked)
+
+    def held_before() -> None:
+        held()
+        reopen()
+
+    if how == "forget":  # which counts first, behind what is held
+        monkeypatch.setattr(store._file, "reopen", held_before)
+    else:
+        plan.append(held)
+    await store.accept(asked("chat/2", actor=BOB))
+    await reached(begun)
+    ways = {"forget": lambda: store.forget(ANN.id), "purge": store.purge}
+    deleting = asyncio.ensure_future(ways.get(how, lambda: store.erase("chat", "C1", "SECRET"))())
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(OSError, match="locked"):
+        await deleting
+    await healthy(store)
+    if how == "erase":
+        await store.forget(ANN.id)
+    await store.accept(asked("chat/3", actor=BOB))
+    await until_wiped(tmp_path)
+    await store.close()
+    again = await opened(tmp_path)
+    assert await again.notes() == []
+    assert "SECRET" not in repr([await again.find(f"chat/{number}") for number in (1, 2, 3)])
+    await again.close()
+
+
+async def until_wiped(folder: Path) -> None:
+    """Wait until the secrets are in no file, while the ledger is open."""
+    async with asyncio.timeout(10):
+        while _secrets(folder):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_deletion_while_the_file_is_read_at_last_is_not_undone(tmp_path, impatient, monkeypatch):
+    store = await opened(tmp_path)
+    await _holds_secrets(store)
+    await store.close()
+    store = Sqlite(tmp_path)
+    reopen, read, begun, go = store._file.reopen, store._file.choices, threading.Event(), threading.Event()
+    refused: list[bool] = []
+
+    def once() -> None:
+        if not refused:
+            refused.append(True)
+            locked()
+        reopen()
+
+    def held() -> dict[str, str]:
+        begun.set()
+        go.wait(10)
+        return read()
+
+    monkeypatch.setattr(store._file, "reopen", once)
+    monkeypatch.setattr(store._file, "choices", held)
+    await store.open()
+    await reached(begun)
+    deleting = asyncio.ensure_future(store.forget(ANN.id))
+    await asyncio.sleep(0.05)
+    go.set()
+    with pytest.raises(OSError, match="locked"):
+        await deleting
+    await healthy(store)
+    await until_wiped(tmp_path)
+    assert await store.notes() == []
+    assert await store.unfinished("chat") == []
+    await store.close()
+    assert _secrets(tmp_path) == []
+
+
+async def test_a_post_that_waits_for_the_disk_is_forgotten_with_its_person(tmp_path, impatient):
+    store = await opened(tmp_path)
+    await pragma(store, "query_only = ON")
+    await store.shelf.put(Post("web/1", "talk", ANN.id, NOW, "SECRET"))
+    with pytest.raises(OSError, match="readonly"):
+        await store.forget(ANN.id)
+    await store.shelf.put(Post("web/2", "talk", ANN.id, NOW, "later"))
+    await healthy(store)
+    assert [post.key for post in await store.shelf.posts("talk")] == ["web/2"]
+    await store.close()
+    assert _secrets(tmp_path) == []
+
+
+async def test_a_ledger_that_is_moved_aside_after_a_deletion_was_refused_is_deleted(
+    tmp_path, impatient, monkeypatch
+):
+    store = await opened(tmp_path)
+    await _holds_secrets(store)
+
+    def broken() -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        store._file.doubt(error)
+        raise error
+
+    planned(store, monkeypatch).append(broken)
+    with pytest.raises(OSError, match="malformed"):
+        await store.forget(ANN.id)
+    await healthy(store)
+    await until_wiped(tmp_path)
+    assert aside(tmp_path) == []
+    await store.close()
 
 
 async def test_what_cannot_be_read_is_said(tmp_path):

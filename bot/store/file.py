@@ -214,6 +214,11 @@ class File:
         return self._db
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is an open database."""
+        return self._db is not None
+
+    @property
     def missing(self) -> str:
         """Why the file that is open is of no use any more, or ""."""
         gone = self._db is not None and self._inode != _inode(self._at)

@@ -58,7 +58,9 @@ class Sqlite(Memory):
         self._secrets = FileVault(self._writer)
         self._accounts: FileAccounts = FileAccounts(self._writer)
         self._read = False
-        self._owed: list[Statement] = []  # deletions and ratings that were not written
+        # Deletions, ratings and posts that were not written, in order: a post is not put back by a catch-up.
+        self._owed: list[Statement] = self._posts.owed
+        self._aside: set[str] | None = None  # see `_delete`, of deletions that are owed; None if none are
 
     async def open(self) -> None:
         """Read what there is; start afresh, and say so, where that can't be read."""
@@ -87,7 +89,7 @@ class Sqlite(Memory):
         return self._secrets
 
     async def _load(self) -> None:
-        """Take over what the file holds, below what is known already."""
+        """Take over what the file holds, below what is known already; nothing if it lacks a deletion."""
         try:
             entries, self._done = await self._writer.run(self._file.load)
             notes = await self._writer.run(self._file.notes)
@@ -96,6 +98,8 @@ class Sqlite(Memory):
         except sqlite3.Error as error:
             self._file.doubt(error)  # a look at every page does not find all that is wrong
             raise
+        if self._owed:  # it came while the file was read
+            return
         self._notes = {note.key: note for note in notes} | self._notes
         self._choices = choices | self._choices
         known = [*self._entries.values()]
@@ -108,22 +112,25 @@ class Sqlite(Memory):
 
     async def _catch_up(self) -> None:
         """Write all that is in memory; then keep in memory only what is not done."""
-        if not self._read:
+        while not self._read:
             await self._settle()  # before what it deletes is read
             await self._load()
         entries, owed = [*self._entries.values()], [*self._owed]
         upserts = [statement for entry in entries for statement in tables.upsert(entry)]
         upserts += [(tables.NOTE, tables.note_row(note)) for note in self._notes.values()]
         upserts += [(tables.CHOOSE, choice) for choice in self._choices.items()]
-        posts = [*self._posts.owed]
         due, accounts = self._accounts.due()
         try:
-            await self._writer.apply([*owed, *upserts, *posts, *accounts])
+            await self._writer.apply([*owed, *upserts, *accounts])
         except BaseException:
             self._accounts.undone(due)
             raise
-        del self._owed[: len(owed)], self._posts.owed[: len(posts)]
+        del self._owed[: len(owed)]
         self._let_go([entry.asked.key for entry in entries if entry.done is not None])
+        if self._aside is not None and not self._owed:
+            aside, self._aside = self._aside, None
+            await self._writer.sweep(float("inf"), aside)  # maybe what was just opened anew
+            await self._writer.checkpoint()
 
     async def _settle(self) -> None:
         """Delete from the file what could not be deleted before."""
@@ -183,8 +190,8 @@ class Sqlite(Memory):
             return
         await super().done(key, at)
         bare = () if entry.controls else ((tables.BARE, (key,)), (tables.BARE_PARTS, (key,)))
-        await self._writer.write(("UPDATE turns SET done = ? WHERE key = ?", (at, key)), *bare, full=True)
-        if not self._writer.trouble:
+        ended = ("UPDATE turns SET done = ? WHERE key = ?", (at, key))
+        if await self._writer.write(ended, *bare, full=True):
             self._let_go([key])
 
     async def again(self, key: str) -> None:
@@ -230,8 +237,7 @@ class Sqlite(Memory):
         """See `Store.choose`."""
         await super().choose(who, model)
         statement = (tables.CHOOSE, (who, model)) if model else (tables.UNCHOOSE, (who,))
-        await self._writer.write(statement)
-        if self._writer.trouble and not model:
+        if not await self._writer.write(statement) and not model:
             self._owed.append(statement)
 
     async def talks(self, platform: str) -> Sequence[tuple[str, str]]:
@@ -254,8 +260,7 @@ class Sqlite(Memory):
 
     async def _rated(self, statement: Statement) -> None:
         """Apply *statement*, which is about the file's ratings; if that fails, when it is next caught up."""
-        await self._writer.write(statement)
-        if self._writer.trouble and len(self._owed) < RATINGS_OWED:
+        if not await self._writer.write(statement) and len(self._owed) < RATINGS_OWED:
             self._owed.append(statement)
 
     async def ratings(self) -> Sequence[Rated]:
@@ -318,11 +323,13 @@ class Sqlite(Memory):
                 nobody knows whose words are in it; one that was replaced is the operator's way back.
         """
         done = [key for key in self._entries if key not in self._open]
-        await self._writer.write(*statements, full=True)
+        written, why = await self._writer.write(*statements, full=True), self._writer.trouble
+        if not written:
+            self._owed += statements  # at once: what catches up meanwhile must know of it
+            self._aside = {*(self._aside or ()), *aside}
         await self._writer.sweep(float("inf"), aside)
-        if self._writer.trouble:
-            self._owed += statements
-            raise OSError(self._writer.trouble)
+        if not written:
+            raise OSError(why)
         self._let_go(done)
         await self._writer.checkpoint()
 

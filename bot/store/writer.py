@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -73,6 +74,7 @@ class Writer:
         self._thread = Thread("ledger")
         self._ballast = Ballast(folder)
         self._healing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._next = Batch()
         self._timer: asyncio.TimerHandle | None = None  # begins to write what is next
         self._wrote = float("-inf")
@@ -90,14 +92,17 @@ class Writer:
             else OK
         )
 
-    async def write(self, *statements: Statement, full: bool = False, soon: bool = False) -> None:
+    async def write(self, *statements: Statement, full: bool = False, soon: bool = False) -> bool:
         """Apply *statements* together; *full*: safe against loss of power; *soon*: a question waits for it.
 
         All that comes while the thread writes is written next in one transaction: in a storm, a commit for
         each question would take too long.
+
+        Returns:
+            Whether they were applied.  `trouble` does not tell that: it may have come, or gone, since.
         """
-        if written := self.post(*statements, full=full, soon=soon):
-            await written
+        written = self.post(*statements, full=full, soon=soon)
+        return written is not None and await written
 
     def post(
         self, *statements: Statement, full: bool = False, soon: bool = False
@@ -170,20 +175,24 @@ class Writer:
         if self.trouble == CLOSED:
             return
         known, self.trouble = self.trouble, _reason(error)
-        if self._healing is None or self._healing.done():
+        if (self._healing is None or self._healing.done()) and not self._closing.is_set():
             self._healing = asyncio.get_running_loop().create_task(self._heal())
         if not known:
             told = "the ledger can't be written: going on from memory"
             log.error(told, folder=str(self._folder), error=self.trouble)
 
     async def close(self) -> None:
-        """Write what waits, then nothing any more; once is enough."""
+        """Write what waits, then nothing any more; once is enough.
+
+        What is in memory alone is lost afterwards, so there is a last try to catch up.
+        """
         if self.trouble == CLOSED:
             return
-        if written := self.post(soon=True):
+        used = self.file.is_open or self._healing  # else it was never opened, and must not be now
+        if used and (written := self.post(soon=True)):
             await asyncio.wait({written})
+        self._closing.set()
         if self._healing:
-            self._healing.cancel()
             await asyncio.wait({self._healing})
         if not self.trouble:
             await self.checkpoint()
@@ -243,21 +252,31 @@ class Writer:
             self.file.apply(statements, full=full)
 
     async def _heal(self) -> None:
+        """Try until all is written again; once more, at once, when it is closed."""
         while True:
-            await asyncio.sleep(RETRY)
+            last = await self._paused()
             try:
                 await self.run(self._expect_held)
                 await self.run(self.file.reopen)
                 await self._catch_up()  # most of it, which may take long; writes go on meanwhile
                 await self._finish()
+                await self.take_ballast()
             except Exception as error:
                 if not isinstance(error, sqlite3.Error | OSError):
                     log.exception("a fault of ours while the ledger was to be written again")
                 self.degrade(error)
-            else:
-                await self.take_ballast()
+            if not self.trouble:  # else what came meanwhile has failed, maybe since `_finish`
                 log.warning("the ledger is written again", folder=str(self._folder))
                 return
+            if last:
+                return
+
+    async def _paused(self) -> bool:
+        """Wait `RETRY` seconds, or until it is closed; return whether it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY):
+                await self._closing.wait()
+        return self._closing.is_set()
 
     async def _finish(self) -> None:
         """Catch up with the rest, and go on: what comes from here on is written after that."""
