@@ -187,7 +187,10 @@ class NativeSurface(SlackSurface):
         return await super().post(page, nonce)
 
     async def _unknown(self) -> str:
-        """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any."""
+        """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any.
+
+        It returns "" too if Slack won't say.
+        """
         try:
             with translated():
                 answer = await self._web.conversations_replies(
@@ -197,8 +200,8 @@ class NativeSurface(SlackSurface):
                     limit=200,
                     include_all_metadata=True,
                 )
-        except SlackApiError as error:
-            log.warning("a stream that may have begun was not looked for", error=why(error))
+        except (Gone, SlackApiError) as error:
+            log.warning("a stream that may have begun was not looked for", error=str(error))
             return ""
         later = (each for each in answer["messages"] if float(each["ts"]) > float(self._question))
         mine = (each for each in later if each.get("user") == self._me and not _posted(each))

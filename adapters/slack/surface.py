@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -221,8 +221,8 @@ class SlackSurface(Surface):
                     limit=200,
                     include_all_metadata=True,
                 )
-        except SlackApiError as error:
-            log.warning("what may have been posted was not looked for", error=why(error))
+        except (Gone, SlackApiError) as error:  # if the place is gone, the post says so
+            log.warning("what may have been posted was not looked for", error=str(error))
             return ""
         sent = {
             message.get("metadata", {}).get("event_payload", {}).get("nonce"): message["ts"]
@@ -268,9 +268,8 @@ class SlackSurface(Surface):
         nonce = _beside(message)
         if nonce not in self._doubtful:
             return False
-        with suppress(Gone, SlackApiError):  # an app that may not read is believed to have none
-            if await self._posted(nonce):
-                return True
+        if await self._posted(nonce):  # an app that may not read is believed to have none
+            return True
         self._doubtful.discard(nonce)
         return False
 
