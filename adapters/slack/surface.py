@@ -16,6 +16,7 @@ from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.sessions import Sessions
+from adapters.slack.outgoing.slowed import alone
 from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
@@ -111,6 +112,9 @@ class SlackSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
+        return await alone(self.buckets(Op.POST), lambda: self._make(page, nonce))
+
+    async def _make(self, page: Page, nonce: str) -> Receipt:
         self._works(page)
         try:
             return await self._post(page, nonce)
@@ -232,6 +236,9 @@ class SlackSurface(Surface):
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
+        return await alone(self.buckets(Op.EDIT), lambda: self._alter(message, page))
+
+    async def _alter(self, message: str, page: Page) -> Receipt:
         if self._replacing and (ts := await self._posted(self._replacing)):
             self._lagging.append(
                 self._errands.start(self._delete(message))
@@ -305,12 +312,15 @@ class SlackSurface(Surface):
 
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """See `Surface.replace`: the new message first, so that there is always one."""
+        return await alone(self.escape(), lambda: self._supplant(message, page, nonce))
+
+    async def _supplant(self, message: str, page: Page, nonce: str) -> Receipt:
         self._replacing = nonce  # should this fail, `edit` must know that there may be two
         try:
             receipt = await self._post(page, nonce)
         except Unfit:
             self._replacing = ""
-            return await self.edit(message, page)
+            return await self._alter(message, page)
         self._replacing = ""
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
