@@ -90,6 +90,15 @@ async def test_a_post_is_not_made_again_while_nobody_can_say_whether_it_was_made
     assert len(await world.calls("post")) == 1
 
 
+@pytest.mark.parametrize("direct", [False, True], ids=["edits", "stream"])
+@pytest.mark.parametrize("error", ["missing_scope", "not_in_channel", "thread_not_found", "news_to_us"])
+async def test_an_answer_whose_post_is_in_doubt_is_posted_where_the_app_may_not_read(world, error, direct):
+    await world.emulator.fail("chat.startStream" if direct else "chat.postMessage", "500")
+    await world.emulator.fault("conversations.replies", times=100, error=error)
+    question = await (world.dm("why?") if direct else world.ask("why?", "Because ", "of the rain."))
+    await whole(world, question, "Yes." if direct else "Because of the rain.")
+
+
 @pytest.mark.parametrize("error", ["message_not_found", *sorted(CLOSED), "missing_scope"])
 async def test_an_answer_that_is_gone_ends_the_model_and_is_not_posted_again(world, error):
     world.leaves_open = True

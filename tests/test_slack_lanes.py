@@ -8,7 +8,7 @@ import pytest
 
 from adapters.slack import surface as slack
 from bot.events import STOP, Page
-from bot.platform import Op, SlowDown
+from bot.platform import Op, Remains, SlowDown
 from tests.contract import HOLD, until
 from tests.worlds import SlackWorld
 
@@ -108,6 +108,39 @@ async def test_a_replacement_that_slack_slows_down_leaves_the_old_one(world):
     assert caught.value.bucket == "slack/T1/chat.postMessage/C1"
     await surface.edit(old, Page("Because", live=True, controls=(STOP,)))
     assert await shown(world, question) == ["Because"]
+
+
+@pytest.mark.parametrize("seconds", ["1", "200"], ids=["short", "long"])
+@pytest.mark.parametrize("how", ["final edit", "post in doubt", "native post in doubt"])
+async def test_a_429_of_a_look_up_slows_its_answer_alone(world, how, seconds):
+    _, old, surface = await world.begun(direct="native" in how)
+    surface.resume(Remains(messages=(old,), nonces=(NONCE,)))
+    await world.emulator.fault("conversations.replies", status=429, headers={"Retry-After": seconds})
+    write = surface.edit(old, FINAL) if "edit" in how else surface.post(FINAL, NONCE)
+    if seconds == "1":
+        assert (await write).message
+    else:
+        with pytest.raises(ConnectionError):
+            await write
+    world.model.go.set()
+
+
+async def test_a_429_of_a_post_beside_an_edit_is_not_one_of_the_edits(world):
+    question, old, surface = await world.begun()
+    await world.emulator.fault("chat.update", error="edit_window_closed")
+    await world.emulator.fault("chat.postMessage", status=429, headers={"Retry-After": "1"})
+    assert (await surface.edit(old, FINAL)).message != old
+    assert FINAL.text in await shown(world, question)
+    world.model.go.set()
+
+
+async def test_a_429_of_the_edit_itself_is_told(world):
+    _, old, surface = await world.begun()
+    await world.emulator.fault("chat.update", status=429, headers={"Retry-After": "1"})
+    with pytest.raises(SlowDown) as caught:
+        await surface.edit(old, FINAL)
+    assert caught.value.bucket == "slack/T1/chat.update"
+    world.model.go.set()
 
 
 async def test_under_overload_every_answer_ends_in_one_message(world):

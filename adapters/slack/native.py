@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.models.messages.chunk import MarkdownTextChunk, TaskUpdateChunk
 
 from adapters.slack.outgoing.looks import STRIPPED, Look
+from adapters.slack.outgoing.slowed import alone
 from adapters.slack.outgoing.streams import OFF, OVER, Stream, Streams
 from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
 from adapters.slack.text import DIALECT, Json, joint, marked, weight
@@ -109,15 +110,18 @@ class NativeSurface(SlackSurface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
+        return await alone(self.buckets(Op.POST), lambda: self._make(page, nonce))
+
+    async def _make(self, page: Page, nonce: str) -> Receipt:
         self._works(page)
         if message := self._posted_as.get(nonce):
-            receipt = await self.edit(message, page)
+            receipt = await self._alter(message, page)
         elif nonce in self._unsure:
             receipt = await self._again(page, nonce)
         elif page.live and self._decided():
             receipt = await self._start(page, nonce)
         else:
-            receipt = await super().post(page, nonce)
+            receipt = await super()._make(page, nonce)
         self._newest, self._native = receipt.message, None
         self._unsure.discard(nonce)
         return receipt
@@ -158,7 +162,7 @@ class NativeSurface(SlackSurface):
             if error.ts:  # it is there, and shows a part
                 message = self._posted_as[nonce] = self._adopt(self._key(error.ts), nonce=nonce)
                 self._mine[message].ask()
-                return await self.edit(message, page)
+                return await self._alter(message, page)
         except OSError:
             self._unsure.add(nonce)
             raise
@@ -166,7 +170,7 @@ class NativeSurface(SlackSurface):
             message = self._adopt(self._key(answer["ts"]), text, nonce=nonce)
             self._mine[message].steps = page.steps
             return Receipt(message)
-        return await super().post(page, nonce)
+        return await super()._make(page, nonce)
 
     def _adopt(self, message: str, sent: str = "", nonce: str = UNKNOWN) -> str:
         """Keep the stream that *message* is; return *message*."""
@@ -183,11 +187,14 @@ class NativeSurface(SlackSurface):
         if ts := await self._unknown():
             message = self._posted_as[nonce] = self._adopt(self._key(ts), nonce=nonce)
             self._mine[message].ask()
-            return await self.edit(message, page)
-        return await super().post(page, nonce)
+            return await self._alter(message, page)
+        return await super()._make(page, nonce)
 
     async def _unknown(self) -> str:
-        """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any."""
+        """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any.
+
+        It returns "" too if Slack won't say.
+        """
         try:
             with translated():
                 answer = await self._web.conversations_replies(
@@ -197,21 +204,20 @@ class NativeSurface(SlackSurface):
                     limit=200,
                     include_all_metadata=True,
                 )
-        except SlackApiError as error:
-            log.warning("a stream that may have begun was not looked for", error=why(error))
+        except (Gone, SlackApiError) as error:
+            log.warning("a stream that may have begun was not looked for", error=str(error))
             return ""
         later = (each for each in answer["messages"] if float(each["ts"]) > float(self._question))
         mine = (each for each in later if each.get("user") == self._me and not _posted(each))
         return next((str(each["ts"]) for each in mine if each["ts"] not in self._streams.known), "")
 
-    async def edit(self, message: str, page: Page) -> Receipt:
-        """See `Surface.edit`."""
+    async def _alter(self, message: str, page: Page) -> Receipt:
         stream = self._mine.get(message)
         if stream is None:
-            return await super().edit(message, page)
+            return await super()._alter(message, page)
         if stream.left:
             await stream.close()
-            return await super().edit(message, page)
+            return await super()._alter(message, page)
         await self._grow(stream, message, page)
         return await self._filed(Receipt(message), page)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -16,6 +16,7 @@ from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.sessions import Sessions
+from adapters.slack.outgoing.slowed import alone
 from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
@@ -111,6 +112,9 @@ class SlackSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
+        return await alone(self.buckets(Op.POST), lambda: self._make(page, nonce))
+
+    async def _make(self, page: Page, nonce: str) -> Receipt:
         self._works(page)
         try:
             return await self._post(page, nonce)
@@ -221,8 +225,8 @@ class SlackSurface(Surface):
                     limit=200,
                     include_all_metadata=True,
                 )
-        except SlackApiError as error:
-            log.warning("what may have been posted was not looked for", error=why(error))
+        except (Gone, SlackApiError) as error:  # if the place is gone, the post says so
+            log.warning("what may have been posted was not looked for", error=str(error))
             return ""
         sent = {
             message.get("metadata", {}).get("event_payload", {}).get("nonce"): message["ts"]
@@ -232,6 +236,9 @@ class SlackSurface(Surface):
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
+        return await alone(self.buckets(Op.EDIT), lambda: self._alter(message, page))
+
+    async def _alter(self, message: str, page: Page) -> Receipt:
         if self._replacing and (ts := await self._posted(self._replacing)):
             self._lagging.append(
                 self._errands.start(self._delete(message))
@@ -268,9 +275,8 @@ class SlackSurface(Surface):
         nonce = _beside(message)
         if nonce not in self._doubtful:
             return False
-        with suppress(Gone, SlackApiError):  # an app that may not read is believed to have none
-            if await self._posted(nonce):
-                return True
+        if await self._posted(nonce):  # an app that may not read is believed to have none
+            return True
         self._doubtful.discard(nonce)
         return False
 
@@ -306,12 +312,15 @@ class SlackSurface(Surface):
 
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """See `Surface.replace`: the new message first, so that there is always one."""
+        return await alone(self.escape(), lambda: self._supplant(message, page, nonce))
+
+    async def _supplant(self, message: str, page: Page, nonce: str) -> Receipt:
         self._replacing = nonce  # should this fail, `edit` must know that there may be two
         try:
             receipt = await self._post(page, nonce)
         except Unfit:
             self._replacing = ""
-            return await self.edit(message, page)
+            return await self._alter(message, page)
         self._replacing = ""
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt
