@@ -958,7 +958,8 @@ async def test_a_post_that_never_gets_through_is_not_tried_for_ever_when_its_que
 
 async def test_an_answer_that_ends_while_a_preview_fails_counts_from_its_end():
     sheet, tally = Sheet(rate=0.2, burst=3, latency=1.0), Tally()
-    it = Core(Script(*["more ", 1.0] * 200), Memory(), Access(), Asking(), tally=tally)
+    more: list[str | float] = ["more ", 1.0] * 200
+    it = Core(Script(*more), Memory(), Access(), Asking(), tally=tally)
     await it.mention(ask(sheet, "chat/q"))
     await asyncio.sleep(40)
     put, failed, loop = sheet._put, [], asyncio.get_running_loop()
