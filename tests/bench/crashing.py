@@ -14,7 +14,7 @@ import sys
 import time
 from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,6 +245,14 @@ class People:
             if seen != before:
                 before, until = seen, time.monotonic() + patience
             await asyncio.sleep(1.0)
+
+
+async def rest(people: Sequence[People], asking: Sequence[asyncio.Task[None]], patience: float) -> None:
+    """Let nobody ask any more, and wait until all answers have ended or *patience* seconds change nothing."""
+    for task in asking:
+        task.cancel()
+    await asyncio.wait(asking)
+    await asyncio.gather(*(each.quiet(patience) for each in people))
 
 
 async def heard(side: Side, channels: int) -> None:

@@ -25,6 +25,7 @@ from tests.bench.crashing import (
     Crashing,
     People,
     crashing,
+    rest,
     scripted,
     slowed,
 )
@@ -114,13 +115,13 @@ async def _killed(
             if number:
                 await bot.start()
             if time.monotonic() - rested > REST:
-                await _rest(people, asking, patience)
+                await rest(people, asking, patience)
                 asking = [asyncio.create_task(each.ask()) for each in people]
                 rested = time.monotonic()
             await asyncio.sleep(rng.uniform(*alive))
             await bot.kill()
         await bot.start()
-        await _rest(people, asking, patience)
+        await rest(people, asking, patience)
         code, _ = await bot.end()
         if not broken:
             for each in people:
@@ -128,14 +129,6 @@ async def _killed(
             print("the bot's warnings:", dict(bot.warnings), flush=True)
         seen = {each.side.name: await each.judge() for each in people}
         return {**seen, "exit": code, "tracebacks": bot.log.count("Traceback (most recent")}
-
-
-async def _rest(people: Sequence[People], asking: Sequence[asyncio.Task[None]], patience: float) -> None:
-    """Let nobody ask any more, and wait until all answers have ended or *patience* seconds change nothing."""
-    for task in asking:
-        task.cancel()
-    await asyncio.wait(asking)
-    await asyncio.gather(*(each.quiet(patience) for each in people))
 
 
 async def _repaired(orphans: int, *, limits: bool) -> dict[str, float]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from tests.bench.crashing import CHANNELS, QUIET, People, scripted, slowed
+from tests.bench.crashing import CHANNELS, QUIET, REST, People, rest, scripted, slowed
 from tests.bench.figures import spread
 from tests.bench.kill import played
 
@@ -36,16 +37,20 @@ async def bench(*, quick: bool, seed: int, runs: int = 0) -> dict[str, Any]:
         for each in people:
             await each.visit(2 if quick else CHANNELS)
         asking = [asyncio.create_task(each.ask()) for each in people]
+        rested = time.monotonic()
         for number in range(runs):
             if number:
                 await bot.start()
+            if time.monotonic() - rested > REST:
+                await rest(people, asking, QUIET)
+                asking = [asyncio.create_task(each.ask()) for each in people]
+                rested = time.monotonic()
             await asyncio.sleep(rng.uniform(*ALIVE))
             ends.append(await bot.end())
-        for task in asking:
-            task.cancel()
-        await asyncio.wait(asking)
         await bot.start()
-        await asyncio.gather(*(each.quiet(QUIET) for each in people))
+        await rest(people, asking, QUIET)
+        for each in people:
+            await each.tell()
         ends.append(await bot.end())
         measured = {each.side.name: await each.judge() for each in people}
         return {
