@@ -502,7 +502,7 @@ async def test_a_stop_on_the_question_stops_what_continue_goes_on_with():
     assert not sheet.last.live
 
 
-class Gone1(Sheet):
+class WithoutFirst(Sheet):
     """A platform that has deleted the message that was replaced."""
 
     async def edit(self, message: str, page: Page) -> Receipt:
@@ -515,7 +515,7 @@ async def test_another_try_goes_where_the_answer_stands_now():
     """The first message was replaced and deleted, and the replacement has the button."""
     instead = Part("n" * 18 + "r0", 0, "here", "sheet/7", replaces="sheet/1")
     entry = replace(CUT, parts=(SAID, instead), controls=("retry",))
-    sheet, store = Gone1(), await left(entry)
+    sheet, store = WithoutFirst(), await left(entry)
     it = core(store, Script("Because."))
     await it.repair(Paper(sheet))
     assert await it.press(press("retry", ANN, "sheet/7")) is Outcome.SHOWN
@@ -526,7 +526,7 @@ async def test_another_try_goes_where_the_answer_stands_now():
 
 async def test_another_try_by_command_goes_there_too():
     instead = Part("n" * 18 + "r0", 0, "here", "sheet/7", replaces="sheet/1")
-    sheet, store = Gone1(), await left(replace(CUT, parts=(SAID, instead), controls=("retry",)))
+    sheet, store = WithoutFirst(), await left(replace(CUT, parts=(SAID, instead), controls=("retry",)))
     it = core(store, Script("Because."))
     await it.repair(Paper(sheet))
     await it.command(Command("again", "", ANN, HERE, CUT.asked.conversation))

@@ -174,8 +174,8 @@ class Core:
             return
         if self.running.closing:  # since who asks was looked up
             raise Unavailable("shutting down")
-        if not await self.running.accept(mention) or self.running.closing:  # then the next start answers it
-            return
+        if not await self.running.accept(mention) or self.running.closing:
+            return  # if it is new, it is in the ledger, and the next start answers it
         if not await self._take(mention):
             await self.running.drop(mention)
 

@@ -164,6 +164,7 @@ class Kept:
         await self._store.done(self._key, self._clock())
 
     async def _keep_moved(self) -> None:
+        """Keep for each page the message to which its last edit has gone."""
         entry = await self._store.find(self._key)
         for part in entry.parts if entry else ():
             message = part.message

@@ -58,7 +58,7 @@ class Sqlite(Memory):
         self._secrets = FileVault(self._writer)
         self._accounts: FileAccounts = FileAccounts(self._writer)
         self._read = False
-        # Deletions, ratings and posts that were not written, in order: a post is not put back by a catch-up.
+        # Deletions, ratings and posts that were not written, in order: a deletion takes earlier posts along.
         self._owed: list[Statement] = self._posts.owed
         self._aside: set[str] | None = None  # see `_delete`, of deletions that are owed; None if none are
 
@@ -89,7 +89,7 @@ class Sqlite(Memory):
         return self._secrets
 
     async def _load(self) -> None:
-        """Take over what the file holds, below what is known already; nothing if it lacks a deletion."""
+        """Take over what the file holds, below what is known already; not if a deletion came meanwhile."""
         try:
             entries, self._done = await self._writer.run(self._file.load)
             notes = await self._writer.run(self._file.notes)

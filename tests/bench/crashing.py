@@ -235,7 +235,7 @@ class People:
     async def quiet(self, patience: float) -> None:
         """Wait until every question has an answer that has ended, or until *patience* seconds change nothing.
 
-        On a busy machine many answers end at once, and some are replaced: Slack lets 48 a minute be deleted.
+        On a busy machine many answers end at once, and some are replaced: 48 a minute are deleted on Slack.
         """
         before, until = Entry(), time.monotonic() + patience
         while time.monotonic() < until:

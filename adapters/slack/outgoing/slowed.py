@@ -23,7 +23,7 @@ async def alone(buckets: Sequence[Bucket], write: Callable[[], Awaitable[Made]])
 
     Raises:
         SlowDown: It is about one of them.
-        ConnectionError: Another asks for too much patience.
+        ConnectionError: Others asked for more than `PATIENCE` seconds.
     """
     keys, left = {bucket.key for bucket in buckets}, PATIENCE
     while True:
@@ -34,5 +34,5 @@ async def alone(buckets: Sequence[Bucket], write: Callable[[], Awaitable[Made]])
                 raise
             left -= slow.retry_after
             if left < 0.0:
-                raise ConnectionError("Slack lets a call beside a write not through now") from slow
+                raise ConnectionError("Slack refuses, for now, a call that the write needs") from slow
             await asyncio.sleep(slow.retry_after)
