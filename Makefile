@@ -54,7 +54,7 @@ demo-check: setup
 
 test: dev
 	@$(BIN)/python -c 'from tests.browser import MISSING, chromium; chromium() or print(MISSING, "Tests in a browser are left out.")'
-	$(BIN)/pytest -n 8 --dist worksteal
+	$(BIN)/pytest -n 6 --dist worksteal
 
 # What failed in the last run of all tests, one after the other; fails itself if none did.
 test-failed: dev
