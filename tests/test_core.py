@@ -359,6 +359,38 @@ async def test_a_429_of_one_bucket_does_not_hold_up_another():
     assert other.log[0].time - before <= 2 * other.latency  # posts, though edits are refused
 
 
+async def test_a_429_of_no_bucket_of_the_write_holds_up_its_answer_alone():
+    sheet, other = Sheet(errors=[None, SlowDown(30.0, "look-up")]), Sheet("other")
+    it = core(Script(*WORDS * 8))
+    await it.mention(ask(sheet, "q1"))
+    await it.mention(ask(other, "q2"))
+    await asyncio.sleep(100)
+    gaps = [max(b.time - a.time for a, b in itertools.pairwise(each.log)) for each in (sheet, other)]
+    assert gaps[0] >= 30.0 > gaps[1]
+    assert sheet.last == other.last == Page(f"{TEXT} " * 7 + TEXT, live=False, controls=(RETRY,))
+    assert sheet.statuses == [True, False]
+
+
+async def test_a_stop_is_shown_though_a_429_of_no_bucket_of_the_write_lasts():
+    sheet = Sheet(errors=[None, SlowDown(200.0, "look-up")])
+    it = core(Script(*WORDS))
+    await it.mention(ask(sheet, "chat/q"))
+    await asyncio.sleep(4)
+    assert await it.stop(Stop("chat/q", ANN, HERE)) is Outcome.STOPPED
+    await asyncio.sleep(1)
+    assert sheet.last.note == "Stopped by ann."
+
+
+async def test_a_429_of_no_bucket_of_the_last_edit_is_waited_out():
+    sheet = Sheet(errors=[None, *[SlowDown(20.0, "look-up")] * 3])
+    it = core(Script("Because.", 2.0))
+    await it.mention(ask(sheet, "chat/q"))
+    await asyncio.sleep(40)
+    assert sheet.last.live
+    await asyncio.sleep(30)
+    assert sheet.last == Page("Because.", live=False, controls=(RETRY,))
+
+
 async def test_finals_go_before_previews():
     """Many previews wait in one bucket; an answer that ends is written next."""
     sheets = [Sheet(f"s{i}", rate=1.0, burst=5) for i in range(4)]
@@ -942,6 +974,31 @@ async def test_what_was_posted_though_it_timed_out_goes_with_its_question():
     await asyncio.sleep(100)
     assert sheet.removed == [*sheet.shown] == ["sheet/1"]
     await asyncio.wait_for(it.drain(), 1)
+
+
+async def test_what_was_posted_before_a_429_of_no_bucket_of_the_post_goes_with_its_question():
+    class Slowed(Sheet):
+        removed: list[str]
+        slowed = 2
+
+        async def post(self, page: Page, nonce: str) -> Receipt:
+            receipt = await super().post(page, nonce)
+            if self.slowed:
+                self.slowed -= 1
+                raise SlowDown(10.0, "edit beside it")
+            return receipt
+
+        async def remove(self, message: str) -> None:
+            self.removed.append(message)
+
+    sheet = Slowed()
+    sheet.removed = []
+    it = core(Script(30.0, "Because."))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(1)
+    await it.deleted(Deleted("q1"))
+    await asyncio.sleep(100)
+    assert sheet.removed == [*sheet.shown] == ["sheet/1"]
 
 
 async def test_a_post_that_never_gets_through_is_not_tried_for_ever_when_its_question_is_gone():

@@ -349,6 +349,26 @@ async def test_an_earlier_runs_post_is_found_again_after_its_edit_has_failed(wor
     assert [(each["text"], each["live"]) for each in await kept(world)] == [("b", False)]
 
 
+async def test_a_429_of_another_call_within_a_write_is_about_that_call(world, surface):
+    receipt = await surface.post(Page("a"), "n1")
+    await world.emulator.nonces(0)
+    second = DiscordSurface(surface._rest, 200, surface._question)
+    second.resume(Remains(nonces=("n1",)), "999")
+    for method in ("GET", "PATCH"):
+        await world.emulator.strike("429 user", f"{method} messages")
+        with pytest.raises(SlowDown) as slow:
+            await second.post(Page("b"), "n1")
+        assert slow.value.bucket == f"discord/{method}/200"
+    assert (await second.post(Page("b"), "n1")).message == receipt.message
+
+    await world.emulator.strike("400 50006", "PATCH messages", times=20)
+    await world.emulator.strike("429 user", "POST messages")
+    with pytest.raises(SlowDown) as slow:
+        await second.edit(receipt.message, Page("c", live=False))
+    assert slow.value.bucket == "discord/POST/200"
+    assert (await second.edit(receipt.message, Page("c", live=False))).message != receipt.message
+
+
 async def test_a_post_that_got_through_is_found_when_discord_has_forgotten_its_nonce(world):
     await world.emulator.nonces(0)
     await world.emulator.strike("500 applied", "POST messages")

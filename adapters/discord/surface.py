@@ -204,9 +204,10 @@ class DiscordSurface(Surface):
         """
         after = self._replied or self._channel
         path = f"channels/{self._channel}/messages?after={after}&limit=100"
-        bucket = f"discord/POST/{self._channel}"  # it is the post that waits for a 429's end
         try:
-            answer, _ = await self._rest.call("GET", path, bucket, urgency=Urgency.POST)
+            answer, _ = await self._rest.call(
+                "GET", path, f"discord/GET/{self._channel}", urgency=Urgency.POST
+            )
         except Gone:
             return None  # without the right to look, the nonce is all there is
         for message in sorted(answer["items"], key=lambda each: int(each["id"])):

@@ -17,7 +17,6 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.models.messages.chunk import MarkdownTextChunk, TaskUpdateChunk
 
 from adapters.slack.outgoing.looks import STRIPPED, Look
-from adapters.slack.outgoing.slowed import alone
 from adapters.slack.outgoing.streams import OFF, OVER, Stream, Streams
 from adapters.slack.surface import CELLS, ITEMS, ROWS, SlackSurface
 from adapters.slack.text import DIALECT, Json, joint, marked, weight
@@ -110,18 +109,15 @@ class NativeSurface(SlackSurface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; a start has no nonce, so after a failure we look for a stream nobody knows."""
-        return await alone(self.buckets(Op.POST), lambda: self._make(page, nonce))
-
-    async def _make(self, page: Page, nonce: str) -> Receipt:
         self._works(page)
         if message := self._posted_as.get(nonce):
-            receipt = await self._alter(message, page)
+            receipt = await self.edit(message, page)
         elif nonce in self._unsure:
             receipt = await self._again(page, nonce)
         elif page.live and self._decided():
             receipt = await self._start(page, nonce)
         else:
-            receipt = await super()._make(page, nonce)
+            receipt = await super().post(page, nonce)
         self._newest, self._native = receipt.message, None
         self._unsure.discard(nonce)
         return receipt
@@ -162,7 +158,7 @@ class NativeSurface(SlackSurface):
             if error.ts:  # it is there, and shows a part
                 message = self._posted_as[nonce] = self._adopt(self._key(error.ts), nonce=nonce)
                 self._mine[message].ask()
-                return await self._alter(message, page)
+                return await self.edit(message, page)
         except OSError:
             self._unsure.add(nonce)
             raise
@@ -170,7 +166,7 @@ class NativeSurface(SlackSurface):
             message = self._adopt(self._key(answer["ts"]), text, nonce=nonce)
             self._mine[message].steps = page.steps
             return Receipt(message)
-        return await super()._make(page, nonce)
+        return await super().post(page, nonce)
 
     def _adopt(self, message: str, sent: str = "", nonce: str = UNKNOWN) -> str:
         """Keep the stream that *message* is; return *message*."""
@@ -187,8 +183,8 @@ class NativeSurface(SlackSurface):
         if ts := await self._unknown():
             message = self._posted_as[nonce] = self._adopt(self._key(ts), nonce=nonce)
             self._mine[message].ask()
-            return await self._alter(message, page)
-        return await super()._make(page, nonce)
+            return await self.edit(message, page)
+        return await super().post(page, nonce)
 
     async def _unknown(self) -> str:
         """Return the `ts` of a message of ours in this thread that is no post and no known stream, if any.
@@ -196,28 +192,22 @@ class NativeSurface(SlackSurface):
         It returns "" too if Slack won't say.
         """
         try:
-            with translated():
-                answer = await self._web.conversations_replies(
-                    channel=self._channel,
-                    ts=self._thread,
-                    oldest=self._question,
-                    limit=200,
-                    include_all_metadata=True,
-                )
+            answer = await self._since()
         except (Gone, SlackApiError) as error:
             log.warning("a stream that may have begun was not looked for", error=str(error))
             return ""
-        later = (each for each in answer["messages"] if float(each["ts"]) > float(self._question))
+        later = (each for each in answer if float(each["ts"]) > float(self._question))
         mine = (each for each in later if each.get("user") == self._me and not _posted(each))
         return next((str(each["ts"]) for each in mine if each["ts"] not in self._streams.known), "")
 
-    async def _alter(self, message: str, page: Page) -> Receipt:
+    async def edit(self, message: str, page: Page) -> Receipt:
+        """See `Surface.edit`: an append, while the message streams."""
         stream = self._mine.get(message)
         if stream is None:
-            return await super()._alter(message, page)
+            return await super().edit(message, page)
         if stream.left:
             await stream.close()
-            return await super()._alter(message, page)
+            return await super().edit(message, page)
         await self._grow(stream, message, page)
         return await self._filed(Receipt(message), page)
 

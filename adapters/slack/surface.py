@@ -16,7 +16,6 @@ from adapters.slack.history import History
 from adapters.slack.outgoing.lastresort import LastResort
 from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.sessions import Sessions
-from adapters.slack.outgoing.slowed import alone
 from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
@@ -112,9 +111,6 @@ class SlackSurface(Surface):
 
     async def post(self, page: Page, nonce: str) -> Receipt:
         """See `Surface.post`; Slack knows no nonce, so after a failure we look for the message first."""
-        return await alone(self.buckets(Op.POST), lambda: self._make(page, nonce))
-
-    async def _make(self, page: Page, nonce: str) -> Receipt:
         self._works(page)
         try:
             return await self._post(page, nonce)
@@ -217,28 +213,31 @@ class SlackSurface(Surface):
     async def _posted(self, nonce: str) -> str:
         """Return the `ts` of the message that was posted with *nonce*, if any; "" too if Slack won't say."""
         try:
-            with translated():
-                answer = await self._web.conversations_replies(
-                    channel=self._channel,
-                    ts=self._thread,
-                    oldest=self._question,
-                    limit=200,
-                    include_all_metadata=True,
-                )
+            answer = await self._since()
         except (Gone, SlackApiError) as error:  # if the place is gone, the post says so
             log.warning("what may have been posted was not looked for", error=str(error))
             return ""
         sent = {
             message.get("metadata", {}).get("event_payload", {}).get("nonce"): message["ts"]
-            for message in answer["messages"]
+            for message in answer
         }
         return str(sent.get(nonce, ""))
 
+    async def _since(self) -> Sequence[Json]:
+        """Return what was said in the thread since the question, with its marks."""
+        with translated(f"slack/{self._team}/conversations.replies"):
+            answer = await self._web.conversations_replies(
+                channel=self._channel,
+                ts=self._thread,
+                oldest=self._question,
+                limit=200,
+                include_all_metadata=True,
+            )
+        found: Sequence[Json] = answer["messages"]
+        return found
+
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
-        return await alone(self.buckets(Op.EDIT), lambda: self._alter(message, page))
-
-    async def _alter(self, message: str, page: Page) -> Receipt:
         if self._replacing and (ts := await self._posted(self._replacing)):
             self._lagging.append(
                 self._errands.start(self._delete(message))
@@ -312,15 +311,12 @@ class SlackSurface(Surface):
 
     async def replace(self, message: str, page: Page, nonce: str) -> Receipt:
         """See `Surface.replace`: the new message first, so that there is always one."""
-        return await alone(self.escape(), lambda: self._supplant(message, page, nonce))
-
-    async def _supplant(self, message: str, page: Page, nonce: str) -> Receipt:
         self._replacing = nonce  # should this fail, `edit` must know that there may be two
         try:
             receipt = await self._post(page, nonce)
         except Unfit:
             self._replacing = ""
-            return await self._alter(message, page)
+            return await self.edit(message, page)
         self._replacing = ""
         self._lagging.append(await self._errands.begin(self._delete(message)))
         return receipt

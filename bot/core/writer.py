@@ -8,7 +8,8 @@ while the writer waited.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -109,7 +110,7 @@ class Writer:
                 self._draft.not_shown(since)
             except SlowDown as slow:
                 self._count.slowed(write.op)
-                await self._slowed(turn, since, slow)
+                await self._slowed(write, turn, since, slow)
             except Gone as gone:
                 self._count.gone(write.op)
                 self._pace.failed(turn)
@@ -231,11 +232,16 @@ class Writer:
         self._draft.shown.set()
         await self._say_waiting(on=False)
 
-    async def _slowed(self, turn: Turn, since: float, slow: SlowDown) -> None:
+    async def _slowed(self, write: Write, turn: Turn, since: float, slow: SlowDown) -> None:
+        """Record a 429; wait here where it is about a bucket for which the next turn does not wait."""
         self._pace.refused(turn, slow)
         self._draft.not_shown(since)
         if slow.retry_after >= LONG:
             await self._say_waiting(on=True)
+        if slow.bucket and all(bucket.key != slow.bucket for bucket in turn.buckets):
+            self._unknown = None if write.message else write  # what was refused may have come after the post
+            with self._pause() as pause:
+                await pause.end(slow.retry_after, 0)
 
     async def _say_waiting(self, *, on: bool) -> None:
         """Show at the question that the platform lets nothing through, which the answer itself can't show."""
@@ -266,12 +272,20 @@ class Writer:
             self.given_up = self._answer.phase is not Phase.CLOSED  # else its question is gone
             self._answer.lost()
             return
-        pause = Pause()
-        self._draft.pause = None if self._draft.ended.is_set() else pause
-        woken = await self._waits.wait(self._platform, pause, RETRIES[self._failures], self._vain)
-        self._draft.pause = None
+        with self._pause() as pause:
+            woken = await self._waits.wait(self._platform, pause, RETRIES[self._failures], self._vain)
         self._vain += woken
         self._failures += not woken
+
+    @contextmanager
+    def _pause(self) -> Iterator[Pause]:
+        """Let the end of the answer end a wait; one that begins after it waits to its own end."""
+        pause = Pause()
+        self._draft.pause = None if self._draft.ended.is_set() else pause
+        try:
+            yield pause
+        finally:
+            self._draft.pause = None
 
     async def _write_last_again(self) -> None:
         """Send the pages once more of which an edit timed out: that edit may land after the last one."""

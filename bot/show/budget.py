@@ -160,9 +160,13 @@ class Budget:
         return len(self.crowd) >= CROWD and (dear or self.opens(now) > now)
 
     def refused(self, retry_after: float, now: float) -> None:
-        """Record a 429."""
-        self.blocked = max(self.blocked, now + retry_after + MARGIN)
+        """Record a 429 of a call that was counted here."""
+        self.close(retry_after, now)
         self.allows.refused(retry_after, now)
+
+    def close(self, retry_after: float, now: float) -> None:
+        """Let nobody go for as long as a 429 asks."""
+        self.blocked = max(self.blocked, now + retry_after + MARGIN)
 
     def use(self, now: float) -> Use | None:
         """Return how it is used here, for others; None where the platform itself says what is left."""

@@ -88,15 +88,19 @@ class Pacing:
             self._answered(bucket, None, now)
 
     def refused(self, buckets: Sequence[Bucket], key: str, retry_after: float, now: float) -> None:
-        """Record a 429 of the bucket *key*, or of all *buckets* if it is none of them."""
-        known = {bucket.key for bucket in buckets}
+        """Record that a write of *buckets* met a 429 of the bucket *key*, or of all of them if that is "".
+
+        A *key* that is none of them is that of another call, which the write needed: then that bucket alone
+        is closed.
+        """
         for bucket in buckets:
-            if key in {"", bucket.key} and self._shows_wider(bucket, retry_after, now):
-                self._budget(bucket, now).allows.answered(None, now)
-            elif key not in known or key == bucket.key:
+            if key in {"", bucket.key} and not self._shows_wider(bucket, retry_after, now):
                 self._budget(bucket, now).refused(retry_after, now)
             else:
                 self._budget(bucket, now).allows.answered(None, now)
+        if key in self._budgets and all(bucket.key != key for bucket in buckets):
+            self._budgets[key].close(retry_after, now)
+            self._changed.add(key)
 
     def readings(self, now: float) -> list[Reading]:
         """Return how each budget is now."""
