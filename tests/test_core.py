@@ -371,14 +371,36 @@ async def test_a_429_of_no_bucket_of_the_write_holds_up_its_answer_alone():
     assert sheet.statuses == [True, False]
 
 
-async def test_a_stop_is_shown_though_a_429_of_no_bucket_of_the_write_lasts():
-    sheet = Sheet(errors=[None, SlowDown(200.0, "look-up")])
+@pytest.mark.parametrize("when", [1.5, 2.5, 4.5])
+@pytest.mark.parametrize("error", [SlowDown(200.0, "look-up"), OSError("no route")])
+async def test_a_stop_ends_a_wait_in_the_call_that_failed_and_while_the_wait_is_told_too(error, when):
+    class Slow(Sheet):
+        async def status(self, on: bool) -> None:
+            await asyncio.sleep(1)
+
+        async def edit(self, message: str, page: Page) -> Receipt:
+            if self.errors:  # the call itself from 1 to 2, `status` from 2 to 3
+                await asyncio.sleep(1)
+            return await super().edit(message, page)
+
+    sheet = Slow(errors=[None, error])
     it = core(Script(*WORDS))
     await it.mention(ask(sheet, "chat/q"))
-    await asyncio.sleep(4)
+    sheet.latency = 0.0
+    await asyncio.sleep(when)
     assert await it.stop(Stop("chat/q", ANN, HERE)) is Outcome.STOPPED
-    await asyncio.sleep(1)
-    assert sheet.last.note == "Stopped by ann."
+    await asyncio.sleep(3)
+    assert not sheet.last.live
+
+
+async def test_what_is_refused_for_ever_by_a_429_of_no_bucket_of_the_write_is_left_to_a_repair():
+    sheet = Sheet(errors=[None, *[SlowDown(30.0, "look-up")] * 1_000])
+    it = core(Script("Because.", 2.0))
+    await it.mention(ask(sheet, "chat/q"))
+    await asyncio.sleep(3_600)
+    assert not it._lives
+    [entry] = await it._store.unfinished("chat")
+    assert entry.asked.key == "chat/q"
 
 
 async def test_a_429_of_no_bucket_of_the_last_edit_is_waited_out():
@@ -1001,8 +1023,9 @@ async def test_what_was_posted_before_a_429_of_no_bucket_of_the_post_goes_with_i
     assert sheet.removed == [*sheet.shown] == ["sheet/1"]
 
 
-async def test_a_post_that_never_gets_through_is_not_tried_for_ever_when_its_question_is_gone():
-    sheet = Sheet(errors=[OSError("no route")] * 1_000)
+@pytest.mark.parametrize("error", [OSError("no route"), SlowDown(20.0, "look-up")])
+async def test_a_post_that_never_gets_through_is_not_tried_for_ever_when_its_question_is_gone(error):
+    sheet = Sheet(errors=[error] * 1_000)
     it = core(Script(30.0, "Because."))
     await it.mention(ask(sheet))
     await asyncio.sleep(1)

@@ -277,6 +277,29 @@ async def test_a_thread_that_is_closed_ends_the_answer(world, surface, code):
         await surface.edit(posted.message, Page("b"))
 
 
+async def test_a_429_of_the_call_that_opens_an_archived_thread_ends_no_answer(world, surface):
+    posted = await surface.post(Page("a"), "n1")
+    body = {"message": "no", "code": 50083}
+    await world.emulator.fault("PATCH messages", status=400, body=body, times=2)
+    await world.emulator.strike("429 user", "PATCH channels")
+    with pytest.raises(SlowDown) as slow:
+        await surface.edit(posted.message, Page("b"))
+    assert slow.value.bucket == "discord/threads/200"
+
+
+async def test_what_is_said_of_automod_waits_for_a_429(world, surface):
+    posted = await surface.post(Page("a"), "n1")
+    await world.emulator.strike("400 automod", "PATCH messages")
+    await world.emulator.strike("429 user", "PATCH messages")
+    with pytest.raises(SlowDown):
+        await surface.edit(posted.message, Page("a bad word", live=False))
+    with pytest.raises(Gone):
+        await surface.edit(posted.message, Page("a bad word", live=False))
+    [shown] = await kept(world)
+    assert BLOCKED in shown["content"]
+    assert not shown["live"]
+
+
 async def test_what_automod_blocks_is_said_where_the_answer_is(world):
     question = await world.ask("why?", "Because", HOLD, " of a bad word.")
     await world.first(question, "Because")

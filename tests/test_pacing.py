@@ -127,27 +127,34 @@ def test_a_429_of_one_bucket_leaves_the_others_alone():
     assert drive(pacing, 100.0, 0.2)[0][0] >= 60.1
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_429_of_a_bucket_that_was_not_spent_holds_up_those_of_that_bucket_alone(known):
-    pacing, patch, post = (
-        Pacing(),
-        *(Bucket(f"discord/{each}/1", 1.0, 5, told=True) for each in ("PATCH", "POST")),
-    )
-    for bucket in [patch, post] if known else [post]:
+def test_a_429_of_a_bucket_that_was_not_spent_closes_that_bucket_and_no_other():
+    patch, post = (Bucket(f"discord/{method}/1", 1.0, 5, told=True) for method in ("PATCH", "POST"))
+    pacing = Pacing()
+    for bucket in (patch, post):
         pacing.wait(one := ticket(Rank.FINAL, 0.0, bucket, EVERYTHING), 0.0)
         assert pacing.admit(0.0) == [one]
-        pacing.accepted([bucket, EVERYTHING], [BucketState(bucket.key, 4, 5.0)], 0.1)
+        pacing.accepted(one.buckets, [BucketState(bucket.key, 4, 5.0)], 0.1)
     pacing.wait(one := ticket(Rank.FINAL, 0.1, post, EVERYTHING), 0.1)
     assert pacing.admit(0.1) == [one]
     pacing.refused(one.buckets, patch.key, 60.0, 0.2)
     pacing.wait(edit := ticket(Rank.FINAL, 0.3, patch, EVERYTHING), 0.3)
     pacing.wait(again := ticket(Rank.FINAL, 0.3, post, EVERYTHING), 0.3)
-    assert pacing.admit(0.3) == ([again] if known else [edit, again])
-    for each in (edit, again) if not known else (again,):
-        pacing.accepted(each.buckets, [], 0.4)
-    if known:
-        assert drive(pacing, 100.0, 0.4)[0][0] >= 60.2
-    assert all(each.waiting == 0 for each in pacing.readings(100.0))
+    assert pacing.admit(0.3) == [again]
+    pacing.accepted(again.buckets, [], 0.4)
+    assert drive(pacing, 100.0, 0.4)[0][0] >= 60.2
+    assert not edit.waiting
+
+
+def test_however_often_a_429_of_another_call_is_met_the_bucket_of_the_write_has_all_its_calls():
+    pacing = Pacing()
+    live(pacing, 3)
+    for number in range(100):
+        now = number / 2
+        pacing.wait(one := ticket(Rank.FINAL, now), now)
+        assert pacing.admit(now) == [one]
+        pacing.refused(one.buckets, "look-up", 0.4, now + 0.1)
+    [reading] = pacing.readings(50.0)
+    assert (reading.left, reading.blocked) == (50, 0.0)
 
 
 def crowded_final(answers: int) -> Ticket:

@@ -9,8 +9,9 @@ import pytest
 from adapters.emulators.slack.web_api import SCOPES
 from adapters.slack import surface as slack
 from adapters.slack.wire import errands
+from adapters.slack.wire.errors import LOOKING
 from bot.events import File, Page
-from bot.platform import Op
+from bot.platform import Op, SlowDown
 from bot.show.words import FOLLOWS
 from tests.contract import at, until
 from tests.worlds import SlackWorld
@@ -61,6 +62,20 @@ async def test_a_share_that_landed_and_is_not_to_be_seen_yet_is_not_made_again(w
         await surface.edit(message, LAST)
     await world.emulator.fault("conversations.replies", body={"ok": True, "messages": []})
     await surface.edit(message, LAST)
+    await surface.edit(message, LAST)
+    assert await world.attached(question) == SENT
+    world.model.go.set()
+
+
+async def test_a_429_of_a_look_for_files_is_none_of_a_write_and_gives_up_no_file(world):
+    question, message, surface = await world.begun()
+    await world.emulator.fault("files.completeUploadExternal", drop=True, apply=True)
+    with pytest.raises(ConnectionError):
+        await surface.edit(message, LAST)
+    await world.emulator.fault("conversations.replies", status=429, headers={"Retry-After": "1"})
+    with pytest.raises(SlowDown) as slow:
+        await surface.edit(message, LAST)
+    assert slow.value.bucket == LOOKING
     await surface.edit(message, LAST)
     assert await world.attached(question) == SENT
     world.model.go.set()
@@ -117,19 +132,6 @@ async def test_files_do_not_wait_long_for_their_turn(world, method):
     await world.emulator.fault(method, 1000, 429, headers={"Retry-After": "30"})
     assert (await surface.edit(message, LAST)).unattached == slack.NO_FILES
     assert await calls(world, method) == 1
-    world.model.go.set()
-
-
-async def test_a_429_of_a_look_for_files_holds_back_no_edits(world):
-    question, message, surface = await world.begun()
-    await world.emulator.fault("files.completeUploadExternal", drop=True, apply=True)
-    with pytest.raises(ConnectionError):
-        await surface.edit(message, LAST)
-    await world.emulator.fault("conversations.replies", status=429, headers={"Retry-After": "30"})
-    with pytest.raises(ConnectionError):
-        await surface.edit(message, LAST)
-    await surface.edit(message, LAST)
-    assert await world.attached(question) == SENT
     world.model.go.set()
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.slack import surface as slack
+from adapters.slack.wire.errors import LOOKING
 from bot.events import STOP, Page
 from bot.platform import Op, Remains, SlowDown
 from tests.contract import HOLD, until
@@ -122,8 +123,33 @@ async def test_a_429_of_a_look_up_is_about_no_write(world, how):
 
     with pytest.raises(SlowDown) as caught:
         await write()
-    assert caught.value.bucket == "slack/T1/conversations.replies"
+    assert caught.value.bucket == LOOKING
     assert await write()
+    assert await looks(world) == 2  # one for each try
+    world.model.go.set()
+
+
+async def looks(world: SlackWorld) -> int:
+    calls = await world.emulator.events(kinds=["call"])
+    return sum(each["method"] == "conversations.replies" for each in calls)
+
+
+async def test_a_replacement_that_was_posted_after_all_is_found_by_every_try_until_it_is_changed(world):
+    question, old, surface = await world.begun()
+    await world.emulator.fault("chat.postMessage", drop=True, apply=True)
+    with pytest.raises(OSError, match="not reached"):
+        await surface.replace(old, FINAL, NONCE)
+    await world.emulator.fault("chat.update", status=429, headers={"Retry-After": "1"})
+    with pytest.raises(SlowDown):
+        await surface.edit(old, FINAL)
+
+    async def deleted() -> bool:
+        return len(await world.emulator.events(kinds=["delete"])) == 1
+
+    await until(deleted)
+    receipt = await surface.edit(old, FINAL)
+    [answer] = await world.answers(question)
+    assert receipt.message == f"slack/T1/{answer.id}"
     world.model.go.set()
 
 
@@ -140,31 +166,31 @@ async def test_a_429_of_a_post_beside_an_edit_is_not_one_of_the_edits(world):
 
 
 async def test_a_429_of_a_look_up_leaves_other_answers_alone_and_a_stop_ends_the_wait(world):
-    """A post is in doubt, so that it is looked for; meanwhile another answer begins and ends."""
+    """A post is in doubt, so that it is looked for; meanwhile another answer of the channel is given."""
     world.model.steps = ("Because ", HOLD, "of the rain.")
     await world.emulator.fault("chat.postMessage", drop=True, apply=True)
     await world.emulator.fault("conversations.replies", status=429, headers={"Retry-After": "300"})
     slow = f"C1/{await world.emulator.say('C1', 'U1', '<@UBOT> why?')}"
 
     async def refused() -> bool:
-        calls = await world.emulator.events(kinds=["call"])
-        return any(each["method"] == "conversations.replies" for each in calls)
+        return await looks(world) == 1
 
     await until(refused)
     world.model.steps = ("Because.",)
-    quick = f"C2/{await world.emulator.say('C2', 'U1', '<@UBOT> why?')}"
+    quick = f"C1/{await world.emulator.say('C1', 'U1', '<@UBOT> why?')}"
 
-    async def ended(question: str) -> bool:
-        return await shown(world, question) == ["Because."]
+    async def given() -> bool:
+        return await shown(world, quick) == ["Because."]
 
-    await until(lambda: ended(quick))
-    assert not await ended(slow)
+    await until(given)
+    assert await looks(world) == 1
     await world.react(slow)
 
-    async def stopped() -> bool:
+    async def ended() -> bool:
         return not world.core._lives
 
-    await until(stopped)
+    await until(ended)
+    assert await looks(world) == 2
     assert (await world.emulator.verdict())["live"] == []
 
 

@@ -246,6 +246,10 @@ def test_a_call_that_was_not_granted_does_not_count():
     held.sent(Rank.FINAL, 0.0)
     held.unsent(0.0)
     assert held.left(0.0) == 45
+    held.sent(Rank.FINAL, 0.0)
+    assert held.left(2.0) == 45
+    held.unsent(2.0)
+    assert held.left(2.0) == 45
 
 
 def test_the_calls_that_the_window_holds_are_told_to_others():

@@ -12,7 +12,7 @@ import structlog
 
 from adapters.discord.downloads import fetch
 from adapters.discord.outgoing.direct import Direct
-from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, SUBTEXT, draw
+from adapters.discord.outgoing.drawing import CONTENT, DIALECT, NOTE, draw
 from adapters.discord.outgoing.lastresort import MODERATED, NO_FILES, LastResort, Told, nonce
 from adapters.discord.outgoing.notices import Notices
 from adapters.discord.outgoing.threads import Fork, nowhere
@@ -21,7 +21,6 @@ from adapters.discord.wire.rest import GLOBAL, Json, Refused, Rest
 from adapters.discord.wire.traffic import RATE, Urgency
 from bot.events import File, Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
-from bot.text.safe import JOINER
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +60,6 @@ Attached = Callable[[], Awaitable[Sequence[File]]]
 async def no_files() -> Sequence[File]:
     """Return the files of a question that is at hand, and has its own."""
     return ()
-
-
-def said(content: str) -> str:
-    """Return what a message of ours says, without its note."""
-    lines = content.replace(JOINER, "").split("\n")
-    while lines and lines[-1].startswith(SUBTEXT):
-        lines.pop()
-    return "\n".join(lines).removesuffix("…" if lines == ["…"] else "")
 
 
 class DiscordSurface(Surface):
@@ -337,7 +328,7 @@ class DiscordSurface(Surface):
             await self._rest.call(
                 "PATCH", f"channels/{thread}", f"discord/threads/{thread}", {"archived": False}
             )
-        except (SlowDown, Gone, Refused) as error:
+        except (Gone, Refused) as error:
             log.info("an archived thread was not opened", thread=thread, error=str(error))
             return False
         return True
@@ -345,12 +336,12 @@ class DiscordSurface(Surface):
     async def _moderated(self, method: str, path: str, more: Json, message: str) -> None:
         """Say in the answer, or else to the asker, that a rule of the server blocked it."""
         for text in dict.fromkeys([self._shown.get(message, ""), ""]):
-            with suppress(SlowDown, Gone, OSError, Refused):
+            with suppress(Gone, OSError, Refused):
                 await self._send(method, path, Page(text, BLOCKED, live=False), more)
                 return
         await self._notices.moderated(self._asker, self._channel)
         if message:  # else it would look for ever as if more were to come
-            with suppress(SlowDown, Gone, OSError, Refused):
+            with suppress(Gone, OSError, Refused):
                 await self._rest.call("DELETE", path, f"discord/DELETE/{self._channel}")
 
     async def status(self, on: bool) -> None:

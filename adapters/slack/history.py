@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.blocks import objects, string
 from adapters.slack.people import People
 from adapters.slack.reading import Message, attributed, unnamed
 from adapters.slack.text import Json, said
-from adapters.slack.wire.errors import translated
+from adapters.slack.wire.errors import translated, why
 from bot.events import File
 from bot.platform import Actor, Said
 
@@ -76,7 +78,7 @@ class History:
         found: list[Json] = []
         latest = self._question
         for _ in range(REQUESTS):
-            with translated():
+            with _asking():
                 answer = await self._web.conversations_history(
                     channel=self._channel, latest=latest, inclusive=False, limit=min(PAGE, limit - len(found))
                 )
@@ -100,7 +102,7 @@ class History:
 
     async def attached(self) -> Sequence[File]:
         """Return the files of the question."""
-        with translated():
+        with _asking():
             answer = await self._web.conversations_replies(
                 channel=self._channel,
                 ts=self._thread,
@@ -162,7 +164,7 @@ class History:
 
     async def _window(self, thread: str, oldest: str) -> tuple[list[Json], bool]:
         """Return the root and the first replies from *oldest* on, and whether there are more."""
-        with translated():
+        with _asking():
             answer = await self._web.conversations_replies(
                 channel=self._channel, ts=thread, latest=self._question, oldest=oldest or None, limit=PAGE
             )
@@ -190,6 +192,16 @@ class History:
         """Whether *message* says nothing: what is left of a deleted one, or files of ours."""
         ours = self._ours(message) and not message.get("text")
         return message.get("subtype") == "tombstone" or bool(ours and message.get("files"))
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn what Slack says when it shows nothing into an error of the seam."""
+    try:
+        with translated():
+            yield
+    except SlackApiError as error:
+        raise ConnectionError(f"Slack does not show what was said: {why(error)}") from error
 
 
 def _of(message: Message, names: Mapping[str, str], me: str, actor: Actor) -> Said:

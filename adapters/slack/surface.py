@@ -20,7 +20,7 @@ from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.people import Channel, People
 from adapters.slack.text import DIALECT, Json, marked
 from adapters.slack.wire.errands import Errands
-from adapters.slack.wire.errors import CLOSED, FIXED, Unfit, translated, why
+from adapters.slack.wire.errors import CLOSED, FIXED, LOOKING, Unfit, translated
 from bot.events import File, Page
 from bot.platform import Bucket, Gone, Limits, Op, Receipt, Remains, Said, SlowDown, Surface, Whereabouts
 
@@ -101,6 +101,7 @@ class SlackSurface(Surface):
         self._shut = shut
         self._fixed: set[str] = set()
         self._made: set[str] = set()
+        self._read: Sequence[Json] | None = None
         self._resort = LastResort(self._send, self._change, self._posted, self._key)
 
     def buckets(self, op: Op) -> Sequence[Bucket]:
@@ -152,6 +153,7 @@ class SlackSurface(Surface):
 
     async def _send(self, page: Page, nonce: str, look: Look) -> str:
         """Post *page*; return its `ts`."""
+        self._read = None
         with self._telling(), translated(self._posts().key):
             answer = await self._web.chat_postMessage(
                 channel=self._channel,
@@ -224,27 +226,29 @@ class SlackSurface(Surface):
         return str(sent.get(nonce, ""))
 
     async def _since(self) -> Sequence[Json]:
-        """Return what was said in the thread since the question, with its marks."""
-        with translated(f"slack/{self._team}/conversations.replies"):
-            answer = await self._web.conversations_replies(
-                channel=self._channel,
-                ts=self._thread,
-                oldest=self._question,
-                limit=200,
-                include_all_metadata=True,
-            )
-        found: Sequence[Json] = answer["messages"]
-        return found
+        """Return what was said in the thread since the question, with its marks; read anew after a write."""
+        if self._read is None:
+            with translated(LOOKING):
+                answer = await self._web.conversations_replies(
+                    channel=self._channel,
+                    ts=self._thread,
+                    oldest=self._question,
+                    limit=200,
+                    include_all_metadata=True,
+                )
+            self._read = answer["messages"]
+        return self._read
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
-        if self._replacing and (ts := await self._posted(self._replacing)):
-            self._lagging.append(
-                self._errands.start(self._delete(message))
-            )  # its replacement was posted after all
-            message = self._key(ts)
+        if not self._replacing or not (ts := await self._posted(self._replacing)):
+            self._replacing = ""
+            return await self._filed(await self._update(message, page), page)
+        # Its replacement was posted after all; another try is to find that too.
+        self._lagging.append(self._errands.start(self._delete(message)))
+        receipt = await self._filed(await self._update(self._key(ts), page), page)
         self._replacing = ""
-        return await self._filed(await self._update(message, page), page)
+        return receipt
 
     async def _update(self, message: str, page: Page) -> Receipt:
         """Change *message*, whatever it takes that all of *page* is shown once it is final."""
@@ -281,6 +285,7 @@ class SlackSurface(Surface):
 
     async def _change(self, message: str, page: Page, look: Look) -> None:
         """Make *message* show *page*."""
+        self._read = None
         _, _, channel, ts = message.split("/")
         mark = self._mark(message) if look is Look.RICH else {}
         with self._telling(), translated(f"slack/{self._team}/chat.update"):
@@ -356,13 +361,11 @@ class SlackSurface(Surface):
 
     async def history(self, limit: int) -> Sequence[Said]:
         """See `Surface.history`: the thread, or the direct message so far."""
-        with _asking():
-            return await self._history.said(limit)
+        return await self._history.said(limit)
 
     async def recent(self, limit: int) -> Sequence[Said]:
         """See `Surface.recent`: who asks in a channel is in it, or may be."""
-        with _asking():
-            return await self._history.recent(limit)
+        return await self._history.recent(limit)
 
     async def whereabouts(self) -> Whereabouts:
         """See `Surface.whereabouts`; a direct message has neither a name nor a topic."""
@@ -373,11 +376,7 @@ class SlackSurface(Surface):
 
     async def attached(self) -> Sequence[File]:
         """See `Surface.attached`."""
-        try:
-            with translated():
-                return await self._history.attached()
-        except SlackApiError as error:
-            raise ConnectionError(f"Slack does not show the question: {why(error)}") from error
+        return await self._history.attached()
 
     async def fetch(self, file: File, most: int) -> bytes:
         """See `Surface.fetch`."""
@@ -388,16 +387,6 @@ class SlackSurface(Surface):
 
     def _key(self, ts: str) -> str:
         return f"slack/{self._team}/{self._channel}/{ts}"
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Turn what Slack says when it shows nothing into an error of the seam."""
-    try:
-        with translated():
-            yield
-    except SlackApiError as error:
-        raise ConnectionError(f"Slack shows no history: {why(error)}") from error
 
 
 def _beside(message: str) -> str:

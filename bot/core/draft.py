@@ -30,7 +30,7 @@ class Draft:
         shown: Set when something was written, or cannot be: the reader need not wait for it.
         ended: Set at the end.
         turn: The place in the queue where the writer waits now.
-        pause: The writer's wait after a failure, which the end of the answer ends.
+        pause: The writer's wait after a failure or a 429, which the end of the answer ends.
     """
 
     def __init__(self, answer: Answer, kept: Kept) -> None:

@@ -19,12 +19,14 @@ from bot.core.kept import Denied
 from bot.core.waits import Pause, Waits
 from bot.platform import Bucket, Gone, Op, Page, Receipt, SlowDown, Surface
 from bot.show.pace import Pace, Turn
+from bot.show.windows import MARGIN
 from bot.show.writes import Ending, Phase, Rank, Write
 from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
 
-#: Seconds before each new try of a write that failed without the platform saying why.
+#: Seconds before each new try of a write that failed without the platform saying for how long; tries after a
+#: 429 of another call are counted with them.
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
@@ -80,6 +82,7 @@ class Writer:
         self._vain = 0  # how often a wait after them was ended early
         self._failing = 0.0  # when the first of them began
         self._waiting = False
+        self._last = False  # whether the answer had ended when the newest write went out
         self._counted: tuple[Bucket, ...] = ()
         self._doubtful: dict[str, None] = {}  # messages of which an edit timed out
         self._unknown: Write | None = None  # a post that failed, and may be there all the same
@@ -100,6 +103,7 @@ class Writer:
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
             self._failing = self._failing if self._failures or self._vain else _now()
+            self._last = self._draft.ended.is_set()
             try:
                 text, escaped = self._answer.text, turn.escaped
                 claim = self._pace.claim(turn)
@@ -233,15 +237,19 @@ class Writer:
         await self._say_waiting(on=False)
 
     async def _slowed(self, write: Write, turn: Turn, since: float, slow: SlowDown) -> None:
-        """Record a 429; wait here where it is about a bucket for which the next turn does not wait."""
+        """Record a 429; one that is about none of the buckets of *turn* is waited for here."""
         self._pace.refused(turn, slow)
         self._draft.not_shown(since)
-        if slow.retry_after >= LONG:
-            await self._say_waiting(on=True)
-        if slow.bucket and all(bucket.key != slow.bucket for bucket in turn.buckets):
+        with self._pause() as pause:
+            if slow.retry_after >= LONG:
+                await self._say_waiting(on=True)
+            if not slow.bucket or any(bucket.key == slow.bucket for bucket in turn.buckets):
+                return
             self._unknown = None if write.message else write  # what was refused may have come after the post
-            with self._pause() as pause:
-                await pause.end(slow.retry_after, 0)
+            if self._goes_on():
+                await pause.end(slow.retry_after + MARGIN, 0)
+                self._failures += 1
+                self._failing = _now()  # a 429 says nothing against the files of a page
 
     async def _say_waiting(self, *, on: bool) -> None:
         """Show at the question that the platform lets nothing through, which the answer itself can't show."""
@@ -266,22 +274,31 @@ class Writer:
         if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
             log.warning("files were given up", question=self._question)
             return
-        if self._failures == len(RETRIES):
-            log.error("gave up on an answer", question=self._question)
-            self._unknown = None
-            self.given_up = self._answer.phase is not Phase.CLOSED  # else its question is gone
-            self._answer.lost()
+        if not self._goes_on():
             return
         with self._pause() as pause:
             woken = await self._waits.wait(self._platform, pause, RETRIES[self._failures], self._vain)
         self._vain += woken
         self._failures += not woken
 
+    def _goes_on(self) -> bool:
+        """Give up after the last try; tell whether there is another."""
+        if self._failures < len(RETRIES):
+            return True
+        log.error("gave up on an answer", question=self._question)
+        self._unknown = None
+        self.given_up = self._answer.phase is not Phase.CLOSED  # else its question is gone
+        self._answer.lost()
+        return False
+
     @contextmanager
     def _pause(self) -> Iterator[Pause]:
-        """Let the end of the answer end a wait; one that begins after it waits to its own end."""
+        """Return a wait that the end of the answer ends, unless the write that failed came after that end."""
         pause = Pause()
-        self._draft.pause = None if self._draft.ended.is_set() else pause
+        if not self._last:
+            self._draft.pause = pause
+            if self._draft.ended.is_set():
+                pause.leave()
         try:
             yield pause
         finally:

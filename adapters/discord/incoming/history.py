@@ -18,7 +18,7 @@ from adapters.discord.incoming.fields import inner, snowflake, string
 from adapters.discord.incoming.markup import Names
 from adapters.discord.incoming.reading import files
 from adapters.discord.incoming.written import SPOKEN, Written
-from adapters.discord.surface import said
+from adapters.discord.outgoing.drawing import said
 from bot.platform import Actor, Gone, Said
 
 #: Messages that are read in one call, and calls for a history; those for links of a chain further back.

@@ -25,9 +25,8 @@ from adapters.discord.incoming.shards import Shards
 from adapters.discord.incoming.written import Written
 from adapters.discord.outgoing.asked import LONGEST, quoted, shown
 from adapters.discord.outgoing.commands import ABOUT, STOP
-from adapters.discord.outgoing.drawing import BUTTON, told
+from adapters.discord.outgoing.drawing import BUTTON, said, told
 from adapters.discord.rights import missing_to_answer
-from adapters.discord.surface import said
 from adapters.discord.wire.replies import Reply
 from adapters.discord.wire.rest import Json as Body
 from adapters.discord.wire.rest import Rest

@@ -8,6 +8,7 @@ from adapters.discord.dialect import DiscordDialect
 from adapters.discord.wire.rest import Json
 from bot.events import Page
 from bot.text.line import line
+from bot.text.safe import JOINER
 from bot.text.writing import render
 
 #: 2,000 code points, create and edit, less the room for a note.
@@ -37,6 +38,14 @@ def draw(page: Page) -> Json:
         "allowed_mentions": {"parse": [], "replied_user": False},
         "flags": SUPPRESS_EMBEDS,
     }
+
+
+def said(content: str) -> str:
+    """Return what a message of ours says, without its note."""
+    lines = content.replace(JOINER, "").split("\n")
+    while lines and lines[-1].startswith(SUBTEXT):
+        lines.pop()
+    return "\n".join(lines).removesuffix("…" if lines == ["…"] else "")
 
 
 def told(text: str, below: str = "") -> Json:

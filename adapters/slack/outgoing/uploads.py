@@ -21,7 +21,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from adapters.proxies import proxy_for
 from adapters.slack.text import Json
 from adapters.slack.wire.errands import Tally
-from adapters.slack.wire.errors import ON_THE_WAY, Unfit, code_of, translated, why
+from adapters.slack.wire.errors import LOOKING, ON_THE_WAY, Unfit, code_of, translated, why
 from bot.events import File
 from bot.platform import Gone, SlowDown
 from bot.text.filenames import safe
@@ -87,6 +87,7 @@ class Uploads:
 
         Raises:
             Unfit: When Slack refuses them, also for want of a right.
+            SlowDown: When nobody may look for them now.
             OSError: When Slack was not reached or not able.
         """
         share = self._shares.setdefault(files, _Share())
@@ -95,8 +96,6 @@ class Uploads:
         if not share.refused:
             try:
                 await self._share(channel, message, thread, share, files)
-            except SlowDown as slow:
-                raise ConnectionError("Slack lets nobody look for files now") from slow
             except (Gone, Unfit, SlackApiError) as error:
                 share.refused = why(error) if isinstance(error, SlackApiError) else str(error)
             else:
@@ -114,7 +113,7 @@ class Uploads:
 
     async def _root(self, channel: str, message: str) -> str:
         """Return the thread of *message*; a reply's own `ts` is none."""
-        with translated():
+        with translated(LOOKING):
             answer = await self._web.conversations_replies(channel=channel, ts=message, limit=1)
         found: Json = next(iter(answer["messages"]), {})
         return str(found.get("thread_ts") or message)
@@ -193,7 +192,7 @@ class Uploads:
     async def _is_there(self, channel: str, thread: str, message: str, ids: Sequence[str]) -> bool:
         """Whether a message below *message* holds the first of *ids*; no, if Slack won't say."""
         try:
-            with translated():
+            with translated(LOOKING):
                 async for found in self._below(channel, thread, message):
                     if any(file.get("id") in ids for file in found.get("files") or ()):
                         return True
