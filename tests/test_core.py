@@ -14,8 +14,8 @@ from bot.core.intake import WAITING
 from bot.core.kept import Denied, _both
 from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
+from bot.core.tries import RETRIES
 from bot.core.waits import KEPT, SPREAD
-from bot.core.writer import RETRIES
 from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
 from bot.model import Ask, Asking, Model, nobody

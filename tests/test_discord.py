@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import adapters.discord
 from adapters.discord.incoming.history import translated
-from adapters.discord.outgoing.drawing import CONTENT, NOTE, draw
-from adapters.discord.surface import DiscordSurface, said
+from adapters.discord.outgoing.drawing import CONTENT, NOTE, draw, said
+from adapters.discord.surface import DiscordSurface
 from adapters.discord.wire.rest import GLOBAL, LONGEST_RETRY, RETRY_AFTER, Rest, retry_after
 from adapters.discord.wire.traffic import PAUSE
 from bot.events import STOP, Page

@@ -12,7 +12,7 @@ from bot.core.core import Core
 from bot.core.kept import Kept
 from bot.core.repair import AGAIN, LATE, RUNS, STALE, YOUNG
 from bot.core.sayings import AWAY, NOTHING, RESTART, UNBEGUN
-from bot.core.writer import RETRIES
+from bot.core.tries import RETRIES
 from bot.events import CONTINUE, RETRY, Page
 from bot.guard.access import Access
 from bot.model import Asking

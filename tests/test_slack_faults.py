@@ -17,7 +17,7 @@ from adapters.slack.outgoing.notices import WHY
 from adapters.slack.outgoing.overlong import LARGEST, open_fence, parts
 from adapters.slack.wire import errors
 from adapters.slack.wire.errors import CLOSED, FIXED, GONE, LONG, REVOKED
-from bot.core import writer
+from bot.core import tries
 from tests.contract import HOLD, until
 from tests.worlds import SlackWorld
 
@@ -28,7 +28,7 @@ METHODS = {"post": "chat.postMessage", "edit": "chat.update"}
 
 @pytest.fixture
 async def world(monkeypatch) -> AsyncIterator[SlackWorld]:
-    monkeypatch.setattr(writer, "RETRIES", (0.02,) * 10)
+    monkeypatch.setattr(tries, "RETRIES", (0.02,) * 10)
     monkeypatch.setattr(errors, "RETRY_AFTER", 0.5)
     world = await SlackWorld.open()
     assert isinstance(world, SlackWorld)

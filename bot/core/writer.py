@@ -8,15 +8,15 @@ while the writer waited.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from bot.core.counted import Counted
 from bot.core.draft import Draft
 from bot.core.kept import Denied
-from bot.core.waits import Pause, Waits
+from bot.core.tries import Tries
+from bot.core.waits import Waits
 from bot.platform import Bucket, Gone, Op, Page, Receipt, SlowDown, Surface
 from bot.show.pace import Pace, Turn
 from bot.show.windows import MARGIN
@@ -25,9 +25,6 @@ from bot.store.peers import Taken
 
 log = structlog.get_logger(__name__)
 
-#: Seconds before each new try of a write that failed without the platform saying for how long; tries after a
-#: 429 of another call are counted with them.
-RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 #: Seconds after which a page is sent again when an edit before it timed out and may still land.
 SETTLE = 2.0
 #: Seconds for which a write with files may fail until it is made without: a platform that is not well often
@@ -73,16 +70,11 @@ class Writer:
         self._question = question
         self._watch = watch
         self._forget = forget
-        self._waits = waits
+        self._tries = Tries(draft, waits, question.partition("/")[0])
         self._count = counted
-        self._platform = question.partition("/")[0]
         self.surface = surface
         self.given_up = False
-        self._failures = 0
-        self._vain = 0  # how often a wait after them was ended early
-        self._failing = 0.0  # when the first of them began
         self._waiting = False
-        self._last = False  # whether the answer had ended when the newest write went out
         self._counted: tuple[Bucket, ...] = ()
         self._doubtful: dict[str, None] = {}  # messages of which an edit timed out
         self._unknown: Write | None = None  # a post that failed, and may be there all the same
@@ -102,8 +94,7 @@ class Writer:
         """
         while (planned := await self._next_write()) is not None:
             write, turn, since = planned
-            self._failing = self._failing if self._failures or self._vain else _now()
-            self._last = self._draft.ended.is_set()
+            self._tries.begin()
             try:
                 text, escaped = self._answer.text, turn.escaped
                 claim = self._pace.claim(turn)
@@ -225,9 +216,8 @@ class Writer:
         (self._watch if ours else self._forget)(message)
 
     async def _wrote(self, write: Write, turn: Turn, receipt: Receipt) -> None:
-        self._failures = self._vain = 0
         self._unknown = None
-        self._waits.wake(self._platform)
+        self._tries.passed()
         self._pace.accepted(turn, receipt)
         self._answer.wrote(write, receipt.message, receipt.unattached)
         if write.message and write.message != receipt.message:
@@ -240,16 +230,13 @@ class Writer:
         """Record a 429; one that is about none of the buckets of *turn* is waited for here."""
         self._pace.refused(turn, slow)
         self._draft.not_shown(since)
-        with self._pause() as pause:
-            if slow.retry_after >= LONG:
-                await self._say_waiting(on=True)
-            if not slow.bucket or any(bucket.key == slow.bucket for bucket in turn.buckets):
-                return
-            self._unknown = None if write.message else write  # what was refused may have come after the post
-            if self._goes_on():
-                await pause.end(slow.retry_after + MARGIN, 0)
-                self._failures += 1
-                self._failing = _now()  # a 429 says nothing against the files of a page
+        if slow.retry_after >= LONG:
+            await self._say_waiting(on=True)
+        if not slow.bucket or any(bucket.key == slow.bucket for bucket in turn.buckets):
+            return
+        self._unknown = None if write.message else write  # what was refused may have come after the post
+        if self._goes_on():
+            await self._tries.after_429(slow.retry_after + MARGIN)
 
     async def _say_waiting(self, *, on: bool) -> None:
         """Show at the question that the platform lets nothing through, which the answer itself can't show."""
@@ -264,45 +251,25 @@ class Writer:
             log.error("a write failed", question=self._question, exc_info=error)
 
     async def _failed(self, write: Write, *, timed_out: bool = False) -> None:
-        """Wait before the next try, at most until the answer ends; give up after the last.
-
-        A wait that ends early, since the platform was heard of again, does not count.
-        """
+        """Wait before the next try, which is made at once without the files that were tried for so long."""
         if timed_out and write.message:
             self._doubtful[write.message] = None
         self._unknown = None if write.message else write
-        if _now() - self._failing >= FILES and self._answer.unfile(write, NOT_SENT):
+        if self._tries.lasting >= FILES and self._answer.unfile(write, NOT_SENT):
             log.warning("files were given up", question=self._question)
             return
-        if not self._goes_on():
-            return
-        with self._pause() as pause:
-            woken = await self._waits.wait(self._platform, pause, RETRIES[self._failures], self._vain)
-        self._vain += woken
-        self._failures += not woken
+        if self._goes_on():
+            await self._tries.after_failure()
 
     def _goes_on(self) -> bool:
         """Give up after the last try; tell whether there is another."""
-        if self._failures < len(RETRIES):
+        if not self._tries.over:
             return True
         log.error("gave up on an answer", question=self._question)
         self._unknown = None
         self.given_up = self._answer.phase is not Phase.CLOSED  # else its question is gone
         self._answer.lost()
         return False
-
-    @contextmanager
-    def _pause(self) -> Iterator[Pause]:
-        """Return a wait that the end of the answer ends, unless the write that failed came after that end."""
-        pause = Pause()
-        if not self._last:
-            self._draft.pause = pause
-            if self._draft.ended.is_set():
-                pause.leave()
-        try:
-            yield pause
-        finally:
-            self._draft.pause = None
 
     async def _write_last_again(self) -> None:
         """Send the pages once more of which an edit timed out: that edit may land after the last one."""
