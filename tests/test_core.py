@@ -16,6 +16,7 @@ from bot.core.reader import BROKEN, READING
 from bot.core.sayings import BUSY, HINT, NOTHING, RESTART
 from bot.core.tries import RETRIES
 from bot.core.waits import KEPT, SPREAD
+from bot.core.writer import NOT_SENT
 from bot.events import CONTINUE, RETRY, STOP, Again, Event, Finished, Page, Text, Waiting
 from bot.guard.access import Access
 from bot.model import Ask, Asking, Model, nobody
@@ -371,26 +372,85 @@ async def test_a_429_of_no_bucket_of_the_write_holds_up_its_answer_alone():
     assert sheet.statuses == [True, False]
 
 
-@pytest.mark.parametrize("when", [1.5, 2.5, 4.5])
-@pytest.mark.parametrize("error", [SlowDown(200.0, "look-up"), OSError("no route")])
-async def test_a_stop_ends_a_wait_in_the_call_that_failed_and_while_the_wait_is_told_too(error, when):
+@pytest.mark.parametrize(
+    ("error", "failures", "when"),
+    [
+        (SlowDown(200.0, "look-up"), 1, "call"),
+        (SlowDown(200.0, "look-up"), 1, "told"),
+        (SlowDown(200.0, "look-up"), 1, "wait"),
+        (OSError("no route"), 7, "call"),
+        (OSError("no route"), 7, "wait"),
+    ],
+)
+async def test_a_stop_ends_a_wait_also_if_it_comes_in_the_call_that_fails(error, failures, when):
     class Slow(Sheet):
         async def status(self, on: bool) -> None:
-            await asyncio.sleep(1)
+            await stop("told" if on else "")
 
         async def edit(self, message: str, page: Page) -> Receipt:
-            if self.errors:  # the call itself from 1 to 2, `status` from 2 to 3
-                await asyncio.sleep(1)
+            if len(self.errors) == 1:
+                await stop("call")
             return await super().edit(message, page)
 
-    sheet = Slow(errors=[None, error])
-    it = core(Script(*WORDS))
+    stopped: list[float] = []
+
+    async def stop(now: str) -> None:
+        if now == when and not stopped:
+            assert await it.stop(Stop("chat/q", ANN, HERE)) is Outcome.STOPPED
+            stopped.append(asyncio.get_running_loop().time())
+
+    sheet = Slow(errors=[None, *[error] * failures])
+    it = core(Script(*WORDS * 40))
     await it.mention(ask(sheet, "chat/q"))
-    sheet.latency = 0.0
-    await asyncio.sleep(when)
-    assert await it.stop(Stop("chat/q", ANN, HERE)) is Outcome.STOPPED
+    while sheet.errors:
+        await asyncio.sleep(0.3)
+    await asyncio.sleep(3)
+    await stop("wait")
     await asyncio.sleep(3)
     assert not sheet.last.live
+    assert sheet.log[-1].time - stopped[0] < 3.0
+
+
+async def test_a_deletion_ends_the_wait_of_a_last_edit():
+    sheet = Sheet(errors=[None, SlowDown(200.0, "look-up")])
+    it = core(Script({"stall": True}))
+    await it.mention(ask(sheet, "chat/q"))
+    await asyncio.sleep(3)
+    await it.stop(Stop("chat/q", ANN, HERE))
+    await asyncio.sleep(3)
+    assert it._lives
+    await it.deleted(Deleted("chat/q"))
+    await asyncio.sleep(3)
+    assert not it._lives
+
+
+@pytest.mark.parametrize("seconds", [0.1, 40.0])
+async def test_a_429_of_another_call_is_tried_no_more_often_than_a_failure(seconds):
+    sheet = Sheet(errors=[None, *[SlowDown(seconds, "look-up")] * 1_000])
+    it = core(Script("Because.", 2.0))
+    began = asyncio.get_running_loop().time()
+    await it.mention(ask(sheet, "chat/q"))
+    while it._lives:
+        await asyncio.sleep(1)
+    waited = asyncio.get_running_loop().time() - began
+    assert waited >= sum(max(each, seconds) for each in RETRIES[1:])  # the end of the answer ends one
+    assert sheet.statuses in ([], [True, False])
+
+
+async def test_what_no_look_for_files_gets_through_for_is_shown_without_them():
+    class Filed(Sheet):
+        async def edit(self, message: str, page: Page) -> Receipt:
+            if page.files:
+                raise SlowDown(1.0, "look-up")
+            return await super().edit(message, page)
+
+    sheet = Filed(limits=Limits(500, attach=2**20))
+    it = Core(Script("word " * 400), Memory(), Access(), Asking(), Showing(pages=1))
+    await it.mention(ask(sheet))
+    await asyncio.sleep(3_600)
+    assert not it._lives
+    assert not sheet.last.live
+    assert any(NOT_SENT in page.note for page in sheet.shown.values())
 
 
 async def test_what_is_refused_for_ever_by_a_429_of_no_bucket_of_the_write_is_left_to_a_repair():

@@ -145,16 +145,20 @@ def test_a_429_of_a_bucket_that_was_not_spent_closes_that_bucket_and_no_other():
     assert not edit.waiting
 
 
-def test_however_often_a_429_of_another_call_is_met_the_bucket_of_the_write_has_all_its_calls():
+def test_a_429_of_another_call_teaches_its_bucket_and_that_of_the_write_nothing():
     pacing = Pacing()
-    live(pacing, 3)
-    for number in range(100):
-        now = number / 2
-        pacing.wait(one := ticket(Rank.FINAL, now), now)
-        assert pacing.admit(now) == [one]
-        pacing.refused(one.buckets, "look-up", 0.4, now + 0.1)
-    [reading] = pacing.readings(50.0)
-    assert (reading.left, reading.blocked) == (50, 0.0)
+    for bucket in (SLACK, POSTS):
+        pacing.wait(one := ticket(Rank.FINAL, 0.0, bucket), 0.0)
+        assert pacing.admit(0.0) == [one]
+        pacing.accepted(one.buckets, [], 0.1)
+    pacing.wait(one := ticket(Rank.FINAL, 1.0), 1.0)
+    assert pacing.admit(1.0) == [one]
+    pacing.refused(one.buckets, POSTS.key, 5.0, 1.1)
+    edits, posts = pacing.readings(1.1)
+    assert (edits.left, edits.blocked) == (48, 0.0)  # the write may have been made
+    assert posts.blocked > 5.0
+    edits, posts = pacing.readings(100.0)
+    assert (edits.left, posts.left) == (50, 8)
 
 
 def crowded_final(answers: int) -> Ticket:

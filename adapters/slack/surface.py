@@ -138,7 +138,8 @@ class SlackSurface(Surface):
         if message := self._posted_as.get(nonce):  # the page is there; its rest, or its files, are not
             return await self._filed(await self._update(message, page), page)
         if nonce in self._doubtful and (ts := await self._posted(nonce)):
-            return await self._filed(await self._update(self._key(ts), page), page)
+            message = self._posted_as[nonce] = self._key(ts)
+            return await self._filed(await self._update(message, page), page)
         try:
             message, whole = await self._resort.post(page, nonce)
         except OSError:
@@ -226,7 +227,7 @@ class SlackSurface(Surface):
         return str(sent.get(nonce, ""))
 
     async def _since(self) -> Sequence[Json]:
-        """Return what was said in the thread since the question, with its marks; read anew after a write."""
+        """Return what was said in the thread since the question; kept until the next post or change."""
         if self._read is None:
             with translated(LOOKING):
                 answer = await self._web.conversations_replies(
@@ -241,14 +242,21 @@ class SlackSurface(Surface):
 
     async def edit(self, message: str, page: Page) -> Receipt:
         """See `Surface.edit`."""
-        if not self._replacing or not (ts := await self._posted(self._replacing)):
-            self._replacing = ""
-            return await self._filed(await self._update(message, page), page)
-        # Its replacement was posted after all; another try is to find that too.
-        self._lagging.append(self._errands.start(self._delete(message)))
-        receipt = await self._filed(await self._update(self._key(ts), page), page)
-        self._replacing = ""
+        instead = await self._replacement()
+        receipt = await self._filed(await self._update(instead or message, page), page)
+        self._replacing = ""  # not before: if the change fails, the next try has to find it again
+        if instead:
+            self._lagging.append(self._errands.start(self._delete(message)))
         return receipt
+
+    async def _replacement(self) -> str:
+        """Return the message that `replace` has posted although it failed, if there is one."""
+        if not self._replacing:
+            return ""
+        if known := self._posted_as.get(self._replacing):
+            return known
+        ts = await self._posted(self._replacing)
+        return self._key(ts) if ts else ""
 
     async def _update(self, message: str, page: Page) -> Receipt:
         """Change *message*, whatever it takes that all of *page* is shown once it is final."""

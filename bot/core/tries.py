@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 from bot.core.draft import Draft
-from bot.core.waits import Pause, Waits
+from bot.core.waits import SPREAD, Pause, Waits
 
 #: Seconds before each new try of a write that failed without the platform saying for how long; tries after a
 #: 429 of another call are counted with them.
@@ -15,7 +16,7 @@ RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
 class Tries:
     """Counts them, and waits.
 
-    A wait ends with the answer, so that its last write goes out at once; one after that write does not.
+    The end of the answer ends a wait, so that its last write goes out at once.
 
     Args:
         draft: The answer.
@@ -29,7 +30,7 @@ class Tries:
         self._platform = platform
         self._failed = 0
         self._vain = 0  # how often a wait after them was ended early
-        self._since = 0.0
+        self._since: float | None = None
         self._ended = False  # whether the answer had ended when the newest try began
 
     @property
@@ -39,42 +40,48 @@ class Tries:
 
     @property
     def lasting(self) -> float:
-        """The seconds since the first of the tries began that failed in a row."""
-        return _now() - self._since
+        """The seconds since the first failed try in a row began, or the first after a 429's wait."""
+        return _now() - (_now() if self._since is None else self._since)
 
     def begin(self) -> None:
         """Note that a write goes out."""
-        if not self._failed and not self._vain:
+        if self._since is None:
             self._since = _now()
         self._ended = self._draft.ended.is_set()
 
     def passed(self) -> None:
         """Note that it got through, which is news for all others that wait for the platform."""
         self._failed = self._vain = 0
+        self._since = None
         self._waits.wake(self._platform)
 
     async def after_failure(self) -> None:
-        """Wait before the next try; a try does not count whose wait news of the platform made shorter."""
+        """Wait before the next try; if news of the platform ends the wait, the failure does not count."""
         pause = self._pause()
-        woken = await self._waits.wait(self._platform, pause, RETRIES[self._failed], self._vain)
+        woken = await self._waits.wait(self._platform, pause, self._next(), self._vain)
         self._draft.pause = None
         self._vain += woken
         self._failed += not woken
 
     async def after_429(self, seconds: float) -> None:
-        """Wait so many *seconds*, as the platform has asked for; it says nothing against what was written."""
-        await self._pause().end(seconds, 0)
+        """Wait so many *seconds*, as the platform has asked for, and as after a failure at least.
+
+        Those who wait for the same look again at moments of their own.
+        """
+        spread = random.uniform(0.0, SPREAD)  # noqa: S311  nothing secret
+        await self._pause().end(max(seconds, self._next()) + spread, 0)
         self._draft.pause = None
         self._failed += 1
-        self._since = _now()
+        self._since = None  # a 429 says nothing against what was written
+
+    def _next(self) -> float:
+        return RETRIES[min(self._failed, len(RETRIES) - 1)]
 
     def _pause(self) -> Pause:
-        """Return a wait that the end of the answer ends, also if it came in the try before."""
-        pause = Pause()
-        if not self._ended:
-            self._draft.pause = pause
-            if self._draft.ended.is_set():
-                pause.leave()
+        """Return a wait; it has ended already if the answer ended during the try before."""
+        pause = self._draft.pause = Pause()
+        if self._draft.ended.is_set() and not self._ended:
+            pause.leave()
         return pause
 
 

@@ -19,7 +19,6 @@ from bot.core.tries import Tries
 from bot.core.waits import Waits
 from bot.platform import Bucket, Gone, Op, Page, Receipt, SlowDown, Surface
 from bot.show.pace import Pace, Turn
-from bot.show.windows import MARGIN
 from bot.show.writes import Ending, Phase, Rank, Write
 from bot.store.peers import Taken
 
@@ -50,7 +49,7 @@ class Writer:
 
     Attributes:
         surface: Where it writes; `settle_in` may choose another place.
-        given_up: Whether the platform was not reached for so long that the rest is left to a later repair.
+        given_up: Whether nothing got through for so long that the rest is left to a later repair.
     """
 
     def __init__(
@@ -124,6 +123,7 @@ class Writer:
             else:
                 await self._wrote(write, turn, receipt)
                 self._count.wrote(write, since)
+        await self._say_waiting(on=False)
         await self._write_last_again()
 
     def leave(self) -> None:
@@ -235,8 +235,8 @@ class Writer:
         if not slow.bucket or any(bucket.key == slow.bucket for bucket in turn.buckets):
             return
         self._unknown = None if write.message else write  # what was refused may have come after the post
-        if self._goes_on():
-            await self._tries.after_429(slow.retry_after + MARGIN)
+        if self._goes_on(write):
+            await self._tries.after_429(slow.retry_after)
 
     async def _say_waiting(self, *, on: bool) -> None:
         """Show at the question that the platform lets nothing through, which the answer itself can't show."""
@@ -251,19 +251,24 @@ class Writer:
             log.error("a write failed", question=self._question, exc_info=error)
 
     async def _failed(self, write: Write, *, timed_out: bool = False) -> None:
-        """Wait before the next try, which is made at once without the files that were tried for so long."""
+        """Wait before the next try; where files have failed for too long, go on at once without them."""
         if timed_out and write.message:
             self._doubtful[write.message] = None
         self._unknown = None if write.message else write
-        if self._tries.lasting >= FILES and self._answer.unfile(write, NOT_SENT):
-            log.warning("files were given up", question=self._question)
+        if self._tries.lasting >= FILES and self._unfiled(write):
             return
-        if self._goes_on():
+        if self._goes_on(write):
             await self._tries.after_failure()
 
-    def _goes_on(self) -> bool:
-        """Give up after the last try; tell whether there is another."""
-        if not self._tries.over:
+    def _unfiled(self, write: Write) -> bool:
+        """Give up the files of *write*; tell whether it had any."""
+        if unfiled := self._answer.unfile(write, NOT_SENT):
+            log.warning("files were given up", question=self._question)
+        return unfiled
+
+    def _goes_on(self, write: Write) -> bool:
+        """Give up after the last try, files first; tell whether there is another."""
+        if not self._tries.over or self._unfiled(write):
             return True
         log.error("gave up on an answer", question=self._question)
         self._unknown = None

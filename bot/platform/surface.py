@@ -17,8 +17,8 @@ class SlowDown(Exception):
 
     Args:
         retry_after: Seconds, parsed and capped by the adapter.
-        bucket: The key of the `Bucket` that is exhausted; "" for all that the write spends.  Where it is none
-            of those (a look-up's, a post's beside an edit), their other writes go on.
+        bucket: The key of the `Bucket` that is exhausted; "" for all that the write spends.  Where the write
+            does not spend it (it is a look-up's, or a post's beside an edit), only this answer waits.
     """
 
     def __init__(self, retry_after: float, bucket: str = "") -> None:

@@ -90,21 +90,17 @@ class Pacing:
     def refused(self, buckets: Sequence[Bucket], key: str, retry_after: float, now: float) -> None:
         """Record that a write of *buckets* met a 429 of the bucket *key*, or of all of them if that is "".
 
-        A *key* that is none of them is that of another call, which had to be made first: then that bucket is
-        closed, if there is one, and the write counts as not made.
+        A *key* that is none of them is that of another call that the write needed: then that bucket is
+        closed, if there is one, and the others count a call, which may have been made.
         """
-        if key and all(bucket.key != key for bucket in buckets):
-            for bucket in buckets:
-                self._budget(bucket, now).allows.unsent(now)
-            if key in self._budgets:
-                self._budgets[key].close(retry_after, now)
-                self._changed.add(key)
-            return
         for bucket in buckets:
             if key in {"", bucket.key} and not self._shows_wider(bucket, retry_after, now):
                 self._budget(bucket, now).refused(retry_after, now)
             else:
                 self._budget(bucket, now).allows.answered(None, now)
+        if key in self._budgets and all(bucket.key != key for bucket in buckets):
+            self._budgets[key].close(retry_after, now)
+            self._changed.add(key)
 
     def readings(self, now: float) -> list[Reading]:
         """Return how each budget is now."""

@@ -141,11 +141,11 @@ class Sliding:
             self._last_preview = now
 
     def unsent(self, now: float) -> None:
-        """Count a call no more that did not go out, soon after `sent`."""
+        """Count a call no more that did not go out, after `sent`."""
         self._paid -= self._each(now)
         if not self._held:
             self._flying -= 1
-        elif self._returns and self._returns[-1] > now:  # else it does not count any more
+        elif self._returns and self._returns[-1] > now:  # the newest, as all count alike
             self._returns.pop()
 
     def answered(self, _state: BucketState | None, now: float) -> None:

@@ -53,6 +53,7 @@ class _Share:
         lost: How often Slack has lost what was uploaded for it.
         refused: Slack's word for why it can't be.
         waited: Seconds that it has waited for its turn.
+        root: The `ts` of its thread's first message, once that is known.
     """
 
     ids: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class _Share:
     lost: int = 0
     refused: str = ""
     waited: float = 0.0
+    root: str = ""
 
 
 class Uploads:
@@ -106,10 +108,10 @@ class Uploads:
     async def _share(
         self, channel: str, message: str, thread: str, share: _Share, files: tuple[File, ...]
     ) -> None:
-        root = await self._root(channel, message) if thread == message else thread
-        if not (share.doubtful and await self._is_there(channel, root, message, share.ids)):
+        share.root = share.root or (await self._root(channel, message) if thread == message else thread)
+        if not (share.doubtful and await self._is_there(channel, share.root, message, share.ids)):
             share.ids = share.ids or tuple([await self._upload(share, file) for file in files])
-            await self._complete(channel, root, share, files)
+            await self._complete(channel, share.root, share, files)
 
     async def _root(self, channel: str, message: str) -> str:
         """Return the thread of *message*; a reply's own `ts` is none."""

@@ -37,7 +37,7 @@ LONG = frozenset({"msg_too_long", "msg_blocks_too_long", TRUNCATED})
 STREAMING = "streaming_state_conflict"
 #: Statuses without a word of Slack's that are about the way there, not about what was sent.
 ON_THE_WAY = frozenset({401, 403, 404, 407, 408, 425, 429})
-#: The key of a 429 of a look into a thread, which is in no bucket of a write.
+#: The key of a 429 of conversations.replies, which no write spends.
 LOOKING = "slack/conversations.replies"
 #: Answers that say that Slack is not well.
 ILL = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
