@@ -45,7 +45,7 @@ class Tries:
 
     def begin(self) -> None:
         """Note that a write goes out."""
-        if self._since is None:
+        if self._since is None or not (self._failed or self._vain):
             self._since = _now()
         self._ended = self._draft.ended.is_set()
 
