@@ -129,6 +129,18 @@ async def test_a_429_of_a_look_up_is_about_no_write(world, how):
     world.model.go.set()
 
 
+@pytest.mark.parametrize("direct", [False, True])
+async def test_what_is_posted_after_a_look_is_found_by_the_next_one(world, direct):
+    question, old, surface = await world.begun(direct=direct)
+    surface.resume(Remains(messages=(old,), nonces=(NONCE,)))
+    await world.emulator.fault("chat.postMessage", drop=True, apply=True)
+    with pytest.raises(OSError, match="not reached"):
+        await surface.post(FINAL, NONCE)
+    await surface.post(FINAL, NONCE)
+    assert (await shown(world, question)).count(FINAL.text) == 1
+    world.model.go.set()
+
+
 async def looks(world: SlackWorld) -> int:
     calls = await world.emulator.events(kinds=["call"])
     return sum(each["method"] == "conversations.replies" for each in calls)

@@ -247,7 +247,8 @@ def test_a_call_that_was_not_granted_does_not_count():
     held.unsent(0.0)
     assert held.left(0.0) == 45
     held.sent(Rank.FINAL, 0.0)
-    held.unsent(2.0)  # its second is over
+    assert held.left(2.0) == 45  # its second is over
+    held.unsent(2.0)
     assert held.left(2.0) == 45
 
 

@@ -145,7 +145,7 @@ class Sliding:
         self._paid -= self._each(now)
         if not self._held:
             self._flying -= 1
-        elif self._returns and self._returns[-1] > now:  # the newest, as all count alike
+        elif self._returns:  # else its second is over
             self._returns.pop()
 
     def answered(self, _state: BucketState | None, now: float) -> None:
