@@ -12,6 +12,7 @@ from hashlib import sha256
 
 import structlog
 
+from bot.events import Page
 from bot.platform import Receipt, Surface
 from bot.show.answer import Answer
 from bot.show.writes import Write
@@ -96,10 +97,7 @@ class Kept:
         if before and not escaped and before not in self._replaced:
             await _both(self._store.save(self._key, text), claim)
             await self._sure(text)
-            receipt = await surface.edit(before, write.page)
-            if receipt.message != before:
-                self._moved[before] = receipt.message
-            return receipt
+            return await self._edit(surface, before, write.page)
         nonce = self._replaced.get(before) or f"{self._shared}{'r' if before else ''}{write.index:x}"
         part = Part(nonce, write.index, surface.address, replaces=before)
         await _both(self._store.intend(self._key, part, text), claim)
@@ -115,6 +113,13 @@ class Kept:
             seen(receipt.message, False)
             await self._withdraw(surface, nonce, receipt.message)
             raise
+        return receipt
+
+    async def _edit(self, surface: Surface, message: str, page: Page) -> Receipt:
+        """Edit *message*, and note where the page stands now, if that is another one."""
+        receipt = await surface.edit(message, page)
+        if receipt.message != message:
+            self._moved[message] = receipt.message
         return receipt
 
     async def _sure(self, text: str) -> None:
