@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -275,6 +276,30 @@ async def test_what_can_do_without_leaves_room_for_questions():
     with pytest.raises(Full):
         await lookup.find("x", spare=True)
     assert await lookup.find("x") == "x"
+
+
+async def test_a_lookup_that_fails_once_nobody_waits_for_it_says_nothing_and_is_asked_anew():
+    said: list[str] = []
+    loop, errors, go = asyncio.get_running_loop(), [OSError("no")], asyncio.Event()
+    loop.set_exception_handler(lambda _, context: said.append(context["message"]))
+
+    async def ask(key: str) -> str:
+        await go.wait()
+        if errors:
+            raise errors.pop()
+        return key
+
+    lookup = Lookup(ask)
+    waits = loop.create_task(lookup.find("a"))
+    await asyncio.sleep(0)
+    waits.cancel()
+    await asyncio.wait({waits})
+    go.set()
+    while lookup._flights:
+        await asyncio.sleep(0)
+    assert await lookup.find("a") == "a"
+    gc.collect()
+    assert said == []
 
 
 async def test_a_lookup_that_fails_is_no_answer():

@@ -341,7 +341,7 @@ class DiscordSurface(Surface):
                 return
         await self._notices.moderated(self._asker, self._channel)
         if message:  # else it would look for ever as if more were to come
-            await self.remove(f"discord/{path.split('/')[1]}/{message}")
+            await self._delete(path.split("/")[1], message)
 
     async def status(self, on: bool) -> None:
         """See `Surface.status`: a pair of eyes on the question, which a thread does not have in it."""

@@ -108,8 +108,13 @@ class Connecting(discord.AutoShardedClient):
         """Run a shard no more; return its session, which can be resumed; None if it has none."""
         if shard not in self._giving:
             self._giving[shard] = task = asyncio.create_task(self._give(shard))
-            task.add_done_callback(lambda _: self._giving.pop(shard))
+            task.add_done_callback(lambda _: self._given(shard))
         return await asyncio.shield(self._giving[shard])
+
+    def _given(self, shard: int) -> None:
+        task = self._giving.pop(shard)
+        if not task.cancelled():
+            task.exception()  # nobody may wait any more
 
     async def _give(self, shard: int) -> Session | None:
         if (heard := self._heard.get(shard)) is None:

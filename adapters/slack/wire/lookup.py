@@ -65,8 +65,13 @@ class Lookup(Generic[Found]):
         if key not in self._flights:
             self._admit(spare=spare)
             flight = self._flights[key] = asyncio.get_running_loop().create_task(self._fly(key))
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+            flight.add_done_callback(lambda _: self._landed(key))
         return await asyncio.shield(self._flights[key])
+
+    def _landed(self, key: str) -> None:
+        flight = self._flights.pop(key)
+        if not flight.cancelled():
+            flight.exception()  # nobody may wait any more
 
     def _admit(self, *, spare: bool) -> None:
         """Raise SlowDown if nothing may be asked now."""
