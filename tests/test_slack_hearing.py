@@ -292,12 +292,14 @@ async def test_a_lookup_that_fails_once_nobody_waits_for_it_says_nothing_and_is_
     lookup = Lookup(ask)
     waits = loop.create_task(lookup.find("a"))
     await asyncio.sleep(0)
+    await asyncio.sleep(0)
     waits.cancel()
     await asyncio.wait({waits})
     go.set()
     while lookup._flights:
         await asyncio.sleep(0)
     assert await lookup.find("a") == "a"
+    del waits  # whose frames know of the flight
     gc.collect()
     assert said == []
 
