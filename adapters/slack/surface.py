@@ -18,7 +18,7 @@ from adapters.slack.outgoing.looks import Look, drawn
 from adapters.slack.outgoing.sessions import Sessions
 from adapters.slack.outgoing.uploads import Uploads
 from adapters.slack.people import Channel, People
-from adapters.slack.text import DIALECT, Json, marked
+from adapters.slack.text import DIALECT, Json, marked, nonce_of
 from adapters.slack.wire.errands import Errands
 from adapters.slack.wire.errors import CLOSED, FIXED, LOOKING, Unfit, translated
 from bot.events import File, Page
@@ -220,11 +220,7 @@ class SlackSurface(Surface):
         except (Gone, SlackApiError) as error:  # if the place is gone, the post says so
             log.warning("what may have been posted was not looked for", error=str(error))
             return ""
-        sent = {
-            message.get("metadata", {}).get("event_payload", {}).get("nonce"): message["ts"]
-            for message in answer
-        }
-        return str(sent.get(nonce, ""))
+        return str({nonce_of(message): message["ts"] for message in answer}.get(nonce, ""))
 
     async def _since(self) -> Sequence[Json]:
         """Return what was said in the thread since the question; kept until the next post or change."""

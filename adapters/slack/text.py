@@ -93,6 +93,11 @@ def marked(nonce: str) -> Json:
     return {"event_type": "rivulet_page", "event_payload": {"nonce": nonce}}
 
 
+def nonce_of(message: Json) -> object:
+    """Return the nonce with which *message* was made, as its metadata says; None if it has none."""
+    return message.get("metadata", {}).get("event_payload", {}).get("nonce")
+
+
 def said(message: Json) -> str:
     """Return what a message of ours says as markdown, without its note and buttons."""
     blocks = message.get("blocks")

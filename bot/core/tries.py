@@ -40,8 +40,8 @@ class Tries:
 
     @property
     def lasting(self) -> float:
-        """The seconds since the first failed try in a row began, or the first after a 429's wait."""
-        return _now() - (_now() if self._since is None else self._since)
+        """The seconds since the first of the tries began that failed in a row; a 429 ends the row."""
+        return 0.0 if self._since is None else _now() - self._since
 
     def begin(self) -> None:
         """Note that a write goes out."""
